@@ -1,0 +1,123 @@
+"""Which components there are: the folder is the registry.
+
+`autokd/losses/_dkd.py` is the loss called `dkd`. `names` reads file names and imports nothing; `load` imports that one
+file and returns the component class in it: the one dataclass with a `build` method that the file defines.
+
+Components also come from installed packages, through the entry-point group `autokd.<kind>`, and from a user's own
+Python file (`--plugins FILE.py`), whose component classes carry two class attributes, `kind = "losses"` and
+`name = "my_loss"`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from autokd.errors import ComponentError, nearest
+
+KINDS = ("datasets", "teachers", "students", "augments", "losses", "optimizers", "schedules", "proxies")
+_PLUGIN_PREFIX = "autokd_plugin_"
+
+
+def names(kind: str) -> list[str]:
+    """Return the names of all components of a kind, sorted.
+
+    Raises:
+      ComponentError: there is no such kind.
+    """
+    check_kind(kind)
+    found = {path.stem[1:] for path in (Path(__file__).parent / kind).glob("_[a-z]*.py")}
+    found.update(point.name for point in entry_points(group=f"autokd.{kind}"))
+    found.update(_plugins(kind))
+    return sorted(found)
+
+
+def load(kind: str, name: str) -> type[Any]:
+    """Return the component class called `name`.
+
+    Raises:
+      ComponentError: there is no such kind or component.
+    """
+    check_kind(kind)
+    plugins = _plugins(kind)
+    if name in plugins:
+        return plugins[name]
+    if (Path(__file__).parent / kind / f"_{name}.py").is_file():
+        return _component_of(importlib.import_module(f"autokd.{kind}._{name}"))
+    for point in entry_points(group=f"autokd.{kind}", name=name):
+        loaded: type[Any] = point.load()
+        return loaded
+    raise ComponentError(f"there is no {kind} component called {name!r}; {nearest(name, names(kind))}")
+
+
+def name_of(component: Any) -> str:
+    """Return the name of a component class or instance."""
+    cls = component if isinstance(component, type) else type(component)
+    name: str = cls.__dict__.get("name") or cls.__module__.rpartition(".")[2].lstrip("_")
+    return name
+
+
+def load_plugins(path: str | Path) -> None:
+    """Import a user's file of components, so that `names` and `load` find them.
+
+    Raises:
+      ComponentError: the file is missing, does not import, or holds no component.
+    """
+    path = Path(path).resolve()
+    if not path.is_file():
+        raise ComponentError(f"--plugins {path}: no such file")
+    module_name = _PLUGIN_PREFIX + path.stem
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a user's file may raise anything; it becomes one clear line
+        del sys.modules[module_name]
+        raise ComponentError(f"--plugins {path}: {type(error).__name__}: {error}") from error
+    if not _components_in(module):
+        del sys.modules[module_name]
+        raise ComponentError(
+            f"--plugins {path}: no component in it; a component is a frozen dataclass with a build method "
+            "and class attributes kind = 'losses' (for instance) and name = 'my_loss'"
+        )
+    for cls in _components_in(module):
+        check_kind(getattr(cls, "kind", ""))
+
+
+def check_kind(kind: str) -> None:
+    """Raise ComponentError unless `kind` is one of `KINDS`."""
+    if kind not in KINDS:
+        raise ComponentError(f"there is no kind {kind!r}; {nearest(kind, KINDS)}")
+
+
+def _plugins(kind: str) -> dict[str, type[Any]]:
+    """Components of the plug-in files imported so far: Python's own table of modules is the only state."""
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith(_PLUGIN_PREFIX)]
+    classes = [cls for module in modules for cls in _components_in(module)]
+    return {name_of(cls): cls for cls in classes if getattr(cls, "kind", None) == kind}
+
+
+def _components_in(module: ModuleType) -> list[type[Any]]:
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and value.__module__ == module.__name__
+        and dataclasses.is_dataclass(value)
+        and callable(getattr(value, "build", None))
+    ]
+
+
+def _component_of(module: ModuleType) -> type[Any]:
+    components = _components_in(module)
+    if len(components) != 1:
+        raise ComponentError(f"{module.__name__} must define exactly one component class, found {len(components)}")
+    return components[0]

@@ -1,0 +1,109 @@
+"""The errors autokd raises on purpose.
+
+AutokdError                    the base; the command line exits with 1
+├── UserError                  bad input: one line says what is wrong and what would work; exit code 2
+│   ├── ComponentError         an unknown component, or a field that is unknown or out of range
+│   ├── DataError              a dataset, image, table or new input that cannot be used
+│   ├── TeacherError           a teacher that cannot be loaded, or does not fit the data
+│   ├── SpaceError             a search space with mistakes (all of them, in `problems`)
+│   ├── StudyError             a study that is missing, held by another process, or differs from what is asked
+│   ├── BundleError            a student bundle or pipeline file that cannot be used
+│   └── MissingDependency      an optional package is needed; the message gives the pip line
+├── NothingFeasible            no candidate lies inside the budget, or no trial finished; exit code 3
+└── TrialFailure               one trial went wrong in a way that the search records and survives
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AutokdError(Exception):
+    """Base of every error that autokd raises on purpose."""
+
+    exit_code = 1
+
+
+class UserError(AutokdError):
+    """Bad input. The message is one line: what is wrong, what was seen, what would work."""
+
+    exit_code = 2
+
+
+class ComponentError(UserError):
+    """An unknown component, or a field that is unknown or out of range."""
+
+
+class DataError(UserError):
+    """A dataset, image, table or new input that cannot be used."""
+
+
+class TeacherError(UserError):
+    """A teacher that cannot be loaded, or does not fit the data."""
+
+
+class SpaceError(UserError):
+    """A search space with mistakes.
+
+    Args:
+      problems: every mistake, each with its path in the file.
+      source: the file or name of the space.
+    """
+
+    def __init__(self, problems: list[str], source: str = "search space") -> None:
+        self.problems = list(problems)
+        self.source = source
+        super().__init__("\n".join([f"{source}: {len(self.problems)} mistake(s)", *(f"  {p}" for p in self.problems)]))
+
+
+class StudyError(UserError):
+    """A study that is missing, held by another process, or differs from what is asked."""
+
+
+class BundleError(UserError):
+    """A student bundle or a pipeline file that cannot be used."""
+
+
+class MissingDependency(UserError):
+    """An optional package is needed.
+
+    Args:
+      package: what is missing.
+      extra: autokd's extra that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; get it with: pip install 'autokd[{extra}]'")
+
+
+class NothingFeasible(AutokdError):
+    """No candidate lies inside the budget, or no trial finished."""
+
+    exit_code = 3
+
+
+class TrialFailure(AutokdError):
+    """One trial went wrong in a way that the search records and survives.
+
+    Args:
+      kind: "out_of_memory", "not_finite" or "error".
+      reason: one line for the record.
+    """
+
+    def __init__(self, kind: str, reason: str) -> None:
+        self.kind = kind
+        self.reason = reason
+        super().__init__(f"{kind}: {reason}")
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return a hint that names the closest valid name, or lists them all.
+
+    Args:
+      name: what was given.
+      valid: what would have been accepted.
+    """
+    options = sorted(valid)
+    close = difflib.get_close_matches(str(name), options, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(options) or '(none)'}"

@@ -1,0 +1,111 @@
+"""What a network offers, and the frozen teacher around one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from autokd.types import Output, Shapes, Task
+
+
+def as_output(value: Output | Tensor) -> Output:
+    """Return a network's answer as an `Output`; a bare tensor is taken as logits [B, C]."""
+    return value if isinstance(value, Output) else Output(value)
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Run a block under a seed and give the caller's random state back afterwards.
+
+    Args:
+      seed: any non-negative integer below 2**63.
+      device: also fork this CUDA device's generator.
+    """
+    devices = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@torch.no_grad()
+def shapes_of(module: nn.Module, task: Task) -> Shapes:
+    """Return what a network offers, by running two zero samples through it in eval mode."""
+    was_training = module.training
+    module.eval()
+    parameter = next(module.parameters(), None)
+    device = parameter.device if parameter is not None else torch.device("cpu")
+    output = as_output(module(torch.zeros(2, *task.input_shape, device=device)))
+    module.train(was_training)
+    pooled = None if output.pooled is None else int(output.pooled.shape[1])
+    return Shapes(tuple(tuple(feature.shape[1:]) for feature in output.features), pooled)
+
+
+def state_fingerprint(state: Mapping[str, Tensor]) -> str:
+    """Return 16 hex digits that identify the names, shapes and bytes of a state dict."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+class NetworkTeacher:
+    """One network, or the ensemble of several, as a frozen teacher in eval mode.
+
+    An ensemble answers with the logarithm of its members' mean probability; features come from a single network only.
+
+    Args:
+      modules: at least one network, [B, *input_shape] -> Output or logits [B, C].
+      task: what it answers on.
+      origin: where it came from, for people.
+      mean, std: per channel, of the input the network was trained on; given only where they differ from the task's.
+    """
+
+    def __init__(
+        self,
+        modules: list[nn.Module],
+        task: Task,
+        *,
+        origin: str,
+        mean: tuple[float, ...] | None = None,
+        std: tuple[float, ...] | None = None,
+    ) -> None:
+        self.modules = nn.ModuleList(modules).eval().requires_grad_(False)
+        self.origin = origin
+        self.task = task
+        self.fingerprint = state_fingerprint(self.modules.state_dict())
+        self.offers = shapes_of(modules[0], task) if len(modules) == 1 else Shapes()
+        self._renormalise = _renormalisation(task, mean, std)
+
+    def to(self, device: torch.device) -> NetworkTeacher:
+        self.modules.to(device)
+        return self
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor) -> Output:
+        """Answer a batch; see `autokd.types.Teacher`."""
+        if self._renormalise is not None:
+            scale, offset = (t.to(inputs.device) for t in self._renormalise)
+            inputs = inputs * scale + offset
+        outputs = [as_output(module(inputs)) for module in self.modules]
+        if len(outputs) == 1:
+            return outputs[0]
+        probabilities = torch.stack([output.logits.softmax(-1) for output in outputs]).mean(0)
+        return Output(probabilities.clamp_min(1e-12).log())
+
+
+def _renormalisation(
+    task: Task, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
+) -> tuple[Tensor, Tensor] | None:
+    """Scale and offset that turn the task's normalised inputs into the teacher's, or None where they agree."""
+    if mean is None or std is None or (mean == task.mean and std == task.std):
+        return None
+    shape = (1, -1) + (1,) * (len(task.input_shape) - 1)
+    here_mean, here_std = torch.tensor(task.mean).reshape(shape), torch.tensor(task.std).reshape(shape)
+    there_mean, there_std = torch.tensor(mean).reshape(shape), torch.tensor(std).reshape(shape)
+    return here_std / there_std, (here_mean - there_mean) / there_std

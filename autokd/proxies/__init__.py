@@ -1,0 +1,1 @@
+"""Training-free proxies that rank students: one file each; see `autokd list proxies`."""

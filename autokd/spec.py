@@ -1,0 +1,228 @@
+"""A pipeline as a value: `PipelineSpec`, and its translation to and from plain data.
+
+The fields of `PipelineSpec` are the only list of slots. Schema, sampling, storage, export and report are derived from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
+
+from autokd import catalog
+from autokd.errors import ComponentError, nearest
+from autokd.ranges import Choice, Integer, Range, Real
+
+FORMAT = 1
+"""Version of the plain form of a pipeline."""
+
+
+class Slot(NamedTuple):
+    """What a field of `PipelineSpec` holds.
+
+    Args:
+      kind: kind of component.
+      many: a mapping of instance name to component, instead of one component.
+    """
+
+    kind: str
+    many: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSpec:
+    """Everything that decides how a student is trained, apart from data, teacher, seed and length.
+
+    Args:
+      student: the student architecture.
+      augment: the augmentation policy.
+      losses: instance name -> loss; their weighted sum is minimised.
+      optimizer, schedule: how.
+      batch_size: samples a step.
+    """
+
+    student: Annotated[Any, Slot("students")]
+    augment: Annotated[Any, Slot("augments")]
+    losses: Annotated[Mapping[str, Any], Slot("losses", many=True)]
+    optimizer: Annotated[Any, Slot("optimizers")]
+    schedule: Annotated[Any, Slot("schedules")]
+    batch_size: Annotated[int, Choice(32, 64, 128)] = 64
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether any loss reads the teacher."""
+        return any(loss.teacher != "none" for loss in self.losses.values())
+
+
+class FieldInfo(NamedTuple):
+    """A field of a component: its type, default (`dataclasses.MISSING` if none), range (None: never searched) and comment."""
+
+    type: Any
+    default: Any
+    range: Range | None
+    comment: str
+
+
+def slots() -> dict[str, Slot | Range]:
+    """Return the slots of a pipeline, by field name; a plain hyper-parameter has its range."""
+    hints = typing.get_type_hints(PipelineSpec, include_extras=True)
+    return {field.name: hints[field.name].__metadata__[0] for field in dataclasses.fields(PipelineSpec)}
+
+
+def components(spec: PipelineSpec) -> Iterator[tuple[str, Any]]:
+    """Yield (path, component) for every component of a pipeline: ("student", …), ("losses.kd", …), …"""
+    for name, slot in slots().items():
+        value = getattr(spec, name)
+        if isinstance(slot, Slot) and slot.many:
+            yield from ((f"{name}.{key}", component) for key, component in value.items())
+        elif isinstance(slot, Slot):
+            yield name, value
+
+
+@functools.cache
+def fields_of(cls: type[Any]) -> dict[str, FieldInfo]:
+    """Return a component's fields in order, with default, range and the comment on the field's own line."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    comments = _comments(cls)
+    found: dict[str, FieldInfo] = {}
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        metadata = getattr(hint, "__metadata__", ())
+        span = next((item for item in metadata if isinstance(item, (Real, Integer, Choice))), None)
+        base = hint.__origin__ if metadata else hint
+        default = field.default
+        if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        found[field.name] = FieldInfo(base, default, span, comments.get(field.name, ""))
+    return found
+
+
+def make(kind: str, name: str, values: Mapping[str, Any]) -> Any:
+    """Build a component instance from plain values.
+
+    Raises:
+      ComponentError: unknown component, unknown or missing field, or a value of the wrong type.
+    """
+    cls = catalog.load(kind, name)
+    fields = fields_of(cls)
+    for key in values:
+        if key not in fields:
+            raise ComponentError(f"{kind} {name!r} has no field {key!r}; {nearest(key, fields)}")
+    missing = [key for key, info in fields.items() if info.default is dataclasses.MISSING and key not in values]
+    if missing:
+        raise ComponentError(f"{kind} {name!r} needs a value for {', '.join(missing)}")
+    try:
+        return cls(**{key: convert(value, fields[key].type) for key, value in values.items()})
+    except (TypeError, ValueError) as error:
+        raise ComponentError(f"{kind} {name!r}: {error}") from error
+
+
+def convert(value: Any, to: Any) -> Any:
+    """Convert a plain value to a field's declared type: "1e-2" to a float, 3 to 3.0, a list to a tuple.
+
+    Raises:
+      ValueError: the value does not fit the type.
+    """
+    origin, arguments = typing.get_origin(to), typing.get_args(to)
+    if type(None) in arguments:
+        return None if value is None else convert(value, next(a for a in arguments if a is not type(None)))
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"expected a list, got {value!r}")
+        return tuple(convert(item, arguments[0]) for item in value)
+    if to is bool and isinstance(value, bool):
+        return value
+    if to is str and isinstance(value, str):
+        return value
+    if to is int and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        number = float(value)
+        if number == int(number):
+            return int(number)
+    if to is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"expected {getattr(to, '__name__', to)}, got {value!r}")
+
+
+def component_to_plain(component: Any) -> dict[str, Any]:
+    """Return {"use": name, field: value, …} with every field written out."""
+    values = {field.name: getattr(component, field.name) for field in dataclasses.fields(component)}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    return {"use": catalog.name_of(component), **plain}
+
+
+def component_from_plain(kind: str, plain: Mapping[str, Any]) -> Any:
+    """Inverse of `component_to_plain`.
+
+    Raises:
+      ComponentError: as `make`, or `use` is missing.
+    """
+    if not isinstance(plain, Mapping) or "use" not in plain:
+        raise ComponentError(f"expected a mapping with 'use: <name>' for {kind}, got {plain!r}")
+    return make(kind, plain["use"], {key: value for key, value in plain.items() if key != "use"})
+
+
+def to_plain(spec: PipelineSpec) -> dict[str, Any]:
+    """Return a pipeline as JSON- and YAML-able data, every value written out."""
+    plain: dict[str, Any] = {"format": FORMAT}
+    for name, slot in slots().items():
+        value = getattr(spec, name)
+        if isinstance(slot, Slot) and slot.many:
+            plain[name] = {key: component_to_plain(component) for key, component in value.items()}
+        elif isinstance(slot, Slot):
+            plain[name] = component_to_plain(value)
+        else:
+            plain[name] = value
+    return plain
+
+
+def from_plain(plain: Mapping[str, Any]) -> PipelineSpec:
+    """Inverse of `to_plain`.
+
+    Raises:
+      ComponentError: a slot is unknown or missing, or a component cannot be made.
+    """
+    if plain.get("format") != FORMAT:
+        raise ComponentError(
+            f"pipeline format {plain.get('format')!r} is not known; this version reads format {FORMAT}"
+        )
+    table = slots()
+    for key in plain:
+        if key != "format" and key not in table:
+            raise ComponentError(f"a pipeline has no part {key!r}; {nearest(key, table)}")
+    values: dict[str, Any] = {}
+    for name, slot in table.items():
+        if name not in plain:
+            raise ComponentError(f"the pipeline has no {name!r}")
+        if isinstance(slot, Slot) and slot.many:
+            values[name] = {key: component_from_plain(slot.kind, item) for key, item in plain[name].items()}
+        elif isinstance(slot, Slot):
+            values[name] = component_from_plain(slot.kind, plain[name])
+        else:
+            values[name] = int(plain[name])
+    return PipelineSpec(**values)
+
+
+def fingerprint(plain: Any) -> str:
+    """Return 16 hex digits that identify plain data (a pipeline, a component, an identity), whatever the order of its keys."""
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _comments(cls: type[Any]) -> dict[str, str]:
+    """Trailing comments of the fields' lines, by field name; {} where the source is not at hand."""
+    try:
+        lines = inspect.getsource(cls).splitlines()
+    except (OSError, TypeError):
+        return {}
+    found = {}
+    for line in lines:
+        code, mark, comment = line.partition("  #")
+        if mark and ":" in code:
+            found[code.partition(":")[0].strip()] = comment.strip()
+    return found

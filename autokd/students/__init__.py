@@ -1,0 +1,1 @@
+"""Student architectures: one file each; see `autokd list students`."""

@@ -1,0 +1,1 @@
+"""Ways to load a teacher: one file each; see `autokd list teachers`."""

@@ -1,0 +1,292 @@
+"""The nouns that flow through autokd. This file imports nothing of ours.
+
+Shapes: B samples, C classes, D embedding width, N samples of a split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+ANY: frozenset[str] = frozenset({"image", "table"})
+IMAGE: frozenset[str] = frozenset({"image"})
+TABLE: frozenset[str] = frozenset({"table"})
+
+
+class Output(NamedTuple):
+    """What a network says of a batch.
+
+    Args:
+      logits: [B, C].
+      features: intermediate activations, shallow to deep; [B, c, h, w] for images, [B, d] for tables; may be empty.
+      pooled: [B, D], the embedding that the classifier reads, or None.
+    """
+
+    logits: Tensor
+    features: tuple[Tensor, ...] = ()
+    pooled: Tensor | None = None
+
+
+class Shapes(NamedTuple):
+    """What a network offers, without the batch dimension.
+
+    Args:
+      features: one shape a stage, shallow to deep; () where it offers none.
+      pooled: width of the embedding before the classifier, or None.
+    """
+
+    features: tuple[tuple[int, ...], ...] = ()
+    pooled: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """All that the engine and the models know of a dataset.
+
+    Args:
+      dataset: its name, for people.
+      modality: kind of input that components declare they take: "image" or "table".
+      input_shape: of one sample as a model sees it: (channels, height, width) or (columns,).
+      classes: class names, by index.
+      train_size: number of training samples.
+      mean, std: per channel (dimension 1 of a batch), subtracted and divided after augmentation; () for none.
+      fingerprint: content hash of data, split and preprocessing.
+    """
+
+    dataset: str
+    modality: str
+    input_shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    train_size: int
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    fingerprint: str = ""
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples of one split, in memory.
+
+    Args:
+      inputs: [N, *input_shape], uint8 (0 to 255) for images, float32 for tables.
+      labels: [N] int64 class indices.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return int(self.labels.shape[0])
+
+
+class View(NamedTuple):
+    """A batch as augmentation sees and returns it.
+
+    Args:
+      inputs: [B, *input_shape] float32; images in [0, 1], tables as preprocessed; not yet normalised.
+      targets: [B, C] class probabilities.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+
+Rows = Mapping[str, "Tensor"]
+
+
+class Augment(NamedTuple):
+    """An augmentation policy: `draw` on the CPU decides everything at random, `apply` is a pure function of it.
+
+    A view depends on (view seed, epoch, sample) only, never on batch composition, device or order.
+
+    Args:
+      draw: (generator, n, u) -> table of parameters for one epoch of the whole set, tensors with first dimension n,
+        on the CPU. `u` in [0, 1] is the share of training done. A key "partner" ([n] int64, indices into the set)
+        asks the engine to fetch each sample's partner.
+      apply: (view, rows, partner, partner_rows) -> view. `rows` are the batch's rows of the table, on the batch's
+        device; `partner` and `partner_rows` are the partners' raw view and rows, or None where the table has no
+        "partner". Sample i of the result depends on sample i of the arguments only.
+    """
+
+    draw: Callable[[torch.Generator, int, float], Rows]
+    apply: Callable[[View, Rows, View | None, Rows | None], View]
+
+
+class Batch(NamedTuple):
+    """One training batch.
+
+    Args:
+      inputs: [B, *input_shape] float32, augmented and normalised.
+      targets: [B, C] class probabilities.
+      weight: [B], the samples' weights in every loss.
+      index: [B] int64, rows of the training split.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    weight: Tensor
+    index: Tensor
+
+
+class Step(NamedTuple):
+    """What a loss term sees of one training step.
+
+    Args:
+      student: the student's output on the batch.
+      teacher: the teacher's output on the identical view, detached; None where no loss asked for one.
+      targets: [B, C] class probabilities.
+      weight: [B].
+      index: [B] int64, rows of the training split.
+      u: share of training done, in [0, 1).
+    """
+
+    student: Output
+    teacher: Output | None
+    targets: Tensor
+    weight: Tensor
+    index: Tensor
+    u: float
+
+
+class Term(Protocol):
+    """A loss ready to train with: a plain callable, or an nn.Module whose parameters train with the student.
+
+    Returns [B] (one loss a sample; the engine takes the weighted mean) or a scalar where the loss is a batch statistic.
+    """
+
+    def __call__(self, step: Step) -> Tensor: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildContext:
+    """What a component may look at when it builds its live object.
+
+    Args:
+      task: the task.
+      student: what the student offers; None while the student itself is built.
+      teacher: what the teacher offers; None without a teacher.
+      horizon_steps: optimisation steps of the whole training run; 0 where not known.
+    """
+
+    task: Task
+    student: Shapes | None = None
+    teacher: Shapes | None = None
+    horizon_steps: int = 0
+
+
+class Teacher(Protocol):
+    """A frozen model that answers with outputs; bit-identical before and after any use."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def offers(self) -> Shapes: ...
+
+    def predict(self, inputs: Tensor) -> Output:
+        """Answer a batch.
+
+        Args:
+          inputs: [B, *input_shape] float32, exactly the tensor that the student sees (augmented and normalised).
+        """
+        ...
+
+    def to(self, device: torch.device) -> Teacher: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenInput:
+    """What a training-free proxy may look at.
+
+    Args:
+      build: makes a freshly and deterministically initialised student (same weights at every call with the same seed).
+      task: the task.
+      inputs: [B, *input_shape] float32, one normalised training batch, the same for all students.
+      labels: [B] int64.
+      teacher: the teacher, or None.
+      seed: for proxies that draw at random.
+    """
+
+    build: Callable[[int], nn.Module]
+    task: Task
+    inputs: Tensor
+    labels: Tensor
+    teacher: Teacher | None
+    seed: int = 0
+
+
+Proxy = Callable[[ScreenInput], float]
+"""A proxy ready to score: higher is better (a cost is returned negated by whoever ranks with it)."""
+
+
+@dataclass(frozen=True)
+class RungResult:
+    """What one rung of training yielded.
+
+    Args:
+      score: validation score, higher is better; the mean accuracy in [0, 1].
+      loss: validation cross-entropy, nats.
+      seen: samples seen so far.
+      seconds: wall time of this rung.
+      curve: one mapping an epoch: epoch, learning rate, training loss, raw loss terms, and validation score where it was taken.
+      logits: [N_val, C] validation logits, float16, CPU.
+    """
+
+    score: float
+    loss: float
+    seen: int
+    seconds: float
+    curve: tuple[Mapping[str, Any], ...]
+    logits: Tensor
+
+
+Checkpoint = dict[str, Any]
+"""Named stateful parts (student, losses, optimizer, seen): tensors and plain data only, loadable with weights_only."""
+
+
+class Draw(Protocol):
+    """Where the values of a drawn pipeline come from: a random generator, a sampler, or a fixed setting."""
+
+    def real(self, path: str, low: float, high: float, log: bool) -> float: ...
+
+    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int: ...
+
+    def choice(self, path: str, options: tuple[Any, ...]) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long things are trained.
+
+    Args:
+      trials: number of trials of explore, baselines included.
+      epochs: epochs of the top rung, the horizon of explore's schedules.
+      rungs: number of rungs.
+      eta: the best 1/eta of a rung go on; a rung is eta times as long as the one before.
+      finalists: candidates that select compares.
+      select_seeds: seeds a finalist in select.
+      claim_seeds: fresh seeds an arm in claim.
+      confirm_epochs: epochs of every confirm run.
+      train_epochs: full length, for `autokd train`.
+      teacher_epochs: for a teacher trained by autokd.
+    """
+
+    trials: int = 30
+    epochs: int = 27
+    rungs: int = 3
+    eta: int = 3
+    finalists: int = 3
+    select_seeds: int = 3
+    claim_seeds: int = 5
+    confirm_epochs: int = 27
+    train_epochs: int = 100
+    teacher_epochs: int = 40
