@@ -1,0 +1,25 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real datasets beside the checkout (or `AUTOKD_TEST_DATA`); skips where it is missing."""
+    path = Path(os.environ.get("AUTOKD_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"no real datasets at {path}; set AUTOKD_TEST_DATA to a folder that holds fashion_mnist, adult, …")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests away from the user's cache: one cache folder a test run, shared by its tests."""
+    base = tmp_path_factory.getbasetemp() / "autokd-cache"
+    base.mkdir(exist_ok=True)
+    monkeypatch.setenv("AUTOKD_CACHE", str(base))
