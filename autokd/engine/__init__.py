@@ -1,0 +1,1 @@
+"""Training and measuring one pipeline: `train_rung`, `evaluate`, the teacher bank."""

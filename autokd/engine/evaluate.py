@@ -1,0 +1,58 @@
+"""A model's predictions on a split, and what they are worth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from autokd.engine.views import DeviceData, normalise, raw_view
+from autokd.models import as_output
+from autokd.types import Output, Teacher
+
+CHUNK = 512
+
+
+class Metrics(NamedTuple):
+    """Accuracy in [0, 1] and cross-entropy in nats."""
+
+    accuracy: float
+    loss: float
+
+
+def predict(model: nn.Module, data: DeviceData) -> Tensor:
+    """Return logits [N, C], float32, on the CPU, in eval mode; the model's mode is restored."""
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        chunks = [as_output(model(inputs)).logits for inputs in _chunks(data)]
+    model.train(was_training)
+    return torch.cat(chunks).float().cpu()
+
+
+def predict_teacher(teacher: Teacher, data: DeviceData) -> Tensor:
+    """Return the teacher's logits [N, C], float32, on the CPU."""
+    return torch.cat([_logits(teacher.predict(inputs)) for inputs in _chunks(data)]).float().cpu()
+
+
+def metrics(logits: Tensor, labels: Tensor) -> Metrics:
+    """Return accuracy and cross-entropy.
+
+    Args:
+      logits: [N, C].
+      labels: [N] int64.
+    """
+    labels = labels.to(logits.device)
+    accuracy = (logits.argmax(-1) == labels).double().mean()
+    return Metrics(float(accuracy), float(cross_entropy(logits.float(), labels)))
+
+
+def _logits(output: Output) -> Tensor:
+    return output.logits
+
+
+def _chunks(data: DeviceData) -> list[Tensor]:
+    slices = [slice(start, start + CHUNK) for start in range(0, len(data.labels), CHUNK)]
+    return [normalise(data, raw_view(data, piece).inputs) for piece in slices]

@@ -1,0 +1,215 @@
+"""A study's records: an append-only file of events, `trials.jsonl`, and what they add up to.
+
+One event is one line of JSON, flushed to disk before anyone acts on it. A line that a crash cut short is dropped at the
+next opening. The records are the only truth about a study; everything else can be rebuilt from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autokd.errors import StudyError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungRecord:
+    """One finished rung of a trial.
+
+    Args:
+      rung: 0 for the shortest.
+      epochs: epochs trained in all at its end.
+      score: validation accuracy in [0, 1].
+      loss: validation cross-entropy, nats.
+      seconds: wall time of this rung alone.
+      curve: one mapping an epoch; see `autokd.types.RungResult`.
+    """
+
+    rung: int
+    epochs: int
+    score: float
+    loss: float
+    seconds: float
+    curve: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """One trial.
+
+    Args:
+      number: from 0.
+      source: "baseline:ce", "baseline:kd", "warm_start", "screen", "random" or "tpe".
+      seed: decides initialisation and data order.
+      pipeline: the plain pipeline, every value written out.
+      params: the sampler's parameters by path, or None where the pipeline lies outside the space.
+      cost: {"params": int, "macs": int}.
+      rungs: finished rungs in order.
+      failure: None, or {"kind": …, "reason": …}.
+    """
+
+    number: int
+    source: str
+    seed: int
+    pipeline: Mapping[str, Any]
+    params: Mapping[str, Any] | None
+    cost: Mapping[str, float]
+    rungs: tuple[RungRecord, ...] = ()
+    failure: Mapping[str, str] | None = None
+
+    @property
+    def score(self) -> float | None:
+        """Validation accuracy at its last rung."""
+        return self.rungs[-1].score if self.rungs else None
+
+    @property
+    def seconds(self) -> float:
+        return sum(rung.seconds for rung in self.rungs)
+
+    def state(self, top_rung: int) -> str:
+        """Return "failed", "complete" (it reached the top rung), "paused" (shorter) or "running" (nothing yet)."""
+        if self.failure is not None:
+            return "failed"
+        if not self.rungs:
+            return "running"
+        return "complete" if self.rungs[-1].rung == top_rung else "paused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One training run of confirm.
+
+    Args:
+      stage: "select", "tune" or "claim".
+      round: 0, or more where a finished study was continued.
+      arm: "trial 12" in select; "recommended", "ce" or "kd" in tune and claim.
+      variant: grid point in tune, for instance "learning_rate x0.5"; "" elsewhere.
+      seed: the run's seed.
+      pipeline: the plain pipeline.
+      score, loss: on validation.
+      seconds: wall time.
+      failure: None, or {"kind": …, "reason": …}; score is then 0.
+    """
+
+    stage: str
+    round: int
+    arm: str
+    variant: str
+    seed: int
+    pipeline: Mapping[str, Any]
+    score: float
+    loss: float
+    seconds: float
+    failure: Mapping[str, str] | None = None
+
+
+@dataclass
+class Records:
+    """What the events add up to.
+
+    Args:
+      trials: by number, in order.
+      runs: confirm's runs, in order.
+      screen: the screened students, best first: {"student": plain, "params", "macs", "proxies": {…}, "score"}.
+      choices: one mapping a round: which trial select chose and why.
+      evidence: one mapping a round: the claim; see `autokd.search.evidence`.
+      seconds: wall time spent in each stage, added up over resumptions.
+    """
+
+    trials: dict[int, TrialRecord] = field(default_factory=dict)
+    runs: list[RunRecord] = field(default_factory=list)
+    screen: list[Mapping[str, Any]] = field(default_factory=list)
+    choices: list[Mapping[str, Any]] = field(default_factory=list)
+    evidence: list[Mapping[str, Any]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Add one event."""
+        values = {key: value for key, value in event.items() if key not in ("event", "time")}
+        getattr(self, f"_on_{event['event']}")(values)
+
+    def _on_trial(self, values: dict[str, Any]) -> None:
+        self.trials[values["number"]] = TrialRecord(**values)
+
+    def _on_rung(self, values: dict[str, Any]) -> None:
+        trial = self.trials[values.pop("number")]
+        rung = RungRecord(**{**values, "curve": tuple(values["curve"])})
+        self.trials[trial.number] = dataclasses.replace(trial, rungs=(*trial.rungs, rung))
+
+    def _on_failure(self, values: dict[str, Any]) -> None:
+        trial = self.trials[values.pop("number")]
+        self.trials[trial.number] = dataclasses.replace(trial, failure=values)
+
+    def _on_run(self, values: dict[str, Any]) -> None:
+        self.runs.append(RunRecord(**values))
+
+    def _on_screen(self, values: dict[str, Any]) -> None:
+        self.screen = values["students"]
+
+    def _on_choice(self, values: dict[str, Any]) -> None:
+        self.choices.append(values)
+
+    def _on_evidence(self, values: dict[str, Any]) -> None:
+        self.evidence.append(values)
+
+    def _on_seconds(self, values: dict[str, Any]) -> None:
+        self.seconds[values["stage"]] = self.seconds.get(values["stage"], 0.0) + values["seconds"]
+
+
+class RecordLog:
+    """The file of events: reads it once, then appends.
+
+    Args:
+      path: `trials.jsonl`; made where it is missing, unless `read_only`.
+      read_only: never write; a torn last line is passed over.
+
+    Raises:
+      StudyError: a line other than the last cannot be read.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.records = Records()
+        good = 0
+        for line in _lines(path):
+            event = _parse(line)
+            if event is None:
+                if path.stat().st_size > good + len(line):
+                    raise StudyError(f"{path}: the line at byte {good} is damaged; move it away to start anew")
+                break
+            self.records.apply(event)
+            good += len(line)
+        if not read_only and path.exists() and path.stat().st_size > good:
+            os.truncate(path, good)
+
+    def append(self, event: str, **values: Any) -> None:
+        """Write one event, flush it to disk, and add it to the records."""
+        line = {"event": event, "time": round(time.time(), 3), **values}
+        text = json.dumps(line, allow_nan=False) + "\n"
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        self.records.apply(json.loads(text))
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None

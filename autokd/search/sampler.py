@@ -1,0 +1,120 @@
+"""Optuna's TPE as a pure function of the study's records.
+
+Each ask builds an in-memory Optuna study from the records and throws it away, so nothing depends on a sampler's state. Told
+trials cannot be reopened, and TPE sorts COMPLETE before PRUNED before RUNNING; so all trials are shown at one common
+rung: those that reached it as COMPLETE with their score there, shorter ones as PRUNED with their last score, failed ones
+as PRUNED with a violated constraint (FAIL would be ignored, and the sampler would go back to the same corner).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from autokd.ranges import Choice, Integer, Range, Real
+from autokd.search.records import TrialRecord
+from autokd.seeds import derive
+from autokd.space import Drawn, Space
+
+ENOUGH_FOR_A_RUNG = 8
+"""Trials that must have reached a rung before it becomes the common one."""
+
+
+class TrialDraw:
+    """Draws a pipeline's values from an Optuna trial."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self._trial = trial
+
+    def real(self, path: str, low: float, high: float, log: bool) -> float:
+        return self._trial.suggest_float(path, low, high, log=log)
+
+    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
+        return self._trial.suggest_int(path, low, high, step=step, log=log)
+
+    def choice(self, path: str, options: tuple[Any, ...]) -> Any:
+        return self._trial.suggest_categorical(path, options)
+
+
+def candidates(space: Space, trials: Iterable[TrialRecord], *, seed: int, number: int) -> Iterator[Drawn]:
+    """Yield TPE's suggestions for one trial number, without end.
+
+    Args:
+      space: the resolved space.
+      trials: the study's trials so far.
+      seed: the study's seed.
+      number: of the trial to be asked.
+    """
+    study = optuna_study(space, trials)
+    for k in range(1_000_000):
+        study.sampler = optuna.samplers.TPESampler(seed=derive(seed, "tpe", number, k) % 2**32, n_startup_trials=1)
+        trial = study.ask()
+        drawn = space.draw(TrialDraw(trial), number)
+        study.tell(trial, state=TrialState.FAIL)  # invisible to the next candidate
+        yield drawn
+
+
+def optuna_study(space: Space, trials: Iterable[TrialRecord]) -> optuna.Study:
+    """Return an in-memory Optuna study that shows the trials at their common rung."""
+    with _quiet():
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+        study.add_trials(shown(space.ranges(), list(trials)))
+    return study
+
+
+def shown(ranges: Mapping[str, Range], trials: list[TrialRecord]) -> list[FrozenTrial]:
+    """Return the trials as the sampler sees them; trials outside the space are left out."""
+    rung = common_rung(trials)
+    inside = [trial for trial in trials if trial.params is not None]
+    return [_frozen(ranges, trial, rung) for trial in inside if trial.rungs or trial.failure is not None]
+
+
+def common_rung(trials: Iterable[TrialRecord]) -> int:
+    """Return the highest rung that enough trials have finished, 0 where none has."""
+    reached = [len(trial.rungs) for trial in trials if trial.failure is None]
+    counts = [sum(1 for length in reached if length > rung) for rung in range(max(reached, default=0))]
+    return max((rung for rung, count in enumerate(counts) if count >= ENOUGH_FOR_A_RUNG), default=0)
+
+
+def distribution(span: Range) -> BaseDistribution:
+    """Return Optuna's form of a range."""
+    if isinstance(span, Real):
+        return FloatDistribution(span.low, span.high, log=span.log)
+    if isinstance(span, Integer):
+        return IntDistribution(span.low, span.high, log=span.log, step=span.step)
+    assert isinstance(span, Choice)
+    return CategoricalDistribution(span.options)
+
+
+def _frozen(ranges: Mapping[str, Range], trial: TrialRecord, rung: int) -> FrozenTrial:
+    params = dict(trial.params or {})
+    common: dict[str, Any] = {
+        "params": params,
+        "distributions": {path: distribution(ranges[path]) for path in params},
+        "user_attrs": {"number": trial.number, "source": trial.source},
+        "intermediate_values": {r.rung: r.score for r in trial.rungs[: rung + 1]},
+    }
+    if trial.failure is not None:
+        return optuna.trial.create_trial(state=TrialState.PRUNED, constraints={trial.failure["kind"]: 1.0}, **common)
+    if len(trial.rungs) > rung:
+        return optuna.trial.create_trial(state=TrialState.COMPLETE, value=trial.rungs[rung].score, **common)
+    return optuna.trial.create_trial(state=TrialState.PRUNED, **common)
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801  a context manager
+    """Silence Optuna's experimental warnings and its log line for every study made."""
+
+    def __enter__(self) -> None:  # type: ignore[override]
+        super().__enter__()
+        warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
+        self._level = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    def __exit__(self, *error: Any) -> None:
+        optuna.logging.set_verbosity(self._level)
+        super().__exit__(*error)
