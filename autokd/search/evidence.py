@@ -1,8 +1,8 @@
 """What a claim is worth: differences between arms with intervals, verdicts, and what the design could have seen.
 
 The error of a difference has two parts: runs differ by seed, and the test set is a sample of items. Both enter:
-SE² = 2 s² / n + v / n_test, with s² the variance between seeds pooled over all arms, and v the variance over test items of
-the paired difference (averaged over seeds).
+SE² = 2 s² / n + v / n_test, with s² the variance between seeds pooled over all arms, and v the variance over test items
+of the paired difference (averaged over seeds).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Optuna's TPE as a pure function of the study's records.
 
-Each ask builds an in-memory Optuna study from the records and throws it away, so nothing depends on a sampler's state. Told
-trials cannot be reopened, and TPE sorts COMPLETE before PRUNED before RUNNING; so all trials are shown at one common
-rung: those that reached it as COMPLETE with their score there, shorter ones as PRUNED with their last score, failed ones
-as PRUNED with a violated constraint (FAIL would be ignored, and the sampler would go back to the same corner).
+Each ask builds an in-memory Optuna study from the records and throws it away, so nothing depends on a sampler's state.
+Told trials cannot be reopened, and TPE sorts COMPLETE before PRUNED before RUNNING; so all trials are shown at one
+common rung: those that reached it as COMPLETE with their score there, shorter ones as PRUNED with their last score,
+failed ones as PRUNED with a violated constraint (FAIL would be ignored, and the sampler would go back to the corner).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def shown(ranges: Mapping[str, Range], trials: list[TrialRecord]) -> list[Frozen
     """Return the trials as the sampler sees them; trials outside the space are left out."""
     rung = common_rung(trials)
     inside = [trial for trial in trials if trial.params is not None]
-    return [_frozen(ranges, trial, rung) for trial in inside if trial.rungs or trial.failure is not None]
+    return [frozen(ranges, trial, rung) for trial in inside if trial.rungs or trial.failure is not None]
 
 
 def common_rung(trials: Iterable[TrialRecord]) -> int:
@@ -91,7 +91,7 @@ def distribution(span: Range) -> BaseDistribution:
     return CategoricalDistribution(span.options)
 
 
-def _frozen(ranges: Mapping[str, Range], trial: TrialRecord, rung: int) -> FrozenTrial:
+def frozen(ranges: Mapping[str, Range], trial: TrialRecord, rung: int) -> FrozenTrial:
     params = dict(trial.params or {})
     common: dict[str, Any] = {
         "params": params,
@@ -106,7 +106,7 @@ def _frozen(ranges: Mapping[str, Range], trial: TrialRecord, rung: int) -> Froze
     return optuna.trial.create_trial(state=TrialState.PRUNED, **common)
 
 
-class _quiet(warnings.catch_warnings):  # noqa: N801  a context manager
+class _quiet(warnings.catch_warnings):
     """Silence Optuna's experimental warnings and its log line for every study made."""
 
     def __enter__(self) -> None:  # type: ignore[override]

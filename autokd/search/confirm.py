@@ -1,0 +1,313 @@
+"""Confirm: select on validation, then one claim against matched baselines on fresh seeds.
+
+The test split is read here only, once a claim.
+
+The matched baselines are the recommended pipeline with its losses replaced: by cross-entropy alone (`ce`), and by
+cross-entropy and vanilla KD at temperature 4 (`kd`). Student, augmentation, optimizer, schedule and length are the
+same, and learning rate and loss weights of all arms are tuned over the same small grid.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from autokd.cost import student_cost
+from autokd.engine.evaluate import metrics, predict, predict_teacher
+from autokd.engine.train import TrainContext, build_student
+from autokd.engine.views import DeviceData, to_device
+from autokd.errors import NothingFeasible
+from autokd.search import evidence
+from autokd.search.executors import Executor, Outcome, RungJob
+from autokd.search.explore import baseline_losses
+from autokd.search.records import RecordLog, RunRecord, TrialRecord
+from autokd.search.store import ranked
+from autokd.seeds import derive
+from autokd.spec import component_from_plain, fingerprint
+from autokd.types import Budget
+
+RECOMMENDED = "recommended"
+FACTORS = (0.5, 2.0)
+"""Of learning rate and of the distillation losses' weights in the grid, beside 1."""
+GRID_POINTS = 5
+
+
+class Request(NamedTuple):
+    """One training run that confirm wants."""
+
+    stage: str
+    arm: str
+    variant: str
+    seed: int
+    view_seed: int
+    pipeline: Mapping[str, Any]
+    save: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmer:
+    """Runs confirm on a study.
+
+    Args:
+      log: the study's records.
+      executor: trains the runs.
+      context: data, teacher and device.
+      budget: finalists, seeds and length.
+      seed: the study's seed.
+      folder: the study's folder.
+      on_change: called after every run.
+    """
+
+    log: RecordLog
+    executor: Executor
+    context: TrainContext
+    budget: Budget
+    seed: int
+    folder: Path
+    on_change: Callable[[], None]
+
+    @property
+    def round(self) -> int:
+        return len(self.log.records.evidence)
+
+    def run(self) -> Mapping[str, Any]:
+        """Select, tune and claim; return the evidence.
+
+        Raises:
+          NothingFeasible: no trial finished.
+        """
+        trial = self.select()
+        pipelines = self.tune(trial)
+        claimed = self.claim(pipelines)
+        self.log.append("evidence", **self._evidence(trial, pipelines, claimed))
+        return self.log.records.evidence[-1]
+
+    def select(self) -> TrialRecord:
+        """Compare the finalists over several seeds, on validation, and return the best."""
+        finalists = self._finalists()
+        scores = {trial.number: self._select_runs(trial) for trial in finalists}
+        best = max(finalists, key=lambda t: (_mean_score(scores[t.number]), -_mean_loss(scores[t.number])))
+        if len(self.log.records.choices) == self.round:
+            rows = [self._candidate(trial, scores[trial.number]) for trial in finalists]
+            reason = f"best mean validation score of {len(finalists)} finalists over {self.budget.select_seeds} seeds"
+            self.log.append("choice", round=self.round, trial=best.number, candidates=rows, reason=reason)
+        return best
+
+    def tune(self, trial: TrialRecord) -> dict[str, Mapping[str, Any]]:
+        """Return each arm's pipeline, its learning rate and loss weights tuned over the same grid, on validation."""
+        return {arm: self._tune_arm(arm, pipeline) for arm, pipeline in self._arms(trial.pipeline).items()}
+
+    def claim(self, pipelines: Mapping[str, Mapping[str, Any]]) -> dict[str, list[RunRecord]]:
+        """Train every arm on the fresh seeds, paired by seed."""
+        claimed: dict[str, list[RunRecord]] = {arm: [] for arm in pipelines}
+        for i, seed in enumerate(self._claim_seeds()):
+            for arm, pipeline in pipelines.items():
+                view_seed = derive(self.seed, "claim views", self.round, i)
+                request = Request("claim", arm, "", seed, view_seed, pipeline, self.student_file(arm, i))
+                claimed[arm].append(self._done(request))
+        return claimed
+
+    def student_file(self, arm: str, i: int) -> Path:
+        """Where the claim's i-th student of an arm is kept."""
+        return self.folder / "confirm" / f"round{self.round}" / f"{arm}-{i}.safetensors"
+
+    def _finalists(self) -> list[TrialRecord]:
+        unique: dict[str, TrialRecord] = {}
+        for trial in ranked(self.log.records.trials.values()):
+            unique.setdefault(fingerprint(trial.pipeline), trial)
+        if not unique:
+            reasons = sorted({t.failure["reason"] for t in self.log.records.trials.values() if t.failure})
+            raise NothingFeasible(f"no trial finished; reasons: {'; '.join(reasons[:3]) or 'none was run'}")
+        distilled = [t for t in unique.values() if t.source != "baseline:ce"] or list(unique.values())
+        return distilled[: self.budget.finalists]
+
+    def _select_runs(self, trial: TrialRecord) -> list[RunRecord]:
+        seeds = [derive(self.seed, "select", self.round, i) for i in range(self.budget.select_seeds)]
+        views = derive(self.seed, "views")
+        return [self._done(Request("select", f"trial {trial.number}", "", s, views, trial.pipeline)) for s in seeds]
+
+    def _candidate(self, trial: TrialRecord, runs: Sequence[RunRecord]) -> dict[str, Any]:
+        scores = [run.score for run in runs]
+        return {"trial": trial.number, "scores": scores, "mean": _mean_score(runs), "params": trial.cost["params"]}
+
+    def _arms(self, pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+        names = ["ce", "kd"] if self.context.teacher is not None else ["ce"]
+        return {RECOMMENDED: pipeline, **{name: {**pipeline, "losses": baseline_losses(name)} for name in names}}
+
+    def _tune_arm(self, arm: str, pipeline: Mapping[str, Any]) -> Mapping[str, Any]:
+        seed, views = derive(self.seed, "tune", self.round), derive(self.seed, "views")
+        runs = [self._done(Request("tune", arm, name, seed, views, point)) for name, point in grid(pipeline).items()]
+        return max(runs, key=lambda run: (run.score, -run.loss)).pipeline
+
+    def _claim_seeds(self) -> list[int]:
+        return [derive(self.seed, "claim", self.round, i) for i in range(self.budget.claim_seeds)]
+
+    def _done(self, request: Request) -> RunRecord:
+        """Return the run's record; train it where there is none yet, or where its student was lost."""
+        key = (request.stage, self.round, request.arm, request.variant, request.seed)
+        known = next((r for r in self.log.records.runs if (r.stage, r.round, r.arm, r.variant, r.seed) == key), None)
+        if known is not None and (request.save is None or request.save.exists() or known.failure is not None):
+            return known
+        outcome = self._train(request)
+        if known is None:
+            self.log.append("run", **self._run_event(request, outcome))
+            self.on_change()
+            return self.log.records.runs[-1]
+        return known
+
+    def _train(self, request: Request) -> Outcome:
+        epochs = self.budget.confirm_epochs
+        job = RungJob(
+            pipeline=request.pipeline, seed=request.seed, view_seed=request.view_seed, horizon=epochs, until=epochs
+        )
+        self.executor.submit(job)
+        outcome = self.executor.collect()
+        if request.save is not None and outcome.student is not None:
+            _save_tensors(request.save, {name: t.detach().cpu() for name, t in outcome.student.items()})
+        return outcome
+
+    def _run_event(self, request: Request, outcome: Outcome) -> dict[str, Any]:
+        result = outcome.result
+        return {
+            "stage": request.stage,
+            "round": self.round,
+            "arm": request.arm,
+            "variant": request.variant,
+            "seed": request.seed,
+            "pipeline": request.pipeline,
+            "score": 0.0 if result is None else result.score,
+            "loss": 1e9 if result is None else result.loss,
+            "seconds": 0.0 if result is None else result.seconds,
+            "failure": outcome.failure,
+        }
+
+    def _evidence(
+        self,
+        trial: TrialRecord,
+        pipelines: Mapping[str, Mapping[str, Any]],
+        claimed: Mapping[str, Sequence[RunRecord]],
+    ) -> dict[str, Any]:
+        comparator = max((arm for arm in pipelines if arm != RECOMMENDED), key=lambda arm: _mean_score(claimed[arm]))
+        test_scores, correct, teacher, items = self._read_test(pipelines, claimed)
+        comparisons = {arm: evidence.compare(correct, RECOMMENDED, arm) for arm in pipelines if arm != RECOMMENDED}
+        means = {arm: float(np.mean(scores)) for arm, scores in test_scores.items()}
+        student = component_from_plain("students", trial.pipeline["student"])
+        closed = None if teacher is None else evidence.gap_closed(means[RECOMMENDED], means["ce"], teacher["test"])
+        return {
+            "round": self.round,
+            "trials": len(self.log.records.trials),
+            "trial": trial.number,
+            "pipeline": pipelines[RECOMMENDED],
+            "epochs": self.budget.confirm_epochs,
+            "seeds": self._claim_seeds(),
+            "arms": {
+                arm: {
+                    "pipeline": pipelines[arm],
+                    "validation": [run.score for run in claimed[arm]],
+                    "test": test_scores[arm],
+                }
+                for arm in pipelines
+            },
+            "teacher": teacher,
+            "comparator": comparator,
+            "comparisons": {arm: evidence.as_plain(comparison) for arm, comparison in comparisons.items()},
+            "prediction_interval": list(evidence.prediction_interval(test_scores[RECOMMENDED])),
+            "gap_closed": closed,
+            "n_test": items,
+            "cost": student_cost(student, self.context.data.task)._asdict(),
+        }
+
+    def _read_test(
+        self, pipelines: Mapping[str, Mapping[str, Any]], claimed: Mapping[str, Sequence[RunRecord]]
+    ) -> tuple[dict[str, list[float]], dict[str, NDArray[np.bool_]], dict[str, float] | None, int]:
+        """Read the test split, once, and measure every claimed student and the teacher on it."""
+        self._note_test_read()
+        task = self.context.data.task
+        test = to_device(self.context.data.read_test(), task, self.context.device)
+        splits = {"validation": self.context.validation_data, "test": test}
+        kept: dict[str, Tensor] = {f"labels/{name}": data.labels.cpu() for name, data in splits.items()}
+        for arm, runs in claimed.items():
+            for i, run in enumerate(runs):
+                for name, data in splits.items():
+                    kept[f"{arm}/{i}/{name}"] = self._predict(run, self.student_file(arm, i), data)
+        teacher = None
+        if self.context.teacher is not None:
+            for name, data in splits.items():
+                kept[f"teacher/{name}"] = predict_teacher(self.context.teacher, data).half()
+            teacher = {name: metrics(kept[f"teacher/{name}"], data.labels).accuracy for name, data in splits.items()}
+        _save_tensors(self.folder / "confirm" / f"round{self.round}.safetensors", kept)
+        labels = kept["labels/test"]
+        correct = {
+            arm: np.stack([_correct(run, kept[f"{arm}/{i}/test"], labels) for i, run in enumerate(runs)])
+            for arm, runs in claimed.items()
+        }
+        scores = {arm: [float(row.mean()) for row in rows] for arm, rows in correct.items()}
+        return scores, correct, teacher, len(labels)
+
+    def _predict(self, run: RunRecord, file: Path, data: DeviceData) -> Tensor:
+        """The run's logits, half precision; zeros where it failed (`_correct` counts those as wrong)."""
+        task = self.context.data.task
+        if run.failure is not None:
+            return torch.zeros(len(data.labels), task.num_classes).half()
+        student = build_student(component_from_plain("students", run.pipeline["student"]), task, self.context.device)
+        student.load_state_dict(load_file(file))
+        return predict(student, data).half()
+
+    def _note_test_read(self) -> None:
+        line = {"time": round(time.time(), 3), "round": self.round, "why": "claim"}
+        with (self.folder / "test_reads.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def grid(pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the grid that every arm is tuned over, by name: "" (as it is), learning rate and loss weights x0.5, x2."""
+    points: dict[str, Mapping[str, Any]] = {"": pipeline}
+    for factor in FACTORS:
+        optimizer = pipeline["optimizer"]
+        scaled = {**optimizer, "learning_rate": optimizer["learning_rate"] * factor}
+        points[f"learning_rate x{factor:g}"] = {**pipeline, "optimizer": scaled}
+    distilling = [name for name, loss in pipeline["losses"].items() if loss["use"] != "ce"]
+    for factor in FACTORS if distilling else ():
+        losses = {
+            name: {**loss, "weight": loss["weight"] * factor} if name in distilling else loss
+            for name, loss in pipeline["losses"].items()
+        }
+        points[f"loss weights x{factor:g}"] = {**pipeline, "losses": losses}
+    return points
+
+
+def run_count(budget: Budget, *, has_teacher: bool) -> int:
+    """Return the number of training runs that confirm takes at most."""
+    arms = 3 if has_teacher else 2
+    tuned = GRID_POINTS * (arms - 1) + (GRID_POINTS - len(FACTORS))
+    return budget.finalists * budget.select_seeds + tuned + arms * budget.claim_seeds
+
+
+def _correct(run: RunRecord, logits: Tensor, labels: Tensor) -> NDArray[np.bool_]:
+    right = logits.argmax(-1) == labels
+    return np.asarray((right & (run.failure is None)).numpy())
+
+
+def _mean_score(runs: Sequence[RunRecord]) -> float:
+    return float(np.mean([run.score for run in runs]))
+
+
+def _mean_loss(runs: Sequence[RunRecord]) -> float:
+    return float(np.mean([run.loss for run in runs]))
+
+
+def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+    temporary.replace(path)

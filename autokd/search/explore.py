@@ -1,0 +1,283 @@
+"""Explore: short distillation trials over the whole pipeline, by successive halving with promotion from checkpoints.
+
+What to do next is a pure function of the records (`next_job`), so a killed study goes on where it was, having lost at
+most the rung that was running.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autokd.cost import student_cost
+from autokd.errors import NothingFeasible
+from autokd.search.executors import Executor, RungJob
+from autokd.search.records import RecordLog, TrialRecord
+from autokd.search.sampler import candidates
+from autokd.search.screen import Screener, diverse_top, feasible, key_of, score_against
+from autokd.seeds import derive
+from autokd.space import Drawn, Space
+from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
+from autokd.types import Task
+
+log = logging.getLogger("autokd")
+
+CANDIDATES = 8
+"""Candidates drawn at each ask, of which the best screened one may be taken."""
+SCREEN_PROBABILITY = 0.5
+STARTUP = 10
+"""Trials before TPE takes over."""
+TRIES = 400
+"""Draws that may fall outside the budget, or repeat a trial, before the ask gives up being choosy."""
+
+
+class Job(NamedTuple):
+    """What to do next: train a rung of a trial, or (rung None) ask for a new trial of this number."""
+
+    number: int
+    rung: int | None
+
+
+class Proposal(NamedTuple):
+    """A drawn pipeline and where it came from."""
+
+    source: str
+    drawn: Drawn
+
+
+def next_job(trials: Mapping[int, TrialRecord], *, wanted: int, top_rung: int, eta: int) -> Job | None:
+    """Return the next job of an asynchronous successive halving with one slot, or None when there is none left.
+
+    Args:
+      trials: by number.
+      wanted: number of trials to ask for in all.
+      top_rung: index of the longest rung.
+      eta: the best 1/eta of a rung go on.
+    """
+    alive = [trial for trial in trials.values() if trial.failure is None]
+    for trial in alive:
+        if not trial.rungs or (trial.source.startswith("baseline:") and len(trial.rungs) <= top_rung):
+            return Job(trial.number, len(trial.rungs))
+    for rung in reversed(range(top_rung)):
+        finished = sorted((t for t in alive if len(t.rungs) > rung), key=lambda t: (-t.rungs[rung].score, t.number))
+        for trial in finished[: len(finished) // eta]:
+            if len(trial.rungs) == rung + 1:
+                return Job(trial.number, rung + 1)
+    return Job(len(trials), None) if len(trials) < wanted else None
+
+
+def baseline(default: Drawn, name: str, space: Space) -> Drawn:
+    """Return the space's default student and recipe with its losses replaced by a baseline's.
+
+    Args:
+      default: the space's default pipeline.
+      name: "ce" (the student alone) or "kd" (cross-entropy and vanilla KD at temperature 4).
+      space: to find the sampler's parameters, where the pipeline lies inside.
+    """
+    plain = {**default.plain, "losses": baseline_losses(name)}
+    return Drawn(plain, space.params_of(plain))
+
+
+def baseline_losses(name: str) -> dict[str, Any]:
+    """Return the plain losses of the baseline "ce" or "kd"."""
+    losses = {"ce": component_to_plain(make("losses", "ce", {"weight": 1.0, "label_smoothing": 0.0}))}
+    if name == "kd":
+        losses["kd"] = component_to_plain(make("losses", "kd", {"weight": 1.0, "temperature": 4.0}))
+    return losses
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explorer:
+    """Runs explore on a study.
+
+    Args:
+      space: the resolved space.
+      task: the task.
+      log: the study's records.
+      executor: trains the rungs.
+      screener: scores students at each ask.
+      rung_epochs: epochs at the end of each rung.
+      eta: the best 1/eta of a rung go on.
+      seed: the study's seed.
+      folder: where trials keep their checkpoints.
+      has_teacher: without one, the KD baseline is left out.
+      enqueue: screened students to try early.
+    """
+
+    space: Space
+    task: Task
+    log: RecordLog
+    executor: Executor
+    screener: Screener
+    rung_epochs: Sequence[int]
+    eta: int
+    seed: int
+    folder: Path
+    has_teacher: bool
+    enqueue: int = 3
+
+    @property
+    def top_rung(self) -> int:
+        return len(self.rung_epochs) - 1
+
+    def run(self, trials: int, may_ask: Callable[[], bool], on_change: Callable[[], None]) -> None:
+        """Train until nothing is left to do.
+
+        Args:
+          trials: number of trials in all, baselines included.
+          may_ask: whether a new trial may still be started.
+          on_change: called after every event.
+        """
+        while True:
+            known = self.log.records.trials
+            wanted = trials if may_ask() else len(known)
+            job = next_job(known, wanted=wanted, top_rung=self.top_rung, eta=self.eta)
+            if job is None:
+                return
+            if job.rung is None:
+                self._ask(job.number)
+            else:
+                self._train(known[job.number], job.rung)
+            on_change()
+
+    def _ask(self, number: int) -> None:
+        source, drawn = self.propose(number)
+        cost = student_cost(component_from_plain("students", drawn.plain["student"]), self.task)
+        self.log.append(
+            "trial",
+            number=number,
+            source=source,
+            seed=derive(self.seed, "trial", number),
+            pipeline=drawn.plain,
+            params=drawn.params,
+            cost=cost._asdict(),
+        )
+
+    def _train(self, trial: TrialRecord, rung: int) -> None:
+        checkpoint = self.folder / f"{trial.number:04d}" / "checkpoint.pt"
+        last = rung == self.top_rung
+        self.executor.submit(
+            RungJob(
+                pipeline=trial.pipeline,
+                seed=trial.seed,
+                view_seed=derive(self.seed, "views"),
+                horizon=self.rung_epochs[-1],
+                until=self.rung_epochs[rung],
+                load=checkpoint if rung else None,
+                save=None if last else checkpoint,
+            )
+        )
+        outcome = self.executor.collect()
+        if outcome.result is None:
+            self.log.append("failure", number=trial.number, **(outcome.failure or {}))
+        else:
+            result = outcome.result
+            done = {epoch["epoch"] for r in trial.rungs for epoch in r.curve}
+            self.log.append(
+                "rung",
+                number=trial.number,
+                rung=rung,
+                epochs=self.rung_epochs[rung],
+                score=result.score,
+                loss=result.loss,
+                seconds=result.seconds,
+                curve=[line for line in result.curve if line["epoch"] not in done],
+            )
+        if last or outcome.result is None:
+            shutil.rmtree(checkpoint.parent, ignore_errors=True)
+
+    def propose(self, number: int) -> Proposal:
+        """Return the pipeline of a trial: a pure function of space, records, seed and number."""
+        queue = self.queue()
+        if number < len(queue):
+            return queue[number]
+        known = {fingerprint(trial.pipeline) for trial in self.log.records.trials.values()}
+        if number < STARTUP:
+            return Proposal("random", self._random(number, known))
+        stream = candidates(self.space, self.log.records.trials.values(), seed=self.seed, number=number)
+        found = list(itertools.islice(self._inside(itertools.islice(stream, TRIES // 4), known), CANDIDATES))
+        if not found:
+            return Proposal("random", self._random(number, known))
+        return Proposal("tpe", self._best_screened(found, number))
+
+    def queue(self) -> list[Proposal]:
+        """Return the trials that come first: baselines, warm starts inside the budget, screened students."""
+        default = self._inside_default()
+        names = ["ce", "kd"] if self.has_teacher else ["ce"]
+        first = [Proposal(f"baseline:{name}", baseline(default, name, self.space)) for name in names]
+        warm = [
+            Proposal("warm_start", d)
+            for d in self.space.warm_starts
+            if feasible(d.plain["student"], self.task, self.space.constraints)
+        ]
+        top = diverse_top(self.log.records.screen, self.enqueue)
+        screened = [Proposal("screen", self._with_student(default, row["student"])) for row in top]
+        unique: dict[str, Proposal] = {}
+        for proposal in [*first, *warm, *screened]:
+            unique.setdefault(fingerprint(proposal.drawn.plain), proposal)
+        return list(unique.values())
+
+    def _inside_default(self) -> Drawn:
+        """The space's default pipeline, with the best screened student where its own exceeds the budget."""
+        default = self.space.default()
+        if feasible(default.plain["student"], self.task, self.space.constraints):
+            return default
+        return self._with_student(default, self.log.records.screen[0]["student"])
+
+    def _with_student(self, drawn: Drawn, student: Mapping[str, Any]) -> Drawn:
+        plain = {**drawn.plain, "student": dict(student)}
+        if self.has_teacher and "kd" not in plain["losses"]:
+            with_kd = {**plain, "losses": {**plain["losses"], **_only_kd()}}
+            plain = with_kd if self.space.params_of(with_kd) is not None else plain
+        return Drawn(plain, self.space.params_of(plain))
+
+    def _random(self, number: int, known: set[str]) -> Drawn:
+        rng = np.random.default_rng(derive(self.seed, "random", number))
+        draws = (self.space.sample(rng, number) for _ in range(TRIES))
+        found = next(self._inside(draws, known), None)
+        if found is None:
+            rows = self.log.records.screen
+            drawn = self._with_student(self.space.sample(rng, number), rows[number % len(rows)]["student"])
+            if not feasible(drawn.plain["student"], self.task, self.space.constraints):
+                raise NothingFeasible("no pipeline of the space lies inside the budget")
+            return drawn
+        return found
+
+    def _inside(self, draws: Iterable[Drawn], known: set[str]) -> Iterable[Drawn]:
+        """Those inside the budget that are not yet trials."""
+        return (
+            drawn
+            for drawn in draws
+            if feasible(drawn.plain["student"], self.task, self.space.constraints)
+            and fingerprint(drawn.plain) not in known
+        )
+
+    def _best_screened(self, found: list[Drawn], number: int) -> Drawn:
+        if np.random.default_rng(derive(self.seed, "take", number)).random() >= SCREEN_PROBABILITY:
+            return found[0]
+        names, rows = self.screener.ranked_by, self.log.records.screen
+        scored = {key_of(row["student"]): row["score"] for row in rows}
+
+        def score(drawn: Drawn) -> float:
+            student = drawn.plain["student"]
+            known = scored.get(key_of(student))
+            return score_against(rows, self.screener.values(student), names) if known is None else known
+
+        return max(found, key=score)
+
+
+def _only_kd() -> dict[str, Any]:
+    return {"kd": baseline_losses("kd")["kd"]}
+
+
+def seconds_per_epoch(trials: Iterable[TrialRecord]) -> float:
+    """Return the mean seconds of an epoch over the trials that went furthest; 0 where there is none."""
+    reached = sorted((t for t in trials if t.rungs), key=lambda t: -t.rungs[-1].epochs)[:5]
+    return float(np.mean([t.seconds / t.rungs[-1].epochs for t in reached])) if reached else 0.0

@@ -1,0 +1,55 @@
+"""A mirror of the records for Optuna's dashboards: a journal file in the study's folder.
+
+It is written after the records, can be rebuilt from them at any time, and its failure never stops a search.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from autokd.search.sampler import frozen
+
+if TYPE_CHECKING:
+    from autokd.search.store import StudyStore
+
+log = logging.getLogger("autokd")
+
+
+class Mirror:
+    """Writes finished trials to `journal.log`.
+
+    Args:
+      store: the study. A journal that does not hold what the records hold is written anew.
+    """
+
+    def __init__(self, store: StudyStore) -> None:
+        self._store = store
+        self._written: set[int] = set()
+        (store.path / "journal.log").unlink(missing_ok=True)
+
+    def update(self) -> None:
+        """Add the trials that are over: complete or failed. Paused ones may still go on and are not shown."""
+        top = self._store.top_rung
+        over = [t for t in self._store.records.trials.values() if t.state(top) in ("complete", "failed")]
+        fresh = [t for t in over if t.number not in self._written and t.params is not None]
+        if not fresh:
+            return
+        try:
+            path = str(self._store.path / "journal.log")
+            storage = JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
+            level = optuna.logging.get_verbosity()
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            study = optuna.create_study(
+                study_name=self._store.name, storage=storage, direction="maximize", load_if_exists=True
+            )
+            optuna.logging.set_verbosity(level)
+            ranges = self._store.space.ranges()
+            study.add_trials([frozen(ranges, trial, top) for trial in fresh])
+            self._written.update(trial.number for trial in fresh)
+        except (OSError, ValueError, RuntimeError) as error:
+            log.warning("the Optuna mirror could not be written (%s); the study goes on without it", error)

@@ -1,0 +1,178 @@
+"""Screening: training-free proxies rank student architectures before anything is trained.
+
+The ranks order students, they veto none: the best diverse ones are tried early, and among a sampler's candidates the
+best screened one is taken half of the time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+
+from autokd import catalog
+from autokd.cost import student_cost
+from autokd.engine.train import TrainContext, build_student
+from autokd.engine.views import normalise, raw_view
+from autokd.errors import NothingFeasible
+from autokd.models import seeded
+from autokd.seeds import derive, generator
+from autokd.space import Space
+from autokd.spec import component_from_plain, fingerprint, make
+from autokd.types import BuildContext, Proxy, ScreenInput, Task
+
+BATCH = 64
+POPULATION = 64
+DRAWS = 2_000
+FEW = 0.01
+"""Feasible share below which the user is told."""
+
+
+def feasible(student: Mapping[str, Any], task: Task, constraints: Mapping[str, float]) -> bool:
+    """Whether a plain student lies inside the budget."""
+    cost = student_cost(component_from_plain("students", student), task)._asdict()
+    return all(cost[name] <= limit for name, limit in constraints.items())
+
+
+@dataclass(frozen=True)
+class Screener:
+    """Scores students with proxies.
+
+    Args:
+      context: data, teacher and device.
+      proxies: names of the proxies.
+      ranked_by: those whose ranks make the score.
+      seed: the study's seed: decides the batch and the initialisations.
+    """
+
+    context: TrainContext
+    proxies: tuple[str, ...]
+    ranked_by: tuple[str, ...]
+    seed: int
+
+    def values(self, student: Mapping[str, Any]) -> dict[str, float]:
+        """Return every proxy's value for one plain student."""
+        component = component_from_plain("students", student)
+        data = self.context.train_data
+        size = len(data.labels)
+        index = torch.randperm(size, generator=generator(self.seed, "screen"))[:BATCH].to(self.context.device)
+        task = self.context.data.task
+
+        def build(seed: int) -> torch.nn.Module:
+            with seeded(seed, self.context.device):
+                return build_student(component, task, self.context.device)
+
+        screened = ScreenInput(
+            build=build,
+            task=task,
+            inputs=normalise(data, raw_view(data, index).inputs),
+            labels=data.labels[index],
+            teacher=self.context.teacher,
+            seed=derive(self.seed, "screen", "init") % 2**31,
+        )
+        return {name: proxy(screened) for name, proxy in self._built().items()}
+
+    def _built(self) -> dict[str, Proxy]:
+        context = BuildContext(
+            task=self.context.data.task,
+            teacher=None if self.context.teacher is None else self.context.teacher.offers,
+        )
+        return {name: make("proxies", name, {}).build(context) for name in self.proxies}
+
+
+def usable_proxies(names: Sequence[str], *, has_teacher: bool, modality: str) -> tuple[str, ...]:
+    """Return the proxies that can run here: those that need a teacher only with one."""
+    classes = {name: catalog.load("proxies", name) for name in names}
+    return tuple(
+        name for name, cls in classes.items() if (has_teacher or not cls.needs_teacher) and modality in cls.modalities
+    )
+
+
+def population(space: Space, task: Task, seed: int, size: int = POPULATION) -> tuple[list[dict[str, Any]], float]:
+    """Draw distinct students inside the budget.
+
+    Returns:
+      the plain students, and the share of draws that was inside.
+
+    Raises:
+      NothingFeasible: none of the drawn students is; the message names the smallest one.
+    """
+    rng = np.random.default_rng(derive(seed, "screen", "population"))
+    drawn = space.students(rng, DRAWS)
+    inside = [student for student in drawn if feasible(student, task, space.constraints)]
+    if not inside:
+        cost = min((student_cost(component_from_plain("students", s), task), _short(s)) for s in drawn)
+        limits = ", ".join(f"{name} <= {limit:g}" for name, limit in space.constraints.items())
+        raise NothingFeasible(
+            f"no student of the space lies inside the budget ({limits}); the smallest one drawn is {cost[1]} "
+            f"with {cost[0].params:,} parameters and {cost[0].macs:,} MACs"
+        )
+    return inside[:size], len(inside) / len(drawn)
+
+
+def screen(
+    screener: Screener, students: Sequence[Mapping[str, Any]], on_student: Callable[[int, int], None] | None = None
+) -> list[dict[str, Any]]:
+    """Score students and return them best first: {"student", "params", "macs", "proxies", "score"}.
+
+    The score is the mean over `ranked_by` of the student's rank, 0 for the worst to 1 for the best.
+    """
+    rows = []
+    for done, student in enumerate(students):
+        cost = student_cost(component_from_plain("students", student), screener.context.data.task)
+        rows.append({"student": dict(student), **cost._asdict(), "proxies": screener.values(student)})
+        if on_student is not None:
+            on_student(done + 1, len(students))
+    ranks = np.mean([_ranks([row["proxies"][name] for row in rows], name) for name in screener.ranked_by], axis=0)
+    scored = [{**row, "score": float(rank)} for row, rank in zip(rows, ranks, strict=True)]
+    return sorted(scored, key=lambda row: -row["score"])
+
+
+def score_against(screened: Sequence[Mapping[str, Any]], values: Mapping[str, float], names: Sequence[str]) -> float:
+    """Return the score of one more student against a screened population, 0 to 1."""
+    shares = []
+    for name in names:
+        sign = 1.0 if _higher_is_better(name) else -1.0
+        own = sign * values[name]
+        others = [sign * row["proxies"][name] for row in screened]
+        shares.append(sum(other < own for other in others) / len(others))
+    return float(np.mean(shares))
+
+
+def diverse_top(screened: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
+    """Return the best students that differ: no two of one architecture within 15 % in parameters."""
+    chosen: list[Mapping[str, Any]] = []
+    for row in screened:
+        if len(chosen) < count and not any(_alike(row, other) for other in chosen):
+            chosen.append(row)
+    return chosen
+
+
+def _alike(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    same = a["student"]["use"] == b["student"]["use"]
+    return same and abs(math.log(max(a["params"], 1) / max(b["params"], 1))) < math.log(1.15)
+
+
+def _ranks(values: Sequence[float], name: str) -> Any:
+    sign = 1.0 if _higher_is_better(name) else -1.0
+    finite = [sign * value if math.isfinite(value) else -math.inf for value in values]
+    return (rankdata(finite) - 1) / max(1, len(finite) - 1)
+
+
+def _higher_is_better(name: str) -> bool:
+    return bool(catalog.load("proxies", name).higher_is_better)
+
+
+def _short(student: Mapping[str, Any]) -> str:
+    fields = ", ".join(f"{key}={value}" for key, value in student.items() if key != "use")
+    return f"{student['use']}({fields})"
+
+
+def key_of(student: Mapping[str, Any]) -> str:
+    """Identify a plain student."""
+    return fingerprint(dict(student))
