@@ -1,0 +1,9 @@
+"""Search spaces: reading them, resolving them for a task, drawing pipelines from them."""
+
+from __future__ import annotations
+
+from autokd.space.parts import Candidate, Group, Number, OneOf, Several
+from autokd.space.schema import find, parse, shipped
+from autokd.space.space import Drawn, Screen, Space
+
+__all__ = ["Candidate", "Drawn", "Group", "Number", "OneOf", "Screen", "Several", "Space", "find", "parse", "shipped"]

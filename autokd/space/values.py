@@ -1,0 +1,94 @@
+"""Values of ranges: how they are drawn, written out, and brought inside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+from autokd.ranges import Choice, Integer, Range, Real, Scalar
+from autokd.types import Draw
+
+
+def suggest(draw: Draw, path: str, span: Range) -> Scalar:
+    """Ask `draw` for a value of a range, under the name `path`."""
+    if isinstance(span, Real):
+        return draw.real(path, span.low, span.high, span.log)
+    if isinstance(span, Integer):
+        return draw.integer(path, span.low, span.high, span.step, span.log)
+    value: Scalar = draw.choice(path, span.options)
+    return value
+
+
+def narrowed(span: Range) -> Range:
+    """Return a range whose upper end can be reached in whole steps: 8 to 31, step 4, becomes 8 to 28, step 4."""
+    if not isinstance(span, Integer):
+        return span
+    return Integer(span.low, span.high - (span.high - span.low) % span.step, span.step, span.log, span.unit)
+
+
+def edges(span: Range) -> tuple[Scalar, ...]:
+    """Return the two ends of a range, or all options of a choice, without repetition."""
+    values = span.options if isinstance(span, Choice) else (span.low, span.high)
+    return tuple(dict.fromkeys(values))
+
+
+def nearest_value(span: Range, value: Any) -> Scalar:
+    """Return `value` where it lies inside the range, otherwise the value inside that is nearest to it.
+
+    Where there is no number to be near to, it is the middle of the range (on its own scale), or the first option.
+    """
+    if span.contains(value):
+        inside: Scalar = value
+        return inside
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(span, Choice):
+        return _nearest_option(span.options, number)
+    target = _middle(span) if number is None else min(max(number, span.low), span.high)
+    if isinstance(span, Real):
+        return float(target)
+    return span.low + span.step * round((target - span.low) / span.step)
+
+
+def written(span: Range) -> dict[str, Any]:
+    """Return a range as it is written in a space file: {"float": [0.1, 10.0], "log": true}."""
+    if isinstance(span, Choice):
+        return {"choice": list(span.options)}
+    if isinstance(span, Real):
+        return {"float": [span.low, span.high], "log": span.log}
+    return {"int": [span.low, span.high], "step": span.step, "log": span.log}
+
+
+@dataclass(frozen=True)
+class RandomDraw:
+    """Draws every value at random: uniformly, or log-uniformly where the range is on a log scale."""
+
+    rng: numpy.random.Generator
+
+    def real(self, path: str, low: float, high: float, log: bool) -> float:
+        if not log:
+            return float(self.rng.uniform(low, high))
+        return min(max(math.exp(self.rng.uniform(math.log(low), math.log(high))), low), high)
+
+    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
+        if not log:
+            return low + step * int(self.rng.integers((high - low) // step + 1))
+        drawn = math.exp(self.rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
+        return min(max(round(drawn), low), high)
+
+    def choice(self, path: str, options: tuple[Any, ...]) -> Any:
+        return options[int(self.rng.integers(len(options)))]
+
+
+def _nearest_option(options: Sequence[Scalar], number: float | None) -> Scalar:
+    numbers = [option for option in options if isinstance(option, (int, float)) and not isinstance(option, bool)]
+    if number is None or not numbers:
+        return options[0]
+    return min(numbers, key=lambda option: abs(option - number))
+
+
+def _middle(span: Real | Integer) -> float:
+    return math.sqrt(span.low * span.high) if span.log else (span.low + span.high) / 2

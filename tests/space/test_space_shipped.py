@@ -1,0 +1,99 @@
+"""The spaces that come with autokd."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autokd import catalog, spec
+from autokd.space import Space, find, parse, shipped
+from autokd.types import BuildContext, Shapes, Task
+
+TASKS = {
+    "digits": ("image", (1, 8, 8)),
+    "image": ("image", (3, 32, 32)),
+    "tabular": ("table", (30,)),
+}
+OFFERS = Shapes(((16, 8, 8), (32, 4, 4)), 32)
+
+
+def task_for(name: str, classes: int = 10) -> Task:
+    modality, shape = TASKS[name]
+    labels = tuple(str(index) for index in range(classes))
+    return Task(dataset=name, modality=modality, input_shape=shape, classes=labels, train_size=1000)
+
+
+def resolved(name: str) -> Space:
+    return parse(*find(name)).resolve(task_for(name), OFFERS)
+
+
+def test_every_shipped_space_is_tested():
+    assert set(shipped()) == set(TASKS)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_file_starts_with_what_it_is(name):
+    text, source = find(name)
+    assert text.startswith("# ")
+    assert source == name
+    assert parse(text, source).description
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_nothing_is_dropped_on_data_it_is_made_for(name):
+    space = resolved(name)
+    assert space.dropped == ()
+    assert len(space.warm_starts) == len(parse(*find(name)).warm) > 0
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_samples_are_valid_pipelines_of_the_space(name):
+    space = resolved(name)
+    rng = np.random.default_rng(0)
+    starts = [space.default(), *space.warm_starts]
+    for drawn in [*(space.sample(rng, number) for number in range(200)), *starts]:
+        pipeline = spec.from_plain(drawn.plain)
+        assert spec.to_plain(pipeline) == drawn.plain
+        assert space.params_of(drawn.plain) == drawn.params
+        assert all(space.ranges()[path].contains(value) for path, value in drawn.params.items())
+        assert len(drawn.plain["losses"]) <= 3
+        assert not {"kd", "dkd"} <= set(drawn.plain["losses"])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_vanilla_distillation_is_a_warm_start(name):
+    plain = resolved(name).warm_starts[0].plain
+    assert {key: value["weight"] for key, value in plain["losses"].items()} == {"ce": 0.1, "kd": 0.9}
+    assert plain["losses"]["kd"]["temperature"] == 4.0
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_budget_leaves_a_fair_share_of_students(name):
+    space, task = resolved(name), task_for(name)
+    limit = space.constraints.get("params", float("inf"))
+    students = space.students(np.random.default_rng(0), 40)
+    sizes = []
+    for plain in students:
+        module = spec.component_from_plain("students", plain).build(BuildContext(task=task))
+        sizes.append(sum(parameter.numel() for parameter in module.parameters()))
+    assert sum(size <= limit for size in sizes) >= len(sizes) / 2
+
+
+def test_two_classes_and_an_ensemble_drop_what_needs_more():
+    space = parse(*find("tabular")).resolve(task_for("tabular", classes=2), Shapes())
+    assert {line.partition(":")[0] for line in space.dropped} == {
+        *(f"losses.any_of.from.{name}" for name in ("dkd", "hint", "sp")),
+        "warm_starts.1",
+    }
+    assert [start.plain["losses"].keys() for start in space.warm_starts] == [{"ce", "kd"}, {"ce", "dist"}]
+
+
+def test_image_space_offers_every_image_component():
+    space = resolved("image")
+    for slot, kind in (("student", "students"), ("augment", "augments")):
+        fitting = {name for name in catalog.names(kind) if "image" in catalog.load(kind, name).modalities}
+        offered = set(space.ranges()[slot].options)
+        assert offered == {name for name in fitting if name not in {"mlp"} and not name.startswith("t_")}
+    flags = {path for path in space.ranges() if path.count(".") == 1 and path.startswith("losses")}
+    own = {name for name in catalog.names("losses") if not name.startswith("t_")}
+    assert flags == {f"losses.{name}" for name in own - {"ce"}}
