@@ -1,0 +1,18 @@
+"""No augmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autokd.types import ANY, Augment, BuildContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoAugment:
+    """Every epoch shows every sample as it is."""
+
+    modalities = ANY
+
+    def build(self, context: BuildContext) -> Augment:
+        """Return the policy."""
+        return Augment(lambda generator, n, u: {}, lambda view, rows, partner, partner_rows: view)
