@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from autokd.space.parts import Candidate, Group, Number, OneOf, Several
+from autokd.space.candidate import Candidate
+from autokd.space.parts import Group, Number, OneOf, Several
 from autokd.space.schema import find, parse, shipped
 from autokd.space.space import Drawn, Screen, Space
 

@@ -8,125 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy
 
 from autokd.errors import nearest
-from autokd.ranges import Choice, Range, Scalar
+from autokd.ranges import Choice, Range
+from autokd.space.candidate import Candidate, Params, clash, lacks
 from autokd.space.values import suggest, written
-from autokd.types import ANY, Draw
+from autokd.types import Draw
 
-Params = dict[str, Scalar]
-Check = Callable[["Candidate"], str | None]
+Check = Callable[[Candidate], str | None]
 """Says why a candidate cannot be used, or None where it can."""
 
 FLAGS = ("off", "on")
-
-
-class Traits(NamedTuple):
-    """What a component class declares of itself.
-
-    Args:
-      modalities: kinds of input it takes.
-      teacher: "none" where it needs no teacher.
-      needs: what teacher and student must offer: "features", "pooled".
-      min_classes: fewest classes it is defined for.
-      excludes, requires: components ("losses.dkd"; a bare name is of its own kind) it must not, or must, stand beside.
-    """
-
-    modalities: frozenset[str] = ANY
-    teacher: str = "none"
-    needs: frozenset[str] = frozenset()
-    min_classes: int = 2
-    excludes: frozenset[str] = frozenset()
-    requires: frozenset[str] = frozenset()
-
-
-def traits_of(kind: str, cls: type[Any]) -> Traits:
-    """Read a component class's declarations; what it does not declare has the value that `Traits` gives it."""
-
-    def declared(name: str) -> Any:
-        return getattr(cls, name, Traits._field_defaults[name])
-
-    def full(names: Iterable[str]) -> frozenset[str]:
-        return frozenset(name if "." in name else f"{kind}.{name}" for name in names)
-
-    return Traits(
-        modalities=frozenset(declared("modalities")),
-        teacher=declared("teacher"),
-        needs=frozenset(declared("needs")),
-        min_classes=declared("min_classes"),
-        excludes=full(declared("excludes")),
-        requires=full(declared("requires")),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A component that may be drawn.
-
-    Args:
-      name: its key in the file.
-      kind, use: kind and name of the component.
-      place: where it stands in the file.
-      ranges: its fields that are drawn.
-      fixed: its other fields, as plain data.
-      defaults: a value inside the range of each drawn field.
-    """
-
-    name: str
-    kind: str
-    use: str
-    place: str
-    ranges: Mapping[str, Range]
-    fixed: Mapping[str, Any]
-    defaults: Mapping[str, Scalar]
-    traits: Traits
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.kind}.{self.use}"
-
-    def default(self) -> dict[str, Any]:
-        return {"use": self.use, **self.fixed, **self.defaults}
-
-    def draw(self, draw: Draw, path: str) -> tuple[dict[str, Any], Params]:
-        values = {field: suggest(draw, f"{path}.{field}", span) for field, span in self.ranges.items()}
-        params = {f"{path}.{field}": value for field, value in values.items()}
-        return {"use": self.use, **self.fixed, **values}, params
-
-    def fit(self, plain: Mapping[str, Any], path: str, problems: list[str]) -> Params:
-        """Return the parameters that draw `plain`; where there are none, say why in `problems`."""
-        given = {key: value for key, value in plain.items() if key != "use"}
-        for field, value in given.items():
-            if field in self.ranges and not self.ranges[field].contains(value):
-                problems.append(f"{path}.{field}: {value!r} lies outside {self.ranges[field]}")
-            elif field in self.fixed and value != self.fixed[field]:
-                problems.append(f"{path}.{field}: {value!r}, but this space fixes it at {self.fixed[field]!r}")
-        fields = [*self.ranges, *self.fixed]
-        problems += [f"{path}.{key}: there is no such field; {nearest(key, fields)}" for key in given.keys() - fields]
-        problems += [f"{path}.{key}: missing" for key in fields if key not in given]
-        return {f"{path}.{field}": given[field] for field in self.ranges if field in given}
-
-    def spans(self, path: str) -> dict[str, Range]:
-        return {f"{path}.{field}": span for field, span in self.ranges.items()}
-
-    def identity(self) -> dict[str, Any]:
-        ranges = {field: written(span) for field, span in self.ranges.items()}
-        return {"use": self.use, **self.fixed, **ranges}
-
-
-def clash(one: Candidate, other: Candidate) -> bool:
-    """Whether two components must not stand in one pipeline."""
-    return other.full_name in one.traits.excludes or one.full_name in other.traits.excludes
-
-
-def lacks(candidate: Candidate, present: Iterable[Candidate]) -> list[str]:
-    """Return the names of the components that `candidate` requires and that are not present."""
-    return sorted(candidate.traits.requires - {other.full_name for other in present})
 
 
 class Source(NamedTuple):

@@ -12,7 +12,8 @@ import numpy
 from autokd import spec
 from autokd.errors import SpaceError
 from autokd.ranges import Range
-from autokd.space.parts import Candidate, OneOf, Params, Part, Several, Source, ask_members, clash, count_members
+from autokd.space.candidate import Candidate, Params, clash
+from autokd.space.parts import OneOf, Part, Several, Source, ask_members, count_members
 from autokd.space.values import RandomDraw
 from autokd.types import Budget, Draw, Shapes, Task
 

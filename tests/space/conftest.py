@@ -95,8 +95,9 @@ BASE = {
 Make = Callable[..., Space]
 
 
-@pytest.fixture(autouse=True, scope="package")
-def _plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The components are there for one file of tests, and gone before any other test lists what there is."""
     path = tmp_path_factory.mktemp("plugin") / "space_tests.py"
     path.write_text(PLUGIN)
     catalog.load_plugins(path)
@@ -105,7 +106,7 @@ def _plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def make() -> Make:
+def make(plugin: None) -> Make:
     """Parse a small space, some of its parts replaced; None leaves a part out."""
 
     def build(**parts: object) -> Space:

@@ -325,7 +325,7 @@ def test_students_are_distinct_and_exhaust_a_small_space(make):
     assert len(space.students(np.random.default_rng(0), 5)) == 5
 
 
-def test_text_and_source_are_kept():
+def test_text_and_source_are_kept(plugin):
     text = (
         "student: {always: {t_net: {}}}\naugment: {always: {none: {}}}\nlosses: {always: {t_base: {}}}\n"
         "optimizer: {always: {sgd: {}}}\nschedule: {always: {cosine: {}}}\n"

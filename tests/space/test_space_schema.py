@@ -181,7 +181,7 @@ def test_a_mistake_in_a_part_does_not_cast_doubt_on_warm_starts(make):
     assert found == ["student.one_of.t_net.width: expected int, got 4.5"]
 
 
-def test_a_key_that_stands_twice_is_a_mistake():
+def test_a_key_that_stands_twice_is_a_mistake(plugin):
     with pytest.raises(SpaceError) as caught:
         parse("student:\n  one_of: {t_net: {}, t_mlp: {}, t_net: {}}\nbatch_size: 4\nbatch_size: 8\n")
     assert "student.one_of.t_net: this key stands twice" in caught.value.problems

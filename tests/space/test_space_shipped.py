@@ -93,7 +93,6 @@ def test_image_space_offers_every_image_component():
     for slot, kind in (("student", "students"), ("augment", "augments")):
         fitting = {name for name in catalog.names(kind) if "image" in catalog.load(kind, name).modalities}
         offered = set(space.ranges()[slot].options)
-        assert offered == {name for name in fitting if name not in {"mlp"} and not name.startswith("t_")}
+        assert offered == {name for name in fitting if name != "mlp"}
     flags = {path for path in space.ranges() if path.count(".") == 1 and path.startswith("losses")}
-    own = {name for name in catalog.names("losses") if not name.startswith("t_")}
-    assert flags == {f"losses.{name}" for name in own - {"ce"}}
+    assert flags == {f"losses.{name}" for name in catalog.names("losses") if name != "ce"}
