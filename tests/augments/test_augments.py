@@ -188,6 +188,17 @@ def test_random_erasing_fills_a_box_with_noise() -> None:
     assert values.max() == 1
 
 
+def test_random_erasing_tries_again_while_the_box_does_not_fit() -> None:
+    rows = build("random_erasing", (3, 32, 16), probability=0.75, area=0.4, aspect=0.3).draw(seeded(), 6000, 0.0)
+    top, bottom, left, right = rows["box"].unbind(1)
+    assert (bottom > top).float().mean().item() == pytest.approx(0.75, abs=0.02)
+    assert top.min() == left.min() == 0
+    assert bottom.max() == 32
+    assert right.max() == 16
+    assert (bottom - top).max() == 31
+    assert (right - left).max() == 15
+
+
 @pytest.mark.parametrize("num_ops", [1, 3])
 def test_randaugment_draws_operations_uniformly(num_ops) -> None:
     rows = build("randaugment", num_ops=num_ops, magnitude=15).draw(seeded(), 7000, 0.0)
