@@ -1,0 +1,21 @@
+"""Datasets made ready to train on: read, split, preprocessed, fingerprinted."""
+
+from __future__ import annotations
+
+from autokd.data.cache import cache_dir
+from autokd.data.inputs import RawInputs, read_inputs
+from autokd.data.load import Dataset, load, load_again
+from autokd.data.preprocess import ImagePreprocess, Preprocess, TablePreprocess, from_json
+
+__all__ = [
+    "Dataset",
+    "ImagePreprocess",
+    "Preprocess",
+    "RawInputs",
+    "TablePreprocess",
+    "cache_dir",
+    "from_json",
+    "load",
+    "load_again",
+    "read_inputs",
+]

@@ -1,0 +1,134 @@
+"""Data given in Python, (X, y) or a torch dataset, as a dataset that can be named and read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from pandas import DataFrame, Series
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import IterableDataset
+
+from autokd.datasets import tables
+from autokd.datasets._arrays import Arrays, keep_arrays
+from autokd.datasets._table_file import TableFile
+from autokd.datasets.images import eight_bit
+from autokd.datasets.store import Stored, written_whole
+from autokd.errors import DataError
+from autokd.models import state_fingerprint
+
+
+def from_torch(dataset: TorchDataset[Any], cache: Path) -> Arrays | TableFile:
+    """Read a map-style torch dataset of (input, class) pairs once and keep it.
+
+    Random transforms of the dataset are drawn once, here. Class names come from its attribute `classes`, where it has
+    that attribute of torchvision's datasets.
+
+    Raises:
+      DataError: the items are not such pairs, or differ in shape.
+    """
+    if isinstance(dataset, IterableDataset):
+        raise DataError(f"{type(dataset).__name__}: an iterable dataset has no order and length; pass a map-style one")
+    items = [dataset[i] for i in range(len(dataset))]  # type: ignore[arg-type]
+    if not items or not all(isinstance(item, (tuple, list)) and len(item) == 2 for item in items):
+        raise DataError(f"{type(dataset).__name__}: expected a torch dataset of (input, class) pairs")
+    inputs = [_array(item[0]) for item in items]
+    shapes = {array.shape for array in inputs}
+    if len(shapes) > 1:
+        raise DataError(f"{type(dataset).__name__}: inputs of several shapes {sorted(shapes)[:3]}; resize them to one")
+    labels = [item[1].item() if isinstance(item[1], (Tensor, np.generic)) else item[1] for item in items]
+    return from_arrays(np.stack(inputs), labels, cache, getattr(dataset, "classes", None))
+
+
+def from_arrays(
+    inputs: Any, labels: Any, cache: Path, classes: Sequence[str] | None = None
+) -> Arrays | TableFile:
+    """Keep arrays in the cache by content.
+
+    Args:
+      inputs: images [N, H, W], [N, C, H, W] or [N, H, W, C] with C of 1 or 3, uint8 or float in [0, 1]; or a table,
+        [N, D] or a DataFrame.
+      labels: [N] class names or numbers.
+      cache: the cache folder.
+      classes: names of the classes 0, 1, … of images, where the labels are all of these numbers.
+
+    Raises:
+      DataError: the shapes or values do not fit.
+    """
+    table = inputs if isinstance(inputs, DataFrame) else None
+    array = np.empty(0) if table is not None else _array(inputs)
+    target = Series(labels.tolist() if isinstance(labels, Tensor) else list(labels))
+    count = len(table) if table is not None else len(array)
+    if count != len(target) or count == 0:
+        raise DataError(f"(X, y): X has {count} samples and y has {len(target)}; they must be as many, and some")
+    if table is None and array.ndim == 2:
+        table = DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])])
+    return _keep_images(_images(array), target, cache, classes) if table is None else _keep_table(table, target, cache)
+
+
+def _array(value: Any) -> NDArray[Any]:
+    if isinstance(value, Image.Image):
+        return np.asarray(eight_bit(value))
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _images(array: NDArray[Any]) -> Tensor:
+    """Return images as uint8 [N, C, H, W]."""
+    if array.ndim == 3:
+        array = array[:, None]
+    if array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
+        array = array.transpose(0, 3, 1, 2)
+    if array.ndim != 4 or array.shape[1] not in (1, 3):
+        raise DataError(f"X has shape {array.shape}; expected a table [N, D] or images [N, C, H, W] with C of 1 or 3")
+    return torch.from_numpy(np.ascontiguousarray(_eight_bit_values(array)))
+
+
+def _eight_bit_values(array: NDArray[Any]) -> NDArray[np.uint8]:
+    low, high = array.min(), array.max()
+    if array.dtype.kind in "iub" and low >= 0 and high <= 255:
+        return np.asarray(array * (255 if array.dtype.kind == "b" else 1), dtype=np.uint8)
+    if array.dtype.kind == "f" and low >= 0 and high <= 1:
+        return np.asarray(np.rint(array * 255), dtype=np.uint8)
+    raise DataError(
+        f"X holds {array.dtype} images from {low:g} to {high:g}; expected whole numbers in 0 to 255, or "
+        "floats in 0 to 1 (not normalised)"
+    )
+
+
+def _keep_images(images: Tensor, target: Series, cache: Path, given: Sequence[str] | None) -> Arrays:
+    names = tables.class_names(target, "y")
+    classes = tables.in_order(names)
+    tensors = {"inputs": images, "labels": torch.from_numpy(tables.indices(names, classes, "y"))}
+    numbered = given is not None and classes == tuple(map(str, range(len(given))))
+    text = json.dumps(list(map(str, given)) if given is not None and numbered else classes)
+    fingerprint = hashlib.sha256(f"{state_fingerprint(tensors)}{text}".encode()).hexdigest()[:16]
+    return keep_arrays(cache, fingerprint, Stored(tensors, {"classes": text}))
+
+
+def _keep_table(table: DataFrame, target: Series, cache: Path) -> TableFile:
+    """Write the table with its labels as a Parquet file; text and mixed columns as text."""
+    columns = {str(name): _plain(table[name]) for name in table.columns}
+    label = "label"
+    while label in columns:
+        label += "_"
+    frame = DataFrame(columns | {label: tables.class_names(target, "y")})
+    fingerprint = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()[:16]
+    file = cache / "arrays" / f"table-{fingerprint}.parquet"
+    if not file.is_file():
+        with written_whole(file) as temporary:
+            frame.to_parquet(temporary, index=False)
+    return TableFile(file=str(file), target=label)
+
+
+def _plain(values: Series) -> Any:
+    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    return values.to_numpy() if is_number else tables.texts(values)

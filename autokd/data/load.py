@@ -1,0 +1,287 @@
+"""A dataset ready to train on: `load`, `load_again`, `Dataset`."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, from_numpy
+from torch.utils.data import Dataset as TorchDataset
+
+from autokd import catalog
+from autokd.data import arrays
+from autokd.data.cache import cache_dir
+from autokd.data.preprocess import Preprocess, fit
+from autokd.data.split import split
+from autokd.data_types import DataContext, Part, Raw
+from autokd.datasets import images, tables
+from autokd.errors import DataError, nearest
+from autokd.models import state_fingerprint
+from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
+from autokd.types import Split, Task
+
+_DUPLICATES_WORTH_A_WARNING = 0.01
+_log = logging.getLogger("autokd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a dataset is read and split, apart from what and where it is.
+
+    Args:
+      image_size: side in pixels that images are resized to; None for the dataset's own.
+      skip_bad: leave unreadable files out.
+      limit_train: train on a stratified draw of this many samples.
+      seed: of the splits.
+    """
+
+    image_size: int | None = None
+    skip_bad: bool = False
+    limit_train: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """A dataset that was read, split and preprocessed.
+
+    Args:
+      task: what engine and models know of it.
+      train, validation: splits that a search may look at; the test split comes from `read_test` only.
+      preprocess: fitted on the training split.
+      reference: plain data from which `load_again` makes it again.
+      default_space: name of the search space for such data.
+      card: plain data for people: samples a split, class counts, what was left out, where the splits come from.
+    """
+
+    task: Task
+    train: Split
+    validation: Split
+    preprocess: Preprocess
+    reference: dict[str, Any]
+    default_space: str
+    card: dict[str, Any]
+    _test: Split = dataclasses.field(repr=False)
+
+    def read_test(self) -> Split:
+        """Return the test split; for claims about a finished choice, never for making one."""
+        return self._test
+
+
+def load(
+    reference: Any,
+    *,
+    data_dir: str | Path | None = None,
+    target: str | None = None,
+    group: str | None = None,
+    validation: str | Path | None = None,
+    image_size: int | None = None,
+    skip_bad: bool = False,
+    download: bool = False,
+    limit_train: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Load a dataset.
+
+    Args:
+      reference: the name of a dataset ("digits"), the path of a folder of images or of a CSV, TSV or Parquet file,
+        arrays (X, y), or a torch dataset. A name goes before a path of that name; write ./digits for the path.
+      data_dir: folder of the files of named datasets; by default the environment's `AUTOKD_DATA`, then the cache.
+      target: label column of a table.
+      group: column of a table whose equal values stay in one split.
+      validation: a folder of images or a table to validate on.
+      image_size: side in pixels that images are resized to.
+      skip_bad: leave unreadable files out instead of raising.
+      download: the network may be used.
+      limit_train: train on a stratified draw of this many samples.
+      seed: of the splits, at least 0.
+
+    Raises:
+      DataError: it is missing or cannot be used.
+      ComponentError: the named dataset cannot be made from a name alone.
+    """
+    options = Options(image_size=image_size, skip_bad=skip_bad, limit_train=limit_train, seed=seed)
+    where = {"target": target, "group": group, "validation": None if validation is None else _absolute(validation)}
+    return _open(_component(reference, data_dir, where), options, download)
+
+
+def load_again(reference: Mapping[str, Any], *, data_dir: str | Path | None = None, download: bool = False) -> Dataset:
+    """Load the dataset that a `Dataset.reference` describes.
+
+    Args:
+      reference: plain data.
+      data_dir: where the files of a named dataset are now, if elsewhere.
+      download: the network may be used.
+
+    Raises:
+      DataError, ComponentError: as `load`, or it is no such reference.
+    """
+    values = {key: value for key, value in reference.items() if key != "component"}
+    known = {field.name for field in dataclasses.fields(Options)}
+    if "component" not in reference or not set(values) <= known:
+        raise DataError(
+            f"a dataset reference has the keys component, {', '.join(sorted(known))}; got {list(reference)}"
+        )
+    component = component_from_plain("datasets", reference["component"])
+    if data_dir is not None and "data_dir" in _field_names(component):
+        component = dataclasses.replace(component, data_dir=_absolute(data_dir))
+    return _open(component, Options(**values), download)
+
+
+def _component(reference: Any, data_dir: str | Path | None, where: dict[str, str | None]) -> Any:
+    """Return the dataset component that a reference means."""
+    given = {key: value for key, value in where.items() if value is not None}
+    if isinstance(reference, (str, Path)):
+        return _named(str(reference), data_dir, given)
+    if given:
+        raise DataError(f"{', '.join(given)} does not apply to data given in Python")
+    if isinstance(reference, TorchDataset):
+        return arrays.from_torch(reference, cache_dir())
+    if isinstance(reference, tuple) and len(reference) == 2:
+        return arrays.from_arrays(*reference, cache_dir())
+    raise DataError(f"expected a dataset's name, a path, (X, y) or a torch dataset, got {type(reference).__name__}")
+
+
+def _named(reference: str, data_dir: str | Path | None, given: dict[str, str]) -> Any:
+    """Return the dataset of that name, or at that path."""
+    name, values = _name_and_place(reference)
+    fields = _field_names(catalog.load("datasets", name))
+    strange = sorted(set(given) - fields)
+    if strange:
+        raise DataError(f"{', '.join(strange)} does not apply to {reference}")
+    data = data_dir if data_dir is not None else os.environ.get("AUTOKD_DATA")
+    if data and "data_dir" in fields:
+        values["data_dir"] = _absolute(data)
+    return make("datasets", name, values | given)
+
+
+def _name_and_place(reference: str) -> tuple[str, dict[str, str]]:
+    """Return the component's name, and its fields that say which path is meant."""
+    if reference in catalog.names("datasets"):
+        return reference, {}
+    path = Path(reference)
+    if path.is_dir():
+        return "image_folder", {"root": _absolute(path)}
+    if path.is_file() or path.suffix.lower() in tables.SUFFIXES:
+        return "table_file", {"file": _absolute(path)}
+    raise DataError(f"{reference!r} is no dataset, file or folder; {nearest(reference, _self_contained())}")
+
+
+def _self_contained() -> list[str]:
+    """Names of the datasets that need nothing but their name."""
+    classes = {name: catalog.load("datasets", name) for name in catalog.names("datasets")}
+    return [
+        name
+        for name, cls in classes.items()
+        if all(field.default is not dataclasses.MISSING for field in dataclasses.fields(cls))
+    ]
+
+
+def _field_names(component: Any) -> set[str]:
+    return {field.name for field in dataclasses.fields(component)}
+
+
+def _absolute(path: str | Path) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
+def _open(component: Any, options: Options, download: bool) -> Dataset:
+    context = DataContext(
+        cache=cache_dir(), download=download, image_size=options.image_size, skip_bad=options.skip_bad
+    )
+    raw = _resized(component.build(context), options.image_size)
+    parts = split(raw, options.seed, options.limit_train)
+    preprocess, dropped = fit(parts.train.inputs, raw.classes)
+    splits = {name: _split(part, preprocess) for name, part in parts._asdict().items()}
+    task = _task(raw, preprocess, splits)
+    return Dataset(
+        task=task,
+        train=splits["train"],
+        validation=splits["validation"],
+        preprocess=preprocess,
+        reference=_reference(component, options),
+        default_space=component.default_space,
+        card=_card(raw, task, splits, dropped),
+        _test=splits["test"],
+    )
+
+
+def _resized(raw: Raw, image_size: int | None) -> Raw:
+    """Return a dataset whose images have the side that was asked for."""
+    if image_size is None:
+        return raw
+    if raw.modality != "image":
+        raise DataError(f"image_size does not apply to {raw.name}, which is a table")
+    if image_size < 1:
+        raise DataError(f"image_size is a side in pixels, at least 1, got {image_size}")
+
+    def resized(part: Part | None) -> Part | None:
+        if part is None or not isinstance(part.inputs, Tensor):
+            return part
+        channels = part.inputs.shape[1]
+        return dataclasses.replace(part, inputs=images.conform(part.inputs, (image_size, image_size), channels))
+
+    parts: dict[str, Any] = {name: resized(getattr(raw, name)) for name in ("train", "validation", "test")}
+    return dataclasses.replace(raw, **parts)
+
+
+def _split(part: Part, preprocess: Preprocess) -> Split:
+    return Split(preprocess.apply(part.inputs), from_numpy(part.labels))
+
+
+def _task(raw: Raw, preprocess: Preprocess, splits: dict[str, Split]) -> Task:
+    tensors = {f"{name}.inputs": part.inputs for name, part in splits.items()}
+    tensors |= {f"{name}.labels": part.labels for name, part in splits.items()}
+    content = fingerprint({"content": state_fingerprint(tensors), "preprocess": preprocess.to_json()})
+    return Task(
+        dataset=raw.name,
+        modality=raw.modality,
+        input_shape=preprocess.input_shape,
+        classes=raw.classes,
+        train_size=len(splits["train"]),
+        mean=preprocess.mean,
+        std=preprocess.std,
+        fingerprint=content,
+    )
+
+
+def _reference(component: Any, options: Options) -> dict[str, Any]:
+    plain = {key: value for key, value in component_to_plain(component).items() if value is not None}
+    chosen = {key: value for key, value in dataclasses.asdict(options).items() if value not in (None, False)}
+    return {"component": plain, **chosen, "seed": options.seed}
+
+
+def _card(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, str]) -> dict[str, Any]:
+    counted = {name: splits[name] for name in ("train", "validation")}
+    duplicates = _duplicates(splits)
+    return {
+        "name": raw.name,
+        "modality": raw.modality,
+        "input_shape": list(task.input_shape),
+        "classes": list(raw.classes),
+        "samples": {name: len(part) for name, part in splits.items()},
+        "class_counts": {
+            name: part.labels.bincount(minlength=task.num_classes).tolist() for name, part in counted.items()
+        },
+        "official": {"validation": raw.validation is not None, "test": raw.test is not None},
+        "also_in_train": duplicates,
+        "skipped_files": list(raw.skipped),
+        "dropped_columns": dropped,
+        "fingerprint": task.fingerprint,
+    }
+
+
+def _duplicates(splits: dict[str, Split]) -> dict[str, int]:
+    """Count the validation and test samples whose inputs are also a training sample's."""
+    rows = {name: [hash(row.tobytes()) for row in part.inputs.numpy()] for name, part in splits.items()}
+    seen = set(rows["train"])
+    found = {name: sum(row in seen for row in rows[name]) for name in ("validation", "test")}
+    for name, count in found.items():
+        if count > _DUPLICATES_WORTH_A_WARNING * len(rows[name]):
+            _log.warning("%d of %d %s samples are also in the training split", count, len(rows[name]), name)
+    return found

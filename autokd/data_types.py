@@ -1,0 +1,98 @@
+"""What a dataset component is given, and what it gives back.
+
+Shapes: N samples of a part, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame
+from torch import Tensor, from_numpy
+
+Inputs = Tensor | DataFrame
+"""Images as uint8 [N, channels, height, width] in 0 to 255, or a table with one row a sample."""
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataContext:
+    """How a dataset is to be read.
+
+    Args:
+      cache: folder for decoded and downloaded files.
+      download: the network may be used.
+      image_size: side in pixels that images are resized to; None for the component's own rule.
+      skip_bad: leave unreadable files out instead of raising.
+    """
+
+    cache: Path
+    download: bool = False
+    image_size: int | None = None
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """Samples as they were read.
+
+    Args:
+      inputs: N images or N table rows.
+      labels: [N] class indices.
+      groups: [N] names of what must stay in one split together, or None.
+    """
+
+    inputs: Inputs
+    labels: Indices
+    groups: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Indices) -> Part:
+        """Return the samples at these positions."""
+        inputs = self.inputs[from_numpy(rows)] if isinstance(self.inputs, Tensor) else self.inputs.iloc[rows]
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, inputs=inputs, labels=self.labels[rows], groups=groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """A dataset as it was read: before splitting, fitting and normalising.
+
+    Args:
+      name: for people.
+      classes: class names, by index; shared by all parts.
+      train: what training, and every split that does not come with the data, is taken from.
+      validation, test: where the data come with them.
+      skipped: files left out because they cannot be read.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Part
+    validation: Part | None = None
+    test: Part | None = None
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def modality(self) -> str:
+        """Kind of input, "image" or "table"."""
+        return "image" if isinstance(self.train.inputs, Tensor) else "table"
+
+
+class DatasetComponent(Protocol):
+    """A dataset: a frozen dataclass whose fields say where it is."""
+
+    def build(self, context: DataContext) -> Raw:
+        """Read it.
+
+        Raises:
+          DataError: it is missing or cannot be used.
+        """
+        ...

@@ -1,0 +1,25 @@
+"""Wine recognition (Aeberhard and Forina, UCI, 1992), as scikit-learn ships it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from sklearn.datasets import load_wine
+
+from autokd.data_types import DataContext, Part, Raw
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wine:
+    """178 rows, 13 numeric columns, 3 classes; embedded, no files needed."""
+
+    modality: ClassVar[str] = "table"
+    default_space: ClassVar[str] = "tabular"
+
+    def build(self, context: DataContext) -> Raw:
+        """Read it; see `autokd.data_types.DatasetComponent`."""
+        data = load_wine(as_frame=True)
+        classes = tuple(str(name) for name in data.target_names)
+        return Raw(name="wine", classes=classes, train=Part(data.data, data.target.to_numpy(dtype=np.int64)))

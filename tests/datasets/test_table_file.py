@@ -1,0 +1,142 @@
+"""Table files: formats, labels, groups, bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.datasets import load_wine
+
+from autokd import data
+from autokd.datasets import tables
+from autokd.errors import DataError
+
+
+def wine() -> pd.DataFrame:
+    frame = load_wine(as_frame=True).frame
+    return frame.assign(target=frame["target"].map({0: "a", 1: "b", 2: "c"}))
+
+
+def small(**columns: list[object]) -> pd.DataFrame:
+    return pd.DataFrame({"x": [1, 2, 3, 4, 5, 6, 7, 8], "label": ["p", "q"] * 4, **columns})
+
+
+def refuse(path: Path, frame: pd.DataFrame, message: str, target: str | None = "label") -> None:
+    frame.to_csv(path, index=False)
+    with pytest.raises(DataError, match=message) as caught:
+        data.load(path, target=target)
+    assert "\n" not in str(caught.value)
+
+
+def test_same_table_in_every_format(tmp_path: Path) -> None:
+    frame = wine()
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_csv(tmp_path / "b.csv", index=False, sep=";", encoding="utf-8-sig")
+    frame.to_csv(tmp_path / "c.tsv", index=False, sep="\t")
+    frame.to_parquet(tmp_path / "d.parquet")
+    loaded = [data.load(path, target="target") for path in sorted(tmp_path.iterdir())]
+    assert len({dataset.task.fingerprint for dataset in loaded}) == 1
+    assert loaded[0].task.classes == ("a", "b", "c") and loaded[0].task.input_shape == (13,)
+    assert loaded[0].task.fingerprint != data.load("wine").task.fingerprint  # the class names differ
+
+
+def test_whole_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
+    pd.DataFrame({"x": range(36), "y": [10, 9, 2] * 12}).to_csv(tmp_path / "a.csv", index=False)
+    assert data.load(tmp_path / "a.csv", target="y").task.classes == ("2", "9", "10")
+
+
+def test_groups_stay_together_and_are_no_feature(tmp_path: Path) -> None:
+    frame = wine().assign(person=[f"p{i % 30}" for i in range(178)])
+    frame["person"] = frame["target"] + frame["person"]
+    frame["marker"] = [float(name[2:]) for name in frame["person"]]
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    dataset = data.load(tmp_path / "a.csv", target="target", group="person")
+    assert dataset.task.input_shape == (14,)
+    parts = (dataset.train, dataset.validation, dataset.read_test())
+    groups = [{(int(y), round(float(x), 4)) for x, y in zip(p.inputs[:, 13], p.labels, strict=True)} for p in parts]
+    assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
+    assert sum(map(len, groups)) == len(set(frame["person"]))
+    assert all(15 <= len(part) <= 60 for part in parts[1:])
+
+
+def test_class_in_one_group_is_refused(tmp_path: Path) -> None:
+    small(g=["one", "two"] * 4).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(DataError, match="2 group"):
+        data.load(tmp_path / "a.csv", target="label", group="g")
+
+
+def test_validation_table(tmp_path: Path) -> None:
+    frame = wine()
+    frame.iloc[::2].to_csv(tmp_path / "a.csv", index=False)
+    frame.iloc[1::2].to_csv(tmp_path / "b.csv", index=False)
+    dataset = data.load(tmp_path / "a.csv", target="target", validation=tmp_path / "b.csv")
+    assert dataset.card["samples"] == {"train": 71, "validation": 89, "test": 18}
+    frame.iloc[1::2].assign(target="aa").to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(DataError, match="'aa' is not in the training data; did you mean 'a'"):
+        data.load(tmp_path / "a.csv", target="target", validation=tmp_path / "b.csv")
+
+
+def test_label_column_absent(tmp_path: Path) -> None:
+    refuse(tmp_path / "a.csv", small(), r"no column 'labl'; did you mean 'label'\?", target="labl")
+    refuse(tmp_path / "a.csv", small(), "--target which column is the label; columns: x, label", target=None)
+
+
+def test_labels_that_cannot_be_used(tmp_path: Path) -> None:
+    refuse(tmp_path / "a.csv", small(label=["p", "q", None, "p", "q", "p", None, "q"]), "2 row.* the first is row 3")
+    refuse(tmp_path / "a.csv", small(label=["p"] * 8), "only one class, 'p'")
+    refuse(tmp_path / "a.csv", small(label=["p"] * 6 + ["q"] * 2), "class 'q' has 2 sample")
+    many = pd.DataFrame({"x": range(60), "label": [i / 7 for i in range(60)]})
+    refuse(tmp_path / "a.csv", many, "60 different numbers in 60 rows, .* only classification")
+
+
+def test_text_none_is_a_class_but_empty_is_none(tmp_path: Path) -> None:
+    small(label=["None", "mild"] * 4).to_csv(tmp_path / "a.csv", index=False)
+    assert data.load(tmp_path / "a.csv", target="label").task.classes == ("None", "mild")
+
+
+def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.csv: no such file"):
+        data.load(tmp_path / "gone.csv", target="y")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "header.csv").write_text("x,label\n")
+    (tmp_path / "ragged.csv").write_text("x,label\n1,a\n2,b,c,d\n")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x81\x8d")
+    (tmp_path / "wrong.parquet").write_text("x,label\n1,a\n")
+    for file, message in [("empty.csv", "not a readable"), ("header.csv", "no rows"), ("ragged.csv", "line 3")]:
+        with pytest.raises(DataError, match=message):
+            data.load(tmp_path / file, target="label")
+    for file in ("binary.csv", "wrong.parquet"):
+        with pytest.raises(DataError, match="not a readable table"):
+            data.load(tmp_path / file, target="label")
+
+
+def test_cells() -> None:
+    assert tables.texts(pd.Series([" a ", "?", None, "", "NaN", True, 3])) == ["a", None, None, None, None, "True", "3"]
+    found, strays = tables.numbers(pd.Series(["1.5", " 2 ", "?", "x", "1e3"]))
+    assert found[[0, 1, 4]].tolist() == [1.5, 2.0, 1000.0] and strays == [3]
+
+
+def test_telco_churn(shared_data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = shared_data / "telco_churn" / "Telco-Customer-Churn.csv"
+    dataset = data.load(file, target="Churn")
+    assert sum(dataset.card["samples"].values()) == 7043
+    assert dataset.card["dropped_columns"] == {"customerID": "identifier"}
+    assert any("customerID" in record.getMessage() for record in caplog.records)
+    columns = {column.name: column for column in dataset.preprocess.columns}  # type: ignore[union-attr]
+    assert columns["TotalCharges"].type == "numeric" and columns["TotalCharges"].missing  # 11 cells are a blank
+    assert columns["Contract"].categories == ("Month-to-month", "One year", "Two year")  # type: ignore[union-attr]
+
+
+def test_adult_question_marks_are_missing(shared_data: Path, tmp_path: Path) -> None:
+    names = (
+        "age workclass fnlwgt education education-num marital-status occupation relationship race sex capital-gain "
+        "capital-loss hours-per-week native-country income"
+    )
+    lines = (shared_data / "adult" / "adult-train.csv").read_text().splitlines()[:3000]
+    (tmp_path / "adult.csv").write_text("\n".join([names.replace(" ", ","), *lines]))
+    dataset = data.load(tmp_path / "adult.csv", target="income")
+    assert dataset.task.classes == ("<=50K", ">50K")
+    columns = {column.name: column for column in dataset.preprocess.columns}  # type: ignore[union-attr]
+    assert [name for name, column in columns.items() if column.missing] == ["workclass", "occupation", "native-country"]
+    assert columns["age"].type == "numeric" and columns["sex"].categories == ("Female", "Male")  # type: ignore[union-attr]
