@@ -49,9 +49,7 @@ def from_torch(dataset: TorchDataset[Any], cache: Path) -> Arrays | TableFile:
     return from_arrays(np.stack(inputs), labels, cache, getattr(dataset, "classes", None))
 
 
-def from_arrays(
-    inputs: Any, labels: Any, cache: Path, classes: Sequence[str] | None = None
-) -> Arrays | TableFile:
+def from_arrays(inputs: Any, labels: Any, cache: Path, classes: Sequence[str] | None = None) -> Arrays | TableFile:
     """Keep arrays in the cache by content.
 
     Args:
