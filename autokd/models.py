@@ -54,6 +54,14 @@ def state_fingerprint(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
+class _Frozen(nn.ModuleList):
+    """Modules that stay in eval mode, whatever a parent module asks."""
+
+    def train(self, mode: bool = True) -> _Frozen:
+        super().train(False)
+        return self
+
+
 class NetworkTeacher:
     """One network, or the ensemble of several, as a frozen teacher in eval mode.
 
@@ -64,6 +72,7 @@ class NetworkTeacher:
       task: what it answers on.
       origin: where it came from, for people.
       mean, std: per channel, of the input the network was trained on; given only where they differ from the task's.
+      identity: what else than weights, mean and std tells the networks apart from others; part of the fingerprint.
     """
 
     def __init__(
@@ -74,23 +83,34 @@ class NetworkTeacher:
         origin: str,
         mean: tuple[float, ...] | None = None,
         std: tuple[float, ...] | None = None,
+        identity: str = "",
     ) -> None:
-        self.modules = nn.ModuleList(modules).eval().requires_grad_(False)
+        self.modules: nn.ModuleList = _Frozen(modules).eval().requires_grad_(False)
         self.origin = origin
         self.task = task
-        self.fingerprint = state_fingerprint(self.modules.state_dict())
+        weights = state_fingerprint(self.modules.state_dict())
+        beside = f"{identity}{mean or ''}{std or ''}"
+        self.fingerprint = hashlib.sha256(f"{weights}{beside}".encode()).hexdigest()[:16] if beside else weights
         self.offers = shapes_of(modules[0], task) if len(modules) == 1 else Shapes()
         self._renormalise = _renormalisation(task, mean, std)
 
+    @property
+    def params(self) -> int:
+        """Number of parameters, over all members."""
+        return sum(parameter.numel() for parameter in self.modules.parameters())
+
     def to(self, device: torch.device) -> NetworkTeacher:
         self.modules.to(device)
+        if self._renormalise is not None:
+            scale, offset = self._renormalise
+            self._renormalise = (scale.to(device), offset.to(device))
         return self
 
     @torch.no_grad()
     def predict(self, inputs: Tensor) -> Output:
         """Answer a batch; see `autokd.types.Teacher`."""
         if self._renormalise is not None:
-            scale, offset = (t.to(inputs.device) for t in self._renormalise)
+            scale, offset = self._renormalise
             inputs = inputs * scale + offset
         outputs = [as_output(module(inputs)) for module in self.modules]
         if len(outputs) == 1:
@@ -106,6 +126,9 @@ def _renormalisation(
     if mean is None or std is None or (mean == task.mean and std == task.std):
         return None
     shape = (1, -1) + (1,) * (len(task.input_shape) - 1)
-    here_mean, here_std = torch.tensor(task.mean).reshape(shape), torch.tensor(task.std).reshape(shape)
+    here_mean, here_std = (
+        torch.tensor(task.mean or (0.0,)).reshape(shape),
+        torch.tensor(task.std or (1.0,)).reshape(shape),
+    )
     there_mean, there_std = torch.tensor(mean).reshape(shape), torch.tensor(std).reshape(shape)
     return here_std / there_std, (here_mean - there_mean) / there_std

@@ -192,6 +192,12 @@ class Teacher(Protocol):
     @property
     def offers(self) -> Shapes: ...
 
+    @property
+    def origin(self) -> str: ...
+
+    @property
+    def params(self) -> int: ...
+
     def predict(self, inputs: Tensor) -> Output:
         """Answer a batch.
 

@@ -6,6 +6,7 @@ epoch), so a run that was stopped and continued from its checkpoint is bit-ident
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from autokd.cost import student_cost
 from autokd.data import Dataset
 from autokd.engine.evaluate import metrics, predict
 from autokd.engine.teacher_bank import TeacherBank
@@ -29,6 +31,8 @@ from autokd.types import Augment, Batch, BuildContext, Checkpoint, Output, Rows,
 CHECKPOINT_FORMAT = 1
 CURVE_POINTS = 9
 """Validation points along a full horizon."""
+SMALL_STEP = 5e8
+"""Multiply-accumulates of a batch below which one thread is faster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +111,7 @@ def train_rung(
     """
     size = len(context.data.train)
     began = time.perf_counter()
-    with seeded(derive(seed, "init"), context.device):
+    with seeded(derive(seed, "init"), context.device), few_threads(context, spec):
         run = build_run(context, spec, horizon)
         first = restore(run, start) // size if start is not None else 0
         curve = []
@@ -127,6 +131,22 @@ def train_rung(
     accuracy, loss = metrics(logits, context.data.validation.labels)
     seconds = time.perf_counter() - began
     return RungResult(accuracy, loss, until, seconds, tuple(curve), logits.half()), checkpoint(run, until)
+
+
+@contextlib.contextmanager
+def few_threads(context: TrainContext, spec: PipelineSpec) -> Iterator[None]:
+    """Compute on one CPU thread where a step is too small to be worth more; the caller's setting comes back afterwards.
+
+    Threads that wait for each other cost more than such a step, many times more on a busy machine. The rule depends on
+    the pipeline alone.
+    """
+    cost = student_cost(spec.student, context.data.task)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if cost.macs * spec.batch_size < SMALL_STEP else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def build_student(component: Any, task: Task, device: torch.device | None = None) -> nn.Module:
