@@ -1,7 +1,7 @@
 """Distillation losses as pure functions: `from autokd.losses import kd, dkd`.
 
-Each file `_name.py` holds the function `name` and the searchable component around it. The attribute `autokd.losses.name`
-is the function, resolved when first asked for.
+Each file `_name.py` holds the function `name` and the searchable component around it. The attribute
+`autokd.losses.name` is the function, resolved when first asked for.
 """
 
 from __future__ import annotations

@@ -1,0 +1,49 @@
+"""What the losses share: precision, class indices, unit vectors, and the teacher's side of a step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autokd.errors import ComponentError
+from autokd.types import BuildContext, Output, Shapes, Step
+
+
+def precise(x: Tensor) -> Tensor:
+    """Return `x` in float32 at least: half precision is raised, float64 stays."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def class_index(targets: Tensor) -> Tensor:
+    """Return class indices [B] of targets that are indices [B] or class probabilities [B, C] (their arg-max)."""
+    return targets.argmax(-1) if targets.ndim == 2 else targets
+
+
+def unit(x: Tensor, *, epsilon: float) -> Tensor:
+    """Scale vectors along the last dimension to length 1; one no longer than `epsilon` becomes 0, without gradient."""
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return torch.where(norm > epsilon, x / norm.clamp_min(epsilon), 0.0)
+
+
+def teacher_of(step: Step) -> Output:
+    """Return the teacher's output of a step.
+
+    Raises:
+      ValueError: the step has none.
+    """
+    if step.teacher is None:
+        raise ValueError("this loss reads the teacher's output, and the step has none; give the training a teacher")
+    return step.teacher
+
+
+def feature_shapes(context: BuildContext, loss: str) -> tuple[Shapes, Shapes]:
+    """Return what student and teacher offer, both with at least one feature.
+
+    Raises:
+      ComponentError: one of them offers no features.
+    """
+    for who, shapes in (("student", context.student), ("teacher", context.teacher)):
+        if shapes is None or not shapes.features:
+            raise ComponentError(f"loss {loss!r} reads features, and the {who} offers none; use a loss on logits")
+    assert context.student is not None and context.teacher is not None
+    return context.student, context.teacher

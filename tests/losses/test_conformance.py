@@ -1,0 +1,270 @@
+"""What every loss must do, run over all the losses there are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from autokd import catalog, spec
+from autokd.models import seeded
+from autokd.ranges import Choice
+from autokd.types import ANY, BuildContext, Output, Shapes, Step, Task, Term
+
+NAMES = catalog.names("losses")
+CLASSES = 5
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")),
+]
+MAPS = Shapes(((4, 8, 8), (6, 4, 4), (7, 4, 4)), 7)
+WIDER_MAPS = Shapes(((5, 8, 8), (9, 2, 2)), 9)
+VECTORS = Shapes(((4,), (6,)), 6)
+WIDER_VECTORS = Shapes(((5,), (9,)), 9)
+KINDS = {"image": (MAPS, WIDER_MAPS), "table": (VECTORS, WIDER_VECTORS)}
+
+Change = Callable[[Tensor], Tensor]
+
+
+def context_of(student: Shapes, teacher: Shapes, modality: str = "image") -> BuildContext:
+    task = Task(
+        dataset="synthetic",
+        modality=modality,
+        input_shape=(3, 8, 8) if modality == "image" else (4,),
+        classes=tuple("abcde"),
+        train_size=100,
+    )
+    return BuildContext(task=task, student=student, teacher=teacher, horizon_steps=10)
+
+
+def build(name: str, context: BuildContext, device: str = "cpu", **values: Any) -> Term:
+    with seeded(0):
+        term: Term = catalog.load("losses", name)(**values).build(context)
+    return term.to(device) if isinstance(term, nn.Module) else term
+
+
+def output_of(shapes: Shapes, generator: torch.Generator, batch: int) -> Output:
+    def normal(*size: int) -> Tensor:
+        return torch.randn(batch, *size, generator=generator)
+
+    features = tuple(normal(*shape).relu() for shape in shapes.features)
+    return Output(2 * normal(CLASSES), features, normal(shapes.pooled) if shapes.pooled else None)
+
+
+def step_of(student: Shapes = MAPS, teacher: Shapes = WIDER_MAPS, *, batch: int = 6, seed: int = 0) -> Step:
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.randn(batch, CLASSES, generator=generator).softmax(-1)
+    outputs = (output_of(shapes, generator, batch) for shapes in (student, teacher))
+    return Step(*outputs, targets, torch.ones(batch), torch.arange(batch), u=0.5)
+
+
+def changed(step: Step, change: Change, *, student: bool = True, teacher: bool = True, rest: bool = False) -> Step:
+    """Apply a change to every tensor of the student's and teacher's outputs, or of all the step."""
+
+    def of(output: Output) -> Output:
+        pooled = None if output.pooled is None else change(output.pooled)
+        return Output(change(output.logits), tuple(map(change, output.features)), pooled)
+
+    assert step.teacher is not None
+    result = step._replace(
+        student=of(step.student) if student else step.student, teacher=of(step.teacher) if teacher else step.teacher
+    )
+    if rest:
+        result = result._replace(**{name: change(getattr(step, name)) for name in ("targets", "weight", "index")})
+    return result
+
+
+def tensors(output: Output | None) -> list[Tensor]:
+    assert output is not None
+    return [output.logits, *output.features, *([] if output.pooled is None else [output.pooled])]
+
+
+def leaf(x: Tensor) -> Tensor:
+    return x.detach().clone().requires_grad_()
+
+
+def assert_finite_with_gradient(term: Term, step: Step) -> None:
+    step = changed(step, leaf)
+    loss = term(step)
+    assert loss.isfinite().all()
+    loss.sum().backward()
+    gradients = [x.grad for x in tensors(step.student) if x.grad is not None]
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_declares_what_it_is(name: str) -> None:
+    cls = catalog.load("losses", name)
+    assert dataclasses.is_dataclass(cls)
+    assert cls.__dataclass_params__.frozen
+    assert cls.modalities <= ANY
+    assert cls.modalities
+    assert cls.teacher in {"none", "stored", "live"}
+    assert cls.needs <= {"features", "pooled"}
+    assert "features" not in cls.needs or cls.teacher == "live"
+    assert isinstance(cls.batch_statistic, bool)
+    assert cls.min_classes >= 2
+    assert isinstance(cls.scale, float)
+    assert cls.scale > 0
+    for other in cls.excludes | cls.requires:
+        assert other in NAMES
+        assert other != name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exclusion_is_mutual(name: str) -> None:
+    for other in catalog.load("losses", name).excludes:
+        assert name in catalog.load("losses", other).excludes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fields_have_a_default_inside_their_range_and_a_comment(name: str) -> None:
+    fields = spec.fields_of(catalog.load("losses", name))
+    assert fields["weight"].range is not None
+    for field, info in fields.items():
+        assert info.range is None or info.range.contains(info.default), field
+        assert info.comment, field
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reads_the_teacher_only_if_it_says_so(name: str) -> None:
+    term = build(name, context_of(MAPS, WIDER_MAPS))
+    blind = step_of()._replace(teacher=None)
+    if catalog.load("losses", name).teacher == "none":
+        assert term(blind).isfinite().all()
+    else:
+        with pytest.raises(ValueError, match="teacher"):
+            term(blind)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("modality", KINDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_one_loss_a_sample_unless_a_batch_statistic_and_finite(name: str, modality: str, device: str) -> None:
+    student, teacher = KINDS[modality]
+    step = changed(step_of(student, teacher), lambda x: x.to(device), rest=True)
+    term = build(name, context_of(student, teacher, modality), device)
+    loss = term(step)
+    assert loss.shape == (() if catalog.load("losses", name).batch_statistic else (6,))
+    assert loss.device.type == device
+    assert (loss > 0).all()
+    assert_finite_with_gradient(term, step)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_permuting_the_batch_permutes_the_loss(name: str) -> None:
+    term = build(name, context_of(MAPS, WIDER_MAPS))
+    order = torch.tensor([3, 1, 5, 0, 2, 4])
+    step = step_of()
+    loss, permuted = term(step), term(changed(step, lambda x: x[order], rest=True))
+    torch.testing.assert_close(permuted, loss if loss.ndim == 0 else loss[order])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_finite_at_outputs_times_100(name: str) -> None:
+    assert_finite_with_gradient(build(name, context_of(MAPS, WIDER_MAPS)), changed(step_of(), lambda x: 100 * x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_finite_at_a_logit_gap_of_1000(name: str) -> None:
+    step = step_of()
+    apart = torch.zeros(6, CLASSES)
+    apart[:, 1] = 1000.0
+    student, teacher = step.student._replace(logits=apart), step.student._replace(logits=apart.flip(-1))
+    term = build(name, context_of(MAPS, MAPS))
+    assert_finite_with_gradient(term, step._replace(student=student, teacher=teacher))
+    assert_finite_with_gradient(term, step._replace(student=student, teacher=student))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_finite_where_the_student_says_nothing(name: str) -> None:
+    step = changed(step_of(), torch.zeros_like, teacher=False)
+    term = build(name, context_of(MAPS, WIDER_MAPS))
+    assert_finite_with_gradient(term, step)
+    student = changed(step, leaf, teacher=False).student
+    term(step._replace(student=student)).sum().backward()
+    assert all(x.grad is None or x.grad.abs().max() < 100 for x in tensors(student))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_inputs_are_computed_in_float32(name: str, dtype: torch.dtype) -> None:
+    term = build(name, context_of(MAPS, WIDER_MAPS))
+    step = changed(step_of(), lambda x: x.to(dtype))
+    loss = term(step)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, term(changed(step, Tensor.float)))
+    assert_finite_with_gradient(term, step)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if catalog.load("losses", name).teacher != "none"])
+def test_zero_and_stationary_where_the_student_equals_the_teacher(name: str) -> None:
+    term = build(name, context_of(MAPS, MAPS))
+    if isinstance(term, nn.Module):
+        pytest.skip("a learned regressor stands between student and teacher")
+    step = step_of(MAPS, MAPS)
+    student = changed(step, leaf).student
+    loss = term(step._replace(student=student, teacher=step.student))
+    loss.sum().backward()
+    torch.testing.assert_close(loss, torch.zeros_like(loss), atol=1e-5, rtol=0)
+    for x in tensors(student):
+        assert x.grad is None or x.grad.abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_gradient_reaches_the_teacher(name: str) -> None:
+    step = changed(step_of(), leaf)
+    build(name, context_of(MAPS, WIDER_MAPS))(step).sum().backward()
+    assert all(x.grad is None for x in tensors(step.teacher))
+
+
+@pytest.mark.parametrize("modality", KINDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_of_one(name: str, modality: str) -> None:
+    student, teacher = KINDS[modality]
+    term = build(name, context_of(student, teacher, modality))
+    assert_finite_with_gradient(term, step_of(student, teacher, batch=1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_registered_and_learn(name: str) -> None:
+    term = build(name, context_of(MAPS, WIDER_MAPS))
+    if isinstance(term, nn.Module):
+        term(step_of()).sum().backward()
+        assert list(term.parameters())
+        for key, parameter in term.named_parameters():
+            assert parameter.grad is not None, key
+            assert parameter.grad.abs().max() > 0, key
+    else:  # a closure must not hide parameters from the optimizer
+        cells = [cell.cell_contents for cell in term.__closure__ or ()]  # type: ignore[attr-defined]
+        assert not any(isinstance(value, (nn.Module, Tensor)) for value in cells)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_searched_field_matters(name: str) -> None:
+    context, step = context_of(MAPS, WIDER_MAPS), step_of()._replace(u=0.05)
+    for field, info in spec.fields_of(catalog.load("losses", name)).items():
+        if info.range is None or field == "weight":
+            continue
+        span = info.range
+        values = span.options if isinstance(span, Choice) else (span.low, span.high)
+        losses = [build(name, context, **{field: value})(step) for value in values]
+        assert not torch.allclose(losses[0], losses[-1]), field
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient_agrees_with_finite_differences(name: str) -> None:
+    small = Shapes(((2, 2, 2),), 2)
+    term = build(name, context_of(small, small))
+    term = term.double() if isinstance(term, nn.Module) else term
+    step = changed(step_of(small, small, batch=3), Tensor.double)
+
+    def loss(logits: Tensor, feature: Tensor) -> Tensor:
+        return term(step._replace(student=Output(logits, (feature,))))
+
+    assert torch.autograd.gradcheck(loss, (leaf(step.student.logits), leaf(step.student.features[0])))
