@@ -1,0 +1,312 @@
+"""What a study's records say, arranged for the report; nothing here is about looks."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from autokd.report import words
+from autokd.report.numbers import Tau, common_rung, kendall, mean_interval, score_at
+from autokd.search.records import Records, TrialRecord
+
+if TYPE_CHECKING:
+    from autokd.space import Space
+
+TOP = 5
+"""Trials that are highlighted."""
+FEWEST_FOR_RUNGS = 5
+"""Trials that must share two rungs before their rank correlation is shown."""
+
+
+class Study(Protocol):
+    """What the report reads of a study; `autokd.search.store.StudyStore` is one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+
+    @property
+    def records(self) -> Records: ...
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def top_rung(self) -> int: ...
+
+    @property
+    def rung_epochs(self) -> list[int]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One line of the claim's table.
+
+    Args:
+      key: "recommended", "kd", "ce" or "teacher".
+      title: for people.
+      params, macs: of the model; None where not known.
+      validation, test: accuracy in [0, 1], one a seed.
+      interval: 95 % interval of the mean test accuracy over seeds.
+    """
+
+    key: str
+    title: str
+    params: float | None
+    macs: float | None
+    validation: list[float]
+    test: list[float]
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The newest evidence, read for a decision.
+
+    Args:
+      status: "better", "worse" or "not distinguishable", against the comparator.
+      title: the decision in a few words.
+      other: the comparator's name for people.
+      evidence: the event as recorded.
+      arms: recommended, baselines, teacher.
+      comparisons: (name of the other arm, comparison as recorded), the comparator's first.
+      teacher_weaker: the teacher's test accuracy is below the student's alone.
+    """
+
+    status: str
+    title: str
+    other: str
+    evidence: Mapping[str, Any]
+    arms: list[Arm]
+    comparisons: list[tuple[str, Mapping[str, Any]]]
+    teacher_weaker: bool
+
+
+class Stage(NamedTuple):
+    """One step of the funnel."""
+
+    title: str
+    number: int
+    what: str
+
+
+class ProxyTau(NamedTuple):
+    """How well one screening score orders the trained students."""
+
+    name: str
+    tau: Tau | None
+    students: int
+
+
+class RungTau(NamedTuple):
+    """Rank correlation of the scores at two rungs."""
+
+    epochs: int
+    later_epochs: int
+    tau: Tau
+
+
+class Best(NamedTuple):
+    """A line of the table that stands in for a claim while there is none."""
+
+    title: str
+    params: float | None
+    epochs: int | None
+    score: float | None
+
+
+def claim(study: Study) -> Claim | None:
+    """Return the newest evidence, or None where there is none yet."""
+    if not study.records.evidence:
+        return None
+    evidence = study.records.evidence[-1]
+    comparator = evidence["comparator"]
+    status = evidence["comparisons"][comparator]["verdict"]
+    other = words.BASELINES.get(comparator, comparator)
+    titles = {"better": f"A gain over {other}", "worse": f"Worse than {other}"}
+    order = sorted(evidence["comparisons"], key=lambda key: key != comparator)
+    teacher, alone = evidence["teacher"], evidence["arms"].get("ce")
+    return Claim(
+        status=status,
+        title=titles.get(status, f"No gain over {other} was shown"),
+        other=other,
+        evidence=evidence,
+        arms=arms(study.settings, evidence),
+        comparisons=[(words.BASELINES.get(key, key), evidence["comparisons"][key]) for key in order],
+        teacher_weaker=bool(teacher and alone) and teacher["test"] < statistics.fmean(alone["test"]),
+    )
+
+
+def arms(settings: Mapping[str, Any], evidence: Mapping[str, Any]) -> list[Arm]:
+    """Return the arms of a claim in the order in which they are shown, and the teacher."""
+    cost, found = evidence["cost"], []
+    for key, title in words.ARMS.items():
+        if key in evidence["arms"]:
+            arm = evidence["arms"][key]
+            found.append(
+                Arm(
+                    key=key,
+                    title=title,
+                    params=cost["params"],
+                    macs=cost["macs"],
+                    validation=arm["validation"],
+                    test=arm["test"],
+                    interval=mean_interval(arm["test"]),
+                )
+            )
+    return found if evidence["teacher"] is None else [*found, _teacher_arm(settings, evidence["teacher"])]
+
+
+def best_so_far(study: Study) -> list[Best]:
+    """Best trial, start baselines and teacher on validation: what can be said without a claim."""
+    top = ranked([t for t in study.records.trials.values() if not t.source.startswith("baseline:")])[:1]
+    lines = [(f"Best trial so far (trial {trial.number})", trial) for trial in top]
+    for arm in ("kd", "ce"):
+        lines += [(words.ARMS[arm], t) for t in study.records.trials.values() if t.source == f"baseline:{arm}"]
+    found = [Best(title, t.cost.get("params"), t.rungs[-1].epochs, t.score) for title, t in lines if t.rungs]
+    teacher = study.settings.get("teacher")
+    if teacher:
+        found.append(Best("Teacher", teacher.get("params"), None, teacher.get("validation_accuracy")))
+    return found
+
+
+def teacher_weaker_so_far(study: Study) -> bool:
+    """Whether the teacher's validation accuracy is below that of the student alone in its start baseline."""
+    teacher = study.settings.get("teacher")
+    alone = [t.score for t in study.records.trials.values() if t.source == "baseline:ce" and t.score is not None]
+    if not teacher or not alone or teacher.get("validation_accuracy") is None:
+        return False
+    return bool(teacher["validation_accuracy"] < max(alone))
+
+
+def ranked(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that have a score: longest first, then best first, then smallest first."""
+    scored = [trial for trial in trials if trial.failure is None and trial.rungs]
+    return sorted(scored, key=lambda t: (-len(t.rungs), -t.rungs[-1].score, t.cost.get("params", 0), t.number))
+
+
+def funnel(study: Study) -> list[Stage]:
+    """Return how many candidates each stage saw."""
+    records, trials = study.records, list(study.records.trials.values())
+    stages = [Stage("screened", len(records.screen), "students ranked without training")] if records.screen else []
+    stages.append(Stage("explored", len(trials), "pipelines started"))
+    for rung, epochs in enumerate(study.rung_epochs):
+        reached = sum(len(trial.rungs) > rung for trial in trials)
+        stages.append(Stage(f"{epochs} epochs", reached, "trials got this far"))
+    runs = Counter(run.stage for run in records.runs)
+    what = {"select": "runs that chose one", "tune": "runs that tuned all arms alike", "claim": "runs on fresh seeds"}
+    return stages + [Stage(stage, runs[stage], text) for stage, text in what.items() if runs[stage]]
+
+
+def failures(trials: Sequence[TrialRecord]) -> list[tuple[str, int]]:
+    """Return (kind, number) of the failed trials, most frequent first."""
+    return Counter(trial.failure["kind"] for trial in trials if trial.failure is not None).most_common()
+
+
+def proxy_taus(records: Records) -> list[ProxyTau]:
+    """Return, for the parameter count and each proxy, its rank correlation with trained scores at the common rung."""
+    trials = list(records.trials.values())
+    rung = common_rung(trials)
+    screened = {_key(entry["student"]): entry for entry in records.screen}
+    scores = [(t, score) for t in trials if (score := score_at(t, rung)) is not None]
+    matched = [(screened[key], score, key) for t, score in scores if (key := _key(t.pipeline["student"])) in screened]
+    if not matched:
+        return []
+    names = ["parameter count", *(name for name in matched[0][0]["proxies"] if name != "params")]
+    return [_proxy_tau(name, matched) for name in names]
+
+
+def rung_taus(study: Study) -> list[RungTau]:
+    """Return the rank correlation of the scores at each rung and the next, where enough trials share both."""
+    epochs, found = study.rung_epochs, []
+    for rung in range(len(epochs) - 1):
+        pairs = [
+            (a, b)
+            for t in study.records.trials.values()
+            if (a := score_at(t, rung)) is not None and (b := score_at(t, rung + 1)) is not None
+        ]
+        tau = kendall(*zip(*pairs, strict=True)) if len(pairs) >= FEWEST_FOR_RUNGS else None
+        if tau is not None:
+            found.append(RungTau(epochs[rung], epochs[rung + 1], tau))
+    return found
+
+
+def choices(trials: Sequence[TrialRecord]) -> dict[str, dict[str, list[TrialRecord]]]:
+    """Return the scored trials by what was chosen: slot -> option -> trials.
+
+    A slot of several components (losses) has an entry for each component that not all pipelines hold, with the options
+    "with" and "without". Slots where all trials agree are left out.
+    """
+    found: dict[str, dict[str, list[TrialRecord]]] = {}
+    names = {
+        (slot, name): None
+        for trial in trials
+        for slot, item in trial.pipeline.items()
+        if isinstance(item, Mapping) and "use" not in item
+        for name in item
+    }
+    for trial in trials:
+        chosen = {slot: str(item["use"]) for slot, item in trial.pipeline.items() if _is_component(item)}
+        chosen |= {f"{slot}: {name}": _with(name in trial.pipeline.get(slot, {})) for slot, name in names}
+        for slot, option in chosen.items():
+            found.setdefault(slot, {}).setdefault(option, []).append(trial)
+    return {slot: options for slot, options in found.items() if len(options) > 1}
+
+
+def reads(path: Path) -> list[dict[str, Any]]:
+    """Return the reads of the test split that `test_reads.jsonl` lists."""
+    file = path / "test_reads.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def space_text(path: Path) -> str:
+    """Return the space file of a study, verbatim; "" where there is none."""
+    file = path / "space.yaml"
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+def _teacher_arm(settings: Mapping[str, Any], scores: Mapping[str, float]) -> Arm:
+    facts = settings.get("teacher") or {}
+    return Arm(
+        key="teacher",
+        title="Teacher",
+        params=facts.get("params"),
+        macs=facts.get("macs"),
+        validation=[scores["validation"]],
+        test=[scores["test"]],
+    )
+
+
+def _proxy_tau(name: str, matched: Sequence[tuple[Mapping[str, Any], float, str]]) -> ProxyTau:
+    def figure(entry: Mapping[str, Any]) -> float | None:
+        value = entry["params"] if name == "parameter count" else entry["proxies"].get(name)
+        return None if value is None else float(value)
+
+    rows = [(value, score, key) for entry, score, key in matched if (value := figure(entry)) is not None]
+    if not rows:
+        return ProxyTau(name, None, 0)
+    values, scores, keys = zip(*rows, strict=True)
+    return ProxyTau(name, kendall(values, scores, keys), len(set(keys)))
+
+
+def _key(student: Mapping[str, Any]) -> str:
+    return json.dumps(student, sort_keys=True)
+
+
+def _is_component(item: Any) -> bool:
+    return isinstance(item, Mapping) and "use" in item
+
+
+def _with(present: bool) -> str:
+    return "with" if present else "without"

@@ -1,0 +1,374 @@
+"""The report's figures, as plain Plotly mappings {"data": …, "layout": …}.
+
+Colours of text, axes and grid are left to the page, which knows whether it is light or dark. Every text that comes from
+a study is escaped, since Plotly reads a little HTML in labels and hovers.
+"""
+
+from __future__ import annotations
+
+import html
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autokd.report import facts, words
+from autokd.report.numbers import Importances, common_rung, mean_interval, score_at
+from autokd.search.records import TrialRecord
+
+Figure = dict[str, Any]
+
+COLORS = {"recommended": "#2f7fd0", "kd": "#e08a1e", "ce": "#2fa37c", "teacher": "#8b8f99"}
+QUIET = "#9aa5b4"
+ACCENT = COLORS["recommended"]
+RUNG_COLORS = (QUIET, "#7ea6cf", ACCENT)
+"""Of the trials' dots, the longest rung last."""
+TOP_COLORS = ("#2f7fd0", "#7a5fc4", "#c2528b", "#4aa8b8", "#a0792f")
+SHOWN_PARAMETERS = 12
+ROW = 34
+"""Height of a row in a figure of rows, pixels."""
+
+
+def claim(claim: facts.Claim) -> Figure:
+    """Test accuracy of each arm: a dot a seed, the mean with its interval, the teacher, the prediction interval."""
+    arms = [arm for arm in claim.arms if arm.key != "teacher"]
+    data = [trace for row, arm in enumerate(reversed(arms)) for trace in _arm_traces(arm, row)]
+    shapes, notes = [], []
+    low, high = (100 * end for end in claim.evidence["prediction_interval"])
+    row = len(arms) - 1
+    shapes.append(_box(low, high, row - 0.36, row + 0.36, COLORS["recommended"]))
+    for arm in claim.arms:
+        if arm.key == "teacher":
+            shapes.append(_line(x=100 * arm.test[0]))
+            notes.append(_note("teacher", x=100 * arm.test[0], y=1, yref="paper", yanchor="bottom"))
+    rows = {"tickvals": list(range(len(arms))), "ticktext": [arm.title for arm in reversed(arms)]}
+    layout = _layout(
+        70 + 52 * len(arms),
+        xaxis={"title": {"text": "test accuracy (%)"}, "zeroline": False},
+        yaxis={**rows, "range": [-0.6, len(arms) - 0.4], "zeroline": False, "showgrid": False, "fixedrange": True},
+        shapes=shapes,
+        annotations=notes,
+    )
+    layout["margin"]["t"] = 22
+    return {"data": data, "layout": layout}
+
+
+def accuracy_by_params(study: facts.Study, claim: facts.Claim | None) -> Figure:
+    """Validation accuracy against parameters: every trial at its last rung, baselines, claim arms, teacher."""
+    trials = [t for t in study.records.trials.values() if t.failure is None and t.rungs]
+    data = [_rung_trace(study, trials, rung) for rung in range(study.top_rung + 1)]
+    data = [trace for trace in data if trace["x"]]
+    for name in ("kd", "ce"):
+        data += [_baseline_trace(trial, name) for trial in trials if trial.source == f"baseline:{name}"]
+    sizes = [x for trace in data for x in trace["x"]]
+    for place, arm in enumerate(claim.arms if claim else []):
+        if arm.key != "teacher" and arm.params:
+            data.append(_claim_trace(arm, arm.params * (0.94, 1.0, 1.06)[place]))
+            sizes.append(arm.params)
+    shapes, notes = _teacher_line(study)
+    values = words.ticks(min(sizes), max(sizes)) if sizes else []
+    layout = _layout(
+        430,
+        xaxis={
+            "title": {"text": "parameters (log scale)"},
+            "type": "log",
+            "tickvals": values,
+            "ticktext": [words.compact(value) for value in values],
+        },
+        yaxis={"title": {"text": "validation accuracy (%)"}, "zeroline": False},
+        shapes=shapes,
+        annotations=notes,
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
+    )
+    return {"data": data, "layout": layout}
+
+
+def learning_curves(study: facts.Study) -> Figure:
+    """Validation accuracy by epoch; the best trials and the start baselines in colour."""
+    trials = [trial for trial in study.records.trials.values() if trial.rungs]
+    baselines = {f"baseline:{arm}": arm for arm in ("kd", "ce")}
+    top = [trial for trial in facts.ranked(trials) if trial.source not in baselines][: facts.TOP]
+    marked = {trial.number for trial in top} | {t.number for t in trials if t.source in baselines}
+    rest = [_curve(trial) for trial in trials if trial.number not in marked]
+    quiet: Figure = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "other trials",
+        "x": [x for xs, _, _ in rest for x in [*xs, None]],
+        "y": [y for _, ys, _ in rest for y in [*ys, None]],
+        "hovertext": [text for _, _, texts in rest for text in [*texts, ""]],
+        "hoverinfo": "text",
+        "line": {"color": QUIET, "width": 1},
+        "marker": {"size": 5},
+        "opacity": 0.7,
+    }
+    data = [quiet] if rest else []
+    data += [_curve_trace(t, TOP_COLORS[place], f"trial {t.number}") for place, t in enumerate(top)]
+    for trial in trials:
+        if trial.source in baselines:
+            arm = baselines[trial.source]
+            data.append(_curve_trace(trial, COLORS[arm], words.ARMS[arm], dash="dash"))
+    layout = _layout(
+        400,
+        xaxis={"title": {"text": "epochs"}, "rangemode": "tozero", "zeroline": False},
+        yaxis={"title": {"text": "validation accuracy (%)"}, "zeroline": False},
+        shapes=[_line(x=epochs) for epochs in study.rung_epochs],
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
+    )
+    return {"data": data, "layout": layout}
+
+
+def importances(found: Importances) -> Figure:
+    """Importance of each parameter beside what shuffled scores give."""
+    names = list(found.shares)[:SHOWN_PARAMETERS][::-1]
+    above = [found.shares[name] > found.noise[name] for name in names]
+    bars: Figure = {
+        "type": "bar",
+        "orientation": "h",
+        "y": [_safe(name) for name in names],
+        "x": [100 * found.shares[name] for name in names],
+        "marker": {"color": [ACCENT if clear else QUIET for clear in above]},
+        "hovertext": [_share(name, found) for name in names],
+        "hoverinfo": "text",
+        "showlegend": False,
+    }
+    noise: Figure = {
+        "type": "scatter",
+        "mode": "markers",
+        "y": bars["y"],
+        "x": [100 * found.noise[name] for name in names],
+        "marker": {"symbol": "line-ns-open", "size": 15, "color": COLORS["kd"], "line": {"width": 2}},
+        "name": "95 % of shuffles stay below",
+        "hoverinfo": "skip",
+    }
+    layout = _layout(
+        110 + 26 * len(names),
+        xaxis={"title": {"text": "importance (% of the total)"}, "range": [0, 160 * max(found.shares.values())]},
+        yaxis={"fixedrange": True, "showgrid": False},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        bargap=0.35,
+    )
+    return {"data": [bars, noise], "layout": layout}
+
+
+def choices(study: facts.Study) -> list[tuple[str, Figure]]:
+    """One figure for each choice: (its name, scores at the common rung by option)."""
+    trials = list(study.records.trials.values())
+    rung = common_rung(trials)
+    scored = [trial for trial in trials if score_at(trial, rung) is not None]
+    if not scored:
+        return []
+    scores = [100 * trial.rungs[rung].score for trial in scored]
+    margin = 0.04 * (max(scores) - min(scores)) + 0.5
+    span = [min(scores) - margin, max(scores) + margin]
+    groups = facts.choices(scored)
+    return [(slot, _strips(options, rung, span)) for slot, options in groups.items()]
+
+
+def proxies(found: Sequence[facts.ProxyTau]) -> Figure:
+    """Kendall's tau-b of each proxy with trained scores; the parameter count is the yardstick."""
+    rows = [(proxy.name, proxy.tau) for proxy in reversed(found) if proxy.tau is not None]
+    data: list[Figure] = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [tau.tau],
+            "y": [_safe(name)],
+            "error_x": _error(tau.tau, (tau.low, tau.high) if tau.low is not None else None),
+            "marker": {"size": 10, "color": COLORS["kd"] if name == "parameter count" else ACCENT},
+            "hovertext": [_safe(f"{name}: tau {tau.tau:+.2f}, n = {tau.n}")],
+            "hoverinfo": "text",
+        }
+        for name, tau in rows
+    ]
+    layout = _layout(
+        80 + ROW * len(rows),
+        xaxis={"title": {"text": "Kendall’s tau-b with validation accuracy"}, "range": [-1.02, 1.02], "zeroline": True},
+        yaxis={"fixedrange": True, "showgrid": False},
+    )
+    return {"data": data, "layout": {**layout, "showlegend": False}}
+
+
+def _share(name: str, found: Importances) -> str:
+    return _safe(f"{name}: {100 * found.shares[name]:.0f} % (by chance up to {100 * found.noise[name]:.0f} %)")
+
+
+def _arm_traces(arm: facts.Arm, row: int) -> list[Figure]:
+    """Dots of the seeds a little below the row, the mean with its interval on it."""
+    mean, color = 100 * statistics.fmean(arm.test), COLORS[arm.key]
+    interval = None if arm.interval is None else tuple(100 * end for end in arm.interval)
+    seeds: Figure = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [100 * score for score in arm.test],
+        "y": [row - 0.2] * len(arm.test),
+        "marker": {"size": 8, "color": color, "opacity": 0.5},
+        "hovertext": [f"{_safe(arm.title)}<br>one seed: {100 * score:.1f} %" for score in arm.test],
+    }
+    middle: Figure = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [mean],
+        "y": [row + 0.08],
+        "error_x": _error(mean, interval),
+        "marker": {"size": 11, "symbol": "diamond", "color": color},
+        "hovertext": [f"{_safe(arm.title)}<br>{words.mean_sd(arm.test)}"],
+    }
+    return [{**trace, "hoverinfo": "text", "showlegend": False} for trace in (seeds, middle)]
+
+
+def _rung_trace(study: facts.Study, trials: Sequence[TrialRecord], rung: int) -> Figure:
+    baselines = ("baseline:kd", "baseline:ce")
+    here = [t for t in trials if t.rungs[-1].rung == rung and t.source not in baselines and t.cost.get("params")]
+    place = len(RUNG_COLORS) - 1 - min(study.top_rung - rung, len(RUNG_COLORS) - 1)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"trials, {study.rung_epochs[rung]} epochs",
+        "x": [t.cost["params"] for t in here],
+        "y": [100 * t.rungs[-1].score for t in here],
+        "marker": {"size": 5 + 1.5 * place, "color": RUNG_COLORS[place]},
+        "hovertext": [_hover(t, f"{words.percent(t.score)} after {t.rungs[-1].epochs} epochs") for t in here],
+        "hoverinfo": "text",
+    }
+
+
+def _baseline_trace(trial: TrialRecord, arm: str) -> Figure:
+    last = trial.rungs[-1]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"start baseline: {words.BASELINES[arm]}",
+        "x": [trial.cost["params"]],
+        "y": [100 * last.score],
+        "marker": {"size": 10, "symbol": "square", "color": COLORS[arm]},
+        "hovertext": [_hover(trial, f"start baseline, {words.percent(last.score)} after {last.epochs} epochs")],
+        "hoverinfo": "text",
+    }
+
+
+def _claim_trace(arm: facts.Arm, x: float) -> Figure:
+    mean, interval = 100 * statistics.fmean(arm.validation), mean_interval(arm.validation)
+    scaled = None if interval is None else (100 * interval[0], 100 * interval[1])
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"claim: {words.BASELINES.get(arm.key, arm.key)}",
+        "x": [x],
+        "y": [mean],
+        "error_y": _error(mean, scaled),
+        "marker": {"size": 9, "symbol": "diamond", "color": COLORS[arm.key]},
+        "hovertext": [f"claim: {_safe(arm.title)}<br>{words.mean_sd(arm.validation)}, validation"],
+        "hoverinfo": "text",
+    }
+
+
+def _teacher_line(study: facts.Study) -> tuple[list[Figure], list[Figure]]:
+    teacher = study.settings.get("teacher")
+    if not teacher or teacher.get("validation_accuracy") is None:
+        return [], []
+    y = 100 * teacher["validation_accuracy"]
+    size = f", {words.compact(teacher['params'])} parameters" if teacher.get("params") else ""
+    seen = "; may have seen these rows" if teacher.get("may_have_seen_validation") else ""
+    note = _note(f"teacher {y:.1f} %{size}{seen}", x=0, y=y, xref="paper", xanchor="left", yanchor="bottom")
+    return [_line(y=y)], [note]
+
+
+def _curve(trial: TrialRecord) -> tuple[list[int], list[float], list[str]]:
+    """Epochs, validation accuracies and hover texts of the epochs that have a score."""
+    lines = [line for rung in trial.rungs for line in rung.curve if line.get("score") is not None]
+    pairs = [(int(line["epoch"]), 100 * float(line["score"])) for line in lines]
+    pairs = pairs or [(rung.epochs, 100 * rung.score) for rung in trial.rungs]
+    texts = [_hover(trial, f"epoch {epoch}: {score:.1f} %") for epoch, score in pairs]
+    return [epoch for epoch, _ in pairs], [score for _, score in pairs], texts
+
+
+def _curve_trace(trial: TrialRecord, color: str, name: str, dash: str = "solid") -> Figure:
+    epochs, scores, texts = _curve(trial)
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": f"{name} ({_safe(words.losses(trial.pipeline))})",
+        "x": epochs,
+        "y": scores,
+        "hovertext": texts,
+        "hoverinfo": "text",
+        "line": {"color": color, "width": 2.5, "dash": dash},
+        "marker": {"size": 6},
+    }
+
+
+def _strips(options: Mapping[str, Sequence[TrialRecord]], rung: int, span: list[float]) -> Figure:
+    order = sorted(options, key=lambda name: statistics.median(t.rungs[rung].score for t in options[name]))
+    data = [_strip(name, options[name], rung) for name in order]
+    layout = _layout(
+        70 + (ROW + 8) * len(order),
+        xaxis={"title": {"text": "validation accuracy (%)"}, "range": span, "zeroline": False},
+        yaxis={"fixedrange": True, "showgrid": False, "zeroline": False},
+    )
+    return {"data": data, "layout": {**layout, "showlegend": False}}
+
+
+def _strip(name: str, trials: Sequence[TrialRecord], rung: int) -> Figure:
+    """A box with all its points; below five trials the points alone, since a box would pretend to know quartiles."""
+    visible = "rgba(47,127,208,0.16)" if len(trials) >= 5 else "rgba(0,0,0,0)"
+    line = ACCENT if len(trials) >= 5 else "rgba(0,0,0,0)"
+    return {
+        "type": "box",
+        "orientation": "h",
+        "y": [f"{_safe(name)} ({len(trials)})"] * len(trials),
+        "x": [100 * trial.rungs[rung].score for trial in trials],
+        "boxpoints": "all",
+        "pointpos": 0,
+        "jitter": 0.5,
+        "fillcolor": visible,
+        "line": {"color": line, "width": 1.2},
+        "marker": {"size": 5, "color": "rgba(112,124,142,0.75)"},
+        "hovertext": [_hover(trial, words.percent(trial.rungs[rung].score)) for trial in trials],
+        "hoverinfo": "text",
+        "hoveron": "points",
+    }
+
+
+def _hover(trial: TrialRecord, line: str) -> str:
+    pipeline = _safe(words.brief(trial.pipeline)).replace(" · ", "<br>")
+    return f"<b>trial {trial.number}</b>: {_safe(line)}<br>{pipeline}"
+
+
+def _error(middle: float, interval: Any) -> Figure:
+    if interval is None:
+        return {"visible": False}
+    up, down = interval[1] - middle, middle - interval[0]
+    return {"type": "data", "symmetric": False, "array": [up], "arrayminus": [down], "thickness": 1.5, "width": 5}
+
+
+def _line(*, x: float | None = None, y: float | None = None) -> Figure:
+    """A dotted line across the figure."""
+    ends = {"x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
+    if y is not None:
+        ends = {"y0": y, "y1": y, "x0": 0, "x1": 1, "xref": "paper"}
+    return {"type": "line", "layer": "below", "line": {"color": COLORS["teacher"], "width": 1.2, "dash": "dot"}, **ends}
+
+
+def _box(x0: float, x1: float, y0: float, y1: float, color: str) -> Figure:
+    ends = {"x0": x0, "x1": x1, "y0": y0, "y1": y1}
+    return {"type": "rect", "layer": "below", "line": {"width": 0}, "fillcolor": color, "opacity": 0.14, **ends}
+
+
+def _note(text: str, **place: Any) -> Figure:
+    return {"text": _safe(text), "showarrow": False, "font": {"size": 12}, **place}
+
+
+def _layout(height: int, **parts: Any) -> Figure:
+    axis = {"automargin": True}
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+        "hovermode": "closest",
+        **parts,
+        "xaxis": {**axis, **parts["xaxis"]},
+        "yaxis": {**axis, **parts["yaxis"]},
+    }
+
+
+def _safe(text: str) -> str:
+    return html.escape(text, quote=False)

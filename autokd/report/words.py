@@ -1,0 +1,125 @@
+"""How numbers and pipelines are written for people."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+ARMS = {"recommended": "Recommended student", "kd": "Vanilla KD", "ce": "Student alone"}
+"""Titles of the arms of a claim, in the order in which they are shown."""
+
+BASELINES = {"kd": "vanilla KD", "ce": "the student alone"}
+
+
+def percent(share: float | None) -> str:
+    """0.954 -> "95.4 %"."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def points(difference: float | None) -> str:
+    """0.012 -> "+1.2": a difference of accuracies, in percentage points."""
+    return "–" if difference is None else f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def signed(number: float) -> str:
+    """0.25 -> "+0.25", with a real minus sign."""
+    return f"{number:+.2f}".replace("-", "−")
+
+
+def when(time: str) -> str:
+    """An ISO time -> "2025-11-03 10:15 UTC"."""
+    return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def mean_sd(scores: Sequence[float]) -> str:
+    """Accuracies over seeds -> "95.4 ± 1.1 % (n = 5)"; the spread is the standard deviation between seeds."""
+    if not scores:
+        return "–"
+    spread = f" ± {100 * statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
+    return f"{100 * statistics.fmean(scores):.1f}{spread} % (n = {len(scores)})"
+
+
+def count(number: float | None) -> str:
+    """1182 -> "1,182"."""
+    return "–" if number is None else f"{number:,.0f}"
+
+
+def compact(number: float | None) -> str:
+    """1234567 -> "1.23 M"; three significant digits."""
+    if number is None:
+        return "–"
+    for size, suffix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{suffix}"
+    return f"{number:.3g}"
+
+
+def duration(seconds: float | None) -> str:
+    """200 -> "3 min 20 s"."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Values for a logarithmic axis, 1, 2 and 5 of each decade that [low, high] touches."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+
+
+def value(item: Any) -> str:
+    """A field's value, floats to three significant digits."""
+    if isinstance(item, float):
+        return f"{item:.3g}"
+    if isinstance(item, (list, tuple)):
+        return "[" + ", ".join(value(part) for part in item) + "]"
+    return str(item)
+
+
+def component(plain: Mapping[str, Any]) -> str:
+    """{"use": "cnn", "width": 8} -> "cnn(width 8)"."""
+    fields = ", ".join(f"{key} {value(item)}" for key, item in plain.items() if key != "use")
+    return f"{plain['use']}({fields})" if fields else str(plain["use"])
+
+
+def recipe(pipeline: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A plain pipeline as (slot, text) lines, every value written out."""
+    lines: list[tuple[str, str]] = []
+    for slot, item in pipeline.items():
+        if slot == "format":
+            continue
+        if not isinstance(item, Mapping):
+            lines.append((slot, value(item)))
+        elif "use" in item:
+            lines.append((slot, component(item)))
+        else:
+            lines += [(f"{slot}: {name}", component(part)) for name, part in item.items()]
+    return [(slot.replace("_", " "), text) for slot, text in lines]
+
+
+def brief(pipeline: Mapping[str, Any]) -> str:
+    """A plain pipeline in one line: the student with its fields, the names of the rest."""
+    parts = []
+    for slot, item in pipeline.items():
+        if slot == "student":
+            parts.append(component(item))
+        elif isinstance(item, Mapping):
+            parts.append(str(item["use"]) if "use" in item else " + ".join(item))
+        elif slot != "format":
+            parts.append(f"{slot.replace('_', ' ')} {value(item)}")
+    return " · ".join(parts)
+
+
+def losses(pipeline: Mapping[str, Any]) -> str:
+    """The loss names of a plain pipeline: "ce + kd"."""
+    return " + ".join(pipeline["losses"])

@@ -1,0 +1,294 @@
+"""The HTML report of fabricated studies."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects
+import pytest
+from plotly.offline import get_plotlyjs
+
+from autokd.errors import StudyError
+from autokd.report import facts, write
+
+Fabricate = Callable[..., Any]
+PLOTLY = get_plotlyjs()
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """Tags, attributes, texts and scripts of a page, Plotly's own code taken out first."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        pieces = text.split(PLOTLY)
+        assert len(pieces) == 2, "plotly.js must be inlined exactly once"
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.scripts: list[str] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed("/* plotly */".join(pieces))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        self.text += " "
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        elif self.open and self.open[-1] != "style":
+            self.text += data
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+    @property
+    def figures(self) -> list[dict[str, Any]]:
+        return [json.loads(script) for script in self.scripts if script.startswith("{")]
+
+
+def page_of(store: Any, folder: Path) -> Page:
+    return Page(write(store, folder).read_text(encoding="utf-8"))
+
+
+def test_a_finished_study(fabricate: Fabricate, tmp_path: Path) -> None:
+    path = write(fabricate(), tmp_path / "reports")
+    assert path == tmp_path / "reports" / "demo" / "index.html"
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    assert "A gain over vanilla KD" in page.words
+    assert "is better than vanilla KD by" in page.words
+    assert "5 fresh seeds for each side, 540 test samples" in page.words
+    assert "between 93.8 % and 97.0 % test accuracy (95 % prediction interval)" in page.words
+    assert "38 % of the test gap" in page.words
+    assert "autokd export demo -o pipeline.yaml" in page.words
+    assert "Test split read 1 time (claim, round 0)" in page.words
+    assert "description: small students" in page.words
+    assert "not finite: the training loss became nan in epoch 2" in page.words
+    assert "losses.crd: crd needs pooled" in page.words
+    assert "worse than the student alone" not in page.words
+    assert "may have seen" not in page.words
+
+
+def test_sections_come_in_the_order_of_the_decision(fabricate: Fabricate, tmp_path: Path) -> None:
+    text = write(fabricate(), tmp_path).read_text(encoding="utf-8")
+    order = ["recommendation", "found", "size", "curves", "importances", "choices", "proxies", "confirm", "trials"]
+    assert re.findall(r'<section id="(\w+)">', text) == [*order, "settings"]
+    assert re.findall(r'<a href="#(\w+)">[^<]*</a>(?=<a|\s*</nav>)', text) == [*order, "settings"]
+
+
+def test_figures_are_valid_and_have_units(fabricate: Fabricate, tmp_path: Path) -> None:
+    figures = page_of(fabricate(), tmp_path).figures
+    assert len(figures) == 9  # claim, size, curves, importances, four choices, proxies
+    for figure in figures:
+        plotly.graph_objects.Figure(figure)  # raises on a property that does not exist
+        assert figure["layout"]["xaxis"]["title"]["text"]
+    assert figures[1]["layout"]["yaxis"]["title"]["text"] == "validation accuracy (%)"
+
+
+def test_figure_of_size_shows_every_scored_trial(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=36)
+    figure = page_of(store, tmp_path).figures[1]
+    points = sum(len(trace["x"]) for trace in figure["data"] if not trace["name"].startswith("claim"))
+    assert points == 33  # trials 7, 18 and 29 failed
+    names = [trace["name"] for trace in figure["data"]]
+    assert "start baseline: the student alone" in names
+    assert "claim: vanilla KD" in names
+    assert figure["layout"]["annotations"][0]["text"] == "teacher 98.6 %, 77.5 k parameters"
+
+
+def test_no_gain_is_said_plainly_and_a_weak_teacher_loudly(fabricate: Fabricate, tmp_path: Path) -> None:
+    page = page_of(fabricate(gain=0.0, teacher_test=0.90), tmp_path)
+    assert "No gain over vanilla KD was shown" in page.words
+    assert "nothing here speaks for it over vanilla KD" in page.words
+    assert "The teacher is worse than the student alone. On test it reaches 90.0 %" in page.words
+    assert "A gain" not in page.words
+
+
+def test_a_worse_pipeline_is_not_recommended(fabricate: Fabricate, tmp_path: Path) -> None:
+    page = page_of(fabricate(gain=-0.02), tmp_path)
+    assert "Worse than vanilla KD" in page.words
+    assert "Do not ship it" in page.words
+
+
+def test_a_teacher_that_may_have_seen_validation_is_marked(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    store.settings["teacher"]["may_have_seen_validation"] = True
+    page = page_of(store, tmp_path)
+    assert "98.6 % (n = 1)*" in page.words
+    assert "* The teacher may have seen these rows." in page.words
+    assert "may have seen these rows" in page.figures[1]["layout"]["annotations"][0]["text"]
+
+
+def test_an_interrupted_study(fabricate: Fabricate, tmp_path: Path) -> None:
+    page = page_of(fabricate(trials=12, claim=False), tmp_path)
+    assert "No claim yet" in page.words
+    assert "Best trial so far (trial 6)" in page.words
+    assert "autokd search --study demo" in page.words
+    assert "Too few trials: importances need at least 15" in page.words
+    assert "Test split read 0 times" in page.words
+    assert "Not reached yet." in page.words
+    assert len(page.figures) == 7  # size, curves, four choices, proxies
+
+
+def test_a_weak_teacher_shows_before_the_claim(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=12, claim=False)
+    store.settings["teacher"]["validation_accuracy"] = 0.5
+    assert "On validation it reaches 50.0 %, less than the student" in page_of(store, tmp_path).words
+
+
+def test_a_study_without_any_trial(fabricate: Fabricate, tmp_path: Path) -> None:
+    page = page_of(fabricate(trials=0, claim=False), tmp_path)
+    assert "No trial has finished" in page.words
+    assert "No trial was started." in page.words
+    assert page.figures == []
+
+
+def test_a_study_whose_trials_all_failed(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=0, claim=False)
+    plain = {"format": 1, "student": {"use": "cnn"}, "losses": {"ce": {"use": "ce"}}}
+    store.log.append("trial", number=0, source="random", seed=0, pipeline=plain, params=None, cost={})
+    store.log.append("failure", number=0, kind="out_of_memory", reason="needs 3 GB")
+    page = page_of(store, tmp_path)
+    assert "No trial has finished" in page.words
+    assert "Failed trials: 1 × out of memory" in page.words
+    assert "out of memory: needs 3 GB" in page.words
+
+
+def test_a_study_without_teacher(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    evidence = store.records.evidence[-1]
+    del evidence["arms"]["kd"], evidence["comparisons"]["kd"]
+    evidence.update(teacher=None, comparator="ce", gap_closed=None)
+    store.settings["teacher"] = None
+    page = page_of(store, tmp_path)
+    assert "A gain over the student alone" in page.words
+    assert "None: the study compares students trained on labels alone." in page.words
+
+
+def test_hostile_names_stay_text(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(name="hostile", dataset=HOSTILE, classes=[HOSTILE, '" onload="alert(1)'])
+    store.settings["dropped"] = [HOSTILE]
+    store.settings["data"]["card"]["source"] = HOSTILE
+    store.settings["teacher"]["origin"] = HOSTILE
+    (store.path / "space.yaml").write_text(f"description: {HOSTILE}\n", encoding="utf-8")
+    store.log.append("failure", number=8, kind="error", reason=HOSTILE)
+    for trial in store.records.trials.values():
+        trial.pipeline["student"]["name"] = HOSTILE
+        trial.pipeline["losses"][HOSTILE] = {"use": HOSTILE}
+    page = page_of(store, tmp_path)
+    assert page.tags.count("script") == len(page.figures) + 2
+    assert page.words.count(HOSTILE) > 6
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    shown = [text for figure in page.figures for trace in figure["data"] for text in trace.get("hovertext", [])]
+    assert any("&lt;script&gt;" in text for text in shown)
+    assert not any("<script" in json.dumps(figure) for figure in page.figures)
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(fabricate: Fabricate, tmp_path: Path) -> None:
+    page = page_of(fabricate(), tmp_path)
+    assert not {"link", "img", "iframe", "object", "embed"} & set(page.tags)
+    addresses = [value or "" for name, value in page.attributes if name in ("src", "href", "action", "srcset", "style")]
+    assert not [address for address in addresses if "//" in address or "url(" in address]
+    policy = dict(page.attributes)["content"]
+    policies = [value for name, value in page.attributes if name == "content" and "default-src 'none'" in (value or "")]
+    assert policy and len(policies) == 1
+    assert "http" not in "".join(page.scripts)
+
+
+def test_tables_beside_the_page(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=36)
+    store.log.append("failure", number=8, kind="error", reason="=HYPERLINK(1)")
+    folder = write(store, tmp_path).parent
+
+    def rows(name: str) -> list[dict[str, str]]:
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    trials = rows("trials")
+    assert len(trials) == 36
+    assert trials[7]["state"] == "failed"
+    assert trials[8]["failure_reason"] == "'=HYPERLINK(1)"
+    assert trials[0]["source"] == "baseline:ce"
+    assert float(trials[0]["score"]) == store.records.trials[0].score
+    assert {"student.width", "losses.kd.temperature"} <= trials[0].keys()
+    assert len([row for row in rows("curves") if row["trial"] == "0"]) == 27
+    assert len(rows("evidence")) == 3 * 5 + 1
+    assert [row["against"] for row in rows("comparisons")] == ["ce", "kd"]
+    assert len(rows("proxies")) == 12
+    assert len(rows("runs")) == 10
+
+
+def test_a_space_that_cannot_be_read_costs_the_importances_only(fabricate: Fabricate, tmp_path: Path) -> None:
+    class Broken:
+        def ranges(self) -> Any:
+            raise StudyError("there is no losses component called 'mine'")
+
+    store = fabricate()
+    store.space = Broken()
+    page = page_of(store, tmp_path)
+    assert "The search space could not be read: there is no losses component called 'mine'" in page.words
+    assert len(page.figures) == 8
+
+
+def test_funnel_counts(fabricate: Fabricate) -> None:
+    stages = [(stage.title, stage.number) for stage in facts.funnel(fabricate(trials=36))]
+    rungs = [("3 epochs", 33), ("9 epochs", 11), ("27 epochs", 3)]
+    assert stages == [("screened", 12), ("explored", 36), *rungs, ("select", 1), ("tune", 6), ("claim", 3)]
+
+
+def test_proxy_taus_are_measured_on_trained_students(fabricate: Fabricate) -> None:
+    found = {proxy.name: proxy for proxy in facts.proxy_taus(fabricate(trials=60).records)}
+    assert list(found) == ["parameter count", "macs", "nwot", "diswot"]
+    assert found["parameter count"].students == 12
+    assert found["parameter count"].tau == found["macs"].tau  # MACs are proportional to parameters here
+
+
+def test_writing_again_replaces_the_report(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=6, claim=False)
+    first = write(store, tmp_path).read_text(encoding="utf-8")
+    assert write(store, tmp_path).read_text(encoding="utf-8") == first
+    files = sorted(path.name for path in (tmp_path / "demo").iterdir())
+    tables = ["comparisons.csv", "curves.csv", "evidence.csv", "proxies.csv", "runs.csv", "trials.csv"]
+    assert files == sorted([*tables, "index.html"])
+
+
+def test_importing_the_report_is_light() -> None:
+    heavy = "plotly, jinja2, optuna, scipy, torch, pandas"
+    code = f"import sys, autokd.report; print([m for m in '{heavy}'.split(', ') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_fabricated_store_reads_like_a_study_store() -> None:
+    from autokd.search.store import StudyStore
+
+    wanted = {name for name in vars(facts.Study) if not name.startswith("_")}
+    assert wanted <= {*dir(StudyStore), "path", "settings"}
+
+
+@pytest.mark.parametrize("kind", ["better", "worse", "not distinguishable"])
+def test_claim_status_follows_the_comparator(fabricate: Fabricate, kind: str) -> None:
+    gain = {"better": 0.02, "worse": -0.02, "not distinguishable": 0.0}[kind]
+    claim = facts.claim(fabricate(gain=gain))
+    assert claim is not None
+    assert claim.status == kind
+    assert [name for name, _ in claim.comparisons] == ["vanilla KD", "the student alone"]
+    assert [arm.key for arm in claim.arms] == ["recommended", "kd", "ce", "teacher"]
