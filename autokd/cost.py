@@ -1,0 +1,105 @@
+"""What a network costs: parameters, multiply-accumulates, bytes, latency.
+
+Multiply-accumulates (MACs) are those of convolutions and matrix products, half of what
+`torch.utils.flop_counter.FlopCounterMode` counts; normalisation, activations and pooling count nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+from autokd.types import BuildContext, Task
+
+_WARM_UP = 5
+
+
+class Cost(NamedTuple):
+    """What a student costs.
+
+    Args:
+      params: learned parameters.
+      macs: multiply-accumulates of one sample.
+    """
+
+    params: int
+    macs: int
+
+
+def params(module: nn.Module) -> int:
+    """Return the number of parameters: shared ones once, frozen ones too, so that a frozen teacher's count is right."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@torch.no_grad()
+def macs(module: nn.Module, task: Task) -> int:
+    """Return the multiply-accumulates of one sample in eval mode; computes with shapes only and changes nothing."""
+    state = {name: tensor.to("meta") for name, tensor in _tensors(module)}
+    inputs = torch.empty(1, *task.input_shape, device="meta")
+    with _evaluating(module), FlopCounterMode(display=False) as counter:
+        functional_call(module, state, (inputs,))
+    return int(counter.get_total_flops()) // 2
+
+
+def size_bytes(module: nn.Module) -> int:
+    """Return the bytes of all parameters and buffers."""
+    return sum(tensor.numel() * tensor.element_size() for _, tensor in _tensors(module))
+
+
+@torch.inference_mode()
+def latency(
+    module: nn.Module, task: Task, device: torch.device | str, *, batch_size: int = 1, repeats: int = 50
+) -> float:
+    """Return the time of one forward pass in eval mode, in milliseconds: the median of `repeats`, warm-up excluded.
+
+    A copy of the module is measured, from call to finished result, on random inputs that are already on the device.
+    """
+    device = torch.device(device)
+    network = copy.deepcopy(module).to(device).eval()
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(batch_size, *task.input_shape, generator=generator).to(device)
+    times = [_seconds(network, inputs) for _ in range(_WARM_UP + repeats)]
+    return 1000.0 * statistics.median(times[_WARM_UP:])
+
+
+@functools.lru_cache(maxsize=4096)
+def student_cost(component: Any, task: Task) -> Cost:
+    """Return what a student component costs on a task; built from shapes only, without weights or random numbers."""
+    with torch.device("meta"):
+        module = component.build(BuildContext(task=task))
+    return Cost(params(module), macs(module, task))
+
+
+def _seconds(network: nn.Module, inputs: torch.Tensor) -> float:
+    start = time.perf_counter()
+    network(inputs)
+    if inputs.device.type != "cpu":
+        torch.accelerator.synchronize(inputs.device)
+    return time.perf_counter() - start
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+@contextlib.contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module in eval mode for a block, and each part back in its own mode afterwards."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
