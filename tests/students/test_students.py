@@ -1,0 +1,223 @@
+"""Conformance of every student, then each architecture's own numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from autokd import catalog, cost, spec
+from autokd.errors import ComponentError
+from autokd.models import seeded, shapes_of
+from autokd.types import BuildContext, Task
+
+SHAPES = {"image": [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 21, 70)], "table": [(5,), (30,)]}
+
+
+def task_of(shape: tuple[int, ...], classes: int = 10) -> Task:
+    return Task(
+        dataset="none",
+        modality="table" if len(shape) == 1 else "image",
+        input_shape=shape,
+        classes=tuple(str(index) for index in range(classes)),
+        train_size=100,
+    )
+
+
+def build(name: str, shape: tuple[int, ...], classes: int = 10, **fields: Any) -> nn.Module:
+    with seeded(0):
+        return spec.make("students", name, fields).build(BuildContext(task=task_of(shape, classes)))
+
+
+def inputs_of(shape: tuple[int, ...], batch: int) -> torch.Tensor:
+    return torch.randn(batch, *shape, generator=torch.Generator().manual_seed(1))
+
+
+CASES = [
+    (name, shape)
+    for name in catalog.names("students")
+    for modality, shapes in SHAPES.items()
+    if modality in catalog.load("students", name).modalities
+    for shape in shapes
+]
+all_cases = pytest.mark.parametrize(("name", "shape"), CASES, ids=lambda value: str(value).replace(" ", ""))
+all_names = pytest.mark.parametrize("name", catalog.names("students"))
+
+
+def any_shape(name: str) -> tuple[int, ...]:
+    return next(shape for case, shape in CASES if case == name)
+
+
+@all_cases
+def test_output_has_the_declared_shapes(name: str, shape: tuple[int, ...]) -> None:
+    network = build(name, shape, classes=7)
+    output = network(inputs_of(shape, 3))
+    offers = shapes_of(network, task_of(shape, 7))
+    assert output.logits.shape == (3, 7)
+    assert output.logits.dtype == torch.float32
+    assert tuple(tuple(feature.shape[1:]) for feature in output.features) == offers.features
+    assert len(offers.features) >= 1
+    assert output.pooled.shape == (3, offers.pooled)
+
+
+@all_cases
+def test_features_run_from_shallow_to_deep(name: str, shape: tuple[int, ...]) -> None:
+    features = shapes_of(build(name, shape), task_of(shape)).features
+    sides = [feature[1:] for feature in features]
+    assert sides == sorted(sides, reverse=True)
+    assert [feature[0] for feature in features] == sorted(feature[0] for feature in features)
+    assert all(min(side, default=2) >= 2 for side in sides)
+
+
+@all_cases
+def test_gradient_reaches_every_parameter(name: str, shape: tuple[int, ...]) -> None:
+    network = build(name, shape)
+    network(inputs_of(shape, 8)).logits.logsumexp(1).sum().backward()
+    unreached = [
+        key for key, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    ]
+    assert unreached == []
+
+
+@all_names
+def test_pooled_is_what_the_classifier_reads(name: str) -> None:
+    network = build(name, any_shape(name)).eval()
+    output = network(inputs_of(any_shape(name), 4))
+    assert isinstance(network.fc, nn.Linear)
+    torch.testing.assert_close(network.fc(output.pooled), output.logits)
+
+
+@all_names
+def test_eval_mode_repeats_itself_and_keeps_samples_apart(name: str) -> None:
+    network = build(name, any_shape(name)).eval()
+    inputs = inputs_of(any_shape(name), 5)
+    whole = network(inputs).logits
+    assert torch.equal(whole, network(inputs).logits)
+    torch.testing.assert_close(network(inputs[2:3]).logits, whole[2:3], rtol=1e-4, atol=1e-5)
+
+
+@all_names
+def test_trains_on_a_batch_of_one(name: str) -> None:
+    network = build(name, any_shape(name)).train()
+    assert network(inputs_of(any_shape(name), 1)).logits.isfinite().all()
+
+
+@all_names
+def test_same_seed_same_weights(name: str) -> None:
+    first, second = build(name, any_shape(name)).state_dict(), build(name, any_shape(name)).state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@all_names
+def test_every_activation_is_a_module_that_hooks_see(name: str) -> None:
+    network = build(name, any_shape(name))
+    seen: list[torch.Tensor] = []
+    for module in network.modules():
+        if isinstance(module, nn.ReLU):
+            module.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    last = network(inputs_of(any_shape(name), 4)).features[-1]
+    assert any(last.data_ptr() == output.data_ptr() for output in seen)
+
+
+@all_names
+def test_signal_keeps_its_size_at_initialisation(name: str) -> None:
+    logits = build(name, any_shape(name)).eval()(inputs_of(any_shape(name), 64)).logits
+    assert 0.01 < float(logits.detach().std()) < 30
+
+
+@all_names
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_builds_at_both_ends_of_every_range(name: str, end: str) -> None:
+    for field, info in spec.fields_of(catalog.load("students", name)).items():
+        options = getattr(info.range, "options", None)
+        value = options[0 if end == "low" else -1] if options else getattr(info.range, end)
+        component = spec.make("students", name, {field: value})
+        assert cost.student_cost(component, task_of(any_shape(name))).params > 0
+
+
+# --- each architecture's own numbers, worked out by hand -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes", "fields", "expected"),
+    [
+        ("resnet", (3, 32, 32), 10, {"depth": 20}, 272_474),  # 0.27 M in the paper, plus 2,752 in two projections
+        ("resnet", (3, 32, 32), 10, {"depth": 56}, 855_770),  # 0.85 M in the paper, with the projections 0.86 M
+        ("resnet", (3, 32, 32), 100, {"depth": 56}, 861_620),  # as published for CIFAR-100 with these projections
+        ("cnn", (1, 8, 8), 10, {"width": 4, "layers": 2}, 438),  # 36 + 8, 288 + 16, 80 + 10
+        ("cnn", (1, 8, 8), 10, {"width": 4, "layers": 4}, 4038),  # 44, 304, 1152 + 32, then 2304 + 32 at 2x2, 160 + 10
+        ("mobilenet", (1, 8, 8), 10, {"width": 4, "depth": 2}, 554),  # 44, 44 + 48, 88 + 160, 160 + 10
+        ("mlp", (30,), 2, {"width": 8, "depth": 2}, 338),  # 240 + 8, 64 + 8, 16 + 2
+        ("mlp", (1, 8, 8), 10, {"width": 4, "depth": 1}, 310),  # 256 + 4, 40 + 10
+    ],
+)
+def test_parameter_counts(
+    name: str, shape: tuple[int, ...], classes: int, fields: dict[str, Any], expected: int
+) -> None:
+    assert cost.params(build(name, shape, classes, **fields)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        ("resnet", (1, 8, 8), ((16, 8, 8), (32, 4, 4), (64, 2, 2))),
+        ("resnet", (3, 96, 96), ((16, 48, 48), (32, 24, 24), (64, 12, 12))),
+        ("resnet", (3, 224, 224), ((16, 56, 56), (32, 28, 28), (64, 14, 14))),
+        ("mobilenet", (1, 8, 8), ((32, 8, 8), (64, 4, 4), (128, 2, 2))),
+        ("mobilenet", (3, 224, 224), ((32, 112, 112), (64, 56, 56), (128, 28, 28), (256, 14, 14), (512, 7, 7))),
+        ("cnn", (1, 8, 8), ((16, 8, 8), (32, 4, 4), (64, 2, 2))),
+    ],
+)
+def test_maps_adapt_to_the_size_of_the_images(
+    name: str, shape: tuple[int, ...], expected: tuple[tuple[int, ...], ...]
+) -> None:
+    assert shapes_of(build(name, shape).to("meta"), task_of(shape)).features == expected
+
+
+def test_resnet_has_the_keys_of_common_cifar_checkpoints() -> None:
+    state = build("resnet", (3, 32, 32), depth=20).state_dict()
+    expected = {
+        "conv1.weight": (16, 3, 3, 3),
+        "bn1.running_var": (16,),
+        "layer1.0.conv1.weight": (16, 16, 3, 3),
+        "layer2.0.downsample.0.weight": (32, 16, 1, 1),
+        "layer2.0.downsample.1.weight": (32,),
+        "layer3.2.bn2.bias": (64,),
+        "fc.weight": (10, 64),
+    }
+    assert {key: tuple(state[key].shape) for key in expected} == expected
+    assert not any(key.startswith("layer1.0.downsample") for key in state)
+
+
+def test_resnet_block_adds_its_input_before_the_last_relu() -> None:
+    block = build("resnet", (1, 8, 8), depth=8).layer1[0].eval()
+    nn.init.zeros_(block.bn2.weight)
+    inputs = inputs_of((16, 8, 8), 2)
+    torch.testing.assert_close(block(inputs), inputs.clamp_min(0))
+
+
+def test_resnet_refuses_a_depth_that_is_not_6n_plus_2() -> None:
+    with pytest.raises(ComponentError, match=r"depth must be 6n \+ 2 .* got 18"):
+        spec.make("students", "resnet", {"depth": 18})
+
+
+def test_he_initialisation_has_the_published_spread() -> None:
+    weight = build("resnet", (3, 32, 32), depth=8, width=32).layer3[0].conv2.weight
+    assert float(weight.detach().std()) == pytest.approx((2 / (128 * 9)) ** 0.5, rel=0.02)
+
+
+def test_mobilenet_depthwise_convolutions_see_one_channel_each() -> None:
+    network = build("mobilenet", (3, 32, 32))
+    grouped = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+    assert len(grouped) == 6
+    assert all(m.groups == m.in_channels == m.out_channels for m in grouped)
+
+
+def test_mlp_drops_out_in_training_only() -> None:
+    network = build("mlp", (30,), dropout=0.5)
+    inputs = inputs_of((30,), 16)
+    zeros_in_training = float((network.train()(inputs).pooled == 0).float().mean())
+    zeros_in_eval = float((network.eval()(inputs).pooled == 0).float().mean())
+    assert zeros_in_training - zeros_in_eval > 0.15
