@@ -1,0 +1,93 @@
+"""A network of the user's own code with weights from a file: package.module:factory[:key=value,…]@FILE."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from autokd import checkpoints
+from autokd.errors import TeacherError, nearest
+from autokd.models import NetworkTeacher, seeded
+from autokd.types import ANY, BuildContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactoryTeacher:
+    """What a function of an importable module, or of one in the current folder, returns; weights are the file's.
+
+    The function is called with the given fields, and with `num_classes` where it has a parameter of that name.
+    """
+
+    modalities = ANY
+    factory: str  # package.module:function
+    fields: tuple[str, ...] = ()  # "key=value", further arguments of the function
+    file: str  # checkpoint
+    mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
+    std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
+    input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
+
+    def build(self, context: BuildContext) -> NetworkTeacher:
+        """Return the frozen teacher.
+
+        Raises:
+          TeacherError: the function cannot be imported, fails or returns no module, or the checkpoint does not load
+            whole or does not fit the data.
+        """
+        content = checkpoints.read(self.file)
+        source = f"{self.factory}@{self.file}"
+        module = self._network(context.task.num_classes)
+        checkpoints.load_whole(module, content.state, context.task, source)
+        return checkpoints.frozen(
+            module,
+            context.task,
+            source=source,
+            identity={"factory": self.factory, "fields": list(self.fields)},
+            mean=self.mean,
+            std=self.std,
+            input_size=self.input_size,
+        )
+
+    def _network(self, num_classes: int) -> nn.Module:
+        with _current_folder_importable(), seeded(0):
+            function = _function(self.factory)
+            with checkpoints.foreign(f"the teacher's factory {self.factory} failed"):
+                wants = "num_classes" in inspect.signature(function).parameters
+                known = {"num_classes": num_classes} if wants else {}
+                network = function(**{**known, **checkpoints.options(self.fields)})
+        if not isinstance(network, nn.Module):
+            raise TeacherError(
+                f"the teacher's factory {self.factory} must return an nn.Module, got {type(network).__name__}"
+            )
+        return network
+
+
+def _function(path: str) -> Callable[..., Any]:
+    module_name, _, name = path.partition(":")
+    with checkpoints.foreign(f"the teacher's module {module_name!r} cannot be imported"):
+        module = importlib.import_module(module_name)
+    found: Any = vars(module).get(name)
+    if not callable(found):
+        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise TeacherError(f"the module {module_name!r} has no function {name!r}; {nearest(name, functions)}")
+    factory: Callable[..., Any] = found
+    return factory
+
+
+@contextlib.contextmanager
+def _current_folder_importable() -> Iterator[None]:
+    """Look for modules in the current folder too, and leave the search path as it was."""
+    before = list(sys.path)
+    sys.path.insert(0, str(Path.cwd()))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:] = before

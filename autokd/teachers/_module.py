@@ -1,0 +1,42 @@
+"""A network handed over in Python is the teacher as it is: whoever hands it over answers for its weights."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+from torch import nn
+
+from autokd import checkpoints
+from autokd.models import NetworkTeacher
+from autokd.types import ANY, BuildContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleTeacher:
+    """A trained `nn.Module`; the teacher is a frozen copy, the caller's network stays as it is."""
+
+    modalities = ANY
+    module: nn.Module  # [B, *input_shape] -> logits [B, C] or Output; inputs are normalised as the data's Task says
+    mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
+    std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
+    input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
+
+    def build(self, context: BuildContext) -> NetworkTeacher:
+        """Return the frozen teacher.
+
+        Raises:
+          TeacherError: the network cannot be copied or does not fit the data.
+        """
+        source = f"{type(self.module).__module__}.{type(self.module).__qualname__}"
+        with checkpoints.foreign(f"the teacher {source} cannot be copied"):
+            module = copy.deepcopy(self.module).cpu()
+        return checkpoints.frozen(
+            module,
+            context.task,
+            source=source,
+            identity={},
+            mean=self.mean,
+            std=self.std,
+            input_size=self.input_size,
+        )

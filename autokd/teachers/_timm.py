@@ -1,0 +1,87 @@
+"""A model of timm (PyTorch Image Models) with weights from a file: timm:NAME[:key=value,…]@FILE."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from autokd import checkpoints, compat
+from autokd.errors import MissingDependency, TeacherError, nearest
+from autokd.models import NetworkTeacher, seeded
+from autokd.types import IMAGE, BuildContext, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimmTeacher:
+    """A timm model; class count and input channels are the data's, the weights only ever the file's.
+
+    Its input is normalised with `mean` and `std`, else with those of the model's own configuration where they have as
+    many values as the data has channels.
+    """
+
+    modalities = IMAGE
+    model: str  # timm's name, such as resnet18 or vit_tiny_patch16_224.augreg_in21k_ft_in1k
+    fields: tuple[str, ...] = ()  # "key=value", further arguments of timm.create_model, such as img_size=32
+    file: str  # checkpoint
+    mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the model's configuration
+    std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the model's configuration
+    input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
+
+    def build(self, context: BuildContext) -> NetworkTeacher:
+        """Return the frozen teacher.
+
+        Raises:
+          MissingDependency: timm is not installed.
+          TeacherError: timm has no such model, or the checkpoint does not load whole or does not fit the data.
+        """
+        content = checkpoints.read(self.file)
+        source = f"timm:{self.model}@{self.file}"
+        module = self._network(context.task, source)
+        checkpoints.load_whole(module, content.state, context.task, source)
+        mean, std = _own_normalisation(module, context.task.input_shape[0])
+        return checkpoints.frozen(
+            module,
+            context.task,
+            source=source,
+            identity={"model": self.model, "fields": list(self.fields)},
+            mean=self.mean or mean,
+            std=self.std or std,
+            input_size=self.input_size,
+        )
+
+    def _network(self, task: Task, source: str) -> nn.Module:
+        timm = _timm()
+        if not timm.is_model(self.model):
+            raise TeacherError(f"timm has no model {self.model!r}; {_hint(self.model, timm.list_models())}")
+        arguments: dict[str, Any] = {
+            "num_classes": task.num_classes,
+            "in_chans": task.input_shape[0],
+            **checkpoints.options(self.fields),
+        }
+        with checkpoints.foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
+            network: nn.Module = timm.create_model(self.model, pretrained=False, **arguments)
+        return network
+
+
+def _timm() -> ModuleType:
+    compat.torchvision()  # timm imports torchvision, which may need help to import
+    try:
+        return importlib.import_module("timm")
+    except ModuleNotFoundError as error:
+        raise MissingDependency("timm", "timm") from error
+
+
+def _hint(name: str, models: list[str]) -> str:
+    text = nearest(name, models)
+    return text if text.startswith("did") else "python -c 'import timm; print(timm.list_models())' lists them"
+
+
+def _own_normalisation(module: nn.Module, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and std of the model's configuration, or () and () where they are for other channels."""
+    configuration: Any = module.pretrained_cfg
+    mean, std = tuple(configuration.get("mean", ())), tuple(configuration.get("std", ()))
+    return (mean, std) if len(mean) == len(std) == channels else ((), ())

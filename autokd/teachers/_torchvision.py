@@ -1,0 +1,73 @@
+"""A classifier of torchvision with weights from a file: torchvision:NAME[:key=value,…]@FILE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from autokd import checkpoints, compat
+from autokd.errors import TeacherError, nearest
+from autokd.models import NetworkTeacher, seeded
+from autokd.types import IMAGE, BuildContext, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchvisionTeacher:
+    """A torchvision classifier; class count and input channels are the data's, the weights only ever the file's."""
+
+    modalities = IMAGE
+    model: str  # torchvision's name, such as resnet18
+    fields: tuple[str, ...] = ()  # "key=value", further arguments of torchvision.models.get_model
+    file: str  # checkpoint
+    mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
+    std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
+    input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
+
+    def build(self, context: BuildContext) -> NetworkTeacher:
+        """Return the frozen teacher.
+
+        Raises:
+          TeacherError: torchvision has no such classifier, or the checkpoint does not load whole or does not fit the
+            data.
+        """
+        content = checkpoints.read(self.file)
+        source = f"torchvision:{self.model}@{self.file}"
+        module = self._network(context.task, source)
+        checkpoints.load_whole(module, content.state, context.task, source)
+        return checkpoints.frozen(
+            module,
+            context.task,
+            source=source,
+            identity={"model": self.model, "fields": list(self.fields)},
+            mean=self.mean,
+            std=self.std,
+            input_size=self.input_size,
+        )
+
+    def _network(self, task: Task, source: str) -> nn.Module:
+        models = compat.torchvision().models
+        names = models.list_models(module=models)  # classifiers only: detection and the like have their own modules
+        if self.model not in names:
+            raise TeacherError(f"torchvision has no classifier {self.model!r}; {nearest(self.model, names)}")
+        arguments: dict[str, Any] = {"num_classes": task.num_classes, **checkpoints.options(self.fields)}
+        with checkpoints.foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
+            network: nn.Module = models.get_model(self.model, weights=None, **arguments)
+            return _with_channels(network, task.input_shape[0])
+
+
+def _with_channels(network: nn.Module, channels: int) -> nn.Module:
+    """Give the first convolution another number of input channels, where it has not got that number already."""
+    name, first = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
+    if first.in_channels != channels:
+        stem = nn.Conv2d(
+            channels,
+            first.out_channels,
+            first.kernel_size,  # type: ignore[arg-type]
+            first.stride,  # type: ignore[arg-type]
+            first.padding,  # type: ignore[arg-type]
+            bias=first.bias is not None,
+        )
+        network.set_submodule(name, stem)
+    return network
