@@ -2,4 +2,48 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autokd.api import Study, load_student, open_study, search, train
+    from autokd.errors import AutokdError, UserError
+    from autokd.export.predict import predict
+    from autokd.spec import PipelineSpec
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AutokdError",
+    "PipelineSpec",
+    "Study",
+    "UserError",
+    "load_student",
+    "open_study",
+    "predict",
+    "search",
+    "train",
+]
+
+_HOME = {
+    "AutokdError": "errors",
+    "PipelineSpec": "spec",
+    "Study": "api",
+    "UserError": "errors",
+    "load_student": "api",
+    "open_study": "api",
+    "predict": "export.predict",
+    "search": "api",
+    "train": "api",
+}
+"""Where each public name lives; imported when it is first asked for, so that `import autokd` is quick."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'autokd' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"autokd.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,6 +1,7 @@
 """A pipeline as a value: `PipelineSpec`, and its translation to and from plain data.
 
-The fields of `PipelineSpec` are the only list of slots. Schema, sampling, storage, export and report are derived from them.
+The fields of `PipelineSpec` are the only list of slots. Schema, sampling, storage, export and report are derived from
+them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import hashlib
 import inspect
 import json
+import math
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -61,7 +63,7 @@ class PipelineSpec:
 
 
 class FieldInfo(NamedTuple):
-    """A field of a component: its type, default (`dataclasses.MISSING` if none), range (None: never searched) and comment."""
+    """A field of a component: type, default (`dataclasses.MISSING` if none), range (None: never searched), comment."""
 
     type: Any
     default: Any
@@ -86,7 +88,7 @@ def components(spec: PipelineSpec) -> Iterator[tuple[str, Any]]:
 
 
 @functools.cache
-def fields_of(cls: type[Any]) -> dict[str, FieldInfo]:
+def fields_of(cls: Any) -> dict[str, FieldInfo]:
     """Return a component's fields in order, with default, range and the comment on the field's own line."""
     hints = typing.get_type_hints(cls, include_extras=True)
     comments = _comments(cls)
@@ -142,7 +144,7 @@ def convert(value: Any, to: Any) -> Any:
         return value
     if to is int and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         number = float(value)
-        if number == int(number):
+        if math.isfinite(number) and number == int(number):
             return int(number)
     if to is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         return float(value)
@@ -209,7 +211,7 @@ def from_plain(plain: Mapping[str, Any]) -> PipelineSpec:
 
 
 def fingerprint(plain: Any) -> str:
-    """Return 16 hex digits that identify plain data (a pipeline, a component, an identity), whatever the order of its keys."""
+    """Return 16 hex digits that identify plain data (a pipeline, an identity, …), whatever the order of its keys."""
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -243,7 +243,8 @@ class RungResult:
       loss: validation cross-entropy, nats.
       seen: samples seen so far.
       seconds: wall time of this rung.
-      curve: one mapping an epoch: epoch, learning rate, training loss, raw loss terms, and validation score where it was taken.
+      curve: one mapping an epoch: epoch, learning rate, training loss, raw loss terms, and the validation score where
+        it was taken.
       logits: [N_val, C] validation logits, float16, CPU.
     """
 

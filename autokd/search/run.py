@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-
 import dataclasses
 import itertools
 import logging
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors.torch import load_file
 
 from autokd import data as data_package
 from autokd import spec as spec_module
@@ -40,6 +40,8 @@ from autokd.types import Budget, Shapes, Split, Task, Teacher
 
 log = logging.getLogger("autokd")
 
+SCREENED = ("params", "macs", "nwot", "diswot", "latency")
+"""Proxies that `autokd screen` shows; a search leaves out the last, which is not reproducible."""
 TIMED_SAMPLES = 512
 """Samples on which a plan's seconds are measured."""
 
@@ -101,6 +103,7 @@ class Progress:
 
 
 Notify = Callable[[Progress], None]
+OnClaim = Callable[[StudyStore, Dataset], None]
 
 
 class Prepared(NamedTuple):
@@ -225,8 +228,13 @@ def plan(prepared: Prepared) -> Plan:
     return Plan(rungs, runs, confirm, per_sample, seconds, disk)
 
 
-def search(request: Request, notify: Notify = lambda progress: None) -> StudyStore:
+def search(request: Request, notify: Notify, on_claim: OnClaim) -> StudyStore:
     """Run the funnel, or go on with it; return the study, closed.
+
+    Args:
+      request: what was asked.
+      notify: called as the search goes on.
+      on_claim: called after a new claim, while the study is still locked.
 
     Raises:
       UserError: bad input, or an existing study that differs from what is asked.
@@ -234,8 +242,26 @@ def search(request: Request, notify: Notify = lambda progress: None) -> StudySto
     """
     prepared = prepare(request, notify)
     with _opened(request, prepared) as store, _log_file(store.path / "log.txt"):
+        claims = len(store.records.evidence)
         _run(store, prepared, request, notify)
+        if len(store.records.evidence) > claims or not (store.path / "best").exists():
+            on_claim(store, prepared.data)
         return store
+
+
+def screen_only(request: Request, notify: Notify) -> list[dict[str, Any]]:
+    """Rank the space's students without training them or writing anything; see `autokd.search.screen.screen`."""
+    prepared = prepare(request, notify)
+    context = TrainContext(data=prepared.data, teacher=prepared.teacher, device=prepared.device, bank=TeacherBank())
+    screener = _screener(prepared, context, SCREENED)
+    students, _ = population(prepared.space, prepared.data.task, request.seed)
+    return screen(screener, students, lambda done, total: notify(Progress(stage="screen", done=done, total=total)))
+
+
+def claimed_student(store: StudyStore, arm: str, i: int) -> Mapping[str, torch.Tensor] | None:
+    """Return the weights of the newest claim's i-th student of an arm, or None where they are gone."""
+    path = store.path / "confirm" / f"round{len(store.records.evidence) - 1}" / f"{arm}-{i}.safetensors"
+    return load_file(path) if path.exists() else None
 
 
 def study_path(request: Request, data: Dataset) -> Path:
@@ -294,7 +320,7 @@ def _create(path: Path, prepared: Prepared) -> StudyStore:
 
 def _run(store: StudyStore, prepared: Prepared, request: Request, notify: Notify) -> None:
     context = TrainContext(data=prepared.data, teacher=prepared.teacher, device=prepared.device, bank=TeacherBank())
-    screener = _screener(store, prepared, context)
+    screener = _screener(prepared, context, SCREENED[:-1])
     with _timed(store, "screen"):
         _screen(store, prepared, screener, notify)
     executor = InlineExecutor(context)
@@ -387,12 +413,12 @@ def _note(trial: TrialRecord) -> str:
     return f"trial {trial.number}: {trial.pipeline['student']['use']}, {losses}"
 
 
-def _screener(store: StudyStore, prepared: Prepared, context: TrainContext) -> Screener:
+def _screener(prepared: Prepared, context: TrainContext, shown: Sequence[str]) -> Screener:
     has_teacher, modality = prepared.teacher is not None, prepared.data.task.modality
     ranked_by = usable_proxies(prepared.space.screen.proxies, has_teacher=has_teacher, modality=modality)
-    shown = usable_proxies(("params", "macs", "nwot", "diswot"), has_teacher=has_teacher, modality=modality)
-    names = tuple(dict.fromkeys([*ranked_by, *shown]))
-    return Screener(context=context, proxies=names, ranked_by=ranked_by, seed=int(store.settings["identity"]["seed"]))
+    also = usable_proxies(shown, has_teacher=has_teacher, modality=modality)
+    names = tuple(dict.fromkeys([*ranked_by, *also]))
+    return Screener(context=context, proxies=names, ranked_by=ranked_by, seed=prepared.identity["seed"])
 
 
 def _clock(store: StudyStore, budget: Budget, limit: float | None) -> Callable[[], bool]:

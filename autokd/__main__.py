@@ -1,0 +1,8 @@
+"""`python -m autokd`."""
+
+from __future__ import annotations
+
+from autokd.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""autokd from Python: `search`, `screen`, `train`, `Study`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+
+from autokd import report
+from autokd.data import Dataset, load_again
+from autokd.errors import BundleError, StudyError, TeacherError, nearest
+from autokd.export import bundle, pipeline_file
+from autokd.export import train as full_training
+from autokd.search import default_teacher, run
+from autokd.search.records import TrialRecord
+from autokd.search.store import StudyStore
+from autokd.spec import component_from_plain
+from autokd.teacher_reference import load_teacher
+from autokd.types import Teacher
+
+if TYPE_CHECKING:
+    from autokd.search.run import Notify
+
+STUDIES = Path("studies")
+REPORTS = Path("reports")
+
+
+def _silent(progress: run.Progress) -> None:
+    """Show no progress."""
+
+
+class Study:
+    """A study in `studies/<name>`: what was tried, what is recommended, and on what evidence.
+
+    Args:
+      store: the study on disk.
+      reports_dir: where its report goes.
+    """
+
+    def __init__(self, store: StudyStore, reports_dir: Path = REPORTS) -> None:
+        self.store = store
+        self._reports_dir = reports_dir
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    @property
+    def path(self) -> Path:
+        return self.store.path
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The trial that went furthest with the best validation score, or None."""
+        return self.store.best
+
+    @property
+    def recommendation(self) -> Mapping[str, Any] | None:
+        """The newest claim: the recommended pipeline, its arms, comparisons and costs; None before confirm is over."""
+        return self.store.records.evidence[-1] if self.store.records.evidence else None
+
+    def trials_dataframe(self) -> pd.DataFrame:
+        """Return one row a trial: number, state, reason, source, rung, score, seconds, params, macs, pipeline."""
+        return self.store.trials_dataframe()
+
+    @property
+    def report_path(self) -> Path:
+        """Where the HTML report is, or will be."""
+        return self._reports_dir / self.name / "index.html"
+
+    def report(self) -> Path:
+        """Write the HTML report and the tables behind it; return the page's path."""
+        return report.write(self.store, self._reports_dir)
+
+    def export(self, path: str | Path | None = None, *, trial: int | None = None) -> dict[str, Any]:
+        """Return the complete pipeline file as plain data, and write it where a path is given.
+
+        Args:
+          path: of the YAML file, or None.
+          trial: number of a trial; by default the recommended pipeline.
+        """
+        plain = pipeline_file.from_study(self.store, trial)
+        if path is not None:
+            pipeline_file.write(Path(path), plain)
+        return plain
+
+    def __repr__(self) -> str:
+        state = "finished" if self.store.finished else "unfinished"
+        return f"Study({str(self.path)!r}, {len(self.store.records.trials)} trials, {state})"
+
+
+def search(
+    dataset: Any = "digits",
+    *,
+    space: str | Path | None = None,
+    teacher: str | torch.nn.Module | None = None,
+    trials: int | None = None,
+    time: float | None = None,
+    max_params: float | None = None,
+    max_macs: float | None = None,
+    epochs: int | None = None,
+    study: str | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    fresh: bool = False,
+    studies_dir: str | Path = STUDIES,
+    reports_dir: str | Path = REPORTS,
+    notify: Notify = _silent,
+    **data_options: Any,
+) -> Study:
+    """Search for the best distillation pipeline and confirm it; the same call again goes on with the study.
+
+    Args:
+      dataset: a name ("digits"), the path of a folder of images or of a table, arrays (X, y), or a torch Dataset.
+      space: a shipped space's name or a YAML file; by default the one for this kind of data.
+      teacher: "ARCH@FILE", "timm:NAME@FILE", …, or a network; by default one is trained and cached.
+      trials: number of trials, both baselines included.
+      time: seconds after which no new trial starts, less the measured cost of confirm.
+      max_params, max_macs: the student's budget.
+      epochs: of the longest trials and of confirm.
+      study: name of the study; by default the dataset's.
+      device: "auto", "cpu", "cuda" or "cuda:i".
+      seed: decides everything random.
+      fresh: delete an existing study of this name first.
+      studies_dir, reports_dir: where they go.
+      notify: called with a `Progress` as the search goes on.
+      data_options: target, group, validation, image_size, skip_bad, download, limit_train, data_dir; see
+        `autokd.data.load`.
+
+    Raises:
+      UserError: bad input, or an existing study that differs from what is asked.
+      NothingFeasible: no student lies inside the budget, or no trial finished.
+    """
+    request = run.Request(
+        dataset=dataset,
+        space=space,
+        teacher=teacher,
+        trials=trials,
+        time=time,
+        max_params=max_params,
+        max_macs=max_macs,
+        epochs=epochs,
+        study=study,
+        studies_dir=Path(studies_dir),
+        device=device,
+        seed=seed,
+        data_options=data_options,
+        fresh=fresh,
+    )
+    return finish(run.search(request, notify, write_best), Path(reports_dir))
+
+
+def finish(store: StudyStore, reports_dir: Path = REPORTS) -> Study:
+    """Write the report of a searched study."""
+    study = Study(store, reports_dir)
+    study.report()
+    return study
+
+
+def write_best(store: StudyStore, data: Dataset) -> None:
+    """Write the claim's best student (by validation) as a bundle to `best/`."""
+    claim = store.records.evidence[-1]
+    scores = claim["arms"]["recommended"]["validation"]
+    best = scores.index(max(scores))
+    state = run.claimed_student(store, "recommended", best)
+    if state is None:
+        return
+    bundle.write_bundle(
+        store.path / "best",
+        spec_student=component_from_plain("students", claim["pipeline"]["student"]),
+        state=state,
+        dataset=data,
+        metrics={
+            "test": {"accuracy": claim["arms"]["recommended"]["test"][best], "n": claim["n_test"]},
+            "validation": {"accuracy": scores[best]},
+            "seed": claim["seeds"][best],
+            "epochs": claim["epochs"],
+        },
+        pipeline_doc=pipeline_file.from_study(store),
+    )
+
+
+def open_study(name: str | Path, *, studies_dir: str | Path = STUDIES, reports_dir: str | Path = REPORTS) -> Study:
+    """Open a study for reading.
+
+    Args:
+      name: of a study in `studies_dir`, or the path of its folder.
+
+    Raises:
+      StudyError: there is no such study, or it cannot be read.
+    """
+    path = Path(name)
+    if not (path / "study.yaml").is_file() and path.parent == Path():
+        path = Path(studies_dir) / name
+    if not path.exists():
+        known = [folder.name for folder in list_studies(studies_dir)]
+        raise StudyError(f"there is no study {str(name)!r} in {studies_dir}/; {nearest(str(name), known)}")
+    return Study(StudyStore.open(path), Path(reports_dir))
+
+
+def list_studies(studies_dir: str | Path = STUDIES) -> list[Path]:
+    """Return the folders of the studies in a folder, by name."""
+    return sorted(file.parent for file in Path(studies_dir).glob("*/study.yaml"))
+
+
+def train(
+    pipeline: str | Path,
+    *,
+    out: str | Path | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    data_dir: str | Path | None = None,
+    dataset: Dataset | None = None,
+    on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
+    on_plan: Callable[[int], None] | None = None,
+    download: bool = False,
+) -> dict[str, Any]:
+    """Train an exported pipeline at full length and write the student bundle; the same call resumes.
+
+    Args:
+      pipeline: the YAML file that `Study.export` wrote.
+      out: the bundle's folder; by default the file's name without its ending.
+      epochs, seed: instead of the file's.
+      device: as in `search`.
+      data_dir: where the files of a named dataset are.
+      dataset: the data, where they are already loaded.
+      on_epoch: called after each epoch with its line of the curve.
+      on_plan: called with the number of epochs before training starts.
+      download: the network may be used for a named dataset.
+    Returns:
+      the test and validation metrics.
+
+    Raises:
+      UserError: the file, the data or the teacher cannot be used.
+    """
+    path = Path(pipeline)
+    file = pipeline_file.read(path)
+    chosen = run.pick_device(device)
+    data = dataset or load_again(file.data, data_dir=data_dir, download=download)
+    if on_plan is not None:
+        on_plan(file.epochs if epochs is None else epochs)
+
+    def teacher(reference: Mapping[str, Any], loaded: Dataset) -> Teacher:
+        return _teacher(reference, loaded, chosen)
+
+    folder = path.with_suffix("") if out is None else Path(out)
+    return full_training.train(
+        file,
+        folder,
+        data=data,
+        load_teacher=teacher,
+        device=chosen,
+        epochs=epochs,
+        seed=seed,
+        on_epoch=on_epoch,
+    )
+
+
+def _teacher(reference: Mapping[str, Any], data: Dataset, device: torch.device) -> Teacher:
+    if reference.get("use") == "trained":
+        return default_teacher.obtain(data, int(reference["epochs"]), device)
+    if reference.get("use") == "module":
+        raise TeacherError(
+            "this pipeline's teacher was a network handed over in Python; save it to a file and edit `teacher`"
+        )
+    return load_teacher(dict(reference), data.task).to(device)
+
+
+def load_student(folder: str | Path, device: str = "cpu") -> bundle.Student:
+    """Load a student bundle, without its teacher.
+
+    Raises:
+      BundleError: the folder is no bundle, or is damaged.
+    """
+    if not Path(folder).is_dir():
+        raise BundleError(f"{folder}: no such folder; a bundle is what `autokd train` writes")
+    return bundle.load_student(folder, device)

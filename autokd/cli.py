@@ -1,0 +1,361 @@
+"""The command line: parse, call one function, print. Heavy imports are inside the commands.
+
+Results go to stdout; progress and logs to stderr. Exit codes: 0 done, 1 internal error, 2 bad input, 3 nothing feasible
+or finished, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autokd import __version__
+
+if TYPE_CHECKING:
+    from autokd.api import Study
+
+app = typer.Typer(
+    name="autokd",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Search for the best knowledge-distillation pipeline for a dataset, and train it.",
+    epilog="Start with: autokd search --dataset digits",
+)
+
+Dataset = Annotated[str, typer.Option(help="A name (autokd list datasets), a folder of images, or a table file.")]
+Space = Annotated[str | None, typer.Option(help="A shipped space (digits, image, tabular) or a YAML file.")]
+Teacher = Annotated[
+    str | None,
+    typer.Option(help="ARCH[:k=v,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, pkg.module:factory@FILE, or FILE."),
+]
+Count = Annotated[str | None, typer.Option(help="Most parameters of the student, for instance 300k.")]
+Macs = Annotated[str | None, typer.Option(help="Most multiply-accumulates of one sample, for instance 20M.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides everything random.")]
+DataDir = Annotated[Path | None, typer.Option(envvar="AUTOKD_DATA", help="Where the files of named datasets are.")]
+Target = Annotated[str | None, typer.Option(help="Label column of a table.")]
+Group = Annotated[str | None, typer.Option(help="Column whose equal values stay in one split.")]
+Validation = Annotated[Path | None, typer.Option(help="A folder or table to validate on.")]
+ImageSize = Annotated[int | None, typer.Option(min=4, help="Resize images to this side.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable files out instead of stopping.")]
+Download = Annotated[bool, typer.Option("--download", help="The network may be used to get a named dataset.")]
+LimitTrain = Annotated[int | None, typer.Option(min=2, help="Train on a stratified draw of this many samples.")]
+Plugins = Annotated[list[Path] | None, typer.Option(help="A Python file with components of your own; repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also the log's details.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"autokd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and exit.")
+    ] = False,
+) -> None:
+    """Options of autokd itself."""
+
+
+@app.command()
+def search(
+    dataset: Dataset = "digits",
+    space: Space = None,
+    teacher: Teacher = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, both baselines included.")] = None,
+    time: Annotated[str | None, typer.Option(help="Start no trial that confirm could not follow in time: 20m.")] = None,
+    max_params: Count = None,
+    max_macs: Macs = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the longest trials and of confirm.")] = None,
+    study: Annotated[str | None, typer.Option(help="Name of the study; by default the dataset's.")] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    target: Target = None,
+    group: Group = None,
+    validation: Validation = None,
+    image_size: ImageSize = None,
+    skip_bad: SkipBad = False,
+    download: Download = False,
+    limit_train: LimitTrain = None,
+    plugins: Plugins = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the study of this name first.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Search for the best pipeline, confirm it against the baselines, and report. Again: resumes."""
+    from autokd import api, console
+    from autokd.search import run
+
+    _load_plugins(plugins)
+    request = run.Request(
+        dataset=dataset,
+        space=space,
+        teacher=teacher,
+        trials=trials,
+        time=None if time is None else console.seconds(time),
+        max_params=None if max_params is None else console.count(max_params),
+        max_macs=None if max_macs is None else console.count(max_macs),
+        epochs=epochs,
+        study=study,
+        device=device,
+        seed=seed,
+        data_options={
+            "data_dir": data_dir,
+            "target": target,
+            "group": group,
+            "validation": validation,
+            "image_size": image_size,
+            "skip_bad": skip_bad,
+            "download": download,
+            "limit_train": limit_train,
+        },
+        fresh=fresh,
+    )
+    with console.logging_to_stderr(verbose=verbose), console.progress(quiet=quiet) as notify:
+        if dry_run:
+            prepared = run.prepare(request, notify, dry=True)
+            shown = console.plan(prepared, run.plan(prepared), as_json=as_json)
+        else:
+            done = api.finish(run.search(request, notify, api.write_best))
+            shown = console.summary(done, as_json=as_json)
+    console.out(shown)
+
+
+@app.command()
+def report(study: Annotated[str, typer.Argument(help="A study's name or folder.")]) -> None:
+    """Write a study's HTML report again."""
+    typer.echo(str(_open(study).report()))
+
+
+@app.command()
+def export(
+    study: Annotated[str, typer.Argument(help="A study's name or folder.")],
+    trial: Annotated[int | None, typer.Option(help="A trial's number; by default the recommended pipeline.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("pipeline.yaml"),
+) -> None:
+    """Write the complete pipeline to a file that `autokd train` runs."""
+    _open(study).export(output, trial=trial)
+    typer.echo(f"{output}\nnext: autokd train {output}")
+
+
+@app.command()
+def train(
+    pipeline: Annotated[Path, typer.Argument(help="A pipeline file.")],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the file's.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The bundle's folder.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the file's.")] = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    download: Download = False,
+    plugins: Plugins = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a pipeline at full length and write the student bundle. Again: resumes."""
+    from autokd import api, console
+
+    _load_plugins(plugins)
+    folder = pipeline.with_suffix("") if output is None else output
+    with console.logging_to_stderr(verbose=verbose), console.training(quiet=quiet) as (on_plan, on_epoch):
+        metrics = api.train(
+            pipeline,
+            out=folder,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            data_dir=data_dir,
+            download=download,
+            on_plan=on_plan,
+            on_epoch=on_epoch,
+        )
+    console.out(console.trained(folder, metrics, as_json=as_json))
+
+
+@app.command()
+def predict(
+    folder: Annotated[Path, typer.Argument(help="A student bundle.")],
+    inputs: Annotated[list[Path], typer.Argument(help="Images, folders of images, or tables.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write a CSV instead of a table.")] = None,
+    device: Device = "cpu",
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+) -> None:
+    """Label new inputs, with probabilities."""
+    from autokd import console
+    from autokd.export.predict import predict as label
+    from autokd.search.run import pick_device
+
+    frame = label(folder, inputs, device=pick_device(device), skip_bad=skip_bad)
+    console.out(console.predictions(frame, output, as_json=as_json))
+
+
+@app.command()
+def screen(
+    dataset: Dataset = "digits",
+    space: Space = None,
+    teacher: Teacher = None,
+    max_params: Count = None,
+    max_macs: Macs = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    target: Target = None,
+    image_size: ImageSize = None,
+    skip_bad: SkipBad = False,
+    download: Download = False,
+    limit_train: LimitTrain = None,
+    plugins: Plugins = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Rank the space's student architectures without training them."""
+    from autokd import console
+    from autokd.search import run
+
+    _load_plugins(plugins)
+    request = run.Request(
+        dataset=dataset,
+        space=space,
+        teacher=teacher,
+        max_params=None if max_params is None else console.count(max_params),
+        max_macs=None if max_macs is None else console.count(max_macs),
+        device=device,
+        seed=seed,
+        data_options={
+            "data_dir": data_dir,
+            "target": target,
+            "image_size": image_size,
+            "skip_bad": skip_bad,
+            "download": download,
+            "limit_train": limit_train,
+        },
+    )
+    with console.logging_to_stderr(), console.progress(quiet=quiet) as notify:
+        rows = run.screen_only(request, notify)
+    console.out(console.screened(rows, as_json=as_json))
+
+
+@app.command("list")
+def list_components(
+    kind: Annotated[str, typer.Argument(help="datasets, teachers, students, augments, losses, optimizers, …")],
+    plugins: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """List the components of a kind."""
+    from autokd import catalog
+
+    _load_plugins(plugins)
+    names = catalog.names(kind)
+    typer.echo(json.dumps(names) if as_json else "\n".join(names))
+
+
+@app.command()
+def describe(
+    kind: Annotated[str, typer.Argument(help="A kind of component.")],
+    name: Annotated[str, typer.Argument(help="A component's name.")],
+    plugins: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """Show a component's fields, defaults, ranges, units and source."""
+    from autokd import console
+
+    _load_plugins(plugins)
+    console.out(console.component(kind, name, as_json=as_json))
+
+
+@app.command()
+def check(space: Annotated[str, typer.Argument(help="A space file.")], plugins: Plugins = None) -> None:
+    """Show all mistakes of a space file at once."""
+    from autokd.space import find, parse
+
+    _load_plugins(plugins)
+    parsed = parse(*find(space))
+    typer.echo(f"{space}: no mistakes; {len(parsed.ranges())} parameters, {len(parsed.warm)} warm starts")
+
+
+@app.command()
+def studies(as_json: Json = False) -> None:
+    """List the studies here, their state and best result."""
+    from autokd import api, console
+
+    console.out(console.studies([api.open_study(path) for path in api.list_studies()], as_json=as_json))
+
+
+@app.command()
+def trials(
+    study: Annotated[str, typer.Argument(help="A study's name or folder.")],
+    as_json: Json = False,
+) -> None:
+    """List a study's trials."""
+    from autokd import console
+
+    console.out(console.trials(_open(study), as_json=as_json))
+
+
+def _open(name: str) -> Study:
+    from autokd import api
+
+    return api.open_study(name)
+
+
+def _load_plugins(paths: list[Path] | None) -> None:
+    from autokd import catalog
+
+    for path in paths or ():
+        catalog.load_plugins(path)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    from autokd.errors import AutokdError
+
+    try:
+        result: Any = app(arguments, standalone_mode=False)
+    except AutokdError as error:
+        _complain(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted; the same command goes on where this one stopped")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:  # the outermost place: usage errors, then internal ones with their traceback in a log
+        return _unexpected(error)
+    return result if isinstance(result, int) else 0
+
+
+def _unexpected(error: Exception) -> int:
+    if callable(getattr(error, "show", None)):  # a usage error of the parser
+        error.show()  # type: ignore[attr-defined]
+        return int(getattr(error, "exit_code", 2))
+    from autokd.console import log_traceback
+
+    _complain(f"internal error: {type(error).__name__}: {error}\nthe traceback is in {log_traceback()}")
+    return 1
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"error: {message}", err=True)
+
+
+if __name__ == "__main__":
+    main()
