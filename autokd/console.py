@@ -288,7 +288,7 @@ def component(kind: str, name: str, *, as_json: bool) -> Shown:
     module = sys.modules[cls.__module__]
     about = {"source": (module.__doc__ or "").strip(), "about": (cls.__doc__ or "").strip()}
     declared = {key: value for key in _DECLARED if (value := _declared(cls, key)) is not None}
-    fields = {
+    fields: dict[str, dict[str, Any]] = {
         key: {
             "type": getattr(info.type, "__name__", str(info.type)),
             "default": info.default if isinstance(info.default, (bool, int, float, str, tuple)) else None,

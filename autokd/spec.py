@@ -87,9 +87,14 @@ def components(spec: PipelineSpec) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-@functools.cache
-def fields_of(cls: Any) -> dict[str, FieldInfo]:
+def fields_of(cls: type[Any]) -> dict[str, FieldInfo]:
     """Return a component's fields in order, with default, range and the comment on the field's own line."""
+    described: dict[str, FieldInfo] = _fields(cls)  # type: ignore[arg-type]  # a class is hashable
+    return described
+
+
+@functools.cache
+def _fields(cls: Any) -> dict[str, FieldInfo]:
     hints = typing.get_type_hints(cls, include_extras=True)
     comments = _comments(cls)
     found: dict[str, FieldInfo] = {}

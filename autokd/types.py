@@ -121,7 +121,8 @@ class Augment(NamedTuple):
     apply: Callable[[View, Rows, View | None, Rows | None], View]
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """One training batch.
 
     Args:
@@ -137,7 +138,8 @@ class Batch(NamedTuple):
     index: Tensor
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True)
+class Step:
     """What a loss term sees of one training step.
 
     Args:

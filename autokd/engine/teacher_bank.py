@@ -58,7 +58,7 @@ class TeacherBank:
 
 
 def _compute(size: int, answer: Callable[[Tensor], Output], device: torch.device) -> Output:
-    outputs = [answer(index) for index in torch.arange(size, device=device).split(CHUNK)]
+    outputs = [answer(index) for index in torch.split(torch.arange(size, device=device), CHUNK)]
     logits = torch.cat([_half(output.logits) for output in outputs])
     pooled = [_half(output.pooled) for output in outputs if output.pooled is not None]
     return Output(logits, (), torch.cat(pooled) if pooled else None)

@@ -153,7 +153,7 @@ def build_student(component: Any, task: Task, device: torch.device | None = None
     """Build a student network, initialised from the current random state."""
     student: nn.Module = component.build(BuildContext(task=task))
     student = student.to(device) if device is not None else student
-    return student.to(memory_format=torch.channels_last) if len(task.input_shape) == 3 else student  # type: ignore[call-overload, no-any-return]
+    return student.to(memory_format=torch.channels_last) if len(task.input_shape) == 3 else student  # type: ignore[call-overload]
 
 
 def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> Run:
@@ -286,7 +286,7 @@ def _train_step(run: Run, batch: Batch, teacher: Output | None, u: float) -> Ten
         [value * weighted.weight for value, weighted in zip(raw, run.terms.values(), strict=True)]
     ).sum()
     run.optimizer.zero_grad(set_to_none=True)
-    total.backward()
+    torch.autograd.backward(total)
     run.optimizer.step()
     return torch.stack([*raw, total]).detach()
 

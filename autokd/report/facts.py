@@ -77,6 +77,7 @@ class Claim:
       status: "better", "worse" or "not distinguishable", against the comparator.
       title: the decision in a few words.
       other: the comparator's name for people.
+      itself: the recommended pipeline is the comparator's own: the search ended at this baseline.
       evidence: the event as recorded.
       arms: recommended, baselines, teacher.
       comparisons: (name of the other arm, comparison as recorded), the comparator's first.
@@ -86,6 +87,7 @@ class Claim:
     status: str
     title: str
     other: str
+    itself: bool
     evidence: Mapping[str, Any]
     arms: list[Arm]
     comparisons: list[tuple[str, Mapping[str, Any]]]
@@ -133,13 +135,15 @@ def claim(study: Study) -> Claim | None:
     comparator = evidence["comparator"]
     status = evidence["comparisons"][comparator]["verdict"]
     other = words.BASELINES.get(comparator, comparator)
+    itself = evidence["arms"]["recommended"]["pipeline"] == evidence["arms"][comparator]["pipeline"]
     titles = {"better": f"A gain over {other}", "worse": f"Worse than {other}"}
     order = sorted(evidence["comparisons"], key=lambda key: key != comparator)
     teacher, alone = evidence["teacher"], evidence["arms"].get("ce")
     return Claim(
         status=status,
-        title=titles.get(status, f"No gain over {other} was shown"),
+        title=f"The search ended at {other}" if itself else titles.get(status, f"No gain over {other} was shown"),
         other=other,
+        itself=itself,
         evidence=evidence,
         arms=arms(study.settings, evidence),
         comparisons=[(words.BASELINES.get(key, key), evidence["comparisons"][key]) for key in order],

@@ -54,6 +54,7 @@ def claim(claim: facts.Claim) -> Figure:
 
 def accuracy_by_params(study: facts.Study, claim: facts.Claim | None) -> Figure:
     """Validation accuracy against parameters: every trial at its last rung, baselines, claim arms, teacher."""
+    error = _error_of(study)
     trials = [t for t in study.records.trials.values() if t.failure is None and t.rungs]
     data = [_rung_trace(study, trials, rung) for rung in range(study.top_rung + 1)]
     data = [trace for trace in data if trace["x"]]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 TEMPLATE = "template.html.jinja"
+SHOWN = ("name", "modality", "input_shape", "classes", "samples")
+"""Entries of a data card that the page shows anyway."""
 
 
 def write(store: facts.Study, reports_dir: Path) -> Path:
@@ -70,6 +72,7 @@ def context(store: facts.Study) -> dict[str, Any]:
         "why_no_importances": why_no_importances,
         "proxies": proxies,
         "rung_taus": facts.rung_taus(store),
+        "card": {key: value for key, value in store.settings["data"]["card"].items() if key not in SHOWN and value},
         "reads": facts.reads(store.path),
         "space_text": facts.space_text(store.path),
         "figures": _figures(store, claim, importances, proxies),
@@ -120,6 +123,8 @@ def pretty(plain: Any) -> str:
 
 def setting(value: Any) -> str:
     """A value of `study.yaml` on one line."""
+    if value is None:
+        return "–"
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {setting(item)}" for key, item in value.items())
     return ", ".join(map(setting, value)) if isinstance(value, list) else words.value(value)

@@ -27,6 +27,7 @@ from autokd.engine.evaluate import metrics, predict, predict_teacher
 from autokd.engine.train import TrainContext, build_student
 from autokd.engine.views import DeviceData, to_device
 from autokd.errors import NothingFeasible
+from autokd.models import seeded
 from autokd.search import evidence
 from autokd.search.executors import Executor, Outcome, RungJob
 from autokd.search.explore import baseline_losses
@@ -259,7 +260,10 @@ class Confirmer:
         task = self.context.data.task
         if run.failure is not None:
             return torch.zeros(len(data.labels), task.num_classes).half()
-        student = build_student(component_from_plain("students", run.pipeline["student"]), task, self.context.device)
+        with seeded(run.seed):
+            student = build_student(
+                component_from_plain("students", run.pipeline["student"]), task, self.context.device
+            )
         student.load_state_dict(load_file(file))
         return predict(student, data).half()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -250,7 +250,7 @@ class Explorer:
             return drawn
         return found
 
-    def _inside(self, draws: Iterable[Drawn], known: set[str]) -> Iterable[Drawn]:
+    def _inside(self, draws: Iterable[Drawn], known: set[str]) -> Iterator[Drawn]:
         """Those inside the budget that are not yet trials."""
         return (
             drawn
@@ -267,7 +267,7 @@ class Explorer:
 
         def score(drawn: Drawn) -> float:
             student = drawn.plain["student"]
-            known = scored.get(key_of(student))
+            known: float | None = scored.get(key_of(student))
             return score_against(rows, self.screener.values(student), names) if known is None else known
 
         return max(found, key=score)

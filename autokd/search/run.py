@@ -339,12 +339,13 @@ def _run(store: StudyStore, prepared: Prepared, request: Request, notify: Notify
         enqueue=prepared.space.screen.enqueue,
     )
     may_ask = _clock(store, prepared.budget, request.time)
+
+    def on_change() -> None:
+        mirror.update()
+        _tell_explore(store, prepared.budget, notify)
+
     with _timed(store, "explore"):
-        explorer.run(
-            prepared.budget.trials,
-            may_ask,
-            lambda: (mirror.update(), _tell_explore(store, prepared.budget, notify))[-1],
-        )
+        explorer.run(prepared.budget.trials, may_ask, on_change)
     with _timed(store, "confirm"):
         _confirm(store, prepared, request, context, executor, notify)
 
@@ -414,9 +415,8 @@ def _note(trial: TrialRecord) -> str:
 
 
 def _screener(prepared: Prepared, context: TrainContext, shown: Sequence[str]) -> Screener:
-    has_teacher, modality = prepared.teacher is not None, prepared.data.task.modality
-    ranked_by = usable_proxies(prepared.space.screen.proxies, has_teacher=has_teacher, modality=modality)
-    also = usable_proxies(shown, has_teacher=has_teacher, modality=modality)
+    ranked_by = usable_proxies(prepared.space.screen.proxies, context)
+    also = usable_proxies(shown, context)
     names = tuple(dict.fromkeys([*ranked_by, *also]))
     return Screener(context=context, proxies=names, ranked_by=ranked_by, seed=prepared.identity["seed"])
 

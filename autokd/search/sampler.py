@@ -109,7 +109,7 @@ def frozen(ranges: Mapping[str, Range], trial: TrialRecord, rung: int) -> Frozen
 class _quiet(warnings.catch_warnings):
     """Silence Optuna's experimental warnings and its log line for every study made."""
 
-    def __enter__(self) -> None:  # type: ignore[override]
+    def __enter__(self) -> None:
         super().__enter__()
         warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._level = optuna.logging.get_verbosity()

@@ -6,6 +6,7 @@ best screened one is taken half of the time.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +15,18 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import rankdata
+from torch import Tensor
 
 from autokd import catalog
 from autokd.cost import student_cost
 from autokd.engine.train import TrainContext, build_student
 from autokd.engine.views import normalise, raw_view
-from autokd.errors import NothingFeasible
+from autokd.errors import ComponentError, NothingFeasible
 from autokd.models import seeded
 from autokd.seeds import derive, generator
 from autokd.space import Space
 from autokd.spec import component_from_plain, fingerprint, make
-from autokd.types import BuildContext, Proxy, ScreenInput, Task
+from autokd.types import BuildContext, Output, Proxy, ScreenInput, Task, Teacher
 
 BATCH = 64
 POPULATION = 64
@@ -58,39 +60,77 @@ class Screener:
     def values(self, student: Mapping[str, Any]) -> dict[str, float]:
         """Return every proxy's value for one plain student."""
         component = component_from_plain("students", student)
-        data = self.context.train_data
-        size = len(data.labels)
-        index = torch.randperm(size, generator=generator(self.seed, "screen"))[:BATCH].to(self.context.device)
-        task = self.context.data.task
+        task, device = self.context.data.task, self.context.device
 
         def build(seed: int) -> torch.nn.Module:
-            with seeded(seed, self.context.device):
-                return build_student(component, task, self.context.device)
+            with seeded(seed, device):
+                return build_student(component, task, device)
 
+        inputs, labels = self._batch
         screened = ScreenInput(
             build=build,
             task=task,
-            inputs=normalise(data, raw_view(data, index).inputs),
-            labels=data.labels[index],
-            teacher=self.context.teacher,
+            inputs=inputs,
+            labels=labels,
+            teacher=self._teacher,
             seed=derive(self.seed, "screen", "init") % 2**31,
         )
-        return {name: proxy(screened) for name, proxy in self._built().items()}
+        return {name: proxy(screened) for name, proxy in self._built.items()}
 
+    @functools.cached_property
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """The same normalised training batch for all students, and its labels."""
+        data = self.context.train_data
+        order = torch.randperm(len(data.labels), generator=generator(self.seed, "screen"))
+        index = order[:BATCH].to(self.context.device)
+        return normalise(data, raw_view(data, index).inputs), data.labels[index]
+
+    @functools.cached_property
+    def _teacher(self) -> Teacher | None:
+        return None if self.context.teacher is None else _Answered(self.context.teacher, self._batch[0])
+
+    @functools.cached_property
     def _built(self) -> dict[str, Proxy]:
-        context = BuildContext(
-            task=self.context.data.task,
-            teacher=None if self.context.teacher is None else self.context.teacher.offers,
-        )
+        context = _context(self.context)
         return {name: make("proxies", name, {}).build(context) for name in self.proxies}
 
 
-def usable_proxies(names: Sequence[str], *, has_teacher: bool, modality: str) -> tuple[str, ...]:
-    """Return the proxies that can run here: those that need a teacher only with one."""
-    classes = {name: catalog.load("proxies", name) for name in names}
-    return tuple(
-        name for name, cls in classes.items() if (has_teacher or not cls.needs_teacher) and modality in cls.modalities
-    )
+class _Answered:
+    """A teacher that remembers its answer to the one batch that all students are screened on."""
+
+    def __init__(self, teacher: Teacher, inputs: Tensor) -> None:
+        self._teacher = teacher
+        self._inputs = inputs
+        self._answer = teacher.predict(inputs)
+        self.fingerprint, self.offers = teacher.fingerprint, teacher.offers
+        self.origin, self.params = teacher.origin, teacher.params
+
+    def predict(self, inputs: Tensor) -> Output:
+        return self._answer if inputs is self._inputs else self._teacher.predict(inputs)
+
+    def to(self, device: torch.device) -> Teacher:
+        return self._teacher.to(device)
+
+
+def usable_proxies(names: Sequence[str], context: TrainContext) -> tuple[str, ...]:
+    """Return the proxies that can run here; one that needs a teacher, or its features, only with such a teacher."""
+    return tuple(name for name in names if _usable(name, context))
+
+
+def _usable(name: str, context: TrainContext) -> bool:
+    cls = catalog.load("proxies", name)
+    if context.data.task.modality not in cls.modalities or (cls.needs_teacher and context.teacher is None):
+        return False
+    try:
+        make("proxies", name, {}).build(_context(context))
+    except ComponentError:
+        return False
+    return True
+
+
+def _context(context: TrainContext) -> BuildContext:
+    teacher = None if context.teacher is None else context.teacher.offers
+    return BuildContext(task=context.data.task, teacher=teacher)
 
 
 def population(space: Space, task: Task, seed: int, size: int = POPULATION) -> tuple[list[dict[str, Any]], float]:
