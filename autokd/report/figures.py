@@ -7,9 +7,10 @@ a study is escaped, since Plotly reads a little HTML in labels and hovers.
 from __future__ import annotations
 
 import html
+import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from autokd.report import facts, words
 from autokd.report.numbers import Importances, common_rung, mean_interval, score_at
@@ -26,6 +27,38 @@ TOP_COLORS = ("#2f7fd0", "#7a5fc4", "#c2528b", "#4aa8b8", "#a0792f")
 SHOWN_PARAMETERS = 12
 ROW = 34
 """Height of a row in a figure of rows, pixels."""
+
+
+class ErrorScale(NamedTuple):
+    """Accuracies drawn by the logarithm of their error: 90, 99 and 99.9 % are equally far apart.
+
+    Args:
+      smallest: error that stands for none at all, half a validation sample.
+    """
+
+    smallest: float
+
+    def at(self, score: float) -> float:
+        """Where an accuracy in [0, 1] is drawn."""
+        return -math.log10(max(1 - score, self.smallest))
+
+    def between(self, middle: float, interval: tuple[float, float] | None) -> Figure:
+        """The error bar of a mean."""
+        return _error(self.at(middle), None if interval is None else (self.at(interval[0]), self.at(interval[1])))
+
+    def axis(self, places: Sequence[float]) -> Figure:
+        """The axis for what is drawn at these places; round errors are marked, where there is room."""
+        room = 0.1 * (max(places) - min(places))
+        low, high = max(0.0, min(places) - room), max(places) + room
+        marks: dict[float, str] = {}
+        for digit in (1, 2, 5, 3, 7, 4, 6, 8, 9):
+            for decade in range(math.floor(low), math.ceil(high) + 1):
+                error = digit * 10.0 ** -(decade + 1)
+                place = -math.log10(error)
+                if low <= place <= high and all(abs(place - other) > 0.08 * (high - low) for other in marks):
+                    marks[place] = f"{100 * (1 - error):.6g}"
+        title = {"text": "validation accuracy (%)"}
+        return {"title": title, "zeroline": False, "tickvals": list(marks), "ticktext": list(marks.values())}
 
 
 def claim(claim: facts.Claim) -> Figure:
@@ -54,18 +87,19 @@ def claim(claim: facts.Claim) -> Figure:
 
 def accuracy_by_params(study: facts.Study, claim: facts.Claim | None) -> Figure:
     """Validation accuracy against parameters: every trial at its last rung, baselines, claim arms, teacher."""
-    error = _error_of(study)
+    scale = _scale(study)
     trials = [t for t in study.records.trials.values() if t.failure is None and t.rungs]
-    data = [_rung_trace(study, trials, rung) for rung in range(study.top_rung + 1)]
+    data = [_rung_trace(study, scale, trials, rung) for rung in range(study.top_rung + 1)]
     data = [trace for trace in data if trace["x"]]
     for name in ("kd", "ce"):
-        data += [_baseline_trace(trial, name) for trial in trials if trial.source == f"baseline:{name}"]
+        data += [_baseline_trace(scale, trial, name) for trial in trials if trial.source == f"baseline:{name}"]
     sizes = [x for trace in data for x in trace["x"]]
     for place, arm in enumerate(claim.arms if claim else []):
         if arm.key != "teacher" and arm.params:
-            data.append(_claim_trace(arm, arm.params * (0.94, 1.0, 1.06)[place]))
+            data.append(_claim_trace(scale, arm, arm.params * (0.94, 1.0, 1.06)[place]))
             sizes.append(arm.params)
-    shapes, notes = _teacher_line(study)
+    shapes, notes = _teacher_line(study, scale)
+    places = [y for trace in data for y in trace["y"]] + [shape["y0"] for shape in shapes]
     values = words.ticks(min(sizes), max(sizes)) if sizes else []
     layout = _layout(
         430,
@@ -75,7 +109,7 @@ def accuracy_by_params(study: facts.Study, claim: facts.Claim | None) -> Figure:
             "tickvals": values,
             "ticktext": [words.compact(value) for value in values],
         },
-        yaxis={"title": {"text": "validation accuracy (%)"}, "zeroline": False},
+        yaxis=scale.axis(places),
         shapes=shapes,
         annotations=notes,
         legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
@@ -89,7 +123,8 @@ def learning_curves(study: facts.Study) -> Figure:
     baselines = {f"baseline:{arm}": arm for arm in ("kd", "ce")}
     top = [trial for trial in facts.ranked(trials) if trial.source not in baselines][: facts.TOP]
     marked = {trial.number for trial in top} | {t.number for t in trials if t.source in baselines}
-    rest = [_curve(trial) for trial in trials if trial.number not in marked]
+    scale = _scale(study)
+    rest = [_curve(scale, trial) for trial in trials if trial.number not in marked]
     quiet: Figure = {
         "type": "scatter",
         "mode": "lines+markers",
@@ -103,15 +138,15 @@ def learning_curves(study: facts.Study) -> Figure:
         "opacity": 0.7,
     }
     data = [quiet] if rest else []
-    data += [_curve_trace(t, TOP_COLORS[place], f"trial {t.number}") for place, t in enumerate(top)]
+    data += [_curve_trace(scale, t, TOP_COLORS[place], f"trial {t.number}") for place, t in enumerate(top)]
     for trial in trials:
         if trial.source in baselines:
             arm = baselines[trial.source]
-            data.append(_curve_trace(trial, COLORS[arm], words.ARMS[arm], dash="dash"))
+            data.append(_curve_trace(scale, trial, COLORS[arm], words.ARMS[arm], dash="dash"))
     layout = _layout(
         400,
         xaxis={"title": {"text": "epochs"}, "rangemode": "tozero", "zeroline": False},
-        yaxis={"title": {"text": "validation accuracy (%)"}, "zeroline": False},
+        yaxis=scale.axis([y for trace in data for y in trace["y"] if y is not None]),
         shapes=[_line(x=epochs) for epochs in study.rung_epochs],
         legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
     )
@@ -217,7 +252,11 @@ def _arm_traces(arm: facts.Arm, row: int) -> list[Figure]:
     return [{**trace, "hoverinfo": "text", "showlegend": False} for trace in (seeds, middle)]
 
 
-def _rung_trace(study: facts.Study, trials: Sequence[TrialRecord], rung: int) -> Figure:
+def _scale(study: facts.Study) -> ErrorScale:
+    return ErrorScale(0.5 / study.settings["data"]["validation"])
+
+
+def _rung_trace(study: facts.Study, scale: ErrorScale, trials: Sequence[TrialRecord], rung: int) -> Figure:
     baselines = ("baseline:kd", "baseline:ce")
     here = [t for t in trials if t.rungs[-1].rung == rung and t.source not in baselines and t.cost.get("params")]
     place = len(RUNG_COLORS) - 1 - min(study.top_rung - rung, len(RUNG_COLORS) - 1)
@@ -226,71 +265,73 @@ def _rung_trace(study: facts.Study, trials: Sequence[TrialRecord], rung: int) ->
         "mode": "markers",
         "name": f"trials, {study.rung_epochs[rung]} epochs",
         "x": [t.cost["params"] for t in here],
-        "y": [100 * t.rungs[-1].score for t in here],
+        "y": [scale.at(t.rungs[-1].score) for t in here],
         "marker": {"size": 5 + 1.5 * place, "color": RUNG_COLORS[place]},
         "hovertext": [_hover(t, f"{words.percent(t.score)} after {t.rungs[-1].epochs} epochs") for t in here],
         "hoverinfo": "text",
     }
 
 
-def _baseline_trace(trial: TrialRecord, arm: str) -> Figure:
+def _baseline_trace(scale: ErrorScale, trial: TrialRecord, arm: str) -> Figure:
     last = trial.rungs[-1]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": f"start baseline: {words.BASELINES[arm]}",
         "x": [trial.cost["params"]],
-        "y": [100 * last.score],
+        "y": [scale.at(last.score)],
         "marker": {"size": 10, "symbol": "square", "color": COLORS[arm]},
         "hovertext": [_hover(trial, f"start baseline, {words.percent(last.score)} after {last.epochs} epochs")],
         "hoverinfo": "text",
     }
 
 
-def _claim_trace(arm: facts.Arm, x: float) -> Figure:
-    mean, interval = 100 * statistics.fmean(arm.validation), mean_interval(arm.validation)
-    scaled = None if interval is None else (100 * interval[0], 100 * interval[1])
+def _claim_trace(scale: ErrorScale, arm: facts.Arm, x: float) -> Figure:
+    mean = statistics.fmean(arm.validation)
     return {
         "type": "scatter",
         "mode": "markers",
         "name": f"claim: {words.BASELINES.get(arm.key, arm.key)}",
         "x": [x],
-        "y": [mean],
-        "error_y": _error(mean, scaled),
+        "y": [scale.at(mean)],
+        "error_y": scale.between(mean, mean_interval(arm.validation)),
         "marker": {"size": 9, "symbol": "diamond", "color": COLORS[arm.key]},
         "hovertext": [f"claim: {_safe(arm.title)}<br>{words.mean_sd(arm.validation)}, validation"],
         "hoverinfo": "text",
     }
 
 
-def _teacher_line(study: facts.Study) -> tuple[list[Figure], list[Figure]]:
+def _teacher_line(study: facts.Study, scale: ErrorScale) -> tuple[list[Figure], list[Figure]]:
     teacher = study.settings.get("teacher")
     if not teacher or teacher.get("validation_accuracy") is None:
         return [], []
-    y = 100 * teacher["validation_accuracy"]
+    accuracy = teacher["validation_accuracy"]
+    y = scale.at(accuracy)
     size = f", {words.compact(teacher['params'])} parameters" if teacher.get("params") else ""
     seen = "; may have seen these rows" if teacher.get("may_have_seen_validation") else ""
-    note = _note(f"teacher {y:.1f} %{size}{seen}", x=0, y=y, xref="paper", xanchor="left", yanchor="bottom")
+    note = _note(
+        f"teacher {words.percent(accuracy)}{size}{seen}", x=0, y=y, xref="paper", xanchor="left", yanchor="bottom"
+    )
     return [_line(y=y)], [note]
 
 
-def _curve(trial: TrialRecord) -> tuple[list[int], list[float], list[str]]:
-    """Epochs, validation accuracies and hover texts of the epochs that have a score."""
+def _curve(scale: ErrorScale, trial: TrialRecord) -> tuple[list[int], list[float], list[str]]:
+    """Epochs, heights and hover texts of the epochs that have a validation score."""
     lines = [line for rung in trial.rungs for line in rung.curve if line.get("score") is not None]
-    pairs = [(int(line["epoch"]), 100 * float(line["score"])) for line in lines]
-    pairs = pairs or [(rung.epochs, 100 * rung.score) for rung in trial.rungs]
-    texts = [_hover(trial, f"epoch {epoch}: {score:.1f} %") for epoch, score in pairs]
-    return [epoch for epoch, _ in pairs], [score for _, score in pairs], texts
+    pairs = [(int(line["epoch"]), float(line["score"])) for line in lines]
+    pairs = pairs or [(rung.epochs, rung.score) for rung in trial.rungs]
+    texts = [_hover(trial, f"epoch {epoch}: {words.percent(score)}") for epoch, score in pairs]
+    return [epoch for epoch, _ in pairs], [scale.at(score) for _, score in pairs], texts
 
 
-def _curve_trace(trial: TrialRecord, color: str, name: str, dash: str = "solid") -> Figure:
-    epochs, scores, texts = _curve(trial)
+def _curve_trace(scale: ErrorScale, trial: TrialRecord, color: str, name: str, dash: str = "solid") -> Figure:
+    epochs, places, texts = _curve(scale, trial)
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": f"{name} ({_safe(words.losses(trial.pipeline))})",
         "x": epochs,
-        "y": scores,
+        "y": places,
         "hovertext": texts,
         "hoverinfo": "text",
         "line": {"color": color, "width": 2.5, "dash": dash},

@@ -77,10 +77,6 @@ def ticks(low: float, high: float) -> list[float]:
     return [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
 
 
-ERRORS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 80, 90)
-"""Errors in percent that an axis of accuracies with a logarithmic error marks."""
-
-
 def value(item: Any) -> str:
     """A field's value, floats to three significant digits."""
     if isinstance(item, float):

@@ -145,7 +145,9 @@ def add_screen(log: RecordLog, rng: np.random.Generator) -> None:
 def add_confirm(log: RecordLog, rng: np.random.Generator, *, gain: float, teacher_test: float, n_test: int) -> None:
     trial = max(log.records.trials.values(), key=lambda t: (len(t.rungs), t.score or 0))
     plain, failure = dict(trial.pipeline), None
-    arms = {"recommended": plain, "ce": {**plain, "losses": {"ce": {"use": "ce", "weight": 1.0}}}, "kd": plain}
+    alone = {"ce": {"use": "ce", "weight": 1.0}}
+    vanilla = {**alone, "kd": {"use": "kd", "weight": 1.0, "temperature": 4.0}}
+    arms = {"recommended": plain, "ce": {**plain, "losses": alone}, "kd": {**plain, "losses": vanilla}}
     for stage, variant in (("select", ""), ("tune", "learning_rate x0.5"), ("tune", ""), ("claim", "")):
         for arm in [f"trial {trial.number}"] if stage == "select" else arms:
             run = {"stage": stage, "round": 0, "arm": arm, "variant": variant, "seed": 5, "pipeline": plain}

@@ -18,6 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from autokd.errors import StudyError
 from autokd.report import facts, write
+from autokd.report.figures import ErrorScale
 
 Fabricate = Callable[..., Any]
 PLOTLY = get_plotlyjs()
@@ -126,6 +127,17 @@ def test_a_worse_pipeline_is_not_recommended(fabricate: Fabricate, tmp_path: Pat
     page = page_of(fabricate(gain=-0.02), tmp_path)
     assert "Worse than vanilla KD" in page.words
     assert "Do not ship it" in page.words
+
+
+def test_a_search_that_ended_at_a_baseline_says_so(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(gain=0.0)
+    arms = store.records.evidence[-1]["arms"]
+    arms["kd"]["pipeline"] = arms["recommended"]["pipeline"]
+    page = page_of(store, tmp_path)
+    assert "The search ended at vanilla KD" in page.words
+    assert "is vanilla KD itself" in page.words
+    assert "It is better than the student alone by" in page.words
+    assert "nothing here speaks for it" not in page.words
 
 
 def test_a_teacher_that_may_have_seen_validation_is_marked(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -246,6 +258,34 @@ def test_a_space_that_cannot_be_read_costs_the_importances_only(fabricate: Fabri
     page = page_of(store, tmp_path)
     assert "The search space could not be read: there is no losses component called 'mine'" in page.words
     assert len(page.figures) == 8
+
+
+def test_a_data_card_is_shown_without_repetition(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    store.settings["data"]["card"] |= {"classes": ["zebra"], "skipped_files": [], "also_in_train": {"test": 2}}
+    page = page_of(store, tmp_path)
+    assert "also in train test: 2" in page.words
+    assert "zebra" not in page.words
+    assert "skipped files" not in page.words
+
+
+def test_error_scale_spreads_good_accuracies() -> None:
+    scale = ErrorScale(0.005)
+    assert [scale.at(score) for score in (0.0, 0.9, 0.99)] == pytest.approx([0.0, 1.0, 2.0])
+    assert scale.at(1.0) == pytest.approx(scale.at(0.995))  # nothing wrong is drawn as half a sample wrong
+    axis = scale.axis([scale.at(0.6), scale.at(0.99)])
+    marks = dict(zip(axis["ticktext"], axis["tickvals"], strict=True))
+    assert marks["90"] == pytest.approx(1.0)
+    assert marks["99"] == pytest.approx(2.0)
+    assert "98" in marks and "95" in marks
+
+
+def test_error_bars_keep_their_ends_on_the_error_scale() -> None:
+    scale = ErrorScale(0.001)
+    bar = scale.between(0.9, (0.8, 0.99))
+    assert bar["array"] == pytest.approx([1.0])  # from an error of 10 % to one of 1 %
+    assert bar["arrayminus"] == pytest.approx([0.30103])  # to twice the error
+    assert scale.between(0.9, None) == {"visible": False}
 
 
 def test_funnel_counts(fabricate: Fabricate) -> None:
