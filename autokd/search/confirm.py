@@ -159,12 +159,23 @@ class Confirmer:
         known = next((r for r in self.log.records.runs if (r.stage, r.round, r.arm, r.variant, r.seed) == key), None)
         if known is not None and (request.save is None or request.save.exists() or known.failure is not None):
             return known
+        twin = self._twin(request)
+        if twin is not None:
+            return twin
         outcome = self._train(request)
         if known is None:
             self.log.append("run", **self._run_event(request, outcome))
             self.on_change()
             return self.log.records.runs[-1]
         return known
+
+    def _twin(self, request: Request) -> RunRecord | None:
+        """Return the record of another arm's run that is the same in everything: it is not trained twice."""
+        for run in self.log.records.runs:
+            same = (run.stage, run.round, run.seed) == (request.stage, self.round, request.seed)
+            if same and run.arm != request.arm and fingerprint(run.pipeline) == fingerprint(request.pipeline):
+                return run
+        return None
 
     def _train(self, request: Request) -> Outcome:
         epochs = self.budget.confirm_epochs
@@ -200,7 +211,13 @@ class Confirmer:
     ) -> dict[str, Any]:
         comparator = max((arm for arm in pipelines if arm != RECOMMENDED), key=lambda arm: _mean_score(claimed[arm]))
         test_scores, correct, teacher, items = self._read_test(pipelines, claimed)
-        comparisons = {arm: evidence.compare(correct, RECOMMENDED, arm) for arm in pipelines if arm != RECOMMENDED}
+        comparisons = {
+            arm: evidence.identical(evidence.compare(correct, RECOMMENDED, arm), arm)
+            if fingerprint(pipelines[arm]) == fingerprint(pipelines[RECOMMENDED])
+            else evidence.compare(correct, RECOMMENDED, arm)
+            for arm in pipelines
+            if arm != RECOMMENDED
+        }
         means = {arm: float(np.mean(scores)) for arm, scores in test_scores.items()}
         student = component_from_plain("students", trial.pipeline["student"])
         closed = None if teacher is None else evidence.gap_closed(means[RECOMMENDED], means["ce"], teacher["test"])
@@ -240,7 +257,7 @@ class Confirmer:
         for arm, runs in claimed.items():
             for i, run in enumerate(runs):
                 for name, data in splits.items():
-                    kept[f"{arm}/{i}/{name}"] = self._predict(run, self.student_file(arm, i), data)
+                    kept[f"{arm}/{i}/{name}"] = self._predict(run, self.student_file(run.arm, i), data)
         teacher = None
         if self.context.teacher is not None:
             for name, data in splits.items():

@@ -7,6 +7,7 @@ of the paired difference (averaged over seeds).
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -79,6 +80,12 @@ def compare(correct: Mapping[str, NDArray[np.bool_]], arm: str, other: str) -> C
         seeds_needed=needed,
         text=text,
     )
+
+
+def identical(comparison: Comparison, other: str) -> Comparison:
+    """Return the comparison of an arm with a baseline that it equals: the search ended at the baseline itself."""
+    text = f"the same as {ARM_NAMES.get(other, other)}: the search found nothing better on validation"
+    return dataclasses.replace(comparison, seeds_needed=None, text=text)
 
 
 def prediction_interval(scores: Sequence[float]) -> tuple[float, float]:

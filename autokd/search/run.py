@@ -309,6 +309,7 @@ def _create(path: Path, prepared: Prepared) -> StudyStore:
             "input_shape": list(task.input_shape),
             "train": len(prepared.data.train),
             "validation": len(prepared.data.validation),
+            "test": prepared.data.card["samples"]["test"],
             "card": prepared.data.card,
             "task": dataclasses.asdict(task),
         },
