@@ -36,6 +36,9 @@ MEMBERS = 5
 SHORT = 4
 """Augmentations are compared in runs of 1 / SHORT of the full length."""
 
+TINY = 16
+"""Side in pixels up to which the shortest network is deep enough."""
+
 OnEpoch = Callable[[int, int], None]
 """Called with (epochs done, epochs in all)."""
 
@@ -54,7 +57,7 @@ class Recipe(NamedTuple):
 
 def recipe(task: Task) -> Recipe:
     """Return the recipe for a kind of data, every value written out."""
-    short = {"image": _image_recipe, "table": _table_recipe}[task.modality]()
+    short = {"image": _image_recipe, "table": _table_recipe}[task.modality](task)
     return short._replace(pipelines=tuple(to_plain(from_plain(pipeline)) for pipeline in short.pipelines))
 
 
@@ -138,10 +141,10 @@ def _load(folder: Path, task: Task) -> NetworkTeacher:
     return NetworkTeacher(modules, task, origin=origin)
 
 
-def _image_recipe() -> Recipe:
+def _image_recipe(task: Task) -> Recipe:
     common = {
         "format": 1,
-        "student": {"use": "resnet", "depth": 14, "width": 32},
+        "student": {"use": "resnet", "depth": 8 if max(task.input_shape[1:]) <= TINY else 14, "width": 32},
         "losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}},
         "optimizer": {"use": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4},
         "schedule": {"use": "one_cycle"},
@@ -155,7 +158,7 @@ def _image_recipe() -> Recipe:
     return Recipe(tuple({**common, "augment": policy} for policy in policies), members=1)
 
 
-def _table_recipe() -> Recipe:
+def _table_recipe(task: Task) -> Recipe:
     pipeline = {
         "format": 1,
         "student": {"use": "mlp", "depth": 3, "width": 128, "dropout": 0.1},

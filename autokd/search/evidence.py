@@ -20,8 +20,8 @@ from scipy import stats
 LEVEL = 0.95
 POWER = 0.80
 MOST_SEEDS = 200
-UNEQUAL_VARIANCES = 4.0
-"""Ratio of two arms' variances above which they are not pooled (Welch)."""
+UNEQUAL = 0.975
+"""Variances are pooled unless their ratio exceeds this quantile of F: few seeds give ratios of 20 by chance alone."""
 
 ARM_NAMES = {"ce": "the student alone", "kd": "vanilla KD"}
 
@@ -113,7 +113,8 @@ def _seed_variance(scores: Mapping[str, NDArray[np.float64]], arm: str, other: s
     variances = {name: float(values.var(ddof=1)) for name, values in scores.items()}
     free = {name: len(values) - 1 for name, values in scores.items()}
     smallest, largest = min(variances.values()), max(variances.values())
-    if largest <= UNEQUAL_VARIANCES * smallest or largest == 0:
+    lowest = min(free.values())
+    if largest <= smallest * float(stats.f.ppf(UNEQUAL, lowest, lowest)) or largest == 0:
         total = sum(free.values())
         return 2 * sum(variances[name] * free[name] for name in scores) / total, float(total)
     pair = variances[arm] + variances[other]
