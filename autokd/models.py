@@ -41,7 +41,11 @@ def shapes_of(module: nn.Module, task: Task) -> Shapes:
     output = as_output(module(torch.zeros(2, *task.input_shape, device=device)))
     module.train(was_training)
     pooled = None if output.pooled is None else int(output.pooled.shape[1])
-    return Shapes(tuple(tuple(feature.shape[1:]) for feature in output.features), pooled)
+    features, tokens, attention = (
+        tuple(tuple(tensor.shape[1:]) for tensor in group)
+        for group in (output.features, output.tokens, output.attention)
+    )
+    return Shapes(features, pooled, tokens, attention)
 
 
 def state_fingerprint(state: Mapping[str, Tensor]) -> str:

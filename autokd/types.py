@@ -25,11 +25,15 @@ class Output(NamedTuple):
       logits: [B, C].
       features: intermediate activations, shallow to deep; [B, c, h, w] for images, [B, d] for tables; may be empty.
       pooled: [B, D], the embedding that the classifier reads, or None.
+      tokens: hidden states of a transformer's layers, shallow to deep, [B, N, d] each; may be empty.
+      attention: queries, keys and values of its last layer, [B, heads, N, d] each; may be empty.
     """
 
     logits: Tensor
     features: tuple[Tensor, ...] = ()
     pooled: Tensor | None = None
+    tokens: tuple[Tensor, ...] = ()
+    attention: tuple[Tensor, ...] = ()
 
 
 class Shapes(NamedTuple):
@@ -38,10 +42,14 @@ class Shapes(NamedTuple):
     Args:
       features: one shape a stage, shallow to deep; () where it offers none.
       pooled: width of the embedding before the classifier, or None.
+      tokens: one shape (N, d) a layer; () where it offers none.
+      attention: shapes (heads, N, d) of queries, keys and values; () where it offers none.
     """
 
     features: tuple[tuple[int, ...], ...] = ()
     pooled: int | None = None
+    tokens: tuple[tuple[int, ...], ...] = ()
+    attention: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,12 +185,14 @@ class BuildContext:
       student: what the student offers; None while the student itself is built.
       teacher: what the teacher offers; None without a teacher.
       horizon_steps: optimisation steps of the whole training run; 0 where not known.
+      artefact: what the component's own `prepare` returned, or None where it has none.
     """
 
     task: Task
     student: Shapes | None = None
     teacher: Shapes | None = None
     horizon_steps: int = 0
+    artefact: Any = None
 
 
 class Teacher(Protocol):

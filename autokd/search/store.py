@@ -206,11 +206,13 @@ def delete(path: Path) -> None:
 
 
 def shapes_to_plain(shapes: Shapes) -> dict[str, Any]:
-    return {"features": [list(shape) for shape in shapes.features], "pooled": shapes.pooled}
+    groups = {name: [list(shape) for shape in getattr(shapes, name)] for name in ("features", "tokens", "attention")}
+    return {**groups, "pooled": shapes.pooled}
 
 
 def shapes_from_plain(plain: Mapping[str, Any]) -> Shapes:
-    return Shapes(tuple(tuple(shape) for shape in plain["features"]), plain["pooled"])
+    groups = {name: tuple(tuple(shape) for shape in plain[name]) for name in ("features", "tokens", "attention")}
+    return Shapes(pooled=plain["pooled"], **groups)
 
 
 def _acquire(path: Path) -> filelock.BaseFileLock:
