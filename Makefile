@@ -1,0 +1,48 @@
+# Set-up and checks. Nothing but Python 3.11 or later is needed: everything else goes into .venv.
+#
+#   make install   make .venv and install autokd
+#   make demo      install, then search on the digits that come with scikit-learn (under two minutes on 2 CPU cores)
+#   make test      install with the test extra, then run the whole test suite
+#   make lint      install with the dev extra, then ruff, mypy and import-linter
+#   make clean     remove .venv and caches
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+SETUP := pyproject.toml constraints.txt
+WORKERS := --numprocesses logical --maxprocesses 8
+
+.PHONY: install demo test lint clean
+
+install: .venv/installed
+
+demo: .venv/installed
+	$(BIN)/autokd search --dataset digits
+	@echo
+	@echo "The report is at $(CURDIR)/reports/digits/index.html; autokd itself is at $(BIN)/autokd"
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+# A stamp is written after an installation went through, so a second make installs only what has changed.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "autokd needs Python 3.11 or later, and this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: EXTRA :=
+.venv/installed-test: EXTRA := [test]
+.venv/installed-dev: EXTRA := [dev]
+.venv/installed .venv/installed-test .venv/installed-dev: $(SETUP) | .venv/bin/python
+	@echo "installing autokd$(EXTRA) into .venv; PyTorch is large, so the first time takes minutes …"
+	$(PIP_INSTALL) --editable '.$(EXTRA)'
+	@touch .venv/installed $@
