@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -34,7 +35,25 @@ def predict(model: nn.Module, data: DeviceData) -> Tensor:
 
 def predict_teacher(teacher: Teacher, data: DeviceData) -> Tensor:
     """Return the teacher's logits [N, C], float32, on the CPU."""
-    return torch.cat([_logits(teacher.predict(inputs)) for inputs in _chunks(data)]).float().cpu()
+    return answers_on(teacher, data).outputs.logits
+
+
+class Answered(NamedTuple):
+    """A teacher's outputs on a whole split, on the CPU, float32, and the labels [N].
+
+    The outputs hold logits [N, C] and, where the teacher offers it, pooled [N, D].
+    """
+
+    outputs: Output
+    labels: Tensor
+
+
+def answers_on(teacher: Teacher, data: DeviceData) -> Answered:
+    """Ask a teacher about a whole split, as it is."""
+    outputs = [teacher.predict(inputs) for inputs in _chunks(data)]
+    logits = torch.cat([output.logits.float().cpu() for output in outputs])
+    pooled = [output.pooled.float().cpu() for output in outputs if output.pooled is not None]
+    return Answered(Output(logits, (), torch.cat(pooled) if pooled else None), data.labels.cpu())
 
 
 def metrics(logits: Tensor, labels: Tensor) -> Metrics:
@@ -49,10 +68,6 @@ def metrics(logits: Tensor, labels: Tensor) -> Metrics:
     return Metrics(float(accuracy), float(cross_entropy(logits.float(), labels)))
 
 
-def _logits(output: Output) -> Tensor:
-    return output.logits
-
-
-def _chunks(data: DeviceData) -> list[Tensor]:
-    slices = [slice(start, start + CHUNK) for start in range(0, len(data.labels), CHUNK)]
-    return [normalise(data, raw_view(data, piece).inputs) for piece in slices]
+def _chunks(data: DeviceData) -> Iterator[Tensor]:
+    for start in range(0, len(data.labels), CHUNK):
+        yield normalise(data, raw_view(data, slice(start, start + CHUNK)).inputs)

@@ -1,0 +1,69 @@
+"""What all rungs of a study share."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from autokd.data import Dataset
+from autokd.engine.evaluate import Answered, answers_on
+from autokd.engine.profile import OFF, Profile
+from autokd.engine.teacher_bank import TeacherBank
+from autokd.engine.views import DeviceData, to_device
+from autokd.spec import component_to_plain, fingerprint
+from autokd.types import Teacher
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainContext:
+    """Data, teacher, device, and what was already computed from them.
+
+    Args:
+      data: the dataset; its test split is never read here.
+      teacher: the teacher, or None.
+      device: where to train.
+      bank: teacher outputs already computed.
+      parts: of the teacher's outputs that the study's losses may read beside the logits: "pooled".
+      precision: "auto", "float32" or "bfloat16".
+      profile: measures where the time goes.
+    """
+
+    data: Dataset
+    teacher: Teacher | None
+    device: torch.device
+    bank: TeacherBank
+    parts: frozenset[str] = frozenset()
+    precision: str = "auto"
+    profile: Profile = OFF
+    _artefacts: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @functools.cached_property
+    def train_data(self) -> DeviceData:
+        return to_device(self.data.train, self.data.task, self.device)
+
+    @functools.cached_property
+    def validation_data(self) -> DeviceData:
+        return to_device(self.data.validation, self.data.task, self.device)
+
+    @functools.cached_property
+    def clean_answers(self) -> Answered:
+        """The teacher's outputs on the training set as it is, not augmented, and the labels."""
+        assert self.teacher is not None, "there is no teacher to ask"
+        return answers_on(self.teacher, self.train_data)
+
+    def artefact(self, component: Any) -> Any:
+        """Return what a component's `prepare` makes of the teacher and the training set, made once.
+
+        Args:
+          component: a loss; None is returned where it has no `prepare`.
+        """
+        prepare = getattr(component, "prepare", None)
+        if prepare is None:
+            return None
+        key = fingerprint(component_to_plain(component))
+        if key not in self._artefacts:
+            self._artefacts[key] = prepare(self.clean_answers.outputs, self.clean_answers.labels)
+        return self._artefacts[key]

@@ -1,0 +1,162 @@
+"""One optimisation step, as a function of the run and the batch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from autokd.engine.profile import Profile
+from autokd.models import as_output
+from autokd.types import Augment, Batch, Output, Step, Term
+
+
+class WeightedTerm(NamedTuple):
+    """A loss term and its effective weight (searched weight times the method's own scale)."""
+
+    term: Term
+    weight: float
+
+
+@dataclass
+class Run:
+    """The live objects of one training run.
+
+    Args:
+      student: the network that is trained.
+      terms: the losses by instance name.
+      term_modules: those of them that are modules; their parameters train too.
+      optimizer, schedule, peak_rates: the schedule multiplies each parameter group's peak learning rate.
+      scaler: of the loss, where the student computes in float16.
+      augment: the policy.
+      teacher_mode: "none", "stored" or "live".
+      dtype: the type that the student computes in.
+      micro_batches: parts that a batch is cut into, so that it fits into memory.
+    """
+
+    student: nn.Module
+    terms: dict[str, WeightedTerm]
+    term_modules: nn.ModuleDict
+    optimizer: torch.optim.Optimizer
+    schedule: Callable[[float], float]
+    peak_rates: tuple[float, ...]
+    scaler: torch.amp.GradScaler
+    augment: Augment
+    teacher_mode: str
+    dtype: torch.dtype
+    micro_batches: int = 1
+
+
+def train_step(run: Run, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
+    """Take one step; a batch that does not fit into memory is cut into parts whose gradients add up.
+
+    Args:
+      run: the training run; its `micro_batches` grows where memory runs out.
+      batch, teacher: the batch and the teacher's outputs on it.
+      u: share of training done.
+    Returns:
+      [terms + 1], the raw loss terms and the weighted total, detached, on the device.
+
+    Raises:
+      torch.OutOfMemoryError: not even single samples fit.
+    """
+    factor = run.schedule(u)
+    for group, peak in zip(run.optimizer.param_groups, run.peak_rates, strict=True):
+        group["lr"] = peak * factor
+    while True:
+        try:
+            return _step(run, batch, teacher, u, profile)
+        except torch.OutOfMemoryError:
+            if run.micro_batches >= len(batch.index):
+                raise
+            run.micro_batches *= 2
+            if batch.inputs.is_cuda:
+                torch.cuda.empty_cache()
+
+
+def gradient_norms(run: Run, batch: Batch, teacher: Output | None, u: float) -> dict[str, float]:
+    """Return the norm of each weighted term's gradient with respect to the student's parameters, on one batch.
+
+    The student's batch-norm statistics are not moved.
+    """
+    before = {name: buffer.clone() for name, buffer in run.student.named_buffers()}
+    parameters = [parameter for parameter in run.student.parameters() if parameter.requires_grad]
+    raw, _ = _losses(run, batch, teacher, u)
+    norms = {}
+    for (name, weighted), value in zip(run.terms.items(), raw, strict=True):
+        grads = torch.autograd.grad(value * weighted.weight, parameters, retain_graph=True, allow_unused=True)
+        squares = [grad.float().square().sum() for grad in grads if grad is not None]
+        norms[name] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+    with torch.no_grad():
+        for name, buffer in run.student.named_buffers():
+            buffer.copy_(before[name])
+    return norms
+
+
+def _step(run: Run, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
+    run.optimizer.zero_grad(set_to_none=True)
+    values: Tensor | None = None
+    for part, answer, share in _parts(batch, teacher, run.micro_batches):
+        with profile.part("forward"):
+            raw, total = _losses(run, part, answer, u)
+        with profile.part("backward"):
+            torch.autograd.backward(run.scaler.scale(total if share is None else total * share))
+        found = torch.stack([*raw, total]).detach()
+        found = found if share is None else found * share
+        values = found if values is None else values + found
+    with profile.part("optimizer"):
+        run.scaler.step(run.optimizer)
+        run.scaler.update()
+    assert values is not None
+    return values
+
+
+def _losses(run: Run, batch: Batch, teacher: Output | None, u: float) -> tuple[list[Tensor], Tensor]:
+    device = batch.inputs.device.type
+    half = run.dtype != torch.float32
+    with torch.autocast(device, run.dtype) if half else contextlib.nullcontext():
+        student = as_output(run.student(batch.inputs))
+    step = Step(_float(student) if half else student, teacher, batch.targets, batch.weight, batch.index, u)
+    raw = [_mean(weighted.term(step), batch.weight) for weighted in run.terms.values()]
+    total = raw[0] * next(iter(run.terms.values())).weight
+    for value, weighted in list(zip(raw, run.terms.values(), strict=True))[1:]:
+        total = total + value * weighted.weight
+    return raw, total
+
+
+def _parts(batch: Batch, teacher: Output | None, count: int) -> list[tuple[Batch, Output | None, Tensor | None]]:
+    """Cut a batch into near-equal parts, each with its share of the weight; None stands for all of it."""
+    if count == 1:
+        return [(batch, teacher, None)]
+    total = batch.weight.sum()
+    pieces = torch.arange(len(batch.index)).tensor_split(count)
+    cuts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces if len(piece)]
+    return [
+        (
+            Batch(batch.inputs[cut], batch.targets[cut], batch.weight[cut], batch.index[cut]),
+            None if teacher is None else _cut(teacher, cut),
+            batch.weight[cut].sum() / total,
+        )
+        for cut in cuts
+    ]
+
+
+def _cut(output: Output, cut: slice) -> Output:
+    groups = [tuple(t[cut] for t in group) for group in (output.features, output.tokens, output.attention)]
+    pooled = None if output.pooled is None else output.pooled[cut]
+    return Output(output.logits[cut], groups[0], pooled, groups[1], groups[2])
+
+
+def _float(output: Output) -> Output:
+    groups = [tuple(t.float() for t in group) for group in (output.features, output.tokens, output.attention)]
+    pooled = None if output.pooled is None else output.pooled.float()
+    return Output(output.logits.float(), groups[0], pooled, groups[1], groups[2])
+
+
+def _mean(loss: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of a loss a sample; a batch statistic is taken as it is."""
+    return loss if loss.dim() == 0 else (loss * weight).sum() / weight.sum()
