@@ -171,7 +171,7 @@ def rows_key(rows: Rows) -> str:
     for name in sorted(rows):
         column = rows[name].contiguous()
         digest.update(f"{name}{tuple(column.shape)}{column.dtype}".encode())
-        digest.update(memoryview(column.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(column.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
