@@ -1,0 +1,126 @@
+"""What is shipped: versions, pins, the wheel, and a search from the wheel outside the checkout."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+import autokd
+
+ROOT = Path(__file__).parents[1]
+OF_OURSELVES = "autokd"
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT))
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new virtual environment with the wheel in it.
+
+    Its dependencies are those of the environment that runs the tests; a path file lends them without that
+    environment's own path files, so the checkout is not importable.
+    """
+    folder = tmp_path_factory.mktemp("outside") / "environment"
+    run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    (lib,) = folder.glob("lib/python*/site-packages")
+    (lib / "lent.pth").write_text("\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}))
+    pip(
+        "--python",
+        str(folder / "bin" / "python"),
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--ignore-installed",
+        str(wheel),
+    )
+    return folder / "bin"
+
+
+def pip(*arguments: str) -> None:
+    run(sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments)
+
+
+def run(*command: str, cwd: Path | None = None) -> str:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\nversion: {autokd.__version__}\n" in citation
+    assert re.search(r"^## (\S+)", changes, re.MULTILINE).group(1) == autokd.__version__
+
+
+def test_every_pin_lies_inside_the_range_of_its_package(project: dict[str, Any]) -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    pins = {name.lower().replace("_", "-"): version for name, version in pins.items()}
+    extras = project["optional-dependencies"]
+    asked = [Requirement(text) for text in [*project["dependencies"], *extras["test"], *extras["dev"], *extras["timm"]]]
+    wrong = [
+        f"{item}: {pins.get(item.name.lower(), 'not pinned')}"
+        for item in asked
+        if item.name != OF_OURSELVES and not item.specifier.contains(pins.get(item.name.lower(), "0"))
+    ]
+    assert wrong == []
+
+
+def test_every_dependency_has_a_lower_bound(project: dict[str, Any]) -> None:
+    asked = [Requirement(text) for group in project["optional-dependencies"].values() for text in group]
+    asked += [Requirement(text) for text in project["dependencies"]]
+    loose = [str(item) for item in asked if item.name != OF_OURSELVES and ">=" not in str(item.specifier)]
+    assert loose == []
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_code_types_spaces_and_licence_and_nothing_else(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    here = {str(path.relative_to(ROOT)) for path in (ROOT / "autokd").rglob("*.py")}
+    spaces = {f"autokd/search_spaces/{path.name}" for path in (ROOT / "search_spaces").glob("*.yaml")}
+    assert len(here) > 100 and len(spaces) >= 3
+    others = {"autokd/py.typed", "autokd/report/template.html.jinja", "autokd/losses/__init__.pyi"}
+    described = {name for name in names if name.startswith(f"autokd-{autokd.__version__}.dist-info/")}
+    assert names - described == here | spaces | others
+    assert f"autokd-{autokd.__version__}.dist-info/licenses/LICENSE" in described
+
+
+@pytest.mark.slow
+def test_the_wheel_searches_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    where = run(str(installed / "python"), "-c", "import autokd; print(autokd.__file__)", cwd=tmp_path)
+    assert Path(where.strip()).is_relative_to(installed.parent)
+    command = str(installed / "autokd")
+    shown = run(command, "search", "--dataset", "digits", "--trials", "3", "--epochs", "1", "--quiet", cwd=tmp_path)
+    assert "student alone" in shown
+    assert {path.name for path in tmp_path.iterdir()} == {"studies", "reports"}
+    assert (tmp_path / "studies/digits/best/student.safetensors").is_file()
+    assert (tmp_path / "reports/digits/index.html").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_a_shipped_space_resolves_by_name_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
+    shown = run(str(installed / "autokd"), "search", "--space", "image", "--dry-run", cwd=tmp_path)
+    assert "losses" in shown and "nothing was written" in shown
+    assert list(tmp_path.iterdir()) == []
