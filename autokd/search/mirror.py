@@ -12,7 +12,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from autokd.search.sampler import frozen
+from autokd.search.sampler import frozen, quiet_optuna
 
 if TYPE_CHECKING:
     from autokd.search.store import StudyStore
@@ -42,12 +42,10 @@ class Mirror:
         try:
             path = str(self._store.path / "journal.log")
             storage = JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
-            level = optuna.logging.get_verbosity()
-            optuna.logging.set_verbosity(optuna.logging.WARNING)
-            study = optuna.create_study(
-                study_name=self._store.name, storage=storage, direction="maximize", load_if_exists=True
-            )
-            optuna.logging.set_verbosity(level)
+            with quiet_optuna():
+                study = optuna.create_study(
+                    study_name=self._store.name, storage=storage, direction="maximize", load_if_exists=True
+                )
             ranges = self._store.space.ranges()
             study.add_trials([frozen(ranges, trial, top) for trial in fresh])
             self._written.update(trial.number for trial in fresh)

@@ -6,8 +6,10 @@ import contextlib
 import dataclasses
 import itertools
 import logging
+import os
 import platform
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -24,15 +26,16 @@ from autokd.data import Dataset
 from autokd.engine.evaluate import metrics, predict_teacher
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import TrainContext
-from autokd.errors import NothingFeasible, StudyError, UserError
+from autokd.errors import AutokdError, NothingFeasible, StudyError, UserError
+from autokd.files import cache_dir
 from autokd.search import default_teacher
 from autokd.search.confirm import Confirmer, run_count
 from autokd.search.executors import InlineExecutor, RungJob, run_job
 from autokd.search.explore import Explorer, baseline, seconds_per_epoch
 from autokd.search.mirror import Mirror
 from autokd.search.records import TrialRecord
-from autokd.search.screen import FEW, Screener, population, screen, usable_proxies
-from autokd.search.store import StudyStore, delete, differences, shapes_to_plain
+from autokd.search.screen import FEW, POPULATION, Screener, population, screen, usable_proxies
+from autokd.search.store import StudyStore, delete, differences, read_settings, refuse_foreign, shapes_to_plain
 from autokd.space import Space, find, parse
 from autokd.spec import component_from_plain
 from autokd.teacher_reference import describe, load_teacher
@@ -181,14 +184,27 @@ def rung_plan(budget: Budget) -> list[int]:
     return sorted(epochs)
 
 
-def prepare(request: Request, notify: Notify, *, dry: bool = False) -> Prepared:
-    """Load the data, obtain the teacher and resolve the space; nothing of the study is written."""
+def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: bool = True) -> Prepared:
+    """Load the data, resolve the space and obtain the teacher; nothing of the study is written.
+
+    Whatever may be refused is refused before a teacher is trained.
+
+    Args:
+      request: what was asked.
+      notify: called as the teacher is trained.
+      dry: train no teacher.
+      for_study: refuse what the study of that name cannot go on with.
+
+    Raises:
+      UserError: bad input, or an existing study that differs from what is asked.
+      NothingFeasible: no student of the space lies inside the budget.
+    """
     device = pick_device(request.device)
     data = data_package.load(request.dataset, seed=request.seed, **request.data_options)
     text, source = find(request.space or data.default_space)
     unresolved = parse(text, source)
     budget = _budget(unresolved.budget, request)
-    teacher, reference, offers = _teacher(request, data, budget, device, notify, dry=dry)
+    teacher, reference, offers = _given_teacher(request, data, budget, device)
     space = unresolved.resolve(data.task, offers, max_params=request.max_params, max_macs=request.max_macs)
     identity = {
         "space": space.identity(),
@@ -200,6 +216,11 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False) -> Prepared:
         "seed": request.seed,
         "slots": 1,
     }
+    if for_study:
+        _check(request, data, space, identity, notify)
+    if teacher is None and not dry:
+        teacher = _trained_teacher(data, budget, device, notify)
+        identity["teacher"] = {"reference": dict(reference), "fingerprint": teacher.fingerprint}
     return Prepared(
         data=data,
         space=space,
@@ -210,7 +231,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False) -> Prepared:
         budget=budget,
         device=device,
         identity=identity,
-        settings=_settings(request, budget, device, source),
+        settings=_settings(request, budget, space, device, source),
     )
 
 
@@ -251,7 +272,7 @@ def search(request: Request, notify: Notify, on_claim: OnClaim) -> StudyStore:
 
 def screen_only(request: Request, notify: Notify) -> list[dict[str, Any]]:
     """Rank the space's students without training them or writing anything; see `autokd.search.screen.screen`."""
-    prepared = prepare(request, notify)
+    prepared = prepare(request, notify, for_study=False)
     context = TrainContext(data=prepared.data, teacher=prepared.teacher, device=prepared.device, bank=TeacherBank())
     screener = _screener(prepared, context, SCREENED)
     students, _ = population(prepared.space, prepared.data.task, request.seed)
@@ -265,8 +286,47 @@ def claimed_student(store: StudyStore, arm: str, i: int) -> Mapping[str, torch.T
 
 
 def study_path(request: Request, data: Dataset) -> Path:
-    """Return the folder of the study that a request means."""
-    return request.studies_dir / (request.study or data.task.dataset)
+    """Return the folder of the study that a request means.
+
+    Raises:
+      StudyError: its name is not that of a folder.
+    """
+    name = data.task.dataset if request.study is None else request.study
+    if name in ("", ".", "..") or any(mark in name for mark in "/\\"):
+        raise StudyError(f"--study {name!r}: the name of a study is the name of a folder, not a path")
+    return request.studies_dir / name
+
+
+def _check(request: Request, data: Dataset, space: Space, identity: Mapping[str, Any], notify: Notify) -> None:
+    """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets."""
+    path = study_path(request, data)
+    if (path / "study.yaml").exists() and not request.fresh:
+        _refuse_another(path, read_settings(path)["identity"], identity)
+        return
+    refuse_foreign(path)
+    notify(Progress(stage="screen", done=0, total=POPULATION, note="drawing students"))
+    population(space, data.task, request.seed)
+
+
+def _refuse_another(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    different = differences(*_comparable(old, _plain(new)))
+    if different:
+        lines = "\n".join(f"  {line}" for line in different)
+        raise StudyError(
+            f"study {path.name!r} was made with other settings:\n{lines}\n"
+            "use --study NAME for a new study, or --fresh to delete this one and start again"
+        )
+
+
+def _comparable(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Leave out what is not known yet (a teacher still to be trained) and where the same data lie."""
+    for one in (old, new):
+        data, teacher = dict(one["data"]), dict(one["teacher"])
+        if old["data"]["fingerprint"] == new["data"]["fingerprint"]:
+            data["reference"] = {key: item for key, item in data["reference"].items() if key != "component"}
+        if new["teacher"]["fingerprint"] is None:
+            del teacher["fingerprint"]
+        yield {**one, "data": data, "teacher": teacher}
 
 
 @contextlib.contextmanager
@@ -283,15 +343,13 @@ def _opened(request: Request, prepared: Prepared) -> Iterator[StudyStore]:
 
 def _resume(path: Path, prepared: Prepared) -> StudyStore:
     store = StudyStore.open(path, read_only=False)
-    different = differences(store.settings["identity"], _plain(prepared.identity))
-    if different:
+    try:
+        _refuse_another(path, store.settings["identity"], prepared.identity)
+    except StudyError:
         store.close()
-        lines = "\n".join(f"  {line}" for line in different)
-        raise StudyError(
-            f"study {path.name!r} was made with other settings:\n{lines}\n"
-            "use --study NAME for a new study, or --fresh to delete this one and start again"
-        )
-    store.update({"settings": prepared.settings, "machine": _machine(prepared.device)})
+        raise
+    changed = {"identity": prepared.identity, "settings": prepared.settings, "machine": _machine(prepared.device)}
+    store.update(_plain(changed))
     return store
 
 
@@ -453,27 +511,33 @@ def _log_file(path: Path) -> Iterator[None]:
     log.addHandler(handler)
     try:
         yield
+    except AutokdError:
+        raise
+    except Exception as error:  # it goes on its way; the log keeps its traceback, and the error says where that is
+        error.add_note(f"the traceback is in {path}")
+        with path.open("a", encoding="utf-8") as file:
+            file.write(traceback.format_exc())
+        raise
     finally:
         log.removeHandler(handler)
         handler.close()
 
 
-def _teacher(
-    request: Request, data: Dataset, budget: Budget, device: torch.device, notify: Notify, *, dry: bool
+def _given_teacher(
+    request: Request, data: Dataset, budget: Budget, device: torch.device
 ) -> tuple[Teacher | None, Mapping[str, Any], Shapes]:
-    if request.teacher is not None:
-        teacher = load_teacher(request.teacher, data.task).to(device)
-        return teacher, describe(request.teacher), teacher.offers
-    reference = default_teacher.reference(budget.teacher_epochs)
-    if dry:
-        return None, reference, default_teacher.offers(data.task)
-    trained = default_teacher.obtain(
-        data,
-        budget.teacher_epochs,
-        device,
-        lambda done, total: notify(Progress(stage="teacher", done=done, total=total, note="training a teacher")),
-    )
-    return trained, reference, trained.offers
+    """Return the teacher that was given (None: one is to be trained), its plain reference, and what it offers."""
+    if request.teacher is None:
+        return None, default_teacher.reference(budget.teacher_epochs), default_teacher.offers(data.task)
+    teacher = load_teacher(request.teacher, data.task).to(device)
+    return teacher, describe(request.teacher), teacher.offers
+
+
+def _trained_teacher(data: Dataset, budget: Budget, device: torch.device, notify: Notify) -> Teacher:
+    def tell(done: int, total: int) -> None:
+        notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
+
+    return default_teacher.obtain(data, budget.teacher_epochs, device, tell)
 
 
 def _teacher_facts(prepared: Prepared) -> dict[str, Any] | None:
@@ -502,17 +566,32 @@ def _budget(space_budget: Budget, request: Request) -> Budget:
     return dataclasses.replace(space_budget, **changed)
 
 
-def _settings(request: Request, budget: Budget, device: torch.device, source: str) -> dict[str, Any]:
-    def origin(given: Any, value: Any) -> dict[str, Any]:
-        return {"value": value, "from": "asked" if given is not None else "space file"}
+def _settings(request: Request, budget: Budget, space: Space, device: torch.device, source: str) -> dict[str, Any]:
+    """Each value with its origin: asked, the environment's variable, the space file, or the default."""
 
+    def from_file(given: Any, value: Any) -> dict[str, Any]:
+        return {"value": value, "from": "space file" if given is None else "asked"}
+
+    def or_default(given: Any, value: Any) -> dict[str, Any]:
+        return {"value": value, "from": "default" if given is None else "asked"}
+
+    def from_environment(given: Any, variable: str, default: Any) -> dict[str, Any]:
+        if given is None and os.environ.get(variable):
+            return {"value": os.environ[variable], "from": variable}
+        return or_default(given, default if given is None else given)
+
+    data_dir = request.data_options.get("data_dir")
     return {
-        "trials": origin(request.trials, budget.trials),
-        "epochs": origin(request.epochs, budget.epochs),
-        "time": {"value": request.time, "from": "default" if request.time is None else "asked"},
-        "space": {"value": source, "from": "default" if request.space is None else "asked"},
-        "device": {"value": str(device), "from": "default" if request.device == "auto" else "asked"},
-        "seed": {"value": request.seed, "from": "default" if request.seed == 0 else "asked"},
+        "trials": from_file(request.trials, budget.trials),
+        "epochs": from_file(request.epochs, budget.epochs),
+        "max_params": from_file(request.max_params, space.constraints.get("params")),
+        "max_macs": from_file(request.max_macs, space.constraints.get("macs")),
+        "time": or_default(request.time, request.time),
+        "space": or_default(request.space, source),
+        "device": or_default(None if request.device == "auto" else request.device, str(device)),
+        "seed": or_default(request.seed or None, request.seed),
+        "data_dir": from_environment(data_dir, "AUTOKD_DATA", None),
+        "cache": from_environment(None, "AUTOKD_CACHE", cache_dir()),
     }
 
 

@@ -61,7 +61,7 @@ def candidates(space: Space, trials: Iterable[TrialRecord], *, seed: int, number
 
 def optuna_study(space: Space, trials: Iterable[TrialRecord]) -> optuna.Study:
     """Return an in-memory Optuna study that shows the trials at their common rung."""
-    with _quiet():
+    with quiet_optuna():
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
         study.add_trials(shown(space.ranges(), list(trials)))
     return study
@@ -106,7 +106,7 @@ def frozen(ranges: Mapping[str, Range], trial: TrialRecord, rung: int) -> Frozen
     return optuna.trial.create_trial(state=TrialState.PRUNED, **common)
 
 
-class _quiet(warnings.catch_warnings):
+class quiet_optuna(warnings.catch_warnings):
     """Silence Optuna's experimental warnings and its log line for every study made."""
 
     def __enter__(self) -> None:

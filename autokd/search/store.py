@@ -22,6 +22,7 @@ from autokd.space import Space, parse
 from autokd.types import Shapes, Task
 
 FORMAT = 1
+_OURS = (".lock", "holder.json", "space.yaml")
 
 
 class StudyStore:
@@ -66,8 +67,7 @@ class StudyStore:
         Raises:
           StudyError: the folder exists and holds something else.
         """
-        if path.exists() and any(item.name not in (".lock", "holder.json") for item in path.iterdir()):
-            raise StudyError(f"{path} exists and is not a study; choose another name with --study")
+        refuse_foreign(path)
         path.mkdir(parents=True, exist_ok=True)
         lock = _acquire(path)
         write_text(path / "space.yaml", space_text)
@@ -162,6 +162,18 @@ def ranked(trials: Any) -> list[TrialRecord]:
     """Return the trials that finished a rung and did not fail: longest first, then by score, then by loss."""
     alive = [trial for trial in trials if trial.rungs and trial.failure is None]
     return sorted(alive, key=lambda t: (-len(t.rungs), -t.rungs[-1].score, t.rungs[-1].loss, t.number))
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse to make a study where something else lies.
+
+    Raises:
+      StudyError: the path is a file, or a folder that holds something and is no study.
+    """
+    if not path.exists() or (path / "study.yaml").is_file():
+        return
+    if not path.is_dir() or any(item.name not in _OURS for item in path.iterdir()):
+        raise StudyError(f"{path} exists and is not a study; choose another name with --study")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
