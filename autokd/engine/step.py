@@ -81,9 +81,10 @@ def train_step(run: Run, batch: Batch, teacher: Output | None, u: float, profile
 def gradient_norms(run: Run, batch: Batch, teacher: Output | None, u: float) -> dict[str, float]:
     """Return the norm of each weighted term's gradient with respect to the student's parameters, on one batch.
 
-    The student's batch-norm statistics are not moved.
+    Buffers, such as batch-norm statistics, are not moved: neither the student's nor the losses'.
     """
-    before = {name: buffer.clone() for name, buffer in run.student.named_buffers()}
+    buffers = [*run.student.buffers(), *run.term_modules.buffers()]
+    before = [buffer.clone() for buffer in buffers]
     parameters = [parameter for parameter in run.student.parameters() if parameter.requires_grad]
     raw, _ = _losses(run, batch, teacher, u)
     norms = {}
@@ -92,8 +93,8 @@ def gradient_norms(run: Run, batch: Batch, teacher: Output | None, u: float) -> 
         squares = [grad.float().square().sum() for grad in grads if grad is not None]
         norms[name] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
     with torch.no_grad():
-        for name, buffer in run.student.named_buffers():
-            buffer.copy_(before[name])
+        for buffer, value in zip(buffers, before, strict=True):
+            buffer.copy_(value)
     return norms
 
 
