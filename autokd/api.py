@@ -96,7 +96,7 @@ def search(
     dataset: Any = "digits",
     *,
     space: str | Path | None = None,
-    teacher: str | torch.nn.Module | None = None,
+    teacher: str | Path | torch.nn.Module | None = None,
     trials: int | None = None,
     time: float | None = None,
     max_params: float | None = None,
@@ -137,7 +137,7 @@ def search(
     request = run.Request(
         dataset=dataset,
         space=space,
-        teacher=teacher,
+        teacher=str(teacher) if isinstance(teacher, Path) else teacher,
         trials=trials,
         time=time,
         max_params=max_params,
@@ -216,7 +216,6 @@ def train(
     data_dir: str | Path | None = None,
     dataset: Dataset | None = None,
     on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
-    on_plan: Callable[[int], None] | None = None,
     download: bool = False,
 ) -> dict[str, Any]:
     """Train an exported pipeline at full length and write the student bundle; the same call resumes.
@@ -228,8 +227,7 @@ def train(
       device: as in `search`.
       data_dir: where the files of a named dataset are.
       dataset: the data, where they are already loaded.
-      on_epoch: called after each epoch with its line of the curve.
-      on_plan: called with the number of epochs before training starts.
+      on_epoch: called after each epoch with its line of the curve and "epochs", their number.
       download: the network may be used for a named dataset.
     Returns:
       the test and validation metrics.
@@ -241,8 +239,6 @@ def train(
     file = pipeline_file.read(path)
     chosen = run.pick_device(device)
     data = dataset or load_again(file.data, data_dir=data_dir, download=download)
-    if on_plan is not None:
-        on_plan(file.epochs if epochs is None else epochs)
 
     def teacher(reference: Mapping[str, Any], loaded: Dataset) -> Teacher:
         return _teacher(reference, loaded, chosen)

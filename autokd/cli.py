@@ -6,14 +6,18 @@ or finished, 130 interrupted.
 
 from __future__ import annotations
 
-import json
+import io
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autokd import __version__
+from autokd import __version__, catalog
+from autokd.catalog import KINDS
+from autokd.errors import AutokdError
 
 if TYPE_CHECKING:
     from autokd.api import Study
@@ -37,7 +41,9 @@ Count = Annotated[str | None, typer.Option(help="Most parameters of the student,
 Macs = Annotated[str | None, typer.Option(help="Most multiply-accumulates of one sample, for instance 20M.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides everything random.")]
-DataDir = Annotated[Path | None, typer.Option(envvar="AUTOKD_DATA", help="Where the files of named datasets are.")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Where the files of named datasets are; by default $AUTOKD_DATA, or the cache.")
+]
 Target = Annotated[str | None, typer.Option(help="Label column of a table.")]
 Group = Annotated[str | None, typer.Option(help="Column whose equal values stay in one split.")]
 Validation = Annotated[Path | None, typer.Option(help="A folder or table to validate on.")]
@@ -95,35 +101,36 @@ def search(
     verbose: Verbose = False,
 ) -> None:
     """Search for the best pipeline, confirm it against the baselines, and report. Again: resumes."""
-    from autokd import api, console
-    from autokd.search import run
+    from autokd import console, progress
 
-    _load_plugins(plugins)
-    request = run.Request(
-        dataset=dataset,
-        space=space,
-        teacher=teacher,
-        trials=trials,
-        time=None if time is None else console.seconds(time),
-        max_params=None if max_params is None else console.count(max_params),
-        max_macs=None if max_macs is None else console.count(max_macs),
-        epochs=epochs,
-        study=study,
-        device=device,
-        seed=seed,
-        data_options={
-            "data_dir": data_dir,
-            "target": target,
-            "group": group,
-            "validation": validation,
-            "image_size": image_size,
-            "skip_bad": skip_bad,
-            "download": download,
-            "limit_train": limit_train,
-        },
-        fresh=fresh,
-    )
-    with console.logging_to_stderr(verbose=verbose), console.progress(quiet=quiet) as notify:
+    limits = {"time": None if time is None else console.seconds(time), **_limits(max_params, max_macs)}
+    with progress.shown(quiet=quiet) as notify, progress.logging_to_stderr(verbose=verbose):
+        from autokd import api
+        from autokd.search import run
+
+        _load_plugins(plugins)
+        request = run.Request(
+            dataset=dataset,
+            space=space,
+            teacher=teacher,
+            trials=trials,
+            epochs=epochs,
+            study=study,
+            device=device,
+            seed=seed,
+            data_options={
+                "data_dir": data_dir,
+                "target": target,
+                "group": group,
+                "validation": validation,
+                "image_size": image_size,
+                "skip_bad": skip_bad,
+                "download": download,
+                "limit_train": limit_train,
+            },
+            fresh=fresh,
+            **limits,
+        )
         if dry_run:
             prepared = run.prepare(request, notify, dry=True)
             shown = console.plan(prepared, run.plan(prepared), as_json=as_json)
@@ -136,7 +143,7 @@ def search(
 @app.command()
 def report(study: Annotated[str, typer.Argument(help="A study's name or folder.")]) -> None:
     """Write a study's HTML report again."""
-    typer.echo(str(_open(study).report()))
+    typer.echo(_open(study).report())
 
 
 @app.command()
@@ -147,7 +154,7 @@ def export(
 ) -> None:
     """Write the complete pipeline to a file that `autokd train` runs."""
     _open(study).export(output, trial=trial)
-    typer.echo(f"{output}\nnext: autokd train {output}")
+    typer.echo(f"{output}\nnext: autokd train {shlex.quote(str(output))}")
 
 
 @app.command()
@@ -165,11 +172,13 @@ def train(
     verbose: Verbose = False,
 ) -> None:
     """Train a pipeline at full length and write the student bundle. Again: resumes."""
-    from autokd import api, console
+    from autokd import console, progress
 
-    _load_plugins(plugins)
     folder = pipeline.with_suffix("") if output is None else output
-    with console.logging_to_stderr(verbose=verbose), console.training(quiet=quiet) as (on_plan, on_epoch):
+    with progress.training(quiet=quiet) as on_epoch, progress.logging_to_stderr(verbose=verbose):
+        from autokd import api
+
+        _load_plugins(plugins)
         metrics = api.train(
             pipeline,
             out=folder,
@@ -178,7 +187,6 @@ def train(
             device=device,
             data_dir=data_dir,
             download=download,
-            on_plan=on_plan,
             on_epoch=on_epoch,
         )
     console.out(console.trained(folder, metrics, as_json=as_json))
@@ -194,11 +202,12 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Label new inputs, with probabilities."""
-    from autokd import console
+    from autokd import console, progress
     from autokd.export.predict import predict as label
     from autokd.search.run import pick_device
 
-    frame = label(folder, inputs, device=pick_device(device), skip_bad=skip_bad)
+    with progress.logging_to_stderr():
+        frame = label(folder, inputs, device=pick_device(device), skip_bad=skip_bad)
     console.out(console.predictions(frame, output, as_json=as_json))
 
 
@@ -213,6 +222,8 @@ def screen(
     seed: Seed = 0,
     data_dir: DataDir = None,
     target: Target = None,
+    group: Group = None,
+    validation: Validation = None,
     image_size: ImageSize = None,
     skip_bad: SkipBad = False,
     download: Download = False,
@@ -220,46 +231,53 @@ def screen(
     plugins: Plugins = None,
     as_json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Rank the space's student architectures without training them."""
-    from autokd import console
-    from autokd.search import run
+    from autokd import console, progress
 
-    _load_plugins(plugins)
-    request = run.Request(
-        dataset=dataset,
-        space=space,
-        teacher=teacher,
-        max_params=None if max_params is None else console.count(max_params),
-        max_macs=None if max_macs is None else console.count(max_macs),
-        device=device,
-        seed=seed,
-        data_options={
-            "data_dir": data_dir,
-            "target": target,
-            "image_size": image_size,
-            "skip_bad": skip_bad,
-            "download": download,
-            "limit_train": limit_train,
-        },
-    )
-    with console.logging_to_stderr(), console.progress(quiet=quiet) as notify:
+    limits = _limits(max_params, max_macs)
+    with progress.shown(quiet=quiet) as notify, progress.logging_to_stderr(verbose=verbose):
+        from autokd.search import run
+
+        _load_plugins(plugins)
+        request = run.Request(
+            dataset=dataset,
+            space=space,
+            teacher=teacher,
+            device=device,
+            seed=seed,
+            data_options={
+                "data_dir": data_dir,
+                "target": target,
+                "group": group,
+                "validation": validation,
+                "image_size": image_size,
+                "skip_bad": skip_bad,
+                "download": download,
+                "limit_train": limit_train,
+            },
+            **limits,
+        )
         rows = run.screen_only(request, notify)
     console.out(console.screened(rows, as_json=as_json))
 
 
 @app.command("list")
 def list_components(
-    kind: Annotated[str, typer.Argument(help="datasets, teachers, students, augments, losses, optimizers, …")],
+    kind: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)}; by default all.")] = None,
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """List the components of a kind."""
-    from autokd import catalog
+    """List the components of a kind, or of every kind."""
+    from autokd import console
 
     _load_plugins(plugins)
-    names = catalog.names(kind)
-    typer.echo(json.dumps(names) if as_json else "\n".join(names))
+    if kind is None:
+        console.out(console.kinds({name: catalog.names(name) for name in catalog.KINDS}, as_json=as_json))
+    else:
+        names = catalog.names(kind)
+        console.out(console.document(names) if as_json else "\n".join(names))
 
 
 @app.command()
@@ -277,13 +295,23 @@ def describe(
 
 
 @app.command()
-def check(space: Annotated[str, typer.Argument(help="A space file.")], plugins: Plugins = None) -> None:
+def check(
+    space: Annotated[str, typer.Argument(help="A space file.")], plugins: Plugins = None, as_json: Json = False
+) -> None:
     """Show all mistakes of a space file at once."""
+    from autokd import console
+    from autokd.errors import SpaceError
     from autokd.space import find, parse
 
     _load_plugins(plugins)
-    parsed = parse(*find(space))
-    typer.echo(f"{space}: no mistakes; {len(parsed.ranges())} parameters, {len(parsed.warm)} warm starts")
+    try:
+        parsed = parse(*find(space))
+    except SpaceError as error:
+        if as_json:
+            console.out(console.checked(space, error.problems, "", as_json=True))
+        raise
+    about = f"{len(parsed.ranges())} parameters, {len(parsed.warm)} warm start(s)"
+    console.out(console.checked(space, [], about, as_json=as_json))
 
 
 @app.command()
@@ -312,49 +340,64 @@ def _open(name: str) -> Study:
 
 
 def _load_plugins(paths: list[Path] | None) -> None:
-    from autokd import catalog
-
     for path in paths or ():
         catalog.load_plugins(path)
 
 
+def _limits(max_params: str | None, max_macs: str | None) -> dict[str, Any]:
+    from autokd import console
+
+    given = {"max_params": max_params, "max_macs": max_macs}
+    return {
+        name: None if text is None else console.count(f"--{name.replace('_', '-')}", text)
+        for name, text in given.items()
+    }
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign is no reason to stop
     sys.exit(run_command(sys.argv[1:]))
 
 
 def run_command(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
-    from autokd.errors import AutokdError
-
     try:
         result: Any = app(arguments, standalone_mode=False)
+    except _ParseError as error:
+        error.show()
+        return int(error.exit_code)
     except AutokdError as error:
-        _complain(str(error))
-        return error.exit_code
+        return _complain(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; the same command goes on where this one stopped")
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
+        return _complain("interrupted; the same command goes on where this one stopped", 130)
+    except BrokenPipeError:  # whoever read the output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # the outermost place: usage errors, then internal ones with their traceback in a log
-        return _unexpected(error)
+    except _DISK_ERRORS as error:
+        return _complain(f"{error.filename or 'disk'}: {error.strerror}", 2)
+    except Exception as error:  # the outermost place: a mistake of autokd's own
+        return _internal(error)
     return result if isinstance(result, int) else 0
 
 
-def _unexpected(error: Exception) -> int:
-    if callable(getattr(error, "show", None)):  # a usage error of the parser
-        error.show()  # type: ignore[attr-defined]
-        return int(getattr(error, "exit_code", 2))
+_ParseError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+"""Click's base of usage errors: newer versions of typer bring their own copy of click."""
+_DISK_ERRORS = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
+
+
+def _internal(error: Exception) -> int:
     from autokd.console import log_traceback
 
-    _complain(f"internal error: {type(error).__name__}: {error}\nthe traceback is in {log_traceback()}")
-    return 1
+    where = getattr(error, "__notes__", None) or [f"the traceback is in {log_traceback()}"]
+    return _complain(f"internal error: {type(error).__name__}: {error}\n{where[-1]}", 1)
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, code: int) -> int:
     typer.echo(f"error: {message}", err=True)
+    return code
 
 
 if __name__ == "__main__":

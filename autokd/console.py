@@ -1,21 +1,23 @@
-"""What the command line shows: progress on stderr, results on stdout."""
+"""What the command line shows on stdout: results, as text for people or as one JSON document."""
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
+import inspect
 import json
-import logging
 import math
 import re
+import shlex
+import statistics
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -27,23 +29,29 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from autokd.api import Study
-    from autokd.search.run import Notify, Plan, Prepared
-    from autokd.search.run import Progress as SearchProgress
+    from autokd.report.facts import Arm, Claim
+    from autokd.search.run import Plan, Prepared
 
 Shown = RenderableType | str
 """What a command prints: rich content, or plain text such as a JSON document."""
 
 ROWS = 40
-ARMS = {"recommended": "recommended", "kd": "vanilla KD", "ce": "student alone"}
+"""Rows of a long table that are shown."""
+WIDTH = 120
+"""Characters of a line where there is no terminal."""
 
 
 def out(shown: Shown) -> None:
     """Print a result to stdout; text goes out exactly as it is."""
     if isinstance(shown, str):
         sys.stdout.write(shown + "\n")
+    elif sys.stdout.isatty():
+        Console(highlight=False).print(shown)
     else:
-        terminal = sys.stdout.isatty()
-        Console(width=None if terminal else 120, highlight=False).print(shown)
+        console = Console(width=WIDTH, highlight=False)
+        with console.capture() as captured:
+            console.print(shown)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def document(value: Any) -> str:
@@ -58,14 +66,19 @@ def seconds(text: str) -> float:
       UserError: it is no time.
     """
     match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
-    if not text.strip() or match is None:
+    hours, minutes, rest = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
+    found = 3600 * hours + 60 * minutes + rest
+    if not found:
         raise UserError(f"--time {text!r} is no time; write for instance 90s, 20m or 1h30m")
-    hours, minutes, rest = (float(part or 0) for part in match.groups())
-    return 3600 * hours + 60 * minutes + rest
+    return found
 
 
-def count(text: str) -> float:
+def count(option: str, text: str) -> float:
     """Return the number of "300000", "300k", "0.3M", "3e5".
+
+    Args:
+      option: the option it was given to, for the message.
+      text: what was given.
 
     Raises:
       UserError: it is no positive number.
@@ -77,143 +90,71 @@ def count(text: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise UserError(f"{text!r} is no positive number; write for instance 300k, 0.3M or 3e5")
+        raise UserError(f"{option} {text!r} is no positive number; write for instance 300k, 0.3M or 3e5")
     return value
 
 
-@contextlib.contextmanager
-def logging_to_stderr(*, verbose: bool = False) -> Iterator[None]:
-    """Show the log's warnings (with `verbose`, all of it) on stderr, while a command runs."""
-    log = logging.getLogger("autokd")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    handler.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    before = log.level
-    log.setLevel(logging.DEBUG)
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(before)
-
-
-@contextlib.contextmanager
-def progress(*, quiet: bool) -> Iterator[Notify]:
-    """Show a search's progress: bars on a terminal, one line a stage elsewhere."""
-    if quiet:
-        yield lambda at: None
-    elif sys.stderr.isatty():
-        with _bars() as bars:
-            yield _BarNotifier(bars)
-    else:
-        yield _LineNotifier()
-
-
-@contextlib.contextmanager
-def training(*, quiet: bool) -> Iterator[tuple[Callable[[int], None], Callable[[Mapping[str, Any]], None]]]:
-    """Show full training's progress: (called with the number of epochs, called after each epoch)."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda epochs: None, lambda line: None
-        return
-    with _bars() as bars:
-        task = bars.add_task("train", total=None, note="")
-
-        def on_epoch(line: Mapping[str, Any]) -> None:
-            score = f", validation {100 * line['score']:.1f} %" if "score" in line else ""
-            bars.update(task, completed=line["epoch"], note=f"loss {line['loss']:.3f}{score}")
-
-        yield lambda epochs: bars.update(task, total=epochs), on_epoch
-
-
-class _BarNotifier:
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._tasks: dict[str, Any] = {}
-
-    def __call__(self, at: SearchProgress) -> None:
-        if at.stage not in self._tasks:
-            self._tasks[at.stage] = self._bars.add_task(at.stage, total=at.total, note="")
-        self._bars.update(self._tasks[at.stage], completed=at.done, total=at.total, note=_noted(at))
-
-
-class _LineNotifier:
-    """One line when a stage begins and one when it ends."""
-
-    def __init__(self) -> None:
-        self._stage = ""
-
-    def __call__(self, at: SearchProgress) -> None:
-        if at.stage != self._stage or at.done == at.total:
-            print(f"{at.stage}: {at.done}/{at.total} {_noted(at)}".rstrip(), file=sys.stderr)
-        self._stage = at.stage
-
-
-def _bars() -> Progress:
-    return Progress(
-        TextColumn("{task.description:>8}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        console=Console(stderr=True),
-    )
-
-
-def _noted(at: SearchProgress) -> str:
-    best = "" if at.best is None else f"best {100 * at.best:.1f} %"
-    failures = f"{at.failures} failed" if at.failures else ""
-    return ", ".join(part for part in (best, failures, at.note) if part)
-
-
 def summary(study: Study, *, as_json: bool) -> Shown:
-    """Return the end of a search: the table of arms, the evidence, and what to type next."""
-    claim = study.recommendation
-    page = Path(study.report_path)
+    """Return the end of a search: the verdict, the table of arms, the evidence, and what to type next."""
+    from autokd.report import facts, words
+
+    claim, page = facts.claim(study.store), study.report_path
     if as_json:
-        return document({"study": study.name, "report": str(page), "recommendation": claim})
+        state = "finished" if study.store.finished else "unfinished"
+        return document(
+            {"study": study.name, "state": state, "report": str(page), "recommendation": study.recommendation}
+        )
     if claim is None:
         return f"study {study.name}: no recommendation yet; report: {page}"
-    lines = [f"  {comparison['text']}" for comparison in claim["comparisons"].values()]
-    teacher = claim["teacher"]
-    if teacher is not None and teacher["test"] < _mean(claim["arms"]["ce"]["test"]):
-        lines.append("  WARNING: the teacher is worse than the student alone; give a better one with --teacher")
-    seeds, items = len(claim["seeds"]), claim["n_test"]
-    low, high = (100 * bound for bound in claim["prediction_interval"])
-    lines.append(f"  one more run of it will reach {low:.1f} to {high:.1f} % (95 %; {seeds} seeds, {items} test items)")
-    name = study.name
-    steps = [
-        f"  open {page}",
-        f"  autokd export {name} -o {name}.yaml",
-        f"  autokd train {name}.yaml -o {name}-student",
-        f"  more trials: the same search with --trials {2 * len(study.store.records.trials)}",
-    ]
-    verdict = Text("\n".join(["The recommended pipeline is", *lines, "", "Next:", *steps]))
-    drawn = Text(f"{_pipeline(claim['pipeline'])}\n", style="dim")
-    return Group(_arms(study, claim), drawn, verdict)
-
-
-def _arms(study: Study, claim: Mapping[str, Any]) -> Table:
-    table = Table(
-        title=f"{study.name}: trial {claim['trial']} of {len(study.store.records.trials)}", title_justify="left"
+    pipeline = Table.grid(padding=(0, 2))
+    for slot, text in words.recipe(claim.evidence["pipeline"]):
+        pipeline.add_row(Text(slot), Text(text))
+    return Group(
+        Text(f"{claim.title}.", style="bold"),
+        _arms(study, claim),
+        Text(f"\nRecommended (trial {claim.evidence['trial']}):"),
+        Padding(pipeline, (0, 0, 0, 2)),
+        Text("\nOn the test split it is"),
+        *(_item(text) for text in _evidence(claim)),
+        Text("\nNext:"),
+        *(_item(text) for text in _next(study)),
     )
+
+
+def _arms(study: Study, claim: Claim) -> Table:
+    total = len(study.store.records.trials)
+    table = Table(title=f"{study.name}: {total} trials, {len(claim.evidence['seeds'])} seeds", title_justify="left")
     for column in ("", "parameters", "MACs", "validation %", "test %"):
         table.add_column(column, justify="left" if not column else "right")
-    cost = claim["cost"]
-    for arm, title in ARMS.items():
-        if arm in claim["arms"]:
-            scores = claim["arms"][arm]
-            row = (_spread(scores["validation"]), _spread(scores["test"]))
-            table.add_row(title, f"{cost['params']:,}", f"{cost['macs']:,}", *row)
-    if claim["teacher"] is not None:
-        teacher = claim["teacher"]
-        params = study.store.settings["teacher"]["params"]
-        table.add_row(
-            "teacher", f"{params:,}", "", f"{100 * teacher['validation']:.1f}", f"{100 * teacher['test']:.1f}"
-        )
+    for arm in claim.arms:
+        table.add_row(*_arm_row(arm))
     return table
+
+
+def _arm_row(arm: Arm) -> list[str]:
+    sizes = ["" if number is None else f"{number:,.0f}" for number in (arm.params, arm.macs)]
+    return [arm.title, *sizes, _spread(arm.validation), _spread(arm.test)]
+
+
+def _evidence(claim: Claim) -> Iterator[str]:
+    yield from (comparison["text"] for _, comparison in claim.comparisons)
+    if claim.teacher_weaker:
+        yield "WARNING: the teacher is worse than the student alone; give a better one with --teacher"
+    low, high = (100 * bound for bound in claim.evidence["prediction_interval"])
+    seeds, items = len(claim.evidence["seeds"]), claim.evidence["n_test"]
+    yield f"one more run of it will reach {low:.1f} to {high:.1f} % (95 %; from {seeds} seeds, {items} test items)"
+
+
+def _next(study: Study) -> Iterator[str]:
+    name, file = shlex.quote(study.name), shlex.quote(f"{study.name}.yaml")
+    yield f"open {shlex.quote(str(study.report_path))}"
+    yield f"autokd export {name} -o {file}"
+    yield f"autokd train {file} -o {shlex.quote(f'{study.name}-student')}"
+    yield f"more trials: the same search with --trials {2 * len(study.store.records.trials)}"
+
+
+def _item(text: str) -> Padding:
+    return Padding(Text(text), (0, 0, 0, 2))
 
 
 def plan(prepared: Prepared, planned: Plan, *, as_json: bool) -> Shown:
@@ -224,21 +165,22 @@ def plan(prepared: Prepared, planned: Plan, *, as_json: bool) -> Shown:
     space.add_column("parameter")
     space.add_column("range")
     for path, span in prepared.space.ranges().items():
-        space.add_row(path, str(span))
+        space.add_row(Text(path), Text(str(span)))
+    limits = ", ".join(f"{name} <= {limit:,.0f}" for name, limit in prepared.space.constraints.items())
     rungs = ", ".join(f"{n} to {e} epochs" for n, e in zip(planned.trial_runs, planned.rung_epochs, strict=True))
-    dropped = [f"  {line}" for line in prepared.space.dropped]
     data = prepared.data
+    teacher = "; training the teacher comes on top" if prepared.teacher is None else ""
     lines = [
         f"data: {data.task.dataset}, {len(data.train)} train, {len(data.validation)} validation",
-        f"constraints: {prepared.space.constraints or 'none'}",
+        f"budget of the student: {limits or 'none'}",
         f"explore: {prepared.budget.trials} trials; about {rungs}",
-        f"confirm: {planned.confirm_runs} runs of {prepared.budget.confirm_epochs} epochs",
-        f"expected: {_duration(planned.seconds)} on {prepared.device}, besides a teacher where none is given; "
+        f"confirm: at most {planned.confirm_runs} runs of {prepared.budget.confirm_epochs} epochs",
+        f"expected: {_duration(planned.seconds)} on {prepared.device}{teacher}; "
         f"{planned.disk_bytes / 1e6:.0f} MB on disk",
-        *(["left out of the space:", *dropped] if dropped else []),
-        "nothing was written",
     ]
-    return Group(space, Text("\n".join(lines)))
+    dropped = [f"  {line}" for line in prepared.space.dropped]
+    left_out = ["left out of the space:", *dropped] if dropped else []
+    return Group(space, *map(Text, [*lines, *left_out, "nothing was written"]))
 
 
 def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown:
@@ -249,49 +191,65 @@ def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown
     return (
         f"{folder}: test accuracy {100 * test['accuracy']:.2f} % on {test['n']} items "
         f"(validation {100 * validation['accuracy']:.2f} %), seed {metrics['seed']}, {metrics['epochs']} epochs\n"
-        f"next: autokd predict {folder} INPUT…"
+        f"next: autokd predict {shlex.quote(str(folder))} INPUT…"
     )
 
 
 def predictions(frame: DataFrame, output: Path | None, *, as_json: bool) -> Shown:
     """Return predictions as a table, or write them as a CSV."""
+    from autokd.files import write_text
     from autokd.tables import escape_csv
 
     if output is not None:
-        escape_csv(frame).to_csv(output, index=False)
-        return document(frame.to_dict("records")) if as_json else f"{output}: {len(frame)} predictions"
+        write_text(output, escape_csv(frame).to_csv(index=False, lineterminator="\n"))
     if as_json:
         return document(frame.to_dict("records"))
-    short = frame[["input", "label", "probability"]].head(ROWS)
+    if output is not None:
+        return f"{output}: {len(frame)} predictions"
+    table = Table()
+    for column in ("input", "label", "probability"):
+        table.add_column(column, overflow="fold", justify="right" if column == "probability" else "left")
+    for row in frame[["input", "label", "probability"]].head(ROWS).itertuples(index=False):
+        table.add_row(Text(str(row.input)), Text(str(row.label)), f"{row.probability:.4f}")
     more = f"… and {len(frame) - ROWS} more; -o FILE writes all, with every class's probability"
-    shown = _table(short)
-    return Group(shown, Text(more)) if len(frame) > ROWS else shown
+    return Group(table, Text(more)) if len(frame) > ROWS else table
+
+
+_UNITS = {"params": "parameters", "macs": "MACs", "latency": "latency, ms"}
 
 
 def screened(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> Shown:
     """Return screened students, best first."""
+    from autokd.report import words
+
     if as_json:
         return document(list(rows))
-    table = Table()
-    names = list(rows[0]["proxies"])
-    for column in ("student", "score", *names):
+    names = [*_UNITS, *(name for name in rows[0]["proxies"] if name not in _UNITS)]
+    names = [name for name in names if name in rows[0]["proxies"]]
+    table = Table(caption="score: mean rank of the proxies that the space names, 1 is best", caption_justify="left")
+    for column in ("student", "score", *(_UNITS.get(name, name) for name in names)):
         table.add_column(column, justify="left" if column == "student" else "right")
     for row in rows[:ROWS]:
-        values = [_number(row["proxies"][name]) for name in names]
-        table.add_row(_component(row["student"]), f"{row['score']:.2f}", *values)
-    return table
+        values = [_figure(row["proxies"][name]) for name in names]
+        table.add_row(Text(words.component(row["student"])), f"{row['score']:.2f}", *values)
+    return Group(table, Text(f"… and {len(rows) - ROWS} more; --json shows all")) if len(rows) > ROWS else table
+
+
+def kinds(found: Mapping[str, Sequence[str]], *, as_json: bool) -> Shown:
+    """Return the kinds of component with the names of each."""
+    return document(found) if as_json else "\n".join(f"{kind}: {', '.join(names)}" for kind, names in found.items())
 
 
 def component(kind: str, name: str, *, as_json: bool) -> Shown:
     """Return what there is to know of a component."""
     cls = catalog.load(kind, name)
-    module = sys.modules[cls.__module__]
-    about = {"source": (module.__doc__ or "").strip(), "about": (cls.__doc__ or "").strip()}
+    source, about = inspect.cleandoc(sys.modules[cls.__module__].__doc__ or ""), inspect.getdoc(cls) or ""
     declared = {key: value for key in _DECLARED if (value := _declared(cls, key)) is not None}
     fields: dict[str, dict[str, Any]] = {
         key: {
             "type": getattr(info.type, "__name__", str(info.type)),
-            "default": info.default if isinstance(info.default, (bool, int, float, str, tuple)) else None,
+            "required": info.default is dataclasses.MISSING,
+            "default": None if info.default is dataclasses.MISSING else info.default,
             "range": None if info.range is None else str(info.range),
             "unit": getattr(info.range, "unit", ""),
             "about": info.comment,
@@ -299,15 +257,16 @@ def component(kind: str, name: str, *, as_json: bool) -> Shown:
         for key, info in fields_of(cls).items()
     }
     if as_json:
-        return document({"kind": kind, "name": name, **about, **declared, "fields": fields})
+        return document({"kind": kind, "name": name, "source": source, "about": about, **declared, "fields": fields})
     table = Table(title=f"{kind} {name}", title_justify="left")
     for column in ("field", "default", "range", "unit", "about"):
         table.add_column(column)
     for key, facts in fields.items():
-        default = "(needed)" if facts["default"] is None else str(facts["default"])
-        table.add_row(key, default, facts["range"] or "not searched", facts["unit"], Text(facts["about"]))
-    facts_text = "\n".join(f"{key}: {value}" for key, value in declared.items())
-    return Group(table, Text("\n\n".join(part for part in (about["source"], about["about"], facts_text) if part)))
+        default = "(required)" if facts["required"] else str(facts["default"])
+        table.add_row(key, Text(default), facts["range"] or "not searched", facts["unit"], Text(facts["about"]))
+    lines = "\n".join(f"{key}: {_listed(value)}" for key, value in declared.items())
+    texts = Text("\n\n".join(part for part in (source, about, lines) if part))
+    return Group(table, texts) if fields else texts
 
 
 _DECLARED = ("modalities", "teacher", "needs", "min_classes", "scale", "excludes", "requires", "higher_is_better")
@@ -318,6 +277,11 @@ def _declared(cls: type[Any], key: str) -> Any:
     return sorted(value) or None if isinstance(value, frozenset) else value
 
 
+def checked(source: str, problems: Sequence[str], about: str, *, as_json: bool) -> Shown:
+    """Return what a check of a space found."""
+    return document({"space": source, "problems": list(problems)}) if as_json else f"{source}: no mistakes; {about}"
+
+
 def studies(found: Sequence[Study], *, as_json: bool) -> Shown:
     """Return one row a study."""
     rows = [_study_row(study) for study in found]
@@ -326,90 +290,78 @@ def studies(found: Sequence[Study], *, as_json: bool) -> Shown:
     if not rows:
         return "no studies here; start one with: autokd search --dataset digits"
     table = Table()
-    for column in rows[0]:
-        table.add_column(column)
+    for column in ("study", "state", "trials", "best validation %", "test %", "result"):
+        table.add_column(column, justify="right" if column[-1] in "s%" else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        scores = [_percent(row["best_validation"]), _percent(row["test"])]
+        table.add_row(Text(row["study"]), row["state"], str(row["trials"]), *scores, row["result"] or "")
     return table
+
+
+def _study_row(study: Study) -> dict[str, Any]:
+    from autokd.report import facts
+
+    claim, best = facts.claim(study.store), study.best
+    return {
+        "study": study.name,
+        "state": "finished" if study.store.finished else "unfinished",
+        "trials": len(study.store.records.trials),
+        "best_validation": None if best is None else best.score,
+        "test": None if claim is None else statistics.fmean(claim.evidence["arms"]["recommended"]["test"]),
+        "result": None if claim is None else claim.title,
+        "verdicts": None if claim is None else {k: c["verdict"] for k, c in claim.evidence["comparisons"].items()},
+    }
 
 
 def trials(study: Study, *, as_json: bool) -> Shown:
     """Return one row a trial."""
+    from autokd.report import words
+
     frame = study.trials_dataframe()
+    rows = [{**row, "pipeline": json.loads(row["pipeline"])} for row in frame.to_dict("records")]
     if as_json:
-        rows = frame.to_dict("records")
-        return document([{**row, "pipeline": json.loads(row["pipeline"])} for row in rows])
-    if frame.empty:
+        return document(rows)
+    if not rows:
         return f"study {study.name}: no trials yet"
-    frame["pipeline"] = [_pipeline(json.loads(text)) for text in frame["pipeline"]]
-    return _table(frame)
+    table = Table()
+    for column in ("trial", "state", "source", "rung", "score %", "seconds", "parameters", "pipeline"):
+        table.add_column(column, justify="left" if column in ("state", "source", "pipeline") else "right")
+    for row in rows:
+        reason = f"\n{row['reason']}" if row["reason"] else ""
+        texts = [Text(row["state"]), Text(row["source"]), Text(_whole(row["rung"])), Text(_percent(row["score"]))]
+        pipeline = Text(f"{words.brief(row['pipeline'])}{reason}")
+        table.add_row(str(row["number"]), *texts, f"{row['seconds']:.1f}", f"{row['params']:,}", pipeline)
+    return Group(table, Text(f"every drawn value: autokd trials {shlex.quote(study.name)} --json"))
 
 
 def log_traceback() -> Path:
-    """Write the current exception's traceback to a log file and return its path."""
-    path = _newest_log() or Path(tempfile.gettempdir()) / "autokd-error.txt"
-    with path.open("a", encoding="utf-8") as file:
+    """Write the current exception's traceback to a file of its own and return its path."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="autokd-error-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
         file.write(traceback.format_exc())
-    return path
+    return Path(file.name)
 
 
-def _newest_log() -> Path | None:
-    """The log of the study that was written to last, within the last minute or so of a run."""
-    logs = sorted(Path("studies").glob("*/log.txt"), key=lambda path: path.stat().st_mtime)
-    return logs[-1] if logs else None
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
 
 
-def _study_row(study: Study) -> dict[str, Any]:
-    claim, best = study.recommendation, study.best
-    verdicts = [] if claim is None else [c["verdict"] for c in claim["comparisons"].values()]
-    return {
-        "name": study.name,
-        "state": "finished" if study.store.finished else "unfinished",
-        "trials": len(study.store.records.trials),
-        "best validation": None if best is None else best.score,
-        "test": None if claim is None else _mean(claim["arms"]["recommended"]["test"]),
-        "against the baselines": ", ".join(verdicts),
-    }
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _table(frame: DataFrame) -> Table:
-    table = Table()
-    for column in frame.columns:
-        table.add_column(str(column), overflow="fold")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(_cell(value) for value in row))
-    return table
+def _whole(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.0f}"
 
 
-def _cell(value: Any) -> Text:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return Text("")
-    return Text(f"{value:.4g}" if isinstance(value, float) else str(value))
-
-
-def _pipeline(plain: Mapping[str, Any]) -> str:
-    losses = " + ".join(_component(loss) for loss in plain["losses"].values())
-    parts = [_component(plain[name]) for name in ("student", "augment", "optimizer", "schedule")]
-    return f"{parts[0]}; {losses}; {'; '.join(parts[1:])}; batch {plain['batch_size']}"
-
-
-def _component(plain: Mapping[str, Any]) -> str:
-    fields = ", ".join(f"{key}={_number(value)}" for key, value in plain.items() if key != "use")
-    return f"{plain['use']}({fields})" if fields else str(plain["use"])
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _percent(share: float | None) -> str:
+    return "" if share is None or math.isnan(share) else f"{100 * share:.1f}"
 
 
 def _spread(scores: Sequence[float]) -> str:
-    mean = _mean(scores)
-    spread = math.sqrt(sum((score - mean) ** 2 for score in scores) / max(1, len(scores) - 1))
-    return f"{100 * mean:.1f} ± {100 * spread:.1f} (n={len(scores)})"
-
-
-def _mean(scores: Sequence[float]) -> float:
-    return sum(scores) / len(scores)
+    spread = f" ± {100 * statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
+    return f"{100 * statistics.fmean(scores):.1f}{spread}"
 
 
 def _duration(value: float) -> str:

@@ -54,7 +54,8 @@ class SpaceError(UserError):
     def __init__(self, problems: list[str], source: str = "search space") -> None:
         self.problems = list(problems)
         self.source = source
-        super().__init__("\n".join([f"{source}: {len(self.problems)} mistake(s)", *(f"  {p}" for p in self.problems)]))
+        many = [f"{len(self.problems)} mistakes", *(f"  {problem}" for problem in self.problems)]
+        super().__init__(f"{source}: " + "\n".join(self.problems if len(self.problems) == 1 else many))
 
 
 class StudyError(UserError):

@@ -113,9 +113,10 @@ class StudyStore:
 
     @property
     def finished(self) -> bool:
-        """Whether the study has made a claim and has no trial left to run."""
-        asked = int(self.settings["settings"]["trials"]["value"])
-        return bool(self.records.evidence) and self.records.evidence[-1]["trials"] >= asked
+        """Whether the study has made a claim and has no trial left to run; with a time limit, fewer may do."""
+        settings, claimed = self.settings["settings"], self.records.evidence[-1:]
+        asked = len(self.records.trials) if settings["time"]["value"] else int(settings["trials"]["value"])
+        return bool(claimed) and claimed[0]["trials"] >= asked
 
     @property
     def best(self) -> TrialRecord | None:
@@ -249,7 +250,11 @@ def _holder(path: Path) -> str:
 
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(value, Mapping) and value:
-        parts = [_flatten(item, f"{prefix}.{key}" if prefix else str(key)) for key, item in value.items()]
+    """Nested data as path -> leaf; lists are leaves unless they hold mappings."""
+    items: Mapping[Any, Any] = value if isinstance(value, Mapping) else {}
+    if isinstance(value, (list, tuple)) and any(isinstance(item, Mapping) for item in value):
+        items = dict(enumerate(value))
+    if items:
+        parts = [_flatten(item, f"{prefix}.{key}" if prefix else str(key)) for key, item in items.items()]
         return {key: item for part in parts for key, item in part.items()}
     return {prefix: list(value) if isinstance(value, tuple) else value}
