@@ -14,6 +14,9 @@ from autokd.engine.profile import Profile
 from autokd.models import as_output
 from autokd.types import Augment, Batch, Output, Step, Term
 
+NORM_SAMPLES = 32
+"""Samples of a batch on which gradient norms are taken: enough to compare terms by, and cheap."""
+
 
 class WeightedTerm(NamedTuple):
     """A loss term and its effective weight (searched weight times the method's own scale)."""
@@ -79,10 +82,13 @@ def train_step(run: Run, batch: Batch, teacher: Output | None, u: float, profile
 
 
 def gradient_norms(run: Run, batch: Batch, teacher: Output | None, u: float) -> dict[str, float]:
-    """Return the norm of each weighted term's gradient with respect to the student's parameters, on one batch.
+    """Return the norm of each weighted term's gradient with respect to the student's parameters, on a part of a batch.
 
     Buffers, such as batch-norm statistics, are not moved: neither the student's nor the losses'.
     """
+    few = slice(0, NORM_SAMPLES)
+    batch = Batch(batch.inputs[few], batch.targets[few], batch.weight[few], batch.index[few])
+    teacher = None if teacher is None else _cut(teacher, few)
     buffers = [*run.student.buffers(), *run.term_modules.buffers()]
     before = [buffer.clone() for buffer in buffers]
     parameters = [parameter for parameter in run.student.parameters() if parameter.requires_grad]

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
+from autokd.engine.memory import keep_freed_memory
 from autokd.engine.train import OnEpoch, TrainContext, train_rung
 from autokd.errors import TrialFailure
 from autokd.spec import from_plain
@@ -73,6 +74,8 @@ class InlineExecutor:
     capacity = 1
 
     def __init__(self, context: TrainContext, on_epoch: OnEpoch | None = None) -> None:
+        if context.device.type == "cpu":
+            keep_freed_memory()
         self.context = context
         self.on_epoch = on_epoch
         self._queue: deque[RungJob] = deque()
