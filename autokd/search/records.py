@@ -180,15 +180,24 @@ class RecordLog:
         self.records = Records()
         good = 0
         for line in _lines(path):
-            event = _parse(line)
-            if event is None:
+            if not self._applied(line):
                 if path.stat().st_size > good + len(line):
-                    raise StudyError(f"{path}: the line at byte {good} is damaged; move it away to start anew")
+                    raise StudyError(f"{path}: the line at byte {good} is damaged; move the file away to start anew")
                 break
-            self.records.apply(event)
             good += len(line)
         if not read_only and path.exists() and path.stat().st_size > good:
             os.truncate(path, good)
+
+    def _applied(self, line: bytes) -> bool:
+        """Add a line's event to the records; False where it is no event that fits them."""
+        event = _parse(line)
+        if event is None:
+            return False
+        try:
+            self.records.apply(event)
+        except (AttributeError, KeyError, TypeError):
+            return False
+        return True
 
     def append(self, event: str, **values: Any) -> None:
         """Write one event, flush it to disk, and add it to the records."""
