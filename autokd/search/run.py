@@ -34,7 +34,7 @@ from autokd.search.executors import InlineExecutor, RungJob, run_job
 from autokd.search.explore import Explorer, baseline, seconds_per_epoch
 from autokd.search.mirror import Mirror
 from autokd.search.records import TrialRecord
-from autokd.search.screen import FEW, POPULATION, Screener, population, screen, usable_proxies
+from autokd.search.screen import FEW, Screener, population, screen, usable_proxies
 from autokd.search.store import StudyStore, delete, differences, read_settings, refuse_foreign, shapes_to_plain
 from autokd.space import Space, find, parse
 from autokd.spec import component_from_plain
@@ -217,7 +217,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         "slots": 1,
     }
     if for_study:
-        _check(request, data, space, identity, notify)
+        _check(request, data, space, identity)
     if teacher is None and not dry:
         teacher = _trained_teacher(data, budget, device, notify)
         identity["teacher"] = {"reference": dict(reference), "fingerprint": teacher.fingerprint}
@@ -297,14 +297,13 @@ def study_path(request: Request, data: Dataset) -> Path:
     return request.studies_dir / name
 
 
-def _check(request: Request, data: Dataset, space: Space, identity: Mapping[str, Any], notify: Notify) -> None:
+def _check(request: Request, data: Dataset, space: Space, identity: Mapping[str, Any]) -> None:
     """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets."""
     path = study_path(request, data)
     if (path / "study.yaml").exists() and not request.fresh:
         _refuse_another(path, read_settings(path)["identity"], identity)
         return
     refuse_foreign(path)
-    notify(Progress(stage="screen", done=0, total=POPULATION, note="drawing students"))
     population(space, data.task, request.seed)
 
 
@@ -433,13 +432,14 @@ def _confirm(
     records = store.records
     if records.evidence and records.evidence[-1]["trials"] >= len(records.trials):
         return
-    total = run_count(prepared.budget, has_teacher=prepared.teacher is not None)
+    total, number = run_count(prepared.budget, has_teacher=prepared.teacher is not None), len(records.evidence)
 
     def tell() -> None:
-        runs = [run for run in records.runs if run.round == len(records.evidence)]
+        runs = [run for run in records.runs if run.round == number]
         best = max((run.score for run in runs), default=None)
         note = f"{runs[-1].stage} {runs[-1].arm}" if runs else ""
-        notify(Progress(stage="confirm", done=len(runs), total=total, best=best, note=note))
+        over = len(records.evidence) > number  # runs that two arms share are trained once: there may be fewer
+        notify(Progress(stage="confirm", done=len(runs), total=len(runs) if over else total, best=best, note=note))
 
     tell()
     Confirmer(
@@ -451,6 +451,7 @@ def _confirm(
         folder=store.path,
         on_change=tell,
     ).run()
+    tell()
 
 
 def _tell_explore(store: StudyStore, budget: Budget, notify: Notify) -> None:
