@@ -364,8 +364,14 @@ def main() -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    command = typer.main.get_command(app)
     try:
-        result: Any = app(arguments, standalone_mode=False)
+        with command.make_context("autokd", list(arguments)) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+        return 0
+    except typer.Exit as done:
+        return done.exit_code
     except _ParseError as error:
         error.show()
         return int(error.exit_code)
@@ -380,7 +386,6 @@ def run_command(arguments: list[str]) -> int:
         return _complain(f"{error.filename or 'disk'}: {error.strerror}", 2)
     except Exception as error:  # the outermost place: a mistake of autokd's own
         return _internal(error)
-    return result if isinstance(result, int) else 0
 
 
 _ParseError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
