@@ -161,7 +161,8 @@ class Explorer:
         )
 
     def _train(self, trial: TrialRecord, rung: int) -> None:
-        checkpoint = self.folder / f"{trial.number:04d}" / "checkpoint.pt"
+        folder = self.folder / f"{trial.number:04d}"
+        before, after = folder / f"rung{rung - 1}.pt", folder / f"rung{rung}.pt"
         last = rung == self.top_rung
         self.executor.submit(
             RungJob(
@@ -170,8 +171,8 @@ class Explorer:
                 view_seed=derive(self.seed, "views"),
                 horizon=self.rung_epochs[-1],
                 until=self.rung_epochs[rung],
-                load=checkpoint if rung else None,
-                save=None if last else checkpoint,
+                load=before if rung else None,
+                save=None if last else after,
             )
         )
         outcome = self.executor.collect()
@@ -191,7 +192,9 @@ class Explorer:
                 curve=[line for line in result.curve if line["epoch"] not in done],
             )
         if last or outcome.result is None:
-            shutil.rmtree(checkpoint.parent, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            before.unlink(missing_ok=True)  # only now: a rung cut short goes on from where it began
 
     def propose(self, number: int) -> Proposal:
         """Return the pipeline of a trial: a pure function of space, records, seed and number."""

@@ -1,0 +1,200 @@
+"""Hand-made records, and executors that answer at once, for the search's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from autokd.data import Dataset
+from autokd.engine.teacher_bank import TeacherBank
+from autokd.engine.train import TrainContext, build_student
+from autokd.models import NetworkTeacher, seeded
+from autokd.ranges import Real
+from autokd.search.executors import Outcome, RungJob
+from autokd.search.explore import Explorer
+from autokd.search.records import RecordLog, RungRecord, TrialRecord
+from autokd.space import Drawn, Space, parse
+from autokd.spec import component_from_plain, fingerprint, make
+from autokd.types import Draw, RungResult, Task
+
+CPU = torch.device("cpu")
+EPOCHS = (1, 2, 4)
+
+SPACE = """
+description: Tiny students for the tests.
+constraints: {params: 4000}
+student:
+  one_of:
+    cnn: {width: {int: [3, 12]}, layers: {int: [1, 2]}}
+augment:
+  one_of:
+    none: {}
+    mixup: {alpha: {choice: [0.1, 0.2, 0.4]}, padding: 0.0, flip: false}
+losses:
+  always: {ce: {}}
+  any_of: {at_most: 2, from: {kd: {}, hint: {}}}
+optimizer:
+  one_of:
+    sgd: {learning_rate: {float: [0.02, 0.5], log: true}}
+    adamw: {learning_rate: {float: [2e-3, 5e-2], log: true}}
+schedule:
+  one_of: {cosine: {}}
+batch_size: {choice: [32, 64]}
+budget:
+  {trials: 8, epochs: 4, rungs: 3, eta: 2, finalists: 2, select_seeds: 2, claim_seeds: 2, confirm_epochs: 2,
+   teacher_epochs: 2}
+screen: {proxies: [params, nwot], enqueue: 2}
+"""
+
+
+def context(data: Dataset, *, with_teacher: bool = True) -> TrainContext:
+    teacher = None
+    if with_teacher:
+        with seeded(1):
+            network = build_student(make("students", "cnn", {"layers": 2, "width": 8}), data.task)
+        teacher = NetworkTeacher([network], data.task, origin="test")
+    return TrainContext(data=data, teacher=teacher, device=CPU, bank=TeacherBank())
+
+
+def resolved(data: Dataset, text: str = SPACE, **limits: Any) -> Space:
+    teacher = context(data).teacher
+    assert teacher is not None
+    return parse(text, "test.yaml").resolve(data.task, teacher.offers, **limits)
+
+
+def trial(
+    number: int,
+    *scores: float,
+    source: str = "tpe",
+    failure: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    pipeline: Mapping[str, Any] | None = None,
+) -> TrialRecord:
+    """A trial with one score a rung."""
+    rungs = tuple(
+        RungRecord(rung=k, epochs=EPOCHS[k], score=score, loss=1 - score, seconds=1.0) for k, score in enumerate(scores)
+    )
+    return TrialRecord(
+        number=number,
+        source=source,
+        seed=number,
+        pipeline=pipeline or {"number": number},
+        params=params,
+        cost={"params": 10, "macs": 10},
+        rungs=rungs,
+        failure=None if failure is None else {"kind": failure, "reason": "made up"},
+    )
+
+
+class Line:
+    """A space of one parameter, x in [-1, 1]."""
+
+    def ranges(self) -> dict[str, Real]:
+        return {"x": Real(-1.0, 1.0)}
+
+    def draw(self, draw: Draw, number: int) -> Drawn:
+        x = draw.real("x", -1.0, 1.0, False)
+        return Drawn({"x": x}, {"x": x})
+
+
+class Screened:
+    """Screens by the width of the student alone."""
+
+    ranked_by = ("params",)
+
+    def values(self, student: Mapping[str, Any]) -> dict[str, float]:
+        return {"params": float(student["width"])}
+
+
+Score = Callable[[RungJob], float | Outcome | None]
+
+
+class Instant:
+    """An executor that trains nothing: `score` says what comes of a job, a number or an outcome of its own.
+
+    Outcomes carry an untrained student, so that its predictions can be measured.
+    """
+
+    capacity = 1
+
+    def __init__(self, task: Task, score: Score) -> None:
+        self.task = task
+        self.score = score
+        self.jobs: list[RungJob] = []
+        self._waiting: list[RungJob] = []
+
+    def submit(self, job: RungJob) -> None:
+        self._waiting.append(job)
+
+    def collect(self) -> Outcome:
+        job = self._waiting.pop(0)
+        self.jobs.append(job)
+        score = self.score(job)
+        if isinstance(score, Outcome):
+            return score
+        if score is None:
+            return Outcome(failure={"kind": "not_finite", "reason": "made up"})
+        with seeded(job.seed):
+            student = build_student(component_from_plain("students", job.pipeline["student"]), self.task)
+        curve = tuple({"epoch": k + 1, "loss": 1.0, "score": score} for k in range(job.until))
+        result = RungResult(score, 1 - score, job.until, 0.5, curve, torch.zeros(1, self.task.num_classes))
+        return Outcome(result=result, student=student.state_dict())
+
+
+def fixed_score(job: RungJob) -> float:
+    """A score that depends on the pipeline and grows with its length."""
+    share = int(fingerprint(dict(job.pipeline)), 16) / 16**16
+    return 0.5 + 0.3 * share + 0.02 * job.until
+
+
+def screen_rows(widths: Sequence[int] = (9, 7, 5)) -> list[dict[str, Any]]:
+    """Screened students, best first."""
+    count = len(widths)
+    return [
+        {
+            "student": {"use": "cnn", "width": width, "layers": 2},
+            "params": 100 * width,
+            "macs": 1000 * width,
+            "proxies": {"params": float(width)},
+            "score": 1 - k / max(1, count - 1),
+        }
+        for k, width in enumerate(widths)
+    ]
+
+
+def explorer(
+    folder: Path, space: Space, task: Task, score: Score = fixed_score, *, screen: Sequence[Any] | None = None, **changed: Any
+) -> Explorer:
+    """An explorer on the records in a folder; they start with a screening."""
+    folder.mkdir(exist_ok=True)
+    log = RecordLog(folder / "trials.jsonl")
+    if not log.records.screen:
+        log.append("screen", students=screen_rows() if screen is None else list(screen))
+    settings: dict[str, Any] = {
+        "space": space,
+        "task": task,
+        "log": log,
+        "executor": Instant(task, score),
+        "screener": Screened(),
+        "rung_epochs": EPOCHS,
+        "eta": 2,
+        "seed": 5,
+        "folder": folder / "trials",
+        "has_teacher": True,
+        "enqueue": 2,
+        **changed,
+    }
+    return Explorer(**settings)
+
+
+def explore(made: Explorer, trials: int) -> Explorer:
+    made.run(trials, lambda: True, lambda: None)
+    return made
+
+
+def rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)

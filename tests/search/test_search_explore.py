@@ -1,0 +1,266 @@
+"""Explore with an executor that trains nothing: which pipelines are tried, in which order, and what is recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from search_helpers import (
+    EPOCHS,
+    SPACE,
+    Instant,
+    explore,
+    explorer,
+    fixed_score,
+    resolved,
+    screen_rows,
+)
+
+from autokd.data import Dataset
+from autokd.errors import NothingFeasible
+from autokd.search.executors import Outcome, RungJob
+from autokd.search.explore import Explorer, baseline_losses, seconds_per_epoch
+from autokd.search.records import TrialRecord
+from autokd.spec import fingerprint, from_plain
+from autokd.types import RungResult
+
+WARM = """
+warm_starts:
+  - {losses: {ce: {weight: 0.5}, kd: {weight: 2.0, temperature: 8.0}}, student: {use: cnn, width: 6, layers: 1}}
+  - {losses: {ce: {weight: 0.25}}, student: {use: cnn, width: 11, layers: 2}}
+"""
+
+
+def trials(made: Explorer) -> list[TrialRecord]:
+    return list(made.log.records.trials.values())
+
+
+def jobs(made: Explorer) -> list[RungJob]:
+    assert isinstance(made.executor, Instant)
+    return made.executor.jobs
+
+
+def test_baselines_then_warm_starts_then_screened_students_come_first(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits, SPACE + WARM)
+    made = explore(explorer(tmp_path, space, digits.task), 9)
+    sources = [t.source for t in trials(made)]
+    assert sources == ["baseline:ce", "baseline:kd", "warm_start", "warm_start", "screen", "screen", *["random"] * 3]
+    ce, kd, warm, _, *screened = (t.pipeline for t in trials(made)[:6])
+    default = space.default().plain
+    plain_ce = {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}
+    assert ce == {**default, "losses": {"ce": plain_ce}}
+    assert kd == {**default, "losses": {"ce": plain_ce, "kd": {"use": "kd", "weight": 1.0, "temperature": 4.0}}}
+    assert warm["student"] == {"use": "cnn", "width": 6, "layers": 1} and warm["losses"]["kd"]["temperature"] == 8.0
+    assert [p["student"]["width"] for p in screened] == [9, 7]
+    assert all(set(p["losses"]) == {"ce", "kd"} for p in screened)  # screened students are tried with a teacher
+
+
+def test_without_a_teacher_there_is_one_baseline_and_no_kd(digits: Dataset, tmp_path: Path) -> None:
+    text = SPACE.replace("any_of: {at_most: 2, from: {kd: {}, hint: {}}}", "")
+    made = explore(explorer(tmp_path, resolved(digits, text), digits.task, has_teacher=False), 4)
+    assert [t.source for t in trials(made)] == ["baseline:ce", "screen", "screen", "random"]
+    assert all(set(t.pipeline["losses"]) == {"ce"} for t in trials(made))
+
+
+def test_a_queue_names_no_pipeline_twice(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits, SPACE)
+    rows = screen_rows((9, 7))
+    rows[0]["student"] = space.default().plain["student"]  # with KD: the baseline once more
+    made = explorer(tmp_path, space, digits.task, screen=rows)
+    assert [p.source for p in made.queue()] == ["baseline:ce", "baseline:kd", "screen"]
+
+
+def test_after_ten_trials_the_sampler_takes_over(digits: Dataset, tmp_path: Path) -> None:
+    made = explore(explorer(tmp_path, resolved(digits), digits.task), 14)
+    assert [t.source for t in trials(made)][4:] == ["random"] * 6 + ["tpe"] * 4
+    for t in trials(made):
+        from_plain(t.pipeline)
+        assert t.params is None or made.space.params_of(t.pipeline) == t.params
+
+
+def test_no_number_is_spent_outside_the_budget(digits: Dataset, tmp_path: Path) -> None:
+    """A third of the students fit into 300 parameters; the default does not."""
+    made = explore(explorer(tmp_path, resolved(digits, max_params=300), digits.task, screen=screen_rows((3,))), 25)
+    assert [t.number for t in trials(made)] == list(range(25))
+    assert max(t.cost["params"] for t in trials(made)) <= 300
+    assert trials(made)[0].pipeline["student"]["width"] == 3  # the best screened student stands in for the default
+    assert {"random", "tpe"} <= {t.source for t in trials(made)}
+
+
+def test_no_pipeline_is_tried_twice_while_there_are_others(digits: Dataset, tmp_path: Path) -> None:
+    small = """
+student: {one_of: {cnn: {width: {choice: [3, 4]}, layers: {choice: [1, 2]}}}}
+augment: {one_of: {none: {}}}
+losses: {always: {ce: {label_smoothing: 0.0}}, any_of: {at_most: 1, from: {kd: {weight: 1.0, temperature: 4.0}}}}
+optimizer: {one_of: {sgd: {learning_rate: 0.1, weight_decay: 1e-4, momentum: 0.9, nesterov: true}}}
+schedule: {one_of: {cosine: {warmup: 0.0, final: 0.001}}}
+batch_size: {choice: [32, 64]}
+"""
+    fixed = small.replace("ce: {label", "ce: {weight: 1.0, label")
+    made = explore(explorer(tmp_path, resolved(digits, fixed), digits.task, screen=screen_rows((4, 3))), 16)
+    counts = Counter(fingerprint(t.pipeline) for t in trials(made))
+    assert len(counts) == 16  # all that there are: 4 students, 2 losses, 2 batch sizes
+
+
+def test_an_impossible_budget_is_said_to_be_one(digits: Dataset, tmp_path: Path) -> None:
+    made = explorer(tmp_path, resolved(digits, max_params=10), digits.task)
+    with pytest.raises(NothingFeasible, match="no pipeline of the space lies inside the budget"):
+        made.propose(20)
+
+
+def test_among_eight_candidates_the_best_screened_is_taken_half_of_the_time(digits: Dataset, tmp_path: Path) -> None:
+    """Students are screened by width: where screening decides, widths are larger than where it does not."""
+    space = resolved(digits)
+    made = explore(explorer(tmp_path, space, digits.task), 10)
+    from autokd.search import explore as module
+
+    widths = {}
+    for probability in (0.0, 1.0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "SCREEN_PROBABILITY", probability)
+            widths[probability] = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 32)]
+    mixed = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 32)]
+    assert np.mean(widths[1.0]) > np.mean(widths[0.0]) + 1
+    taken = sum(m == b and m != f for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))
+    first = sum(m == f and m != b for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))
+    assert taken >= 2 and first >= 2
+    assert all(m in (f, b) for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))
+
+
+def test_rungs_are_trained_from_checkpoints_under_one_horizon(digits: Dataset, tmp_path: Path) -> None:
+    made = explore(explorer(tmp_path, resolved(digits), digits.task), 6)
+    by_trial: dict[int, list[RungJob]] = {}
+    for job in jobs(made):
+        by_trial.setdefault(job.seed, []).append(job)
+    assert len(by_trial) == 6 and len({job.view_seed for job in jobs(made)}) == 1
+    for t in trials(made):
+        ran = by_trial[t.seed]
+        assert [job.until for job in ran] == list(EPOCHS[: len(ran)]) == [r.epochs for r in t.rungs]
+        assert {job.horizon for job in ran} == {4} and all(job.pipeline == t.pipeline for job in ran)
+        assert ran[0].load is None
+        assert all(job.load == before.save for before, job in zip(ran, ran[1:], strict=False))
+    assert [len(t.rungs) for t in trials(made)[:2]] == [3, 3]
+
+
+def test_curves_of_rungs_do_not_overlap(digits: Dataset, tmp_path: Path) -> None:
+    """The executor answers with the whole curve, as after a lost checkpoint; only new epochs are recorded."""
+    made = explore(explorer(tmp_path, resolved(digits), digits.task), 2)
+    assert [[e["epoch"] for e in rung.curve] for rung in trials(made)[0].rungs] == [[1], [2], [3, 4]]
+
+
+def test_a_failed_trial_is_recorded_and_the_search_goes_on(digits: Dataset, tmp_path: Path) -> None:
+    def score(job: RungJob) -> float | Outcome | None:
+        if job.pipeline["student"]["width"] == 7:
+            return Outcome(failure={"kind": "out_of_memory", "reason": "too wide"})
+        return None if job.until == 4 and "kd" in job.pipeline["losses"] else fixed_score(job)
+
+    made = explore(explorer(tmp_path, resolved(digits), digits.task, score), 8)
+    kd, wide = trials(made)[1], trials(made)[3]
+    assert (kd.failure, len(kd.rungs)) == ({"kind": "not_finite", "reason": "made up"}, 2)
+    assert (wide.failure, wide.rungs) == ({"kind": "out_of_memory", "reason": "too wide"}, ())
+    assert len(trials(made)) == 8 and not (tmp_path / "trials" / "0003").exists()
+
+
+def test_no_new_trial_starts_once_time_is_up_but_promotions_do(digits: Dataset, tmp_path: Path) -> None:
+    asked = []
+
+    def may_ask() -> bool:
+        asked.append(len(made.log.records.trials))
+        return len(made.log.records.trials) < 5
+
+    made = explorer(tmp_path, resolved(digits), digits.task)
+    changes: list[int] = []
+    made.run(30, may_ask, lambda: changes.append(len(made.log.records.trials)))
+    assert len(trials(made)) == 5
+    assert sum(len(t.rungs) for t in trials(made)) == len(jobs(made)) == len(changes) - 5
+    assert sum(len(t.rungs) > 1 for t in trials(made)) >= 2
+
+
+def test_a_search_goes_on_where_it_was_killed(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits)
+    whole = explore(explorer(tmp_path / "whole", space, digits.task), 14)
+
+    class Killed(BaseException):
+        pass
+
+    ran = 0
+    for stop in (3, 1, 2, 7, 0, 10**6):
+        left = [stop]
+
+        def score(job: RungJob, left: list[int] = left) -> float:
+            if left[0] == 0:
+                raise Killed
+            left[0] -= 1
+            return fixed_score(job)
+
+        try:
+            made = explore(explorer(tmp_path / "killed", space, digits.task, score), 14)
+        except Killed:
+            ran += stop
+    assert made.log.records == whole.log.records
+    assert ran + len(jobs(made)) == len(jobs(whole))
+
+
+def test_adding_trials_later_gives_the_trials_of_a_longer_search(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits)
+    longer = explore(explorer(tmp_path / "longer", space, digits.task), 12)
+    explore(explorer(tmp_path / "added", space, digits.task), 7)
+    added = explore(explorer(tmp_path / "added", space, digits.task), 12)
+    own, theirs = trials(added), trials(longer)
+    assert [t.pipeline for t in own[:10]] == [t.pipeline for t in theirs[:10]]
+    assert len({t.seed for t in own}) == 12 and [t.seed for t in own] == [t.seed for t in theirs]
+
+
+PROPOSALS = """
+import json
+import sys
+from pathlib import Path
+from search_helpers import explorer, resolved
+from autokd.data import load
+data = load("digits", limit_train=128)
+made = explorer(Path(sys.argv[1]), resolved(data), data.task)
+print(json.dumps([made.propose(number).drawn.plain for number in (0, 3, 7, 12, 13)]))
+"""
+
+
+@pytest.mark.slow
+def test_proposals_are_the_same_in_another_process(digits: Dataset, tmp_path: Path) -> None:
+    made = explore(explorer(tmp_path, resolved(digits), digits.task), 12)
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "2"}
+    ran = subprocess.run(
+        [sys.executable, "-c", PROPOSALS, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+    )
+    own = [made.propose(number).drawn.plain for number in (0, 3, 7, 12, 13)]
+    assert json.loads(ran.stdout.splitlines()[-1]) == json.loads(json.dumps(own))
+    assert own[3] != own[4]
+
+
+def test_the_baselines_losses() -> None:
+    assert baseline_losses("ce") == {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}}
+    assert baseline_losses("kd")["kd"] == {"use": "kd", "weight": 1.0, "temperature": 4.0}
+
+
+def test_seconds_of_an_epoch_are_those_of_the_trials_that_went_furthest() -> None:
+    from search_helpers import trial
+
+    assert seconds_per_epoch([]) == 0
+    assert seconds_per_epoch([trial(0)]) == 0
+    assert seconds_per_epoch([trial(i, 0.5, 0.5, 0.5) for i in range(5)] + [trial(9, 0.5)]) == pytest.approx(0.75)
+
+
+def test_results_of_a_rung_are_recorded_whole(digits: Dataset, tmp_path: Path) -> None:
+    import torch
+
+    curve = ({"epoch": 1, "loss": 2.0, "terms": {"ce": 2.0}, "learning_rate": 0.1, "score": 0.5},)
+    result = RungResult(0.5, 1.25, 128, 0.75, curve, torch.zeros(1, 10))
+    made = explore(explorer(tmp_path, resolved(digits), digits.task, lambda job: Outcome(result=result)), 1)
+    rung = trials(made)[0].rungs[0]
+    assert (rung.rung, rung.epochs, rung.score, rung.loss, rung.seconds) == (0, 1, 0.5, 1.25, 0.75)
+    assert rung.curve == curve

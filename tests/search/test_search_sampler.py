@@ -1,0 +1,133 @@
+"""The sampler sees the records at one common rung; what it suggests is a function of them alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+import numpy as np
+import optuna
+import torch
+from optuna.trial import TrialState
+from search_helpers import Line, trial
+
+from autokd.ranges import Choice, Integer, Real
+from autokd.search.records import TrialRecord
+from autokd.search.sampler import candidates, common_rung, distribution, shown
+
+LINE = Line()
+RANGES = LINE.ranges()
+
+
+def at(number: int, x: float, *scores: float, **kind: str) -> TrialRecord:
+    return trial(number, *scores, params={"x": x}, pipeline={"x": x}, **kind)
+
+
+def value(x: float) -> float:
+    """The objective, best at 0."""
+    return 0.9 - 0.5 * x**2
+
+
+def suggestions(trials: Iterable[TrialRecord], count: int = 60, *, seed: int = 1) -> list[float]:
+    known = list(trials)
+    return [
+        next(candidates(LINE, known, seed=seed, number=number)).params["x"]  # type: ignore[arg-type, index]
+        for number in range(100, 100 + count)
+    ]
+
+
+def grid(number: int, *, reach: int = 1, start: int = 0) -> list[TrialRecord]:
+    xs = np.linspace(-1, 1, number)
+    return [at(start + i, float(x), *[value(x)] * reach) for i, x in enumerate(xs)]
+
+
+def test_all_are_shown_at_the_highest_rung_that_eight_have_finished() -> None:
+    eight = [at(i, i / 10, 0.5, 0.6) for i in range(8)]
+    two = [at(8, 0.8, 0.4, 0.45, 0.7), at(9, 0.9, 0.3)]
+    failed = [at(10, -0.5, failure="not_finite"), at(11, -0.6, 0.9, 0.9, failure="out_of_memory")]
+    running = [at(12, -0.7)]
+    trials = [*eight, *two, *failed, *running]
+    assert common_rung(trials) == 1
+    seen = shown(RANGES, trials)
+    assert [t.state for t in seen] == [TrialState.COMPLETE] * 9 + [TrialState.PRUNED] * 3
+    assert [t.value for t in seen[:9]] == [0.6] * 8 + [0.45]
+    assert seen[9].intermediate_values == {0: 0.3}
+    assert [t.params for t in seen[9:]] == [{"x": 0.9}, {"x": -0.5}, {"x": -0.6}]
+    assert [t.constraints for t in seen[10:]] == [{"not_finite": 1.0}, {"out_of_memory": 1.0}]
+
+
+def test_the_common_rung_needs_enough_trials() -> None:
+    assert common_rung([]) == 0
+    assert common_rung([at(i, 0.0, 0.5, 0.5) for i in range(7)]) == 0
+    assert common_rung([at(i, 0.0, 0.5, 0.5) for i in range(8)]) == 1
+    assert common_rung([at(i, 0.0, 0.5, 0.5, failure="error") for i in range(8)]) == 0
+    assert common_rung([at(i, 0.0, 0.5, 0.5, 0.5) for i in range(9)]) == 2
+
+
+def test_a_trial_outside_the_space_is_not_shown() -> None:
+    assert shown(RANGES, [trial(0, 0.5, params=None)]) == []
+
+
+def test_ranges_become_distributions() -> None:
+    assert distribution(Real(0.1, 1.0, log=True)) == optuna.distributions.FloatDistribution(0.1, 1.0, log=True)
+    assert distribution(Integer(4, 12, step=4)) == optuna.distributions.IntDistribution(4, 12, step=4)
+    assert distribution(Choice("a", 2)) == optuna.distributions.CategoricalDistribution(("a", 2))
+
+
+def test_two_bad_completed_baselines_do_not_move_suggestions_from_the_optimum() -> None:
+    """Shown as complete beside 20 pruned trials, two bad ones at -0.9 would be the sampler's idea of good."""
+    bad = [at(0, -0.9, 0.1, 0.1, 0.1, source="baseline:ce"), at(1, -0.88, 0.1, 0.1, 0.1, source="baseline:kd")]
+    mean = float(np.mean(suggestions([*bad, *grid(20, start=2)])))
+    assert abs(mean) < 0.1
+
+
+def test_ten_good_paused_trials_do_not_move_suggestions_from_the_optimum() -> None:
+    """Shown as running they would count as bad, and the mean suggestion would move to -0.3."""
+    paused = [at(20 + i, float(x), value(float(x))) for i, x in enumerate(np.linspace(-0.3, 0.3, 10))]
+    found = suggestions([*grid(20), *paused])
+    assert abs(float(np.mean(found))) < 0.1
+    assert float(np.mean(np.abs(found))) < 0.1
+
+
+def test_suggestions_come_near_the_optimum() -> None:
+    blind = float(np.mean(np.abs(suggestions([]))))
+    taught = float(np.mean(np.abs(suggestions(grid(20)))))
+    assert 0.35 < blind < 0.65 and taught < 0.3
+
+
+def test_corners_that_failed_are_avoided() -> None:
+    """The score rises up to 0.5, and everything beyond fails."""
+    good = [at(i, float(x), 0.5 + 0.3 * float(x)) for i, x in enumerate(np.linspace(-1, 0.5, 15))]
+    failed = [at(15 + i, float(x), failure="not_finite") for i, x in enumerate(np.linspace(0.55, 1, 10))]
+    untold = np.mean(np.array(suggestions(good)) > 0.55)
+    told = np.mean(np.array(suggestions([*good, *failed])) > 0.55)
+    assert told < 0.5 * untold and told < 0.25
+
+
+def test_an_ask_is_a_function_of_records_seed_and_number() -> None:
+    known = grid(12)
+
+    def first(seed: int = 1, number: int = 30, trials: list[TrialRecord] = known) -> list[float]:
+        drawn = itertools.islice(candidates(LINE, trials, seed=seed, number=number), 3)  # type: ignore[arg-type]
+        return [float(d.params["x"]) for d in drawn if d.params is not None]
+
+    asked = first()
+    np.random.seed(3)  # noqa: NPY002  # nobody else's random state may matter
+    torch.manual_seed(3)
+    assert first() == asked
+    assert len(set(asked)) == 3
+    assert first(seed=2) != asked and first(number=31) != asked and first(trials=grid(13)) != asked
+
+
+def test_asking_leaves_optunas_log_level_alone() -> None:
+    level = optuna.logging.get_verbosity()
+    try:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        next(candidates(LINE, grid(3), seed=1, number=5))  # type: ignore[arg-type]
+        assert optuna.logging.get_verbosity() == optuna.logging.ERROR
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def test_a_seed_of_any_size_serves() -> None:
+    assert len(set(suggestions(grid(5), 2, seed=2**63 - 1))) == 2
