@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -124,3 +125,14 @@ def test_a_shipped_space_resolves_by_name_outside_the_checkout(installed: Path, 
     shown = run(str(installed / "autokd"), "search", "--space", "image", "--dry-run", cwd=tmp_path)
     assert "losses" in shown and "nothing was written" in shown
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "first", ["", "import autokd.search.records", "from autokd.search import run", "autokd.search"]
+)
+def test_the_public_names_are_the_same_whatever_was_imported_before(first: str) -> None:
+    code = f"import autokd\n{first}\nprint({{n: type(getattr(autokd, n)).__name__ for n in autokd.__all__}})"
+    kinds = ast.literal_eval(run(sys.executable, "-c", code))
+    classes = {"AutokdError", "PipelineSpec", "Study", "UserError"}
+    assert {name for name, kind in kinds.items() if kind == "type"} >= classes - {"PipelineSpec"}
+    assert {name for name, kind in kinds.items() if kind == "function"} == set(autokd.__all__) - classes
