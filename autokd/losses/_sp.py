@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import torch
 from torch import Tensor
 
-from autokd.losses.common import feature_shapes, precise, teacher_of, unit
-from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
-
-_ZERO = 1e-12  # length of a row of similarities below which the sample's features count as all zero
+from autokd.losses.common import precise, unit
+from autokd.losses.pairing import match, summed
+from autokd.losses.relations import ZERO, matmul
+from autokd.ranges import Choice, Real
+from autokd.types import ANY, BuildContext, Term
 
 
 def sp(student_map: Tensor, teacher_map: Tensor) -> Tensor:
@@ -34,17 +33,17 @@ def sp(student_map: Tensor, teacher_map: Tensor) -> Tensor:
 def _similarities(features: Tensor) -> Tensor:
     """Inner products of all pairs of samples with every row scaled to length 1, [B, B]."""
     rows = precise(features).flatten(1)
-    with torch.autocast(rows.device.type, enabled=False):
-        return unit(rows @ rows.T, epsilon=_ZERO)
+    return unit(matmul(rows, rows.T), epsilon=ZERO)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SP:
-    """Samples that the teacher finds similar are similar to the student, judged by the last features of both."""
+    """Samples that the teacher finds similar are similar to the student; stages' losses are added up."""
 
     modalities = ANY
     teacher = "live"
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
+    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
     batch_statistic = True
     min_classes = 2
     excludes: ClassVar[frozenset[str]] = frozenset()
@@ -52,16 +51,12 @@ class SP:
     scale: ClassVar[float] = 3000.0  # published weight, section 4.1, under the same division by B²
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
+    stages: Annotated[str, Choice("last", "skip", "all", "size")] = "last"  # which student stages learn from which
 
     def build(self, context: BuildContext) -> Term:
         """Return the loss on a step, a scalar.
 
         Raises:
-          ComponentError: a network offers no features.
+          ComponentError: a network offers no features, or `stages` names one that is not there.
         """
-        feature_shapes(context, "sp")
-
-        def term(step: Step) -> Tensor:
-            return sp(step.student.features[-1], teacher_of(step).features[-1])
-
-        return term
+        return summed(sp, match(context, "sp", self.stages))

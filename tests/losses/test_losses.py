@@ -22,7 +22,7 @@ import autokd.losses
 from autokd import catalog
 from autokd.errors import ComponentError
 from autokd.losses import ce, dist, dkd, hint, kd, sp
-from autokd.losses._hint import Resize
+from autokd.losses.projectors import Resize
 from autokd.models import seeded
 from autokd.types import BuildContext, Output, Shapes, Step, Task
 
@@ -267,8 +267,8 @@ def test_hint_is_zero_at_equal_maps_and_grows_with_the_square_of_a_scale() -> No
 def test_hint_regressor_reaches_every_size(teacher_size: tuple[int, int]) -> None:
     term = hint_term((4, 8, 8), (6, *teacher_size))
     student, teacher = normal(3, 4, 8, 8).float(), normal(3, 6, *teacher_size).float()
-    assert term.regressor(student).shape == teacher.shape
-    assert term.regressor(student[:1]).shape == teacher[:1].shape
+    assert term.regressors[0](student).shape == teacher.shape
+    assert term.regressors[0](student[:1]).shape == teacher[:1].shape
 
 
 def test_hint_resize_is_average_pooling() -> None:
@@ -279,20 +279,32 @@ def test_hint_resize_is_average_pooling() -> None:
 
 def test_hint_without_relu_reaches_negative_targets() -> None:
     student = normal(3, 4, 8, 8).float()
-    assert hint_term((4, 8, 8), (6, 8, 8)).regressor(student).min() >= 0
-    assert hint_term((4, 8, 8), (6, 8, 8), relu=False).regressor(student).min() < 0
+    assert hint_term((4, 8, 8), (6, 8, 8)).regressors[0](student).min() >= 0
+    assert hint_term((4, 8, 8), (6, 8, 8), relu=False).regressors[0](student).min() < 0
 
 
 @pytest.mark.parametrize(
-    ("stage", "count", "expected"),
-    [("middle", 1, 0), ("middle", 2, 0), ("middle", 3, 1), ("middle", 4, 1), ("middle", 5, 2), ("last", 3, 2)],
+    ("stages", "expected"),
+    [
+        ("middle", [(1, 1)]),
+        ("last", [(3, 2)]),
+        ("all", [(0, 0), (1, 0), (2, 1), (3, 2)]),
+        ("2-3", [(1, 2)]),
+    ],
 )
-def test_hint_stage_is_a_relative_depth(stage: str, count: int, expected: int) -> None:
-    features = tuple((channels + 1, 4, 4) for channels in range(count))
-    context = context_of((1,), (1,))
-    context = BuildContext(task=context.task, student=Shapes(features), teacher=Shapes(((9, 4, 4),)))
-    term = catalog.load("losses", "hint")(stage=stage).build(context)
-    assert (term.student_stage, term.teacher_stage) == (expected, 0)
+def test_hint_adds_up_its_pairs_of_stages(stages: str, expected: list[tuple[int, int]]) -> None:
+    student, teacher = tuple((c + 1, 4, 4) for c in range(4)), tuple((c + 5, 4, 4) for c in range(3))
+    context = BuildContext(task=context_of((1,), (1,)).task, student=Shapes(student), teacher=Shapes(teacher))
+    with seeded(0):
+        term = catalog.load("losses", "hint")(stages=stages).build(context)
+    assert [(pair.student, pair.teacher) for pair in term.matches] == expected
+    outputs = [Output(STUDENT, tuple(normal(3, *shape).float() for shape in shapes)) for shapes in (student, teacher)]
+    step = Step(*outputs, torch.eye(3, 5), torch.ones(3), torch.arange(3), 0.5)
+    found = [
+        hint(regress(outputs[0].features[i]), outputs[1].features[j])
+        for (i, j), regress in zip(expected, term.regressors, strict=True)
+    ]
+    torch.testing.assert_close(term(step), sum(found))
 
 
 @pytest.mark.parametrize("name", ["hint", "sp"])
@@ -312,13 +324,20 @@ def test_hint_of_maps_to_vectors_is_a_clear_error() -> None:
 # the package
 
 
-def test_the_stub_lists_what_the_folder_holds() -> None:
+def test_the_stub_lists_what_the_folder_holds_and_the_second_names() -> None:
     folder = Path(autokd.losses.__file__).parent
-    stub = ast.parse((folder / "__init__.pyi").read_text())
-    exported = {(node.module, alias.name, alias.asname) for node in stub.body for alias in node.names}
+    stub = ast.parse((folder / "__init__.pyi").read_text()).body
+    imports = [node for node in stub if isinstance(node, ast.ImportFrom)]
+    second = {node.targets[0].id: node.value.id for node in stub if isinstance(node, ast.Assign)}
+    exported = {(node.module, alias.name, alias.asname) for node in imports for alias in node.names}
     found = sorted(path.stem[1:] for path in folder.glob("_[a-z]*.py"))
     assert exported == {(f"autokd.losses._{name}", name, name) for name in found}
-    assert dir(autokd.losses) == found
+    assert second == autokd.losses.ALIASES
+    assert dir(autokd.losses) == sorted([*found, *second])
+
+
+def test_a_second_name_is_the_same_function() -> None:
+    assert autokd.losses.similarity_preserving is sp
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""Probabilistic knowledge transfer (Passalis and Tefas, ECCV 2018, arXiv 1803.10837, section 3, eqs. 3 to 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from torch import Tensor
+
+from autokd.losses.common import precise
+from autokd.losses.relations import cosines, pooled_term
+from autokd.ranges import Real
+from autokd.types import ANY, BuildContext, Term
+
+_EPSILON = 1e-7  # added to both probabilities, as in the authors' code
+
+
+def pkt(student_features: Tensor, teacher_features: Tensor) -> Tensor:
+    """Kullback-Leibler divergence between the networks' probabilities that one sample is a neighbour of another.
+
+    A batch statistic: it compares the samples of a batch with one another, so widths may differ. A batch of one gives
+    0. A sample whose features are all zero is equally near to all.
+
+    Args:
+      student_features: [B, D].
+      teacher_features: [B, D']; no gradient reaches it.
+    Returns:
+      Scalar, nats: the sum over all pairs (a sample and itself included) over B²; 0 where the cosines agree.
+    Source: Passalis and Tefas 2018, eqs. 3 to 7 with the cosine kernel (cos + 1) / 2; the division by B² and the 1e-7
+      within the logarithm are those of the authors' code.
+    """
+    student = _neighbours(precise(student_features))
+    teacher = _neighbours(precise(teacher_features.detach()))
+    return (teacher * ((teacher + _EPSILON) / (student + _EPSILON)).log()).mean()
+
+
+def _neighbours(features: Tensor) -> Tensor:
+    """Probability of column j as the neighbour of row i, [B, B]."""
+    similarity = ((cosines(features) + 1) / 2).clamp_min(0)  # rounding may go below
+    return similarity / similarity.sum(-1, keepdim=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PKT:
+    """The student's embedding has the teacher's neighbourhoods."""
+
+    modalities = ANY
+    teacher = "stored"
+    needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
+    student_needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
+    batch_statistic = True
+    min_classes = 2
+    excludes: ClassVar[frozenset[str]] = frozenset()
+    requires: ClassVar[frozenset[str]] = frozenset()
+    scale: ClassVar[float] = 30000.0  # weight in the CRD benchmark (Tian et al., ICLR 2020), same division by B²
+
+    weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
+
+    def build(self, context: BuildContext) -> Term:
+        """Return the loss on a step, a scalar.
+
+        Raises:
+          ComponentError: a network offers no pooled embedding.
+        """
+        return pooled_term(pkt, context, "pkt")
