@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autokd.losses.common import class_index, precise, teacher_of
+from autokd.losses.common import log_softmax_of_others, precise, target_mask, teacher_of
 from autokd.ranges import Real
 from autokd.types import ANY, BuildContext, Step, Term
 
@@ -40,11 +39,11 @@ def dkd(
     """
     student = precise(student_logits) / temperature
     teacher = precise(teacher_logits.detach()) / temperature
-    is_target = torch.arange(student.shape[-1], device=student.device) == class_index(targets)[:, None]
+    is_target = target_mask(targets, student.shape[-1])
     target_term = _binary_kl(_margin(student, is_target), _margin(teacher, is_target))
     others_term = F.kl_div(
-        _log_softmax_of_others(student, is_target),
-        _log_softmax_of_others(teacher, is_target),
+        log_softmax_of_others(student, is_target),
+        log_softmax_of_others(teacher, is_target),
         reduction="none",
         log_target=True,
     ).sum(-1)
@@ -62,11 +61,6 @@ def _binary_kl(student_margin: Tensor, teacher_margin: Tensor) -> Tensor:
     hit = F.logsigmoid(teacher_margin) - F.logsigmoid(student_margin)
     miss = F.logsigmoid(-teacher_margin) - F.logsigmoid(-student_margin)
     return teacher_margin.sigmoid() * hit + (-teacher_margin).sigmoid() * miss
-
-
-def _log_softmax_of_others(logits: Tensor, is_target: Tensor) -> Tensor:
-    """Log-probabilities among the non-target classes, [B, C]; the target's own entry is 0 for both networks."""
-    return logits.masked_fill(is_target, -math.inf).log_softmax(-1).masked_fill(is_target, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

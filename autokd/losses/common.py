@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -19,10 +21,28 @@ def class_index(targets: Tensor) -> Tensor:
     return targets.argmax(-1) if targets.ndim == 2 else targets
 
 
+def target_mask(targets: Tensor, classes: int) -> Tensor:
+    """Return [B, C], true at each sample's target class; `targets` as in `class_index`."""
+    index = class_index(targets)
+    return torch.arange(classes, device=index.device) == index[:, None]
+
+
+def log_softmax_of_others(logits: Tensor, is_target: Tensor) -> Tensor:
+    """Return log-probabilities among the non-target classes, [B, C]; the target's own entry is 0."""
+    return logits.masked_fill(is_target, -math.inf).log_softmax(-1).masked_fill(is_target, 0.0)
+
+
 def unit(x: Tensor, *, epsilon: float) -> Tensor:
     """Scale vectors along the last dimension to length 1; one no longer than `epsilon` becomes 0, without gradient."""
     norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return torch.where(norm > epsilon, x / norm.clamp_min(epsilon), 0.0)
+
+
+def over_positions(feature: Tensor) -> Tensor:
+    """Return [B, d]: the mean over space of maps [B, d, h, w], over tokens of [B, N, d]; vectors [B, d] as they are."""
+    if feature.ndim == 4:
+        return feature.mean((2, 3))
+    return feature.mean(1) if feature.ndim == 3 else feature
 
 
 def teacher_of(step: Step) -> Output:
