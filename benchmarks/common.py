@@ -42,11 +42,23 @@ class _Answering(nn.Module):
         return Output(self.network(x))
 
 
+class NoTeacher(nn.Module):
+    """Answers with zeros, at no cost."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_zeros(len(x), self.num_classes)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TorchdistillResNet:
     """torchdistill's CIFAR ResNet as a student, so that both sides train the very same network."""
 
     modalities = ANY
+    kind = "students"
     name = "torchdistill_resnet"
     depth: int = 8
 
@@ -58,6 +70,8 @@ class TorchdistillResNet:
 class Constant:
     """A learning rate that does not change."""
 
+    modalities = ANY
+    kind = "schedules"
     name = "constant"
 
     def build(self, context: BuildContext) -> Callable[[float], float]:
@@ -165,7 +179,9 @@ def box(teacher: nn.Module, student: nn.Module, data: Any, recipe: PipelineSpec,
     }
     path = {"student_module_path": ".", "student_module_io": "output"}
     path |= {"teacher_module_path": ".", "teacher_module_io": "output"}
-    loss = {"temperature": recipe.losses["kd"].temperature, "alpha": CE_WEIGHT, "reduction": "batchmean", **path}
+    kd = recipe.losses.get("kd")
+    weights = {"alpha": recipe.losses["ce"].weight, "beta": 0.0 if kd is None else kd.weight}
+    loss = {"temperature": TEMPERATURE if kd is None else kd.temperature, "reduction": "batchmean", **weights, **path}
     optimizer = recipe.optimizer
     config = {
         "log_freq": 10**9,

@@ -3,9 +3,9 @@
     python -m benchmarks.torchdistill [--rounds 8] [--data-dir DIR]
 
 The same teacher (resnet20) and student (resnet8, torchdistill's own networks on both sides), 32x32, batch 128, crop and
-flip, vanilla KD, one thread. Variants run in short alternating blocks; the figures are medians over blocks of images per
-CPU-second, and ratios to torchdistill as shipped. First it is checked that both sides do equal work: the same losses,
-step by step, on the same views from the same weights.
+flip, vanilla KD, one thread. Variants run in short alternating blocks; the figures are medians over blocks of images
+per CPU-second, and ratios to torchdistill as shipped. First it is checked that both sides do equal work: the same
+losses, step by step, on the same views from the same weights.
 
 With `--data-dir` (a folder that holds CIFAR-100 in torchvision's format) it also compares the validation accuracy of
 bfloat16 and float32 over three seeds.
