@@ -117,11 +117,20 @@ def finite_numbers(values: Series, name: str) -> NDArray[np.float64]:
     found, strays = tables.numbers(values)
     if strays:
         cell = str(values.iloc[strays[0]]).strip()
-        raise DataError(f"column {name!r}: {cell!r} in row {strays[0] + 1} is not a number, as it was in training")
+        raise DataError(
+            f"column {name!r}: {cell!r} in {_row(values, strays[0])} is not a number, as it was in training"
+        )
     infinite = np.flatnonzero(np.isinf(found))
     if len(infinite):
-        raise DataError(f"column {name!r}: an infinite value in row {infinite[0] + 1}; leave the cell empty if unknown")
+        where = _row(values, infinite[0])
+        raise DataError(f"column {name!r}: an infinite value in {where}; leave the cell empty if unknown")
     return found
+
+
+def _row(values: Series, position: int) -> str:
+    """Name a row by its number in the table that was read, from 1, whatever rows of it were taken since."""
+    label = values.index[position]
+    return f"row {label + 1}" if isinstance(label, int | np.integer) else f"row {label!r}"
 
 
 def fit_columns(frame: DataFrame) -> tuple[tuple[Column, ...], dict[str, str]]:

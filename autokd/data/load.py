@@ -103,7 +103,6 @@ def load(
 
     Raises:
       DataError: it is missing or cannot be used.
-      ComponentError: the named dataset cannot be made from a name alone.
     """
     options = Options(image_size=image_size, skip_bad=skip_bad, limit_train=limit_train, seed=seed)
     where = {"target": target, "group": group, "validation": None if validation is None else _absolute(validation)}
@@ -162,24 +161,21 @@ def _named(reference: str, data_dir: str | Path | None, given: dict[str, str]) -
 
 def _name_and_place(reference: str) -> tuple[str, dict[str, str]]:
     """Return the component's name, and its fields that say which path is meant."""
-    if reference in catalog.names("datasets"):
+    if reference in catalog.names("datasets") and _self_contained(reference):
         return reference, {}
     path = Path(reference)
     if path.is_dir():
         return "image_folder", {"root": _absolute(path)}
     if path.is_file() or path.suffix.lower() in tables.SUFFIXES:
         return "table_file", {"file": _absolute(path)}
-    raise DataError(f"{reference!r} is no dataset, file or folder; {nearest(reference, _self_contained())}")
+    named = filter(_self_contained, catalog.names("datasets"))
+    raise DataError(f"{reference!r} is no dataset, file or folder; {nearest(reference, named)}")
 
 
-def _self_contained() -> list[str]:
-    """Names of the datasets that need nothing but their name."""
-    classes = {name: catalog.load("datasets", name) for name in catalog.names("datasets")}
-    return [
-        name
-        for name, cls in classes.items()
-        if all(field.default is not dataclasses.MISSING for field in dataclasses.fields(cls))
-    ]
+def _self_contained(name: str) -> bool:
+    """Whether a dataset needs nothing but its name."""
+    fields = dataclasses.fields(catalog.load("datasets", name))
+    return all(field.default is not dataclasses.MISSING for field in fields)
 
 
 def _field_names(component: Any) -> set[str]:

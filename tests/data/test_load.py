@@ -19,7 +19,7 @@ from torch.utils.data import IterableDataset, TensorDataset
 
 from autokd import data
 from autokd.data import arrays
-from autokd.errors import ComponentError, DataError
+from autokd.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -210,12 +210,15 @@ def test_arrays_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_references_that_mean_nothing(tmp_path: Path) -> None:
-    for reference, message in [("digts", "did you mean 'digits'"), (7, "got int"), (tmp_path, "no image")]:
+    for reference, message in [
+        ("digts", "did you mean 'digits'"),
+        ("image_folder", "'image_folder' is no dataset, file or folder"),  # a component, but nothing without its folder
+        (7, "got int"),
+        (tmp_path, "no image"),
+    ]:
         with pytest.raises(DataError, match=message) as caught:
             data.load(reference)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ComponentError, match="needs a value for root"):
-        data.load("image_folder")
     with pytest.raises(DataError, match="group, target does not apply to digits"):
         data.load("digits", target="y", group="g")
     with pytest.raises(DataError, match="target does not apply to data given in Python"):

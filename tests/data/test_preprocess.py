@@ -85,9 +85,12 @@ def test_cells_that_cannot_be_used(cells: list[str], message: str) -> None:
         preprocess.apply(pd.DataFrame({"age": cells}))
 
 
-def test_infinite_training_value_names_the_column() -> None:
-    with pytest.raises(DataError, match="column 'age': an infinite value in row 2"):
-        fit(pd.DataFrame({"age": [1.0, np.inf, 2.0]}), CLASSES)
+def test_infinite_training_value_names_the_column_and_the_row_of_the_file() -> None:
+    frame = pd.DataFrame({"age": [1.0, 5.0, np.inf, 2.0]})
+    with pytest.raises(DataError, match="column 'age': an infinite value in row 3"):
+        fit(frame, CLASSES)
+    with pytest.raises(DataError, match="column 'age': an infinite value in row 3"):
+        fit(frame.iloc[[3, 2, 0]], CLASSES)
 
 
 def test_absent_column_and_wrong_kind() -> None:
