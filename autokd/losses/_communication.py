@@ -166,6 +166,7 @@ class Communication:
     needs: ClassVar[frozenset[str]] = frozenset({"tokens"})
     student_needs: ClassVar[frozenset[str]] = frozenset({"tokens"})
     batch_statistic = False
+    partly_detached = True  # the low state as the target of its own message
     min_classes = 2
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()

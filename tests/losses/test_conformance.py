@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autokd import catalog, spec
+from autokd.errors import ComponentError
 from autokd.models import seeded
 from autokd.ranges import Choice
 from autokd.types import ANY, BuildContext, Output, Shapes, Step, Task, Term
@@ -23,12 +24,18 @@ DEVICES = [
 ]
 MAPS = Shapes(((4, 8, 8), (6, 4, 4), (7, 4, 4)), 7, ((5, 8), (5, 8)), ((2, 5, 4),) * 3)
 WIDER_MAPS = Shapes(((5, 8, 8), (9, 2, 2)), 9, ((5, 12), (5, 12), (5, 12)), ((3, 5, 4),) * 3)
-VECTORS = Shapes(((4,), (6,)), 6)
-WIDER_VECTORS = Shapes(((5,), (9,)), 9)
+VECTORS = Shapes(((4,), (6,)), 6, MAPS.tokens, MAPS.attention)
+WIDER_VECTORS = Shapes(((5,), (9,)), 9, WIDER_MAPS.tokens, WIDER_MAPS.attention)
 KINDS = {"image": (MAPS, WIDER_MAPS), "table": (VECTORS, WIDER_VECTORS)}
 
 CASES = [(name, kind) for name in NAMES for kind in KINDS if kind in catalog.load("losses", name).modalities]
 NEEDS = {"features", "pooled", "tokens", "attention"}
+SIGNED = {"mi_alpha", "vid"}
+"""Losses that are a bound or a density, and so may be negative."""
+NORMALISED = {"reviewkd"}
+"""Losses whose chain of batch normalisations magnifies what hardly varies."""
+NOISY = {"diffkd"}
+"""Losses that draw noise, by position in the batch."""
 
 Change = Callable[[Tensor], Tensor]
 
@@ -50,7 +57,7 @@ def build(name: str, context: BuildContext, device: str = "cpu", **values: Any) 
     if prepare is not None:  # what it prepares from the teacher's outputs on the training set
         assert context.teacher is not None
         labels = torch.arange(context.task.train_size) % CLASSES
-        outputs = output_of(context.teacher, torch.Generator().manual_seed(1), len(labels))
+        outputs = output_of(Shapes(pooled=context.teacher.pooled), torch.Generator().manual_seed(1), len(labels))
         context = dataclasses.replace(context, artefact=prepare(outputs, labels))
     with seeded(0):
         term: Term = component.build(context)
@@ -107,6 +114,17 @@ def like(output: Output, values: Iterable[Tensor]) -> Output:
     return Output(logits, features, pooled, tokens, tuple(rest))
 
 
+def noted(term: Term, step: Step) -> Tensor:
+    """The loss; one that draws noise draws the same each time."""
+    with seeded(2):
+        return term(step)
+
+
+def only(what: Any, parts: Set[str]) -> Any:
+    """An output, or shapes, without the parts that are not named."""
+    return what._replace(**{part: None if part == "pooled" else () for part in NEEDS - parts})
+
+
 def leaf(x: Tensor) -> Tensor:
     return x.detach().clone().requires_grad_()
 
@@ -138,14 +156,15 @@ def test_declares_what_it_is(name: str) -> None:
     assert isinstance(cls.scale, float)
     assert cls.scale > 0
     for other in cls.excludes | cls.requires:
-        assert other in NAMES
+        kind, _, component = other.rpartition(".")
+        assert component in catalog.names(kind or "losses")
         assert other != name
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_exclusion_is_mutual(name: str) -> None:
     for other in catalog.load("losses", name).excludes:
-        assert name in catalog.load("losses", other).excludes
+        assert "." in other or name in catalog.load("losses", other).excludes
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -168,6 +187,21 @@ def test_reads_the_teacher_only_if_it_says_so(name: str) -> None:
             term(blind)
 
 
+@pytest.mark.parametrize(("name", "modality"), CASES)
+def test_reads_what_it_declares_and_nothing_else(name: str, modality: str) -> None:
+    cls, whole = catalog.load("losses", name), dict(zip(("student", "teacher"), KINDS[modality], strict=True))
+    needs = {"student": getattr(cls, "student_needs", frozenset()), "teacher": cls.needs}
+    step = step_of(*whole.values())
+    bare = dataclasses.replace(step, **{who: only(getattr(step, who), needs[who]) for who in whole})
+    shapes = {who: only(whole[who], needs[who]) for who in whole}
+    assert build(name, context_of(**shapes, modality=modality))(bare).isfinite().all()
+    for who in whole:
+        for part in needs[who]:
+            lacking = {**shapes, who: only(shapes[who], needs[who] - {part})}
+            with pytest.raises(ComponentError, match=f"{name}.*{who}"):
+                build(name, context_of(**lacking, modality=modality))
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(("name", "modality"), CASES)
 def test_one_loss_a_sample_unless_a_batch_statistic_and_finite(name: str, modality: str, device: str) -> None:
@@ -177,11 +211,11 @@ def test_one_loss_a_sample_unless_a_batch_statistic_and_finite(name: str, modali
     loss = term(step)
     assert loss.shape == (() if catalog.load("losses", name).batch_statistic else (6,))
     assert loss.device.type == device
-    assert (loss > 0).all()
+    assert (loss > 0).all() or name in SIGNED
     assert_finite_with_gradient(term, step)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in NOISY])
 def test_permuting_the_batch_permutes_the_loss(name: str) -> None:
     context, order = context_of(MAPS, WIDER_MAPS), torch.tensor([3, 1, 5, 0, 2, 4])
     step = step_of()
@@ -213,7 +247,8 @@ def test_finite_where_the_student_says_nothing(name: str) -> None:
     assert_finite_with_gradient(term, step)
     student = changed(step, leaf, teacher=False).student
     term(dataclasses.replace(step, student=student)).sum().backward()
-    assert all(x.grad is None or x.grad.abs().max() < 100 for x in tensors(student))
+    largest = 1e5 if name in NORMALISED else 100
+    assert all(x.grad is None or x.grad.abs().max() < largest for x in tensors(student))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -221,9 +256,9 @@ def test_finite_where_the_student_says_nothing(name: str) -> None:
 def test_half_precision_inputs_are_computed_in_float32(name: str, dtype: torch.dtype) -> None:
     context = context_of(MAPS, WIDER_MAPS)
     step = changed(step_of(), lambda x: x.to(dtype))
-    loss = build(name, context)(step)
+    loss = noted(build(name, context), step)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, build(name, context)(changed(step, Tensor.float)))
+    torch.testing.assert_close(loss, noted(build(name, context), changed(step, Tensor.float)))
     assert_finite_with_gradient(build(name, context), step)
 
 
@@ -276,6 +311,7 @@ def test_every_searched_field_matters(name: str) -> None:
     def effect(**values: Any) -> list[Tensor]:
         """The loss, and what it does to the student's logits and to its own parameters."""
         term, student = build(name, context, **values), changed(step, leaf).student
+        term(step)  # some settings are about what is remembered
         loss = term(dataclasses.replace(step, student=student))
         learned = list(term.parameters()) if isinstance(term, nn.Module) else []
         gradients = torch.autograd.grad(loss.sum(), [student.logits, *learned], allow_unused=True)
@@ -295,12 +331,15 @@ def test_every_searched_field_matters(name: str) -> None:
 def test_gradient_agrees_with_finite_differences(name: str) -> None:
     if getattr(catalog.load("losses", name), "partly_detached", False):
         pytest.skip("what it holds constant in its gradient depends on the student's output")
-    small = Shapes(((2, 2, 2),), 2, ((3, 4),), ((1, 3, 2),) * 3)
+    small = Shapes(((2, 2, 2),), 2, ((3, 4), (3, 4)), ((1, 3, 2),) * 3)
     term = build(name, context_of(small, small))
-    term = term.double() if isinstance(term, nn.Module) else term
-    step = changed(step_of(small, small, batch=3), Tensor.double)
+    step = changed(step_of(small, small, batch=3), lambda x: x.double() + 0.05)  # off the kink of a ReLU at 0
+    if isinstance(term, nn.Module):  # statistics and memories are filled, then stand still
+        term = term.double()
+        term(step)
+        term.eval()
 
     def loss(*student: Tensor) -> Tensor:
-        return term(dataclasses.replace(step, student=like(step.student, student)))
+        return noted(term, dataclasses.replace(step, student=like(step.student, student)))
 
     assert torch.autograd.gradcheck(loss, tuple(map(leaf, tensors(step.student))))
