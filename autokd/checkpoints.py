@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from autokd.errors import TeacherError, UserError
+from autokd.hooks import hooked
 from autokd.models import NetworkTeacher, as_output
 from autokd.spec import fingerprint
 from autokd.types import Task
@@ -135,8 +136,11 @@ def frozen(
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     input_size: int = 0,
+    features: Sequence[str] = (),
 ) -> NetworkTeacher:
     """Freeze a network into a teacher, after a dry run on two zero samples.
+
+    A network that answers with bare logits gets hooks that catch its features and pooled embedding.
 
     Args:
       module: [B, *input_shape] -> Output or logits [B, C].
@@ -146,16 +150,18 @@ def frozen(
       mean, std: per channel, of the input that the network was trained on; one value stands for all channels, () for
         the task's own.
       input_size: side in pixels to which images are resized (bilinear) inside the teacher; 0 for no resizing.
+      features: paths of the modules whose outputs are the features; () for the last one at each spatial size.
     Raises:
       TeacherError: the network does not take the task's input, or its answer does not fit the task's classes.
     """
     options = {"mean": list(mean), "std": list(std), "input_size": input_size}
+    network = f"{type(module).__module__}.{type(module).__qualname__}"
     centre, spread = _normalisation(task, mean, std, source)
     if input_size:
         resized_task(task, input_size)
         module = Resized(module, input_size)
     _dry_run(module, task, source)
-    network = f"{type(module).__module__}.{type(module).__qualname__}"
+    module = hooked(module.eval(), task, features)
     identity_text = fingerprint({"network": network, **identity, **options})
     return NetworkTeacher([module], task, origin=source, mean=centre, std=spread, identity=identity_text)
 

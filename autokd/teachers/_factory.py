@@ -33,6 +33,7 @@ class FactoryTeacher:
     mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
     std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
     input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
+    features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
     def build(self, context: BuildContext) -> NetworkTeacher:
         """Return the frozen teacher.
@@ -53,6 +54,7 @@ class FactoryTeacher:
             mean=self.mean,
             std=self.std,
             input_size=self.input_size,
+            features=self.features,
         )
 
     def _network(self, num_classes: int) -> nn.Module:

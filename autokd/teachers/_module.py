@@ -21,6 +21,7 @@ class ModuleTeacher:
     mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
     std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
     input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
+    features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
     def build(self, context: BuildContext) -> NetworkTeacher:
         """Return the frozen teacher.
@@ -39,4 +40,5 @@ class ModuleTeacher:
             mean=self.mean,
             std=self.std,
             input_size=self.input_size,
+            features=self.features,
         )

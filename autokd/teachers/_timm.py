@@ -30,6 +30,7 @@ class TimmTeacher:
     mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the model's configuration
     std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the model's configuration
     input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
+    features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
     def build(self, context: BuildContext) -> NetworkTeacher:
         """Return the frozen teacher.
@@ -51,6 +52,7 @@ class TimmTeacher:
             mean=self.mean or mean,
             std=self.std or std,
             input_size=self.input_size,
+            features=self.features,
         )
 
     def _network(self, task: Task, source: str) -> nn.Module:

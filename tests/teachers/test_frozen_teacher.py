@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from autokd.errors import TeacherError
 from autokd.models import NetworkTeacher, state_fingerprint
 from autokd.teacher_reference import describe, load_teacher
-from autokd.types import Output, Task
+from autokd.types import Output, Shapes, Task
 
 
 def network() -> nn.Sequential:
@@ -32,7 +32,7 @@ def test_any_use_leaves_the_teacher_bit_identical(task: Task, inputs: Tensor) ->
         assert torch.equal(teacher.predict(inputs).logits, first)  # dropout would differ
     assert parent.training and not any(module.training for module in teacher.modules.modules())
     assert all(torch.equal(value, teacher.modules.state_dict()[key]) for key, value in state.items())
-    assert teacher.fingerprint == load_teacher(teacher.modules[0], task).fingerprint
+    assert teacher.fingerprint == load_teacher(teacher.modules[0].network, task).fingerprint
 
 
 def test_no_gradient_reaches_the_teacher(task: Task, inputs: Tensor) -> None:
@@ -63,7 +63,7 @@ def test_a_network_that_returns_an_output_or_something_else(task: Task) -> None:
             return self.answer
 
     teacher = load_teacher(Answer(Output(torch.ones(2, 3), (torch.ones(2, 4, 5, 5),), torch.ones(2, 7))), task)
-    assert teacher.offers == ((((4, 5, 5),)), 7)
+    assert teacher.offers == Shapes(((4, 5, 5),), 7)
     with pytest.raises(TeacherError, match=r"logits \[2, 3\] or an Output, got dict"):
         load_teacher(Answer({"logits": torch.ones(2, 3)}), task)
     with pytest.raises(TeacherError, match=r"or an Output, got \[3\]"):

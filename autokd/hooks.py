@@ -1,0 +1,173 @@
+"""Features of a network that was not written for autokd: forward hooks on module paths, no edits to the network."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from autokd.errors import TeacherError, nearest
+from autokd.models import as_output
+from autokd.types import Output, Task
+
+
+class Stage(NamedTuple):
+    """A module whose output may serve as a feature.
+
+    Args:
+      path: dotted, as in `named_modules`.
+      shape: of its output, without the batch dimension.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+
+
+class Hooked(nn.Module):
+    """A network that answers with logits, as one that also answers with features, tokens and the pooled embedding.
+
+    Args:
+      network: [B, *input_shape] -> logits [B, C].
+      features: paths of the modules whose outputs [B, c, h, w] are the features, shallow to deep.
+      tokens: paths of the modules whose outputs [B, N, d] are a transformer's hidden states, shallow to deep.
+      classifier: path of the linear layer whose input [B, D] is the pooled embedding; "" for none.
+
+    Raises:
+      TeacherError: there is no module at one of the paths.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, features: Sequence[str] = (), tokens: Sequence[str] = (), classifier: str = ""
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._features, self._tokens, self._classifier = tuple(features), tuple(tokens), classifier
+        modules = dict(network.named_modules())
+        for path in (*features, *tokens, *filter(None, [classifier])):
+            if path not in modules:
+                raise TeacherError(f"the network has no module {path!r}; {nearest(path, modules)}")
+
+    def forward(self, x: Tensor) -> Output:
+        with _caught(self.network, {*self._features, *self._tokens}, self._classifier) as outputs:
+            logits = as_output(self.network(x)).logits
+        return Output(
+            logits,
+            tuple(outputs[path] for path in self._features),
+            outputs.get(POOLED),
+            tuple(outputs[path] for path in self._tokens),
+        )
+
+
+POOLED = ".pooled"
+"""Key of the classifier's input; no path of a module begins with a dot."""
+
+
+@contextlib.contextmanager
+def _caught(network: nn.Module, paths: Collection[str], classifier: str) -> Iterator[dict[str, Tensor]]:
+    """Catch the outputs of modules, and the classifier's input, during one forward pass.
+
+    The hooks live for one pass only, so a copy of the network never writes into the original's catch.
+    """
+    outputs: dict[str, Tensor] = {}
+
+    def catch(path: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            outputs[path] = output
+
+        return hook
+
+    def catch_input(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        outputs[POOLED] = inputs[0]
+
+    modules = dict(network.named_modules())
+    handles = [modules[path].register_forward_hook(catch(path)) for path in paths]
+    if classifier:
+        handles.append(modules[classifier].register_forward_pre_hook(catch_input))
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def hooked(network: nn.Module, task: Task, features: Sequence[str] = ()) -> nn.Module:
+    """Return a network that offers features; one that already answers with an `Output` stays as it is.
+
+    Args:
+      network: the network, in eval mode.
+      task: what it answers on.
+      features: paths of feature stages; by default the last module at each spatial size.
+
+    Raises:
+      TeacherError: a given path does not exist, or its module's output is no feature map.
+    """
+    answer, found = trace(network, task)
+    if isinstance(answer, Output):
+        return network
+    shapes = {stage.path: stage.shape for stage in found}
+    for path in features:
+        if path in dict(network.named_modules()) and len(shapes.get(path, ())) not in (1, 3):
+            raise TeacherError(f"the output of {path!r} is no feature map: {shapes.get(path, 'not a tensor')}")
+    return Hooked(
+        network,
+        features=features or _spatial_stages(found),
+        tokens=_blocks(network, found),
+        classifier=_classifier(network, task),
+    )
+
+
+def trace(network: nn.Module, task: Task) -> tuple[Any, list[Stage]]:
+    """Run two zero samples; return the answer and all modules with a tensor as output, in the order they finish."""
+    found: list[Stage] = []
+
+    def catcher(path: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.dim() >= 2 and output.shape[0] == 2:
+                found.append(Stage(path, tuple(output.shape[1:])))
+
+        return hook
+
+    parameter = next(network.parameters(), torch.zeros(0))
+    handles = [module.register_forward_hook(catcher(path)) for path, module in network.named_modules() if path]
+    try:
+        with torch.no_grad():
+            answer = network(torch.zeros(2, *task.input_shape, device=parameter.device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return answer, found
+
+
+def _spatial_stages(found: Sequence[Stage]) -> tuple[str, ...]:
+    """The last module to finish at each spatial size above 1x1, where sizes only shrink."""
+    last: dict[tuple[int, ...], str] = {}
+    for stage in found:
+        if len(stage.shape) == 3 and stage.shape[1] * stage.shape[2] > 1:
+            last.pop(stage.shape[1:], None)
+            last[stage.shape[1:]] = stage.path
+    return tuple(last.values())
+
+
+def _blocks(network: nn.Module, found: Sequence[Stage]) -> tuple[str, ...]:
+    """The largest family of sibling modules of one class whose outputs are tokens [N, d]: a transformer's blocks."""
+    modules = dict(network.named_modules())
+    families: dict[tuple[str, type], list[str]] = {}
+    for stage in found:
+        if len(stage.shape) == 2:
+            parent = stage.path.rpartition(".")[0]
+            families.setdefault((parent, type(modules[stage.path])), []).append(stage.path)
+    largest = max(families.values(), key=len, default=[])
+    return tuple(largest) if len(largest) > 1 else ()
+
+
+def _classifier(network: nn.Module, task: Task) -> str:
+    """The last linear layer with one output a class, or "" where there is none."""
+    linear = [
+        path
+        for path, module in network.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == task.num_classes and path
+    ]
+    return linear[-1] if linear else ""
