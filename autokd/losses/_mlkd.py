@@ -86,7 +86,7 @@ class MLKD:
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 0.45  # published 0.9, times the half that masks leave of it in the authors' code
 
-    weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
+    weight: Annotated[float, Real(0.3, 3.0, log=True)] = 1.0  # relative to the method's own scale
     temperatures: Annotated[str, Choice("4", "2,4,6", "2 to 6")] = "2 to 6"  # softmax temperatures, summed over
     masked: Annotated[bool, Choice(False, True)] = False  # count only what the teacher is less sure of
 

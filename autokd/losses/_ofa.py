@@ -12,7 +12,7 @@ from autokd.errors import ComponentError
 from autokd.losses.common import precise, target_mask, teacher_of
 from autokd.losses.exits import exit_from
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Shapes, Step, Term
+from autokd.types import ANY, BuildContext, Step, Term
 
 _MOST_EXITS = 4  # stages of the paper's networks
 
@@ -60,10 +60,11 @@ class OFATerm(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Return the loss on a step, [B]."""
-        stages = step.student.features or step.student.tokens
         total = self._loss(step.student.logits, step)
         for stage, layers in self.exits.items():
-            total = total + self.component.exit_weight * self._loss(layers(precise(stages[int(stage)])), step)
+            total = total + self.component.exit_weight * self._loss(
+                layers(precise(step.student.features[int(stage)])), step
+            )
         return total
 
     def _loss(self, logits: Tensor, step: Step) -> Tensor:
@@ -87,8 +88,8 @@ class OFA:
     """The student's stages, each through an exit of its own, and its final logits learn the teacher's logits.
 
     For pairs of unlike architectures: only logits meet. The exits train along and are no part of the student; their
-    gradient reaches its stages. The final logits' part, which the authors weight apart, has the weight of one exit
-    here.
+    gradient reaches its stages. They are as wide as the student (the authors' code: as the teacher, if that is wider).
+    The authors weight final logits and exits apart; here the ratio is `exit_weight`.
     """
 
     modalities = ANY
@@ -112,18 +113,15 @@ class OFA:
         """Return the loss on a step, [B], as a module whose exits train along.
 
         Raises:
-          ComponentError: exits are asked for, and the student offers neither features nor tokens.
+          ComponentError: exits are asked for, and the student offers no features.
         """
-        student = context.student or Shapes()
-        shapes = student.features or student.tokens
+        shapes = () if context.student is None else context.student.features
         if self.stages != "none" and not shapes:
             raise ComponentError(
-                f"loss 'ofa' with stages: {self.stages} reads the student's features, and it offers none; "
-                "use stages: none"
+                f"loss 'ofa' with stages: {self.stages} reads features, and the student offers none; use stages: none"
             )
-        wanted = (context.teacher.pooled if context.teacher is not None else None) or 0
         exits = {
-            stage: exit_from(shapes, stage, classes=context.task.num_classes, width=wanted)
+            stage: exit_from(shapes, stage, classes=context.task.num_classes)
             for stage in exit_stages(self.stages, len(shapes))
         }
         return OFATerm(exits, self)

@@ -45,7 +45,7 @@ class WTTM:
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 4.0  # published with gamma 0.2, CIFAR-100, beside ce at 1 and a second loss
 
-    weight: Annotated[float, Real(0.1, 20.0, log=True)] = 1.0  # relative to the method's own scale
+    weight: Annotated[float, Real(0.25, 10.0, log=True)] = 1.0  # relative to the method's own scale
     gamma: Annotated[float, Real(0.05, 1.0, log=True)] = 0.2  # exponent on the teacher's probabilities
 
     def build(self, context: BuildContext) -> Term:

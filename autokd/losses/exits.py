@@ -24,7 +24,7 @@ class OverPositions(nn.Module):
         return over_positions(x)
 
 
-def exit_from(shapes: Sequence[Shape], stage: int, *, classes: int, width: int = 0) -> nn.Module:
+def exit_from(shapes: Sequence[Shape], stage: int, *, classes: int) -> nn.Module:
     """Return layers from a stage's activations to logits [B, classes]; the earlier the stage, the more layers.
 
     Maps [B, c, h, w]: a block for each later stage, of two depthwise-separable convolutions, that halves the map as
@@ -35,10 +35,12 @@ def exit_from(shapes: Sequence[Shape], stage: int, *, classes: int, width: int =
     Args:
       shapes: of one sample's activations at all stages, shallow to deep.
       stage: index into them.
-      width: channels before the classifier of maps and vectors; at least those of the last stage.
+      classes: number of logits.
+    Returns:
+      The layers; before the classifier, maps and vectors have the channels of the last stage.
     """
     shape, later = shapes[stage], len(shapes) - 1 - stage
-    width = max(width, shapes[-1][0])
+    width = shapes[-1][0]
     if len(shape) == 3:
         layers = _convolutions(shape, later, width)
     elif len(shape) == 2:

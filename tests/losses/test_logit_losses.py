@@ -281,7 +281,7 @@ FAMILIES = {
 @pytest.mark.parametrize(("family", "stage"), [(f, i) for f, shapes in FAMILIES.items() for i in range(len(shapes))])
 def test_an_exit_leads_from_every_stage_to_logits(family: str, stage: int) -> None:
     shapes = FAMILIES[family]
-    exit_ = exit_from(shapes, stage, classes=5, width=7)
+    exit_ = exit_from(shapes, stage, classes=5)
     for batch in (1, 3):
         assert exit_(normal(batch, *shapes[stage]).float()).shape == (batch, 5)
 
@@ -296,11 +296,11 @@ def test_earlier_exits_are_deeper() -> None:
     assert [depth("vectors", stage, nn.Linear) for stage in range(3)] == [3, 2, 1]
 
 
-@pytest.mark.parametrize("offer", ["features", "tokens"])
-def test_ofa_adds_its_exits(offer: str) -> None:
-    shapes = Shapes(**{offer: FAMILIES["maps" if offer == "features" else "tokens"]})
-    stages = tuple(normal(4, *shape, seed=i).float() for i, shape in enumerate(getattr(shapes, offer)))
-    step = step_of(Output(STUDENT.float(), **{offer: stages}), Output(TEACHER.float()))
+@pytest.mark.parametrize("family", ["maps", "tokens"])
+def test_ofa_adds_its_exits(family: str) -> None:
+    shapes = Shapes(FAMILIES[family])
+    stages = tuple(normal(4, *shape, seed=i).float() for i, shape in enumerate(shapes.features))
+    step = step_of(Output(STUDENT.float(), stages), Output(TEACHER.float()))
     with seeded(0):
         term = catalog.load("losses", "ofa")(gamma=1.5, stages="skip", exit_weight=2.0).build(
             context_of(student=shapes)
@@ -314,7 +314,7 @@ def test_ofa_adds_its_exits(offer: str) -> None:
 def test_ofa_without_exits_needs_no_features() -> None:
     term = catalog.load("losses", "ofa")(stages="none", gamma=1.5).build(context_of())
     close(term(step_of(Output(STUDENT), Output(TEACHER))), ofa(STUDENT, TEACHER, TARGETS, gamma=1.5))
-    with pytest.raises(ComponentError, match=r"'ofa' with stages: all .* offers none; use stages: none"):
+    with pytest.raises(ComponentError, match=r"'ofa' with stages: all .* student offers none; use stages: none"):
         catalog.load("losses", "ofa")(stages="all").build(context_of())
 
 
