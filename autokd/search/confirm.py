@@ -10,6 +10,7 @@ same, and learning rate and loss weights of all arms are tuned over the same sma
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,8 +90,9 @@ class Confirmer:
         """
         trial = self.select()
         pipelines = self.tune(trial)
-        claimed = self.claim(pipelines)
-        self.log.append("evidence", **self._evidence(trial, pipelines, claimed))
+        claim = self._evidence(trial, pipelines, self.claim(pipelines))
+        shutil.rmtree(self.folder / "best", ignore_errors=True)  # the bundle of an earlier claim
+        self.log.append("evidence", **claim)
         return self.log.records.evidence[-1]
 
     def select(self) -> TrialRecord:

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import filelock
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from autokd.data import Dataset
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import TrainContext, build_student, train_rung
+from autokd.errors import ComponentError
 from autokd.files import cache_dir, write_text
-from autokd.models import NetworkTeacher, seeded, shapes_of
+from autokd.models import NetworkTeacher, seeded, shapes_of, state_fingerprint
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint, from_plain, to_plain
 from autokd.types import Shapes, Task
@@ -89,9 +92,24 @@ def obtain(data: Dataset, epochs: int, device: torch.device, on_epoch: OnEpoch |
     key = fingerprint([FORMAT, data.task.fingerprint, list(chosen.pipelines), chosen.members, epochs])
     folder = cache_dir("teachers") / key
     with filelock.FileLock(cache_dir("teachers") / f"{key}.lock"):
-        if not (folder / "teacher.json").is_file():
+        teacher = _found(folder, data.task)
+        if teacher is None:
             _train(data, chosen, epochs, device, folder, on_epoch or (lambda done, total: None))
-        return _load(folder, data.task).to(device)
+            teacher = _load(folder, data.task)
+        return teacher.to(device)
+
+
+def _found(folder: Path, task: Task) -> NetworkTeacher | None:
+    """Return the teacher kept in a folder; None where there is none, or it is damaged."""
+    if not (folder / "teacher.json").is_file():
+        return None
+    try:
+        return _load(folder, task)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ComponentError) as error:
+        why = str(error).partition("\n")[0] or type(error).__name__
+        log.warning("the teacher kept in %s is damaged (%s); training it again", folder, why)
+        shutil.rmtree(folder)
+        return None
 
 
 def _train(data: Dataset, chosen: Recipe, epochs: int, device: torch.device, folder: Path, on_epoch: OnEpoch) -> None:
@@ -120,20 +138,24 @@ def _train(data: Dataset, chosen: Recipe, epochs: int, device: torch.device, fol
         best = chosen.pipelines[scores.index(max(scores))]
     members = [train(best, epochs, member)[1] for member in range(chosen.members)]
     folder.mkdir(parents=True, exist_ok=True)
-    for number, state in enumerate(members):
-        plain = {name: t.detach().cpu().contiguous() for name, t in state.items()}
-        save_file(plain, folder / f"member-{number}.safetensors")
-    write_text(folder / "teacher.json", json.dumps({"format": FORMAT, "pipeline": best, "members": len(members)}))
+    plain = [{name: t.detach().cpu().contiguous() for name, t in state.items()} for state in members]
+    for number, state in enumerate(plain):
+        save_file(state, folder / f"member-{number}.safetensors")
+    facts = {"format": FORMAT, "pipeline": best, "members": [state_fingerprint(state) for state in plain]}
+    write_text(folder / "teacher.json", json.dumps(facts))
 
 
 def _load(folder: Path, task: Task) -> NetworkTeacher:
     facts = json.loads((folder / "teacher.json").read_text(encoding="utf-8"))
     student = facts["pipeline"]["student"]
     modules: list[nn.Module] = []
-    for number in range(facts["members"]):
+    for number, written in enumerate(facts["members"]):
         with seeded(0):
             network = build_student(component_from_plain("students", student), task)
-        network.load_state_dict(load_file(folder / f"member-{number}.safetensors"))
+        state = load_file(folder / f"member-{number}.safetensors")
+        if state_fingerprint(state) != written:
+            raise ValueError(f"member-{number}.safetensors holds other weights than those written")
+        network.load_state_dict(state)
         modules.append(network)
     fields = ", ".join(f"{key}={value}" for key, value in student.items() if key != "use")
     many = f"ensemble of {len(modules)} " if len(modules) > 1 else ""

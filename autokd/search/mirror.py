@@ -5,6 +5,7 @@ It is written after the records, can be rebuilt from them at any time, and its f
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,10 @@ class Mirror:
     def __init__(self, store: StudyStore) -> None:
         self._store = store
         self._written: set[int] = set()
-        (store.path / "journal.log").unlink(missing_ok=True)
+        self._broken = False
+        for name in ("journal.log", "journal.log.lock"):  # a killed search leaves its lock behind
+            with contextlib.suppress(OSError):
+                (store.path / name).unlink()
 
     def update(self) -> None:
         """Add the trials that are over: complete or failed. Paused ones may still go on and are not shown."""
@@ -49,5 +53,7 @@ class Mirror:
             ranges = self._store.space.ranges()
             study.add_trials([frozen(ranges, trial, top) for trial in fresh])
             self._written.update(trial.number for trial in fresh)
-        except (OSError, ValueError, RuntimeError) as error:
-            log.warning("the Optuna mirror could not be written (%s); the study goes on without it", error)
+        except (OSError, KeyError, ValueError, RuntimeError, optuna.exceptions.OptunaError) as error:
+            if not self._broken:
+                log.warning("the Optuna mirror could not be written (%s); the study goes on without it", error)
+            self._broken = True

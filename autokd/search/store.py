@@ -22,7 +22,8 @@ from autokd.space import Space, parse
 from autokd.types import Shapes, Task
 
 FORMAT = 1
-_OURS = (".lock", "holder.json", "space.yaml")
+_CUT_SHORT = {".lock", "holder.json", "space.yaml"}
+"""What a study holds that was killed while it was made."""
 
 
 class StudyStore:
@@ -173,7 +174,8 @@ def refuse_foreign(path: Path) -> None:
     """
     if not path.exists() or (path / "study.yaml").is_file():
         return
-    if not path.is_dir() or any(item.name not in _OURS for item in path.iterdir()):
+    names = {item.name for item in path.iterdir() if item.suffix != ".tmp"} if path.is_dir() else {path.name}
+    if not names <= (_CUT_SHORT if "holder.json" in names else {".lock"}):
         raise StudyError(f"{path} exists and is not a study; choose another name with --study")
 
 

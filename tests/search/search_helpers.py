@@ -167,7 +167,13 @@ def screen_rows(widths: Sequence[int] = (9, 7, 5)) -> list[dict[str, Any]]:
 
 
 def explorer(
-    folder: Path, space: Space, task: Task, score: Score = fixed_score, *, screen: Sequence[Any] | None = None, **changed: Any
+    folder: Path,
+    space: Space,
+    task: Task,
+    score: Score = fixed_score,
+    *,
+    screen: Sequence[Any] | None = None,
+    **changed: Any,
 ) -> Explorer:
     """An explorer on the records in a folder; they start with a screening."""
     folder.mkdir(exist_ok=True)

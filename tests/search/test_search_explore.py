@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -55,7 +56,7 @@ def test_baselines_then_warm_starts_then_screened_students_come_first(digits: Da
     default = space.default().plain
     plain_ce = {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}
     assert ce == {**default, "losses": {"ce": plain_ce}}
-    assert kd == {**default, "losses": {"ce": plain_ce, "kd": {"use": "kd", "weight": 1.0, "temperature": 4.0}}}
+    assert {**kd, "losses": {}} == {**default, "losses": {}} and set(kd["losses"]) == {"ce", "kd"}
     assert warm["student"] == {"use": "cnn", "width": 6, "layers": 1} and warm["losses"]["kd"]["temperature"] == 8.0
     assert [p["student"]["width"] for p in screened] == [9, 7]
     assert all(set(p["losses"]) == {"ce", "kd"} for p in screened)  # screened students are tried with a teacher
@@ -144,7 +145,7 @@ def test_rungs_are_trained_from_checkpoints_under_one_horizon(digits: Dataset, t
         assert [job.until for job in ran] == list(EPOCHS[: len(ran)]) == [r.epochs for r in t.rungs]
         assert {job.horizon for job in ran} == {4} and all(job.pipeline == t.pipeline for job in ran)
         assert ran[0].load is None
-        assert all(job.load == before.save for before, job in zip(ran, ran[1:], strict=False))
+        assert all(job.load == before.save for before, job in itertools.pairwise(ran))
     assert [len(t.rungs) for t in trials(made)[:2]] == [3, 3]
 
 
@@ -244,7 +245,8 @@ def test_proposals_are_the_same_in_another_process(digits: Dataset, tmp_path: Pa
 
 def test_the_baselines_losses() -> None:
     assert baseline_losses("ce") == {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}}
-    assert baseline_losses("kd")["kd"] == {"use": "kd", "weight": 1.0, "temperature": 4.0}
+    assert baseline_losses("kd")["ce"] == baseline_losses("ce")["ce"]
+    assert baseline_losses("kd")["kd"].items() >= {"use": "kd", "weight": 1.0, "temperature": 4.0}.items()
 
 
 def test_seconds_of_an_epoch_are_those_of_the_trials_that_went_furthest() -> None:

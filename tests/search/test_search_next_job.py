@@ -30,7 +30,10 @@ def test_baselines_go_to_the_top_first_whatever_they_score() -> None:
     assert job(ce) == (0, 1)
     assert job(trial(0, 0.1, 0.1, source="baseline:ce"), kd) == (0, 2)
     assert job(trial(0, 0.1, 0.1, 0.1, source="baseline:ce"), kd) == (1, 0)
-    assert job(trial(0, 0.1, 0.1, 0.1, source="baseline:ce"), trial(1, 0.1, 0.2, 0.3, source="baseline:kd")) == (2, None)
+    assert job(trial(0, 0.1, 0.1, 0.1, source="baseline:ce"), trial(1, 0.1, 0.2, 0.3, source="baseline:kd")) == (
+        2,
+        None,
+    )
 
 
 def test_the_best_third_of_a_rung_goes_on() -> None:

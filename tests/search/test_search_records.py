@@ -103,7 +103,8 @@ def test_a_torn_last_line_is_dropped(path: Path, torn: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged", [b'{"event": "tri\n', b'{"event": "rung", "number": 77}\n', b'{"event": "dream"}\n', b'{"event": "run"}\n']
+    "damaged",
+    [b'{"event": "tri\n', b'{"event": "rung", "number": 77}\n', b'{"event": "dream"}\n', b'{"event": "run"}\n'],
 )
 def test_a_damaged_line_in_the_middle_is_refused_by_its_place(path: Path, damaged: bytes) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
