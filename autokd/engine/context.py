@@ -58,12 +58,14 @@ class TrainContext:
         """Return what a component's `prepare` makes of the teacher and the training set, made once.
 
         Args:
-          component: a loss; None is returned where it has no `prepare`.
+          component: a loss; None is returned where it has no `prepare`. Its `prepared_from` names the fields that the
+            artefact depends on.
         """
         prepare = getattr(component, "prepare", None)
         if prepare is None:
             return None
-        key = fingerprint(component_to_plain(component))
+        plain = component_to_plain(component)
+        key = fingerprint({name: plain[name] for name in ("use", *component.prepared_from)})
         if key not in self._artefacts:
             self._artefacts[key] = prepare(self.clean_answers.outputs, self.clean_answers.labels)
         return self._artefacts[key]

@@ -115,7 +115,8 @@ def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None) -> Out
         on_epoch=on_epoch,
     )
     if job.save is not None:
-        save_checkpoint(job.save, checkpoint)
+        with context.profile.part("storage"):
+            save_checkpoint(job.save, checkpoint)
     return Outcome(result=result, student=checkpoint["student"])
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autokd.cost import student_cost
+from autokd.engine.profile import OFF, Profile
 from autokd.errors import NothingFeasible
 from autokd.search.executors import Executor, RungJob
 from autokd.search.records import RecordLog, TrialRecord
@@ -109,6 +110,7 @@ class Explorer:
       folder: where trials keep their checkpoints.
       has_teacher: without one, the KD baseline is left out.
       enqueue: screened students to try early.
+      profile: measures where the time goes.
     """
 
     space: Space
@@ -122,6 +124,7 @@ class Explorer:
     folder: Path
     has_teacher: bool
     enqueue: int = 3
+    profile: Profile = OFF
 
     @property
     def top_rung(self) -> int:
@@ -148,9 +151,10 @@ class Explorer:
             on_change()
 
     def _ask(self, number: int) -> None:
-        source, drawn = self.propose(number)
+        with self.profile.part("search"):
+            source, drawn = self.propose(number)
         cost = student_cost(component_from_plain("students", drawn.plain["student"]), self.task)
-        self.log.append(
+        self._record(
             "trial",
             number=number,
             source=source,
@@ -159,6 +163,10 @@ class Explorer:
             params=drawn.params,
             cost=cost._asdict(),
         )
+
+    def _record(self, event: str, **values: Any) -> None:
+        with self.profile.part("storage"):
+            self.log.append(event, **values)
 
     def _train(self, trial: TrialRecord, rung: int) -> None:
         folder = self.folder / f"{trial.number:04d}"
@@ -177,11 +185,11 @@ class Explorer:
         )
         outcome = self.executor.collect()
         if outcome.result is None:
-            self.log.append("failure", number=trial.number, **(outcome.failure or {}))
+            self._record("failure", number=trial.number, **(outcome.failure or {}))
         else:
             result = outcome.result
             done = {epoch["epoch"] for r in trial.rungs for epoch in r.curve}
-            self.log.append(
+            self._record(
                 "rung",
                 number=trial.number,
                 rung=rung,

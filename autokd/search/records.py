@@ -122,6 +122,8 @@ class Records:
       choices: one mapping a round: which trial select chose and why.
       evidence: one mapping a round: the claim; see `autokd.search.evidence`.
       seconds: wall time spent in each stage, added up over resumptions.
+      bank: what the teacher bank did, one mapping a session.
+      profile: where the time went, one mapping a profiled session.
     """
 
     trials: dict[int, TrialRecord] = field(default_factory=dict)
@@ -130,6 +132,8 @@ class Records:
     choices: list[Mapping[str, Any]] = field(default_factory=list)
     evidence: list[Mapping[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    bank: list[Mapping[str, Any]] = field(default_factory=list)
+    profile: list[Mapping[str, Any]] = field(default_factory=list)
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Add one event."""
@@ -159,6 +163,12 @@ class Records:
 
     def _on_evidence(self, values: dict[str, Any]) -> None:
         self.evidence.append(values)
+
+    def _on_bank(self, values: dict[str, Any]) -> None:
+        self.bank.append(values)
+
+    def _on_profile(self, values: dict[str, Any]) -> None:
+        self.profile.append(values)
 
     def _on_seconds(self, values: dict[str, Any]) -> None:
         self.seconds[values["stage"]] = self.seconds.get(values["stage"], 0.0) + values["seconds"]

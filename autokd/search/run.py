@@ -1,252 +1,61 @@
-"""The whole funnel on one study: prepare data, teacher and space, open the study, then screen, explore and confirm."""
+"""The whole funnel on one study: open it, then screen, explore and confirm."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import logging
-import os
 import platform
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
-from autokd import data as data_package
 from autokd import spec as spec_module
 from autokd.cost import student_cost
 from autokd.data import Dataset
+from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import metrics, predict_teacher
-from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import TrainContext
-from autokd.errors import AutokdError, NothingFeasible, StudyError, UserError
-from autokd.files import cache_dir
-from autokd.search import default_teacher
+from autokd.engine.precision import cpu_has_bfloat16
+from autokd.engine.views import to_device
+from autokd.errors import AutokdError, StudyError
 from autokd.search.confirm import Confirmer, run_count
-from autokd.search.executors import InlineExecutor, RungJob, run_job
-from autokd.search.explore import Explorer, baseline, seconds_per_epoch
+from autokd.search.executors import InlineExecutor
+from autokd.search.explore import Explorer, seconds_per_epoch
 from autokd.search.mirror import Mirror
+from autokd.search.plan import Plan, plan
+from autokd.search.prepare import Prepared, as_plain, context_of, prepare, refuse_another, rung_plan, study_path
 from autokd.search.records import TrialRecord
+from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.screen import FEW, Screener, population, screen, usable_proxies
-from autokd.search.store import StudyStore, delete, differences, read_settings, refuse_foreign, shapes_to_plain
-from autokd.space import Space, find, parse
+from autokd.search.store import StudyStore, delete, shapes_to_plain
 from autokd.spec import component_from_plain
-from autokd.teacher_reference import describe, load_teacher
-from autokd.types import Budget, Shapes, Split, Task, Teacher
+from autokd.types import Budget
+
+__all__ = [
+    "Notify",
+    "Plan",
+    "Prepared",
+    "Progress",
+    "Request",
+    "pick_device",
+    "plan",
+    "prepare",
+    "screen_only",
+    "search",
+]
 
 log = logging.getLogger("autokd")
 
 SCREENED = ("params", "macs", "nwot", "diswot", "latency")
 """Proxies that `autokd screen` shows; a search leaves out the last, which is not reproducible."""
-TIMED_SAMPLES = 512
-"""Samples on which a plan's seconds are measured."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the user asked for. None means: the space file's value, or the default.
-
-    Args:
-      dataset: a name, a path, arrays (X, y) or a torch Dataset.
-      space: a shipped space's name, a path, or None for the dataset's own default.
-      teacher: a reference, an nn.Module, or None to train one.
-      trials: number of trials, baselines included.
-      time: seconds after which no new trial starts, less the measured cost of confirm.
-      max_params, max_macs: the student's budget.
-      epochs: of the top rung and of confirm.
-      study: name of the study; by default the dataset's.
-      studies_dir: where studies live.
-      device: "auto", "cpu", "cuda" or "cuda:i".
-      seed: the study's seed.
-      data_options: further arguments of `autokd.data.load`.
-      fresh: delete an existing study of this name first.
-    """
-
-    dataset: Any = "digits"
-    space: str | Path | None = None
-    teacher: Any = None
-    trials: int | None = None
-    time: float | None = None
-    max_params: float | None = None
-    max_macs: float | None = None
-    epochs: int | None = None
-    study: str | None = None
-    studies_dir: Path = Path("studies")
-    device: str = "auto"
-    seed: int = 0
-    data_options: Mapping[str, Any] = field(default_factory=dict)
-    fresh: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """Where a search stands, for a progress display.
-
-    Args:
-      stage: "teacher", "screen", "explore" or "confirm".
-      done, total: of the stage's units (epochs, students, trials, runs).
-      best: best validation score so far, or None.
-      failures: failed trials so far.
-      note: what is going on, in a few words.
-    """
-
-    stage: str
-    done: int
-    total: int
-    best: float | None = None
-    failures: int = 0
-    note: str = ""
-
-
-Notify = Callable[[Progress], None]
 OnClaim = Callable[[StudyStore, Dataset], None]
-
-
-class Prepared(NamedTuple):
-    """Everything a search needs before the first trial.
-
-    Args:
-      data: the dataset.
-      space: the resolved space.
-      space_text: its file, verbatim.
-      teacher: the teacher; None in a dry run.
-      teacher_reference: plain, for `study.yaml`.
-      offers: what the teacher offers.
-      budget: resolved.
-      device: the device.
-      identity: what makes the study this study.
-      settings: what may change, each value with its origin.
-    """
-
-    data: Dataset
-    space: Space
-    space_text: str
-    teacher: Teacher | None
-    teacher_reference: Mapping[str, Any]
-    offers: Shapes
-    budget: Budget
-    device: torch.device
-    identity: dict[str, Any]
-    settings: dict[str, Any]
-
-
-class Plan(NamedTuple):
-    """What a search would do.
-
-    Args:
-      rung_epochs: epochs at the end of each rung.
-      trial_runs: runs that reach each rung, about.
-      confirm_runs: runs of confirm, at most.
-      sample_seconds: measured seconds of training on one sample.
-      seconds: expected seconds in all, without training a teacher.
-      disk_bytes: expected size of the study.
-    """
-
-    rung_epochs: list[int]
-    trial_runs: list[int]
-    confirm_runs: int
-    sample_seconds: float
-    seconds: float
-    disk_bytes: int
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device for "auto", "cpu", "cuda" or "cuda:i".
-
-    Raises:
-      UserError: no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:0") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s); use cpu or auto"
-        )
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {name}: use auto, cpu, cuda or cuda:0")
-    return device
-
-
-def rung_plan(budget: Budget) -> list[int]:
-    """Return the epochs at the end of each rung: the top one divided by eta again and again, at least 1, distinct."""
-    epochs = {max(1, round(budget.epochs / budget.eta**k)) for k in range(budget.rungs)}
-    return sorted(epochs)
-
-
-def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: bool = True) -> Prepared:
-    """Load the data, resolve the space and obtain the teacher; nothing of the study is written.
-
-    Whatever may be refused is refused before a teacher is trained.
-
-    Args:
-      request: what was asked.
-      notify: called as the teacher is trained.
-      dry: train no teacher.
-      for_study: refuse what the study of that name cannot go on with.
-
-    Raises:
-      UserError: bad input, or an existing study that differs from what is asked.
-      NothingFeasible: no student of the space lies inside the budget.
-    """
-    device = pick_device(request.device)
-    data = data_package.load(request.dataset, seed=request.seed, **request.data_options)
-    text, source = find(request.space or data.default_space)
-    unresolved = parse(text, source)
-    budget = _budget(unresolved.budget, request)
-    teacher, reference, offers = _given_teacher(request, data, budget, device)
-    space = unresolved.resolve(data.task, offers, max_params=request.max_params, max_macs=request.max_macs)
-    identity = {
-        "space": space.identity(),
-        "data": {"reference": data.reference, "fingerprint": data.task.fingerprint},
-        "teacher": {"reference": dict(reference), "fingerprint": None if teacher is None else teacher.fingerprint},
-        "objective": {"accuracy": "maximize"},
-        "rungs": rung_plan(budget),
-        "budget": {key: value for key, value in dataclasses.asdict(budget).items() if key != "trials"},
-        "seed": request.seed,
-        "slots": 1,
-    }
-    if for_study:
-        _check(request, data, space, identity)
-    if teacher is None and not dry:
-        teacher = _trained_teacher(data, budget, device, notify)
-        identity["teacher"] = {"reference": dict(reference), "fingerprint": teacher.fingerprint}
-    return Prepared(
-        data=data,
-        space=space,
-        space_text=text,
-        teacher=teacher,
-        teacher_reference=reference,
-        offers=offers,
-        budget=budget,
-        device=device,
-        identity=identity,
-        settings=_settings(request, budget, space, device, source),
-    )
-
-
-def plan(prepared: Prepared) -> Plan:
-    """Return what a search would do, its seconds measured on a few samples."""
-    budget, rungs = prepared.budget, rung_plan(prepared.budget)
-    runs = [max(1, budget.trials // budget.eta**k) for k in range(len(rungs))]
-    per_sample = _measure(prepared)
-    increments = [rungs[0], *(b - a for a, b in itertools.pairwise(rungs))]
-    confirm = run_count(budget, has_teacher=True)
-    epochs = sum(n * e for n, e in zip(runs, increments, strict=True)) + confirm * budget.confirm_epochs
-    cost = student_cost(component_from_plain("students", prepared.space.default().plain["student"]), prepared.data.task)
-    disk = 4 * cost.params * (3 * sum(runs) + 3 * budget.claim_seeds) + 2_000_000
-    seconds = epochs * per_sample * len(prepared.data.train)
-    return Plan(rungs, runs, confirm, per_sample, seconds, disk)
 
 
 def search(request: Request, notify: Notify, on_claim: OnClaim) -> StudyStore:
@@ -273,7 +82,7 @@ def search(request: Request, notify: Notify, on_claim: OnClaim) -> StudyStore:
 def screen_only(request: Request, notify: Notify) -> list[dict[str, Any]]:
     """Rank the space's students without training them or writing anything; see `autokd.search.screen.screen`."""
     prepared = prepare(request, notify, for_study=False)
-    context = TrainContext(data=prepared.data, teacher=prepared.teacher, device=prepared.device, bank=TeacherBank())
+    context = context_of(prepared, request)
     screener = _screener(prepared, context, SCREENED)
     students, _ = population(prepared.space, prepared.data.task, request.seed)
     return screen(screener, students, lambda done, total: notify(Progress(stage="screen", done=done, total=total)))
@@ -283,49 +92,6 @@ def claimed_student(store: StudyStore, arm: str, i: int) -> Mapping[str, torch.T
     """Return the weights of the newest claim's i-th student of an arm, or None where they are gone."""
     path = store.path / "confirm" / f"round{len(store.records.evidence) - 1}" / f"{arm}-{i}.safetensors"
     return load_file(path) if path.exists() else None
-
-
-def study_path(request: Request, data: Dataset) -> Path:
-    """Return the folder of the study that a request means.
-
-    Raises:
-      StudyError: its name is not that of a folder.
-    """
-    name = data.task.dataset if request.study is None else request.study
-    if name in ("", ".", "..") or any(mark in name for mark in "/\\"):
-        raise StudyError(f"--study {name!r}: the name of a study is the name of a folder, not a path")
-    return request.studies_dir / name
-
-
-def _check(request: Request, data: Dataset, space: Space, identity: Mapping[str, Any]) -> None:
-    """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets."""
-    path = study_path(request, data)
-    if (path / "study.yaml").exists() and not request.fresh:
-        _refuse_another(path, read_settings(path)["identity"], identity)
-        return
-    refuse_foreign(path)
-    population(space, data.task, request.seed)
-
-
-def _refuse_another(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    different = differences(*_comparable(old, _plain(new)))
-    if different:
-        lines = "\n".join(f"  {line}" for line in different)
-        raise StudyError(
-            f"study {path.name!r} was made with other settings:\n{lines}\n"
-            "use --study NAME for a new study, or --fresh to delete this one and start again"
-        )
-
-
-def _comparable(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Leave out what is not known yet (a teacher still to be trained) and where the same data lie."""
-    for one in (old, new):
-        data, teacher = dict(one["data"]), dict(one["teacher"])
-        if old["data"]["fingerprint"] == new["data"]["fingerprint"]:
-            data["reference"] = {key: item for key, item in data["reference"].items() if key != "component"}
-        if new["teacher"]["fingerprint"] is None:
-            del teacher["fingerprint"]
-        yield {**one, "data": data, "teacher": teacher}
 
 
 @contextlib.contextmanager
@@ -343,12 +109,12 @@ def _opened(request: Request, prepared: Prepared) -> Iterator[StudyStore]:
 def _resume(path: Path, prepared: Prepared) -> StudyStore:
     store = StudyStore.open(path, read_only=False)
     try:
-        _refuse_another(path, store.settings["identity"], prepared.identity)
+        refuse_another(path, store.settings["identity"], prepared.identity)
     except StudyError:
         store.close()
         raise
     changed = {"identity": prepared.identity, "settings": prepared.settings, "machine": _machine(prepared.device)}
-    store.update(_plain(changed))
+    store.update(as_plain(changed))
     return store
 
 
@@ -373,11 +139,22 @@ def _create(path: Path, prepared: Prepared) -> StudyStore:
         "teacher": _teacher_facts(prepared),
         "dropped": list(prepared.space.dropped),
     }
-    return StudyStore.create(path, _plain(settings), prepared.space_text)
+    return StudyStore.create(path, as_plain(settings), prepared.space_text)
 
 
 def _run(store: StudyStore, prepared: Prepared, request: Request, notify: Notify) -> None:
-    context = TrainContext(data=prepared.data, teacher=prepared.teacher, device=prepared.device, bank=TeacherBank())
+    context = context_of(prepared, request)
+    began = time.monotonic()
+    try:
+        _stages(store, prepared, request, context, notify)
+    finally:
+        context.bank.close()
+        store.log.append("bank", **context.bank.counts.as_plain())
+        if request.profile:
+            store.log.append("profile", total=time.monotonic() - began, parts=context.profile.seconds)
+
+
+def _stages(store: StudyStore, prepared: Prepared, request: Request, context: TrainContext, notify: Notify) -> None:
     screener = _screener(prepared, context, SCREENED[:-1])
     with _timed(store, "screen"):
         _screen(store, prepared, screener, notify)
@@ -395,11 +172,13 @@ def _run(store: StudyStore, prepared: Prepared, request: Request, notify: Notify
         folder=store.path / "trials",
         has_teacher=prepared.teacher is not None,
         enqueue=prepared.space.screen.enqueue,
+        profile=context.profile,
     )
     may_ask = _clock(store, prepared.budget, request.time)
 
     def on_change() -> None:
-        mirror.update()
+        with context.profile.part("storage"):
+            mirror.update()
         _tell_explore(store, prepared.budget, notify)
 
     with _timed(store, "explore"):
@@ -524,29 +303,12 @@ def _log_file(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def _given_teacher(
-    request: Request, data: Dataset, budget: Budget, device: torch.device
-) -> tuple[Teacher | None, Mapping[str, Any], Shapes]:
-    """Return the teacher that was given (None: one is to be trained), its plain reference, and what it offers."""
-    if request.teacher is None:
-        return None, default_teacher.reference(budget.teacher_epochs), default_teacher.offers(data.task)
-    teacher = load_teacher(request.teacher, data.task).to(device)
-    return teacher, describe(request.teacher), teacher.offers
-
-
-def _trained_teacher(data: Dataset, budget: Budget, device: torch.device, notify: Notify) -> Teacher:
-    def tell(done: int, total: int) -> None:
-        notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
-
-    return default_teacher.obtain(data, budget.teacher_epochs, device, tell)
-
-
 def _teacher_facts(prepared: Prepared) -> dict[str, Any] | None:
     teacher = prepared.teacher
     if teacher is None:
         return None
-    context = TrainContext(data=prepared.data, teacher=teacher, device=prepared.device, bank=TeacherBank())
-    logits = predict_teacher(teacher, context.validation_data)
+    validation = to_device(prepared.data.validation, prepared.data.task, prepared.device)
+    logits = predict_teacher(teacher, validation)
     own = prepared.teacher_reference.get("use") == "trained"
     return {
         "origin": teacher.origin,
@@ -558,69 +320,15 @@ def _teacher_facts(prepared: Prepared) -> dict[str, Any] | None:
     }
 
 
-def _budget(space_budget: Budget, request: Request) -> Budget:
-    changed: dict[str, Any] = {}
-    if request.trials is not None:
-        changed["trials"] = request.trials
-    if request.epochs is not None:
-        changed.update(epochs=request.epochs, confirm_epochs=request.epochs)
-    return dataclasses.replace(space_budget, **changed)
-
-
-def _settings(request: Request, budget: Budget, space: Space, device: torch.device, source: str) -> dict[str, Any]:
-    """Each value with its origin: asked, the environment's variable, the space file, or the default."""
-
-    def from_file(given: Any, value: Any) -> dict[str, Any]:
-        return {"value": value, "from": "space file" if given is None else "asked"}
-
-    def or_default(given: Any, value: Any) -> dict[str, Any]:
-        return {"value": value, "from": "default" if given is None else "asked"}
-
-    def from_environment(given: Any, variable: str, default: Any) -> dict[str, Any]:
-        if given is None and os.environ.get(variable):
-            return {"value": os.environ[variable], "from": variable}
-        return or_default(given, default if given is None else given)
-
-    data_dir = request.data_options.get("data_dir")
-    return {
-        "trials": from_file(request.trials, budget.trials),
-        "epochs": from_file(request.epochs, budget.epochs),
-        "max_params": from_file(request.max_params, space.constraints.get("params")),
-        "max_macs": from_file(request.max_macs, space.constraints.get("macs")),
-        "time": or_default(request.time, request.time),
-        "space": or_default(request.space, source),
-        "device": or_default(None if request.device == "auto" else request.device, str(device)),
-        "seed": or_default(request.seed or None, request.seed),
-        "data_dir": from_environment(data_dir, "AUTOKD_DATA", None),
-        "cache": from_environment(None, "AUTOKD_CACHE", cache_dir()),
-    }
-
-
-def _measure(prepared: Prepared) -> float:
-    """Seconds of training the default pipeline on one sample, measured on a few."""
-    data = prepared.data
-    count = min(TIMED_SAMPLES, len(data.train))
-    small = _Sample(data, Split(data.train.inputs[:count], data.train.labels[:count]))
-    context = TrainContext(data=small, teacher=None, device=prepared.device, bank=TeacherBank())  # type: ignore[arg-type]
-    pipeline = baseline(prepared.space.default(), "ce", prepared.space).plain
-    outcomes = [run_job(context, RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=2, until=2)) for _ in range(2)]
-    if outcomes[-1].result is None:
-        raise NothingFeasible(f"the space's default pipeline does not train: {outcomes[-1].failure}")
-    return outcomes[-1].result.seconds / (2 * count)
-
-
-class _Sample:
-    """A dataset with a part of its training split."""
-
-    def __init__(self, data: Dataset, train: Split) -> None:
-        self.task: Task = dataclasses.replace(data.task, train_size=len(train))
-        self.train = train
-        self.validation = Split(data.validation.inputs[: len(train)], data.validation.labels[: len(train)])
-
-
 def _machine(device: torch.device) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {"device": str(device), "name": name, "threads": torch.get_num_threads(), "system": platform.platform()}
+    return {
+        "device": str(device),
+        "name": name,
+        "threads": torch.get_num_threads(),
+        "native_bfloat16": device.type == "cuda" or cpu_has_bfloat16(),
+        "system": platform.platform(),
+    }
 
 
 def _versions() -> dict[str, str]:
@@ -632,15 +340,3 @@ def _versions() -> dict[str, str]:
 
     names = ("autokd", "torch", "torchvision", "optuna", "numpy", "scikit-learn")
     return {"python": platform.python_version(), "pipeline_format": str(spec_module.FORMAT)} | {n: of(n) for n in names}
-
-
-def _plain(value: Any) -> Any:
-    """Return nested data with tuples as lists and numpy scalars as numbers, as YAML and JSON keep it."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    item = getattr(value, "item", None)
-    return item() if callable(item) else value

@@ -20,7 +20,9 @@ class Traits(NamedTuple):
     Args:
       modalities: kinds of input it takes.
       teacher: "none" where it needs no teacher.
-      needs: what teacher and student must offer: "features", "pooled".
+      needs: what the teacher must offer: "features", "pooled", "tokens", "attention".
+      student_needs: what the student must offer.
+      offers: what a student offers.
       min_classes: fewest classes it is defined for.
       excludes, requires: components ("losses.dkd"; a bare name is of its own kind) it must not, or must, stand beside.
     """
@@ -28,6 +30,8 @@ class Traits(NamedTuple):
     modalities: frozenset[str] = ANY
     teacher: str = "none"
     needs: frozenset[str] = frozenset()
+    student_needs: frozenset[str] = frozenset()
+    offers: frozenset[str] = frozenset({"features", "pooled"})
     min_classes: int = 2
     excludes: frozenset[str] = frozenset()
     requires: frozenset[str] = frozenset()
@@ -46,6 +50,8 @@ def traits_of(kind: str, cls: type[Any]) -> Traits:
         modalities=frozenset(declared("modalities")),
         teacher=declared("teacher"),
         needs=frozenset(declared("needs")),
+        student_needs=frozenset(declared("student_needs")),
+        offers=frozenset(declared("offers")),
         min_classes=declared("min_classes"),
         excludes=full(declared("excludes")),
         requires=full(declared("requires")),

@@ -51,6 +51,9 @@ class Found(NamedTuple):
 class Part(Protocol):
     """What may be drawn for one slot."""
 
+    @property
+    def candidates(self) -> tuple[Candidate, ...]: ...
+
     def draw(self, source: Source, present: Sequence[Candidate]) -> Found: ...
 
     def default(self) -> Any: ...
@@ -77,6 +80,7 @@ class Number:
     slot: str
     span: Range | None
     value: int
+    candidates: tuple[Candidate, ...] = ()
 
     def draw(self, source: Source, present: Sequence[Candidate]) -> Found:
         if self.span is None:
@@ -203,19 +207,19 @@ class Several:
         return {candidate.name: candidate.default() for candidate in self.always}
 
     def complete(self, partial: Any) -> Any:
-        known = {candidate.name: candidate for candidate in self._all()}
+        known = {candidate.name: candidate for candidate in self.candidates}
         given = {key: {**(known[key].default() if key in known else {}), **value} for key, value in partial.items()}
         return {**self.default(), **given}
 
     def fit(self, value: Any, present: Sequence[Candidate], problems: list[str]) -> Found:
-        known = {candidate.name: candidate for candidate in self._all()}
+        known = {candidate.name: candidate for candidate in self.candidates}
         problems += [
             f"{self.slot}.{key}: is not in this space; {nearest(key, known)}" for key in value if key not in known
         ]
         problems += [
             f"{self.slot}.{candidate.name}: must be there" for candidate in self.always if candidate.name not in value
         ]
-        chosen = tuple(candidate for candidate in self._all() if candidate.name in value)
+        chosen = tuple(candidate for candidate in self.candidates if candidate.name in value)
         problems += self._illegal(chosen, present)
         params = self._flags(chosen)
         for candidate in chosen:
@@ -266,7 +270,7 @@ class Several:
                     kept.append(candidate)
         while unmet := [c for c in kept if c not in self.always and lacks(c, (*present, *kept))]:
             kept = [candidate for candidate in kept if candidate not in unmet]
-        return tuple(candidate for candidate in self._all() if candidate in kept)
+        return tuple(candidate for candidate in self.candidates if candidate in kept)
 
     def _illegal(self, chosen: Sequence[Candidate], present: Sequence[Candidate]) -> list[str]:
         """Say what makes a set of components one that this space never draws."""
@@ -289,7 +293,8 @@ class Several:
     def _open(self) -> list[Group]:
         return [group for group in self.groups if group.at_most]
 
-    def _all(self) -> tuple[Candidate, ...]:
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
         return (*self.always, *(candidate for group in self.groups for candidate in group.candidates))
 
     def _paths(self, group: Group) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -98,10 +98,13 @@ class Space:
         }
         if not problems:
             always = [c for part in parts.values() if isinstance(part, Several) for c in part.always]
+            students = parts["student"].candidates
             parts = {
-                name: part.filtered(lambda c: _beside(c, always), dropped, problems)
-                if isinstance(part, OneOf)
-                else part
+                name: part.filtered(
+                    (lambda c: _beside(c, always)) if isinstance(part, OneOf) else (lambda c: _unfed(c, students)),
+                    dropped,
+                    problems,
+                )
                 for name, part in parts.items()
             }
         if problems:
@@ -117,6 +120,11 @@ class Space:
         dropped += [f"warm_starts.{index}: {'; '.join(found)}" for index, found in warm.items() if found]
         kept = tuple(partial for index, partial in enumerate(self.warm) if not warm[index])
         return dataclasses.replace(space, warm=kept, dropped=tuple(dropped))
+
+    def teacher_parts(self) -> frozenset[str]:
+        """Return the parts of the teacher's output, beside the logits, that any component of the space reads."""
+        reading = [c.traits for part in self.parts.values() for c in part.candidates if c.traits.teacher != "none"]
+        return frozenset(need for traits in reading for need in traits.needs)
 
     def draw(self, draw: Draw, number: int) -> Drawn:
         """Draw a pipeline; the values come from `draw`, each asked for under its path.
@@ -227,9 +235,17 @@ def _misfit(candidate: Candidate, task: Task, teacher: Shapes | None) -> str | N
         return None
     if teacher is None:
         return f"{candidate.use} needs a teacher, there is none"
-    offered = {"features": bool(teacher.features), "pooled": teacher.pooled is not None}
-    missing = sorted(need for need in traits.needs if not offered.get(need, False))
+    missing = sorted(need for need in traits.needs if not getattr(teacher, need))
     return f"{candidate.use} needs {' and '.join(missing)}, which the teacher does not offer" if missing else None
+
+
+def _unfed(candidate: Candidate, students: Sequence[Candidate]) -> str | None:
+    """Why a component cannot read what it needs of every student, or None."""
+    for student in students:
+        missing = sorted(candidate.traits.student_needs - student.traits.offers)
+        if missing:
+            return f"{candidate.use} needs {' and '.join(missing)}, which the student {student.use} does not offer"
+    return None
 
 
 def _beside(candidate: Candidate, always: list[Candidate]) -> str | None:

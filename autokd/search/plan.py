@@ -1,0 +1,128 @@
+"""What a search would do and cost, before it does it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autokd.cost import student_cost
+from autokd.data import Dataset
+from autokd.engine.context import TrainContext
+from autokd.engine.teacher_bank import TeacherBank, block_bytes
+from autokd.errors import NothingFeasible
+from autokd.search.confirm import run_count
+from autokd.search.executors import RungJob, run_job
+from autokd.search.explore import baseline
+from autokd.search.prepare import Prepared, rung_plan
+from autokd.seeds import derive
+from autokd.spec import component_from_plain, fingerprint
+from autokd.types import Split, Task
+
+TIMED_SAMPLES = 512
+"""Samples on which a plan's seconds are measured."""
+
+
+class Plan(NamedTuple):
+    """What a search would do.
+
+    Args:
+      rung_epochs: epochs at the end of each rung.
+      trial_runs: runs that reach each rung, about.
+      confirm_runs: runs of confirm, at most.
+      sample_seconds: measured seconds of training on one sample.
+      seconds: expected seconds in all, without training a teacher.
+      disk_bytes: expected size of the study.
+      bank: what the teacher bank is expected to hold.
+    """
+
+    rung_epochs: list[int]
+    trial_runs: list[int]
+    confirm_runs: int
+    sample_seconds: float
+    seconds: float
+    disk_bytes: int
+    bank: BankPlan
+
+
+class BankPlan(NamedTuple):
+    """What the teacher bank is expected to hold after the study.
+
+    Args:
+      policies: distinct augmentation policies among the trials.
+      nbytes: size of all blocks.
+      hit_rate: share of epochs that find their teacher outputs already there.
+    """
+
+    policies: int
+    nbytes: int
+    hit_rate: float
+
+
+def plan(prepared: Prepared) -> Plan:
+    """Return what a search would do, its seconds measured on a few samples."""
+    budget, rungs = prepared.budget, rung_plan(prepared.budget)
+    runs = [max(1, budget.trials // budget.eta**k) for k in range(len(rungs))]
+    per_sample = _measure(prepared)
+    increments = [rungs[0], *(b - a for a, b in itertools.pairwise(rungs))]
+    confirm = run_count(budget, has_teacher=True)
+    epochs = sum(n * e for n, e in zip(runs, increments, strict=True)) + confirm * budget.confirm_epochs
+    cost = student_cost(component_from_plain("students", prepared.space.default().plain["student"]), prepared.data.task)
+    disk = 4 * cost.params * (3 * sum(runs) + 3 * budget.claim_seeds) + 2_000_000
+    seconds = epochs * per_sample * len(prepared.data.train)
+    return Plan(rungs, runs, confirm, per_sample, seconds, disk, bank_plan(prepared))
+
+
+def bank_plan(prepared: Prepared) -> BankPlan:
+    """Simulate which teacher outputs a study asks for: random pipelines, successive halving, confirm's view seeds."""
+    budget, rungs, size = prepared.budget, rung_plan(prepared.budget), len(prepared.data.train)
+    asked: list[tuple[str, int, int]] = []
+    for number in range(budget.trials):
+        rng = np.random.default_rng(derive(prepared.identity["seed"], "bank plan", number))
+        drawn = prepared.space.sample(rng, number).plain
+        rung = max(k for k in range(len(rungs)) if number % budget.eta**k == 0)
+        asked += _asked(drawn, 0, rungs[rung])
+    final = prepared.space.default().plain
+    for _ in range(budget.finalists * budget.select_seeds + 2 * (run_count(budget, has_teacher=True) // 4)):
+        asked += _asked(final, 0, budget.confirm_epochs)
+    for seed in range(budget.claim_seeds):
+        asked += [view for _ in range(2) for view in _asked(final, 1 + seed, budget.confirm_epochs)]
+    distinct = set(asked)
+    parts = prepared.space.teacher_parts() & {"pooled"}
+    each = block_bytes(prepared.offers, prepared.data.task.num_classes, size, parts)
+    rate = 1 - len(distinct) / len(asked) if asked else 0.0
+    return BankPlan(len({policy for policy, _, _ in asked}), len(distinct) * each, rate)
+
+
+def _asked(pipeline: Any, view_seed: int, epochs: int) -> Iterator[tuple[str, int, int]]:
+    """The (policy, view seed, epoch) blocks that a run asks for; without randomness every epoch is the same view."""
+    teachers = {component_from_plain("losses", loss).teacher for loss in pipeline["losses"].values()}
+    policy = pipeline["augment"]
+    if "live" not in teachers and "stored" in teachers:
+        still = policy["use"] == "none"
+        yield from ((fingerprint(policy), 0 if still else view_seed, 0 if still else e) for e in range(epochs))
+
+
+def _measure(prepared: Prepared) -> float:
+    """Seconds of training the default pipeline on one sample, measured on a few."""
+    data = prepared.data
+    count = min(TIMED_SAMPLES, len(data.train))
+    small = _Sample(data, Split(data.train.inputs[:count], data.train.labels[:count]))
+    context = TrainContext(data=small, teacher=None, device=prepared.device, bank=TeacherBank())  # type: ignore[arg-type]
+    pipeline = baseline(prepared.space.default(), "ce", prepared.space).plain
+    outcomes = [run_job(context, RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=2, until=2)) for _ in range(2)]
+    if outcomes[-1].result is None:
+        raise NothingFeasible(f"the space's default pipeline does not train: {outcomes[-1].failure}")
+    return outcomes[-1].result.seconds / (2 * count)
+
+
+class _Sample:
+    """A dataset with a part of its training split."""
+
+    def __init__(self, data: Dataset, train: Split) -> None:
+        self.task: Task = dataclasses.replace(data.task, train_size=len(train))
+        self.train = train
+        self.validation = Split(data.validation.inputs[: len(train)], data.validation.labels[: len(train)])

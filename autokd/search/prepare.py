@@ -1,0 +1,233 @@
+"""Everything before the first trial: data, teacher, space, budget; and refusing what cannot go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from autokd import data as data_package
+from autokd.data import Dataset
+from autokd.engine.context import TrainContext
+from autokd.engine.profile import OFF, Profile
+from autokd.engine.teacher_bank import TeacherBank
+from autokd.errors import StudyError
+from autokd.files import cache_dir
+from autokd.search import default_teacher
+from autokd.search.request import Notify, Progress, Request, pick_device
+from autokd.search.screen import population
+from autokd.search.store import differences, read_settings, refuse_foreign
+from autokd.space import Space, find, parse
+from autokd.teacher_reference import describe, load_teacher
+from autokd.types import Budget, Shapes, Teacher
+
+
+class Prepared(NamedTuple):
+    """Everything a search needs before the first trial.
+
+    Args:
+      data: the dataset.
+      space: the resolved space.
+      space_text: its file, verbatim.
+      teacher: the teacher; None in a dry run.
+      teacher_reference: plain, for `study.yaml`.
+      offers: what the teacher offers.
+      budget: resolved.
+      device: the device.
+      identity: what makes the study this study.
+      settings: what may change, each value with its origin.
+    """
+
+    data: Dataset
+    space: Space
+    space_text: str
+    teacher: Teacher | None
+    teacher_reference: Mapping[str, Any]
+    offers: Shapes
+    budget: Budget
+    device: torch.device
+    identity: dict[str, Any]
+    settings: dict[str, Any]
+
+
+def rung_plan(budget: Budget) -> list[int]:
+    """Return the epochs at the end of each rung: the top one divided by eta again and again, at least 1, distinct."""
+    epochs = {max(1, round(budget.epochs / budget.eta**k)) for k in range(budget.rungs)}
+    return sorted(epochs)
+
+
+def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: bool = True) -> Prepared:
+    """Load the data, resolve the space and obtain the teacher; nothing of the study is written.
+
+    Whatever may be refused is refused before a teacher is trained.
+
+    Args:
+      request: what was asked.
+      notify: called as the teacher is trained.
+      dry: train no teacher.
+      for_study: refuse what the study of that name cannot go on with.
+
+    Raises:
+      UserError: bad input, or an existing study that differs from what is asked.
+      NothingFeasible: no student of the space lies inside the budget.
+    """
+    device = pick_device(request.device)
+    data = data_package.load(request.dataset, seed=request.seed, **request.data_options)
+    text, source = find(request.space or data.default_space)
+    unresolved = parse(text, source)
+    budget = _budget(unresolved.budget, request)
+    teacher, reference, offers = _given_teacher(request, data, budget, device)
+    space = unresolved.resolve(data.task, offers, max_params=request.max_params, max_macs=request.max_macs)
+    identity = {
+        "space": space.identity(),
+        "data": {"reference": data.reference, "fingerprint": data.task.fingerprint},
+        "teacher": {"reference": dict(reference), "fingerprint": None if teacher is None else teacher.fingerprint},
+        "objective": {"accuracy": "maximize"},
+        "rungs": rung_plan(budget),
+        "budget": {key: value for key, value in dataclasses.asdict(budget).items() if key != "trials"},
+        "seed": request.seed,
+        "slots": 1,
+    }
+    if for_study:
+        _check(request, data, space, identity)
+    if teacher is None and not dry:
+        teacher = _trained_teacher(data, budget, device, notify)
+        identity["teacher"] = {"reference": dict(reference), "fingerprint": teacher.fingerprint}
+    return Prepared(
+        data=data,
+        space=space,
+        space_text=text,
+        teacher=teacher,
+        teacher_reference=reference,
+        offers=offers,
+        budget=budget,
+        device=device,
+        identity=identity,
+        settings=_settings(request, budget, space, device, source),
+    )
+
+
+def context_of(prepared: Prepared, request: Request) -> TrainContext:
+    """Return what all rungs of a study share; the teacher bank lies in the user's cache."""
+    return TrainContext(
+        data=prepared.data,
+        teacher=prepared.teacher,
+        device=prepared.device,
+        bank=TeacherBank(cache_dir("bank"), int(request.bank_bytes), features=request.bank_features),
+        parts=prepared.space.teacher_parts(),
+        profile=Profile(prepared.device) if request.profile else OFF,
+    )
+
+
+def study_path(request: Request, data: Dataset) -> Path:
+    """Return the folder of the study that a request means.
+
+    Raises:
+      StudyError: its name is not that of a folder.
+    """
+    name = data.task.dataset if request.study is None else request.study
+    if name in ("", ".", "..") or any(mark in name for mark in "/\\"):
+        raise StudyError(f"--study {name!r}: the name of a study is the name of a folder, not a path")
+    return request.studies_dir / name
+
+
+def _check(request: Request, data: Dataset, space: Space, identity: Mapping[str, Any]) -> None:
+    """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets."""
+    path = study_path(request, data)
+    if (path / "study.yaml").exists() and not request.fresh:
+        refuse_another(path, read_settings(path)["identity"], identity)
+        return
+    refuse_foreign(path)
+    population(space, data.task, request.seed)
+
+
+def refuse_another(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    different = differences(*_comparable(old, as_plain(new)))
+    if different:
+        lines = "\n".join(f"  {line}" for line in different)
+        raise StudyError(
+            f"study {path.name!r} was made with other settings:\n{lines}\n"
+            "use --study NAME for a new study, or --fresh to delete this one and start again"
+        )
+
+
+def _comparable(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Leave out what is not known yet (a teacher still to be trained) and where the same data lie."""
+    for one in (old, new):
+        data, teacher = dict(one["data"]), dict(one["teacher"])
+        if old["data"]["fingerprint"] == new["data"]["fingerprint"]:
+            data["reference"] = {key: item for key, item in data["reference"].items() if key != "component"}
+        if new["teacher"]["fingerprint"] is None:
+            del teacher["fingerprint"]
+        yield {**one, "data": data, "teacher": teacher}
+
+
+def _given_teacher(
+    request: Request, data: Dataset, budget: Budget, device: torch.device
+) -> tuple[Teacher | None, Mapping[str, Any], Shapes]:
+    """Return the teacher that was given (None: one is to be trained), its plain reference, and what it offers."""
+    if request.teacher is None:
+        return None, default_teacher.reference(budget.teacher_epochs), default_teacher.offers(data.task)
+    teacher = load_teacher(request.teacher, data.task).to(device)
+    return teacher, describe(request.teacher), teacher.offers
+
+
+def _trained_teacher(data: Dataset, budget: Budget, device: torch.device, notify: Notify) -> Teacher:
+    def tell(done: int, total: int) -> None:
+        notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
+
+    return default_teacher.obtain(data, budget.teacher_epochs, device, tell)
+
+
+def _budget(space_budget: Budget, request: Request) -> Budget:
+    changed: dict[str, Any] = {}
+    if request.trials is not None:
+        changed["trials"] = request.trials
+    if request.epochs is not None:
+        changed.update(epochs=request.epochs, confirm_epochs=request.epochs)
+    return dataclasses.replace(space_budget, **changed)
+
+
+def _settings(request: Request, budget: Budget, space: Space, device: torch.device, source: str) -> dict[str, Any]:
+    """Each value with its origin: asked, the environment's variable, the space file, or the default."""
+
+    def from_file(given: Any, value: Any) -> dict[str, Any]:
+        return {"value": value, "from": "space file" if given is None else "asked"}
+
+    def or_default(given: Any, value: Any) -> dict[str, Any]:
+        return {"value": value, "from": "default" if given is None else "asked"}
+
+    def from_environment(given: Any, variable: str, default: Any) -> dict[str, Any]:
+        if given is None and os.environ.get(variable):
+            return {"value": os.environ[variable], "from": variable}
+        return or_default(given, default if given is None else given)
+
+    data_dir = request.data_options.get("data_dir")
+    return {
+        "trials": from_file(request.trials, budget.trials),
+        "epochs": from_file(request.epochs, budget.epochs),
+        "max_params": from_file(request.max_params, space.constraints.get("params")),
+        "max_macs": from_file(request.max_macs, space.constraints.get("macs")),
+        "time": or_default(request.time, request.time),
+        "space": or_default(request.space, source),
+        "device": or_default(None if request.device == "auto" else request.device, str(device)),
+        "seed": or_default(request.seed or None, request.seed),
+        "data_dir": from_environment(data_dir, "AUTOKD_DATA", None),
+        "cache": from_environment(None, "AUTOKD_CACHE", cache_dir()),
+    }
+
+
+def as_plain(value: Any) -> Any:
+    """Return nested data with tuples as lists and numpy scalars as numbers, as YAML and JSON keep it."""
+    if isinstance(value, Mapping):
+        return {str(key): as_plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [as_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    item = getattr(value, "item", None)
+    return item() if callable(item) else value

@@ -1,0 +1,99 @@
+"""What a user asks of a search, and what the search tells back while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autokd.engine.teacher_bank import DEFAULT_BYTES
+from autokd.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for. None means: the space file's value, or the default.
+
+    Args:
+      dataset: a name, a path, arrays (X, y) or a torch Dataset.
+      space: a shipped space's name, a path, or None for the dataset's own default.
+      teacher: a reference, an nn.Module, or None to train one.
+      trials: number of trials, baselines included.
+      time: seconds after which no new trial starts, less the measured cost of confirm.
+      max_params, max_macs: the student's budget.
+      epochs: of the top rung and of confirm.
+      study: name of the study; by default the dataset's.
+      studies_dir: where studies live.
+      device: "auto", "cpu", "cuda" or "cuda:i".
+      seed: the study's seed.
+      data_options: further arguments of `autokd.data.load`.
+      fresh: delete an existing study of this name first.
+      bank_bytes: bound on the teacher outputs kept on disk.
+      bank_features: also keep the teacher's feature maps.
+      profile: measure where the time goes.
+    """
+
+    dataset: Any = "digits"
+    space: str | Path | None = None
+    teacher: Any = None
+    trials: int | None = None
+    time: float | None = None
+    max_params: float | None = None
+    max_macs: float | None = None
+    epochs: int | None = None
+    study: str | None = None
+    studies_dir: Path = Path("studies")
+    device: str = "auto"
+    seed: int = 0
+    data_options: Mapping[str, Any] = field(default_factory=dict)
+    fresh: bool = False
+    bank_bytes: float = DEFAULT_BYTES
+    bank_features: bool = False
+    profile: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a search stands, for a progress display.
+
+    Args:
+      stage: "teacher", "screen", "explore" or "confirm".
+      done, total: of the stage's units (epochs, students, trials, runs).
+      best: best validation score so far, or None.
+      failures: failed trials so far.
+      note: what is going on, in a few words.
+    """
+
+    stage: str
+    done: int
+    total: int
+    best: float | None = None
+    failures: int = 0
+    note: str = ""
+
+
+Notify = Callable[[Progress], None]
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device for "auto", "cpu", "cuda" or "cuda:i".
+
+    Raises:
+      UserError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:0") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s); use cpu or auto"
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {name}: use auto, cpu, cuda or cuda:0")
+    return device
