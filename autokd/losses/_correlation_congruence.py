@@ -57,7 +57,7 @@ def adjacent_congruence(student_embedding: Tensor, teacher_embedding: Tensor) ->
 
 def _kernel(features: Tensor, gamma: float, order: int) -> Tensor:
     similarity = 2 * gamma * cosines(features)
-    powers = torch.stack([similarity**p / math.factorial(p) for p in range(order + 1)])
+    powers = torch.stack([similarity**p / float(math.factorial(p)) for p in range(order + 1)])
     return math.exp(-2 * gamma) * powers.sum(0)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+import torch
 from torch import Tensor
 
 from autokd.losses.common import precise
-from autokd.losses.relations import cosines, pooled_term
+from autokd.losses.relations import ZERO, matmul, pooled_term
 from autokd.ranges import Real
 from autokd.types import ANY, BuildContext, Term
 
-_EPSILON = 1e-7  # added to both probabilities, as in the authors' code
+_EPSILON = 1e-7  # added to lengths and probabilities, as in the authors' code
 
 
 def pkt(student_features: Tensor, teacher_features: Tensor) -> Tensor:
@@ -27,7 +28,7 @@ def pkt(student_features: Tensor, teacher_features: Tensor) -> Tensor:
     Returns:
       Scalar, nats: the sum over all pairs (a sample and itself included) over B²; 0 where the cosines agree.
     Source: Passalis and Tefas 2018, eqs. 3 to 7 with the cosine kernel (cos + 1) / 2; the division by B² and the 1e-7
-      within the logarithm are those of the authors' code.
+      added to each length and, within the logarithm, to each probability are those of the authors' code.
     """
     student = _neighbours(precise(student_features))
     teacher = _neighbours(precise(teacher_features.detach()))
@@ -36,7 +37,9 @@ def pkt(student_features: Tensor, teacher_features: Tensor) -> Tensor:
 
 def _neighbours(features: Tensor) -> Tensor:
     """Probability of column j as the neighbour of row i, [B, B]."""
-    similarity = ((cosines(features) + 1) / 2).clamp_min(0)  # rounding may go below
+    length = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
+    directions = torch.where(length > ZERO, features / (length + _EPSILON), 0.0)
+    similarity = ((matmul(directions, directions.T) + 1) / 2).clamp_min(0)  # rounding may go below
     return similarity / similarity.sum(-1, keepdim=True)
 
 

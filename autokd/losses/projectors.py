@@ -25,7 +25,7 @@ class Resize(nn.Module):
 
     def __init__(self, before: Shape, after: Shape) -> None:
         super().__init__()
-        rows, columns = (_pooling(n, m) for n, m in zip(before, after, strict=True))
+        rows, columns = (_pooling(n, m).float() for n, m in zip(before, after, strict=True))
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("columns", columns, persistent=False)
 
@@ -127,4 +127,4 @@ def _convolution(student: Shape, teacher: Shape, *, bias: bool) -> list[nn.Modul
 
 def _pooling(before: int, after: int) -> Tensor:
     """Matrix [after, before] of adaptive average pooling."""
-    return F.adaptive_avg_pool1d(torch.eye(before), after).T.contiguous()
+    return F.adaptive_avg_pool1d(torch.eye(before, dtype=torch.float64), after).T.contiguous()
