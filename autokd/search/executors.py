@@ -13,12 +13,15 @@ from typing import Any, Protocol
 import torch
 
 from autokd.engine.memory import keep_freed_memory
-from autokd.engine.train import OnEpoch, TrainContext, train_rung
+from autokd.engine.train import CHECKPOINT_FORMAT, OnEpoch, TrainContext, train_rung
 from autokd.errors import TrialFailure
 from autokd.spec import from_plain
 from autokd.types import Checkpoint, RungResult
 
 log = logging.getLogger("autokd")
+
+NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+"""What torch says where memory runs out and it raises a plain RuntimeError."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,8 @@ def run_job(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None = None
         return Outcome(failure={"kind": "out_of_memory", "reason": _first_line(error)})
     except Exception as error:  # the one place where a crashed trial becomes a failed one
         log.debug("trial failed\n%s", traceback.format_exc())
-        kind = "out_of_memory" if "alloc" in str(error) and "memory" in str(error) else "error"
+        full = isinstance(error, RuntimeError) and any(mark in str(error) for mark in NO_MEMORY)
+        kind = "out_of_memory" if full else "error"
         return Outcome(failure={"kind": kind, "reason": f"{type(error).__name__}: {_first_line(error)}"})
 
 
@@ -132,6 +136,8 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint | None:
     """Read a checkpoint, or None where it is missing or damaged."""
     try:
         loaded: Checkpoint = torch.load(path, map_location=device, weights_only=True)
+        if loaded["format"] != CHECKPOINT_FORMAT:
+            raise ValueError(f"format {loaded['format']}, expected {CHECKPOINT_FORMAT}")
     except FileNotFoundError:
         return None
     except Exception as error:  # a damaged file raises many things; the rung is then trained from scratch

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from autokd import catalog
 from autokd.data import Dataset
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import TrainContext, build_student
@@ -204,3 +207,103 @@ def explore(made: Explorer, trials: int) -> Explorer:
 
 def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+PLUGIN = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from autokd.types import ANY
+
+
+class Bad:
+    """A loss that goes wrong in its step."""
+
+    kind = "losses"
+    modalities = ANY
+    teacher = "none"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    batch_statistic = False
+    min_classes = 2
+    scale = 1.0
+
+    def build(self, context):
+        return self.step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raises(Bad):
+    name = "t_raises"
+    weight: float = 1.0
+
+    def step(self, step):
+        raise RuntimeError("this loss raises\\nand says more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotANumber(Bad):
+    name = "t_nan"
+    weight: float = 1.0
+
+    def step(self, step):
+        return step.student.logits.sum(1) * float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory(Bad):
+    name = "t_memory"
+    weight: float = 1.0
+
+    def step(self, step):
+        raise torch.OutOfMemoryError("this loss needs 80 GB")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostMemory(Bad):
+    name = "t_host_memory"
+    weight: float = 1.0
+
+    def step(self, step):
+        raise MemoryError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allocator(Bad):
+    name = "t_cpu_allocator"
+    weight: float = 1.0
+
+    def step(self, step):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unbuilt(Bad):
+    name = "t_unbuilt"
+    weight: float = 1.0
+
+    def build(self, context):
+        raise ValueError("this loss cannot be built")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interrupts(Bad):
+    name = "t_interrupts"
+    weight: float = 1.0
+
+    def step(self, step):
+        raise KeyboardInterrupt
+'''
+
+
+@contextlib.contextmanager
+def plugin(folder: Path) -> Iterator[Path]:
+    """Losses that misbehave, in a plug-in file; gone again afterwards."""
+    path = folder / "misbehaving.py"
+    path.write_text(PLUGIN)
+    catalog.load_plugins(path)
+    try:
+        yield path
+    finally:
+        del sys.modules["autokd_plugin_misbehaving"]
