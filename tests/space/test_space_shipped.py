@@ -12,9 +12,12 @@ from autokd.types import BuildContext, Shapes, Task
 TASKS = {
     "digits": ("image", (1, 8, 8)),
     "image": ("image", (3, 32, 32)),
+    "image_all_losses": ("image", (3, 32, 32)),
     "tabular": ("table", (30,)),
 }
 OFFERS = Shapes(((16, 8, 8), (32, 4, 4)), 32)
+TOKENS = {"attention_relation", "communication", "rdist"}
+"""Losses on tokens: no student for images has any."""
 
 
 def task_for(name: str, classes: int = 10) -> Task:
@@ -56,7 +59,7 @@ def test_samples_are_valid_pipelines_of_the_space(name):
         assert spec.to_plain(pipeline) == drawn.plain
         assert space.params_of(drawn.plain) == drawn.params
         assert all(space.ranges()[path].contains(value) for path, value in drawn.params.items())
-        assert len(drawn.plain["losses"]) <= 3
+        assert len(drawn.plain["losses"]) <= 1 + sum(group.at_most for group in space.parts["losses"].groups)
         assert not {"kd", "dkd"} <= set(drawn.plain["losses"])
 
 
@@ -94,5 +97,9 @@ def test_image_space_offers_every_image_component():
         fitting = {name for name in catalog.names(kind) if "image" in catalog.load(kind, name).modalities}
         offered = set(space.ranges()[slot].options)
         assert offered == {name for name in fitting if name != "mlp"}
+
+
+def test_image_all_losses_offers_every_loss_that_a_student_can_feed():
+    space = resolved("image_all_losses")
     flags = {path for path in space.ranges() if path.count(".") == 1 and path.startswith("losses")}
-    assert flags == {f"losses.{name}" for name in catalog.names("losses") if name != "ce"}
+    assert flags == {f"losses.{name}" for name in catalog.names("losses") if name not in {"ce", *TOKENS}}
