@@ -4,6 +4,7 @@
 #   make demo      install, then search on the digits that come with scikit-learn (under two minutes on 2 CPU cores)
 #   make test      install with the test extra, then run the whole test suite
 #   make lint      install with the dev extra, then ruff, mypy and import-linter
+#   make docs      write docs/components.md again, from the code
 #   make clean     remove .venv and caches
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet 
 SETUP := pyproject.toml constraints.txt
 WORKERS := --numprocesses logical --maxprocesses 8
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test lint docs clean
 
 install: .venv/installed
 
@@ -30,6 +31,9 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/installed
+	$(BIN)/python docs/components.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

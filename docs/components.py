@@ -1,0 +1,75 @@
+"""Writes docs/components.md, the list of all components, from the code: run it after adding or changing one.
+
+python docs/components.py           # write the page
+python docs/components.py --check   # only say whether it is up to date (exit code 1 where it is not)
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import autokd
+from autokd import catalog
+from autokd.spec import FieldInfo, fields_of
+
+PAGE = Path(__file__).with_name("components.md")
+KINDS = {
+    "datasets": "`--dataset NAME`. A folder, a table file and arrays need no name: `--dataset path/to/images`.",
+    "teachers": "What `--teacher` may name; without it, a teacher is trained on the data.",
+    "students": "The slot `student` of a space.",
+    "augments": "The slot `augment` of a space.",
+    "losses": "The slot `losses` of a space. The weight that is searched is relative to the method's own scale.",
+    "optimizers": "The slot `optimizer` of a space.",
+    "schedules": "The slot `schedule` of a space.",
+    "proxies": "`screen: {proxies: [...]}` of a space, and the columns of `autokd screen`.",
+}
+HEAD = """# Components
+
+Written by `python docs/components.py` from the code; do not edit. `autokd describe KIND NAME` shows one component in
+full, `autokd list KIND` the names, plug-ins included. A field with a range is searched unless a space fixes it; the
+default stands in brackets.
+"""
+
+
+def page() -> str:
+    """Return the page's text."""
+    return HEAD + "".join(_section(kind) for kind in catalog.KINDS)
+
+
+def _section(kind: str) -> str:
+    files = (Path(autokd.__file__).parent / kind).glob("_[a-z]*.py")
+    rows = "".join(_row(kind, file.stem[1:]) for file in sorted(files))
+    return f"\n## {kind}\n\n{KINDS[kind]}\n\n| name | what it is | fields |\n|---|---|---|\n{rows}"
+
+
+def _row(kind: str, name: str) -> str:
+    cls = catalog.load(kind, name)
+    about = (importlib.import_module(cls.__module__).__doc__ or "").split("\n\n")[0]
+    fields = "; ".join(_field(field, info) for field, info in fields_of(cls).items())
+    return f"| `{name}` | {_cell(about)} | {_cell(fields)} |\n"
+
+
+def _field(name: str, info: FieldInfo) -> str:
+    default = f" [{info.default}]" if isinstance(info.default, (bool, int, float, str)) and info.default != "" else ""
+    return f"`{name}` {info.range}{default}" if info.range else f"`{name}`{default}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with --check compare it."""
+    if arguments == ["--check"]:
+        current = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page()
+        print(f"{PAGE} is {'up to date' if current else 'out of date; run: python docs/components.py'}")
+        return 0 if current else 1
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"wrote {PAGE}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

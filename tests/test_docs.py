@@ -1,0 +1,228 @@
+"""What the documentation lists, links to and shows is what the code has and does."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import typer
+
+from autokd import catalog, spec
+from autokd.checkpoints import BUNDLE_FORMAT
+from autokd.cli import app, run_command
+from autokd.data import preprocess
+from autokd.engine import train
+from autokd.export import bundle, pipeline_file
+from autokd.search import default_teacher, records, store
+from autokd.space import parse
+from autokd.types import BuildContext, Output, Step, Task
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
+    *(ROOT / folder / "README.md" for folder in ("benchmarks", "reports", "studies")),
+]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands_of_the_tool() -> dict[str, Any]:
+    group: Any = typer.main.get_command(app)
+    found: dict[str, Any] = group.commands
+    return found
+
+
+def commands_shown() -> Iterator[list[str]]:
+    """The autokd commands in the console blocks of all pages, as words, prompts taken off."""
+    for page in PAGES:
+        for block in blocks(page.read_text(encoding="utf-8"), "console"):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("$ autokd "):
+                    yield shlex.split(line, comments=True)[2:]
+
+
+def test_the_table_of_commands_is_that_of_the_tool() -> None:
+    listed = re.findall(r"^\| `autokd ([a-z]+)", README, re.MULTILINE)
+    assert sorted(listed) == sorted(commands_of_the_tool())
+
+
+def test_the_commands_shown_exist_with_their_options() -> None:
+    commands = commands_of_the_tool()
+    shown = list(commands_shown())
+    assert len(shown) >= 8
+    wrong = []
+    for name, *words in shown:
+        known = {flag for parameter in commands[name].params for flag in [*parameter.opts, *parameter.secondary_opts]}
+        wrong += [f"autokd {name} {word}" for word in words if word.startswith("-") and word not in {*known, "--help"}]
+    assert wrong == []
+
+
+def test_the_options_named_in_the_text_exist() -> None:
+    known = {
+        flag for command in commands_of_the_tool().values() for parameter in command.params for flag in parameter.opts
+    }
+    wrong = [
+        f"{page.name}: {flag}"
+        for page in PAGES
+        if page.name not in ("CHANGELOG.md", "components.md")
+        for flag in re.findall(r"`(--[a-z-]+)", page.read_text(encoding="utf-8"))
+        if flag not in known
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_sections(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    assert [link for link in links if not (page.parent / link.partition("#")[0]).exists()] == []
+    here = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+    assert [link for link in links if link.startswith("#") and link[1:] not in here] == []
+
+
+def test_every_page_of_the_documentation_is_linked_from_the_readme_or_another_page() -> None:
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    names = {page.name for page in (ROOT / "docs").glob("*.md")}
+    assert {name for name in names if not any(f"{name})" in text for text in texts.values())} == set()
+
+
+@pytest.mark.slow
+def test_the_list_of_components_is_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "components.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_list_of_components_names_every_file() -> None:
+    text = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
+    for section in text.split("\n## ")[1:]:
+        kind = section.split("\n")[0]
+        files = sorted(path.stem[1:] for path in (ROOT / "autokd" / kind).glob("_[a-z]*.py"))
+        assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == files
+    assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == list(catalog.KINDS)
+
+
+def test_the_layers_are_those_that_the_linter_holds() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = project["tool"]["importlinter"]["contracts"][0]
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- layers -->")[2].partition("<!-- end of layers -->")[0]
+    rows = [set(re.findall(r"`(\w+)`", line.split("|")[1])) for line in table.splitlines() if line.startswith("| `")]
+    assert rows == [set(layer.split(" | ")) for layer in contract["layers"]]
+
+
+def test_the_modules_named_in_the_pages_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:[a-z_]+/)?[a-z_]+\.py)`", text)
+    assert len(named) >= 10
+    homes = [ROOT / "autokd", ROOT / "autokd" / "search", ROOT / "tests", ROOT]
+    assert [name for name in named if not any((home / name).is_file() for home in homes)] == []
+
+
+def test_the_format_numbers_are_those_of_the_code() -> None:
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    numbers = [int(number) for number in re.findall(r"^\| .* \| (\d+) \| ", text.split("\n## ")[0], re.MULTILINE)]
+    assert numbers == [
+        store.FORMAT,
+        records.FORMAT,
+        spec.FORMAT,
+        pipeline_file.FORMAT,
+        bundle.FORMAT,
+        preprocess.FORMAT,
+        train.CHECKPOINT_FORMAT,
+        default_teacher.FORMAT,
+    ]
+    assert bundle.FORMAT == BUNDLE_FORMAT
+
+
+def test_the_events_of_the_records_are_those_of_the_code() -> None:
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    table = text.partition("| event | keys |")[2].partition("\n\n")[0]
+    understood = {name[4:] for name in vars(records.Records) if name.startswith("_on_")}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == understood
+
+
+@pytest.mark.parametrize("page", ["docs/spaces.md"])
+def test_the_spaces_shown_have_no_mistakes(page: str) -> None:
+    shown = blocks((ROOT / page).read_text(encoding="utf-8"), "yaml")
+    assert shown
+    for text in shown:
+        assert len(parse(text, page).ranges()) > 5
+
+
+@pytest.fixture
+def own_loss(tmp_path: Path) -> Iterator[Path]:
+    """The README's component, as the file that a reader would make of it."""
+    (text,) = [block for block in blocks(README, "python") if "def build" in block]
+    path = tmp_path / "logit_mse.py"
+    path.write_text(text, encoding="utf-8")
+    before = set(sys.modules)
+    yield path
+    for name in set(sys.modules) - before:
+        if name.startswith("autokd_plugin_"):
+            del sys.modules[name]
+
+
+def test_the_component_shown_is_found_and_computes_what_it_says(own_loss: Path) -> None:
+    catalog.load_plugins(own_loss)
+    assert "logit_mse" in catalog.names("losses")
+    loss = spec.make("losses", "logit_mse", {"weight": 2.0})
+    assert loss.weight == 2.0
+    task = Task(dataset="t", modality="table", input_shape=(3,), classes=("a", "b"), train_size=4)
+    term = loss.build(BuildContext(task=task))
+    student = torch.tensor([[1.0, -1.0], [0.0, 4.0]], requires_grad=True)
+    teacher = torch.tensor([[0.0, 1.0], [0.0, 4.0]])
+    step = Step(Output(student), Output(teacher), torch.eye(2), torch.ones(2), torch.arange(2), 0.0)
+    value = term(step)
+    assert value.tolist() == [2.5, 0.0]  # (1² + 2²) / 2
+    (gradient,) = torch.autograd.grad(value.sum(), student)
+    assert gradient.tolist() == [[1.0, -2.0], [0.0, 0.0]]
+
+
+def test_the_component_shown_can_stand_in_a_space(own_loss: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (losses,) = re.findall(r"`(losses: \{always: .*?\}\}\})`", README)
+    space = own_loss.with_name("own.yaml")
+    space.write_text(
+        "student: {always: {cnn: {}}}\naugment: {always: {none: {}}}\noptimizer: {always: {sgd: {}}}\n"
+        f"schedule: {{always: {{cosine: {{}}}}}}\n{losses}\n",
+        encoding="utf-8",
+    )
+    assert run_command(["check", str(space), "--plugins", str(own_loss)]) == 0
+    assert "no mistakes" in capsys.readouterr().out
+
+
+def test_the_component_shown_passes_for_one_of_the_package(own_loss: Path) -> None:
+    """It has no line that one in the package would not have, apart from the two that the README names."""
+    tree = ast.parse(own_loss.read_text(encoding="utf-8"))
+    (cls,) = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    assigned = {ast.unparse(target) for node in cls.body if isinstance(node, ast.Assign) for target in node.targets}
+    declared = set(vars(catalog.load("losses", "kd")))
+    assert assigned - declared == {"kind", "name"}
+
+
+@pytest.mark.slow
+def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (text,) = [block for block in blocks(README, "python") if "autokd.search" in block]
+    quick = text.replace("trials=30", "trials=3, epochs=1").replace(
+        '"digits.yaml", out', '"digits.yaml", epochs=1, out'
+    )
+    assert quick.count("epochs=1") == 2
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(quick, "README.md", "exec"), names)
+    assert len(names["frame"]) == 3
+    assert isinstance(names["student"].module, torch.nn.Module)
+    assert (tmp_path / "digits-student" / "metrics.json").is_file()
