@@ -191,6 +191,8 @@ def _open(component: Any, options: Options, download: bool) -> Dataset:
         cache=cache_dir(), download=download, image_size=options.image_size, skip_bad=options.skip_bad
     )
     raw = _resized(component.build(context), options.image_size)
+    if raw.skipped:
+        _log.warning("%d unreadable file(s) left out, the first is %s", len(raw.skipped), raw.skipped[0])
     parts = split(raw, options.seed, options.limit_train)
     preprocess, dropped = fit(parts.train.inputs, raw.classes)
     splits = {name: _split(part, preprocess) for name, part in parts._asdict().items()}

@@ -47,7 +47,10 @@ def column(frame: DataFrame, name: str, source: str) -> Series:
       DataError: there is none; the nearest name is suggested.
     """
     if name not in frame.columns:
-        raise DataError(f"{source}: there is no column {name!r}; {nearest(name, map(str, frame.columns))}")
+        names = [str(column) for column in frame.columns]
+        headless = any(not np.isnan(_number(column)) for column in names)
+        hint = "; does the first line name the columns?" if headless else ""
+        raise DataError(f"{source}: there is no column {name!r}; {nearest(name, names)}{hint}")
     return frame[name]
 
 

@@ -97,7 +97,7 @@ def test_orientation_tag_is_followed(tmp_path: Path) -> None:
     assert images.decode(tmp_path / "a.png", (2, 2), 1)[0].tolist() == [[0, 255], [0, 0]]
 
 
-def test_unreadable_image_is_named_or_skipped(tmp_path: Path) -> None:
+def test_unreadable_image_is_named_or_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_digits(tmp_path / "set")
     bad = tmp_path / "set" / "1" / "bad.png"
     whole = next((tmp_path / "set" / "1").glob("*.png")).read_bytes()
@@ -108,6 +108,7 @@ def test_unreadable_image_is_named_or_skipped(tmp_path: Path) -> None:
     raw = read(tmp_path / "set", skip_bad=True)
     assert raw.skipped == (str(bad),) and len(raw.train) == 12
     assert data.load(tmp_path / "set", skip_bad=True).card["skipped_files"] == [str(bad)]
+    assert f"1 unreadable file(s) left out, the first is {bad}" in caplog.text
 
 
 def test_decoded_once_and_again_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,8 @@ def test_validation_table(tmp_path: Path) -> None:
 def test_label_column_absent(tmp_path: Path) -> None:
     refuse(tmp_path / "a.csv", small(), r"no column 'labl'; did you mean 'label'\?", target="labl")
     refuse(tmp_path / "a.csv", small(), "--target which column is the label; columns: x, label", target=None)
+    headless = small().rename(columns={"x": "39", "label": "p"})
+    refuse(tmp_path / "a.csv", headless, "no column 'label'.* does the first line name the columns", target="label")
 
 
 def test_labels_that_cannot_be_used(tmp_path: Path) -> None:
