@@ -11,6 +11,7 @@ import torch
 
 from autokd import report
 from autokd.data import Dataset, load_again
+from autokd.engine.teacher_bank import DEFAULT_BYTES
 from autokd.errors import BundleError, StudyError, TeacherError, nearest
 from autokd.export import bundle, pipeline_file
 from autokd.export import train as full_training
@@ -106,6 +107,9 @@ def search(
     device: str = "auto",
     seed: int = 0,
     fresh: bool = False,
+    bank_bytes: float = DEFAULT_BYTES,
+    bank_features: bool = False,
+    profile: bool = False,
     studies_dir: str | Path = STUDIES,
     reports_dir: str | Path = REPORTS,
     notify: Notify = _silent,
@@ -125,6 +129,9 @@ def search(
       device: "auto", "cpu", "cuda" or "cuda:i".
       seed: decides everything random.
       fresh: delete an existing study of this name first.
+      bank_bytes: bound on the teacher outputs kept in the cache folder.
+      bank_features: also keep the teacher's feature maps.
+      profile: measure where the time goes, into the study's records.
       studies_dir, reports_dir: where they go.
       notify: called with a `Progress` as the search goes on.
       data_options: target, group, validation, image_size, skip_bad, download, limit_train, data_dir; see
@@ -149,6 +156,9 @@ def search(
         seed=seed,
         data_options=data_options,
         fresh=fresh,
+        bank_bytes=bank_bytes,
+        bank_features=bank_features,
+        profile=profile,
     )
     return finish(run.search(request, notify, write_best), Path(reports_dir))
 

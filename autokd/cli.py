@@ -53,6 +53,7 @@ Download = Annotated[bool, typer.Option("--download", help="The network may be u
 LimitTrain = Annotated[int | None, typer.Option(min=2, help="Train on a stratified draw of this many samples.")]
 Plugins = Annotated[list[Path] | None, typer.Option(help="A Python file with components of your own; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+BankSize = Annotated[str, typer.Option(help="Most bytes of teacher outputs kept on disk, for instance 20GB.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also the log's details.")]
 
@@ -96,6 +97,11 @@ def search(
     plugins: Plugins = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete the study of this name first.")] = False,
+    bank_size: BankSize = "20GB",
+    bank_features: Annotated[
+        bool, typer.Option("--bank-features", help="Also keep the teacher's feature maps, where they are small enough.")
+    ] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Measure where the time goes; shown at the end.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -129,6 +135,9 @@ def search(
                 "limit_train": limit_train,
             },
             fresh=fresh,
+            bank_bytes=console.size(bank_size),
+            bank_features=bank_features,
+            profile=profile,
             **limits,
         )
         if dry_run:
@@ -136,8 +145,10 @@ def search(
             shown = console.plan(prepared, run.plan(prepared), as_json=as_json)
         else:
             done = api.finish(run.search(request, notify, api.write_best))
-            shown = console.summary(done, as_json=as_json)
+            shown = console.summary(done, as_json=as_json, profiled=profile)
     console.out(shown)
+    if profile and not (as_json or dry_run):
+        console.out(console.profile(done.store.records))
 
 
 @app.command()
@@ -331,6 +342,18 @@ def trials(
     from autokd import console
 
     console.out(console.trials(_open(study), as_json=as_json))
+
+
+@app.command()
+def cache(
+    clear: Annotated[str | None, typer.Option(help="bank, teachers or data: delete it, but for what runs use.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List what is kept in the cache folder, or clear a part of it."""
+    from autokd import caches, console
+
+    freed = None if clear is None else caches.clear(clear)
+    console.out(console.caches(caches.listed(), freed, as_json=as_json))
 
 
 def _open(name: str) -> Study:

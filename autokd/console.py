@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from autokd.api import Study
+    from autokd.caches import Cache
     from autokd.report.facts import Arm, Claim
+    from autokd.search.records import Records
     from autokd.search.run import Plan, Prepared
 
 Shown = RenderableType | str
@@ -73,6 +75,15 @@ def seconds(text: str) -> float:
     return found
 
 
+def size(text: str) -> float:
+    """Return the bytes of "20GB", "500MB", "1e9".
+
+    Raises:
+      UserError: it is no positive size.
+    """
+    return count("--bank-size", text.strip().removesuffix("B").removesuffix("b"))
+
+
 def count(option: str, text: str) -> float:
     """Return the number of "300000", "300k", "0.3M", "3e5".
 
@@ -94,15 +105,27 @@ def count(option: str, text: str) -> float:
     return value
 
 
-def summary(study: Study, *, as_json: bool) -> Shown:
-    """Return the end of a search: the verdict, the table of arms, the evidence, and what to type next."""
+def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
+    """Return the end of a search: the verdict, the table of arms, the evidence, and what to type next.
+
+    Args:
+      study: the study.
+      as_json: one JSON document instead.
+      profiled: also say where the time went.
+    """
     from autokd.report import facts, words
 
     claim, page = facts.claim(study.store), study.report_path
     if as_json:
         state = "finished" if study.store.finished else "unfinished"
         return document(
-            {"study": study.name, "state": state, "report": str(page), "recommendation": study.recommendation}
+            {
+                "study": study.name,
+                "state": state,
+                "report": str(page),
+                "recommendation": study.recommendation,
+                "profile": study.store.records.profile[-1] if profiled else None,
+            }
         )
     if claim is None:
         return f"study {study.name}: no recommendation yet; report: {page}"
@@ -160,7 +183,8 @@ def _item(text: str) -> Padding:
 def plan(prepared: Prepared, planned: Plan, *, as_json: bool) -> Shown:
     """Return what a search would do."""
     if as_json:
-        return document({"identity": prepared.identity, "settings": prepared.settings, "plan": planned._asdict()})
+        numbers = {**planned._asdict(), "bank": planned.bank._asdict()}
+        return document({"identity": prepared.identity, "settings": prepared.settings, "plan": numbers})
     space = Table(title="Space", title_justify="left")
     space.add_column("parameter")
     space.add_column("range")
@@ -177,6 +201,7 @@ def plan(prepared: Prepared, planned: Plan, *, as_json: bool) -> Shown:
         f"confirm: at most {planned.confirm_runs} runs of {prepared.budget.confirm_epochs} epochs",
         f"expected: {_duration(planned.seconds)} on {prepared.device}{teacher}; "
         f"{planned.disk_bytes / 1e6:.0f} MB on disk",
+        f"teacher bank: {planned.bank}",
     ]
     dropped = [f"  {line}" for line in prepared.space.dropped]
     left_out = ["left out of the space:", *dropped] if dropped else []
@@ -332,6 +357,36 @@ def trials(study: Study, *, as_json: bool) -> Shown:
         pipeline = Text(f"{words.brief(row['pipeline'])}{reason}")
         table.add_row(str(row["number"]), *texts, f"{row['seconds']:.1f}", f"{row['params']:,}", pipeline)
     return Group(table, Text(f"every drawn value: autokd trials {shlex.quote(study.name)} --json"))
+
+
+def caches(found: Sequence[Cache], freed: int | None, *, as_json: bool) -> Shown:
+    """Return one row a cache, and what clearing freed."""
+    if as_json:
+        return document({"caches": [cache._asdict() for cache in found], "freed": freed})
+    table = Table(box=None, pad_edge=False)
+    for column in ("cache", "entries", "size", "what"):
+        table.add_column(column, justify="right" if column in ("entries", "size") else "left")
+    for cache in found:
+        table.add_row(cache.name, str(cache.entries), _bytes(cache.nbytes), Text(cache.about))
+    lines = [f"in {found[0].path.parent}", *([] if freed is None else [f"{_bytes(freed)} freed"])]
+    return Group(table, Text("\n".join(lines)))
+
+
+def profile(records: Records) -> Shown:
+    """Return where the time of the last profiled session went."""
+    measured = records.profile[-1]
+    parts = {**measured["parts"], "other": measured["total"] - sum(measured["parts"].values())}
+    table = Table(title="Where the time went", title_justify="left")
+    for column in ("part", "seconds", "share"):
+        table.add_column(column, justify="left" if column == "part" else "right")
+    for part, spent in sorted(parts.items(), key=lambda item: -item[1]):
+        table.add_row(part, f"{spent:.2f}", f"{100 * spent / measured['total']:.1f} %")
+    return table
+
+
+def _bytes(nbytes: float) -> str:
+    unit, scale = next(((u, s) for u, s in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)) if nbytes >= s), ("B", 1.0))
+    return f"{nbytes / scale:.3g} {unit}"
 
 
 def log_traceback() -> Path:

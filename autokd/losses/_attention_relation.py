@@ -1,6 +1,6 @@
 """Self-attention relations of queries, keys and values (MiniLMv2, Wang et al., Findings of ACL 2021, arXiv 2012.15828).
 
-Section 3.1; as AutoDistil (Xu et al., NeurIPS 2022, arXiv 2201.12507) takes it to students of any width.
+As AutoDistil (Xu et al., NeurIPS 2022, arXiv 2201.12507) takes it to students of any width.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def attention_relation(
         the raw relations.
     Returns:
       [B], the mean over relation heads and tokens; 0 where the relations agree (for "kl", up to a constant a row).
-    Source: Wang et al. 2021, section 3.1 ("kl"); AutoDistil's released code ("mse").
+    Source: Wang et al. 2021 ("kl"); AutoDistil's released code ("mse").
     """
     heads = heads or teacher_states.shape[1]
     student = _relations(precise(student_states), heads)

@@ -1,4 +1,4 @@
-"""Centred kernel alignment as a loss (Kornblith et al., ICML 2019, arXiv 1905.00414, section 3, eqs. 1 to 4)."""
+"""Centred kernel alignment as a loss (Kornblith et al., ICML 2019, arXiv 1905.00414, section 3)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cka(student_features: Tensor, teacher_features: Tensor) -> Tensor:
       teacher_features: [B, D']; no gradient reaches it.
     Returns:
       Scalar without unit, in [0, 1]; 0 where the centred embeddings agree up to a rotation and a scale.
-    Source: Kornblith et al. 2019, eq. 4 (biased estimator).
+    Source: Kornblith et al. 2019, section 3, with the linear kernel (biased estimator).
     """
     student, teacher = _similarities(precise(student_features)), _similarities(precise(teacher_features.detach()))
     return 1 - (student * teacher).sum()

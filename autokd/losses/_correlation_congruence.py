@@ -1,4 +1,4 @@
-"""Correlation congruence (Peng et al., ICCV 2019, arXiv 1904.01802, sections 3.2 and 3.3, eqs. 4 to 9)."""
+"""Correlation congruence (Peng et al., ICCV 2019, arXiv 1904.01802)."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def correlation_congruence(
       order: last power of the series, >= 1.
     Returns:
       Scalar without unit: squared Frobenius distance over B²; 0 where the cosines agree.
-    Source: Peng et al. 2019, eqs. 4 and 9. The authors' released code instead multiplies differences of neighbouring
-      samples, see `adjacent_congruence`; this is the reading of the paper.
+    Source: Peng et al. 2019, correlation congruence with the Taylor-expanded Gaussian kernel. The authors' released
+      code instead multiplies differences of neighbouring samples, see `adjacent_congruence`.
     """
     student, teacher = (_kernel(precise(x), gamma, order) for x in (student_features, teacher_features.detach()))
     return (student - teacher).square().mean()

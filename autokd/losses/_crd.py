@@ -1,4 +1,4 @@
-"""Contrastive representation distillation (Tian et al., ICLR 2020, arXiv 1910.10699, section 3.1, eqs. 9 to 19)."""
+"""Contrastive representation distillation (Tian et al., ICLR 2020, arXiv 1910.10699, section 3)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def crd(positive: Tensor, others: Tensor, is_negative: Tensor, *, negatives: flo
       negatives: K, > 0.
     Returns:
       [B], nats.
-    Source: Tian et al. 2020, eqs. 9 to 14 and 19, with the mean over negatives in place of K drawn ones.
+    Source: Tian et al. 2020, as in the authors' code, with the mean over negatives in place of K drawn ones.
     """
     margin = math.log(others.shape[-1] / negatives)
     hit = F.softplus(-(positive + margin))
@@ -80,6 +80,7 @@ class CRDTerm(nn.Module):
             self.register_buffer(name, unit(torch.randn(samples, width), epsilon=ZERO))
         self.register_buffer("labels", torch.full((samples,), _UNSEEN))
         self.register_buffer("log_normalisers", torch.full((2,), math.nan))  # set by the first batch
+        self._settled = False
 
     def forward(self, step: Step) -> Tensor:
         """Return the loss on a step, [B], the sum of both sides, and remember the step's embeddings."""
@@ -89,17 +90,17 @@ class CRDTerm(nn.Module):
         classes = class_index(step.targets)
         labels = self.labels.index_copy(0, step.index, classes)
         is_negative = labels != classes[:, None]
-        sides = ((student, self.teacher_memory), (teacher, self.student_memory))
+        memories = (self.teacher_memory, self.student_memory)
+        held = [memory.clone() if self.training else memory for memory in memories]  # the gradient reads it later
+        sides = tuple(zip((student, teacher), held, strict=True))
         scores = [matmul(anchor, memory.T) / self.temperature for anchor, memory in sides]
-        normalisers = self._normalisers(scores)
+        normalisers = self.log_normalisers if self._settled else self._normalisers(scores)
         loss = torch.zeros_like(scores[0][:, 0])
         for (anchor, memory), score, normaliser in zip(sides, scores, normalisers, strict=True):
             partner = (anchor * memory[step.index]).sum(-1) / self.temperature
             loss = loss + crd(partner - normaliser, score - normaliser, is_negative, negatives=self.negatives)
         if self.training:
-            self.labels, self.log_normalisers = labels, normalisers
-            self.student_memory = self._remembered(self.student_memory, student, step.index)
-            self.teacher_memory = self._remembered(self.teacher_memory, teacher, step.index)
+            self._remember(step.index, student, teacher, labels, normalisers)
         return loss
 
     @torch.no_grad()
@@ -109,10 +110,14 @@ class CRDTerm(nn.Module):
         return torch.where(self.log_normalisers.isnan(), torch.stack(found), self.log_normalisers)
 
     @torch.no_grad()
-    def _remembered(self, memory: Tensor, embedding: Tensor, index: Tensor) -> Tensor:
-        """The memory with the batch's rows moved to their embeddings; a copy, since gradients still read the old."""
-        rows = self.momentum * memory[index] + (1 - self.momentum) * embedding
-        return memory.index_copy(0, index, unit(rows, epsilon=ZERO).to(memory.dtype))
+    def _remember(self, index: Tensor, student: Tensor, teacher: Tensor, labels: Tensor, normalisers: Tensor) -> None:
+        """Move the batch's rows of both memories to their embeddings, in place, and take over labels and constants."""
+        for memory, embedding in ((self.student_memory, student), (self.teacher_memory, teacher)):
+            rows = self.momentum * memory[index] + (1 - self.momentum) * embedding
+            memory.index_copy_(0, index, unit(rows, epsilon=ZERO).to(memory.dtype))
+        self.labels.copy_(labels)
+        self.log_normalisers.copy_(normalisers)
+        self._settled = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +136,7 @@ class CRD:
     min_classes = 2
     excludes: ClassVar[frozenset[str]] = frozenset({"augments.mixup", "augments.cutmix"})  # a mixed sample has no class
     requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 0.8  # published weight, section 4.1 (CIFAR-100), the same sum over negatives
+    scale: ClassVar[float] = 0.8  # published weight (CIFAR-100), the same sum over negatives
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     negatives: Annotated[float, Real(1 / 64, 1 / 4, log=True, unit="share of the set")] = 1 / 4  # K, at most 16384

@@ -1,4 +1,4 @@
-"""DiffKD: knowledge diffusion (Huang et al., NeurIPS 2023, arXiv 2305.15712, section 3, eqs. 4 to 9)."""
+"""DiffKD: knowledge diffusion (Huang et al., NeurIPS 2023, arXiv 2305.15712)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def diffkd(
         gradient reaches the latter.
     Returns:
       [B], the sum of three mean squares.
-    Source: Huang et al. 2023, eq. 9 with all weights 1.
+    Source: Huang et al. 2023 and the authors' code, all weights 1.
     """
     pairs = ((refined, latent.detach()), (predicted, noise), (rebuilt, teacher_map.detach()))
     return torch.stack([(a - b).square().flatten(1).mean(-1) for a, b in pairs]).sum(0)

@@ -1,6 +1,6 @@
 """MI-alpha: a bound on mutual information, from low bias to low variance (Distiller, He et al. 2021, arXiv 2109.11105).
 
-The bound is the interpolation of Poole et al., ICML 2019, arXiv 1905.06922, section 2.3, eqs. 11 to 13.
+The bound is the interpolation of Poole et al., ICML 2019, arXiv 1905.06922.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def mi_alpha(scores: Tensor, log_baseline: Tensor, *, alpha: float = 0.9) -> Ten
       alpha: weight of the batch's own normaliser against the baseline, in [0, 1].
     Returns:
       Scalar, nats, minus the bound; may be negative.
-    Source: Poole et al. 2019, eqs. 11 to 13. The rows are the teacher's, so that the baseline is a function of the row.
+    Source: Poole et al. 2019, interpolated bound, as in Distiller's code. The rows are the teacher's, so that the baseline is a function of the row.
     """
     scores, log_baseline = precise(scores), precise(log_baseline)
     count = len(scores)

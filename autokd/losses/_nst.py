@@ -1,4 +1,4 @@
-"""Neuron selectivity transfer (Huang and Wang 2017, arXiv 1707.01219, section 4.2, eqs. 4 and 6)."""
+"""Neuron selectivity transfer (Huang and Wang 2017, arXiv 1707.01219)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def nst(student_map: Tensor, teacher_map: Tensor) -> Tensor:
       teacher_map: [B, c', h', w']; no gradient reaches it.
     Returns:
       [B], without unit, in [0, 2]; 0 where the two sets of patterns have the same second moments.
-    Source: Huang and Wang 2017, eq. 4 with the polynomial kernel of degree 2 without constant.
+    Source: Huang and Wang 2017, with the polynomial kernel of degree 2 without constant.
     """
     maps = to_smaller(precise(student_map), precise(teacher_map.detach()))
     student, teacher = (unit(x.flatten(2), epsilon=ZERO) for x in maps)

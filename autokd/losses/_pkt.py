@@ -1,4 +1,4 @@
-"""Probabilistic knowledge transfer (Passalis and Tefas, ECCV 2018, arXiv 1803.10837, section 3, eqs. 3 to 7)."""
+"""Probabilistic knowledge transfer (Passalis and Tefas, ECCV 2018, arXiv 1803.10837)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pkt(student_features: Tensor, teacher_features: Tensor) -> Tensor:
       teacher_features: [B, D']; no gradient reaches it.
     Returns:
       Scalar, nats: the sum over all pairs (a sample and itself included) over B²; 0 where the cosines agree.
-    Source: Passalis and Tefas 2018, eqs. 3 to 7 with the cosine kernel (cos + 1) / 2; the division by B² and the 1e-7
+    Source: Passalis and Tefas 2018, with the cosine kernel (cos + 1) / 2; the division by B² and the 1e-7
       added to each length and, within the logarithm, to each probability are those of the authors' code.
     """
     student = _neighbours(precise(student_features))

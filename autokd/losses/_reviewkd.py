@@ -1,4 +1,4 @@
-"""ReviewKD: distillation via knowledge review (Chen et al., CVPR 2021, arXiv 2104.09044, section 3, eqs. 3 to 8)."""
+"""ReviewKD: distillation via knowledge review (Chen et al., CVPR 2021, arXiv 2104.09044)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def reviewkd(student_map: Tensor, teacher_map: Tensor) -> Tensor:
     Returns:
       [B], in squared units of the features: the levels' mean with weights 1, 1/2, 1/4, 1/8 over their sum, of those
       smaller than the map; 0 where the maps agree.
-    Source: Chen et al. 2021, section 3.3; pooled sizes and weights are those of the authors' code.
+    Source: Chen et al. 2021; pooled sizes and weights are those of the authors' code.
     """
     student, teacher = precise(student_map), precise(teacher_map.detach())
     height, width = student.shape[2:]

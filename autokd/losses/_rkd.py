@@ -1,4 +1,4 @@
-"""Relational knowledge distillation (Park et al., CVPR 2019, arXiv 1904.05068, eqs. 6 to 9)."""
+"""Relational knowledge distillation (Park et al., CVPR 2019, arXiv 1904.05068)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rkd(
       angle_weight: weight of the angles' mean over B³ triplets, >= 0.
     Returns:
       Scalar without unit; 0 where the features agree up to translation, rotation and scale.
-    Source: Park et al. 2019, eqs. 6 to 9; means over all pairs and triplets, those with a sample twice included, as in
+    Source: Park et al. 2019; means over all pairs and triplets, those with a sample twice included, as in
       the authors' code.
     """
     student, teacher = precise(student_features), precise(teacher_features.detach())

@@ -1,4 +1,4 @@
-"""Variational information distillation (Ahn et al., CVPR 2019, arXiv 1904.05835, section 2, eqs. 5 and 6)."""
+"""Variational information distillation (Ahn et al., CVPR 2019, arXiv 1904.05835)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def vid(student_mean: Tensor, teacher_map: Tensor, variance: Tensor) -> Tensor:
     Returns:
       [B], nats, the mean over all but the batch; not bounded below by 0: at the best variance, the mean square r² of
       the residual, it is (1 + log r²) / 2.
-    Source: Ahn et al. 2019, eq. 6, with the mean in place of the sum.
+    Source: Ahn et al. 2019, with the mean in place of the sum, as in the CRD benchmark (Tian et al., ICLR 2020).
     """
     residual = precise(student_mean) - precise(teacher_map.detach())
     spread = variance.reshape(-1, *[1] * (residual.ndim - 2))

@@ -61,6 +61,10 @@ class BankPlan(NamedTuple):
     nbytes: int
     hit_rate: float
 
+    def __str__(self) -> str:
+        policies = f"{self.policies} polic{'y' if self.policies == 1 else 'ies'}"
+        return f"about {policies}, {self.nbytes / 1e6:.3g} MB; {100 * self.hit_rate:.0f} % of epochs find theirs there"
+
 
 def plan(prepared: Prepared) -> Plan:
     """Return what a search would do, its seconds measured on a few samples."""

@@ -60,7 +60,7 @@ class Progress:
     """Where a search stands, for a progress display.
 
     Args:
-      stage: "teacher", "screen", "explore" or "confirm".
+      stage: "teacher", "bank" (the plan of it), "screen", "explore" or "confirm".
       done, total: of the stage's units (epochs, students, trials, runs).
       best: best validation score so far, or None.
       failures: failed trials so far.

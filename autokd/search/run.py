@@ -28,7 +28,7 @@ from autokd.search.confirm import Confirmer, run_count
 from autokd.search.executors import InlineExecutor
 from autokd.search.explore import Explorer, seconds_per_epoch
 from autokd.search.mirror import Mirror
-from autokd.search.plan import Plan, plan
+from autokd.search.plan import Plan, bank_plan, plan
 from autokd.search.prepare import Prepared, as_plain, context_of, prepare, refuse_another, rung_plan, study_path
 from autokd.search.records import TrialRecord
 from autokd.search.request import Notify, Progress, Request, pick_device
@@ -155,6 +155,7 @@ def _run(store: StudyStore, prepared: Prepared, request: Request, notify: Notify
 
 
 def _stages(store: StudyStore, prepared: Prepared, request: Request, context: TrainContext, notify: Notify) -> None:
+    notify(Progress(stage="bank", done=1, total=1, note=str(bank_plan(prepared))))
     screener = _screener(prepared, context, SCREENED[:-1])
     with _timed(store, "screen"):
         _screen(store, prepared, screener, notify)
