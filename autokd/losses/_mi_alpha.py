@@ -35,7 +35,8 @@ def mi_alpha(scores: Tensor, log_baseline: Tensor, *, alpha: float = 0.9) -> Ten
       alpha: weight of the batch's own normaliser against the baseline, in [0, 1].
     Returns:
       Scalar, nats, minus the bound; may be negative.
-    Source: Poole et al. 2019, interpolated bound, as in Distiller's code. The rows are the teacher's, so that the baseline is a function of the row.
+    Source: Poole et al. 2019, interpolated bound, as in Distiller's code. The rows are the teacher's, so that the
+      baseline is a function of the row.
     """
     scores, log_baseline = precise(scores), precise(log_baseline)
     count = len(scores)

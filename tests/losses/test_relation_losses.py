@@ -344,6 +344,7 @@ def crd_step(seed: int, index: list[int]) -> Step:
 def test_crd_remembers_the_batch_and_nothing_else() -> None:
     term = build("crd", size=20)
     before = {name: buffer.clone() for name, buffer in term.named_buffers()}
+    places = {name: buffer.data_ptr() for name, buffer in term.named_buffers()}
     index = [3, 7, 12]
     step = crd_step(0, index)
     term(step)
@@ -355,6 +356,8 @@ def test_crd_remembers_the_batch_and_nothing_else() -> None:
     embedded = nn.functional.normalize(term.student_embedding(step.student.pooled), dim=1)
     expected = nn.functional.normalize(0.5 * before["student_memory"][index] + 0.5 * embedded, dim=1)
     torch.testing.assert_close(term.student_memory[index], expected)
+    # in place: whoever holds a buffer, to put it back or to save it, holds the current one
+    assert all(buffer.data_ptr() == places[name] for name, buffer in term.named_buffers())
     term.eval()
     held = term.student_memory.clone()
     term(crd_step(2, [0, 1]))
