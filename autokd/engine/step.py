@@ -38,6 +38,7 @@ class Run:
       augment: the policy.
       teacher_mode: "none", "stored" or "live".
       dtype: the type that the student computes in.
+      max_norm: the gradient is scaled down to this norm where it is longer; None: it is not.
       micro_batches: parts that a batch is cut into, so that it fits into memory.
     """
 
@@ -51,6 +52,7 @@ class Run:
     augment: Augment
     teacher_mode: str
     dtype: torch.dtype
+    max_norm: float | None = None
     micro_batches: int = 1
 
 
@@ -116,6 +118,10 @@ def _step(run: Run, batch: Batch, teacher: Output | None, u: float, profile: Pro
         found = found if share is None else found * share
         values = found if values is None else values + found
     with profile.part("optimizer"):
+        if run.max_norm is not None:
+            run.scaler.unscale_(run.optimizer)
+            parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, run.max_norm)
         run.scaler.step(run.optimizer)
         run.scaler.update()
     assert values is not None

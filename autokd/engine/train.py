@@ -35,6 +35,10 @@ CURVE_POINTS = 9
 STORABLE = frozenset({"features", "pooled"})
 """Parts of a teacher's output that the bank can hold."""
 
+MAX_NORM = 5.0
+"""Norm to which gradients are cut where a loss reads more than logits: at the ends of their weights' ranges, losses on
+features and their untrained projectors send a student to infinity in the first epoch."""
+
 OnEpoch = Callable[[Mapping[str, Any]], None]
 
 
@@ -147,6 +151,7 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> Run:
         augment=spec.augment.build(build_context),
         teacher_mode=_teacher_mode(context, spec),
         dtype=dtype,
+        max_norm=MAX_NORM if any(_reads_inside(loss) for loss in spec.losses.values()) else None,
     )
 
 
@@ -196,6 +201,10 @@ def _term(context: TrainContext, loss: Any, build_context: BuildContext) -> Weig
 
 def _with_artefact(build_context: BuildContext, artefact: Any) -> BuildContext:
     return BuildContext(**{**vars(build_context), "artefact": artefact})
+
+
+def _reads_inside(loss: Any) -> bool:
+    return bool(getattr(loss, "student_needs", frozenset()))
 
 
 def _teacher_mode(context: TrainContext, spec: PipelineSpec) -> str:
