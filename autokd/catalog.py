@@ -73,6 +73,9 @@ def load_plugins(path: str | Path) -> None:
     if not path.is_file():
         raise ComponentError(f"--plugins {path}: no such file")
     module_name = _PLUGIN_PREFIX + path.stem
+    other = getattr(sys.modules.get(module_name), "__file__", None)
+    if other not in (None, str(path)):
+        raise ComponentError(f"--plugins {path}: {other} has the same name and is loaded already; rename one of them")
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -81,15 +84,17 @@ def load_plugins(path: str | Path) -> None:
         spec.loader.exec_module(module)
     except Exception as error:  # a user's file may raise anything; it becomes one clear line
         del sys.modules[module_name]
-        raise ComponentError(f"--plugins {path}: {type(error).__name__}: {error}") from error
-    if not _components_in(module):
+        why = (str(error).splitlines() or [""])[0]
+        raise ComponentError(f"--plugins {path}: {type(error).__name__}: {why}") from error
+    kinds = [getattr(cls, "kind", "") for cls in _components_in(module)]
+    strange = next((kind for kind in kinds if kind not in KINDS), None)
+    if not kinds or strange is not None:
         del sys.modules[module_name]
+        wrong = "no component in it" if strange is None else f"there is no kind {strange!r}; {nearest(strange, KINDS)}"
         raise ComponentError(
-            f"--plugins {path}: no component in it; a component is a frozen dataclass with a build method "
+            f"--plugins {path}: {wrong}; a component is a frozen dataclass with a build method "
             "and class attributes kind = 'losses' (for instance) and name = 'my_loss'"
         )
-    for cls in _components_in(module):
-        check_kind(getattr(cls, "kind", ""))
 
 
 def check_kind(kind: str) -> None:

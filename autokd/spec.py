@@ -152,7 +152,9 @@ def convert(value: Any, to: Any) -> Any:
         if math.isfinite(number) and number == int(number):
             return int(number)
     if to is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        return float(value)
+        real = float(value)
+        if math.isfinite(real):
+            return real
     raise ValueError(f"expected {getattr(to, '__name__', to)}, got {value!r}")
 
 
@@ -194,10 +196,9 @@ def from_plain(plain: Mapping[str, Any]) -> PipelineSpec:
     Raises:
       ComponentError: a slot is unknown or missing, or a component cannot be made.
     """
-    if plain.get("format") != FORMAT:
-        raise ComponentError(
-            f"pipeline format {plain.get('format')!r} is not known; this version reads format {FORMAT}"
-        )
+    found = plain.get("format") if isinstance(plain, Mapping) else plain
+    if found != FORMAT:
+        raise ComponentError(f"pipeline format {found!r} is not known; this version reads format {FORMAT}")
     table = slots()
     for key in plain:
         if key != "format" and key not in table:
@@ -206,13 +207,27 @@ def from_plain(plain: Mapping[str, Any]) -> PipelineSpec:
     for name, slot in table.items():
         if name not in plain:
             raise ComponentError(f"the pipeline has no {name!r}")
-        if isinstance(slot, Slot) and slot.many:
-            values[name] = {key: component_from_plain(slot.kind, item) for key, item in plain[name].items()}
-        elif isinstance(slot, Slot):
+        if not isinstance(slot, Slot):
+            values[name] = _count(name, plain[name])
+        elif not slot.many:
             values[name] = component_from_plain(slot.kind, plain[name])
+        elif isinstance(plain[name], Mapping) and plain[name]:
+            values[name] = {key: component_from_plain(slot.kind, item) for key, item in plain[name].items()}
         else:
-            values[name] = int(plain[name])
+            raise ComponentError(
+                f"expected a mapping of at least one name to a component for {name}, got {plain[name]!r}"
+            )
     return PipelineSpec(**values)
+
+
+def _count(name: str, value: Any) -> int:
+    try:
+        number: int = convert(value, int)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ComponentError(f"expected a whole number of at least 1 for {name}, got {value!r}")
+    return number
 
 
 def fingerprint(plain: Any) -> str:

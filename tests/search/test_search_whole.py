@@ -1,0 +1,263 @@
+"""Whole searches on real digits: repeated, killed, with losses that misbehave, under a time limit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from search_helpers import SPACE, plugin
+
+import autokd
+from autokd.errors import NothingFeasible, StudyError
+from autokd.search.records import RecordLog, Records
+from autokd.search.request import Progress
+
+OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 128, "device": "cpu", "seed": 3}
+SEARCH = """
+import sys
+import autokd
+autokd.search("digits", limit_train=128, device="cpu", seed=3, space=sys.argv[1], study="mine",
+              studies_dir=sys.argv[2] + "/studies", reports_dir=sys.argv[2] + "/reports")
+"""
+TRIALS = 14
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("space") / "tiny.yaml"
+    path.write_text(SPACE.replace("trials: 8", f"trials: {TRIALS}"))
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The test run's cache is there for fixtures of this file, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOKD_CACHE", str(tmp_path_factory.getbasetemp() / "autokd-cache"))
+        yield
+
+
+def search(folder: Path, space: Path, **options: Any) -> autokd.Study:
+    """Search in this process."""
+    given = {**OPTIONS, "space": space, "study": "mine", **options}
+    return autokd.search(**given, studies_dir=folder / "studies", reports_dir=folder / "reports")
+
+
+def started(folder: Path, space: Path) -> subprocess.Popen[bytes]:
+    """Start the same search in a process of its own."""
+    folder.mkdir(exist_ok=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with (folder / "output.txt").open("ab") as output:
+        command = [sys.executable, "-c", SEARCH, str(space), str(folder)]
+        return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+
+
+def records(folder: Path) -> Records:
+    return RecordLog(folder / "studies" / "mine" / "trials.jsonl", read_only=True).records
+
+
+def finished(folder: Path, process: subprocess.Popen[bytes]) -> Records:
+    assert process.wait(timeout=120) == 0, (folder / "output.txt").read_text()
+    return records(folder)
+
+
+def comparable(found: Records) -> dict[str, Any]:
+    """All that a search decides and finds; not how long it took."""
+    trials = [
+        dataclasses.replace(t, rungs=tuple(dataclasses.replace(r, seconds=0.0) for r in t.rungs))
+        for t in found.trials.values()
+    ]
+    return {
+        "trials": trials,
+        "screen": found.screen,
+        "runs": [dataclasses.replace(run, seconds=0.0) for run in found.runs],
+        "choices": found.choices,
+        "evidence": found.evidence,
+    }
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory, space: Path) -> tuple[Path, Records, Records]:
+    """The same search in two processes at once; the folder is the first one's."""
+    folders = [tmp_path_factory.mktemp("twin") for _ in range(2)]
+    processes = [started(folder, space) for folder in folders]
+    first, second = (finished(folder, process) for folder, process in zip(folders, processes, strict=True))
+    return folders[0], first, second
+
+
+@pytest.mark.slow
+def test_two_processes_search_the_same(twins: tuple[Path, Records, Records]) -> None:
+    _, first, second = twins
+    one, other = comparable(first), comparable(second)
+    assert [t.rungs for t in one["trials"]] == [t.rungs for t in other["trials"]]
+    assert one == other
+    sources = [t.source for t in one["trials"]]
+    assert len(sources) == TRIALS and {"baseline:ce", "baseline:kd", "screen", "random", "tpe"} == set(sources)
+    assert sum(len(t.rungs) == 3 for t in one["trials"]) >= 3
+    curve = [line["epoch"] for rung in one["trials"][0].rungs for line in rung.curve]
+    assert curve == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_other_seeds_search_otherwise(twins: tuple[Path, Records, Records], space: Path, tmp_path: Path) -> None:
+    other = search(tmp_path, space, seed=4, trials=5).store.records
+    assert comparable(other)["trials"] != comparable(twins[1])["trials"][:5]
+
+
+def kill_after(folder: Path, process: subprocess.Popen[bytes], event: str, count: int) -> None:
+    """Kill a search once its records hold so many events of a kind."""
+    path = folder / "studies" / "mine" / "trials.jsonl"
+    mark = f'"event": "{event}"'.encode()
+    deadline = time.monotonic() + 120
+    while not path.exists() or path.read_bytes().count(mark) < count:
+        assert process.poll() is None and time.monotonic() < deadline, (folder / "output.txt").read_text()
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.slow
+def test_a_search_killed_in_explore_and_in_confirm_ends_as_if_undisturbed(
+    twins: tuple[Path, Records, Records], space: Path, tmp_path: Path
+) -> None:
+    kill_after(tmp_path, started(tmp_path, space), "rung", 6)
+    cut = records(tmp_path)
+    assert sum(len(t.rungs) for t in cut.trials.values()) >= 6 and len(cut.trials) < TRIALS and not cut.runs
+    kill_after(tmp_path, started(tmp_path, space), "run", 4)
+    cut = records(tmp_path)
+    assert len(cut.trials) == TRIALS and len(cut.runs) >= 4 and not cut.evidence
+    done = search(tmp_path, space)
+    assert comparable(done.store.records) == comparable(twins[1])
+    assert done.store.finished and (done.path / "best" / "student.safetensors").is_file() and done.report_path.is_file()
+    assert len((done.path / "test_reads.jsonl").read_text().splitlines()) == 1
+    assert not list((done.path / "trials").glob("*/*.tmp"))
+
+
+@pytest.mark.slow
+def test_a_finished_study_is_left_as_it_is_and_another_is_refused(
+    twins: tuple[Path, Records, Records], space: Path
+) -> None:
+    folder, _, _ = twins
+    before = comparable(records(folder))
+    assert comparable(search(folder, space).store.records) == before
+    with pytest.raises(StudyError, match=r"(?s)other settings.*seed: 3 in the study, 4 asked"):
+        search(folder, space, seed=4)
+    assert comparable(records(folder)) == before
+
+
+@pytest.mark.slow
+def test_a_study_continued_with_more_trials_makes_a_new_claim_on_fresh_seeds(space: Path, tmp_path: Path) -> None:
+    first = search(tmp_path, space, trials=3)
+    claim = first.recommendation
+    bundle = (first.path / "best" / "pipeline.yaml").read_text()
+    more = search(tmp_path, space, trials=6)
+    assert claim is not None and more.recommendation is not None
+    assert (claim["trials"], more.recommendation["trials"]) == (3, 6) and more.recommendation["round"] == 1
+    assert set(claim["seeds"]).isdisjoint(more.recommendation["seeds"])
+    assert (more.path / "best" / "pipeline.yaml").read_text() != bundle
+    assert len((more.path / "test_reads.jsonl").read_text().splitlines()) == 2
+
+
+WARM = """
+warm_starts:
+  - {losses: {ce: {weight: 1.0}, t_raises: {}}}
+  - {losses: {ce: {weight: 1.0}, t_nan: {}}}
+  - {losses: {ce: {weight: 1.0}, t_memory: {}}}
+"""
+
+
+@pytest.mark.slow
+def test_trials_that_misbehave_are_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(SPACE.replace("hint: {}", "t_raises: {}, t_nan: {}, t_memory: {}") + WARM)
+    with plugin(tmp_path):
+        study = search(tmp_path, path, trials=9)
+        frame = study.trials_dataframe()
+    reasons = {
+        "t_raises": "error: RuntimeError: this loss raises",
+        "t_nan": "not_finite: the training loss became nan in epoch 1",
+        "t_memory": "out_of_memory: this loss needs 80 GB",
+    }
+    bad = 0
+    for _, row in frame.iterrows():
+        losses = set(json.loads(row["pipeline"])["losses"])
+        expected = {reason for name, reason in reasons.items() if name in losses}
+        assert (row["state"] == "failed") == bool(expected)
+        assert not expected or row["reason"] in expected
+        bad += bool(expected)
+    assert len(frame) == 9 and bad >= 3 and set(frame["reason"]) >= set(reasons.values())
+    assert study.recommendation is not None and study.report_path.is_file()
+    assert frame["source"].tolist()[2:5] == ["warm_start"] * 3
+    assert "t_raises" in (study.path / "trials.jsonl").read_text()
+
+
+def test_a_search_in_which_everything_fails_ends_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    text = SPACE.replace("sgd: {learning_rate: {float: [0.02, 0.5], log: true}}", "sgd: {learning_rate: 1.0e+30}")
+    path.write_text(text.replace("    adamw: {learning_rate: {float: [2e-3, 5e-2], log: true}}\n", ""))
+    with pytest.raises(NothingFeasible, match="no trial finished; reasons: the training loss became"):
+        search(tmp_path, path, trials=4)
+    assert all(t.failure for t in records(tmp_path).trials.values()) and len(records(tmp_path).trials) == 4
+
+
+@pytest.mark.slow
+def test_no_trial_starts_after_the_time_limit_and_the_search_can_go_on(space: Path, tmp_path: Path) -> None:
+    study = search(tmp_path, space, time=1e-6)
+    assert len(study.store.records.trials) == 1 and study.store.finished
+    assert study.recommendation is not None and study.recommendation["trials"] == 1
+    again = search(tmp_path, space, trials=4)
+    assert len(again.store.records.trials) == 4 and again.store.finished
+    assert again.store.records.evidence[-1]["round"] == 1
+
+
+@pytest.mark.slow
+def test_studies_share_a_teacher(space: Path, tmp_path: Path) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def notify(progress: Progress) -> None:
+        seen.append((progress.stage, progress.done))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOKD_CACHE", str(tmp_path / "cache"))
+        first = search(tmp_path, space, trials=2, notify=notify)
+        assert ("teacher", 1) in seen
+        seen.clear()
+        second = search(tmp_path, space, trials=2, study="other", notify=notify)
+    assert not [done for stage, done in seen if stage == "teacher" and done] and ("confirm", 1) in seen
+    facts = [study.store.settings["teacher"] for study in (first, second)]
+    assert facts[0] == facts[1] and facts[0]["may_have_seen_validation"] is False
+
+
+@pytest.mark.slow
+def test_a_search_leaves_the_caller_alone(space: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002  # the state that must stay as it is
+    random.seed(5)
+    states = torch.get_rng_state(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
+    root, verbosity = logging.getLogger(), optuna.logging.get_verbosity()
+    settings = torch.get_num_threads(), torch.get_default_dtype(), torch.get_default_device(), dict(os.environ)
+    handlers = list(root.handlers), root.level, list(logging.getLogger("autokd").handlers)
+    search(tmp_path, space, trials=4)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert (str(np.random.get_state()), random.getstate()) == states[1:]  # noqa: NPY002
+    assert settings == (
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        dict(os.environ),
+    )
+    assert handlers == (list(root.handlers), root.level, list(logging.getLogger("autokd").handlers))
+    assert optuna.logging.get_verbosity() == verbosity

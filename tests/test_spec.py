@@ -1,0 +1,196 @@
+"""Pipelines as plain data, and components made from what a user writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pytest
+
+from autokd import catalog
+from autokd.errors import ComponentError
+from autokd.ranges import Choice, Integer, Real
+from autokd.spec import (
+    PipelineSpec,
+    Slot,
+    component_from_plain,
+    component_to_plain,
+    components,
+    convert,
+    fields_of,
+    fingerprint,
+    from_plain,
+    make,
+    slots,
+    to_plain,
+)
+
+
+def pipeline(**parts: Any) -> PipelineSpec:
+    chosen: dict[str, Any] = {
+        "student": make("students", "cnn", {"width": 4}),
+        "augment": make("augments", "none", {}),
+        "losses": {"ce": make("losses", "ce", {}), "soft": make("losses", "kd", {"temperature": 2.0})},
+        "optimizer": make("optimizers", "sgd", {}),
+        "schedule": make("schedules", "cosine", {}),
+        **parts,
+    }
+    return PipelineSpec(**chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    name = "example"
+    width: Annotated[int, Integer(4, 16, step=4, unit="channels")] = 8  # of the first layer # not of all
+    rate: Annotated[float, Real(0.1, 1.0, log=True)]  # no default
+    kind: Annotated[str, Choice("a", "b")] = "a"
+    sizes: tuple[int, ...] = (1, 2)  # never searched
+    limit: float | None = None
+
+    def build(self, context: object) -> None:
+        """Nothing."""
+
+
+def test_a_pipeline_survives_as_json() -> None:
+    spec = pipeline(batch_size=128)
+    plain = json.loads(json.dumps(to_plain(spec)))
+    assert from_plain(plain) == spec and to_plain(from_plain(plain)) == plain
+    assert plain["format"] == 1 and plain["batch_size"] == 128
+    assert plain["losses"]["soft"]["use"] == "kd" and plain["losses"]["soft"]["temperature"] == 2.0
+    assert plain["student"] == {"use": "cnn", "layers": 3, "width": 4}
+
+
+@pytest.mark.parametrize("kind", ["students", "augments", "losses", "optimizers", "schedules", "proxies"])
+def test_every_shipped_component_survives_as_plain_data(kind: str) -> None:
+    for name in catalog.names(kind):
+        cls = catalog.load(kind, name)
+        component = cls()
+        plain = json.loads(json.dumps(component_to_plain(component)))
+        assert plain["use"] == name and component_from_plain(kind, plain) == component
+        for field, info in fields_of(cls).items():
+            assert info.comment, f"{kind} {name}.{field} has no comment on its line"
+            assert info.range is None or info.range.contains(info.default), f"{kind} {name}.{field}"
+
+
+def test_slots_are_the_fields_of_a_pipeline() -> None:
+    assert list(slots()) == ["student", "augment", "losses", "optimizer", "schedule", "batch_size"]
+    assert slots()["losses"] == Slot("losses", many=True) and slots()["batch_size"] == Choice(32, 64, 128)
+    assert [path for path, _ in components(pipeline())] == [
+        "student",
+        "augment",
+        "losses.ce",
+        "losses.soft",
+        "optimizer",
+        "schedule",
+    ]
+
+
+def test_a_pipeline_needs_a_teacher_where_a_loss_does() -> None:
+    assert pipeline().needs_teacher
+    assert not pipeline(losses={"ce": make("losses", "ce", {})}).needs_teacher
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "pipeline format 2 is not known; this version reads format 1"),
+        ({"format": None}, "pipeline format None is not known"),
+        ({"studnt": {}}, "a pipeline has no part 'studnt'; did you mean 'student'?"),
+        ({"student": {"width": 4}}, "expected a mapping with 'use: <name>' for students"),
+        ({"student": "cnn"}, "expected a mapping with 'use: <name>' for students, got 'cnn'"),
+        ({"student": {"use": "cn"}}, "there is no students component called 'cn'; did you mean 'cnn'?"),
+        ({"student": {"use": "cnn", "widht": 4}}, "students 'cnn' has no field 'widht'; did you mean 'width'?"),
+        ({"student": {"use": "cnn", "width": "wide"}}, "students 'cnn': could not convert string to float: 'wide'"),
+        ({"student": {"use": "cnn", "width": 4.5}}, "students 'cnn': expected int, got 4.5"),
+        ({"optimizer": {"use": "sgd", "learning_rate": math.nan}}, "optimizers 'sgd': expected float, got nan"),
+        ({"losses": {}}, "expected a mapping of at least one name to a component for losses, got {}"),
+        ({"losses": ["ce"]}, "expected a mapping of at least one name to a component for losses, got ['ce']"),
+        ({"losses": {"ce": None}}, "expected a mapping with 'use: <name>' for losses, got None"),
+        ({"batch_size": 64.5}, "expected a whole number of at least 1 for batch_size, got 64.5"),
+        ({"batch_size": "many"}, "expected a whole number of at least 1 for batch_size, got 'many'"),
+        ({"batch_size": 0}, "expected a whole number of at least 1 for batch_size, got 0"),
+        ({"batch_size": None}, "expected a whole number of at least 1 for batch_size, got None"),
+    ],
+)
+def test_what_is_no_pipeline_is_one_clear_line(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ComponentError) as error:
+        from_plain({**to_plain(pipeline()), **change})
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("part", ["student", "augment", "losses", "optimizer", "schedule", "batch_size"])
+def test_a_missing_part_is_named(part: str) -> None:
+    plain = to_plain(pipeline())
+    del plain[part]
+    with pytest.raises(ComponentError, match=f"the pipeline has no '{part}'"):
+        from_plain(plain)
+
+
+@pytest.mark.parametrize("nothing", [None, [], "text", 3])
+def test_what_is_no_mapping_is_no_pipeline(nothing: Any) -> None:
+    with pytest.raises(ComponentError, match="is not known; this version reads format 1"):
+        from_plain(nothing)
+
+
+def test_the_fields_of_a_component() -> None:
+    fields = fields_of(Example)
+    assert list(fields) == ["width", "rate", "kind", "sizes", "limit"]
+    assert fields["width"] == (int, 8, Integer(4, 16, step=4, unit="channels"), "of the first layer # not of all")
+    assert fields["rate"] == (float, dataclasses.MISSING, Real(0.1, 1.0, log=True), "no default")
+    assert fields["sizes"] == (tuple[int, ...], (1, 2), None, "never searched")
+    assert fields["limit"].comment == "" and fields["limit"].range is None
+
+
+@pytest.mark.parametrize(
+    ("value", "to", "expected"),
+    [
+        ("1e-2", float, 0.01),
+        (3, float, 3.0),
+        ("300e3", int, 300_000),
+        (8.0, int, 8),
+        (True, bool, True),
+        ("a", str, "a"),
+        ([1, "2"], tuple[int, ...], (1, 2)),
+        (None, float | None, None),
+        ("0.5", float | None, 0.5),
+    ],
+)
+def test_values_become_the_fields_type(value: Any, to: Any, expected: Any) -> None:
+    found = convert(value, to)
+    assert found == expected and type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "to"),
+    [
+        (True, int),
+        (True, float),
+        (1, bool),
+        ("yes", bool),
+        (1, str),
+        (1.5, int),
+        ("x", float),
+        (math.inf, float),
+        ("nan", float),
+        ("1e400", int),
+        (None, int),
+        (3, tuple[int, ...]),
+        ("12", tuple[int, ...]),
+        ([1.5], tuple[int, ...]),
+        ({}, float),
+    ],
+)
+def test_other_values_are_refused(value: Any, to: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected|convert"):
+        convert(value, to)
+
+
+def test_a_fingerprint_depends_on_content_and_not_on_order() -> None:
+    """SHA-256 of '{"a":1,"b":[2.5,null]}', from a shell."""
+    assert fingerprint({"b": [2.5, None], "a": 1}) == "fbb68c4db7e0dd9e"
+    assert fingerprint({"a": 1, "b": [2.5]}) != fingerprint({"a": 1, "b": [2.6]})
+    with pytest.raises(ValueError, match="JSON"):
+        fingerprint({"a": math.nan})
