@@ -18,6 +18,7 @@ from autokd.search.confirm import run_count
 from autokd.search.executors import RungJob, run_job
 from autokd.search.explore import baseline
 from autokd.search.prepare import Prepared, rung_plan
+from autokd.search.screen import population
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint
 from autokd.types import Split, Task
@@ -67,14 +68,15 @@ class BankPlan(NamedTuple):
 
 
 def plan(prepared: Prepared) -> Plan:
-    """Return what a search would do, its seconds measured on a few samples."""
+    """Return what a search would do, its seconds measured on a few samples with the middle one of the students."""
     budget, rungs = prepared.budget, rung_plan(prepared.budget)
     runs = [max(1, budget.trials // budget.eta**k) for k in range(len(rungs))]
-    per_sample = _measure(prepared)
+    student = _typical_student(prepared)
+    per_sample = _measure(prepared, student)
     increments = [rungs[0], *(b - a for a, b in itertools.pairwise(rungs))]
     confirm = run_count(budget, has_teacher=True)
     epochs = sum(n * e for n, e in zip(runs, increments, strict=True)) + confirm * budget.confirm_epochs
-    cost = student_cost(component_from_plain("students", prepared.space.default().plain["student"]), prepared.data.task)
+    cost = student_cost(component_from_plain("students", student), prepared.data.task)
     disk = 4 * cost.params * (3 * sum(runs) + 3 * budget.claim_seeds) + 2_000_000
     seconds = epochs * per_sample * len(prepared.data.train)
     return Plan(rungs, runs, confirm, per_sample, seconds, disk, bank_plan(prepared))
@@ -110,13 +112,20 @@ def _asked(pipeline: Any, view_seed: int, epochs: int) -> Iterator[tuple[str, in
         yield from ((fingerprint(policy), 0 if still else view_seed, 0 if still else e) for e in range(epochs))
 
 
-def _measure(prepared: Prepared) -> float:
+def _typical_student(prepared: Prepared) -> dict[str, Any]:
+    """The student in the middle, by multiply-accumulates, of those inside the budget."""
+    task = prepared.data.task
+    inside, _ = population(prepared.space, task, prepared.identity["seed"])
+    return sorted(inside, key=lambda s: student_cost(component_from_plain("students", s), task).macs)[len(inside) // 2]
+
+
+def _measure(prepared: Prepared, student: dict[str, Any]) -> float:
     """Seconds of training the default pipeline on one sample, measured on a few."""
     data = prepared.data
     count = min(TIMED_SAMPLES, len(data.train))
     small = _Sample(data, Split(data.train.inputs[:count], data.train.labels[:count]))
     context = TrainContext(data=small, teacher=None, device=prepared.device, bank=TeacherBank())  # type: ignore[arg-type]
-    pipeline = baseline(prepared.space.default(), "ce", prepared.space).plain
+    pipeline = {**baseline(prepared.space.default(), "ce", prepared.space).plain, "student": student}
     outcomes = [run_job(context, RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=2, until=2)) for _ in range(2)]
     if outcomes[-1].result is None:
         raise NothingFeasible(f"the space's default pipeline does not train: {outcomes[-1].failure}")
