@@ -87,7 +87,9 @@ def resnet(depth: int, num_classes: int) -> nn.Module:
     return network
 
 
-def spec(*, batch_size: int = 128, learning_rate: float = 0.1, weight_decay: float = 5e-4) -> PipelineSpec:
+def spec(
+    *, batch_size: int = 128, learning_rate: float = 0.1, weight_decay: float = 5e-4, depth: int = 8
+) -> PipelineSpec:
     """Return the classic recipe: crop and flip, vanilla KD at temperature 4 with 0.1 of cross-entropy, SGD."""
     optimizer = {
         "learning_rate": learning_rate,
@@ -96,7 +98,7 @@ def spec(*, batch_size: int = 128, learning_rate: float = 0.1, weight_decay: flo
         "nesterov": False,
     }
     return PipelineSpec(
-        student=TorchdistillResNet(depth=8),
+        student=TorchdistillResNet(depth=depth),
         augment=make("augments", "crop_flip", {"padding": 0.125, "flip": True}),
         losses={
             "ce": make("losses", "ce", {"weight": CE_WEIGHT}),
