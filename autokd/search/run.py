@@ -30,7 +30,7 @@ from autokd.search.explore import Explorer, seconds_per_epoch
 from autokd.search.mirror import Mirror
 from autokd.search.plan import Plan, bank_plan, plan
 from autokd.search.prepare import Prepared, as_plain, context_of, prepare, refuse_another, rung_plan, study_path
-from autokd.search.records import TrialRecord
+from autokd.search.records import Records, TrialRecord
 from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.screen import FEW, Screener, population, screen, usable_proxies
 from autokd.search.store import StudyStore, delete, shapes_to_plain
@@ -263,7 +263,7 @@ def _screener(prepared: Prepared, context: TrainContext, shown: Sequence[str]) -
 
 def _clock(store: StudyStore, budget: Budget, limit: float | None) -> Callable[[], bool]:
     """Return whether a new trial may start: time spent so far, in all sessions, less the expected cost of confirm."""
-    began, before = time.monotonic(), sum(store.records.seconds.values())
+    began, before = time.monotonic(), _spent(store.records)
 
     def may_ask() -> bool:
         if limit is None or not store.records.trials:
@@ -273,6 +273,12 @@ def _clock(store: StudyStore, budget: Budget, limit: float | None) -> Callable[[
         return before + time.monotonic() - began < limit - confirm
 
     return may_ask
+
+
+def _spent(records: Records) -> float:
+    """Seconds spent so far; at least those of the training, since a killed session did not add its own up."""
+    trained = [trial.seconds for trial in records.trials.values()] + [run.seconds for run in records.runs]
+    return max(sum(records.seconds.values()), sum(trained))
 
 
 @contextlib.contextmanager

@@ -133,7 +133,8 @@ def _constraints(value: Any, problems: Problems) -> dict[str, float]:
 def _budget(value: Any, problems: Problems) -> Budget:
     names = [field.name for field in dataclasses.fields(Budget)]
     found = known_entries(value, "budget", names, problems)
-    counts = {key: read_count(f"budget.{key}", item, 2 if key == "eta" else 1, problems) for key, item in found.items()}
+    least = {"eta": 2, "claim_seeds": 2}  # one seed has no spread, so nothing could be claimed
+    counts = {key: read_count(f"budget.{key}", item, least.get(key, 1), problems) for key, item in found.items()}
     budget = dataclasses.replace(Budget(), **counts)
     shortest = budget.eta ** (budget.rungs - 1)
     if budget.epochs < shortest:

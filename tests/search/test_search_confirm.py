@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from search_helpers import Instant, Score, context, fixed_score, resolved, trial
+from search_helpers import SPACE, Instant, Score, context, fixed_score, resolved, trial
 
 from autokd.data import Dataset
 from autokd.engine.evaluate import predict
 from autokd.engine.train import build_student
 from autokd.engine.views import to_device
-from autokd.errors import NothingFeasible
+from autokd.errors import NothingFeasible, SpaceError
 from autokd.models import seeded
 from autokd.search import evidence
 from autokd.search.confirm import Confirmer, grid, run_count
@@ -26,6 +26,7 @@ from autokd.search.executors import RungJob
 from autokd.search.explore import baseline_losses
 from autokd.search.records import RecordLog, RunRecord, TrialRecord
 from autokd.seeds import derive
+from autokd.space import parse
 from autokd.spec import component_from_plain, fingerprint
 from autokd.types import Budget, Split
 
@@ -367,3 +368,8 @@ def test_no_finished_trial_is_told_with_reasons(data: Counted, tmp_path: Path) -
     with pytest.raises(NothingFeasible, match="none was run"):
         confirmer(tmp_path, data, known=[]).run()
     assert data.card["reads"] == []
+
+
+def test_one_seed_is_no_claim() -> None:
+    with pytest.raises(SpaceError, match=r"budget.claim_seeds: .*2"):
+        parse(SPACE.replace("claim_seeds: 2", "claim_seeds: 1"))

@@ -224,6 +224,16 @@ def test_no_trial_starts_after_the_time_limit_and_the_search_can_go_on(space: Pa
 
 
 @pytest.mark.slow
+def test_the_time_of_a_killed_session_counts(space: Path, tmp_path: Path) -> None:
+    study = search(tmp_path, space, trials=2)
+    path = study.path / "trials.jsonl"
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    long = [{**event, "seconds": 1e6} if event["event"] == "rung" else event for event in events]
+    path.write_text("".join(json.dumps(event) + "\n" for event in long if event["event"] != "seconds"))
+    assert len(search(tmp_path, space, trials=6, time=1e6).store.records.trials) == 2
+
+
+@pytest.mark.slow
 def test_studies_share_a_teacher(space: Path, tmp_path: Path) -> None:
     seen: list[tuple[str, int]] = []
 
