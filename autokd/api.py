@@ -1,4 +1,4 @@
-"""autokd from Python: `search`, `screen`, `train`, `Study`."""
+"""autokd from Python: `search`, `train`, `open_study`, `Study`, `load_student`."""
 
 from __future__ import annotations
 
@@ -110,10 +110,17 @@ def search(
     bank_bytes: float = DEFAULT_BYTES,
     bank_features: bool = False,
     profile: bool = False,
+    data_dir: str | Path | None = None,
+    target: str | None = None,
+    group: str | None = None,
+    validation: str | Path | None = None,
+    image_size: int | None = None,
+    skip_bad: bool = False,
+    download: bool = False,
+    limit_train: int | None = None,
     studies_dir: str | Path = STUDIES,
     reports_dir: str | Path = REPORTS,
     notify: Notify = _silent,
-    **data_options: Any,
 ) -> Study:
     """Search for the best distillation pipeline and confirm it; the same call again goes on with the study.
 
@@ -132,10 +139,10 @@ def search(
       bank_bytes: bound on the teacher outputs kept in the cache folder.
       bank_features: also keep the teacher's feature maps.
       profile: measure where the time goes, into the study's records.
+      data_dir, target, group, validation, image_size, skip_bad, download, limit_train: of the data; see
+        `autokd.data.load`.
       studies_dir, reports_dir: where they go.
       notify: called with a `Progress` as the search goes on.
-      data_options: target, group, validation, image_size, skip_bad, download, limit_train, data_dir; see
-        `autokd.data.load`.
 
     Raises:
       UserError: bad input, or an existing study that differs from what is asked.
@@ -154,7 +161,16 @@ def search(
         studies_dir=Path(studies_dir),
         device=device,
         seed=seed,
-        data_options=data_options,
+        data_options={
+            "data_dir": data_dir,
+            "target": target,
+            "group": group,
+            "validation": validation,
+            "image_size": image_size,
+            "skip_bad": skip_bad,
+            "download": download,
+            "limit_train": limit_train,
+        },
         fresh=fresh,
         bank_bytes=bank_bytes,
         bank_features=bank_features,
