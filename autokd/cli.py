@@ -293,16 +293,25 @@ def list_components(
 
 @app.command()
 def describe(
-    kind: Annotated[str, typer.Argument(help="A kind of component.")],
-    name: Annotated[str, typer.Argument(help="A component's name.")],
+    kind: Annotated[str, typer.Argument(help="A kind of component, or 'teacher' for one teacher.")],
+    name: Annotated[str, typer.Argument(help="A component's name, or a teacher as --teacher takes it.")],
+    dataset: Dataset = "digits",
+    data_dir: DataDir = None,
+    target: Target = None,
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """Show a component's fields, defaults, ranges, units and source."""
+    """Show a component's fields, defaults, ranges and source; or the module paths of a teacher and their shapes."""
     from autokd import console
 
     _load_plugins(plugins)
-    console.out(console.component(kind, name, as_json=as_json))
+    if kind == "teacher":
+        from autokd import data
+
+        task = data.load(dataset, data_dir=data_dir, target=target).task
+        console.out(console.teacher(name, task, as_json=as_json))
+    else:
+        console.out(console.component(kind, name, as_json=as_json))
 
 
 @app.command()

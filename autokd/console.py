@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from autokd.report.facts import Arm, Claim
     from autokd.search.records import Records
     from autokd.search.run import Plan, Prepared
+    from autokd.types import Task
 
 Shown = RenderableType | str
 """What a command prints: rich content, or plain text such as a JSON document."""
@@ -294,7 +295,44 @@ def component(kind: str, name: str, *, as_json: bool) -> Shown:
     return Group(table, texts) if fields else texts
 
 
-_DECLARED = ("modalities", "teacher", "needs", "min_classes", "scale", "excludes", "requires", "higher_is_better")
+_DECLARED = (
+    "modalities",
+    "teacher",
+    "needs",
+    "student_needs",
+    "batch_statistic",
+    "min_classes",
+    "scale",
+    "excludes",
+    "requires",
+    "higher_is_better",
+)
+
+
+def teacher(reference: str, task: Task, *, as_json: bool) -> Shown:
+    """Return what a teacher offers, and every module path whose output may be named as a feature.
+
+    Args:
+      reference: as `--teacher` takes it.
+      task: the data it is to answer on.
+    """
+    from autokd import hooks
+    from autokd.teacher_reference import load_teacher
+
+    loaded = load_teacher(reference, task)
+    network = loaded.modules[0]
+    _, stages = hooks.trace(network.network if isinstance(network, hooks.Hooked) else network, task)
+    if as_json:
+        paths = [{"path": stage.path, "shape": list(stage.shape)} for stage in stages]
+        return document({"origin": loaded.origin, "offers": loaded.offers._asdict(), "paths": paths})
+    table = Table(title=loaded.origin, title_justify="left")
+    table.add_column("module path")
+    table.add_column("shape", justify="right")
+    for stage in stages:
+        table.add_row(Text(stage.path), _listed(stage.shape))
+    offers = [f"{name}: {_listed(shapes)}" for name, shapes in loaded.offers._asdict().items() if shapes]
+    how = "name others with features=PATH,PATH in the teacher's options"
+    return Group(table, Text("\n".join(["offers", *offers, how])))
 
 
 def _declared(cls: type[Any], key: str) -> Any:
