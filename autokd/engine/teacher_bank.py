@@ -46,8 +46,12 @@ TOP = 64
 MEMORY = 2**28
 """Bytes of blocks kept in memory beside the disk."""
 DEFAULT_BYTES = 20 * 10**9
+HEADER = 1024
+"""Bytes that a block's file may take beside its values."""
 RECOUNT = 64
 """Blocks written between two looks at the folder's real size."""
+USERS = "users"
+"""Folder of the marks of running processes."""
 
 Answers = Callable[[], Iterator[Output]]
 """Yields the teacher's outputs on the whole training set in order, `CHUNK` samples at a time."""
@@ -160,6 +164,7 @@ class TeacherBank:
           parts: of the output beside the logits: "pooled", "features".
         """
         self.counts.groups.add(group.key)
+        self._enter(group)
         name = f"{group.key}/{view}-{''.join(sorted(part[0] for part in parts)) or 'l'}"
         found = self._memory.get(name) or self._read(name, device)
         if found is not None:
@@ -189,7 +194,7 @@ class TeacherBank:
         elif self.folder is None:
             self._drop()
         if self.folder is not None:
-            self._write(self.folder, group, name, block)
+            self._write(self.folder, name, block)
 
     def _drop(self) -> None:
         self.counts.dropped += 1
@@ -197,20 +202,21 @@ class TeacherBank:
             self._full = True
             log.warning("the teacher bank is full (%.1f GB): new outputs are used and not kept", self.max_bytes / 1e9)
 
-    def _write(self, folder: Path, group: Group, name: str, block: Block) -> None:
-        assert self._mark is not None
+    def _write(self, folder: Path, name: str, block: Block) -> None:
         try:
-            self._enter(folder, group)
-            if not self._admitted(folder, block.nbytes):
+            if not self._admitted(folder, block.nbytes + HEADER):
                 self._drop()
                 return
             _save(folder / f"{name}.safetensors", block)
         except OSError as error:
             self.counts.dropped += 1
-            if not self._full:
-                self._full = True
-                why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
-                log.warning("teacher outputs cannot be kept in %s (%s); going on without", folder, why)
+            self._refused(folder, error)
+
+    def _refused(self, folder: Path, error: OSError) -> None:
+        if not self._full:
+            self._full = True
+            why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+            log.warning("teacher outputs cannot be kept in %s (%s); going on without", folder, why)
 
     def _admitted(self, folder: Path, nbytes: int) -> bool:
         """Whether a new block fits, once groups that nobody uses have gone as far as needed."""
@@ -225,13 +231,17 @@ class TeacherBank:
         self._disk_bytes += nbytes
         return True
 
-    def _enter(self, folder: Path, group: Group) -> None:
-        """Note that this process uses a group, and when."""
-        assert self._mark is not None
-        if group.key not in self._used:
-            self._used.add(group.key)
+    def _enter(self, group: Group) -> None:
+        """Note that this process uses a group, and since when, so that no other one deletes it."""
+        if self.folder is None or self._mark is None or group.key in self._used:
+            return
+        try:
             self._mark.add(group.key)
-            write_text(folder / group.key / "about.json", json.dumps(dict(group.about), default=str))
+            write_text(self.folder / group.key / "about.json", json.dumps(dict(group.about), default=str))
+        except OSError as error:
+            self._refused(self.folder, error)
+        else:
+            self._used.add(group.key)
 
     def _read(self, name: str, device: torch.device) -> Block | None:
         path = None if self.folder is None else self.folder / f"{name}.safetensors"
@@ -251,7 +261,7 @@ class _Mark:
     """A file that says which groups a running process uses; its lock is held as long as the process lives."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "users"
+        self._folder = folder / USERS
         self._name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._lock: filelock.BaseFileLock | None = None
         self.groups: set[str] = set()
@@ -275,21 +285,26 @@ class _Mark:
 def groups_in_use(folder: Path) -> set[str]:
     """Return the groups that running processes use; marks of dead processes are removed."""
     used: set[str] = set()
-    for mark in (folder / "users").glob("*.json"):
+    for mark in (folder / USERS).glob("*.json"):
         lock = filelock.FileLock(mark.with_suffix(".lock"))
         with contextlib.suppress(filelock.Timeout):
             with lock.acquire(timeout=0):
                 mark.unlink(missing_ok=True)
+                mark.with_suffix(".lock").unlink(missing_ok=True)
             continue
-        used |= set(json.loads(mark.read_text(encoding="utf-8")))
+        with contextlib.suppress(FileNotFoundError):  # its process has just ended
+            used |= set(json.loads(mark.read_text(encoding="utf-8")))
     return used
 
 
 def group_folders(folder: Path) -> list[Path]:
-    """Return the groups' folders, least recently begun first."""
-    return sorted(
-        (path.parent for path in folder.glob("*/about.json")), key=lambda p: (p / "about.json").stat().st_mtime
-    )
+    """Return the groups' folders, the one that no process began to use for longest first."""
+    return sorted((path for path in folder.glob("*") if path.is_dir() and path.name != USERS), key=_last_begun)
+
+
+def _last_begun(group: Path) -> float:
+    about = group / "about.json"
+    return about.stat().st_mtime if about.exists() else 0.0
 
 
 def folder_bytes(folder: Path) -> int:
@@ -366,7 +381,7 @@ def _save(path: Path, block: Block) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in block.tensors.items()}
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    metadata = {"checksum": _checksum(tensors), "num_classes": str(block.num_classes)}
+    metadata = {"checksum": _checksum(tensors, block.num_classes), "num_classes": str(block.num_classes)}
     try:
         save_file(tensors, temporary, metadata=metadata)
         temporary.replace(path)
@@ -382,16 +397,17 @@ def _load(path: Path, device: torch.device) -> Block | None:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError):
+        num_classes = int(metadata["num_classes"])
+    except (OSError, SafetensorError, KeyError, ValueError):
         return None
-    if metadata.get("checksum") != _checksum(tensors):
+    if metadata.get("checksum") != _checksum(tensors, num_classes):
         return None
-    return Block({name: tensor.to(device) for name, tensor in tensors.items()}, int(metadata["num_classes"]))
+    return Block({name: tensor.to(device) for name, tensor in tensors.items()}, num_classes)
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+def _checksum(tensors: Mapping[str, Tensor], num_classes: int) -> str:
+    digest = hashlib.blake2b(str(num_classes).encode(), digest_size=16)
     for name in sorted(tensors):
-        digest.update(f"{name}{tuple(tensors[name].shape)}".encode())
+        digest.update(f"{name}{tuple(tensors[name].shape)}{tensors[name].dtype}".encode())
         digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

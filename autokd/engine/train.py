@@ -19,7 +19,7 @@ from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import metrics, predict
 from autokd.engine.precision import threads_for, train_dtype
 from autokd.engine.step import Run, WeightedTerm, gradient_norms, train_step
-from autokd.engine.teacher_bank import CHUNK, Block, Group
+from autokd.engine.teacher_bank import CHUNK, MANY_CLASSES, TOP, Block, Group
 from autokd.engine.views import augmented_view, fetch, normalise, policy_key, rows_key
 from autokd.errors import TrialFailure
 from autokd.models import seeded, shapes_of
@@ -290,7 +290,8 @@ def _stored(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch, draw
 def _group(context: TrainContext, spec: PipelineSpec, view_seed: int) -> Group:
     teacher, task = context.teacher, context.data.task
     assert teacher is not None
-    key = fingerprint([teacher.fingerprint, task.fingerprint, policy_key(spec.augment), view_seed, CHUNK, "float16"])
+    views = [task.fingerprint, policy_key(spec.augment), view_seed]
+    key = fingerprint([teacher.fingerprint, *views, CHUNK, MANY_CLASSES, TOP, "float16", context.device.type])
     about = {
         "teacher": teacher.origin,
         "dataset": task.dataset,
