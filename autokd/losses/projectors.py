@@ -51,7 +51,7 @@ def average_pool(x: Tensor, size: Shape) -> Tensor:
     if height % size[0] == 0 and width % size[1] == 0:
         cells = (size[0], height // size[0], size[1], width // size[1])
         return x.reshape(*x.shape[:-2], *cells).mean((-3, -1))
-    rows, columns = (_pooling(n, m).to(x) for n, m in zip((height, width), size, strict=True))
+    rows, columns = (_pooling(n, m, x.device).to(x.dtype) for n, m in zip((height, width), size, strict=True))
     return rows @ x @ columns.T
 
 
@@ -125,6 +125,6 @@ def _convolution(student: Shape, teacher: Shape, *, bias: bool) -> list[nn.Modul
     return [*resize, nn.Conv2d(student[0], teacher[0], 1, bias=bias)]
 
 
-def _pooling(before: int, after: int) -> Tensor:
+def _pooling(before: int, after: int, device: torch.device | None = None) -> Tensor:
     """Matrix [after, before] of adaptive average pooling."""
-    return F.adaptive_avg_pool1d(torch.eye(before, dtype=torch.float64), after).T.contiguous()
+    return F.adaptive_avg_pool1d(torch.eye(before, dtype=torch.float64, device=device), after).T.contiguous()
