@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -78,9 +79,9 @@ def train_step(run: Run, batch: Batch, teacher: Output | None, u: float, profile
         except torch.OutOfMemoryError:
             if run.micro_batches >= len(batch.index):
                 raise
-            run.micro_batches *= 2
-            if batch.inputs.is_cuda:
-                torch.cuda.empty_cache()
+        run.micro_batches *= 2  # out here the error no longer holds on to the step's tensors
+        if batch.inputs.is_cuda:
+            torch.cuda.empty_cache()
 
 
 def gradient_norms(run: Run, batch: Batch, teacher: Output | None, u: float) -> dict[str, float]:
@@ -88,7 +89,7 @@ def gradient_norms(run: Run, batch: Batch, teacher: Output | None, u: float) -> 
 
     Buffers, such as batch-norm statistics, are not moved: neither the student's nor the losses'.
     """
-    few = slice(0, NORM_SAMPLES)
+    few = slice(0, min(NORM_SAMPLES, math.ceil(len(batch.index) / run.micro_batches)))
     batch = Batch(batch.inputs[few], batch.targets[few], batch.weight[few], batch.index[few])
     teacher = None if teacher is None else _cut(teacher, few)
     buffers = [*run.student.buffers(), *run.term_modules.buffers()]
@@ -97,13 +98,20 @@ def gradient_norms(run: Run, batch: Batch, teacher: Output | None, u: float) -> 
     raw, _ = _losses(run, batch, teacher, u)
     norms = {}
     for (name, weighted), value in zip(run.terms.items(), raw, strict=True):
-        grads = torch.autograd.grad(value * weighted.weight, parameters, retain_graph=True, allow_unused=True)
-        squares = [grad.float().square().sum() for grad in grads if grad is not None]
-        norms[name] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+        norms[name] = _gradient_norm(value * weighted.weight, parameters)
     with torch.no_grad():
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
     return norms
+
+
+def _gradient_norm(value: Tensor, parameters: list[nn.Parameter]) -> float:
+    """The norm of a value's gradient; 0 where it does not depend on the parameters."""
+    if not value.requires_grad:
+        return 0.0
+    grads = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
+    squares = [grad.float().square().sum() for grad in grads if grad is not None]
+    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
 
 
 def _step(run: Run, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
