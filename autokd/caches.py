@@ -16,6 +16,9 @@ KEPT = {
     "data": "decoded and unpacked datasets",
 }
 """The caches by name. All can be made again, at the price of the time it takes."""
+DATA = ("arrays", "images", "unpacked")
+"""Folders of the cache `data`. Nothing else in the cache folder is ours to delete: its `data` folder, above all, holds
+files that users put there."""
 
 
 class Cache(NamedTuple):
@@ -59,7 +62,8 @@ def clear(name: str) -> int:
 
 
 def _of(name: str) -> Cache:
-    files = [path for path in _folder(name).rglob("*") if path.is_file()] if name != "data" else _data_files()
+    folders = [_folder(name)] if name != "data" else [_folder(name) / part for part in DATA]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     return Cache(name, _folder(name), len(_entries(name)), sum(path.stat().st_size for path in files), KEPT[name])
 
 
@@ -72,8 +76,4 @@ def _entries(name: str) -> list[Path]:
         return teacher_bank.group_folders(_folder(name))
     if name == "teachers":
         return [path for path in _folder(name).iterdir() if path.is_dir()]
-    return [path for path in cache_dir().iterdir() if path.name not in KEPT]
-
-
-def _data_files() -> list[Path]:
-    return [file for entry in _entries("data") for file in ([entry] if entry.is_file() else entry.rglob("*"))]
+    return [entry for part in DATA for entry in (_folder(name) / part).glob("*")]
