@@ -293,6 +293,24 @@ def test_a_run_that_fails_counts_as_wrong(data: Counted, tmp_path: Path) -> None
     assert failed[0].failure == {"kind": "not_finite", "reason": "made up"}
 
 
+def test_a_run_that_failed_is_not_tried_again_after_a_kill(data: Counted, tmp_path: Path) -> None:
+    failing = derive(11, "claim", 0, 0)
+    left = [20]
+
+    def score(job: RungJob) -> float | None:
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return None if job.seed == failing else fixed_score(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        confirmer(tmp_path, data, score).run()
+    left[0] = 100
+    made = confirmer(tmp_path, data, score)
+    made.run()
+    assert len(jobs(made)) == 26 - 20 and sum(run.failure is not None for run in runs(made, "claim")) == 3
+
+
 def test_an_arm_that_equals_a_baseline_is_not_trained_twice(data: Counted, tmp_path: Path) -> None:
     made = confirmer(tmp_path, data, lambda job: 0.5, known=[trials(data)[1]])
     claim = made.run()

@@ -119,6 +119,12 @@ def test_an_ask_is_a_function_of_records_seed_and_number() -> None:
     assert first(seed=2) != asked and first(number=31) != asked and first(trials=grid(13)) != asked
 
 
+def test_candidates_of_one_ask_do_not_repel_each_other() -> None:
+    stream = itertools.islice(candidates(LINE, grid(20), seed=1, number=30), 60)  # type: ignore[arg-type]
+    found = [float(d.params["x"]) for d in stream if d.params is not None]
+    assert float(np.mean(np.abs(found))) < 0.1
+
+
 def test_asking_leaves_optunas_log_level_alone() -> None:
     level = optuna.logging.get_verbosity()
     try:
