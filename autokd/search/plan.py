@@ -83,24 +83,26 @@ def plan(prepared: Prepared) -> Plan:
 
 
 def bank_plan(prepared: Prepared) -> BankPlan:
-    """Simulate which teacher outputs a study asks for: random pipelines, successive halving, confirm's view seeds."""
+    """Simulate which teacher outputs a study asks for: random pipelines, successive halving, confirm's view seeds.
+
+    The first two trials are the baselines, of which vanilla KD reads the teacher; so does one arm of confirm at least.
+    """
     budget, rungs, size = prepared.budget, rung_plan(prepared.budget), len(prepared.data.train)
-    asked: list[tuple[str, int, int]] = []
-    for number in range(budget.trials):
+    vanilla = baseline(prepared.space.default(), "kd", prepared.space).plain
+    asked = list(_asked(vanilla, 0, rungs[-1]))
+    for number in range(2, budget.trials):
         rng = np.random.default_rng(derive(prepared.identity["seed"], "bank plan", number))
         drawn = prepared.space.sample(rng, number).plain
         rung = max(k for k in range(len(rungs)) if number % budget.eta**k == 0)
         asked += _asked(drawn, 0, rungs[rung])
-    final = prepared.space.default().plain
     for _ in range(budget.finalists * budget.select_seeds + 2 * (run_count(budget, has_teacher=True) // 4)):
-        asked += _asked(final, 0, budget.confirm_epochs)
+        asked += _asked(vanilla, 0, budget.confirm_epochs)
     for seed in range(budget.claim_seeds):
-        asked += [view for _ in range(2) for view in _asked(final, 1 + seed, budget.confirm_epochs)]
+        asked += [view for _ in range(2) for view in _asked(vanilla, 1 + seed, budget.confirm_epochs)]
     distinct = set(asked)
     parts = prepared.space.teacher_parts() & {"pooled"}
     each = block_bytes(prepared.offers, prepared.data.task.num_classes, size, parts)
-    rate = 1 - len(distinct) / len(asked) if asked else 0.0
-    return BankPlan(len({policy for policy, _, _ in asked}), len(distinct) * each, rate)
+    return BankPlan(len({policy for policy, _, _ in asked}), len(distinct) * each, 1 - len(distinct) / len(asked))
 
 
 def _asked(pipeline: Any, view_seed: int, epochs: int) -> Iterator[tuple[str, int, int]]:
