@@ -25,6 +25,8 @@ from autokd.types import Split, Task
 
 TIMED_SAMPLES = 512
 """Samples on which a plan's seconds are measured."""
+SIMULATED = 200
+"""Trials that a bank plan looks at, at most: more ask for little that is new."""
 
 
 class Plan(NamedTuple):
@@ -90,7 +92,7 @@ def bank_plan(prepared: Prepared) -> BankPlan:
     budget, rungs, size = prepared.budget, rung_plan(prepared.budget), len(prepared.data.train)
     vanilla = baseline(prepared.space.default(), "kd", prepared.space).plain
     asked = list(_asked(vanilla, 0, rungs[-1]))
-    for number in range(2, budget.trials):
+    for number in range(2, min(budget.trials, SIMULATED)):
         rng = np.random.default_rng(derive(prepared.identity["seed"], "bank plan", number))
         drawn = prepared.space.sample(rng, number).plain
         rung = max(k for k in range(len(rungs)) if number % budget.eta**k == 0)
