@@ -174,7 +174,9 @@ def _next(study: Study) -> Iterator[str]:
     yield f"open {shlex.quote(str(study.report_path))}"
     yield f"autokd export {name} -o {file}"
     yield f"autokd train {file} -o {shlex.quote(f'{study.name}-student')}"
-    yield f"more trials: the same search with --trials {2 * len(study.store.records.trials)}"
+    limited = study.store.settings["settings"]["time"]["value"] is not None
+    more = "a longer --time" if limited else f"--trials {2 * len(study.store.records.trials)}"
+    yield f"more trials: the same search with {more}"
 
 
 def _item(text: str) -> Padding:

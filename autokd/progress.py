@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import progress as bars
 from rich.console import Console
+from rich.table import Column
 
 if TYPE_CHECKING:
     from autokd.search.run import Notify
@@ -126,13 +127,15 @@ def noted(at: Stand) -> str:
 
 
 def _bars() -> bars.Progress:
+    note = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # gives way first where a line is too long
     return bars.Progress(
         bars.TextColumn("{task.description:>8}"),
-        bars.BarColumn(bar_width=20),
+        bars.BarColumn(bar_width=14),
         bars.MofNCompleteColumn(),
         bars.TimeElapsedColumn(),
         bars.TextColumn("left"),
         bars.TimeRemainingColumn(),
-        bars.TextColumn("{task.fields[note]}", markup=False),
+        bars.TextColumn("{task.fields[note]}", markup=False, table_column=note),
         console=Console(stderr=True),
+        expand=True,
     )

@@ -1,0 +1,126 @@
+"""Listings, as text and as one JSON document; export, train and predict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from autokd import catalog
+
+
+def listed(run, *arguments: str):
+    """The document that a command prints, and nothing else."""
+    ran = run(*arguments, "--json")
+    assert ran.code == 0
+    return json.loads(ran.out)
+
+
+@pytest.mark.parametrize("kind", catalog.KINDS)
+def test_list_names_every_component(run, kind):
+    assert run("list", kind).out.splitlines() == catalog.names(kind) == listed(run, "list", kind)
+
+
+def test_list_without_a_kind_lists_all(run):
+    assert listed(run, "list") == {kind: catalog.names(kind) for kind in catalog.KINDS}
+    assert "schedules: cosine, one_cycle" in run("list").out
+
+
+@pytest.mark.parametrize("kind", catalog.KINDS)
+def test_every_component_describes_itself(run, kind):
+    for name in catalog.names(kind):
+        told = listed(run, "describe", kind, name)
+        assert (told["kind"], told["name"]) == (kind, name) and told["source"] and told["about"]
+        assert run("describe", kind, name).code == 0
+
+
+def test_describe_shows_defaults_ranges_units_and_source(run):
+    told = listed(run, "describe", "losses", "kd")
+    assert told["fields"]["temperature"] == {
+        "type": "float",
+        "required": False,
+        "default": 4.0,
+        "range": "1 to 16, log",
+        "unit": "",
+        "about": told["fields"]["temperature"]["about"],
+    }
+    text = run("describe", "students", "resnet").out
+    assert "arXiv 1512.03385" in text and "channels" in text and "one of 8, 14, 20, 32, 44, 56, 110" in text
+    fields = listed(run, "describe", "datasets", "table_file")["fields"]
+    assert fields["file"]["required"] and not fields["target"]["required"]
+
+
+def test_check_shows_all_mistakes_at_once(run, here):
+    assert run("check", "space.yaml").out.startswith("space.yaml: no mistakes; ")
+    assert listed(run, "check", "space.yaml") == {"space": "space.yaml", "problems": []}
+    text = Path("space.yaml").read_text(encoding="utf-8")
+    broken = text.replace("mlp: {depth", "mpl: {depth").replace("one_cycle", "one_cicle")
+    Path("broken.yaml").write_text(broken, encoding="utf-8")
+    ran = run("check", "broken.yaml")
+    assert (ran.code, ran.out) == (2, "") and "did you mean 'mlp'?" in ran.err and "'one_cycle'?" in ran.err
+    ran = run("check", "broken.yaml", "--json")
+    assert ran.code == 2 and len(json.loads(ran.out)["problems"]) == 2
+
+
+def test_screen_ranks_students_and_looks_at_no_study(run, study):
+    asked = ("screen", "--dataset", "wine", "--space", "space.yaml", "--seed", "3", "--quiet")
+    rows = listed(run, *asked)
+    # 13 inputs, w hidden units and 3 classes: 13 w + w + 3 w + 3 parameters
+    assert [row["params"] for row in rows] == [122, 105, 88, 71]
+    assert {"params", "macs", "latency", "nwot"} <= set(rows[0]["proxies"])
+    assert "mlp(depth 1, dropout 0, width 7)" in run(*asked).out
+
+
+def test_studies_and_trials(run, study):
+    (row,) = listed(run, "studies")
+    assert (row["study"], row["state"], row["trials"]) == ("wine", "finished", 3)
+    assert set(row["verdicts"]) == {"ce", "kd"} and 0 <= row["test"] <= 1 and row["result"]
+    trials = listed(run, "trials", "wine")
+    assert [trial["number"] for trial in trials] == [0, 1, 2]
+    assert {"state", "reason", "source", "rung", "score", "seconds", "params", "macs", "pipeline"} <= set(trials[0])
+    assert trials[0]["source"] == "baseline:ce" and trials[0]["pipeline"]["losses"]["ce"]["weight"] == 1.0
+    assert "baseline:kd" in run("trials", str(study)).out and "finished" in run("studies").out
+
+
+def test_no_studies_yet(run):
+    assert run("studies").out == "no studies here; start one with: autokd search --dataset digits\n"
+    assert listed(run, "studies") == []
+
+
+def test_report_is_written_again(run, study):
+    page = Path("reports", "wine", "index.html")
+    page.unlink()
+    assert run("report", "wine") == (0, f"{page}\n", "") and page.is_file()
+
+
+def test_export_train_predict(run, study):
+    ran = run("export", "wine", "-o", "a pipeline.yaml")
+    assert ran == (0, "a pipeline.yaml\nnext: autokd train 'a pipeline.yaml'\n", "")
+    told = listed(run, "train", "a pipeline.yaml", "--epochs", "2", "--seed", "5", "-o", "student", "-q")
+    assert told["folder"] == "student" and told["metrics"]["seed"] == 5 and told["metrics"]["test"]["n"] == 36
+    again = run("train", "a pipeline.yaml", "--epochs", "2", "--seed", "5", "-o", "student")
+    assert again.code == 0 and again.err == "" and "test accuracy" in again.out
+    frame = wine_rows(Path("new.csv"))
+    rows = listed(run, "predict", "student", "new.csv")
+    assert [row["input"] for row in rows] == [f"new.csv:{i}" for i in range(1, len(frame) + 1)]
+    assert all(abs(sum(v for k, v in row.items() if k.startswith("probability of ")) - 1) < 1e-5 for row in rows)
+    assert "and 5 more; -o FILE writes all" in run("predict", "student", "new.csv").out
+    assert run("predict", "student", "new.csv", "-o", "out/p.csv").out == "out/p.csv: 45 predictions\n"
+    assert len(Path("out", "p.csv").read_text(encoding="utf-8").splitlines()) == 46
+
+
+def test_export_of_a_trial(run, study):
+    import yaml
+
+    assert run("export", "wine", "--trial", "0").code == 0
+    told = yaml.safe_load(Path("pipeline.yaml").read_text(encoding="utf-8"))
+    assert list(told["pipeline"]["losses"]) == ["ce"] and told["provenance"]["trial"] == 0
+
+
+def wine_rows(path: Path):
+    from sklearn.datasets import load_wine
+
+    frame = load_wine(as_frame=True).data.head(45)
+    frame.to_csv(path, index=False)
+    return frame

@@ -1,0 +1,107 @@
+"""Lines where there is no terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from autokd import progress
+from autokd.search.run import Progress
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_line_at_the_beginning_now_and_then_and_at_the_end(capsys):
+    clock = Clock()
+    lines = progress.LineNotifier(clock)
+    for second, done in ((0, 0), (1, 1), (29, 2), (30, 3), (31, 3), (59, 4), (61, 5), (62, 6)):
+        clock.now = float(second)
+        lines(Progress(stage="explore", done=done, total=6))
+    lines(Progress(stage="confirm", done=0, total=2, best=0.5, failures=1, note="claim ce"))
+    lines.finish()
+    assert capsys.readouterr().err.splitlines() == [
+        "explore: 0/6",
+        "explore: 3/6",
+        "explore: 5/6",
+        "explore: 6/6",
+        "confirm: 0/2 best 50.0 %, 1 failed, claim ce",
+    ]
+
+
+def test_nothing_at_all_when_quiet(capsys):
+    with progress.shown(quiet=True) as notify:
+        notify(Progress(stage="explore", done=0, total=6))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_training_tells_its_epochs(capsys):
+    with progress.training(quiet=False) as on_epoch:
+        on_epoch({"epoch": 1, "epochs": 2, "loss": 0.5})
+        on_epoch({"epoch": 2, "epochs": 2, "loss": 0.25, "score": 0.9})
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["train: 1/2 loss 0.500", "train: 2/2 loss 0.250, validation 90.0 %"]
+
+
+def test_the_log_shows_warnings_only_unless_verbose_and_is_left_as_it_was(capsys):
+    log = logging.getLogger("autokd")
+    before = (log.level, list(log.handlers))
+    for verbose in (False, True):
+        with progress.logging_to_stderr(verbose=verbose):
+            log.info("a detail")
+            log.warning("a warning")
+    assert capsys.readouterr().err.splitlines() == ["WARNING: a warning", "INFO: a detail", "WARNING: a warning"]
+    assert (log.level, list(log.handlers)) == before
+
+
+STANDS = """
+from types import SimpleNamespace as Stand
+from autokd import progress
+with progress.shown(quiet=False) as notify:
+    notify(Stand(stage="screen", done=4, total=4, best=None, failures=0, note="x" * 200))
+    for done in range(6):
+        notify(Stand(stage="explore", done=done, total=5, best=0.912, failures=2, note="trial 4: cnn, ce+kd"))
+print("the result")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are a thing of Unix")
+@pytest.mark.parametrize("no_color", [False, True])
+def test_bars_on_a_terminal_fit_its_width_and_honour_no_color(no_color):
+    import pty
+
+    environment = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR")}
+    environment |= {"TERM": "xterm", "COLUMNS": "80"} | ({"NO_COLOR": "1"} if no_color else {})
+    reader, writer = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", STANDS], stdout=subprocess.PIPE, stderr=writer, env=environment)
+    os.close(writer)
+    seen = b""
+    while chunk := _read(reader):
+        seen += chunk
+    os.close(reader)
+    assert process.stdout is not None and process.stdout.read() == b"the result\n" and process.wait() == 0
+    text = seen.decode()
+    assert bool(re.search(r"\x1b\[[\d;]*3\d", text)) is not no_color
+    lines = re.sub(r"\x1b\[[\d;?]*\w", "", text).replace("\r", "\n").splitlines()
+    assert max(map(len, lines)) <= 80
+    last = [line for line in lines if line.lstrip().startswith("explore")][-1]
+    assert re.search(r"5/5 .*best 91.2 %, 2 failed, t", last)
+    assert any(re.search(r"screen .* 4/4 .*xxx", line) for line in lines)
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # the other end is closed
+        return b""

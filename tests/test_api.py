@@ -1,0 +1,175 @@
+"""autokd from Python."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_digits, load_wine
+from torch import nn
+
+import autokd
+
+TABLES = """\
+student: {one_of: {mlp: {depth: 1, width: {int: [4, 7]}, dropout: 0.1}}}
+augment: {one_of: {none: {}}}
+losses: {always: {ce: {weight: 1.0, label_smoothing: 0.0}}, any_of: {at_most: 1, from: {kd: {}}}}
+optimizer: {one_of: {adamw: {}}}
+schedule: {one_of: {one_cycle: {}}}
+batch_size: 32
+budget: {trials: 3, epochs: 1, rungs: 1, finalists: 1, select_seeds: 1, claim_seeds: 2, confirm_epochs: 1,
+         teacher_epochs: 1}
+"""
+IMAGES = TABLES.replace("mlp: {depth: 1, width: {int: [4, 7]}, dropout: 0.1}", "cnn: {width: {int: [2, 3]}, layers: 1}")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder that holds two small spaces."""
+    (tmp_path / "tables.yaml").write_text(TABLES, encoding="utf-8")
+    (tmp_path / "images.yaml").write_text(IMAGES, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Eighty images [80, 8, 8], uint8, and their classes."""
+    found = load_digits()
+    return (found.images[:80] * 15).astype(np.uint8), found.target[:80]
+
+
+def process_state() -> dict[str, Any]:
+    """Everything global that a library might touch."""
+    log = logging.getLogger("autokd")
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": [str(part) for part in np.random.get_state()],  # noqa: NPY002
+        "random": random.getstate(),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "device": str(torch.get_default_device()),
+        "dtype": torch.get_default_dtype(),
+        "deterministic": (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic),
+        "grad": torch.is_grad_enabled(),
+        "root": (list(logging.root.handlers), logging.root.level),
+        "log": (list(log.handlers), log.level, log.propagate),
+        "optuna": optuna.logging.get_verbosity(),
+        "environment": dict(os.environ),
+        "folder": Path.cwd(),
+    }
+
+
+def test_search_leaves_the_process_as_it_was(here):
+    random.seed(1)
+    np.random.seed(2)  # noqa: NPY002
+    torch.manual_seed(3)
+    before = process_state()
+    study = autokd.search("wine", space="tables.yaml", trials=4)
+    study.report()
+    study.trials_dataframe()
+    study.export(here / "p.yaml")
+    autokd.train("p.yaml", epochs=1)
+    after = process_state()
+    assert [key for key in before if before[key] != after[key]] == []
+
+
+def test_a_study(here):
+    told = []
+    study = autokd.search("wine", space="tables.yaml", notify=told.append)
+    assert isinstance(study, autokd.Study) and repr(study) == "Study('studies/wine', 3 trials, finished)"
+    frame = study.trials_dataframe()
+    assert isinstance(frame, pd.DataFrame) and list(frame["number"]) == [0, 1, 2]
+    assert study.best.score == frame["score"].max()
+    assert study.recommendation["trial"] in (0, 1, 2)
+    assert study.report() == study.report_path == Path("reports/wine/index.html")
+    plain = study.export("deep/p.yaml")
+    assert Path("deep/p.yaml").is_file() and plain["provenance"]["study"] == "wine"
+    assert [at.stage for at in told][-1] == "confirm" and {"explore", "screen"} <= {at.stage for at in told}
+    again = autokd.open_study("wine")
+    assert again.recommendation == study.recommendation and again.best == study.best
+    with pytest.raises(autokd.UserError, match="did you mean 'wine'"):
+        autokd.open_study("wien")
+
+
+def test_the_best_student_needs_no_teacher(here):
+    study = autokd.search("wine", space="tables.yaml")
+    student = autokd.load_student(study.path / "best")
+    rows = load_wine(as_frame=True).data.head(5)
+    rows.to_csv("rows.csv", index=False)
+    answers = autokd.predict(study.path / "best", ["rows.csv"])
+    expected = student.predict(rows).to_numpy()
+    assert np.allclose(answers[[f"probability of {name}" for name in student.classes]].to_numpy(), expected)
+    assert np.allclose(expected.sum(axis=1), 1)
+
+
+def test_arrays_a_frame_and_a_torch_dataset(here, digits):
+    images, labels = digits
+    by_arrays = autokd.search((images, labels), space="images.yaml", study="arrays")
+    by_dataset = autokd.search(Pairs(images, labels), space="images.yaml", study="dataset")
+    curves = [study.trials_dataframe()["score"].tolist() for study in (by_arrays, by_dataset)]
+    assert curves[0] == curves[1], "the same pixels, however they came"
+    wine = load_wine(as_frame=True)
+    frame = autokd.search((wine.data, wine.target), space="tables.yaml", study="frame")
+    assert frame.store.task.input_shape == (13,)
+    again = autokd.search((wine.data, wine.target), space="tables.yaml", study="frame", trials=4)
+    assert len(again.trials_dataframe()) == 4
+
+
+def test_a_network_as_teacher_is_not_changed(here):
+    with torch.random.fork_rng():
+        network = nn.Sequential(nn.Linear(13, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3)).train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    study = autokd.search("wine", space="tables.yaml", teacher=network)
+    assert network.training and all(p.requires_grad for p in network.parameters())
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    assert study.store.settings["teacher"]["may_have_seen_validation"]
+    study.export("p.yaml", trial=1)
+    with pytest.raises(autokd.UserError, match="handed over in Python"):
+        autokd.train("p.yaml", epochs=1)
+
+
+def test_bad_input_is_a_user_error_and_leaves_nothing(here, digits):
+    images, labels = digits
+    for arguments, message in [
+        ({"dataset": (images, labels[:5])}, "X has 80 samples and y has 5"),
+        ({"dataset": 3}, "got int"),
+        ({"dataset": "wine", "teacher": nn.Linear(3, 3)}, "does not take this data's samples"),
+        ({"dataset": "wine", "teacher": Path("no.pt")}, "there is no teacher file 'no.pt'"),
+        ({"dataset": "wine", "device": "cuda:77"}, "CUDA"),
+    ]:
+        with pytest.raises(autokd.UserError, match=message):
+            autokd.search(**{"space": "tables.yaml", **arguments})
+    with pytest.raises(TypeError, match=r"search\(\) got an unexpected keyword argument 'trails'"):
+        autokd.search("wine", trails=3)  # type: ignore[call-arg]
+    assert not Path("studies").exists() and not Path("reports").exists()
+
+
+@pytest.mark.slow
+def test_a_script_without_a_main_guard(here):
+    script = "import autokd\nprint(autokd.search('wine', space='tables.yaml', trials=2))\n"
+    (here / "script.py").write_text(script, encoding="utf-8")
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "Study('studies/wine', 2 trials, finished)\n"), done.stderr
+
+
+class Pairs(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
+    """Images as floats in [0, 1] with a channel, as torchvision's ToTensor gives them."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
+        self.images, self.labels = images, labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
+        return torch.from_numpy(self.images[i : i + 1].astype(np.float32) / 255), int(self.labels[i])
