@@ -98,6 +98,14 @@ class Block(NamedTuple):
         full = rows["rest"].float().unsqueeze(1).repeat(1, self.num_classes)
         return full.scatter(1, rows["classes"].long(), rows["top"].float())
 
+    def lost_mass(self) -> float:
+        """Return the mean probability outside the kept logits; 0 where all are kept."""
+        if "rest" not in self.tensors:
+            return 0.0
+        top = self.tensors["top"].float()
+        rest = self.tensors["rest"].float() + math.log(self.num_classes - top.shape[1])
+        return float((rest - torch.logaddexp(rest, top.logsumexp(1))).exp().mean())
+
     @property
     def nbytes(self) -> int:
         return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
@@ -110,14 +118,26 @@ class Counts:
     Args:
       hits: blocks found; computed: blocks computed; dropped: of these, not kept.
       groups: distinct policies and view seeds.
-      lost_mass: mean probability outside the kept logits, where only the largest are kept.
+      policies: distinct augmentation policies, as text.
+      blocks: bytes of each block that was asked for.
+      lost_mass: mean probability outside the kept logits, where only the largest are kept; of the worst block.
     """
 
     hits: int = 0
     computed: int = 0
     dropped: int = 0
     groups: set[str] = field(default_factory=set)
+    policies: set[str] = field(default_factory=set)
+    blocks: dict[str, int] = field(default_factory=dict)
     lost_mass: float = 0.0
+
+    def asked(self, group: Group, name: str, block: Block) -> None:
+        """Note a block that was asked for."""
+        self.groups.add(group.key)
+        self.policies.add(json.dumps(group.about.get("augment"), sort_keys=True, default=str))
+        if name not in self.blocks:
+            self.blocks[name] = block.nbytes
+            self.lost_mass = max(self.lost_mass, block.lost_mass())
 
     def as_plain(self) -> dict[str, Any]:
         total = max(1, self.hits + self.computed)
@@ -125,7 +145,9 @@ class Counts:
             "hits": self.hits,
             "computed": self.computed,
             "dropped": self.dropped,
-            "policies": len(self.groups),
+            "policies": len(self.policies),
+            "groups": len(self.groups),
+            "bytes": sum(self.blocks.values()),
             "hit_rate": self.hits / total,
             "lost_mass": self.lost_mass,
         }
@@ -163,17 +185,17 @@ class TeacherBank:
           device: where indices and outputs live.
           parts: of the output beside the logits: "pooled", "features".
         """
-        self.counts.groups.add(group.key)
         self._enter(group)
         name = f"{group.key}/{view}-{''.join(sorted(part[0] for part in parts)) or 'l'}"
         found = self._memory.get(name) or self._read(name, device)
-        if found is not None:
+        if found is None:
+            self.counts.computed += 1
+            block = _compute(answers, parts)
+            self._keep(name, block)
+        else:
             self.counts.hits += 1
-            return found
-        self.counts.computed += 1
-        block, lost = _compute(answers, parts)
-        self.counts.lost_mass = max(self.counts.lost_mass, lost)
-        self._keep(group, name, block)
+            block = found
+        self.counts.asked(group, name, block)
         return block
 
     def holds_features(self, shapes: Shapes, size: int) -> bool:
@@ -186,7 +208,7 @@ class TeacherBank:
         if self._mark is not None:
             self._mark.close()
 
-    def _keep(self, group: Group, name: str, block: Block) -> None:
+    def _keep(self, name: str, block: Block) -> None:
         in_memory = MEMORY if self.folder is not None else self.max_bytes
         if self._memory_bytes + block.nbytes <= in_memory:
             self._memory[name] = block
@@ -342,16 +364,12 @@ def _evict(folder: Path, nbytes: int, keep: set[str]) -> int:
     return freed
 
 
-def _compute(answers: Answers, parts: frozenset[str]) -> tuple[Block, float]:
-    chunks, lost, num_classes = [], 0.0, 0
+def _compute(answers: Answers, parts: frozenset[str]) -> Block:
+    chunks, num_classes = [], 0
     for output in answers():
         num_classes = output.logits.shape[1]
         chunks.append(_stored(output, parts))
-    block = Block({name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}, num_classes)
-    if "rest" in block.tensors:
-        rest = block.tensors["rest"].float() + math.log(num_classes - TOP)
-        lost = float((rest - torch.logaddexp(rest, block.tensors["top"].float().logsumexp(1))).exp().mean())
-    return block, lost
+    return Block({name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}, num_classes)
 
 
 def _stored(output: Output, parts: frozenset[str]) -> dict[str, Tensor]:

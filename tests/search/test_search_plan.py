@@ -128,7 +128,8 @@ def test_the_bank_is_measured_and_close_to_its_plan(done: Done) -> None:
     folder = Path("cache/bank")
     files = list(folder.rglob("*.safetensors"))
     assert len(files) == bank["computed"]
-    assert len(list(folder.glob("*/about.json"))) == bank["policies"]
+    assert 0 < bank["bytes"] < sum(file.stat().st_size for file in files)
+    assert len(list(folder.glob("*/about.json"))) == bank["groups"] > bank["policies"]
     assert not list(folder.rglob("*.tmp")) and not list(folder.glob("users/*"))
     planned = re.search(r"(\d+) % of epochs", outputs(done)[0])
     assert planned is not None and abs(int(planned[1]) / 100 - bank["hit_rate"]) < 0.25
