@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from autokd.errors import UserError
 from autokd.files import write_text
-from autokd.report import facts, words
+from autokd.report import facts, training, words
 from autokd.report.numbers import FEWEST_FOR_IMPORTANCE, Importances, common_rung
 from autokd.report.numbers import importances as parameter_importances
 from autokd.report.tables import write_tables
@@ -72,6 +72,9 @@ def context(store: facts.Study) -> dict[str, Any]:
         "why_no_importances": why_no_importances,
         "proxies": proxies,
         "rung_taus": facts.rung_taus(store),
+        "terms": training.term_lines(facts.ranked(trials)[: facts.TOP]),
+        "bank": training.bank_use(records),
+        "times": training.part_times(records),
         "card": {key: value for key, value in store.settings["data"]["card"].items() if key not in SHOWN and value},
         "reads": facts.reads(store.path),
         "space_text": facts.space_text(store.path),
@@ -137,6 +140,8 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     words.mean_sd,
     words.count,
     words.compact,
+    words.size,
+    words.figure,
     words.duration,
     words.when,
     words.brief,

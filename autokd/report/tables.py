@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from autokd.report.facts import Study
+from autokd.report.training import part_times, term_lines
 
 Row = dict[str, Any]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_tables(study: Study, folder: Path) -> None:
-    """Write trials.csv, curves.csv, runs.csv, evidence.csv, comparisons.csv and proxies.csv into a folder."""
+    """Write the tables behind the report into a folder, each as a CSV file."""
     tables = {
         "trials": (trial_rows(study), ["number", "state"]),
         "curves": (curve_rows(study), ["trial", "rung", "epoch"]),
+        "losses": (loss_rows(study), ["trial", "epochs", "name", "value", "weight", "weighted", "gradient_norm"]),
         "runs": (run_rows(study), ["stage", "round", "arm", "variant", "seed"]),
         "evidence": (evidence_rows(study), ["round", "arm", "seed", "validation", "test"]),
         "comparisons": (comparison_rows(study), ["round", "against", "difference", "low", "high", "verdict"]),
         "proxies": (proxy_rows(study), ["student", "params", "macs"]),
+        "bank": ([dict(session) for session in study.records.bank], ["hits", "computed", "policies", "bytes"]),
+        "time": ([line._asdict() for line in part_times(study.records)], ["part", "seconds", "share"]),
     }
     for name, (rows, columns) in tables.items():
         write_csv(folder / f"{name}.csv", rows, columns)
@@ -76,6 +80,11 @@ def curve_rows(study: Study) -> list[Row]:
         for rung in trial.rungs
         for line in rung.curve
     ]
+
+
+def loss_rows(study: Study) -> list[Row]:
+    lines = term_lines(list(study.records.trials.values()))
+    return [{**line._asdict(), "weighted": line.weighted} for line in lines]
 
 
 def run_rows(study: Study) -> list[Row]:

@@ -57,6 +57,16 @@ def compact(number: float | None) -> str:
     return f"{number:.3g}"
 
 
+def size(nbytes: float | None) -> str:
+    """1234567 -> "1.23 MB"; three significant digits."""
+    return "–" if nbytes is None else f"{compact(nbytes)}B" if nbytes >= 1e3 else f"{nbytes:.0f} B"
+
+
+def figure(number: float | None) -> str:
+    """0.012345 -> "0.0123"; three significant digits."""
+    return "–" if number is None else f"{number:.3g}".replace("-", "−")
+
+
 def duration(seconds: float | None) -> str:
     """200 -> "3 min 20 s"."""
     if seconds is None:

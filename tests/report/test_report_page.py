@@ -90,9 +90,10 @@ def test_a_finished_study(fabricate: Fabricate, tmp_path: Path) -> None:
 
 def test_sections_come_in_the_order_of_the_decision(fabricate: Fabricate, tmp_path: Path) -> None:
     text = write(fabricate(), tmp_path).read_text(encoding="utf-8")
-    order = ["recommendation", "found", "size", "curves", "importances", "choices", "proxies", "confirm", "trials"]
-    assert re.findall(r'<section id="(\w+)">', text) == [*order, "settings"]
-    assert re.findall(r'<a href="#(\w+)">[^<]*</a>(?=<a|\s*</nav>)', text) == [*order, "settings"]
+    order = ["recommendation", "found", "size", "curves", "importances", "choices", "losses", "proxies", "confirm"]
+    order += ["effort", "trials", "settings"]
+    assert re.findall(r'<section id="(\w+)">', text) == order
+    assert re.findall(r'<a href="#(\w+)">[^<]*</a>(?=<a|\s*</nav>)', text) == order
 
 
 def test_figures_are_valid_and_have_units(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -306,8 +307,8 @@ def test_writing_again_replaces_the_report(fabricate: Fabricate, tmp_path: Path)
     first = write(store, tmp_path).read_text(encoding="utf-8")
     assert write(store, tmp_path).read_text(encoding="utf-8") == first
     files = sorted(path.name for path in (tmp_path / "demo").iterdir())
-    tables = ["comparisons.csv", "curves.csv", "evidence.csv", "proxies.csv", "runs.csv", "trials.csv"]
-    assert files == sorted([*tables, "index.html"])
+    tables = ["bank", "comparisons", "curves", "evidence", "losses", "proxies", "runs", "time", "trials"]
+    assert files == sorted([*(f"{name}.csv" for name in tables), "index.html"])
 
 
 def test_importing_the_report_is_light() -> None:
