@@ -114,8 +114,11 @@ def test_the_best_student_needs_no_teacher(here):
 
 def test_arrays_a_frame_and_a_torch_dataset(here, digits):
     images, labels = digits
-    by_arrays = autokd.search((images, labels), space="images.yaml", study="arrays")
-    by_dataset = autokd.search(Pairs(images, labels), space="images.yaml", study="dataset")
+    with torch.random.fork_rng():
+        teacher = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    given: dict[str, Any] = {"space": "images.yaml", "teacher": teacher}
+    by_arrays = autokd.search((images, labels), study="arrays", **given)
+    by_dataset = autokd.search(Pairs(images, labels), study="dataset", **given)
     curves = [study.trials_dataframe()["score"].tolist() for study in (by_arrays, by_dataset)]
     assert curves[0] == curves[1], "the same pixels, however they came"
     wine = load_wine(as_frame=True)
