@@ -45,11 +45,11 @@ def load(kind: str, name: str) -> type[Any]:
       ComponentError: there is no such kind or component.
     """
     check_kind(kind)
+    if _is_shipped(kind, name):
+        return _component_of(importlib.import_module(f"autokd.{kind}._{name}"))
     plugins = _plugins(kind)
     if name in plugins:
         return plugins[name]
-    if (Path(__file__).parent / kind / f"_{name}.py").is_file():
-        return _component_of(importlib.import_module(f"autokd.{kind}._{name}"))
     for point in entry_points(group=f"autokd.{kind}", name=name):
         loaded: type[Any] = point.load()
         return loaded
@@ -67,7 +67,7 @@ def load_plugins(path: str | Path) -> None:
     """Import a user's file of components, so that `names` and `load` find them.
 
     Raises:
-      ComponentError: the file is missing, does not import, or holds no component.
+      ComponentError: the file is missing, does not import, holds no component, or one whose name is taken.
     """
     path = Path(path).resolve()
     if not path.is_file():
@@ -86,15 +86,31 @@ def load_plugins(path: str | Path) -> None:
         del sys.modules[module_name]
         why = (str(error).splitlines() or [""])[0]
         raise ComponentError(f"--plugins {path}: {type(error).__name__}: {why}") from error
-    kinds = [getattr(cls, "kind", "") for cls in _components_in(module)]
-    strange = next((kind for kind in kinds if kind not in KINDS), None)
-    if not kinds or strange is not None:
+    wrong = _misfit(module)
+    if wrong is not None:
         del sys.modules[module_name]
-        wrong = "no component in it" if strange is None else f"there is no kind {strange!r}; {nearest(strange, KINDS)}"
-        raise ComponentError(
-            f"--plugins {path}: {wrong}; a component is a frozen dataclass with a build method "
-            "and class attributes kind = 'losses' (for instance) and name = 'my_loss'"
-        )
+        raise ComponentError(f"--plugins {path}: {wrong}")
+
+
+def _misfit(module: ModuleType) -> str | None:
+    """Why the components of a plug-in file cannot be used, or None."""
+    found = [(getattr(cls, "kind", ""), name_of(cls)) for cls in _components_in(module)]
+    how = (
+        "a component is a frozen dataclass with a build method and class attributes kind = 'losses' (for instance) "
+        "and name = 'my_loss'"
+    )
+    if not found:
+        return f"no component in it; {how}"
+    for kind, name in found:
+        if kind not in KINDS:
+            return f"there is no kind {kind!r}; {nearest(kind, KINDS)}; {how}"
+        if _is_shipped(kind, name):
+            return f"there is a {kind} component called {name!r} already; choose another name"
+    return None
+
+
+def _is_shipped(kind: str, name: str) -> bool:
+    return (Path(__file__).parent / kind / f"_{name}.py").is_file()
 
 
 def check_kind(kind: str) -> None:

@@ -96,6 +96,7 @@ def test_a_plugin_file_adds_components(tmp_path: Path) -> None:
         ("def", "SyntaxError: invalid syntax"),
         ("raise ValueError('one\\ntwo')", "ValueError: one"),
         (PLUGIN.replace('"losses"', '"loses"'), "there is no kind 'loses'; did you mean 'losses'"),
+        (PLUGIN.replace("t_mine", "kd"), "there is a losses component called 'kd' already; choose another name"),
     ],
 )
 def test_a_plugin_file_that_does_not_serve_is_one_clear_line_and_leaves_nothing(

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -125,8 +121,8 @@ def test_among_eight_candidates_the_best_screened_is_taken_half_of_the_time(digi
     for probability in (0.0, 1.0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "SCREEN_PROBABILITY", probability)
-            widths[probability] = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 32)]
-    mixed = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 32)]
+            widths[probability] = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 29)]
+    mixed = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 29)]
     assert np.mean(widths[1.0]) > np.mean(widths[0.0]) + 1
     taken = sum(m == b and m != f for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))
     first = sum(m == f and m != b for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))
@@ -218,29 +214,12 @@ def test_adding_trials_later_gives_the_trials_of_a_longer_search(digits: Dataset
     assert len({t.seed for t in own}) == 12 and [t.seed for t in own] == [t.seed for t in theirs]
 
 
-PROPOSALS = """
-import json
-import sys
-from pathlib import Path
-from search_helpers import explorer, resolved
-from autokd.data import load
-data = load("digits", limit_train=128)
-made = explorer(Path(sys.argv[1]), resolved(data), data.task)
-print(json.dumps([made.propose(number).drawn.plain for number in (0, 3, 7, 12, 13)]))
-"""
-
-
-@pytest.mark.slow
-def test_proposals_are_the_same_in_another_process(digits: Dataset, tmp_path: Path) -> None:
-    made = explore(explorer(tmp_path, resolved(digits), digits.task), 12)
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "2"}
-    ran = subprocess.run(
-        [sys.executable, "-c", PROPOSALS, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
-    )
-    own = [made.propose(number).drawn.plain for number in (0, 3, 7, 12, 13)]
-    assert json.loads(ran.stdout.splitlines()[-1]) == json.loads(json.dumps(own))
-    assert own[3] != own[4]
+def test_another_seed_proposes_otherwise(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits)
+    made, other = (explorer(tmp_path / str(seed), space, digits.task, seed=seed) for seed in (1, 2))
+    assert made.propose(0) == other.propose(0)  # a baseline is a baseline
+    assert made.propose(7) != other.propose(7) and made.propose(12) != other.propose(12)
+    assert made.propose(12) == made.propose(12) != made.propose(13)
 
 
 def test_the_baselines_losses() -> None:
