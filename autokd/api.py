@@ -18,7 +18,7 @@ from autokd.export import train as full_training
 from autokd.search import default_teacher, run
 from autokd.search.records import TrialRecord
 from autokd.search.store import StudyStore
-from autokd.spec import component_from_plain
+from autokd.spec import from_plain
 from autokd.teacher_reference import load_teacher
 from autokd.types import Teacher
 
@@ -196,7 +196,8 @@ def write_best(store: StudyStore, data: Dataset) -> None:
         return
     bundle.write_bundle(
         store.path / "best",
-        spec_student=component_from_plain("students", claim["pipeline"]["student"]),
+        spec=from_plain(claim["pipeline"]),
+        teacher=store.offers,
         state=state,
         dataset=data,
         metrics={

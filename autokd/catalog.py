@@ -21,7 +21,7 @@ from typing import Any
 
 from autokd.errors import ComponentError, nearest
 
-KINDS = ("datasets", "teachers", "students", "augments", "losses", "optimizers", "schedules", "proxies")
+KINDS = ("datasets", "teachers", "students", "heads", "augments", "losses", "optimizers", "schedules", "proxies")
 _PLUGIN_PREFIX = "autokd_plugin_"
 
 

@@ -272,6 +272,10 @@ def _named_student(plain: Any, source: Path) -> dict[str, Any]:
         raise TeacherError(
             f"{source} has format {plain.get('format')!r}; this version of autokd reads format {BUNDLE_FORMAT}"
         )
+    if plain.get("head", "plain") not in ("plain", {"use": "plain"}):
+        raise TeacherError(
+            f"{source}: the student has a head of its own ({plain['head']}), which no teacher can have yet"
+        )
     return dict(plain["student"])
 
 

@@ -19,7 +19,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
-from autokd.types import BuildContext, Task
+from autokd.types import BuildContext, Shapes, Task
 
 _WARM_UP = 5
 
@@ -73,10 +73,18 @@ def latency(
 
 
 @functools.lru_cache(maxsize=4096)
-def student_cost(component: Any, task: Task) -> Cost:
-    """Return what a student component costs on a task; built from shapes only, without weights or random numbers."""
+def student_cost(component: Any, task: Task, head: Any = None, teacher: Shapes | None = None) -> Cost:
+    """Return what a student costs on a task; built from shapes only, without weights or random numbers.
+
+    Args:
+      component: the student.
+      task: the task.
+      head: the component that is part of the student; None for the bare student.
+      teacher: what the teacher offers, for the head.
+    """
     with torch.device("meta"):
         module = component.build(BuildContext(task=task))
+        module = module if head is None else head.build(BuildContext(task=task, teacher=teacher))(module)
     return Cost(params(module), macs(module, task))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from autokd.errors import TeacherError, nearest
-from autokd.models import as_output
+from autokd.models import as_output, classifier_of
 from autokd.types import Output, Task
 
 
@@ -115,7 +115,7 @@ def hooked(network: nn.Module, task: Task, features: Sequence[str] = ()) -> nn.M
         network,
         features=features or _spatial_stages(found),
         tokens=_blocks(network, found),
-        classifier=_classifier(network, task),
+        classifier=classifier_of(network, task),
     )
 
 
@@ -161,13 +161,3 @@ def _blocks(network: nn.Module, found: Sequence[Stage]) -> tuple[str, ...]:
             families.setdefault((parent, type(modules[stage.path])), []).append(stage.path)
     largest = max(families.values(), key=len, default=[])
     return tuple(largest) if len(largest) > 1 else ()
-
-
-def _classifier(network: nn.Module, task: Task) -> str:
-    """The last linear layer with one output a class, or "" where there is none."""
-    linear = [
-        path
-        for path, module in network.named_modules()
-        if isinstance(module, nn.Linear) and module.out_features == task.num_classes and path
-    ]
-    return linear[-1] if linear else ""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autokd.types import Output, Shapes, Task
+from autokd.types import Output, Shapes, Task, TeacherHead
 
 
 def as_output(value: Output | Tensor) -> Output:
@@ -46,6 +48,52 @@ def shapes_of(module: nn.Module, task: Task) -> Shapes:
         for group in (output.features, output.tokens, output.attention)
     )
     return Shapes(features, pooled, tokens, attention)
+
+
+def classifier_of(network: nn.Module, task: Task) -> str:
+    """Return the path of the last linear layer with one output a class, or "" where there is none."""
+    linear = [
+        path
+        for path, module in network.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == task.num_classes and path
+    ]
+    return linear[-1] if linear else ""
+
+
+@torch.no_grad()
+def head_of(module: nn.Module, task: Task) -> nn.Linear | None:
+    """Return the classifier of a network, or None where its logits are not just this layer of the last feature's mean.
+
+    Args:
+      module: the network, in eval mode; it is asked about random inputs.
+      task: what it answers on.
+    """
+    classifier = module.get_submodule(classifier_of(module, task))
+    if not isinstance(classifier, nn.Linear):
+        return None
+    inputs = torch.rand(2, *task.input_shape, generator=torch.Generator().manual_seed(0))
+    output = as_output(module(inputs.to(classifier.weight.device)))
+    if not output.features or output.features[-1].shape[1] != classifier.in_features:
+        return None
+    logits = F.linear(as_map(output.features[-1]).mean((2, 3)), classifier.weight, classifier.bias)
+    return classifier if torch.allclose(logits, output.logits, rtol=1e-3, atol=1e-4) else None
+
+
+def as_map(feature: Tensor) -> Tensor:
+    """Return [B, c, h, w]: maps as they are, vectors [B, c] as maps of one pixel."""
+    return feature if feature.ndim == 4 else feature[:, :, None, None]
+
+
+def shapes_to_plain(shapes: Shapes) -> dict[str, Any]:
+    """Return what a network offers as JSON- and YAML-able data."""
+    groups = {name: [list(shape) for shape in getattr(shapes, name)] for name in ("features", "tokens", "attention")}
+    return {**groups, "pooled": shapes.pooled, "head": shapes.head}
+
+
+def shapes_from_plain(plain: Mapping[str, Any]) -> Shapes:
+    """Inverse of `shapes_to_plain`."""
+    groups = {name: tuple(tuple(shape) for shape in plain[name]) for name in ("features", "tokens", "attention")}
+    return Shapes(pooled=plain["pooled"], head=plain.get("head", False), **groups)
 
 
 def state_fingerprint(state: Mapping[str, Tensor]) -> str:
@@ -95,13 +143,20 @@ class NetworkTeacher:
         weights = state_fingerprint(self.modules.state_dict())
         beside = f"{identity}{mean or ''}{std or ''}"
         self.fingerprint = hashlib.sha256(f"{weights}{beside}".encode()).hexdigest()[:16] if beside else weights
+        self._head = head_of(self.modules[0], task) if len(modules) == 1 else None
         self.offers = shapes_of(modules[0], task) if len(modules) == 1 else Shapes()
+        self.offers = self.offers._replace(head=self._head is not None)
         self._renormalise = _renormalisation(task, mean, std)
 
     @property
     def params(self) -> int:
         """Number of parameters, over all members."""
         return sum(parameter.numel() for parameter in self.modules.parameters())
+
+    @property
+    def head(self) -> TeacherHead | None:
+        """Weight [C, D] and bias of its classifier, or None; see `autokd.types.Teacher`."""
+        return None if self._head is None else (self._head.weight, self._head.bias)
 
     def to(self, device: torch.device) -> NetworkTeacher:
         self.modules.to(device)

@@ -31,10 +31,12 @@ class Slot(NamedTuple):
     Args:
       kind: kind of component.
       many: a mapping of instance name to component, instead of one component.
+      default: the component, with its own defaults, where a pipeline or a space does not name the slot; "" for none.
     """
 
     kind: str
     many: bool = False
+    default: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,7 @@ class PipelineSpec:
 
     Args:
       student: the student architecture.
+      head: what stands in the place of the student's classifier, as part of the student.
       augment: the augmentation policy.
       losses: instance name -> loss; their weighted sum is minimised.
       optimizer, schedule: how.
@@ -50,6 +53,9 @@ class PipelineSpec:
     """
 
     student: Annotated[Any, Slot("students")]
+    head: Annotated[Any, Slot("heads", default="plain")] = dataclasses.field(
+        default_factory=lambda: make("heads", "plain", {})
+    )
     augment: Annotated[Any, Slot("augments")]
     losses: Annotated[Mapping[str, Any], Slot("losses", many=True)]
     optimizer: Annotated[Any, Slot("optimizers")]
@@ -205,9 +211,11 @@ def from_plain(plain: Mapping[str, Any]) -> PipelineSpec:
             raise ComponentError(f"a pipeline has no part {key!r}; {nearest(key, table)}")
     values: dict[str, Any] = {}
     for name, slot in table.items():
-        if name not in plain:
+        if name not in plain and isinstance(slot, Slot) and slot.default:
+            values[name] = make(slot.kind, slot.default, {})
+        elif name not in plain:
             raise ComponentError(f"the pipeline has no {name!r}")
-        if not isinstance(slot, Slot):
+        elif not isinstance(slot, Slot):
             values[name] = _count(name, plain[name])
         elif not slot.many:
             values[name] = component_from_plain(slot.kind, plain[name])

@@ -44,12 +44,14 @@ class Shapes(NamedTuple):
       pooled: width of the embedding before the classifier, or None.
       tokens: one shape (N, d) a layer; () where it offers none.
       attention: shapes (heads, N, d) of queries, keys and values; () where it offers none.
+      head: whether its logits are a linear function of the mean over space of the last feature, which may be borrowed.
     """
 
     features: tuple[tuple[int, ...], ...] = ()
     pooled: int | None = None
     tokens: tuple[tuple[int, ...], ...] = ()
     attention: tuple[tuple[int, ...], ...] = ()
+    head: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +169,9 @@ class Step:
     u: float
 
 
+TeacherHead = tuple["Tensor", "Tensor | None"]
+
+
 class Term(Protocol):
     """A loss ready to train with: a plain callable, or an nn.Module whose parameters train with the student.
 
@@ -184,6 +189,8 @@ class BuildContext:
       task: the task.
       student: what the student offers; None while the student itself is built.
       teacher: what the teacher offers; None without a teacher.
+      teacher_head: weight [C, D] and bias [C] or None of the teacher's classifier, where it offers its head; None too
+        where only a network's form is wanted, since trained weights will be loaded into it.
       horizon_steps: optimisation steps of the whole training run; 0 where not known.
       artefact: what the component's own `prepare` returned, or None where it has none.
     """
@@ -191,6 +198,7 @@ class BuildContext:
     task: Task
     student: Shapes | None = None
     teacher: Shapes | None = None
+    teacher_head: TeacherHead | None = None
     horizon_steps: int = 0
     artefact: Any = None
 
@@ -203,6 +211,11 @@ class Teacher(Protocol):
 
     @property
     def offers(self) -> Shapes: ...
+
+    @property
+    def head(self) -> TeacherHead | None:
+        """Weight [C, D] and bias of its classifier, which reads the last feature's mean over space; None: no such."""
+        ...
 
     @property
     def origin(self) -> str: ...

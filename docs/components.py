@@ -19,6 +19,7 @@ KINDS = {
     "datasets": "`--dataset NAME`. A folder, a table file and arrays need no name: `--dataset path/to/images`.",
     "teachers": "What `--teacher` may name; without it, a teacher is trained on the data.",
     "students": "The slot `student` of a space.",
+    "heads": "The slot `head` of a space; without it, a student has its own classifier. A head is part of the student.",
     "augments": "The slot `augment` of a space.",
     "losses": "The slot `losses` of a space. The weight that is searched is relative to the method's own scale.",
     "optimizers": "The slot `optimizer` of a space.",

@@ -63,7 +63,7 @@ def test_a_pipeline_survives_as_json() -> None:
     assert plain["student"] == {"use": "cnn", "layers": 3, "width": 4}
 
 
-@pytest.mark.parametrize("kind", ["students", "augments", "losses", "optimizers", "schedules", "proxies"])
+@pytest.mark.parametrize("kind", ["students", "heads", "augments", "losses", "optimizers", "schedules", "proxies"])
 def test_every_shipped_component_survives_as_plain_data(kind: str) -> None:
     for name in catalog.names(kind):
         cls = catalog.load(kind, name)
@@ -75,11 +75,18 @@ def test_every_shipped_component_survives_as_plain_data(kind: str) -> None:
             assert info.range is None or info.range.contains(info.default), f"{kind} {name}.{field}"
 
 
+def test_a_pipeline_without_a_head_has_the_plain_one() -> None:
+    plain = to_plain(pipeline())
+    assert plain.pop("head") == {"use": "plain"}
+    assert from_plain(plain) == pipeline() and to_plain(from_plain(plain))["head"] == {"use": "plain"}
+
+
 def test_slots_are_the_fields_of_a_pipeline() -> None:
-    assert list(slots()) == ["student", "augment", "losses", "optimizer", "schedule", "batch_size"]
+    assert list(slots()) == ["student", "head", "augment", "losses", "optimizer", "schedule", "batch_size"]
     assert slots()["losses"] == Slot("losses", many=True) and slots()["batch_size"] == Choice(32, 64, 128)
     assert [path for path, _ in components(pipeline())] == [
         "student",
+        "head",
         "augment",
         "losses.ce",
         "losses.soft",

@@ -25,7 +25,7 @@ from autokd.errors import TrialFailure
 from autokd.models import seeded, shapes_of
 from autokd.seeds import derive, generator
 from autokd.spec import PipelineSpec, component_to_plain, fingerprint
-from autokd.types import Batch, BuildContext, Checkpoint, Output, Rows, RungResult, Task
+from autokd.types import Batch, BuildContext, Checkpoint, Output, Rows, RungResult, Shapes, Task, TeacherHead
 
 __all__ = ["OnEpoch", "Run", "TrainContext", "build_run", "build_student", "train_rung"]
 
@@ -111,9 +111,27 @@ class Epoch(NamedTuple):
     last: bool
 
 
-def build_student(component: Any, task: Task, device: torch.device | None = None) -> nn.Module:
-    """Build a student network, initialised from the current random state; images are laid out channels-last."""
+def build_student(
+    component: Any,
+    task: Task,
+    device: torch.device | None = None,
+    *,
+    head: Any = None,
+    teacher: Shapes | None = None,
+    teacher_head: TeacherHead | None = None,
+) -> nn.Module:
+    """Build a student network, initialised from the current random state; images are laid out channels-last.
+
+    Args:
+      component: the student.
+      task: the task.
+      device: where to put it.
+      head: the component that is part of the student; None for the bare student.
+      teacher, teacher_head: what a head may build on; see `autokd.types.BuildContext`.
+    """
     student: nn.Module = component.build(BuildContext(task=task))
+    if head is not None:
+        student = head.build(BuildContext(task=task, teacher=teacher, teacher_head=teacher_head))(student)
     student = student.to(device) if device is not None else student
     return student.to(memory_format=torch.channels_last) if len(task.input_shape) == 3 else student  # type: ignore[call-overload]
 
@@ -127,11 +145,15 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> Run:
       horizon: samples that the schedules count on.
     """
     task = context.data.task
-    student = build_student(spec.student, task, context.device)
+    offers = None if context.teacher is None else context.teacher.offers
+    teacher_head = context.teacher.head if context.teacher is not None and context.teacher.offers.head else None
+    student = build_student(
+        spec.student, task, context.device, head=spec.head, teacher=offers, teacher_head=teacher_head
+    )
     build_context = BuildContext(
         task=task,
         student=shapes_of(student, task),
-        teacher=None if context.teacher is None else context.teacher.offers,
+        teacher=offers,
         horizon_steps=math.ceil(task.train_size / spec.batch_size) * (horizon // task.train_size),
     )
     terms = {name: _term(context, loss, build_context) for name, loss in spec.losses.items()}

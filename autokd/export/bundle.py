@@ -1,7 +1,7 @@
 """The student bundle: a folder of text and safetensors that answers for new inputs without the teacher.
 
 student.safetensors   the weights
-model.json            the student component with its fields, the task, the head
+model.json            the student component with its fields, its head, the task
 preprocess.json       what turns raw inputs into the network's
 metrics.json          what it reached; written last, so a folder with it is whole
 pipeline.yaml         how it was made
@@ -32,13 +32,12 @@ from autokd.engine.views import to_device
 from autokd.errors import BundleError, UserError
 from autokd.export.files import read_bytes, read_json, write_bytes, write_json
 from autokd.export.pipeline_file import dump
-from autokd.models import seeded, state_fingerprint
-from autokd.spec import component_from_plain, component_to_plain
-from autokd.types import Split, Task
+from autokd.models import seeded, shapes_from_plain, shapes_to_plain, state_fingerprint
+from autokd.spec import PipelineSpec, component_from_plain, component_to_plain
+from autokd.types import Shapes, Split, Task
 
 FORMAT = 1
-HEAD = "plain"
-_MODEL_KEYS = {"format", "autokd", "student", "head", "task", "weights"}
+_MODEL_KEYS = {"format", "autokd", "student", "head", "teacher", "task", "weights"}
 
 
 @final
@@ -90,7 +89,8 @@ class Student:
 def write_bundle(
     directory: Path,
     *,
-    spec_student: Any,
+    spec: PipelineSpec,
+    teacher: Shapes | None,
     state: Mapping[str, Tensor],
     dataset: Dataset,
     metrics: Mapping[str, Any],
@@ -100,7 +100,8 @@ def write_bundle(
 
     Args:
       directory: the bundle's folder; made with its parents.
-      spec_student: the student component.
+      spec: the pipeline, with the student and its head.
+      teacher: what the teacher offers; kept where the head is built on it.
       state: the student's trained state dict.
       dataset: what it was trained on: task and preprocessing.
       metrics: what it reached, JSON-able.
@@ -109,13 +110,14 @@ def write_bundle(
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "metrics.json").unlink(missing_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    student = component_to_plain(spec_student)
+    student, head = component_to_plain(spec.student), component_to_plain(spec.head)
     write_bytes(directory / "student.safetensors", save(tensors, metadata={METADATA_KEY: json.dumps(student)}))
     model = {
         "format": FORMAT,
         "autokd": __version__,
         "student": student,
-        "head": HEAD,
+        "head": head,
+        "teacher": None if teacher is None or spec.head.teacher == "none" else shapes_to_plain(teacher),
         "task": dataclasses.asdict(dataset.task),
         "weights": state_fingerprint(tensors),
     }
@@ -143,12 +145,18 @@ def load_student(directory: str | Path, device: str | torch.device = "cpu") -> S
     try:
         task = _task(model["task"])
         with seeded(0):
-            module = build_student(component_from_plain("students", model["student"]), task)
+            module = _network(model, task)
         module.load_state_dict(state)
         return Student(module.to(device), task, from_json(plain), device)
     except (UserError, RuntimeError, TypeError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise BundleError(f"{directory} cannot be loaded: {type(error).__name__}: {reason}") from error
+
+
+def _network(model: Mapping[str, Any], task: Task) -> nn.Module:
+    student, head = component_from_plain("students", model["student"]), component_from_plain("heads", model["head"])
+    offers = None if model["teacher"] is None else shapes_from_plain(model["teacher"])
+    return build_student(student, task, head=head, teacher=offers)
 
 
 def read_metrics(directory: Path) -> dict[str, Any] | None:
@@ -163,11 +171,11 @@ def read_metrics(directory: Path) -> dict[str, Any] | None:
 
 def _read_model(path: Path) -> dict[str, Any]:
     model = read_json(path, FORMAT)
+    if isinstance(model.get("head"), str):  # as it was written while there was only the plain one
+        model = {**model, "head": {"use": model["head"]}, "teacher": None}
     if model.keys() != _MODEL_KEYS:
         odd = sorted(model.keys() ^ _MODEL_KEYS)
         raise BundleError(f"{path} is damaged: missing or unknown keys: {', '.join(odd)}")
-    if model["head"] != HEAD:
-        raise BundleError(f"{path}: this version of autokd knows the head {HEAD!r}, not {model['head']!r}")
     return model
 
 

@@ -32,7 +32,7 @@ from autokd.export.pipeline_file import PipelineFile
 from autokd.models import seeded
 from autokd.seeds import derive
 from autokd.spec import fingerprint
-from autokd.types import Checkpoint, Split, Teacher
+from autokd.types import Checkpoint, Shapes, Split, Teacher
 
 log = logging.getLogger("autokd")
 
@@ -262,7 +262,7 @@ def _finish(context: TrainContext, file: PipelineFile, out_dir: Path, progress: 
     """Measure the trained student, the test split included, and turn the folder into a bundle."""
     assert progress.engine is not None, "there is at least one epoch"
     data, state = context.data, progress.engine["student"]
-    cost = student_cost(file.spec.student, data.task)
+    cost = student_cost(file.spec.student, data.task, file.spec.head, _offers(context))
     found = {
         "test": _measure(context, file, state, data.read_test()),
         "validation": _measure(context, file, state, data.validation),
@@ -279,7 +279,8 @@ def _finish(context: TrainContext, file: PipelineFile, out_dir: Path, progress: 
     }
     write_bundle(
         out_dir,
-        spec_student=file.spec.student,
+        spec=file.spec,
+        teacher=_offers(context),
         state=state,
         dataset=data,
         metrics=found,
@@ -290,9 +291,16 @@ def _finish(context: TrainContext, file: PipelineFile, out_dir: Path, progress: 
     return {"format": 1, **found}
 
 
+def _offers(context: TrainContext) -> Shapes | None:
+    return None if context.teacher is None else context.teacher.offers
+
+
 def _measure(context: TrainContext, file: PipelineFile, state: Mapping[str, Tensor], split: Split) -> dict[str, Any]:
     with seeded(0):
-        module = build_student(file.spec.student, context.data.task, context.device)
+        spec = file.spec
+        module = build_student(
+            spec.student, context.data.task, context.device, head=spec.head, teacher=_offers(context)
+        )
     module.load_state_dict(state)
     logits = predict(module, to_device(split, context.data.task, context.device))
     accuracy, loss = metrics(logits, split.labels)

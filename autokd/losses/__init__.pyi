@@ -21,6 +21,7 @@ from autokd.losses._pkt import pkt as pkt
 from autokd.losses._rdist import rdist as rdist
 from autokd.losses._reviewkd import reviewkd as reviewkd
 from autokd.losses._rkd import rkd as rkd
+from autokd.losses._simkd import simkd as simkd
 from autokd.losses._sinkhorn import sinkhorn as sinkhorn
 from autokd.losses._sp import sp as sp
 from autokd.losses._tfkd import tfkd as tfkd

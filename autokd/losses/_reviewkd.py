@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from autokd.losses.common import precise, teacher_of
 from autokd.losses.pairing import Match, match, offered
-from autokd.losses.projectors import BatchNorm, average_pool
+from autokd.losses.projectors import BatchNorm
+from autokd.pooling import average_pool
 from autokd.ranges import Choice, Real
 from autokd.types import IMAGE, BuildContext, Step, Term
 

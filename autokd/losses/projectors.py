@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autokd.errors import ComponentError
+from autokd.pooling import average_pool, pooling_matrix
 
 Shape = tuple[int, ...]
 
@@ -25,7 +25,7 @@ class Resize(nn.Module):
 
     def __init__(self, before: Shape, after: Shape) -> None:
         super().__init__()
-        rows, columns = (_pooling(n, m).float() for n, m in zip(before, after, strict=True))
+        rows, columns = (pooling_matrix(n, m).float() for n, m in zip(before, after, strict=True))
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("columns", columns, persistent=False)
 
@@ -41,18 +41,6 @@ class BatchNorm(nn.BatchNorm2d):
         if self.training and x.numel() == x.shape[1]:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         return super().forward(x)
-
-
-def average_pool(x: Tensor, size: Shape) -> Tensor:
-    """Average-pool maps [B, c, h, w] to [B, c, *size], adaptively, with a deterministic gradient on every device."""
-    height, width = x.shape[-2:]
-    if (height, width) == tuple(size):
-        return x
-    if height % size[0] == 0 and width % size[1] == 0:
-        cells = (size[0], height // size[0], size[1], width // size[1])
-        return x.reshape(*x.shape[:-2], *cells).mean((-3, -1))
-    rows, columns = (_pooling(n, m, x.device).to(x.dtype) for n, m in zip((height, width), size, strict=True))
-    return rows @ x @ columns.T
 
 
 def pool_tokens(tokens: Tensor, count: int) -> Tensor:
@@ -123,8 +111,3 @@ def _convolution(student: Shape, teacher: Shape, *, bias: bool) -> list[nn.Modul
         return [nn.ConvTranspose2d(student[0], teacher[0], 4, stride=2, padding=1, bias=bias)]
     resize: list[nn.Module] = [] if before == after else [Resize(before, after)]
     return [*resize, nn.Conv2d(student[0], teacher[0], 1, bias=bias)]
-
-
-def _pooling(before: int, after: int, device: torch.device | None = None) -> Tensor:
-    """Matrix [after, before] of adaptive average pooling."""
-    return F.adaptive_avg_pool1d(torch.eye(before, dtype=torch.float64, device=device), after).T.contiguous()

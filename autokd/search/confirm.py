@@ -3,8 +3,9 @@
 The test split is read here only, once a claim.
 
 The matched baselines are the recommended pipeline with its losses replaced: by cross-entropy alone (`ce`), and by
-cross-entropy and vanilla KD at temperature 4 (`kd`). Student, augmentation, optimizer, schedule and length are the
-same, and learning rate and loss weights of all arms are tuned over the same small grid.
+cross-entropy and vanilla KD at temperature 4 (`kd`). They have the student's own classifier; student, augmentation,
+optimizer, schedule and length are the same, and learning rate and loss weights of all arms are tuned over the same
+small grid.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from autokd.cost import student_cost
 from autokd.engine.evaluate import metrics, predict, predict_teacher
 from autokd.engine.train import TrainContext, build_student
 from autokd.engine.views import DeviceData, to_device
@@ -31,12 +31,13 @@ from autokd.errors import NothingFeasible
 from autokd.models import seeded
 from autokd.search import evidence
 from autokd.search.executors import Executor, Outcome, RungJob
-from autokd.search.explore import baseline_losses
+from autokd.search.explore import baseline_parts
 from autokd.search.records import RecordLog, RunRecord, TrialRecord
+from autokd.search.screen import pipeline_cost, student_of
 from autokd.search.store import ranked
 from autokd.seeds import derive
-from autokd.spec import component_from_plain, fingerprint
-from autokd.types import Budget
+from autokd.spec import fingerprint
+from autokd.types import Budget, Shapes
 
 RECOMMENDED = "recommended"
 FACTORS = (0.5, 2.0)
@@ -145,7 +146,7 @@ class Confirmer:
 
     def _arms(self, pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         names = ["ce", "kd"] if self.context.teacher is not None else ["ce"]
-        return {RECOMMENDED: pipeline, **{name: {**pipeline, "losses": baseline_losses(name)} for name in names}}
+        return {RECOMMENDED: pipeline, **{name: {**pipeline, **baseline_parts(name)} for name in names}}
 
     def _tune_arm(self, arm: str, pipeline: Mapping[str, Any]) -> Mapping[str, Any]:
         seed, views = derive(self.seed, "tune", self.round), derive(self.seed, "views")
@@ -221,7 +222,6 @@ class Confirmer:
             if arm != RECOMMENDED
         }
         means = {arm: float(np.mean(scores)) for arm, scores in test_scores.items()}
-        student = component_from_plain("students", trial.pipeline["student"])
         closed = None if teacher is None else evidence.gap_closed(means[RECOMMENDED], means["ce"], teacher["test"])
         return {
             "round": self.round,
@@ -244,7 +244,7 @@ class Confirmer:
             "prediction_interval": list(evidence.prediction_interval(test_scores[RECOMMENDED])),
             "gap_closed": closed,
             "n_test": items,
-            "cost": student_cost(student, self.context.data.task)._asdict(),
+            "cost": pipeline_cost(pipelines[RECOMMENDED], self.context.data.task, self._offers)._asdict(),
         }
 
     def _read_test(
@@ -279,12 +279,15 @@ class Confirmer:
         task = self.context.data.task
         if run.failure is not None:
             return torch.zeros(len(data.labels), task.num_classes).half()
+        component, head = student_of(run.pipeline)
         with seeded(run.seed):
-            student = build_student(
-                component_from_plain("students", run.pipeline["student"]), task, self.context.device
-            )
+            student = build_student(component, task, self.context.device, head=head, teacher=self._offers)
         student.load_state_dict(load_file(file))
         return predict(student, data).half()
+
+    @property
+    def _offers(self) -> Shapes | None:
+        return None if self.context.teacher is None else self.context.teacher.offers
 
     def _note_test_read(self) -> None:
         line = {"time": round(time.time(), 3), "round": self.round, "why": "claim"}

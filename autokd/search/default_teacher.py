@@ -25,7 +25,7 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import TrainContext, build_student, train_rung
 from autokd.errors import ComponentError
 from autokd.files import cache_dir, write_text
-from autokd.models import NetworkTeacher, seeded, shapes_of, state_fingerprint
+from autokd.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint, from_plain, to_plain
 from autokd.types import Shapes, Task
@@ -76,7 +76,7 @@ def offers(task: Task) -> Shapes:
         return Shapes()
     with seeded(0):
         network = build_student(component_from_plain("students", chosen.pipelines[0]["student"]), task)
-    return shapes_of(network, task)
+    return shapes_of(network, task)._replace(head=head_of(network.eval(), task) is not None)
 
 
 def obtain(data: Dataset, epochs: int, device: torch.device, on_epoch: OnEpoch | None = None) -> NetworkTeacher:

@@ -16,17 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autokd.cost import student_cost
 from autokd.engine.profile import OFF, Profile
 from autokd.errors import NothingFeasible
 from autokd.search.executors import Executor, RungJob
 from autokd.search.records import RecordLog, TrialRecord
 from autokd.search.sampler import candidates
-from autokd.search.screen import Screener, diverse_top, feasible, key_of, score_against
+from autokd.search.screen import Screener, diverse_top, feasible, inside, key_of, pipeline_cost, score_against
 from autokd.seeds import derive
 from autokd.space import Drawn, Space
-from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
-from autokd.types import Task
+from autokd.spec import Slot, component_to_plain, fingerprint, make, slots
+from autokd.types import Shapes, Task
 
 log = logging.getLogger("autokd")
 
@@ -75,15 +74,22 @@ def next_job(trials: Mapping[int, TrialRecord], *, wanted: int, top_rung: int, e
 
 
 def baseline(default: Drawn, name: str, space: Space) -> Drawn:
-    """Return the space's default student and recipe with its losses replaced by a baseline's.
+    """Return the space's default student and recipe with its losses replaced by a baseline's, and no head of its own.
 
     Args:
       default: the space's default pipeline.
       name: "ce" (the student alone) or "kd" (cross-entropy and vanilla KD at temperature 4).
       space: to find the sampler's parameters, where the pipeline lies inside.
     """
-    plain = {**default.plain, "losses": baseline_losses(name)}
+    plain = {**default.plain, **baseline_parts(name)}
     return Drawn(plain, space.params_of(plain))
+
+
+def baseline_parts(name: str) -> dict[str, Any]:
+    """Return what the baseline "ce" or "kd" has in place of a plain pipeline's own: losses, and the default head."""
+    own = {key: slot for key, slot in slots().items() if isinstance(slot, Slot) and slot.default}
+    defaults = {key: component_to_plain(make(slot.kind, slot.default, {})) for key, slot in own.items()}
+    return {**defaults, "losses": baseline_losses(name)}
 
 
 def baseline_losses(name: str) -> dict[str, Any]:
@@ -108,7 +114,7 @@ class Explorer:
       eta: the best 1/eta of a rung go on.
       seed: the study's seed.
       folder: where trials keep their checkpoints.
-      has_teacher: without one, the KD baseline is left out.
+      offers: what the teacher offers; without one (None), the KD baseline is left out.
       enqueue: screened students to try early.
       profile: measures where the time goes.
     """
@@ -122,13 +128,17 @@ class Explorer:
     eta: int
     seed: int
     folder: Path
-    has_teacher: bool
+    offers: Shapes | None
     enqueue: int = 3
     profile: Profile = OFF
 
     @property
     def top_rung(self) -> int:
         return len(self.rung_epochs) - 1
+
+    @property
+    def has_teacher(self) -> bool:
+        return self.offers is not None
 
     def run(self, trials: int, may_ask: Callable[[], bool], on_change: Callable[[], None]) -> None:
         """Train until nothing is left to do.
@@ -153,7 +163,6 @@ class Explorer:
     def _ask(self, number: int) -> None:
         with self.profile.part("search"):
             source, drawn = self.propose(number)
-        cost = student_cost(component_from_plain("students", drawn.plain["student"]), self.task)
         self._record(
             "trial",
             number=number,
@@ -161,7 +170,7 @@ class Explorer:
             seed=derive(self.seed, "trial", number),
             pipeline=drawn.plain,
             params=drawn.params,
-            cost=cost._asdict(),
+            cost=pipeline_cost(drawn.plain, self.task, self.offers)._asdict(),
         )
 
     def _record(self, event: str, **values: Any) -> None:
@@ -223,13 +232,10 @@ class Explorer:
         default = self._inside_default()
         names = ["ce", "kd"] if self.has_teacher else ["ce"]
         first = [Proposal(f"baseline:{name}", baseline(default, name, self.space)) for name in names]
-        warm = [
-            Proposal("warm_start", d)
-            for d in self.space.warm_starts
-            if feasible(d.plain["student"], self.task, self.space.constraints)
-        ]
+        warm = [Proposal("warm_start", drawn) for drawn in self.space.warm_starts if self._fits(drawn)]
         top = diverse_top(self.log.records.screen, self.enqueue)
-        screened = [Proposal("screen", self._with_student(default, row["student"])) for row in top]
+        with_top = (self._with_student(default, row["student"]) for row in top)
+        screened = [Proposal("screen", drawn) for drawn in with_top if self._fits(drawn)]
         unique: dict[str, Proposal] = {}
         for proposal in [*first, *warm, *screened]:
             unique.setdefault(fingerprint(proposal.drawn.plain), proposal)
@@ -255,20 +261,22 @@ class Explorer:
         found = next(self._inside(draws, known), None)
         if found is None:
             rows = self.log.records.screen
-            drawn = self._with_student(self.space.sample(rng, number), rows[number % len(rows)]["student"])
-            if not feasible(drawn.plain["student"], self.task, self.space.constraints):
-                raise NothingFeasible("no pipeline of the space lies inside the budget")
-            return drawn
+            student = rows[number % len(rows)]["student"]
+            made = (
+                self._with_student(drawn, student) for drawn in (self.space.sample(rng, number), self.space.default())
+            )
+            found = next(filter(self._fits, made), None)
+        if found is None:
+            raise NothingFeasible("no pipeline of the space lies inside the budget")
         return found
 
     def _inside(self, draws: Iterable[Drawn], known: set[str]) -> Iterator[Drawn]:
         """Those inside the budget that are not yet trials."""
-        return (
-            drawn
-            for drawn in draws
-            if feasible(drawn.plain["student"], self.task, self.space.constraints)
-            and fingerprint(drawn.plain) not in known
-        )
+        return (drawn for drawn in draws if self._fits(drawn) and fingerprint(drawn.plain) not in known)
+
+    def _fits(self, drawn: Drawn) -> bool:
+        """Whether a pipeline's student, its head included, lies inside the budget."""
+        return inside(pipeline_cost(drawn.plain, self.task, self.offers), self.space.constraints)
 
     def _best_screened(self, found: list[Drawn], number: int) -> Drawn:
         if np.random.default_rng(derive(self.seed, "take", number)).random() >= SCREEN_PROBABILITY:

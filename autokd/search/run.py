@@ -24,6 +24,7 @@ from autokd.engine.evaluate import metrics, predict_teacher
 from autokd.engine.precision import cpu_has_bfloat16
 from autokd.engine.views import to_device
 from autokd.errors import AutokdError, StudyError
+from autokd.models import shapes_to_plain
 from autokd.search.confirm import Confirmer, run_count
 from autokd.search.executors import InlineExecutor
 from autokd.search.explore import Explorer, seconds_per_epoch
@@ -33,7 +34,7 @@ from autokd.search.prepare import Prepared, as_plain, context_of, prepare, refus
 from autokd.search.records import Records, TrialRecord
 from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.screen import FEW, Screener, population, screen, usable_proxies
-from autokd.search.store import StudyStore, delete, shapes_to_plain
+from autokd.search.store import StudyStore, delete
 from autokd.spec import component_from_plain
 from autokd.types import Budget
 
@@ -171,7 +172,7 @@ def _stages(store: StudyStore, prepared: Prepared, request: Request, context: Tr
         eta=prepared.budget.eta,
         seed=request.seed,
         folder=store.path / "trials",
-        has_teacher=prepared.teacher is not None,
+        offers=None if prepared.teacher is None else prepared.teacher.offers,
         enqueue=prepared.space.screen.enqueue,
         profile=context.profile,
     )

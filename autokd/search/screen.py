@@ -18,7 +18,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from autokd import catalog
-from autokd.cost import student_cost
+from autokd.cost import Cost, student_cost
 from autokd.engine.train import TrainContext, build_student
 from autokd.engine.views import normalise, raw_view
 from autokd.errors import ComponentError, NothingFeasible
@@ -26,7 +26,7 @@ from autokd.models import seeded
 from autokd.seeds import derive, generator
 from autokd.space import Space
 from autokd.spec import component_from_plain, fingerprint, make
-from autokd.types import BuildContext, Output, Proxy, ScreenInput, Task, Teacher
+from autokd.types import BuildContext, Output, Proxy, ScreenInput, Shapes, Task, Teacher
 
 BATCH = 64
 POPULATION = 64
@@ -37,8 +37,24 @@ FEW = 0.01
 
 def feasible(student: Mapping[str, Any], task: Task, constraints: Mapping[str, float]) -> bool:
     """Whether a plain student lies inside the budget."""
-    cost = student_cost(component_from_plain("students", student), task)._asdict()
-    return all(cost[name] <= limit for name, limit in constraints.items())
+    return inside(student_cost(component_from_plain("students", student), task), constraints)
+
+
+def inside(cost: Cost, constraints: Mapping[str, float]) -> bool:
+    """Whether a cost lies inside the budget."""
+    return all(cost._asdict()[name] <= limit for name, limit in constraints.items())
+
+
+def pipeline_cost(pipeline: Mapping[str, Any], task: Task, teacher: Shapes | None) -> Cost:
+    """Return what the student of a plain pipeline costs, its head included."""
+    student, head = student_of(pipeline)
+    return student_cost(student, task, head, teacher)
+
+
+def student_of(pipeline: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the student and the head of a plain pipeline; None for the head of one from before there were heads."""
+    head = component_from_plain("heads", pipeline["head"]) if "head" in pipeline else None
+    return component_from_plain("students", pipeline["student"]), head
 
 
 @dataclass(frozen=True)
@@ -103,7 +119,7 @@ class _Answered:
         self._inputs = inputs
         self._answer = teacher.predict(inputs)
         self.fingerprint, self.offers = teacher.fingerprint, teacher.offers
-        self.origin, self.params = teacher.origin, teacher.params
+        self.origin, self.params, self.head = teacher.origin, teacher.params, teacher.head
 
     def predict(self, inputs: Tensor) -> Output:
         return self._answer if inputs is self._inputs else self._teacher.predict(inputs)
@@ -144,15 +160,15 @@ def population(space: Space, task: Task, seed: int, size: int = POPULATION) -> t
     """
     rng = np.random.default_rng(derive(seed, "screen", "population"))
     drawn = space.students(rng, DRAWS)
-    inside = [student for student in drawn if feasible(student, task, space.constraints)]
-    if not inside:
+    found = [student for student in drawn if feasible(student, task, space.constraints)]
+    if not found:
         cost = min((student_cost(component_from_plain("students", s), task), _short(s)) for s in drawn)
         limits = ", ".join(f"{name} <= {limit:g}" for name, limit in space.constraints.items())
         raise NothingFeasible(
             f"no student of the space lies inside the budget ({limits}); the smallest one drawn is {cost[1]} "
             f"with {cost[0].params:,} parameters and {cost[0].macs:,} MACs"
         )
-    return inside[:size], len(inside) / len(drawn)
+    return found[:size], len(found) / len(drawn)
 
 
 def screen(

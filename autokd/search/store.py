@@ -17,6 +17,7 @@ import yaml
 
 from autokd.errors import StudyError
 from autokd.files import from_yaml, to_yaml, write_text
+from autokd.models import shapes_from_plain
 from autokd.search.records import RecordLog, Records, TrialRecord
 from autokd.space import Space, parse
 from autokd.types import Shapes, Task
@@ -132,14 +133,18 @@ class StudyStore:
         return Task(**{**data, **tuples})
 
     @property
+    def offers(self) -> Shapes | None:
+        """What the teacher offers; None without a teacher."""
+        teacher = self.settings["teacher"]
+        return None if teacher is None else shapes_from_plain(teacher["offers"])
+
+    @property
     def space(self) -> Space:
         """The resolved space."""
-        teacher = self.settings["teacher"]
-        offers = None if teacher is None else shapes_from_plain(teacher["offers"])
         constraints = self.settings["identity"]["space"]["constraints"]
         text = (self.path / "space.yaml").read_text(encoding="utf-8")
         return parse(text, str(self.path / "space.yaml")).resolve(
-            self.task, offers, max_params=constraints.get("params"), max_macs=constraints.get("macs")
+            self.task, self.offers, max_params=constraints.get("params"), max_macs=constraints.get("macs")
         )
 
     def trials_dataframe(self) -> pd.DataFrame:
@@ -218,16 +223,6 @@ def delete(path: Path) -> None:
     lock = _acquire(path)
     lock.release()
     shutil.rmtree(path)
-
-
-def shapes_to_plain(shapes: Shapes) -> dict[str, Any]:
-    groups = {name: [list(shape) for shape in getattr(shapes, name)] for name in ("features", "tokens", "attention")}
-    return {**groups, "pooled": shapes.pooled}
-
-
-def shapes_from_plain(plain: Mapping[str, Any]) -> Shapes:
-    groups = {name: tuple(tuple(shape) for shape in plain[name]) for name in ("features", "tokens", "attention")}
-    return Shapes(pooled=plain["pooled"], **groups)
 
 
 def _acquire(path: Path) -> filelock.BaseFileLock:

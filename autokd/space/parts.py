@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -54,6 +54,11 @@ class Part(Protocol):
     @property
     def candidates(self) -> tuple[Candidate, ...]: ...
 
+    @property
+    def possible(self) -> tuple[Candidate, ...]:
+        """The candidates that can be drawn."""
+        ...
+
     def draw(self, source: Source, present: Sequence[Candidate]) -> Found: ...
 
     def default(self) -> Any: ...
@@ -81,6 +86,7 @@ class Number:
     span: Range | None
     value: int
     candidates: tuple[Candidate, ...] = ()
+    possible: tuple[Candidate, ...] = ()
 
     def draw(self, source: Source, present: Sequence[Candidate]) -> Found:
         if self.span is None:
@@ -120,6 +126,10 @@ class OneOf:
     slot: str
     candidates: tuple[Candidate, ...]
 
+    @property
+    def possible(self) -> tuple[Candidate, ...]:
+        return self.candidates
+
     def draw(self, source: Source, present: Sequence[Candidate]) -> Found:
         names = tuple(candidate.name for candidate in self.candidates)
         name = names[0] if len(names) == 1 else source.draw.choice(self.slot, names)
@@ -132,11 +142,11 @@ class OneOf:
 
     def complete(self, partial: Any) -> Any:
         use = partial.get("use", self.candidates[0].use)
-        candidate = self._find(use)
+        candidate = self.find(use)
         return {**(candidate.default() if candidate else {"use": use}), **partial}
 
     def fit(self, value: Any, present: Sequence[Candidate], problems: list[str]) -> Found:
-        candidate = self._find(value["use"])
+        candidate = self.find(value["use"])
         if candidate is None:
             names = [candidate.name for candidate in self.candidates]
             problems.append(f"{self.slot}: {value['use']!r} is not in this space; {nearest(value['use'], names)}")
@@ -163,7 +173,8 @@ class OneOf:
             problems.append(f"{self.slot}: nothing is left to choose from ({'; '.join(reasons)})")
         return dataclasses.replace(self, candidates=kept)
 
-    def _find(self, use: str) -> Candidate | None:
+    def find(self, use: str) -> Candidate | None:
+        """Return the candidate that uses a component, or None."""
         return next((candidate for candidate in self.candidates if candidate.use == use), None)
 
     def _path(self, candidate: Candidate) -> str:
@@ -185,8 +196,9 @@ class Group:
 class Several:
     """Components that always stand in the pipeline, and groups of which some may.
 
-    Each candidate of a group is one parameter, "off" or "on". More wanted candidates than the group's bound, and
-    candidates that may not stand beside the rest, are cut; what is left is what the parameters say.
+    Each candidate of a group is one parameter, "off" or "on". What a component of another slot requires is wanted
+    before all else; more wanted candidates than the group's bound, and candidates that may not stand beside the rest,
+    are cut; what is left is what the parameters say.
     """
 
     slot: str
@@ -259,13 +271,22 @@ class Several:
         )
         return dataclasses.replace(self, always=always, groups=groups)
 
+    def beside(self, value: Mapping[str, Any], present: Sequence[Candidate]) -> dict[str, Any]:
+        """Add what the components of other slots require to a plain value, with defaults."""
+        needed = {name for other in present for name in other.traits.requires}
+        required = [candidate for candidate in self.possible if candidate.full_name in needed]
+        return {**{candidate.name: candidate.default() for candidate in required}, **value}
+
     def _cut(self, wanted: Sequence[str], present: Sequence[Candidate], number: int) -> tuple[Candidate, ...]:
         """Return what may stand together of the wanted candidates, in the order of the file."""
         kept = list(self.always)
+        needed = {name for other in present for name in other.traits.requires}
         for index, group in enumerate(self.groups):
-            left = [candidate for candidate in group.candidates if self._path(candidate) in wanted]
+            left = [c for c in group.candidates if self._path(c) in wanted or c.full_name in needed]
             room = len(kept) + group.at_most
-            for candidate in sorted(left, key=lambda c: _shuffle_key(number, index, c.name)):
+            for candidate in sorted(
+                left, key=lambda c: (c.full_name not in needed, _shuffle_key(number, index, c.name))
+            ):
                 if len(kept) < room and not any(clash(candidate, other) for other in (*present, *kept)):
                     kept.append(candidate)
         while unmet := [c for c in kept if c not in self.always and lacks(c, (*present, *kept))]:
@@ -280,6 +301,7 @@ class Several:
             if len(members) > group.at_most:
                 found.append(f"{self.slot}: {len(members)} of {', '.join(members)}, at most {group.at_most}")
         others = (*present, *chosen)
+        found += [f"{o.kind}.{o.name}: needs {name} beside it" for o in present for name in lacks(o, others)]
         for candidate in chosen:
             against = [o.full_name for o in others if o is not candidate and o.full_name in candidate.traits.excludes]
             found += [f"{self._path(candidate)}: must not stand beside {name}" for name in against]
@@ -296,6 +318,10 @@ class Several:
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         return (*self.always, *(candidate for group in self.groups for candidate in group.candidates))
+
+    @property
+    def possible(self) -> tuple[Candidate, ...]:
+        return (*self.always, *(candidate for group in self._open() for candidate in group.candidates))
 
     def _paths(self, group: Group) -> list[str]:
         return [self._path(candidate) for candidate in group.candidates]

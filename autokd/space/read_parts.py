@@ -21,6 +21,8 @@ AT_MOST = 2
 def read_part(name: str, slot: spec.Slot | Range, body: Any, problems: Problems) -> Part | None:
     if not isinstance(slot, spec.Slot):
         return _number(name, slot, body, problems)
+    if body is MISSING and slot.default:
+        body = {"always": {slot.default: {}}}
     if body is MISSING:
         example = f"{name}: {{{'always' if slot.many else 'one_of'}: {{{catalog.names(slot.kind)[0]}: {{}}}}}}"
         problems.append(f"{name}: missing; for example {example}")
@@ -87,7 +89,8 @@ def _conflicts(always: tuple[Candidate, ...], groups: tuple[Group, ...]) -> Prob
     for index, candidate in enumerate(always):
         against = [other.use for other in always[:index] if clash(candidate, other)]
         found += [f"{candidate.place}: must not stand beside {use}, which is always there" for use in against]
-        found += [f"{candidate.place}: needs {name} always beside it" for name in lacks(candidate, always)]
+        needed = [name for name in lacks(candidate, always) if name.startswith(f"{candidate.kind}.")]
+        found += [f"{candidate.place}: needs {name} always beside it" for name in needed]
     return found
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy
 from autokd import spec
 from autokd.errors import SpaceError
 from autokd.ranges import Range
-from autokd.space.candidate import Candidate, Params, clash
+from autokd.space.candidate import Candidate, Params, clash, lacks
 from autokd.space.parts import OneOf, Part, Several, Source, ask_members, count_members
 from autokd.space.values import RandomDraw
 from autokd.types import Budget, Draw, Shapes, Task
@@ -101,12 +102,20 @@ class Space:
             students = parts["student"].candidates
             parts = {
                 name: part.filtered(
-                    (lambda c: _beside(c, always)) if isinstance(part, OneOf) else (lambda c: _unfed(c, students)),
+                    (lambda c: _unfed(c, students) or _beside(c, always))
+                    if isinstance(part, OneOf)
+                    else (lambda c: _unfed(c, students)),
                     dropped,
                     problems,
                 )
                 for name, part in parts.items()
             }
+        while not problems:  # what is left out may be what another one requires
+            before, possible = len(dropped), {c.full_name for part in parts.values() for c in part.possible}
+            alone = functools.partial(_alone, there=possible)
+            parts = {name: part.filtered(alone, dropped, problems) for name, part in parts.items()}
+            if len(dropped) == before:
+                break
         if problems:
             raise SpaceError(problems, f"{self.source} for {task.dataset}")
         limits = {"params": max_params, "macs": max_macs}
@@ -153,6 +162,11 @@ class Space:
         filled = {
             name: part.complete(partial[name]) if name in partial else part.default()
             for name, part in self.parts.items()
+        }
+        single = [(part, filled[name]["use"]) for name, part in self.parts.items() if isinstance(part, OneOf)]
+        present = [candidate for part, use in single if (candidate := part.find(use)) is not None]
+        filled |= {
+            name: part.beside(filled[name], present) for name, part in self.parts.items() if isinstance(part, Several)
         }
         return {"format": spec.FORMAT, **filled}
 
@@ -251,4 +265,19 @@ def _unfed(candidate: Candidate, students: Sequence[Candidate]) -> str | None:
 def _beside(candidate: Candidate, always: list[Candidate]) -> str | None:
     """Why a component cannot stand beside those that are always there, or None."""
     against = [other.use for other in always if clash(candidate, other)]
-    return f"{candidate.use} must not stand beside {', '.join(against)}" if against else None
+    if against:
+        return f"{candidate.use} must not stand beside {', '.join(against)}"
+    wanting = [other.use for other in always if any(_of_kind(name, candidate) for name in lacks(other, [candidate]))]
+    return f"{', '.join(wanting)} cannot stand beside {candidate.use}" if wanting else None
+
+
+def _of_kind(name: str, candidate: Candidate) -> bool:
+    return name.startswith(f"{candidate.kind}.")
+
+
+def _alone(candidate: Candidate, there: Collection[str]) -> str | None:
+    """Why a component never finds what it requires beside it, or None."""
+    missing = sorted(candidate.traits.requires - {*there})
+    return (
+        f"{candidate.use} needs {' and '.join(missing)} beside it, which this space does not offer" if missing else None
+    )

@@ -16,7 +16,19 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import TrainContext, build_student, train_rung
 from autokd.models import NetworkTeacher, seeded
 from autokd.spec import PipelineSpec, make
-from autokd.types import Augment, BuildContext, Checkpoint, Output, RungResult, Shapes, Step, Task, Teacher, Term
+from autokd.types import (
+    Augment,
+    BuildContext,
+    Checkpoint,
+    Output,
+    RungResult,
+    Shapes,
+    Step,
+    Task,
+    Teacher,
+    TeacherHead,
+    Term,
+)
 
 CPU = torch.device("cpu")
 
@@ -187,6 +199,10 @@ class NotingTeacher:
     @property
     def offers(self) -> Shapes:
         return self.inner.offers
+
+    @property
+    def head(self) -> TeacherHead | None:
+        return self.inner.head
 
     @property
     def origin(self) -> str:

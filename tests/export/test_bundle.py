@@ -100,7 +100,8 @@ def test_a_bundle_is_text_and_safetensors_only(bundles: Bundles) -> None:
     assert {path.name for path in directory.iterdir()} - {".lock"} == FILES
     model = json.loads((directory / "model.json").read_text())
     assert model["student"] == {"use": "cnn", "layers": 2, "width": 4}
-    assert (model["format"], model["head"], model["task"]["classes"]) == (1, "plain", [str(i) for i in range(10)])
+    assert (model["format"], model["head"], model["teacher"]) == (1, {"use": "plain"}, None)
+    assert model["task"]["classes"] == [str(i) for i in range(10)]
 
 
 def test_a_bundle_and_its_bare_weights_name_their_architecture(bundles: Bundles) -> None:
@@ -160,7 +161,8 @@ def test_a_flipped_bit_in_the_weights_is_seen(bundles: Bundles, tmp_path: Path) 
     ("change", "message"),
     [
         ({"format": 2}, "has format 2; this version of autokd reads format 1"),
-        ({"head": "simkd"}, "knows the head 'plain', not 'simkd'"),
+        ({"head": {"use": "simkd"}}, "head 'simkd' needs a teacher"),
+        ({"head": {"use": "simkt"}}, "did you mean 'simkd'"),
         ({"extra": 1}, "missing or unknown keys: extra"),
         ({"student": {"use": "mlp", "depth": 7}}, "cannot be loaded"),
         ({"student": {"use": "mpl"}}, "did you mean 'mlp'"),
@@ -173,6 +175,15 @@ def test_a_model_file_of_another_kind(bundles: Bundles, tmp_path: Path, change: 
     with pytest.raises(BundleError, match=message) as caught:
         load_student(file.parent)
     assert "\n" not in str(caught.value)
+
+
+def test_a_bundle_from_before_there_were_heads_is_read(bundles: Bundles, tmp_path: Path) -> None:
+    file = _copy(bundles("table"), tmp_path) / "model.json"
+    model = json.loads(file.read_text())
+    assert (model["head"], model.pop("teacher")) == ({"use": "plain"}, None)
+    file.write_text(json.dumps(model | {"head": "plain"}))
+    inputs, now = bundles("table").data.validation.inputs, load_student(bundles("table").directory)
+    assert torch.equal(load_student(file.parent).logits(inputs), now.logits(inputs))
 
 
 def test_loading_leaves_the_callers_random_state_alone(bundles: Bundles) -> None:
@@ -194,9 +205,9 @@ def test_a_bundle_is_written_over_another(bundles: Bundles, tmp_path: Path) -> N
     directory = _copy(made, tmp_path)
     state = {name: tensor + 1 for name, tensor in load_file(directory / "student.safetensors").items()}
     document = pipeline_for(made.data).to_plain()
-    student = made.file.spec.student
+    spec = made.file.spec
     write_bundle(
-        directory, spec_student=student, state=state, dataset=made.data, metrics={"n": 1}, pipeline_doc=document
+        directory, spec=spec, teacher=None, state=state, dataset=made.data, metrics={"n": 1}, pipeline_doc=document
     )
     assert all(torch.equal(tensor, state[name]) for name, tensor in load_student(directory).module.state_dict().items())
     assert json.loads((directory / "metrics.json").read_text()) == {"format": 1, "n": 1}

@@ -59,9 +59,28 @@ def build(name: str, context: BuildContext, device: str = "cpu", **values: Any) 
         labels = torch.arange(context.task.train_size) % CLASSES
         outputs = output_of(Shapes(pooled=context.teacher.pooled), torch.Generator().manual_seed(1), len(labels))
         context = dataclasses.replace(context, artefact=prepare(outputs, labels))
+    headed = any(other.startswith("heads.") for other in component.requires)
+    width = context.teacher.features[-1][0] if headed and context.teacher and context.teacher.features else None
+    if width and context.student and context.student.features:
+        *stages, last = context.student.features
+        context = dataclasses.replace(context, student=context.student._replace(features=(*stages, (width, *last[1:]))))
     with seeded(0):
         term: Term = component.build(context)
+    if headed:
+        return behind_head(term)
     return term.to(device) if isinstance(term, nn.Module) else term
+
+
+def behind_head(term: Term) -> Term:
+    """A loss that requires a head, on steps of students without it: channels are repeated to the teacher's number."""
+
+    def loss(step: Step) -> Tensor:
+        width = 0 if step.teacher is None else step.teacher.features[-1].shape[1]
+        *stages, last = step.student.features
+        projected = last[:, torch.arange(width) % last.shape[1]]
+        return term(dataclasses.replace(step, student=step.student._replace(features=(*stages, projected))))
+
+    return loss
 
 
 def output_of(shapes: Shapes, generator: torch.Generator, batch: int) -> Output:

@@ -22,7 +22,7 @@ from autokd.search.explore import Explorer
 from autokd.search.records import RecordLog, RungRecord, TrialRecord
 from autokd.space import Drawn, Space, parse
 from autokd.spec import component_from_plain, fingerprint, make
-from autokd.types import Draw, RungResult, Task
+from autokd.types import Draw, RungResult, Shapes, Task
 
 CPU = torch.device("cpu")
 EPOCHS = (1, 2, 4)
@@ -193,7 +193,7 @@ def explorer(
         "eta": 2,
         "seed": 5,
         "folder": folder / "trials",
-        "has_teacher": True,
+        "offers": Shapes(),
         "enqueue": 2,
         **changed,
     }

@@ -60,7 +60,7 @@ def test_baselines_then_warm_starts_then_screened_students_come_first(digits: Da
 
 def test_without_a_teacher_there_is_one_baseline_and_no_kd(digits: Dataset, tmp_path: Path) -> None:
     text = SPACE.replace("any_of: {at_most: 2, from: {kd: {}, hint: {}}}", "")
-    made = explore(explorer(tmp_path, resolved(digits, text), digits.task, has_teacher=False), 4)
+    made = explore(explorer(tmp_path, resolved(digits, text), digits.task, offers=None), 4)
     assert [t.source for t in trials(made)] == ["baseline:ce", "screen", "screen", "random"]
     assert all(set(t.pipeline["losses"]) == {"ce"} for t in trials(made))
 

@@ -13,9 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 from search_helpers import EPOCHS, SPACE, context, explore, explorer, fixed_score, resolved
 
 from autokd.data import Dataset
+from autokd.models import shapes_to_plain
 from autokd.search.executors import Outcome, RungJob
 from autokd.search.mirror import Mirror
-from autokd.search.store import StudyStore, shapes_to_plain
+from autokd.search.store import StudyStore
 
 
 @pytest.fixture

@@ -12,14 +12,13 @@ from search_helpers import EPOCHS, SPACE, context, resolved, trial
 
 from autokd.data import Dataset
 from autokd.errors import StudyError
+from autokd.models import shapes_from_plain, shapes_to_plain
 from autokd.search.records import TrialRecord
 from autokd.search.store import (
     StudyStore,
     delete,
     differences,
     ranked,
-    shapes_from_plain,
-    shapes_to_plain,
 )
 from autokd.spec import fingerprint
 from autokd.types import Shapes

@@ -83,6 +83,28 @@ class D:
     def build(self, context): ...
 """
 
+PLUGIN += """
+
+@dataclass(frozen=True, kw_only=True)
+class OwnHead:
+    kind, name, modalities, teacher = "heads", "t_head", frozenset({"image", "table"}), "live"
+    needs: ClassVar[frozenset[str]] = frozenset({"head"})
+    requires: ClassVar[frozenset[str]] = frozenset({"losses.t_h"})
+    excludes: ClassVar[frozenset[str]] = frozenset({"losses.t_a"})
+    factor: Annotated[int, Choice(2, 4)] = 2  # of something
+
+    def build(self, context): ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class H:
+    kind, name, modalities, teacher = "losses", "t_h", frozenset({"image", "table"}), "live"
+    requires: ClassVar[frozenset[str]] = frozenset({"heads.t_head"})
+    weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # weight
+
+    def build(self, context): ...
+"""
+
 BASE = {
     "student": {"one_of": {"t_net": {}, "t_mlp": {}}},
     "augment": {"one_of": {"none": {}, "mixup": {"alpha": {"choice": [0.2, 1.0]}, "padding": 0.0, "flip": False}}},

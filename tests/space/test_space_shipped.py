@@ -15,7 +15,7 @@ TASKS = {
     "image_all_losses": ("image", (3, 32, 32)),
     "tabular": ("table", (30,)),
 }
-OFFERS = Shapes(((16, 8, 8), (32, 4, 4)), 32)
+OFFERS = Shapes(((16, 8, 8), (32, 4, 4)), 32, head=True)
 TOKENS = {"attention_relation", "communication", "rdist"}
 """Losses on tokens: no student for images has any."""
 

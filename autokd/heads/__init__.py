@@ -1,0 +1,1 @@
+"""What a student has in the place of its classifier: one file each; see `autokd list heads`."""

@@ -1,0 +1,22 @@
+"""No head of its own: the student as it is, with its own classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from autokd.types import ANY, BuildContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainHead:
+    """The student as it is."""
+
+    modalities = ANY
+    teacher = "none"
+
+    def build(self, context: BuildContext) -> Callable[[nn.Module], nn.Module]:
+        """Return what makes a student of a student: nothing changes."""
+        return lambda student: student
