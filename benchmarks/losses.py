@@ -91,7 +91,8 @@ def _usable(data: Dataset, teacher: Teacher) -> list[str]:
     """The student alone, and every loss that this teacher and student can feed."""
     names = ", ".join(f"{name}: {{}}" for name in catalog.names("losses") if name != "ce")
     text = (
-        f"student: {{always: {{resnet: {{depth: 8, width: 8}}}}}}\naugment: {{always: {{none: {{}}}}}}\n"
+        "student: {always: {resnet: {depth: 8, width: 8}}}\nhead: {one_of: {plain: {}, simkd: {}}}\n"
+        "augment: {always: {none: {}}}\n"
         f"losses: {{always: {{ce: {{}}}}, any_of: {{at_most: 1, from: {{{names}}}}}}}\n"
         "optimizer: {always: {sgd: {}}}\nschedule: {always: {cosine: {}}}\nbatch_size: 64\n"
         "objective: {accuracy: maximize}\n"
@@ -108,12 +109,20 @@ def _pipeline(name: str) -> dict[str, Any]:
     return {
         "format": 1,
         "student": STUDENT,
+        "head": _head(name),
         "augment": {"use": "crop_flip", "padding": 0.125, "flip": True},
         "losses": losses,
         "optimizer": {"use": "sgd", "learning_rate": 0.05, "weight_decay": 5e-4},
         "schedule": {"use": "cosine"},
         "batch_size": 64,
     }
+
+
+def _head(name: str) -> dict[str, Any]:
+    """The head that a loss requires, with its defaults; else the plain one."""
+    required = () if name == ALONE else catalog.load("losses", name).requires
+    heads = [other.partition(".")[2] for other in required if other.startswith("heads.")]
+    return component_to_plain(make("heads", heads[0] if heads else "plain", {}))
 
 
 def _run(context: TrainContext, name: str, seed: int, epochs: int) -> dict[str, Any]:
@@ -123,7 +132,8 @@ def _run(context: TrainContext, name: str, seed: int, epochs: int) -> dict[str, 
         context, from_plain(_pipeline(name)), seed=seed, view_seed=seed, horizon=samples, until=samples
     )
     seconds = time.process_time() - began
-    student = _network(STUDENT, context.data)
+    assert context.teacher is not None
+    student = _network(STUDENT, context.data, head=_head(name), teacher=context.teacher)
     student.load_state_dict(trained["student"])
     test = context.data.read_test()
     accuracy = metrics(predict(student, to_device(test, context.data.task, context.device)), test.labels).accuracy
@@ -144,9 +154,13 @@ def _teacher(data: Dataset, epochs: int, file: Path) -> NetworkTeacher:
     return NetworkTeacher([network], data.task, origin="benchmark")
 
 
-def _network(plain: dict[str, Any], data: Dataset) -> torch.nn.Module:
+def _network(
+    plain: dict[str, Any], data: Dataset, head: dict[str, Any] | None = None, teacher: Teacher | None = None
+) -> torch.nn.Module:
+    made = None if head is None else component_from_plain("heads", head)
+    offers = None if teacher is None else teacher.offers
     with seeded(0):
-        return build_student(component_from_plain("students", plain), data.task)
+        return build_student(component_from_plain("students", plain), data.task, head=made, teacher=offers)
 
 
 def _accuracy_of_teacher(teacher: NetworkTeacher, data: Dataset) -> float:
