@@ -64,7 +64,9 @@ def process_state() -> dict[str, Any]:
         "root": (list(logging.root.handlers), logging.root.level),
         "log": (list(log.handlers), log.level, log.propagate),
         "optuna": optuna.logging.get_verbosity(),
-        "environment": dict(os.environ),
+        "environment": {
+            key: value for key, value in os.environ.items() if key.startswith(("OMP", "MKL", "CUDA", "PYTHON"))
+        },
         "folder": Path.cwd(),
     }
 
