@@ -163,6 +163,19 @@ class FittingLoss:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdleLoss:
+    """A loss that applies to no sample."""
+
+    teacher: str = "none"
+    needs: frozenset[str] = frozenset()
+    weight: float = 1.0
+    scale: float = 1.0
+
+    def build(self, context: BuildContext) -> Term:
+        return lambda step: torch.zeros_like(step.weight)
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotingStudent:
     """The pipeline's usual small network; notes the inputs it is trained on."""
 

@@ -18,6 +18,7 @@ import torch
 from engine_helpers import (
     CPU,
     FittingLoss,
+    IdleLoss,
     NotingLoss,
     NotingSchedule,
     NotingStudent,
@@ -280,6 +281,16 @@ def test_the_callers_threads_come_back_after_a_failure(digits: Dataset) -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
+
+
+def test_a_loss_that_concerns_no_sample_has_no_gradient_and_fails_nothing(digits: Dataset) -> None:
+    losses = {"ce": make("losses", "ce", {}), "idle": IdleLoss()}
+    result, at_end = trained(context(digits), pipeline(losses=losses))
+    alone, at_end_alone = trained(context(digits), pipeline())
+    assert_same(at_end["student"], at_end_alone["student"])
+    assert [line["terms"]["idle"] for line in result.curve] == [0.0, 0.0] and result.score == alone.score
+    norms = result.curve[-1]["gradient_norms"]
+    assert norms["idle"] == 0.0 < norms["ce"]
 
 
 def test_a_batch_that_does_not_fit_is_cut_into_parts_that_add_up(cancer: Dataset) -> None:
