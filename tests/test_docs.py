@@ -132,14 +132,6 @@ def test_the_modules_named_in_the_pages_exist() -> None:
     assert [name for name in named if not any((home / name).is_file() for home in homes)] == []
 
 
-def test_every_benchmark_is_listed() -> None:
-    listed = re.findall(
-        r"^\| \[(\w+\.py)\]", (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")} - {"__init__.py", "common.py"}
-    assert set(listed) == scripts
-
-
 def test_the_format_numbers_are_those_of_the_code() -> None:
     text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
     numbers = [int(number) for number in re.findall(r"^\| .* \| (\d+) \| ", text.split("\n## ")[0], re.MULTILINE)]
