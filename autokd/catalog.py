@@ -22,6 +22,11 @@ from typing import Any
 from autokd.errors import ComponentError, nearest
 
 KINDS = ("datasets", "teachers", "students", "heads", "augments", "losses", "optimizers", "schedules", "proxies")
+DECLARED = {
+    "losses": ("teacher", "scale"),
+    "proxies": ("needs_teacher", "higher_is_better"),
+}
+"""Class attributes that a component of a kind must declare: whoever uses it reads them without asking."""
 _PLUGIN_PREFIX = "autokd_plugin_"
 
 
@@ -94,18 +99,21 @@ def load_plugins(path: str | Path) -> None:
 
 def _misfit(module: ModuleType) -> str | None:
     """Why the components of a plug-in file cannot be used, or None."""
-    found = [(getattr(cls, "kind", ""), name_of(cls)) for cls in _components_in(module)]
+    found = [(getattr(cls, "kind", ""), name_of(cls), cls) for cls in _components_in(module)]
     how = (
         "a component is a frozen dataclass with a build method and class attributes kind = 'losses' (for instance) "
         "and name = 'my_loss'"
     )
     if not found:
         return f"no component in it; {how}"
-    for kind, name in found:
+    for kind, name, cls in found:
         if kind not in KINDS:
             return f"there is no kind {kind!r}; {nearest(kind, KINDS)}; {how}"
         if _is_shipped(kind, name):
             return f"there is a {kind} component called {name!r} already; choose another name"
+        missing = [attribute for attribute in DECLARED.get(kind, ()) if not hasattr(cls, attribute)]
+        if missing:
+            return f"{kind} {name!r} does not declare {', '.join(missing)} as class attributes; see the shipped {kind}"
     return None
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, kw_only=True)
 class Mine:
     kind, name = "losses", "t_mine"
+    teacher, scale = "none", 1.0
 
     def build(self, context): ...
 
@@ -136,3 +137,15 @@ def test_installed_packages_add_components(monkeypatch: pytest.MonkeyPatch) -> N
     assert "t_theirs" in catalog.names("losses") and "t_theirs" not in catalog.names("students")
     assert catalog.load("losses", "t_theirs").__name__ == "OrderedDict"
     assert catalog.load("losses", "kd").__module__ == "autokd.losses._kd"
+
+
+def test_a_plug_in_loss_must_declare_what_the_engine_reads(tmp_path: Path) -> None:
+    file = tmp_path / "undeclared_plugin.py"
+    file.write_text(
+        "from dataclasses import dataclass\n\n\n@dataclass(frozen=True, kw_only=True)\nclass Bare:\n"
+        "    kind = 'losses'\n    name = 'bare'\n    teacher = 'none'\n    weight: float = 1.0\n\n"
+        "    def build(self, context):\n        return lambda step: step.student.logits.mean(1)\n"
+    )
+    with pytest.raises(ComponentError, match="losses 'bare' does not declare scale"):
+        catalog.load_plugins(file)
+    assert "bare" not in catalog.names("losses")

@@ -201,7 +201,8 @@ def restore(run: Run, start: Checkpoint) -> int:
 
 def stored_parts(spec: PipelineSpec) -> frozenset[str]:
     """Return the parts of the teacher's output, beside the logits, that a pipeline's losses read."""
-    return frozenset(part for loss in spec.losses.values() if loss.teacher != "none" for part in loss.needs)
+    reading = [loss for loss in spec.losses.values() if loss.teacher != "none"]
+    return frozenset(part for loss in reading for part in getattr(loss, "needs", ()))
 
 
 @contextlib.contextmanager

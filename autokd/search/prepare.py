@@ -91,6 +91,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         "budget": {key: value for key, value in dataclasses.asdict(budget).items() if key != "trials"},
         "seed": request.seed,
         "slots": 1,
+        "bank_features": int(request.bank_bytes) if request.bank_features else None,  # decides how maps are rounded
     }
     if for_study:
         _check(request, data, space, identity)

@@ -45,6 +45,7 @@ class Perceptron:
 @dataclass(frozen=True, kw_only=True)
 class Base:
     kind, name, modalities, teacher = "losses", "t_base", frozenset({"image", "table"}), "none"
+    scale = 1.0
     weight: Annotated[float, Real(0.1, 1.0, log=True)] = 1.0  # weight
 
     def build(self, context): ...
@@ -53,6 +54,7 @@ class Base:
 @dataclass(frozen=True, kw_only=True)
 class A:
     kind, name, modalities, teacher = "losses", "t_a", frozenset({"image", "table"}), "stored"
+    scale = 1.0
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # weight
     heat: Annotated[float, Real(1.0, 8.0)] = 4.0  # temperature
 
@@ -62,6 +64,7 @@ class A:
 @dataclass(frozen=True, kw_only=True)
 class B:
     kind, name, modalities, teacher = "losses", "t_b", frozenset({"image", "table"}), "stored"
+    scale = 1.0
     excludes: ClassVar[frozenset[str]] = frozenset({"t_a", "augments.mixup"})
 
     def build(self, context): ...
@@ -70,6 +73,7 @@ class B:
 @dataclass(frozen=True, kw_only=True)
 class C:
     kind, name, modalities, teacher = "losses", "t_c", frozenset({"image", "table"}), "stored"
+    scale = 1.0
     requires: ClassVar[frozenset[str]] = frozenset({"t_a"})
 
     def build(self, context): ...
@@ -78,6 +82,7 @@ class C:
 @dataclass(frozen=True, kw_only=True)
 class D:
     kind, name, modalities, teacher, min_classes = "losses", "t_d", frozenset({"image", "table"}), "live", 3
+    scale = 1.0
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
     def build(self, context): ...
@@ -99,6 +104,7 @@ class OwnHead:
 @dataclass(frozen=True, kw_only=True)
 class H:
     kind, name, modalities, teacher = "losses", "t_h", frozenset({"image", "table"}), "live"
+    scale = 1.0
     requires: ClassVar[frozenset[str]] = frozenset({"heads.t_head"})
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # weight
 
