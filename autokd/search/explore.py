@@ -222,10 +222,11 @@ class Explorer:
         if number < STARTUP:
             return Proposal("random", self._random(number, known))
         stream = candidates(self.space, self.log.records.trials.values(), seed=self.seed, number=number)
-        found = list(itertools.islice(self._inside(itertools.islice(stream, TRIES // 4), known), CANDIDATES))
+        count = CANDIDATES if self._screens(number) else 1
+        found = list(itertools.islice(self._inside(itertools.islice(stream, TRIES // 4), known), count))
         if not found:
             return Proposal("random", self._random(number, known))
-        return Proposal("tpe", self._best_screened(found, number))
+        return Proposal("tpe", self._best_screened(found))
 
     def queue(self) -> list[Proposal]:
         """Return the trials that come first: baselines, warm starts inside the budget, screened students."""
@@ -278,9 +279,11 @@ class Explorer:
         """Whether a pipeline's student, its head included, lies inside the budget."""
         return inside(pipeline_cost(drawn.plain, self.task, self.offers), self.space.constraints)
 
-    def _best_screened(self, found: list[Drawn], number: int) -> Drawn:
-        if np.random.default_rng(derive(self.seed, "take", number)).random() >= SCREEN_PROBABILITY:
-            return found[0]
+    def _screens(self, number: int) -> bool:
+        """Whether a trial is the best screened one of several candidates, and not simply the first."""
+        return bool(np.random.default_rng(derive(self.seed, "take", number)).random() < SCREEN_PROBABILITY)
+
+    def _best_screened(self, found: list[Drawn]) -> Drawn:
         names, rows = self.screener.ranked_by, self.log.records.screen
         scored = {key_of(row["student"]): row["score"] for row in rows}
 

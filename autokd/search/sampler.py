@@ -21,6 +21,9 @@ from autokd.search.records import TrialRecord
 from autokd.seeds import derive
 from autokd.space import Drawn, Space
 
+SEEN_BEST, SEEN_LATEST = 25, 75
+"""Trials that TPE is shown of a long study. It takes at most 25 for good, and hardly weighs old ones among the rest;
+but its time grows with their number."""
 ENOUGH_FOR_A_RUNG = 8
 """Trials that must have reached a rung before it becomes the common one."""
 
@@ -50,13 +53,47 @@ def candidates(space: Space, trials: Iterable[TrialRecord], *, seed: int, number
       seed: the study's seed.
       number: of the trial to be asked.
     """
-    study = optuna_study(space, trials)
-    for k in range(1_000_000):
-        study.sampler = optuna.samplers.TPESampler(seed=derive(seed, "tpe", number, k) % 2**32, n_startup_trials=1)
+    study = optuna_study(space, seen(list(trials)))
+    study.sampler = _Sampler(seed=derive(seed, "tpe", number) % 2**32)
+    while True:
         trial = study.ask()
         drawn = space.draw(TrialDraw(trial), number)
         study.tell(trial, state=TrialState.FAIL)  # invisible to the next candidate
         yield drawn
+
+
+class _Sampler(optuna.samplers.TPESampler):
+    """TPE for one ask: all candidates are drawn from the same trials, so each density is estimated once.
+
+    Args:
+      seed: of all candidates.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed=seed, n_startup_trials=1, constant_liar=False)  # no running trial is shown
+        self._estimated: dict[tuple[tuple[str, ...], bool], Any] = {}
+
+    def _build_parzen_estimator(
+        self,
+        study: optuna.Study,
+        search_space: dict[str, BaseDistribution],
+        trials: list[FrozenTrial],
+        handle_below: bool,
+    ) -> Any:
+        key = (tuple(search_space), handle_below)
+        if key not in self._estimated:
+            self._estimated[key] = super()._build_parzen_estimator(study, search_space, trials, handle_below)
+        return self._estimated[key]
+
+
+def seen(trials: list[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that TPE is shown, in order: the best at the common rung, and the latest of the rest."""
+    over = [trial for trial in trials if trial.params is not None and (trial.rungs or trial.failure is not None)]
+    rung = common_rung(trials)
+    there = [trial for trial in over if trial.failure is None and len(trial.rungs) > rung]
+    best = {trial.number for trial in sorted(there, key=lambda t: -t.rungs[rung].score)[:SEEN_BEST]}
+    latest = {trial.number for trial in [t for t in over if t.number not in best][-SEEN_LATEST:]}
+    return [trial for trial in over if trial.number in best | latest]
 
 
 def optuna_study(space: Space, trials: Iterable[TrialRecord]) -> optuna.Study:

@@ -121,8 +121,8 @@ def test_among_eight_candidates_the_best_screened_is_taken_half_of_the_time(digi
     for probability in (0.0, 1.0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "SCREEN_PROBABILITY", probability)
-            widths[probability] = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 29)]
-    mixed = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 29)]
+            widths[probability] = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 36)]
+    mixed = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 36)]
     assert np.mean(widths[1.0]) > np.mean(widths[0.0]) + 1
     taken = sum(m == b and m != f for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))
     first = sum(m == f and m != b for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))

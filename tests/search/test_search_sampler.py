@@ -13,7 +13,7 @@ from search_helpers import Line, trial
 
 from autokd.ranges import Choice, Integer, Real
 from autokd.search.records import TrialRecord
-from autokd.search.sampler import candidates, common_rung, distribution, shown
+from autokd.search.sampler import _Sampler, candidates, common_rung, distribution, optuna_study, seen, shown
 
 LINE = Line()
 RANGES = LINE.ranges()
@@ -137,3 +137,36 @@ def test_asking_leaves_optunas_log_level_alone() -> None:
 
 def test_a_seed_of_any_size_serves() -> None:
     assert len(set(suggestions(grid(5), 2, seed=2**63 - 1))) == 2
+
+
+def test_of_a_long_study_the_best_and_the_latest_are_shown_in_order() -> None:
+    trials = [at(number, 0.0, 0.9 - number / 1000 if number % 10 else 0.1) for number in range(300)]
+    numbers = [t.number for t in seen(trials)]
+    good = [number for number in range(300) if number % 10][:25]
+    assert numbers == [*good, *range(225, 300)]
+    assert seen(trials[:100]) == trials[:100]
+    deeper = [at(number, 0.0, 0.1, 0.2) for number in range(8)]
+    kept = seen([*deeper, *trials[8:]])
+    assert kept[:8] == deeper and common_rung(kept) == 1  # the common rung stays
+    running, outside = at(400, 0.5), trial(401, 0.9, params=None)
+    assert [t.number for t in seen([*trials, running, outside])] == numbers
+
+
+def test_densities_are_estimated_once_and_suggestions_stay_optunas_own() -> None:
+    space = Line()
+    trials = grid(30)
+
+    def drawn(sampler: optuna.samplers.BaseSampler) -> list[float]:
+        study = optuna_study(space, trials)  # type: ignore[arg-type]
+        study.sampler = sampler
+        found = []
+        for _ in range(10):
+            asked = study.ask()
+            found.append(asked.suggest_float("x", -1.0, 1.0))
+            study.tell(asked, state=TrialState.FAIL)
+        return found
+
+    own = drawn(_Sampler(seed=7))
+    assert own == drawn(optuna.samplers.TPESampler(seed=7, n_startup_trials=1)) and len(set(own)) == 10
+    ours = itertools.islice(candidates(space, trials, seed=1, number=30), 10)  # type: ignore[arg-type]
+    assert len({d.params["x"] for d in ours if d.params is not None}) == 10
