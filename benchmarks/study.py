@@ -125,7 +125,7 @@ def run_autokd(asked: argparse.Namespace) -> None:
         eta=3,
         seed=0,
         folder=asked.folder / "trials",
-        has_teacher=True,
+        offers=context.teacher.offers if context.teacher else None,
     ).run(asked.trials, lambda: True, lambda: None)
     (asked.folder / "autokd.json").write_text(json.dumps([trial.score for trial in log.records.trials.values()]))
 

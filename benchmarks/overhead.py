@@ -1,0 +1,271 @@
+"""What a search costs beside training its trials, and whether its memory grows.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.overhead [--seconds 2] [--timed 10] [--trials 10 500] [--short 200]
+
+Overhead: the explore stage on scikit-learn's digits, with everything that `autokd search` has around it (sampler,
+screening at each ask, teacher bank on disk, records flushed to disk, checkpoints, Optuna's mirror). Trials take about
+two seconds of CPU time. For a study of 500 trials, 490 trials are written into the records first, then ten are run and
+timed. What is not training is the time of explore less that of the rungs, as a share of wall time, which counts waiting
+for the disk, and of CPU time, which a busy machine does not change.
+
+Memory: resident memory of one process that runs 200 short trials, every twenty of them.
+
+Each part runs in a process of its own. Takes about three minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+import torch
+
+from autokd import data as autokd_data
+from autokd.cost import Cost
+from autokd.engine.context import TrainContext
+from autokd.engine.profile import Profile
+from autokd.engine.teacher_bank import TeacherBank
+from autokd.engine.train import build_student
+from autokd.models import NetworkTeacher, seeded, shapes_to_plain
+from autokd.search.executors import InlineExecutor, Outcome, RungJob, run_job
+from autokd.search.explore import Explorer
+from autokd.search.mirror import Mirror
+from autokd.search.screen import Screener, inside, pipeline_cost, population, screen, usable_proxies
+from autokd.search.store import StudyStore
+from autokd.space import Drawn, find, parse
+from autokd.spec import make
+from benchmarks import common
+
+CPU = torch.device("cpu")
+BAR = 0.05
+SAMPLED_EVERY = 20
+EPOCHS = 30
+"""Epochs that made-up trials tell of."""
+
+
+class Study(NamedTuple):
+    """A study that is ready to explore."""
+
+    store: StudyStore
+    explorer: Explorer
+    context: TrainContext
+    executor: Timed
+    changed: Callable[[], None]
+
+
+class Timed:
+    """An executor that adds up what its rungs take, in wall and CPU seconds.
+
+    Args:
+      inner: the executor.
+    """
+
+    capacity = 1
+
+    def __init__(self, inner: InlineExecutor) -> None:
+        self.submit = inner.submit
+        self.wall = self.cpu = 0.0
+        self._inner = inner
+
+    def collect(self) -> Outcome:
+        """Train the job."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        outcome = self._inner.collect()
+        self.wall += time.perf_counter() - wall
+        self.cpu += time.process_time() - cpu
+        return outcome
+
+
+def main() -> None:
+    """Run each part in a process of its own and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a timed trial, about")
+    parser.add_argument("--timed", type=int, default=10, help="trials that are timed")
+    parser.add_argument("--trials", type=int, nargs="+", default=[10, 500], help="sizes of the studies")
+    parser.add_argument("--short", type=int, default=200, help="short trials whose memory is watched")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.part:
+        print(json.dumps(memory(asked) if asked.part == "memory" else overhead(asked, int(asked.part))))
+        return
+    print(common.machine())
+    print(f"\nOverhead of explore, {asked.timed} trials timed; bar: at most {100 * BAR:.0f} % is not training")
+    print("| trials in the study | CPU seconds a trial | not training, of wall time | search | storage | of CPU time |")
+    print("|---|---|---|---|---|---|")
+    for trials in asked.trials:
+        found = _own_process(str(trials))
+        shares = " | ".join(f"{100 * found[name]:.1f} %" for name in ("wall", "search", "storage", "cpu"))
+        print(f"| {trials} | {found['seconds']:.2f} | {shares} |", flush=True)
+    samples = _own_process("memory")
+    print(f"\nMemory over {asked.short} short trials in one process; bar: within 5 % of that at {SAMPLED_EVERY}")
+    print("| trials | resident MB | peak MB | peak, of that at the first |\n|---|---|---|---|")
+    for number, resident, peak in samples:
+        print(f"| {number} | {resident:.0f} | {peak:.0f} | {peak / samples[0][2]:.3f} |")
+
+
+def _own_process(part: str) -> Any:
+    command = [sys.executable, "-m", "benchmarks.overhead", *sys.argv[1:], "--part", part]
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def overhead(asked: argparse.Namespace, trials: int) -> dict[str, float]:
+    """Return the CPU seconds of a trial, and the shares of explore's time that are not training."""
+    with tempfile.TemporaryDirectory() as folder:
+        study = prepare(Path(folder), epochs=EPOCHS)
+        add_trials(study, trials - asked.timed)
+        epochs = _epochs(study, range(trials - asked.timed, trials), asked.seconds)
+        explorer = dataclasses.replace(study.explorer, rung_epochs=[epochs])
+        study.changed()  # the mirror of trials that were there before
+        study.context.profile.seconds.clear()
+        wall, cpu = time.perf_counter(), time.process_time()
+        explorer.run(trials, lambda: True, study.changed)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        parts, trained = study.context.profile.seconds, study.executor
+        return {
+            "seconds": trained.cpu / asked.timed,
+            "wall": 1 - trained.wall / wall,
+            "search": parts["search"] / wall,
+            "storage": parts["storage"] / wall,
+            "cpu": 1 - trained.cpu / cpu,
+        }
+
+
+def memory(asked: argparse.Namespace) -> list[tuple[int, float, float]]:
+    """Return (trials so far, resident MB, peak MB so far), every twenty short trials."""
+    process, samples = psutil.Process(), []
+    with tempfile.TemporaryDirectory() as folder:
+        study = prepare(Path(folder), epochs=2, limit_train=256)
+
+        def changed() -> None:
+            study.changed()
+            over = sum(1 for trial in study.store.records.trials.values() if trial.rungs or trial.failure)
+            if over and over % SAMPLED_EVERY == 0 and (not samples or samples[-1][0] != over):
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+                samples.append((over, process.memory_info().rss / 1e6, peak * 1.024))
+
+        study.explorer.run(asked.short, lambda: True, changed)
+    return samples
+
+
+def prepare(folder: Path, *, epochs: int, **options: Any) -> Study:
+    """Make a study on digits with the shipped space of their own and one rung."""
+    data = autokd_data.load("digits", **options)
+    context = TrainContext(
+        data=data,
+        teacher=_teacher(data),
+        device=CPU,
+        bank=TeacherBank(folder / "bank"),
+        parts=frozenset({"pooled"}),
+        profile=Profile(CPU),
+    )
+    assert context.teacher is not None
+    text, source = find("digits")
+    space = parse(text, source).resolve(data.task, context.teacher.offers)
+    settings = {
+        "identity": {"space": {"constraints": dict(space.constraints)}, "rungs": [epochs]},
+        "data": {"task": json.loads(json.dumps(dataclasses.asdict(data.task)))},
+        "teacher": {"offers": json.loads(json.dumps(shapes_to_plain(context.teacher.offers)))},
+    }
+    store = StudyStore.create(folder / "study", settings, text)
+    names = usable_proxies(space.screen.proxies, context)
+    screener = Screener(context=context, proxies=names, ranked_by=names, seed=0)
+    students, _ = population(space, data.task, 0)
+    store.log.append("screen", students=screen(screener, students))
+    executor = Timed(InlineExecutor(context))
+    explorer = Explorer(
+        space=space,
+        task=data.task,
+        log=store.log,
+        executor=executor,
+        screener=screener,
+        rung_epochs=[epochs],
+        eta=3,
+        seed=0,
+        folder=store.path / "trials",
+        offers=context.teacher.offers,
+        profile=context.profile,
+    )
+    mirror = Mirror(store)
+
+    def changed() -> None:
+        with context.profile.part("storage"):
+            mirror.update()
+
+    return Study(store, explorer, context, executor, changed)
+
+
+def add_trials(study: Study, number: int) -> None:
+    """Write made-up trials inside the budget into the records, as long as real ones."""
+    epochs = study.explorer.rung_epochs[-1]
+    rng = np.random.default_rng(0)
+    for trial, (drawn, cost) in enumerate(itertools.islice(_drawn(study.explorer, rng), number)):
+        score = float(rng.uniform(0.5, 0.9))
+        study.store.log.append(
+            "trial",
+            number=trial,
+            source="random",
+            seed=trial,
+            pipeline=drawn.plain,
+            params=drawn.params,
+            cost=cost._asdict(),
+        )
+        terms = dict.fromkeys(drawn.plain["losses"], 0.123456789)
+        curve = [
+            {"epoch": epoch + 1, "learning_rate": 0.0123456789, "loss": 0.987654321, "terms": terms, "score": score}
+            for epoch in range(epochs)
+        ]
+        rung = {"rung": 0, "epochs": epochs, "score": score, "loss": 1 - score, "seconds": 2.0, "curve": curve}
+        study.store.log.append("rung", number=trial, **rung)
+
+
+def _drawn(explorer: Explorer, rng: np.random.Generator) -> Iterator[tuple[Drawn, Cost]]:
+    """Random pipelines inside the budget, and what their students cost."""
+    for number in itertools.count():
+        drawn = explorer.space.sample(rng, number)
+        cost = pipeline_cost(drawn.plain, explorer.task, explorer.offers)
+        if inside(cost, explorer.space.constraints):
+            yield drawn, cost
+
+
+def _epochs(study: Study, numbers: Sequence[int], seconds: float) -> int:
+    """Epochs in which the trials of these numbers take so many seconds of CPU time on average."""
+    pipelines = [study.explorer.propose(number).drawn.plain for number in numbers]
+    short, longer = (
+        statistics.mean(_cpu_seconds(study.context, pipeline, epochs) for pipeline in pipelines) for epochs in (2, 6)
+    )
+    each = (longer - short) / 4
+    return max(1, round(2 + (seconds - short) / each))
+
+
+def _cpu_seconds(context: TrainContext, pipeline: Any, epochs: int) -> float:
+    """Seconds of CPU time in which a pipeline is trained, its teacher outputs being there."""
+    job = RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=epochs, until=epochs)
+    for _ in range(2):
+        began = time.process_time()
+        outcome = run_job(context, job)
+        assert outcome.result is not None, outcome.failure
+    return time.process_time() - began
+
+
+def _teacher(data: Any) -> NetworkTeacher:
+    with seeded(0):
+        network = build_student(make("students", "resnet", {}), data.task)
+    return NetworkTeacher([network], data.task, origin="benchmark")
+
+
+if __name__ == "__main__":
+    main()
