@@ -40,9 +40,11 @@ from autokd.spec import fingerprint
 from autokd.types import Budget, Shapes
 
 RECOMMENDED = "recommended"
-FACTORS = (0.5, 2.0)
-"""Of learning rate and of the distillation losses' weights in the grid, beside 1."""
-GRID_POINTS = 5
+RATE_FACTORS = (0.2, 0.5, 2.0)
+"""Of the learning rate in the grid, beside 1; the lowest spares a baseline a rate that only the found losses bear."""
+WEIGHT_FACTORS = (0.5, 2.0)
+"""Of the distillation losses' weights in the grid, beside 1."""
+GRID_POINTS = 1 + len(RATE_FACTORS) + len(WEIGHT_FACTORS)
 
 
 class Request(NamedTuple):
@@ -241,7 +243,7 @@ class Confirmer:
             "teacher": teacher,
             "comparator": comparator,
             "comparisons": {arm: evidence.as_plain(comparison) for arm, comparison in comparisons.items()},
-            "prediction_interval": list(evidence.prediction_interval(test_scores[RECOMMENDED])),
+            "prediction_interval": list(evidence.prediction_interval(test_scores[RECOMMENDED], items)),
             "gap_closed": closed,
             "n_test": items,
             "cost": pipeline_cost(pipelines[RECOMMENDED], self.context.data.task, self._offers)._asdict(),
@@ -296,14 +298,14 @@ class Confirmer:
 
 
 def grid(pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the grid that every arm is tuned over, by name: "" (as it is), learning rate and loss weights x0.5, x2."""
+    """Return the grid that every arm is tuned over, by name: "" (as it is), learning rate x0.2, …"""
     points: dict[str, Mapping[str, Any]] = {"": pipeline}
-    for factor in FACTORS:
+    for factor in RATE_FACTORS:
         optimizer = pipeline["optimizer"]
         scaled = {**optimizer, "learning_rate": optimizer["learning_rate"] * factor}
         points[f"learning_rate x{factor:g}"] = {**pipeline, "optimizer": scaled}
     distilling = [name for name, loss in pipeline["losses"].items() if loss["use"] != "ce"]
-    for factor in FACTORS if distilling else ():
+    for factor in WEIGHT_FACTORS if distilling else ():
         losses = {
             name: {**loss, "weight": loss["weight"] * factor} if name in distilling else loss
             for name, loss in pipeline["losses"].items()
@@ -315,7 +317,7 @@ def grid(pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def run_count(budget: Budget, *, has_teacher: bool) -> int:
     """Return the number of training runs that confirm takes at most."""
     arms = 3 if has_teacher else 2
-    tuned = GRID_POINTS * (arms - 1) + (GRID_POINTS - len(FACTORS))
+    tuned = GRID_POINTS * (arms - 1) + (GRID_POINTS - len(WEIGHT_FACTORS))
     return budget.finalists * budget.select_seeds + tuned + arms * budget.claim_seeds
 
 

@@ -88,14 +88,19 @@ def identical(comparison: Comparison, other: str) -> Comparison:
     return dataclasses.replace(comparison, seeds_needed=None, text=text)
 
 
-def prediction_interval(scores: Sequence[float]) -> tuple[float, float]:
+def prediction_interval(scores: Sequence[float], items: int) -> tuple[float, float]:
     """Return the 95 % interval for the test accuracy of one more run with a fresh seed.
 
     Args:
       scores: test accuracies of at least two runs.
+      items: of the test split; runs that agree by chance still differ by an item or so.
     """
     values = np.asarray(scores, dtype=float)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * values.std(ddof=1) * math.sqrt(1 + 1 / len(values))
+    half = (
+        float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1))
+        * max(float(values.std(ddof=1)), 1 / items)
+        * math.sqrt(1 + 1 / len(values))
+    )
     return max(0.0, float(values.mean() - half)), min(1.0, float(values.mean() + half))
 
 

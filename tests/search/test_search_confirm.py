@@ -114,6 +114,7 @@ def test_the_grid_scales_learning_rate_and_distillation_weights(data: Counted) -
     rate = plain["optimizer"]["learning_rate"]
     assert list(points) == [
         "",
+        "learning_rate x0.2",
         "learning_rate x0.5",
         "learning_rate x2",
         "loss weights x0.5",
@@ -124,10 +125,13 @@ def test_the_grid_scales_learning_rate_and_distillation_weights(data: Counted) -
     halved = points["loss weights x0.5"]["losses"]
     assert (halved["ce"]["weight"], halved["kd"]["weight"], halved["hint"]["weight"]) == (0.5, 1.0, 0.25)
     assert halved["kd"]["temperature"] == 8.0 and plain["losses"]["kd"]["weight"] == 2.0
-    assert list(grid({**plain, "losses": baseline_losses("ce")})) == ["", "learning_rate x0.5", "learning_rate x2"]
+    assert list(grid({**plain, "losses": baseline_losses("ce")})) == [
+        "",
+        *(f"learning_rate x{factor}" for factor in ("0.2", "0.5", "2")),
+    ]
 
 
-@pytest.mark.parametrize(("with_teacher", "expected"), [(True, 4 + 13 + 9), (False, 4 + 8 + 6)])
+@pytest.mark.parametrize(("with_teacher", "expected"), [(True, 4 + 16 + 9), (False, 4 + 10 + 6)])
 def test_the_number_of_runs_announced_is_the_number_made(
     data: Counted, tmp_path: Path, with_teacher: bool, expected: int
 ) -> None:
@@ -135,7 +139,7 @@ def test_the_number_of_runs_announced_is_the_number_made(
     made.run()
     assert run_count(BUDGET, has_teacher=with_teacher) == expected == len(made.log.records.runs) == len(jobs(made))
     stages = Counter(run.stage for run in made.log.records.runs)
-    assert stages == ({"select": 4, "tune": 13, "claim": 9} if with_teacher else {"select": 4, "tune": 8, "claim": 6})
+    assert stages == ({"select": 4, "tune": 16, "claim": 9} if with_teacher else {"select": 4, "tune": 10, "claim": 6})
     assert all((job.horizon, job.until, job.load, job.save) == (2, 2, None, None) for job in jobs(made))
 
 
@@ -184,7 +188,7 @@ def test_matched_baselines_differ_in_their_losses_alone(data: Counted, tmp_path:
         assert rest == {key: value for key, value in chosen.pipeline.items() if key != "losses"}
         assert untuned[arm]["losses"] == baseline_losses(arm)
     variants = Counter(run.arm for run in runs(made, "tune"))
-    assert variants == {"recommended": 5, "kd": 5, "ce": 3}
+    assert variants == {"recommended": 6, "kd": 6, "ce": 4}
     assert len({run.seed for run in runs(made, "tune")}) == 1
 
 
@@ -266,7 +270,7 @@ def test_the_evidence_is_that_of_the_students_that_were_kept(data: Counted, tmp_
     for arm in ("ce", "kd"):
         expected = evidence.as_plain(evidence.compare(correct, "recommended", arm))
         assert claim["comparisons"][arm] == json.loads(json.dumps(expected))
-    low, high = evidence.prediction_interval(claim["arms"]["recommended"]["test"])
+    low, high = evidence.prediction_interval(claim["arms"]["recommended"]["test"], claim["n_test"])
     assert claim["prediction_interval"] == [low, high]
     assert claim["cost"]["params"] == sum(p.numel() for p in student.parameters())
     assert claim["trials"] == 4 and claim["epochs"] == 2
@@ -295,7 +299,7 @@ def test_a_run_that_fails_counts_as_wrong(data: Counted, tmp_path: Path) -> None
 
 def test_a_run_that_failed_is_not_tried_again_after_a_kill(data: Counted, tmp_path: Path) -> None:
     failing = derive(11, "claim", 0, 0)
-    left = [20]
+    left = [23]
 
     def score(job: RungJob) -> float | None:
         if left[0] == 0:
@@ -308,14 +312,14 @@ def test_a_run_that_failed_is_not_tried_again_after_a_kill(data: Counted, tmp_pa
     left[0] = 100
     made = confirmer(tmp_path, data, score)
     made.run()
-    assert len(jobs(made)) == 26 - 20 and sum(run.failure is not None for run in runs(made, "claim")) == 3
+    assert len(jobs(made)) == 29 - 23 and sum(run.failure is not None for run in runs(made, "claim")) == 3
 
 
 def test_an_arm_that_equals_a_baseline_is_not_trained_twice(data: Counted, tmp_path: Path) -> None:
     made = confirmer(tmp_path, data, lambda job: 0.5, known=[trials(data)[1]])
     claim = made.run()
     trained = [(job.seed, fingerprint(dict(job.pipeline))) for job in jobs(made)]
-    assert len(trained) == len(set(trained)) == 2 + (5 + 3) + (3 + 3)
+    assert len(trained) == len(set(trained)) == 2 + (6 + 4) + (3 + 3)
     assert claim["comparisons"]["kd"]["text"].startswith("the same as vanilla KD")
     assert claim["arms"]["kd"]["test"] == claim["arms"]["recommended"]["test"]
     assert "the same" not in claim["comparisons"]["ce"]["text"]
@@ -358,13 +362,13 @@ def test_confirm_goes_on_where_it_was_killed(data: Counted, tmp_path: Path) -> N
 
 def test_a_claims_student_that_was_lost_is_trained_again_and_recorded_once(data: Counted, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        stopped(tmp_path, data, 20).run()
+        stopped(tmp_path, data, 23).run()
     lost = tmp_path / "confirm" / "round0" / "recommended-0.safetensors"
     before = lost.read_bytes()
     lost.unlink()
     made = confirmer(tmp_path, data)
     made.run()
-    assert lost.read_bytes() == before and len(jobs(made)) == 1 + 26 - 20
+    assert lost.read_bytes() == before and len(jobs(made)) == 1 + 29 - 23
     keys = Counter((r.stage, r.arm, r.variant, r.seed) for r in made.log.records.runs)
     assert max(keys.values()) == 1
 

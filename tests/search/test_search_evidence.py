@@ -144,11 +144,16 @@ def test_the_interval_covers_and_the_detectable_difference_is_detected(monkeypat
 
 def test_a_prediction_interval_by_hand() -> None:
     """Mean 0.92, deviation 0.02, t(0.975, 2) = 4.3026527: half width 0.0993653; accuracies end at 1."""
-    low, high = prediction_interval([0.90, 0.92, 0.94])
+    low, high = prediction_interval([0.90, 0.92, 0.94], 1000)
     assert low == pytest.approx(0.8206347, rel=1e-6) and high == 1.0
-    low, high = prediction_interval([0.50, 0.52, 0.54])
+    low, high = prediction_interval([0.50, 0.52, 0.54], 1000)
     assert (low, high) == (pytest.approx(0.4206347, rel=1e-6), pytest.approx(0.6193653, rel=1e-6))
-    assert prediction_interval([0.01, 0.03])[0] == 0.0
+    assert prediction_interval([0.01, 0.03], 1000)[0] == 0.0
+
+
+def test_equal_scores_still_leave_an_item_of_doubt() -> None:
+    low, high = prediction_interval([0.9, 0.9, 0.9], 100)
+    assert (low, high) == pytest.approx((0.9 - 0.04968, 0.9 + 0.04968), abs=1e-4)  # 4.3027 * 0.01 * sqrt(4 / 3)
 
 
 def test_one_more_run_falls_inside_the_prediction_interval_in_95_percent() -> None:
@@ -156,7 +161,7 @@ def test_one_more_run_falls_inside_the_prediction_interval_in_95_percent() -> No
     inside = 0
     for _ in range(2000):
         *seen, new = random.normal(0.5, 0.01, 6)
-        low, high = prediction_interval(seen)
+        low, high = prediction_interval(seen, 10**6)
         inside += low <= new <= high
     assert 0.935 <= inside / 2000 <= 0.965
 
