@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--images", type=int, default=5120)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--teacher-epochs", type=int, default=8)
     parser.add_argument("--side", choices=("autokd", "torchdistill"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -99,10 +100,8 @@ def train_teacher(asked: argparse.Namespace, folder: Path) -> None:
     context = common.context(data, network, precision="auto", bank=TeacherBank())
     plain = to_plain(common.spec(learning_rate=0.05))
     alone = {**plain, "student": {"use": "torchdistill_resnet", "depth": 20}, "losses": {"ce": plain["losses"]["ce"]}}
-    size = len(data.train)
-    result, trained = train_rung(
-        context, from_plain(alone), seed=0, view_seed=0, horizon=asked.epochs * size, until=asked.epochs * size
-    )
+    samples = asked.teacher_epochs * len(data.train)
+    result, trained = train_rung(context, from_plain(alone), seed=0, view_seed=0, horizon=samples, until=samples)
     print(f"teacher: validation accuracy {result.score:.4f}")
     torch.save({k.removeprefix("network."): v for k, v in trained["student"].items()}, folder / "teacher.pt")
 

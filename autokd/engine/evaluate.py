@@ -13,7 +13,7 @@ from autokd.engine.views import DeviceData, normalise, raw_view
 from autokd.models import as_output
 from autokd.types import Output, Teacher
 
-CHUNK = 512
+CHUNK = 256
 
 
 class Metrics(NamedTuple):

@@ -37,8 +37,8 @@ from autokd.types import Output, Shapes
 
 log = logging.getLogger("autokd")
 
-CHUNK = 512
-"""Samples of one canonical chunk; part of what a block's values depend on."""
+CHUNK = 256
+"""Samples of one canonical chunk, part of what a block's values depend on; larger ones fall out of a CPU's caches."""
 MANY_CLASSES = 256
 """Classes above which only the largest logits are kept."""
 TOP = 64
