@@ -10,6 +10,8 @@ AutokdError                    the base; the command line exits with 1
 │   ├── BundleError            a student bundle or pipeline file that cannot be used
 │   └── MissingDependency      an optional package is needed; the message gives the pip line
 ├── NothingFeasible            no candidate lies inside the budget, or no trial finished; exit code 3
+├── TooManyFailures            trials fail again and again; exit code 4
+├── Interrupted                a search left its work to be gone on with, as it was asked to; exit code 130
 └── TrialFailure               one trial went wrong in a way that the search records and survives
 """
 
@@ -82,6 +84,21 @@ class NothingFeasible(AutokdError):
     """No candidate lies inside the budget, or no trial finished."""
 
     exit_code = 3
+
+
+class TooManyFailures(AutokdError):
+    """Trials fail again and again: something is wrong that more trials will not mend."""
+
+    exit_code = 4
+
+
+class Interrupted(AutokdError):
+    """A search stopped as it was asked to; the same command goes on with it."""
+
+    exit_code = 130
+
+    def __init__(self, message: str = "stopped; the same command goes on where this one left off") -> None:
+        super().__init__(message)
 
 
 class TrialFailure(AutokdError):

@@ -270,7 +270,6 @@ class RungResult:
       seconds: wall time of this rung.
       curve: one mapping an epoch: epoch, learning rate, training loss, raw loss terms, and the validation score where
         it was taken.
-      logits: [N_val, C] validation logits, float16, CPU.
     """
 
     score: float
@@ -278,7 +277,6 @@ class RungResult:
     seen: int
     seconds: float
     curve: tuple[Mapping[str, Any], ...]
-    logits: Tensor
 
 
 Checkpoint = dict[str, Any]

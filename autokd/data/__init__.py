@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from autokd.data.cache import cache_dir
 from autokd.data.inputs import RawInputs, read_inputs
 from autokd.data.load import Dataset, load, load_again
 from autokd.data.preprocess import ImagePreprocess, Preprocess, TablePreprocess, from_json
@@ -13,7 +12,6 @@ __all__ = [
     "Preprocess",
     "RawInputs",
     "TablePreprocess",
-    "cache_dir",
     "from_json",
     "load",
     "load_again",

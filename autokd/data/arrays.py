@@ -22,8 +22,9 @@ from autokd.datasets import tables
 from autokd.datasets._arrays import Arrays, keep_arrays
 from autokd.datasets._table_file import TableFile
 from autokd.datasets.images import eight_bit
-from autokd.datasets.store import Stored, written_whole
+from autokd.datasets.store import Stored
 from autokd.errors import DataError
+from autokd.files import written_whole
 from autokd.models import state_fingerprint
 
 

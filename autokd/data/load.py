@@ -15,12 +15,12 @@ from torch.utils.data import Dataset as TorchDataset
 
 from autokd import catalog
 from autokd.data import arrays
-from autokd.data.cache import cache_dir
 from autokd.data.preprocess import Preprocess, fit
 from autokd.data.split import split
 from autokd.data_types import DataContext, Part, Raw
 from autokd.datasets import images, tables
 from autokd.errors import DataError, nearest
+from autokd.files import cache_dir
 from autokd.models import state_fingerprint
 from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
 from autokd.types import Split, Task

@@ -10,8 +10,9 @@ from typing import ClassVar
 from safetensors import SafetensorError
 
 from autokd.data_types import DataContext, Part, Raw
-from autokd.datasets.store import Stored, read, write
+from autokd.datasets.store import Stored, read
 from autokd.errors import DataError
+from autokd.files import write_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,5 +45,5 @@ def arrays_file(cache: Path, fingerprint: str) -> Path:
 def keep_arrays(cache: Path, fingerprint: str, part: Stored) -> Arrays:
     """Store images, labels and class names, and return the dataset that reads them."""
     if not arrays_file(cache, fingerprint).is_file():
-        write(arrays_file(cache, fingerprint), part)
+        write_tensors(arrays_file(cache, fingerprint), part.tensors, part.notes)
     return Arrays(fingerprint=fingerprint)

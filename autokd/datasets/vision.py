@@ -12,8 +12,8 @@ import torch
 
 from autokd import compat
 from autokd.data_types import DataContext, Part, Raw
-from autokd.datasets.store import written_whole
 from autokd.errors import DataError
+from autokd.files import written_whole
 
 
 def cifar(class_name: str, name: str, data_dir: str | None, context: DataContext) -> Raw:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,10 @@ from autokd.spec import component_to_plain, fingerprint
 from autokd.types import Teacher
 
 
+def _nothing() -> None:
+    """Nobody waits."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainContext:
     """Data, teacher, device, and what was already computed from them.
@@ -29,6 +34,7 @@ class TrainContext:
       parts: of the teacher's outputs that the study's losses may read beside the logits: "pooled".
       precision: "auto", "float32" or "bfloat16".
       profile: measures where the time goes.
+      alive: called at every batch: a sign of life for whoever waits.
     """
 
     data: Dataset
@@ -38,6 +44,7 @@ class TrainContext:
     parts: frozenset[str] = frozenset()
     precision: str = "auto"
     profile: Profile = OFF
+    alive: Callable[[], None] = _nothing
     _artefacts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @functools.cached_property

@@ -29,10 +29,9 @@ from typing import Any, NamedTuple
 import filelock
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from autokd.files import write_text
+from autokd.files import write_tensors, write_text
 from autokd.types import Output, Shapes
 
 log = logging.getLogger("autokd")
@@ -396,17 +395,12 @@ def _half(values: Tensor) -> Tensor:
 
 
 def _save(path: Path, block: Block) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in block.tensors.items()}
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     metadata = {"checksum": _checksum(tensors, block.num_classes), "num_classes": str(block.num_classes)}
     try:
-        save_file(tensors, temporary, metadata=metadata)
-        temporary.replace(path)
+        write_tensors(path, tensors, metadata)
     except SafetensorError as error:
         raise OSError(errno.ENOSPC if "space" in str(error).lower() else errno.EIO, str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _load(path: Path, device: torch.device) -> Block | None:

@@ -27,7 +27,7 @@ from autokd.seeds import derive, generator
 from autokd.spec import PipelineSpec, component_to_plain, fingerprint
 from autokd.types import Batch, BuildContext, Checkpoint, Output, Rows, RungResult, Shapes, Task, TeacherHead
 
-__all__ = ["OnEpoch", "Run", "TrainContext", "build_run", "build_student", "train_rung"]
+__all__ = ["OnEpoch", "Run", "Stopped", "TrainContext", "build_run", "build_student", "train_rung"]
 
 CHECKPOINT_FORMAT = 1
 CURVE_POINTS = 9
@@ -42,6 +42,27 @@ features and their untrained projectors send a student to infinity in the first 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 
 
+class Stopped(Exception):
+    """A rung was left at the end of an epoch, as it was asked to.
+
+    Args:
+      checkpoint: to go on from.
+      curve: the epochs trained since the rung's start.
+      seconds: of training them.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, curve: tuple[Mapping[str, Any], ...], seconds: float) -> None:
+        super().__init__("the rung was left before its end")
+        self.checkpoint = checkpoint
+        self.curve = curve
+        self.seconds = seconds
+
+
+def never() -> bool:
+    """Say no: nobody asks a rung to stop."""
+    return False
+
+
 def train_rung(
     context: TrainContext,
     spec: PipelineSpec,
@@ -52,6 +73,7 @@ def train_rung(
     until: int,
     start: Checkpoint | None = None,
     on_epoch: OnEpoch | None = None,
+    stop: Callable[[], bool] = never,
 ) -> tuple[RungResult, Checkpoint]:
     """Train a pipeline from a checkpoint (or from scratch) until so many samples were seen.
 
@@ -64,9 +86,11 @@ def train_rung(
       until: samples to have seen at the end; a multiple of the training set's size, at most `horizon`.
       start: where to go on from; must come from the same spec, seed and horizon.
       on_epoch: called after each epoch with its line of the curve.
+      stop: asked after each epoch whether to leave the rung there.
 
     Raises:
       TrialFailure: a loss or weight became NaN or infinite.
+      Stopped: `stop` said so.
     """
     size = len(context.data.train)
     began = time.perf_counter()
@@ -85,13 +109,15 @@ def train_rung(
             curve.append(line)
             if on_epoch is not None:
                 on_epoch(line)
+            if not at.last and stop():
+                raise Stopped(checkpoint(run, (epoch + 1) * size), tuple(curve), time.perf_counter() - began)
         if not curve:
             logits = predict(run.student, context.validation_data)
     if not bool(torch.isfinite(logits).all()):
         raise TrialFailure("not_finite", "the student's predictions are NaN or infinite")
     accuracy, loss = metrics(logits, context.data.validation.labels)
     seconds = time.perf_counter() - began
-    return RungResult(accuracy, loss, until, seconds, tuple(curve), logits.half()), checkpoint(run, until)
+    return RungResult(accuracy, loss, until, seconds, tuple(curve)), checkpoint(run, until)
 
 
 class Epoch(NamedTuple):
@@ -252,6 +278,7 @@ def _train_epoch(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch)
     seen, u, teacher = 0, 0.0, None
     batches = _batches(context, spec, run, drawn, rows, derive(at.seed, "order", at.number))
     while True:
+        context.alive()
         with profile.part("data"):
             batch = next(batches, None)
         if batch is None:
@@ -302,6 +329,7 @@ def _stored(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch, draw
 
     def answers() -> Iterator[Output]:
         for fetched in fetch(data, drawn, torch.split(torch.arange(len(data.labels)), CHUNK)):
+            context.alive()
             yield teacher.predict(normalise(data, augmented_view(data, run.augment, rows, fetched).inputs))
 
     parts = (stored_parts(spec) | context.parts) & STORABLE

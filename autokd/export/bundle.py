@@ -30,8 +30,9 @@ from autokd.engine.evaluate import predict
 from autokd.engine.train import build_student
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, UserError
-from autokd.export.files import read_bytes, read_json, write_bytes, write_json
+from autokd.export.files import read_bytes, read_json, write_json
 from autokd.export.pipeline_file import dump
+from autokd.files import write_bytes, write_text
 from autokd.models import seeded, shapes_from_plain, shapes_to_plain, state_fingerprint
 from autokd.spec import PipelineSpec, component_from_plain, component_to_plain
 from autokd.types import Shapes, Split, Task
@@ -123,7 +124,7 @@ def write_bundle(
     }
     write_json(directory / "model.json", model)
     write_json(directory / "preprocess.json", dataset.preprocess.to_json())
-    write_bytes(directory / "pipeline.yaml", dump(pipeline_doc).encode())
+    write_text(directory / "pipeline.yaml", dump(pipeline_doc))
     write_json(directory / "metrics.json", {"format": FORMAT, **metrics})
 
 

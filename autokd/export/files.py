@@ -1,29 +1,19 @@
-"""Files that are written whole or not at all, and read with one clear line where they are damaged."""
+"""JSON files and bytes, read with one clear line where they are damaged."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from autokd.errors import BundleError
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+from autokd.files import write_text
 
 
 def write_json(path: Path, plain: Mapping[str, Any]) -> None:
     """Write a mapping as JSON for people: indented, UTF-8."""
-    write_bytes(path, (json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_text(path, json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path, version: int) -> dict[str, Any]:

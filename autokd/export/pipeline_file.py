@@ -22,8 +22,8 @@ import yaml
 
 from autokd import catalog
 from autokd.errors import BundleError, ComponentError, NothingFeasible, StudyError, nearest
-from autokd.export.files import read_bytes, write_bytes
-from autokd.files import from_yaml, to_yaml
+from autokd.export.files import read_bytes
+from autokd.files import from_yaml, to_yaml, write_text
 from autokd.ranges import Range
 from autokd.seeds import derive
 from autokd.spec import FORMAT as PIPELINE_FORMAT
@@ -154,7 +154,7 @@ def write(path: Path, plain: Mapping[str, Any]) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, dump(plain, path.name).encode())
+        write_text(path, dump(plain, path.name))
     except OSError as error:
         raise BundleError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -27,8 +27,8 @@ from autokd.engine.views import to_device
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.export import pipeline_file
 from autokd.export.bundle import read_metrics, write_bundle
-from autokd.export.files import write_bytes
 from autokd.export.pipeline_file import PipelineFile
+from autokd.files import write_bytes
 from autokd.models import seeded
 from autokd.seeds import derive
 from autokd.spec import fingerprint

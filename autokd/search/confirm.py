@@ -21,13 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from autokd.engine.evaluate import metrics, predict, predict_teacher
 from autokd.engine.train import TrainContext, build_student
 from autokd.engine.views import DeviceData, to_device
 from autokd.errors import NothingFeasible
+from autokd.files import write_tensors
 from autokd.models import seeded
 from autokd.search import evidence
 from autokd.search.executors import Executor, Outcome, RungJob
@@ -185,13 +186,15 @@ class Confirmer:
     def _train(self, request: Request) -> Outcome:
         epochs = self.budget.confirm_epochs
         job = RungJob(
-            pipeline=request.pipeline, seed=request.seed, view_seed=request.view_seed, horizon=epochs, until=epochs
+            pipeline=request.pipeline,
+            seed=request.seed,
+            view_seed=request.view_seed,
+            horizon=epochs,
+            until=epochs,
+            student=request.save,
         )
         self.executor.submit(job)
-        outcome = self.executor.collect()
-        if request.save is not None and outcome.student is not None:
-            _save_tensors(request.save, {name: t.detach().cpu() for name, t in outcome.student.items()})
-        return outcome
+        return self.executor.collect()
 
     def _run_event(self, request: Request, outcome: Outcome) -> dict[str, Any]:
         result = outcome.result
@@ -267,7 +270,7 @@ class Confirmer:
             for name, data in splits.items():
                 kept[f"teacher/{name}"] = predict_teacher(self.context.teacher, data).half()
             teacher = {name: metrics(kept[f"teacher/{name}"], data.labels).accuracy for name, data in splits.items()}
-        _save_tensors(self.folder / "confirm" / f"round{self.round}.safetensors", kept)
+        write_tensors(self.folder / "confirm" / f"round{self.round}.safetensors", kept)
         labels = kept["labels/test"]
         correct = {
             arm: np.stack([_correct(run, kept[f"{arm}/{i}/test"], labels) for i, run in enumerate(runs)])
@@ -332,10 +335,3 @@ def _mean_score(runs: Sequence[RunRecord]) -> float:
 
 def _mean_loss(runs: Sequence[RunRecord]) -> float:
     return float(np.mean([run.loss for run in runs]))
-
-
-def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-    temporary.replace(path)

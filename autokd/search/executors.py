@@ -1,20 +1,27 @@
-"""Where rungs are trained. The search submits plain jobs and collects plain outcomes; it never trains itself."""
+"""Where rungs are trained. The search submits plain jobs and collects plain outcomes; it never trains itself.
+
+`InlineExecutor` trains in this process; `autokd.search.workers.WorkerExecutor` in local worker processes. Both run the
+same `run_job`, and a job's outcome does not depend on who ran it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import logging
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from autokd.engine.memory import keep_freed_memory
-from autokd.engine.train import CHECKPOINT_FORMAT, OnEpoch, TrainContext, train_rung
-from autokd.errors import TrialFailure
+from autokd.engine.train import CHECKPOINT_FORMAT, OnEpoch, Stopped, TrainContext, never, train_rung
+from autokd.errors import Interrupted, TrialFailure
+from autokd.files import write_tensors, written_whole
 from autokd.spec import from_plain
 from autokd.types import Checkpoint, RungResult
 
@@ -35,6 +42,8 @@ class RungJob:
       horizon, until: in epochs.
       load: checkpoint to go on from, or None; a missing or damaged one is trained again from scratch.
       save: where to keep the checkpoint, or None.
+      student: where to keep the trained student's tensors, or None.
+      cut: where to keep the state of a rung that is left before its end, and to go on from it; None: it is lost.
     """
 
     pipeline: Mapping[str, Any]
@@ -44,6 +53,8 @@ class RungJob:
     until: int
     load: Path | None = None
     save: Path | None = None
+    student: Path | None = None
+    cut: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +62,33 @@ class Outcome:
     """What became of a job: a result, or a failure {"kind": …, "reason": …}."""
 
     result: RungResult | None = None
-    student: Mapping[str, torch.Tensor] | None = None
     failure: Mapping[str, str] | None = None
+
+
+@dataclass
+class Stop:
+    """What the user wants of a search that runs: nothing, to begin no more rungs, or to leave the running ones too."""
+
+    draining: bool = False
+    leaving: bool = False
 
 
 class Executor(Protocol):
     """Runs jobs; outcomes are collected in the order of submission."""
 
     @property
-    def capacity(self) -> int: ...
+    def capacity(self) -> int:
+        """Jobs that run at a time."""
 
-    def submit(self, job: RungJob) -> None: ...
+    def submit(self, job: RungJob) -> None:
+        """Add a job to those that wait."""
 
-    def collect(self) -> Outcome: ...
+    def collect(self) -> Outcome:
+        """Return the outcome of the oldest job.
+
+        Raises:
+          Interrupted: it was not begun, or left before its end, because the search is to stop.
+        """
 
 
 class InlineExecutor:
@@ -72,28 +97,46 @@ class InlineExecutor:
     Args:
       context: data, teacher and device.
       on_epoch: called after each epoch.
+      stop: what the user wants.
     """
 
     capacity = 1
 
-    def __init__(self, context: TrainContext, on_epoch: OnEpoch | None = None) -> None:
+    def __init__(self, context: TrainContext, on_epoch: OnEpoch | None = None, stop: Stop | None = None) -> None:
         if context.device.type == "cpu":
             keep_freed_memory()
         self.context = context
         self.on_epoch = on_epoch
+        self.stop = stop or Stop()
         self._queue: deque[RungJob] = deque()
 
     def submit(self, job: RungJob) -> None:
         self._queue.append(job)
 
     def collect(self) -> Outcome:
-        return run_job(self.context, self._queue.popleft(), self.on_epoch)
+        if self.stop.draining:
+            raise Interrupted
+        return run_job(self.context, self._queue.popleft(), self.on_epoch, lambda: self.stop.leaving)
 
 
-def run_job(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None = None) -> Outcome:
-    """Train one rung; whatever goes wrong in it becomes an outcome with its reason."""
+def run_job(
+    context: TrainContext, job: RungJob, on_epoch: OnEpoch | None = None, leave: Callable[[], bool] = never
+) -> Outcome:
+    """Train one rung; whatever goes wrong in it becomes an outcome with its reason.
+
+    Args:
+      context: data, teacher and device.
+      job: the rung.
+      on_epoch: called after each epoch.
+      leave: asked after each epoch whether to leave the rung; its state is then kept in `job.cut`.
+
+    Raises:
+      Interrupted: `leave` said so.
+    """
     try:
-        return _train(context, job, on_epoch)
+        return _train(context, job, on_epoch, leave)
+    except Stopped as cut:
+        raise Interrupted from cut
     except TrialFailure as error:
         return Outcome(failure={"kind": error.kind, "reason": error.reason})
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -105,43 +148,85 @@ def run_job(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None = None
         return Outcome(failure={"kind": kind, "reason": f"{type(error).__name__}: {_first_line(error)}"})
 
 
-def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None) -> Outcome:
+def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None, leave: Callable[[], bool]) -> Outcome:
     size = len(context.data.train)
-    start = load_checkpoint(job.load, context.device) if job.load is not None else None
-    result, checkpoint = train_rung(
-        context,
-        from_plain(job.pipeline),
-        seed=job.seed,
-        view_seed=job.view_seed,
-        horizon=job.horizon * size,
-        until=job.until * size,
-        start=start,
-        on_epoch=on_epoch,
-    )
-    if job.save is not None:
-        with context.profile.part("storage"):
+    begin = _begin(job, context.device)
+    try:
+        result, checkpoint = train_rung(
+            context,
+            from_plain(job.pipeline),
+            seed=job.seed,
+            view_seed=job.view_seed,
+            horizon=job.horizon * size,
+            until=job.until * size,
+            start=begin.checkpoint,
+            on_epoch=on_epoch,
+            stop=leave,
+        )
+    except Stopped as stopped:
+        if job.cut is not None:
+            kept = _Begin(stopped.checkpoint, (*begin.curve, *stopped.curve), begin.seconds + stopped.seconds)
+            save_checkpoint(job.cut, kept._asdict())
+        raise
+    result = dataclasses.replace(result, seconds=begin.seconds + result.seconds, curve=(*begin.curve, *result.curve))
+    with context.profile.part("storage"):
+        if job.save is not None:
             save_checkpoint(job.save, checkpoint)
-    return Outcome(result=result, student=checkpoint["student"])
+        if job.student is not None:
+            write_tensors(job.student, checkpoint["student"])
+        if job.cut is not None:
+            job.cut.unlink(missing_ok=True)
+    return Outcome(result=result)
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+class _Begin(NamedTuple):
+    """Where a job begins.
+
+    Args:
+      checkpoint: to go on from, or None.
+      curve, seconds: of the part of the rung that was trained before.
+    """
+
+    checkpoint: Checkpoint | None
+    curve: tuple[Mapping[str, Any], ...] = ()
+    seconds: float = 0.0
+
+
+def _begin(job: RungJob, device: torch.device) -> _Begin:
+    """The state of a cut rung, else the checkpoint of the rung before, else nothing."""
+    kept = None if job.cut is None else _read(job.cut, device)
+    if kept is not None:
+        return _Begin(kept["checkpoint"], tuple(kept["curve"]), kept["seconds"])
+    return _Begin(None if job.load is None else load_checkpoint(job.load, device))
+
+
+def save_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
     """Write a checkpoint: whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(checkpoint, temporary)
-    temporary.replace(path)
+    with written_whole(path) as temporary:
+        torch.save(dict(checkpoint), temporary)
 
 
 def load_checkpoint(path: Path, device: torch.device) -> Checkpoint | None:
-    """Read a checkpoint, or None where it is missing or damaged."""
+    """Read a checkpoint, or None where it is missing or damaged; a damaged file is put aside."""
+    loaded = _read(path, device)
+    if loaded is not None and loaded.get("format") != CHECKPOINT_FORMAT:
+        log.warning("checkpoint %s has format %s; training again from scratch", path, loaded.get("format"))
+        return None
+    return loaded
+
+
+def _read(path: Path, device: torch.device) -> Checkpoint | None:
     try:
         loaded: Checkpoint = torch.load(path, map_location=device, weights_only=True)
-        if loaded["format"] != CHECKPOINT_FORMAT:
-            raise ValueError(f"format {loaded['format']}, expected {CHECKPOINT_FORMAT}")
+        if not isinstance(loaded, dict):
+            raise TypeError(f"it holds a {type(loaded).__name__}")
     except FileNotFoundError:
         return None
     except Exception as error:  # a damaged file raises many things; the rung is then trained from scratch
+        aside = path.with_suffix(".damaged")
         log.warning("checkpoint %s cannot be read (%s); training again from scratch", path, _first_line(error))
+        with contextlib.suppress(OSError):
+            path.replace(aside)
         return None
     return loaded
 

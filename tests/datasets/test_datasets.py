@@ -20,6 +20,7 @@ from autokd.datasets._cifar100 import Cifar100
 from autokd.datasets._digits import Digits
 from autokd.datasets._fashion_mnist import FashionMnist
 from autokd.errors import DataError
+from autokd.files import cache_dir
 from autokd.spec import component_from_plain, component_to_plain, make
 
 EMBEDDED = {"digits": (1797, 10), "breast_cancer": (569, 2), "wine": (178, 3)}
@@ -61,7 +62,7 @@ def test_digits_keeps_every_grey_level_apart(context: DataContext) -> None:
 
 @pytest.mark.parametrize("folder", ["fashion_mnist", "."])
 def test_fashion_mnist_from_packed_files(shared_data: Path, folder: str) -> None:
-    raw = FashionMnist(data_dir=str(shared_data / folder)).build(DataContext(cache=data.cache_dir()))
+    raw = FashionMnist(data_dir=str(shared_data / folder)).build(DataContext(cache=cache_dir()))
     assert raw.test is not None
     assert tuple(raw.train.inputs.shape) == (60000, 1, 28, 28) and tuple(raw.test.inputs.shape) == (10000, 1, 28, 28)
     assert raw.classes[9] == "Ankle boot" and raw.train.labels[0] == 9  # the published first training image is a boot

@@ -15,6 +15,7 @@ from autokd import catalog
 from autokd.data import Dataset
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import TrainContext, build_student
+from autokd.files import write_tensors
 from autokd.models import NetworkTeacher, seeded
 from autokd.ranges import Real
 from autokd.search.executors import Outcome, RungJob
@@ -119,7 +120,7 @@ Score = Callable[[RungJob], float | Outcome | None]
 class Instant:
     """An executor that trains nothing: `score` says what comes of a job, a number or an outcome of its own.
 
-    Outcomes carry an untrained student, so that its predictions can be measured.
+    An untrained student is kept where a job asks for one, so that its predictions can be measured.
     """
 
     capacity = 1
@@ -144,8 +145,10 @@ class Instant:
         with seeded(job.seed):
             student = build_student(component_from_plain("students", job.pipeline["student"]), self.task)
         curve = tuple({"epoch": k + 1, "loss": 1.0, "score": score} for k in range(job.until))
-        result = RungResult(score, 1 - score, job.until, 0.5, curve, torch.zeros(1, self.task.num_classes))
-        return Outcome(result=result, student=student.state_dict())
+        result = RungResult(score, 1 - score, job.until, 0.5, curve)
+        if job.student is not None:
+            write_tensors(job.student, student.state_dict())
+        return Outcome(result=result)
 
 
 def fixed_score(job: RungJob) -> float:

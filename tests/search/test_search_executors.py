@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from search_helpers import CPU, context, plugin, resolved
 
 from autokd.data import Dataset
-from autokd.search.executors import InlineExecutor, Outcome, RungJob, load_checkpoint, run_job, save_checkpoint
+from autokd.errors import Interrupted
+from autokd.search.executors import InlineExecutor, RungJob, Stop, load_checkpoint, run_job, save_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +43,7 @@ def job(data: Dataset, *, losses: dict[str, Any] | None = None, until: int = 1, 
 )
 def test_what_goes_wrong_is_an_outcome_with_its_reason(digits: Dataset, loss: str, kind: str, reason: str) -> None:
     outcome = run_job(context(digits), job(digits, losses={"bad": {"use": loss}}))
-    assert outcome.result is None and outcome.student is None and outcome.failure is not None
+    assert outcome.result is None and outcome.failure is not None
     assert outcome.failure["kind"] == kind
     assert outcome.failure["reason"].startswith(reason) and "\n" not in outcome.failure["reason"]
 
@@ -68,9 +70,10 @@ def test_outcomes_come_in_the_order_of_submission(digits: Dataset) -> None:
     assert executor.collect().result is not None
 
 
-def trained(outcome: Outcome) -> tuple[Any, dict[str, torch.Tensor]]:
-    assert outcome.result is not None and outcome.student is not None
-    return outcome.result, dict(outcome.student)
+def trained(data: Dataset, folder: Path, **wanted: Any) -> tuple[Any, dict[str, torch.Tensor]]:
+    outcome = run_job(context(data), job(data, student=folder / "student.safetensors", **wanted))
+    assert outcome.result is not None
+    return outcome.result, load_file(folder / "student.safetensors")
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -79,9 +82,9 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize("damage", ["none", "missing", "torn", "nonsense", "other", "format"])
 def test_a_rung_is_the_same_with_and_without_its_checkpoint(digits: Dataset, tmp_path: Path, damage: str) -> None:
-    where, file = context(digits), tmp_path / "0001" / "rung0.pt"
-    run_job(where, job(digits, until=2, save=file))
-    whole, expected = trained(run_job(where, job(digits, until=4)))
+    file = tmp_path / "0001" / "rung0.pt"
+    run_job(context(digits), job(digits, until=2, save=file))
+    whole, expected = trained(digits, tmp_path, until=4)
     bad = {"torn": file.read_bytes()[:-100], "nonsense": b"x" * 1000}
     if damage == "missing":
         file.unlink()
@@ -91,10 +94,29 @@ def test_a_rung_is_the_same_with_and_without_its_checkpoint(digits: Dataset, tmp
         torch.save({**torch.load(file, weights_only=True), "format": 99}, file)
     elif damage in bad:
         file.write_bytes(bad[damage])
-    result, student = trained(run_job(where, job(digits, until=4, load=file)))
+    result, student = trained(digits, tmp_path, until=4, load=file)
     assert same(student, expected)
     assert [line["epoch"] for line in result.curve] == ([3, 4] if damage == "none" else [1, 2, 3, 4])
-    assert result.score == whole.score and torch.equal(result.logits, whole.logits)
+    assert (result.score, result.loss) == (whole.score, whole.loss)
+    assert file.with_suffix(".damaged").exists() == (damage in ("torn", "nonsense", "other"))
+
+
+def test_a_rung_that_is_left_goes_on_where_it_was(digits: Dataset, tmp_path: Path) -> None:
+    whole, expected = trained(digits, tmp_path, until=4)
+    cut, epochs = tmp_path / "0001" / "cut.pt", []
+    with pytest.raises(Interrupted):
+        run_job(context(digits), job(digits, until=4, cut=cut), epochs.append, lambda: len(epochs) == 3)
+    assert cut.exists()
+    result, student = trained(digits, tmp_path, until=4, cut=cut)
+    assert same(student, expected) and not cut.exists()
+    assert (result.score, result.curve) == (whole.score, whole.curve)
+
+
+def test_nothing_begins_once_the_search_is_to_stop(digits: Dataset) -> None:
+    executor = InlineExecutor(context(digits), stop=Stop(draining=True))
+    executor.submit(job(digits))
+    with pytest.raises(Interrupted):
+        executor.collect()
 
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,10 +237,9 @@ def test_seconds_of_an_epoch_are_those_of_the_trials_that_went_furthest() -> Non
 
 
 def test_results_of_a_rung_are_recorded_whole(digits: Dataset, tmp_path: Path) -> None:
-    import torch
 
     curve = ({"epoch": 1, "loss": 2.0, "terms": {"ce": 2.0}, "learning_rate": 0.1, "score": 0.5},)
-    result = RungResult(0.5, 1.25, 128, 0.75, curve, torch.zeros(1, 10))
+    result = RungResult(0.5, 1.25, 128, 0.75, curve)
     made = explore(explorer(tmp_path, resolved(digits), digits.task, lambda job: Outcome(result=result)), 1)
     rung = trials(made)[0].rungs[0]
     assert (rung.rung, rung.epochs, rung.score, rung.loss, rung.seconds) == (0, 1, 0.5, 1.25, 0.75)
