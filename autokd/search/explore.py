@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autokd.engine.profile import OFF, Profile
-from autokd.errors import NothingFeasible
-from autokd.search.executors import Executor, RungJob
+from autokd.errors import NothingFeasible, TooManyFailures
+from autokd.search.executors import Executor, Outcome, RungJob
 from autokd.search.records import RecordLog, TrialRecord
 from autokd.search.sampler import candidates
 from autokd.search.screen import Screener, diverse_top, feasible, inside, key_of, pipeline_cost, score_against
@@ -34,6 +34,10 @@ CANDIDATES = 8
 SCREEN_PROBABILITY = 0.5
 STARTUP = 10
 """Trials before TPE takes over."""
+FAULTS = ("error", "crash", "timeout")
+"""Kinds of failure that are somebody's mistake or the machine's, and not a pipeline that does not train."""
+IN_A_ROW = 3
+"""Trials failing one after another by a fault that stop the search."""
 TRIES = 400
 """Draws that may fall outside the budget, or repeat a trial, before the ask gives up being choosy."""
 
@@ -52,25 +56,44 @@ class Proposal(NamedTuple):
     drawn: Drawn
 
 
-def next_job(trials: Mapping[int, TrialRecord], *, wanted: int, top_rung: int, eta: int) -> Job | None:
-    """Return the next job of an asynchronous successive halving with one slot, or None when there is none left.
+def next_job(
+    trials: Mapping[int, TrialRecord], in_flight: Iterable[tuple[int, int]], *, wanted: int, top_rung: int, eta: int
+) -> Job | None:
+    """Return the next job of an asynchronous successive halving, or None where there is none at present.
 
     Args:
       trials: by number.
+      in_flight: (trial, rung) of what runs already.
       wanted: number of trials to ask for in all.
       top_rung: index of the longest rung.
       eta: the best 1/eta of a rung go on.
     """
+    running = {number for number, _ in in_flight}
     alive = [trial for trial in trials.values() if trial.failure is None]
     for trial in alive:
-        if not trial.rungs or (trial.source.startswith("baseline:") and len(trial.rungs) <= top_rung):
+        baseline = trial.source.startswith("baseline:") and len(trial.rungs) <= top_rung
+        if trial.number not in running and (baseline or not trial.rungs):
             return Job(trial.number, len(trial.rungs))
     for rung in reversed(range(top_rung)):
         finished = sorted((t for t in alive if len(t.rungs) > rung), key=lambda t: (-t.rungs[rung].score, t.number))
         for trial in finished[: len(finished) // eta]:
-            if len(trial.rungs) == rung + 1:
+            if len(trial.rungs) == rung + 1 and trial.number not in running:
                 return Job(trial.number, rung + 1)
     return Job(len(trials), None) if len(trials) < wanted else None
+
+
+def hopeless(trials: Mapping[int, TrialRecord], *, wanted: int, top_rung: int, eta: int) -> list[int]:
+    """Return the paused trials that will not go on, whatever the trials to come are worth.
+
+    Args:
+      trials, wanted, top_rung, eta: as for `next_job`.
+    """
+    found = []
+    for rung in range(top_rung):
+        finished = [t for t in trials.values() if t.failure is None and len(t.rungs) > rung]
+        behind = sorted(finished, key=lambda t: (-t.rungs[rung].score, t.number))[max(wanted, len(finished)) // eta :]
+        found += [trial.number for trial in behind if len(trial.rungs) == rung + 1]
+    return found
 
 
 def baseline(default: Drawn, name: str, space: Space) -> Drawn:
@@ -116,6 +139,8 @@ class Explorer:
       folder: where trials keep their checkpoints.
       offers: what the teacher offers; without one (None), the KD baseline is left out.
       enqueue: screened students to try early.
+      slots: rungs under way at a time; part of what makes the study this study.
+      max_failures: failed trials that stop the search; None: as many as may be.
       profile: measures where the time goes.
     """
 
@@ -130,6 +155,8 @@ class Explorer:
     folder: Path
     offers: Shapes | None
     enqueue: int = 3
+    slots: int = 1
+    max_failures: int | None = None
     profile: Profile = OFF
 
     @property
@@ -143,22 +170,45 @@ class Explorer:
     def run(self, trials: int, may_ask: Callable[[], bool], on_change: Callable[[], None]) -> None:
         """Train until nothing is left to do.
 
+        Up to `slots` rungs are under way at a time; their outcomes are recorded in the order of submission, so that
+        what is tried does not depend on which of them ends first.
+
         Args:
           trials: number of trials in all, baselines included.
           may_ask: whether a new trial may still be started.
           on_change: called after every event.
+
+        Raises:
+          Interrupted: the executor was told to stop.
+          TooManyFailures: trials failed again and again.
         """
+        failures = Failures(self.max_failures)
+        for number, rung in self.log.records.in_flight:  # a killed session left them
+            self._submit(number, rung)
         while True:
-            known = self.log.records.trials
-            wanted = trials if may_ask() else len(known)
-            job = next_job(known, wanted=wanted, top_rung=self.top_rung, eta=self.eta)
-            if job is None:
+            while len(self.log.records.in_flight) < self.slots and self._begin_next(trials, may_ask):
+                on_change()
+            if not self.log.records.in_flight:
                 return
-            if job.rung is None:
-                self._ask(job.number)
-            else:
-                self._train(known[job.number], job.rung)
+            number, rung = self.log.records.in_flight[0]
+            self._record_outcome(number, rung, self.executor.collect())
+            self._clear(number, rung, trials)
             on_change()
+            failures.check(self.log.records.trials[number])
+
+    def _begin_next(self, trials: int, may_ask: Callable[[], bool]) -> bool:
+        """Begin the next rung, of a new trial or of one that goes on; False where there is none at present."""
+        records = self.log.records
+        wanted = trials if may_ask() else len(records.trials)
+        job = next_job(records.trials, records.in_flight, wanted=wanted, top_rung=self.top_rung, eta=self.eta)
+        if job is None:
+            return False
+        if job.rung is None:
+            self._ask(job.number)
+        elif job.rung:
+            self._record("promote", number=job.number, rung=job.rung)
+        self._submit(job.number, job.rung or 0)
+        return True
 
     def _ask(self, number: int) -> None:
         with self.profile.part("search"):
@@ -177,10 +227,8 @@ class Explorer:
         with self.profile.part("storage"):
             self.log.append(event, **values)
 
-    def _train(self, trial: TrialRecord, rung: int) -> None:
-        folder = self.folder / f"{trial.number:04d}"
-        before, after = folder / f"rung{rung - 1}.pt", folder / f"rung{rung}.pt"
-        last = rung == self.top_rung
+    def _submit(self, number: int, rung: int) -> None:
+        trial, folder = self.log.records.trials[number], self._folder_of(number)
         self.executor.submit(
             RungJob(
                 pipeline=trial.pipeline,
@@ -188,19 +236,21 @@ class Explorer:
                 view_seed=derive(self.seed, "views"),
                 horizon=self.rung_epochs[-1],
                 until=self.rung_epochs[rung],
-                load=before if rung else None,
-                save=None if last else after,
+                load=folder / f"rung{rung - 1}.pt" if rung else None,
+                save=None if rung == self.top_rung else folder / f"rung{rung}.pt",
+                cut=folder / "cut.pt",
             )
         )
-        outcome = self.executor.collect()
+
+    def _record_outcome(self, number: int, rung: int, outcome: Outcome) -> None:
         if outcome.result is None:
-            self._record("failure", number=trial.number, **(outcome.failure or {}))
+            self._record("failure", number=number, **(outcome.failure or {}))
         else:
             result = outcome.result
-            done = {epoch["epoch"] for r in trial.rungs for epoch in r.curve}
+            done = {epoch["epoch"] for r in self.log.records.trials[number].rungs for epoch in r.curve}
             self._record(
                 "rung",
-                number=trial.number,
+                number=number,
                 rung=rung,
                 epochs=self.rung_epochs[rung],
                 score=result.score,
@@ -208,10 +258,21 @@ class Explorer:
                 seconds=result.seconds,
                 curve=[line for line in result.curve if line["epoch"] not in done],
             )
-        if last or outcome.result is None:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            before.unlink(missing_ok=True)  # only now: a rung cut short goes on from where it began
+
+    def _folder_of(self, number: int) -> Path:
+        return self.folder / f"{number:04d}"
+
+    def _clear(self, number: int, rung: int, wanted: int) -> None:
+        """Remove the checkpoints that nobody needs any more, now that a trial's rung is on record.
+
+        Those are the ones of the rungs before, and of trials that are over, or that will not go on because too many
+        better ones stand before them.
+        """
+        (self._folder_of(number) / f"rung{rung - 1}.pt").unlink(missing_ok=True)
+        trials = self.log.records.trials
+        over = [] if trials[number].state(self.top_rung) == "paused" else [number]
+        for other in (*over, *hopeless(trials, wanted=wanted, top_rung=self.top_rung, eta=self.eta)):
+            shutil.rmtree(self._folder_of(other), ignore_errors=True)
 
     def propose(self, number: int) -> Proposal:
         """Return the pipeline of a trial: a pure function of space, records, seed and number."""
@@ -293,6 +354,41 @@ class Explorer:
             return score_against(rows, self.screener.values(student), names) if known is None else known
 
         return max(found, key=score)
+
+
+class Failures:
+    """Counts the failed trials of a session, and stops the search where they are too many.
+
+    Args:
+      most: failed trials that stop the search; None: as many as may be.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._failed: list[TrialRecord] = []
+        self._faults_in_a_row = 0
+
+    def check(self, trial: TrialRecord) -> None:
+        """Count a trial whose rung is over.
+
+        Raises:
+          TooManyFailures: as many as allowed have failed, or `IN_A_ROW` one after another by a fault.
+        """
+        if trial.failure is None:
+            self._faults_in_a_row = 0
+            return
+        self._failed.append(trial)
+        self._faults_in_a_row = self._faults_in_a_row + 1 if trial.failure["kind"] in FAULTS else 0
+        if self._faults_in_a_row == IN_A_ROW:
+            raise TooManyFailures(f"{IN_A_ROW} trials in a row failed: {self._reasons(self._failed[-IN_A_ROW:])}")
+        if self._most is not None and len(self._failed) >= self._most:
+            raise TooManyFailures(f"{len(self._failed)} trials failed: {self._reasons(self._failed)}")
+
+    @staticmethod
+    def _reasons(trials: list[TrialRecord]) -> str:
+        failures = [trial.failure for trial in trials if trial.failure is not None]
+        reasons = list(dict.fromkeys(f"{failure['kind']}: {failure['reason']}" for failure in failures))
+        return "; ".join(reasons[:IN_A_ROW]) + "; the same command goes on once the cause is mended"
 
 
 def _only_kd() -> dict[str, Any]:

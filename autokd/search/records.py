@@ -85,12 +85,12 @@ class TrialRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """One training run of confirm.
+    """One training run outside explore.
 
     Args:
-      stage: "select", "tune" or "claim".
+      stage: "noise", "select", "tune" or "claim".
       round: 0, or more where a finished study was continued.
-      arm: "trial 12" in select; "recommended", "ce" or "kd" in tune and claim.
+      arm: "trial 12" in select; "recommended", "ce" or "kd" in tune and claim; the baseline's name in noise.
       variant: grid point in tune, for instance "learning_rate x0.5"; "" elsewhere.
       seed: the run's seed.
       pipeline: the plain pipeline.
@@ -117,9 +117,11 @@ class Records:
 
     Args:
       trials: by number, in order.
-      runs: confirm's runs, in order.
+      in_flight: (trial, rung) of the rungs that were begun and have no outcome yet, in the order of submission.
+      runs: the runs that measured the noise and confirm's, in order.
       screen: the screened students, best first: {"student": plain, "params", "macs", "proxies": {…}, "score"}.
-      choices: one mapping a round: which trial select chose and why.
+      designs: how many seeds select and claim of each round take, and why; see `autokd.search.noise.Design`.
+      choices: which trial select chose and why; a round's last one counts.
       evidence: one mapping a round: the claim; see `autokd.search.evidence`.
       seconds: wall time spent in each stage, added up over resumptions.
       bank: what the teacher bank did, one mapping a session.
@@ -127,9 +129,11 @@ class Records:
     """
 
     trials: dict[int, TrialRecord] = field(default_factory=dict)
+    in_flight: list[tuple[int, int]] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
     screen: list[Mapping[str, Any]] = field(default_factory=list)
     choices: list[Mapping[str, Any]] = field(default_factory=list)
+    designs: list[Mapping[str, Any]] = field(default_factory=list)
     evidence: list[Mapping[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     bank: list[Mapping[str, Any]] = field(default_factory=list)
@@ -142,15 +146,24 @@ class Records:
 
     def _on_trial(self, values: dict[str, Any]) -> None:
         self.trials[values["number"]] = TrialRecord(**values)
+        self.in_flight.append((values["number"], 0))
+
+    def _on_promote(self, values: dict[str, Any]) -> None:
+        self.in_flight.append((values["number"], values["rung"]))
 
     def _on_rung(self, values: dict[str, Any]) -> None:
         trial = self.trials[values.pop("number")]
         rung = RungRecord(**{**values, "curve": tuple(values["curve"])})
         self.trials[trial.number] = dataclasses.replace(trial, rungs=(*trial.rungs, rung))
+        self._landed(trial.number)
 
     def _on_failure(self, values: dict[str, Any]) -> None:
         trial = self.trials[values.pop("number")]
         self.trials[trial.number] = dataclasses.replace(trial, failure=values)
+        self._landed(trial.number)
+
+    def _landed(self, number: int) -> None:
+        self.in_flight = [flight for flight in self.in_flight if flight[0] != number]
 
     def _on_run(self, values: dict[str, Any]) -> None:
         self.runs.append(RunRecord(**values))
@@ -160,6 +173,9 @@ class Records:
 
     def _on_choice(self, values: dict[str, Any]) -> None:
         self.choices.append(values)
+
+    def _on_design(self, values: dict[str, Any]) -> None:
+        self.designs.append(values)
 
     def _on_evidence(self, values: dict[str, Any]) -> None:
         self.evidence.append(values)

@@ -3,7 +3,8 @@
 Each ask builds an in-memory Optuna study from the records and throws it away, so nothing depends on a sampler's state.
 Told trials cannot be reopened, and TPE sorts COMPLETE before PRUNED before RUNNING; so all trials are shown at one
 common rung: those that reached it as COMPLETE with their score there, shorter ones as PRUNED with their last score,
-failed ones as PRUNED with a violated constraint (FAIL would be ignored, and the sampler would go back to the corner).
+failed ones as PRUNED with a violated constraint (FAIL would be ignored, and the sampler would go back to the corner),
+and those whose first rung is under way as RUNNING.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class _Sampler(optuna.samplers.TPESampler):
     """
 
     def __init__(self, seed: int) -> None:
-        super().__init__(seed=seed, n_startup_trials=1, constant_liar=False)  # no running trial is shown
+        super().__init__(seed=seed, n_startup_trials=1, constant_liar=True)  # rungs under way count as bad ones
         self._estimated: dict[tuple[tuple[str, ...], bool], Any] = {}
 
     def _build_parzen_estimator(
@@ -88,7 +89,7 @@ class _Sampler(optuna.samplers.TPESampler):
 
 def seen(trials: list[TrialRecord]) -> list[TrialRecord]:
     """Return the trials that TPE is shown, in order: the best at the common rung, and the latest of the rest."""
-    over = [trial for trial in trials if trial.params is not None and (trial.rungs or trial.failure is not None)]
+    over = [trial for trial in trials if trial.params is not None]
     rung = common_rung(trials)
     there = [trial for trial in over if trial.failure is None and len(trial.rungs) > rung]
     best = {trial.number for trial in sorted(there, key=lambda t: -t.rungs[rung].score)[:SEEN_BEST]}
@@ -107,8 +108,7 @@ def optuna_study(space: Space, trials: Iterable[TrialRecord]) -> optuna.Study:
 def shown(ranges: Mapping[str, Range], trials: list[TrialRecord]) -> list[FrozenTrial]:
     """Return the trials as the sampler sees them; trials outside the space are left out."""
     rung = common_rung(trials)
-    inside = [trial for trial in trials if trial.params is not None]
-    return [frozen(ranges, trial, rung) for trial in inside if trial.rungs or trial.failure is not None]
+    return [frozen(ranges, trial, rung) for trial in trials if trial.params is not None]
 
 
 def common_rung(trials: Iterable[TrialRecord]) -> int:
@@ -140,7 +140,7 @@ def frozen(ranges: Mapping[str, Range], trial: TrialRecord, rung: int) -> Frozen
         return optuna.trial.create_trial(state=TrialState.PRUNED, constraints={trial.failure["kind"]: 1.0}, **common)
     if len(trial.rungs) > rung:
         return optuna.trial.create_trial(state=TrialState.COMPLETE, value=trial.rungs[rung].score, **common)
-    return optuna.trial.create_trial(state=TrialState.PRUNED, **common)
+    return optuna.trial.create_trial(state=TrialState.PRUNED if trial.rungs else TrialState.RUNNING, **common)
 
 
 class quiet_optuna(warnings.catch_warnings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ from search_helpers import (
 )
 
 from autokd.data import Dataset
-from autokd.errors import NothingFeasible
+from autokd.errors import NothingFeasible, TooManyFailures
 from autokd.search.executors import Outcome, RungJob
-from autokd.search.explore import Explorer, baseline_losses, seconds_per_epoch
+from autokd.search.explore import Explorer, baseline_losses, hopeless, seconds_per_epoch
 from autokd.search.records import TrialRecord
 from autokd.spec import fingerprint, from_plain
 from autokd.types import RungResult
@@ -175,13 +176,14 @@ def test_no_new_trial_starts_once_time_is_up_but_promotions_do(digits: Dataset, 
     changes: list[int] = []
     made.run(30, may_ask, lambda: changes.append(len(made.log.records.trials)))
     assert len(trials(made)) == 5
-    assert sum(len(t.rungs) for t in trials(made)) == len(jobs(made)) == len(changes) - 5
+    assert sum(len(t.rungs) for t in trials(made)) == len(jobs(made)) == len(changes) / 2  # each begins and ends
     assert sum(len(t.rungs) > 1 for t in trials(made)) >= 2
 
 
-def test_a_search_goes_on_where_it_was_killed(digits: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_search_goes_on_where_it_was_killed(digits: Dataset, tmp_path: Path, slots: int) -> None:
     space = resolved(digits)
-    whole = explore(explorer(tmp_path / "whole", space, digits.task), 14)
+    whole = explore(explorer(tmp_path / "whole", space, digits.task, slots=slots), 14)
 
     class Killed(BaseException):
         pass
@@ -197,11 +199,77 @@ def test_a_search_goes_on_where_it_was_killed(digits: Dataset, tmp_path: Path) -
             return fixed_score(job)
 
         try:
-            made = explore(explorer(tmp_path / "killed", space, digits.task, score), 14)
+            made = explore(explorer(tmp_path / "killed", space, digits.task, score, slots=slots), 14)
         except Killed:
             ran += stop
     assert made.log.records == whole.log.records
     assert ran + len(jobs(made)) == len(jobs(whole))
+
+
+def test_as_many_rungs_are_under_way_as_there_are_slots(digits: Dataset, tmp_path: Path) -> None:
+    seen = []
+    made = explorer(tmp_path, resolved(digits), digits.task, slots=3)
+    made.run(9, lambda: True, lambda: seen.append(list(made.log.records.in_flight)))
+    assert max(len(flights) for flights in seen) == 3 and seen[-1] == []
+    assert seen[:4] == [[(0, 0)], [(0, 0), (1, 0)], [(0, 0), (1, 0), (2, 0)], [(1, 0), (2, 0)]]
+    assert len(trials(made)) == 9 and all(t.rungs for t in trials(made))
+    alone = explore(explorer(tmp_path / "alone", resolved(digits), digits.task), 9)
+    assert [t.pipeline for t in trials(alone)] == [t.pipeline for t in trials(made)]  # none drawn by TPE yet
+
+
+def test_checkpoints_are_kept_of_the_trials_that_may_go_on(digits: Dataset, tmp_path: Path) -> None:
+    def score(job: RungJob) -> float:
+        if job.save is not None:
+            job.save.parent.mkdir(parents=True, exist_ok=True)
+            job.save.touch()
+        most.append(len(list(tmp_path.rglob("rung0.pt"))))
+        return fixed_score(job)
+
+    most: list[int] = []
+    made = explore(explorer(tmp_path, resolved(digits), digits.task, score), 24)
+    assert max(most) <= 24 // 2
+    left = {int(path.parent.name) for path in made.folder.rglob("rung*.pt")}
+    paused = {t.number for t in trials(made) if t.state(made.top_rung) == "paused"}
+    behind = set(hopeless(made.log.records.trials, wanted=24, top_rung=made.top_rung, eta=made.eta))
+    assert left == paused - behind and behind
+
+
+def test_trials_behind_too_many_better_ones_are_hopeless() -> None:
+    from search_helpers import trial
+
+    paused = {i: trial(i, 0.9 - i / 10) for i in range(6)}
+    assert hopeless(paused, wanted=12, top_rung=2, eta=3) == [4, 5]
+    assert hopeless(paused, wanted=3, top_rung=2, eta=3) == [2, 3, 4, 5]  # more were run than are wanted now
+    further = {**paused, 5: trial(5, 0.4, 0.9), 6: trial(6, 0.95, failure="crash")}
+    assert hopeless(further, wanted=12, top_rung=2, eta=3) == [4]
+
+
+def failing(kind: str, *numbers: int) -> Callable[[RungJob], float | Outcome]:
+    calls = itertools.count()
+
+    def score(job: RungJob) -> float | Outcome:
+        return Outcome(failure={"kind": kind, "reason": "bad luck"}) if next(calls) in numbers else fixed_score(job)
+
+    return score
+
+
+def test_three_faults_in_a_row_stop_the_search_and_the_same_call_goes_on(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits)
+    made = explorer(tmp_path, space, digits.task, failing("error", 7, 8, 10, 11, 12))
+    with pytest.raises(TooManyFailures, match="3 trials in a row failed: error: bad luck; the same command goes on"):
+        explore(made, 30)
+    assert sum(t.failure is not None for t in trials(made)) == 5
+    assert len(trials(explore(explorer(tmp_path, space, digits.task), 30))) == 30
+
+
+def test_pipelines_that_do_not_train_stop_nothing_unless_asked(digits: Dataset, tmp_path: Path) -> None:
+    space, score = resolved(digits), failing("not_finite", *range(7, 13))
+    assert len(trials(explore(explorer(tmp_path / "all", space, digits.task, score), 20))) == 20
+    with pytest.raises(TooManyFailures, match="4 trials failed: not_finite: bad luck;"):
+        explore(
+            explorer(tmp_path / "few", space, digits.task, failing("not_finite", 7, 9, 11, 13, 15, 17), max_failures=4),
+            20,
+        )
 
 
 def test_adding_trials_later_gives_the_trials_of_a_longer_search(digits: Dataset, tmp_path: Path) -> None:

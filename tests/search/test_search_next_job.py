@@ -12,7 +12,7 @@ from autokd.search.records import RungRecord, TrialRecord
 
 
 def job(*trials: TrialRecord, wanted: int = 100, eta: int = 3, top_rung: int = 2) -> Job | None:
-    return next_job({t.number: t for t in trials}, wanted=wanted, top_rung=top_rung, eta=eta)
+    return next_job({t.number: t for t in trials}, (), wanted=wanted, top_rung=top_rung, eta=eta)
 
 
 def test_an_empty_study_asks_for_trial_zero() -> None:
@@ -86,7 +86,7 @@ def schedule(count: int, score: Callable[[int], float], *, eta: int = 3) -> list
     """Run a whole schedule and return how many trials reached each rung."""
     trials: dict[int, TrialRecord] = {}
     for _ in range(1000):
-        found = next_job(trials, wanted=count, top_rung=2, eta=eta)
+        found = next_job(trials, (), wanted=count, top_rung=2, eta=eta)
         if found is None:
             return [sum(len(t.rungs) > rung for t in trials.values()) for rung in range(3)]
         number, rung = found
