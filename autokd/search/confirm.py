@@ -1,6 +1,8 @@
 """Confirm: select on validation, then one claim against matched baselines on fresh seeds.
 
-The test split is read here only, once a claim.
+Select is a race over seeds (`autokd.search.racing`); among tied finalists the simpler one is chosen. The numbers of
+seeds come from the study's noise (`autokd.search.noise`) and are recorded before the first run that they concern. The
+test split is read here only, once a claim.
 
 The matched baselines are the recommended pipeline with its losses replaced: by cross-entropy alone (`ce`), and by
 cross-entropy and vanilla KD at temperature 4 (`kd`). They have the student's own classifier; student, augmentation,
@@ -16,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,10 +32,12 @@ from autokd.engine.views import DeviceData, to_device
 from autokd.errors import NothingFeasible
 from autokd.files import write_tensors
 from autokd.models import seeded
-from autokd.search import evidence
-from autokd.search.executors import Executor, Outcome, RungJob
+from autokd.search import evidence, noise
+from autokd.search.executors import Executor
 from autokd.search.explore import baseline_parts
+from autokd.search.racing import Standing, choose, race
 from autokd.search.records import RecordLog, RunRecord, TrialRecord
+from autokd.search.runs import Request, Runner
 from autokd.search.screen import pipeline_cost, student_of
 from autokd.search.store import ranked
 from autokd.seeds import derive
@@ -48,18 +52,6 @@ WEIGHT_FACTORS = (0.5, 2.0)
 GRID_POINTS = 1 + len(RATE_FACTORS) + len(WEIGHT_FACTORS)
 
 
-class Request(NamedTuple):
-    """One training run that confirm wants."""
-
-    stage: str
-    arm: str
-    variant: str
-    seed: int
-    view_seed: int
-    pipeline: Mapping[str, Any]
-    save: Path | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Confirmer:
     """Runs confirm on a study.
@@ -72,6 +64,7 @@ class Confirmer:
       seed: the study's seed.
       folder: the study's folder.
       on_change: called after every run.
+      stretch: at most so many times the budget's seeds are taken where the noise asks for more.
     """
 
     log: RecordLog
@@ -81,6 +74,7 @@ class Confirmer:
     seed: int
     folder: Path
     on_change: Callable[[], None]
+    stretch: int = noise.STRETCH
 
     @property
     def round(self) -> int:
@@ -100,28 +94,73 @@ class Confirmer:
         return self.log.records.evidence[-1]
 
     def select(self) -> TrialRecord:
-        """Compare the finalists over several seeds, on validation, and return the best."""
+        """Race the finalists over seeds, on validation; return the best, or the simplest of those tied with it."""
+        trials = self.log.records.trials
+        known = next((c for c in reversed(self.log.records.choices) if c["round"] == self.round), None)
+        if known is None or known.get("trials", len(trials)) != len(trials):
+            known = self._race()
+        return trials[known["trial"]]
+
+    def _race(self) -> Mapping[str, Any]:
         finalists = self._finalists()
-        scores = {trial.number: self._select_runs(trial) for trial in finalists}
-        best = max(finalists, key=lambda t: (_mean_score(scores[t.number]), -_mean_loss(scores[t.number])))
-        if len(self.log.records.choices) == self.round:
-            rows = [self._candidate(trial, scores[trial.number]) for trial in finalists]
-            reason = f"best mean validation score of {len(finalists)} finalists over {self.budget.select_seeds} seeds"
-            self.log.append("choice", round=self.round, trial=best.number, candidates=rows, reason=reason)
-        return best
+        planned = self._design("select", arms=len(finalists), least=self.budget.select_seeds)
+        found = race(
+            [trial.number for trial in finalists],
+            self._measure,
+            most=planned["seeds"],
+            noise=noise.of_plain(planned["noise"]),
+            resolution=1 / len(self.context.data.validation),
+        )
+        best, reason = choose(finalists, found)
+        rows = [_candidate(trial, found[trial.number]) for trial in finalists]
+        self.log.append(
+            "choice",
+            round=self.round,
+            trials=len(self.log.records.trials),
+            trial=best.number,
+            candidates=rows,
+            most_seeds=planned["seeds"],
+            reason=reason,
+        )
+        return self.log.records.choices[-1]
+
+    def _measure(self, numbers: Sequence[int], seeds: Sequence[int]) -> dict[int, list[float | None]]:
+        """Train trials on select's seeds, all at once."""
+        views, trials = derive(self.seed, "views"), self.log.records.trials
+        requests = [
+            self._request("select", f"trial {n}", "", self._derive("select", i), views, trials[n].pipeline)
+            for n in numbers
+            for i in seeds
+        ]
+        scores = [None if run.failure else run.score for run in self._runner.all(requests)]
+        return {n: scores[k * len(seeds) : (k + 1) * len(seeds)] for k, n in enumerate(numbers)}
 
     def tune(self, trial: TrialRecord) -> dict[str, Mapping[str, Any]]:
         """Return each arm's pipeline, its learning rate and loss weights tuned over the same grid, on validation."""
-        return {arm: self._tune_arm(arm, pipeline) for arm, pipeline in self._arms(trial.pipeline).items()}
+        seed, views = derive(self.seed, "tune", self.round), derive(self.seed, "views")
+        requests = [
+            self._request("tune", arm, name, seed, views, point)
+            for arm, pipeline in self._arms(trial.pipeline).items()
+            for name, point in grid(pipeline).items()
+        ]
+        best: dict[str, RunRecord] = {}
+        for request, run in zip(requests, self._runner.all(requests), strict=True):
+            held = best.setdefault(request.arm, run)
+            best[request.arm] = max(held, run, key=lambda r: (r.score, -r.loss))
+        return {arm: run.pipeline for arm, run in best.items()}
 
     def claim(self, pipelines: Mapping[str, Mapping[str, Any]]) -> dict[str, list[RunRecord]]:
-        """Train every arm on the fresh seeds, paired by seed."""
+        """Train every arm on the fresh seeds, paired by seed; their number is recorded before the first run."""
+        planned = self._design("claim", arms=len(pipelines), least=self.budget.claim_seeds)
+        requests = [
+            self._request("claim", arm, "", seed, views, pipeline, self.student_file(arm, i))
+            for i in range(planned["seeds"])
+            for seed, views in [(self._derive("claim", i), self._derive("claim views", i))]
+            for arm, pipeline in pipelines.items()
+        ]
         claimed: dict[str, list[RunRecord]] = {arm: [] for arm in pipelines}
-        for i, seed in enumerate(self._claim_seeds()):
-            for arm, pipeline in pipelines.items():
-                view_seed = derive(self.seed, "claim views", self.round, i)
-                request = Request("claim", arm, "", seed, view_seed, pipeline, self.student_file(arm, i))
-                claimed[arm].append(self._done(request))
+        for request, run in zip(requests, self._runner.all(requests), strict=True):
+            claimed[request.arm].append(run)
         return claimed
 
     def student_file(self, arm: str, i: int) -> Path:
@@ -138,78 +177,40 @@ class Confirmer:
         distilled = [t for t in unique.values() if t.source != "baseline:ce"] or list(unique.values())
         return distilled[: self.budget.finalists]
 
-    def _select_runs(self, trial: TrialRecord) -> list[RunRecord]:
-        seeds = [derive(self.seed, "select", self.round, i) for i in range(self.budget.select_seeds)]
-        views = derive(self.seed, "views")
-        return [self._done(Request("select", f"trial {trial.number}", "", s, views, trial.pipeline)) for s in seeds]
-
-    def _candidate(self, trial: TrialRecord, runs: Sequence[RunRecord]) -> dict[str, Any]:
-        scores = [run.score for run in runs]
-        return {"trial": trial.number, "scores": scores, "mean": _mean_score(runs), "params": trial.cost["params"]}
-
     def _arms(self, pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         names = ["ce", "kd"] if self.context.teacher is not None else ["ce"]
         return {RECOMMENDED: pipeline, **{name: {**pipeline, **baseline_parts(name)} for name in names}}
 
-    def _tune_arm(self, arm: str, pipeline: Mapping[str, Any]) -> Mapping[str, Any]:
-        seed, views = derive(self.seed, "tune", self.round), derive(self.seed, "views")
-        runs = [self._done(Request("tune", arm, name, seed, views, point)) for name, point in grid(pipeline).items()]
-        return max(runs, key=lambda run: (run.score, -run.loss)).pipeline
-
-    def _claim_seeds(self) -> list[int]:
-        return [derive(self.seed, "claim", self.round, i) for i in range(self.budget.claim_seeds)]
-
-    def _done(self, request: Request) -> RunRecord:
-        """Return the run's record; train it where there is none yet, or where its student was lost."""
-        key = (request.stage, self.round, request.arm, request.variant, request.seed)
-        known = next((r for r in self.log.records.runs if (r.stage, r.round, r.arm, r.variant, r.seed) == key), None)
-        if known is not None and (request.save is None or request.save.exists() or known.failure is not None):
+    def _design(self, stage: str, *, arms: int, least: int) -> Mapping[str, Any]:
+        """Return how many seeds a stage takes; what was recorded once is kept."""
+        designs = self.log.records.designs
+        known = next((d for d in designs if (d["stage"], d["round"]) == (stage, self.round)), None)
+        if known is not None:
             return known
-        twin = self._twin(request)
-        if twin is not None:
-            return twin
-        outcome = self._train(request)
-        if known is None:
-            self.log.append("run", **self._run_event(request, outcome))
-            self.on_change()
-            return self.log.records.runs[-1]
-        return known
+        planned = noise.design(noise.estimate(self.log.records), arms=arms, least=least, stretch=self.stretch)
+        self.log.append("design", stage=stage, round=self.round, **planned.as_plain())
+        return designs[-1]
 
-    def _twin(self, request: Request) -> RunRecord | None:
-        """Return the record of another arm's run that is the same in everything: it is not trained twice."""
-        for run in self.log.records.runs:
-            same = (run.stage, run.round, run.seed) == (request.stage, self.round, request.seed)
-            if same and run.arm != request.arm and fingerprint(run.pipeline) == fingerprint(request.pipeline):
-                return run
-        return None
-
-    def _train(self, request: Request) -> Outcome:
+    def _request(
+        self,
+        stage: str,
+        arm: str,
+        variant: str,
+        seed: int,
+        view_seed: int,
+        pipeline: Mapping[str, Any],
+        save: Path | None = None,
+    ) -> Request:
         epochs = self.budget.confirm_epochs
-        job = RungJob(
-            pipeline=request.pipeline,
-            seed=request.seed,
-            view_seed=request.view_seed,
-            horizon=epochs,
-            until=epochs,
-            student=request.save,
-        )
-        self.executor.submit(job)
-        return self.executor.collect()
+        return Request(stage, self.round, arm, variant, seed, view_seed, pipeline, epochs, save)
 
-    def _run_event(self, request: Request, outcome: Outcome) -> dict[str, Any]:
-        result = outcome.result
-        return {
-            "stage": request.stage,
-            "round": self.round,
-            "arm": request.arm,
-            "variant": request.variant,
-            "seed": request.seed,
-            "pipeline": request.pipeline,
-            "score": 0.0 if result is None else result.score,
-            "loss": 1e9 if result is None else result.loss,
-            "seconds": 0.0 if result is None else result.seconds,
-            "failure": outcome.failure,
-        }
+    def _derive(self, purpose: str, i: int) -> int:
+        """A seed of this round."""
+        return derive(self.seed, purpose, self.round, i)
+
+    @property
+    def _runner(self) -> Runner:
+        return Runner(log=self.log, executor=self.executor, folder=self.folder / "confirm", on_change=self.on_change)
 
     def _evidence(
         self,
@@ -234,7 +235,7 @@ class Confirmer:
             "trial": trial.number,
             "pipeline": pipelines[RECOMMENDED],
             "epochs": self.budget.confirm_epochs,
-            "seeds": self._claim_seeds(),
+            "seeds": [run.seed for run in claimed[RECOMMENDED]],
             "arms": {
                 arm: {
                     "pipeline": pipelines[arm],
@@ -317,11 +318,24 @@ def grid(pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return points
 
 
-def run_count(budget: Budget, *, has_teacher: bool) -> int:
-    """Return the number of training runs that confirm takes at most."""
+def run_count(budget: Budget, *, has_teacher: bool, stretch: int = noise.STRETCH) -> int:
+    """Return the number of training runs that confirm takes at most; with `stretch` 1, where the noise is small."""
     arms = 3 if has_teacher else 2
     tuned = GRID_POINTS * (arms - 1) + (GRID_POINTS - len(WEIGHT_FACTORS))
-    return budget.finalists * budget.select_seeds + tuned + arms * budget.claim_seeds
+    return stretch * budget.finalists * budget.select_seeds + tuned + stretch * arms * budget.claim_seeds
+
+
+def _candidate(trial: TrialRecord, standing: Standing) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "scores": [score or 0.0 for score in standing.scores],
+        "mean": standing.mean,
+        "dropped_after": standing.dropped_after,
+        "tied": standing.tied,
+        "losses": len(trial.pipeline["losses"]),
+        "params": trial.cost["params"],
+        "macs": trial.cost["macs"],
+    }
 
 
 def _correct(run: RunRecord, logits: Tensor, labels: Tensor) -> NDArray[np.bool_]:
@@ -331,7 +345,3 @@ def _correct(run: RunRecord, logits: Tensor, labels: Tensor) -> NDArray[np.bool_
 
 def _mean_score(runs: Sequence[RunRecord]) -> float:
     return float(np.mean([run.score for run in runs]))
-
-
-def _mean_loss(runs: Sequence[RunRecord]) -> float:
-    return float(np.mean([run.loss for run in runs]))

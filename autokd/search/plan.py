@@ -17,6 +17,7 @@ from autokd.errors import NothingFeasible
 from autokd.search.confirm import run_count
 from autokd.search.executors import RungJob, run_job
 from autokd.search.explore import baseline
+from autokd.search.noise import SEEDS as NOISE_SEEDS
 from autokd.search.prepare import Prepared, rung_plan
 from autokd.search.screen import population
 from autokd.seeds import derive
@@ -76,12 +77,13 @@ def plan(prepared: Prepared) -> Plan:
     student = _typical_student(prepared)
     per_sample = _measure(prepared, student)
     increments = [rungs[0], *(b - a for a, b in itertools.pairwise(rungs))]
-    confirm = run_count(budget, has_teacher=True)
-    epochs = sum(n * e for n, e in zip(runs, increments, strict=True)) + confirm * budget.confirm_epochs
+    usual = run_count(budget, has_teacher=True, stretch=1)
+    explored = sum(n * e for n, e in zip(runs, increments, strict=True)) + NOISE_SEEDS * rungs[-1]
+    epochs = explored + usual * budget.confirm_epochs
     cost = student_cost(component_from_plain("students", student), prepared.data.task)
     disk = 4 * cost.params * (3 * sum(runs) + 3 * budget.claim_seeds) + 2_000_000
     seconds = epochs * per_sample * len(prepared.data.train)
-    return Plan(rungs, runs, confirm, per_sample, seconds, disk, bank_plan(prepared))
+    return Plan(rungs, runs, run_count(budget, has_teacher=True), per_sample, seconds, disk, bank_plan(prepared))
 
 
 def bank_plan(prepared: Prepared) -> BankPlan:
@@ -97,7 +99,9 @@ def bank_plan(prepared: Prepared) -> BankPlan:
         drawn = prepared.space.sample(rng, number).plain
         rung = max(k for k in range(len(rungs)) if number % budget.eta**k == 0)
         asked += _asked(drawn, 0, rungs[rung])
-    for _ in range(budget.finalists * budget.select_seeds + 2 * (run_count(budget, has_teacher=True) // 4)):
+    for _ in range(NOISE_SEEDS):
+        asked += _asked(vanilla, 0, rungs[-1])
+    for _ in range(budget.finalists * budget.select_seeds + 2 * (run_count(budget, has_teacher=True, stretch=1) // 4)):
         asked += _asked(vanilla, 0, budget.confirm_epochs)
     for seed in range(budget.claim_seeds):
         asked += [view for _ in range(2) for view in _asked(vanilla, 1 + seed, budget.confirm_epochs)]

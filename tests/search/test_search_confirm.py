@@ -22,7 +22,7 @@ from autokd.errors import NothingFeasible, SpaceError
 from autokd.models import seeded
 from autokd.search import evidence
 from autokd.search.confirm import Confirmer, grid, run_count
-from autokd.search.executors import RungJob
+from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import baseline_losses
 from autokd.search.records import RecordLog, RunRecord, TrialRecord
 from autokd.seeds import derive
@@ -137,7 +137,9 @@ def test_the_number_of_runs_announced_is_the_number_made(
 ) -> None:
     made = confirmer(tmp_path, data, with_teacher=with_teacher)
     made.run()
-    assert run_count(BUDGET, has_teacher=with_teacher) == expected == len(made.log.records.runs) == len(jobs(made))
+    announced = run_count(BUDGET, has_teacher=with_teacher, stretch=1)
+    assert announced == expected == len(made.log.records.runs) == len(jobs(made))
+    assert run_count(BUDGET, has_teacher=True) == 2 * 4 + 16 + 2 * 9
     stages = Counter(run.stage for run in made.log.records.runs)
     assert stages == ({"select": 4, "tune": 16, "claim": 9} if with_teacher else {"select": 4, "tune": 10, "claim": 6})
     assert all((job.horizon, job.until, job.load, job.save) == (2, 2, None, None) for job in jobs(made))
@@ -157,19 +159,105 @@ def test_where_nothing_else_finished_the_student_alone_is_confirmed(data: Counte
     assert claim["trial"] == 0 and len(runs(made, "claim")) == 3
 
 
-def test_the_best_mean_over_seeds_is_chosen_and_ties_go_to_the_smaller_loss(data: Counted, tmp_path: Path) -> None:
+def test_a_clearly_better_finalist_is_chosen_and_the_other_stops(data: Counted, tmp_path: Path) -> None:
     def third_is_better(job: RungJob) -> float:
         return 0.9 if "hint" not in job.pipeline["losses"] else 0.8
 
-    made = confirmer(tmp_path, data, third_is_better)
+    made = confirmer(tmp_path, data, third_is_better, budget=dataclasses.replace(BUDGET, select_seeds=5))
     assert made.select().number == 3
     choice = made.log.records.choices[0]
-    assert (choice["trial"], choice["round"]) == (3, 0)
-    assert choice["reason"] == "best mean validation score of 2 finalists over 2 seeds"
+    assert (choice["trial"], choice["round"], choice["most_seeds"], choice["trials"]) == (3, 0, 5, 4)
+    assert choice["reason"] == (
+        "best mean validation score of 2 finalists over 2 seeds, 90.0 %; clearly worse and stopped: trial 2 after 2"
+    )
+    shared = {"params": 2956, "macs": 1}
     assert choice["candidates"] == [
-        {"trial": 2, "scores": [0.8, 0.8], "mean": 0.8, "params": 2956},
-        {"trial": 3, "scores": [0.9, 0.9], "mean": 0.9, "params": 2956},
+        {"trial": 2, "scores": [0.8, 0.8], "mean": 0.8, "dropped_after": 2, "tied": False, "losses": 3, **shared},
+        {"trial": 3, "scores": [0.9, 0.9], "mean": 0.9, "dropped_after": None, "tied": True, "losses": 2, **shared},
     ]
+    assert len(jobs(made)) == 4
+
+
+def test_among_tied_finalists_the_simpler_one_is_chosen(data: Counted, tmp_path: Path) -> None:
+    """One tenth of a point is less than a validation item, however alike the seeds."""
+    made = confirmer(tmp_path, data, lambda job: 0.7 + job.seed % 9 / 900 + 0.001 * ("hint" in job.pipeline["losses"]))
+    assert made.select().number == 3
+    choice = made.log.records.choices[0]
+    assert choice["reason"] == (
+        "tied with trial 2 (0.1 points behind over 2 seeds) and simpler: 2 loss terms instead of 3"
+    )
+    assert [row["tied"] for row in choice["candidates"]] == [True, True]
+
+
+def wobbling(job: RungJob) -> float:
+    """A score that depends on seed and pipeline by up to 0.02."""
+    return 0.7 + 0.02 * (derive(job.seed, fingerprint(dict(job.pipeline))) % 1000) / 1000
+
+
+def measured(made: Confirmer, scores: list[float]) -> Confirmer:
+    """The same confirmer on a study that has measured its noise."""
+    for seed, score in enumerate(scores):
+        run = {"stage": "noise", "round": 0, "arm": "kd", "variant": "", "seed": seed, "pipeline": {"noise": 1}}
+        made.log.append("run", **run, score=score, loss=1.0, seconds=1.0, failure=None)
+    return made
+
+
+def test_a_noisy_study_takes_more_seeds_and_says_so_before_it_runs_them(data: Counted, tmp_path: Path) -> None:
+    made = measured(confirmer(tmp_path, data, wobbling), [0.70, 0.80, 0.90])
+    claim = made.run()
+    assert len(claim["seeds"]) == 6 and len(runs(made, "claim")) == 18  # twice the budget's three
+    assert len({run.seed for run in runs(made, "select")}) == 4
+    lines = [json.loads(line) for line in (tmp_path / "trials.jsonl").read_text().splitlines()]
+    marks = [(line["event"], line.get("stage")) for line in lines]
+    assert marks.index(("design", "select")) < marks.index(("run", "select"))
+    assert marks.index(("run", "tune")) < marks.index(("design", "claim")) < marks.index(("run", "claim"))
+    designs = [line for line in lines if line["event"] == "design"]
+    assert [d["seeds"] for d in designs] == [4, 6] and all(d["round"] == 0 for d in designs)
+    assert designs[0]["noise"] == {"sd": pytest.approx(0.1), "df": 2, "mean": pytest.approx(0.8)}
+    assert designs[1]["noise"]["df"] == 2 + 6  # select's two finalists, four seeds each
+
+
+def test_a_quiet_study_keeps_to_the_budget(data: Counted, tmp_path: Path) -> None:
+    made = measured(confirmer(tmp_path, data, lambda job: 0.8), [0.800, 0.801, 0.802])
+    assert len(made.run()["seeds"]) == 3
+
+
+class Together(Instant):
+    """Runs all that was submitted before the first is collected, the latest first."""
+
+    capacity = 8
+
+    def __init__(self, made: Instant) -> None:
+        super().__init__(made.task, made.score)
+        self._done: list[Outcome] = []
+
+    def collect(self) -> Outcome:
+        if not self._done:
+            self._waiting.reverse()
+            self._done = [super(Together, self).collect() for _ in range(len(self._waiting))]
+        return self._done.pop()
+
+
+def test_the_evidence_does_not_depend_on_how_many_runs_go_on_at_a_time(data: Counted, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "many").mkdir()
+    one = measured(confirmer(tmp_path / "one", data, wobbling), [0.80, 0.81, 0.82])
+    many = measured(confirmer(tmp_path / "many", data, wobbling), [0.80, 0.81, 0.82])
+    assert isinstance(many.executor, Instant)
+    many = dataclasses.replace(many, executor=Together(many.executor))
+    assert one.run() == many.run()
+    assert one.log.records.runs == many.log.records.runs and one.log.records.choices == many.log.records.choices
+    assert [job.seed for job in jobs(one)] != [job.seed for job in jobs(many)]
+
+
+def test_a_choice_made_before_further_trials_is_made_anew(data: Counted, tmp_path: Path) -> None:
+    made = confirmer(tmp_path, data, wobbling)
+    made.select()
+    better = trial(9, 0.5, 0.6, 0.99, pipeline=pipeline(data, kd={**FOUND["kd"], "temperature": 2.0}))
+    made.log.records.trials[9] = dataclasses.replace(better, cost={"params": 10, "macs": 1})
+    made.select()
+    assert [[row["trial"] for row in c["candidates"]] for c in made.log.records.choices] == [[2, 3], [9, 2]]
+    assert made.select().number == made.log.records.choices[-1]["trial"] and len(made.log.records.choices) == 2
 
 
 def test_a_finalist_whose_runs_fail_is_not_chosen(data: Counted, tmp_path: Path) -> None:

@@ -1,0 +1,175 @@
+"""How much a score changes with the seed alone, measured early, and how many seeds that asks for.
+
+The better baseline is trained under a few fresh seeds, at the length of explore's top rung. The standard deviation of
+its validation score decides how many seeds select and claim take: as many as it takes to see a difference that
+matters, at least what the budget says and at most `STRETCH` times that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autokd.search.executors import Executor
+from autokd.search.records import RecordLog, Records, TrialRecord
+from autokd.search.runs import Request, Runner
+from autokd.seeds import derive
+
+SEEDS = 3
+"""Under which the better baseline is trained."""
+STRETCH = 2
+"""At most so many times the budget's seeds are taken where the noise asks for more."""
+POINTS, SHARE = 0.01, 0.1
+"""A difference matters from one point of accuracy on, or a tenth of the baseline's error where that is more."""
+LEVEL, POWER = 0.95, 0.80
+
+
+class Noise(NamedTuple):
+    """Spread of validation scores between seeds.
+
+    Args:
+      sd: standard deviation of a single run's score, pooled over pipelines.
+      df: its degrees of freedom.
+      mean: mean score of the runs it comes from.
+    """
+
+    sd: float
+    df: int
+    mean: float
+
+    @property
+    def target(self) -> float:
+        """The smallest difference of scores that matters."""
+        return max(POINTS, SHARE * (1 - self.mean))
+
+
+def of_plain(plain: Mapping[str, Any] | None) -> Noise | None:
+    """Read a noise estimate from a recorded design."""
+    return None if plain is None else Noise(**plain)
+
+
+class Design(NamedTuple):
+    """How many seeds a stage takes, fixed before its first run.
+
+    Args:
+      seeds: an arm.
+      target: difference that they are to tell apart; None where the noise is not known.
+      detectable: difference of validation scores that they do tell, with 80 % power, as far as seeds are concerned.
+      noise: what it rests on, or None.
+      reason: in words.
+    """
+
+    seeds: int
+    target: float | None
+    detectable: float | None
+    noise: Noise | None
+    reason: str
+
+    def as_plain(self) -> dict[str, Any]:
+        noise = None if self.noise is None else self.noise._asdict()
+        return {**self._asdict(), "noise": noise}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseStage:
+    """Runs the better baseline under fresh seeds.
+
+    Args:
+      log: the study's records; the baselines are in them.
+      executor: trains the runs.
+      epochs: of explore's top rung.
+      seed: the study's seed.
+      folder: the study's folder.
+      on_change: called after every run.
+    """
+
+    log: RecordLog
+    executor: Executor
+    epochs: int
+    seed: int
+    folder: Path
+    on_change: Callable[[], None]
+
+    def run(self) -> Noise | None:
+        """Train what is missing and return the estimate; None where no baseline finished."""
+        best = best_baseline(self.log.records)
+        if best is not None:
+            views, arm = derive(self.seed, "views"), best.source.removeprefix("baseline:")
+            requests = [
+                Request("noise", 0, arm, "", derive(self.seed, "noise", i), views, best.pipeline, self.epochs)
+                for i in range(SEEDS)
+            ]
+            runner = Runner(
+                log=self.log, executor=self.executor, folder=self.folder / "confirm", on_change=self.on_change
+            )
+            runner.all(requests)
+        return estimate(self.log.records)
+
+
+def best_baseline(records: Records) -> TrialRecord | None:
+    """Return the baseline trial that went furthest with the best score, or None where none has a score."""
+    trials = [t for t in records.trials.values() if t.source.startswith("baseline:") and t.rungs and t.failure is None]
+    return max(trials, key=lambda t: (len(t.rungs), t.rungs[-1].score, -t.number), default=None)
+
+
+def estimate(records: Records) -> Noise | None:
+    """Return the spread between seeds, pooled over the pipelines of the noise and select stages.
+
+    Runs that failed are left out; None where no pipeline has two runs.
+    """
+    groups: dict[tuple[str, int, str], list[float]] = defaultdict(list)
+    for run in records.runs:
+        if run.stage in ("noise", "select") and run.failure is None:
+            groups[run.stage, run.round, run.arm].append(run.score)
+    several = [np.array(scores) for scores in groups.values() if len(scores) > 1]
+    df = sum(len(scores) - 1 for scores in several)
+    if not df:
+        return None
+    squares = sum(float(((scores - scores.mean()) ** 2).sum()) for scores in several)
+    return Noise(math.sqrt(squares / df), df, float(np.concatenate(several).mean()))
+
+
+def design(noise: Noise | None, *, arms: int, least: int, stretch: int = STRETCH) -> Design:
+    """Return how many seeds an arm a stage takes.
+
+    Args:
+      noise: the estimate, or None.
+      arms: that are compared; their spreads are pooled.
+      least: what the budget says.
+      stretch: at most so many times `least`.
+    """
+    if noise is None:
+        return Design(least, None, None, None, f"{_seeds(least)}, as the budget says: the noise is not known")
+    enough = (n for n in range(least, stretch * least + 1) if detectable(noise.sd, seeds=n, arms=arms) <= noise.target)
+    found = next(enough, None)
+    seeds = stretch * least if found is None else found
+    seen = detectable(noise.sd, seeds=seeds, arms=arms)
+    told = f"seeds alone move a score by {100 * noise.sd:.1f} points (standard deviation, {noise.df} df)"
+    if not math.isfinite(seen):
+        return Design(seeds, noise.target, None, noise, f"{_seeds(seeds)}: {told}, too few to tell anything")
+    sees = f"so {seeds} tell {100 * seen:.1f} points apart"
+    short = "" if found is not None else f"; {100 * noise.target:.1f} would take more than the budget bears"
+    return Design(seeds, noise.target, seen, noise, f"{_seeds(seeds)}: {told}, {sees}{short}")
+
+
+def detectable(sd: float, *, seeds: int, arms: int) -> float:
+    """Return the smallest true difference of two arms' means that is found with 80 % power; infinite for one seed.
+
+    Source: two-sided t-test at 95 % with the spread pooled over `arms`: (t₀.₉₇₅ + t₀.₈₀) sd √(2/n).
+    """
+    from scipy import stats
+
+    df = arms * (seeds - 1)
+    if not df:
+        return math.inf
+    return float(stats.t.ppf((1 + LEVEL) / 2, df) + stats.t.ppf(POWER, df)) * sd * math.sqrt(2 / seeds)
+
+
+def _seeds(number: int) -> str:
+    return f"{number} seed{'' if number == 1 else 's'}"
