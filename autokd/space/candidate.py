@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ class Traits(NamedTuple):
       offers: what a student offers.
       min_classes: fewest classes it is defined for.
       excludes, requires: components ("losses.dkd"; a bare name is of its own kind) it must not, or must, stand beside.
+      prepared_from: the fields that what it prepares from teacher and data depends on; () where it prepares nothing.
     """
 
     modalities: frozenset[str] = ANY
@@ -35,6 +37,7 @@ class Traits(NamedTuple):
     min_classes: int = 2
     excludes: frozenset[str] = frozenset()
     requires: frozenset[str] = frozenset()
+    prepared_from: tuple[str, ...] = ()
 
 
 def traits_of(kind: str, cls: type[Any]) -> Traits:
@@ -55,6 +58,7 @@ def traits_of(kind: str, cls: type[Any]) -> Traits:
         min_classes=declared("min_classes"),
         excludes=full(declared("excludes")),
         requires=full(declared("requires")),
+        prepared_from=tuple(declared("prepared_from")),
     )
 
 
@@ -86,6 +90,10 @@ class Candidate:
 
     def default(self) -> dict[str, Any]:
         return {"use": self.use, **self.fixed, **self.defaults}
+
+    def excluding(self, names: Iterable[str]) -> Candidate:
+        """Return the candidate that must not stand beside these components (full names) either."""
+        return dataclasses.replace(self, traits=self.traits._replace(excludes=self.traits.excludes.union(names)))
 
     def draw(self, draw: Draw, path: str) -> tuple[dict[str, Any], Params]:
         values = {field: suggest(draw, f"{path}.{field}", span) for field, span in self.ranges.items()}

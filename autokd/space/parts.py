@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -270,6 +270,15 @@ class Several:
             if candidates
         )
         return dataclasses.replace(self, always=always, groups=groups)
+
+    def apart(self, against: Callable[[Candidate], Collection[str]]) -> Several:
+        """Let each candidate exclude more components, by full name."""
+
+        def narrowed(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+            return tuple(candidate.excluding(against(candidate)) for candidate in candidates)
+
+        groups = tuple(dataclasses.replace(group, candidates=narrowed(group.candidates)) for group in self.groups)
+        return dataclasses.replace(self, always=narrowed(self.always), groups=groups)
 
     def beside(self, value: Mapping[str, Any], present: Sequence[Candidate]) -> dict[str, Any]:
         """Add what the components of other slots require to a plain value, with defaults."""

@@ -13,6 +13,7 @@ import numpy
 from autokd import spec
 from autokd.errors import SpaceError
 from autokd.ranges import Range
+from autokd.space.buildable import refusal
 from autokd.space.candidate import Candidate, Params, clash, lacks
 from autokd.space.parts import OneOf, Part, Several, Source, ask_members, count_members
 from autokd.space.values import RandomDraw
@@ -98,16 +99,18 @@ class Space:
             for name, part in self.parts.items()
         }
         if not problems:
-            always = [c for part in parts.values() if isinstance(part, Several) for c in part.always]
             students = parts["student"].candidates
             parts = {
-                name: part.filtered(
-                    (lambda c: _unfed(c, students) or _beside(c, always))
-                    if isinstance(part, OneOf)
-                    else (lambda c: _unfed(c, students)),
-                    dropped,
-                    problems,
-                )
+                name: _fed(part, students, task, teacher, dropped, problems)
+                if isinstance(part, Several)
+                else part.filtered(lambda c: _unfed(c, students), dropped, problems)
+                for name, part in parts.items()
+            }
+            always = [c for part in parts.values() if isinstance(part, Several) for c in part.always]
+            parts = {
+                name: part
+                if isinstance(part, Several)
+                else part.filtered(lambda c: _beside(c, always), dropped, problems)
                 for name, part in parts.items()
             }
         while not problems:  # what is left out may be what another one requires
@@ -260,6 +263,25 @@ def _unfed(candidate: Candidate, students: Sequence[Candidate]) -> str | None:
         if missing:
             return f"{candidate.use} needs {' and '.join(missing)}, which the student {student.use} does not offer"
     return None
+
+
+def _fed(
+    part: Several,
+    students: Sequence[Candidate],
+    task: Task,
+    teacher: Shapes | None,
+    dropped: list[str],
+    problems: list[str],
+) -> Several:
+    """Leave out what no student feeds; what only some of them feed must not stand beside the others."""
+    refused = {
+        c.place: {s.use: why for s in students if (why := _unfed(c, [s]) or refusal(c, s, task, teacher))}
+        for c in part.candidates
+    }
+    by_all = {place: next(iter(why.values())) for place, why in refused.items() if len(why) == len(students)}
+    left = part.filtered(lambda c: by_all.get(c.place), dropped, problems)
+    dropped += [f"{c.place}: not beside {use}: {why}" for c in left.candidates for use, why in refused[c.place].items()]
+    return left.apart(lambda c: [f"students.{use}" for use in refused[c.place]])
 
 
 def _beside(candidate: Candidate, always: list[Candidate]) -> str | None:

@@ -14,9 +14,15 @@ from autokd.types import Task
 
 PLUGIN = """
 from __future__ import annotations
+import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
+from torch import nn
 from autokd.ranges import Choice, Integer, Real
+
+
+def linear(task):
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(task.input_shape), task.num_classes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,8 @@ class Net:
         if self.depth % 6 != 2:
             raise ValueError(f"depth must be 6n + 2, got {self.depth}")
 
-    def build(self, context): ...
+    def build(self, context):
+        return linear(context.task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +46,8 @@ class Perceptron:
     sizes: tuple[int, ...] = (1, 2)  # never searched
     limit: float | None = None  # may be nothing
 
-    def build(self, context): ...
+    def build(self, context):
+        return linear(context.task)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,10 @@ TASKS = {
     "image_all_losses": ("image", (3, 32, 32)),
     "tabular": ("table", (30,)),
 }
-OFFERS = Shapes(((16, 8, 8), (32, 4, 4)), 32, head=True)
+OFFERS = {
+    "image": Shapes(((16, 8, 8), (32, 4, 4)), 32, head=True),
+    "table": Shapes(((16,), (32,)), 32, head=True),
+}
 TOKENS = {"attention_relation", "communication", "rdist"}
 """Losses on tokens: no student for images has any."""
 
@@ -27,7 +30,8 @@ def task_for(name: str, classes: int = 10) -> Task:
 
 
 def resolved(name: str) -> Space:
-    return parse(*find(name)).resolve(task_for(name), OFFERS)
+    task = task_for(name)
+    return parse(*find(name)).resolve(task, OFFERS[task.modality])
 
 
 def test_every_shipped_space_is_tested():
