@@ -4,7 +4,7 @@
 #   make demo      install, then search on the digits that come with scikit-learn (under two minutes on 2 CPU cores)
 #   make test      install with the test extra, then run the whole test suite
 #   make lint      install with the dev extra, then ruff, mypy and import-linter
-#   make docs      write docs/components.md again, from the code
+#   make docs      write docs/components.md and the tables of docs/methods.md again, from the code
 #   make clean     remove .venv and caches
 
 PYTHON ?= python3
@@ -34,6 +34,7 @@ lint: .venv/installed-dev
 
 docs: .venv/installed
 	$(BIN)/python docs/components.py
+	$(BIN)/python docs/methods.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from autokd import catalog
 from autokd.errors import UserError
-from autokd.spec import fields_of
+from autokd.spec import comments_of, fields_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -271,7 +271,12 @@ def kinds(found: Mapping[str, Sequence[str]], *, as_json: bool) -> Shown:
 def component(kind: str, name: str, *, as_json: bool) -> Shown:
     """Return what there is to know of a component."""
     cls = catalog.load(kind, name)
-    source, about = inspect.cleandoc(sys.modules[cls.__module__].__doc__ or ""), inspect.getdoc(cls) or ""
+    module = sys.modules[cls.__module__]
+    texts = {
+        "source": inspect.cleandoc(module.__doc__ or ""),
+        "about": inspect.getdoc(cls) or "",
+        "formula": _formula(vars(module).get(name)),
+    }
     declared = {key: value for key in _DECLARED if (value := _declared(cls, key)) is not None}
     fields: dict[str, dict[str, Any]] = {
         key: {
@@ -285,30 +290,56 @@ def component(kind: str, name: str, *, as_json: bool) -> Shown:
         for key, info in fields_of(cls).items()
     }
     if as_json:
-        return document({"kind": kind, "name": name, "source": source, "about": about, **declared, "fields": fields})
+        return document({"kind": kind, "name": name, **texts, **declared, "fields": fields})
     table = Table(title=f"{kind} {name}", title_justify="left")
     for column in ("field", "default", "range", "unit", "about"):
         table.add_column(column)
     for key, facts in fields.items():
         default = "(required)" if facts["required"] else str(facts["default"])
         table.add_row(key, Text(default), facts["range"] or "not searched", facts["unit"], Text(facts["about"]))
-    lines = "\n".join(f"{key}: {_listed(value)}" for key, value in declared.items())
-    texts = Text("\n\n".join(part for part in (source, about, lines) if part))
-    return Group(table, texts) if fields else texts
+    why = {key: f"; {comment}" for key, comment in comments_of(cls).items()}
+    lines = "\n".join(f"{_DECLARED[key]}: {_in_words(key, value)}{why.get(key, '')}" for key, value in declared.items())
+    formula = f"formula: {texts['formula']}" if texts["formula"] else ""
+    shown = Text("\n\n".join(part for part in (texts["source"], texts["about"], formula, lines) if part))
+    return Group(table, shown) if fields else shown
 
 
-_DECLARED = (
-    "modalities",
-    "teacher",
-    "needs",
-    "student_needs",
-    "batch_statistic",
-    "min_classes",
-    "scale",
-    "excludes",
-    "requires",
-    "higher_is_better",
-)
+_DECLARED = {
+    "modalities": "input",
+    "teacher": "teacher",
+    "needs": "read of the teacher beside logits",
+    "student_needs": "read of the student beside logits",
+    "batch_statistic": "batch statistic",
+    "min_classes": "fewest classes",
+    "scale": "what a weight of 1 stands for",
+    "cost": "cost of a training step",
+    "excludes": "never beside",
+    "requires": "only beside",
+    "higher_is_better": "higher is better",
+}
+"""What a component class may declare of itself, and how that is called where it is shown."""
+
+_TEACHER = {
+    "none": "none is read",
+    "stored": "its stored answers are read",
+    "live": "its features are read; it answers at every step where they are not kept",
+}
+
+
+def _in_words(key: str, value: Any) -> str:
+    from autokd.losses.common import COSTS
+
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if key == "cost":
+        return COSTS.get(value, f"{value} times the student's own step")
+    return _TEACHER[value] if key == "teacher" else _listed(value)
+
+
+def _formula(function: Any) -> str:
+    """Where the formula of a loss's pure function is from, as its docstring says; "" where there is none."""
+    source = (inspect.getdoc(function) or "").partition("Source: ")[2] if inspect.isfunction(function) else ""
+    return " ".join(source.split())
 
 
 def teacher(reference: str, task: Task, *, as_json: bool) -> Shown:

@@ -102,7 +102,7 @@ def fields_of(cls: type[Any]) -> dict[str, FieldInfo]:
 @functools.cache
 def _fields(cls: Any) -> dict[str, FieldInfo]:
     hints = typing.get_type_hints(cls, include_extras=True)
-    comments = _comments(cls)
+    comments = comments_of(cls)
     found: dict[str, FieldInfo] = {}
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
@@ -244,8 +244,8 @@ def fingerprint(plain: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _comments(cls: type[Any]) -> dict[str, str]:
-    """Trailing comments of the fields' lines, by field name; {} where the source is not at hand."""
+def comments_of(cls: type[Any]) -> dict[str, str]:
+    """Return the trailing comments on the lines of a class's attributes, by name; {} without its source."""
     try:
         lines = inspect.getsource(cls).splitlines()
     except (OSError, TypeError):

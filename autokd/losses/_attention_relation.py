@@ -74,6 +74,7 @@ class AttentionRelation:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # weight of each of the three relations in both papers
+    cost: ClassVar[float] = 1.2
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     form: Annotated[str, Choice("kl", "mse")] = "kl"  # divergence of softmaxes, or squared difference of raw relations

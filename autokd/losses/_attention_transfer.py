@@ -58,6 +58,7 @@ class AttentionTransfer:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1000.0  # weight in the CRD benchmark (Tian et al., ICLR 2020), same mean over positions
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     power: Annotated[int, Choice(1, 2, 4)] = 2  # exponent of the activations

@@ -41,6 +41,7 @@ class CE:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # the unit that the other losses' published weights refer to
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 1.0, log=True)] = 1.0  # weight of the labels beside the other losses
     label_smoothing: Annotated[float, Real(0.0, 0.2)] = 0.0  # share of a target spread evenly over all classes

@@ -171,6 +171,7 @@ class Communication:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # none is published; mean squares of hidden states are of the order of 1
+    cost: ClassVar[float] = 1.2
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     message_weight: Annotated[float, Real(0.01, 3.0, log=True)] = 0.1  # of the messages' agreement

@@ -95,6 +95,7 @@ class CorrelationCongruence:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 100.0  # for this form, gamma and order in the Knowledge-Distillation-Zoo's CIFAR scripts
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     gamma: Annotated[float, Real(0.1, 1.0, log=True)] = 0.4  # inverse width of the Gaussian kernel

@@ -137,6 +137,7 @@ class CRD:
     excludes: ClassVar[frozenset[str]] = frozenset({"augments.mixup", "augments.cutmix"})  # a mixed sample has no class
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 0.8  # published weight (CIFAR-100), the same sum over negatives
+    cost: ClassVar[float] = 1.6
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     negatives: Annotated[float, Real(1 / 64, 1 / 4, log=True, unit="share of the set")] = 1 / 4  # K, at most 16384

@@ -73,6 +73,7 @@ class CTKD:
     excludes: ClassVar[frozenset[str]] = frozenset({"kd"})  # the same loss at a fixed temperature
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 0.9  # published, beside ce at 0.1
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     span: Annotated[float, Real(4.0, 20.0, log=True)] = 20.0  # the temperature lies between 1 and 1 + span

@@ -177,6 +177,7 @@ class DiffKD:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # published: all weights 1
+    cost: ClassVar[float] = 1.2
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     steps: Annotated[int, Choice(3, 5, 8)] = 5  # of denoising

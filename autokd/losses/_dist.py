@@ -62,6 +62,7 @@ class DIST:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 2.0  # published weight of both terms, CIFAR-100 and ImageNet
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 8.0, log=True)] = 4.0  # softmax temperature of both networks

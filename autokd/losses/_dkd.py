@@ -75,6 +75,7 @@ class DKD:
     excludes: ClassVar[frozenset[str]] = frozenset({"kd"})  # kd is the same two terms under fixed weights
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # published: alpha and beta are the weights, beside ce at 1
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 8.0, log=True)] = 4.0  # softmax temperature of both networks

@@ -72,6 +72,7 @@ class Hint:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 100.0  # weight in the joint form of the CRD benchmark (Tian et al., ICLR 2020)
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("middle", "last", "skip", "all", "size")] = "middle"  # which learn from which

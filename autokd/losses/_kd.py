@@ -69,6 +69,7 @@ class KD:
     excludes: ClassVar[frozenset[str]] = frozenset({"ctkd", "dkd", "lelp", "mlkd"})  # it is in each, or in parts
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # T² KL is in nats like ce; published mixtures use 0.5 to 0.9
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 16.0, log=True)] = 4.0  # softmax temperature of both networks

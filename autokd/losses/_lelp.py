@@ -172,6 +172,7 @@ class LELP:
     excludes: ClassVar[frozenset[str]] = frozenset({"kd"})  # its part over the classes
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # T² KL is in nats like ce; the paper uses it alone
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 8.0, log=True)] = 4.0  # softmax temperature of both networks

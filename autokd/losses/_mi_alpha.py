@@ -109,6 +109,7 @@ class MIAlpha:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # published weight of the intermediate loss beside the prediction loss at 1
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     alpha: Annotated[float, Real(0.05, 0.99)] = 0.9  # 1: InfoNCE-like, low variance; 0: TUBA-like, not limited

@@ -51,6 +51,7 @@ class NST:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 50.0  # weight in the CRD benchmark (Tian et al., ICLR 2020); the paper has half of it
+    cost: ClassVar[float] = 1.2
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("last", "skip", "all", "size")] = "all"  # which student stages learn from which

@@ -102,6 +102,7 @@ class OFA:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # published: all parts at 1, beside ce at 1
+    cost: ClassVar[float] = 1.2
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     gamma: Annotated[float, Real(1.0, 2.0)] = 1.0  # exponent that stresses the target class; 1.5 for ImageNet

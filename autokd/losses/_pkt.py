@@ -56,6 +56,7 @@ class PKT:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 30000.0  # weight in the CRD benchmark (Tian et al., ICLR 2020), same division by B²
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
 

@@ -72,6 +72,7 @@ class RDist:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 0.5  # weight of the relation loss in the paper (the released code has 1)
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     center: Annotated[bool, Choice(True, False)] = True  # subtract a sample's mean token first

@@ -129,9 +129,8 @@ class ReviewKD:
     min_classes = 2
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = (
-        1.0  # published, by pair of networks: 0.6 (ResNet-56 to 20), 1 (110 to 32), 5 (32x4 to 8x4)
-    )
+    scale: ClassVar[float] = 1.0  # published by pair: 0.6 (ResNet-56 to 20), 1 (110 to 32), 5 (32x4 to 8x4)
+    cost: ClassVar[float] = 2.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("last", "skip", "all", "size")] = "all"  # which student stages learn from which

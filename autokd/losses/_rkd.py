@@ -74,6 +74,7 @@ class RKD:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # published: the two weights below are the weights, beside ce at 1
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     distance_weight: Annotated[float, Real(5.0, 100.0, log=True)] = 25.0  # weight of the distances in pairs

@@ -48,6 +48,7 @@ class SimKD:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset({"heads.simkd"})
     scale: ClassVar[float] = 1.0  # published weight
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
 

@@ -71,6 +71,7 @@ class Sinkhorn:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset({"ce"})  # it does not see which sample got which answer
     scale: ClassVar[float] = 0.0256  # published: 0.8 times 0.001 on the sum over batches of up to 32
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 100.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 8.0, log=True)] = 2.0  # softmax temperature of both networks

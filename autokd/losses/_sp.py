@@ -49,6 +49,7 @@ class SP:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 3000.0  # published weight, section 4.1, under the same division by B²
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("last", "skip", "all", "size")] = "last"  # which student stages learn from which

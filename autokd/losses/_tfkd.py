@@ -61,6 +61,7 @@ class TfKD:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 0.1  # published alpha, ResNet18 on CIFAR-100, beside ce at 0.9
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 20.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 40.0, log=True)] = 20.0  # of the made-up teacher

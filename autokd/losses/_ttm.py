@@ -44,6 +44,7 @@ class TTM:
     excludes: ClassVar[frozenset[str]] = frozenset({"wttm"})  # the same divergences, weighted by sample
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 45.0  # published for vgg13 and vgg8 on CIFAR-100 with gamma 0.1, beside ce at 1
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.02, 2.0, log=True)] = 1.0  # relative to the method's own scale
     gamma: Annotated[float, Real(0.05, 1.0, log=True)] = 0.1  # exponent on the teacher's probabilities

@@ -120,6 +120,7 @@ class USKD:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # published: alpha, beta and mu are the weights, beside ce at 1
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     alpha: Annotated[float, Real(0.05, 2.0, log=True)] = 0.1  # weight of the target part; 1 for ImageNet

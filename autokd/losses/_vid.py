@@ -94,6 +94,7 @@ class VID:
     excludes: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 1.0  # weight in the CRD benchmark (Tian et al., ICLR 2020), same mean over positions
+    cost: ClassVar[float] = 1.2
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("last", "skip", "all", "size")] = "all"  # which student stages learn from which

@@ -44,6 +44,7 @@ class WTTM:
     excludes: ClassVar[frozenset[str]] = frozenset({"ttm"})  # the same divergences, unweighted
     requires: ClassVar[frozenset[str]] = frozenset()
     scale: ClassVar[float] = 4.0  # published with gamma 0.2, CIFAR-100, beside ce at 1 and a second loss
+    cost: ClassVar[float] = 1.0
 
     weight: Annotated[float, Real(0.25, 10.0, log=True)] = 1.0  # relative to the method's own scale
     gamma: Annotated[float, Real(0.05, 1.0, log=True)] = 0.2  # exponent on the teacher's probabilities

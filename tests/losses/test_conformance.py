@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from autokd import catalog, spec
 from autokd.errors import ComponentError
+from autokd.losses.common import COSTS
 from autokd.models import seeded
 from autokd.ranges import Choice
 from autokd.types import ANY, BuildContext, Output, Shapes, Step, Task, Term
@@ -181,6 +182,8 @@ def test_declares_what_it_is(name: str) -> None:
     assert cls.min_classes >= 2
     assert isinstance(cls.scale, float)
     assert cls.scale > 0
+    assert cls.cost in COSTS
+    assert {"scale"} <= spec.comments_of(cls).keys()
     for other in cls.excludes | cls.requires:
         kind, _, component = other.rpartition(".")
         assert component in catalog.names(kind or "losses")

@@ -1,0 +1,99 @@
+"""Writes the tables of docs/methods.md: the losses from the code, the measurements from the runs in benchmarks/.
+
+python docs/methods.py           # write the tables; the text around them is written by hand and stays
+python docs/methods.py --check   # only say whether they are up to date (exit code 1 where they are not)
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from autokd import catalog  # noqa: E402
+from autokd.spec import comments_of  # noqa: E402
+from benchmarks import losses  # noqa: E402
+
+PAGE = Path(__file__).with_name("methods.md")
+GROUPS = {
+    "answers": "What the teacher answers",
+    "labels": "Without a teacher",
+    "features": "What it sees on the way, of each sample",
+    "relations": "How it relates the samples of a batch",
+    "tokens": "Tokens of transformers",
+}
+DATASETS = ("fashion_mnist",)
+
+
+def page(text: str) -> str:
+    """Return a page with the content between its markers written anew."""
+    for name, content in {"losses": _losses(), **{name: _runs(name) for name in DATASETS}}.items():
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
+        assert len(re.findall(pattern, text, re.DOTALL)) == 1, f"{PAGE} needs the markers of {name!r} once"
+        text = re.sub(pattern, lambda found, new=content: f"{found[1]}\n{new}\n{found[2]}", text, flags=re.DOTALL)
+    return text
+
+
+def group_of(cls: type[Any]) -> str:
+    """Return the group of a loss, by what it declares that it reads."""
+    read = cls.needs | getattr(cls, "student_needs", frozenset())
+    if cls.teacher == "none":
+        return "labels"
+    if read & {"tokens", "attention"}:
+        return "tokens"
+    if cls.needs:
+        return "relations" if cls.batch_statistic else "features"
+    return "answers"
+
+
+def _losses() -> str:
+    files = (ROOT / "autokd" / "losses").glob("_[a-z]*.py")
+    classes = {file.stem[1:]: catalog.load("losses", file.stem[1:]) for file in sorted(files)}
+    parts = []
+    for group, title in GROUPS.items():
+        rows = "".join(_row(name, cls) for name, cls in classes.items() if group_of(cls) == group)
+        head = "| loss | what it is | source | reads | step | weight of 1 |\n|---|---|---|---|---|---|\n"
+        parts.append(f"### {title}\n\n{head}{rows}")
+    return "\n".join(parts)
+
+
+def _row(name: str, cls: type[Any]) -> str:
+    about = (inspect.getdoc(cls) or "").split("\n\n")[0]
+    source = (importlib.import_module(cls.__module__).__doc__ or "").split("\n\n")[0]
+    scale = f"{cls.scale:g}; {comments_of(cls)['scale']}"
+    cells = (f"`{name}`", about, source, _reads(cls), f"x{cls.cost:g}", scale)
+    return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def _reads(cls: type[Any]) -> str:
+    """What a loss reads, beside the student's logits."""
+    student = getattr(cls, "student_needs", frozenset())
+    teacher = [] if cls.teacher == "none" else [f"teacher: {', '.join(sorted(cls.needs)) or 'logits'}"]
+    parts = [*teacher, *([f"student: {', '.join(sorted(student))}"] if student else [])]
+    return "; ".join([*(parts or ["labels"]), *(["the whole batch"] if cls.batch_statistic else [])])
+
+
+def _runs(dataset: str) -> str:
+    return losses.table(losses.read(ROOT / "benchmarks" / f"losses-{dataset}.jsonl")) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the tables, or with --check compare them."""
+    text = PAGE.read_text(encoding="utf-8")
+    if arguments == ["--check"]:
+        current = text == page(text)
+        print(f"{PAGE} is {'up to date' if current else 'out of date; run: python docs/methods.py'}")
+        return 0 if current else 1
+    PAGE.write_text(page(text), encoding="utf-8")
+    print(f"wrote {PAGE}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
