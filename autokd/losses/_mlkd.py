@@ -74,8 +74,8 @@ class MLKD:
     """The teacher's softened answers at several temperatures, and their relations between samples and between classes.
 
     The paper uses two views of each image, weakly and strongly augmented; here both networks see the one view that the
-    pipeline's augmentation makes. The third level grows as B² / C: the published weight is for 100 classes, and beside
-    10 it lets this level outweigh all else.
+    pipeline's augmentation makes. The third level compares sums over the batch: it grows as B², and from 100 classes,
+    for which the published weight was chosen, to 10 about a thousandfold, so that few classes want a lower weight.
     """
 
     modalities = ANY
