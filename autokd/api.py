@@ -110,6 +110,10 @@ def search(
     bank_bytes: float = DEFAULT_BYTES,
     bank_features: bool = False,
     profile: bool = False,
+    workers: int | None = None,
+    slots: int | None = None,
+    storage: str | None = None,
+    max_failures: int | None = None,
     data_dir: str | Path | None = None,
     target: str | None = None,
     group: str | None = None,
@@ -139,6 +143,10 @@ def search(
       bank_bytes: bound on the teacher outputs kept in the cache folder.
       bank_features: also keep the teacher's feature maps.
       profile: measure where the time goes, into the study's records.
+      workers: local processes that train rungs; by default this process trains them. Changes the speed alone.
+      slots: rungs under way at a time, part of what makes the study this study; by default as many as workers.
+      storage: URL of a database that mirrors the study; by default a journal file in its folder.
+      max_failures: failed trials that stop the search.
       data_dir, target, group, validation, image_size, skip_bad, download, limit_train: of the data; see
         `autokd.data.load`.
       studies_dir, reports_dir: where they go.
@@ -147,6 +155,7 @@ def search(
     Raises:
       UserError: bad input, or an existing study that differs from what is asked.
       NothingFeasible: no student lies inside the budget, or no trial finished.
+      TooManyFailures: trials failed again and again.
     """
     request = run.Request(
         dataset=dataset,
@@ -175,6 +184,10 @@ def search(
         bank_bytes=bank_bytes,
         bank_features=bank_features,
         profile=profile,
+        workers=workers,
+        slots=slots,
+        storage=storage,
+        max_failures=max_failures,
     )
     return finish(run.search(request, notify, write_best), Path(reports_dir))
 

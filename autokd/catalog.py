@@ -97,6 +97,11 @@ def load_plugins(path: str | Path) -> None:
         raise ComponentError(f"--plugins {path}: {wrong}")
 
 
+def plugin_files() -> list[str]:
+    """Return the paths of the plug-in files imported so far."""
+    return sorted(str(m.__file__) for name, m in sys.modules.items() if name.startswith(_PLUGIN_PREFIX))
+
+
 def _misfit(module: ModuleType) -> str | None:
     """Why the components of a plug-in file cannot be used, or None."""
     found = [(getattr(cls, "kind", ""), name_of(cls), cls) for cls in _components_in(module)]

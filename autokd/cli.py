@@ -10,6 +10,7 @@ import io
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,6 +103,14 @@ def search(
         bool, typer.Option("--bank-features", help="Also keep the teacher's feature maps, where they are small enough.")
     ] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Measure where the time goes; shown at the end.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Train in this many local processes: faster.")] = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Rungs under way at a time: part of the study; by default the workers.")
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Mirror the study to a database for dashboards: postgresql://…")
+    ] = None,
+    max_failures: Annotated[int | None, typer.Option(min=1, help="Stop once this many trials have failed.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -109,6 +118,7 @@ def search(
     """Search for the best pipeline, confirm it against the baselines, and report. Again: resumes."""
     from autokd import console, progress
 
+    data_options = _data_options(locals())
     limits = {"time": None if time is None else console.seconds(time), **_limits(max_params, max_macs)}
     with progress.shown(quiet=quiet) as notify, progress.logging_to_stderr(verbose=verbose):
         from autokd import api
@@ -124,27 +134,23 @@ def search(
             study=study,
             device=device,
             seed=seed,
-            data_options={
-                "data_dir": data_dir,
-                "target": target,
-                "group": group,
-                "validation": validation,
-                "image_size": image_size,
-                "skip_bad": skip_bad,
-                "download": download,
-                "limit_train": limit_train,
-            },
+            data_options=data_options,
             fresh=fresh,
             bank_bytes=console.size(bank_size),
             bank_features=bank_features,
             profile=profile,
+            workers=workers,
+            slots=slots,
+            storage=storage,
+            max_failures=max_failures,
             **limits,
         )
         if dry_run:
             prepared = run.prepare(request, notify, dry=True)
             shown = console.plan(prepared, run.plan(prepared), as_json=as_json)
         else:
-            done = api.finish(run.search(request, notify, api.write_best))
+            with progress.stoppable() as stop:
+                done = api.finish(run.search(request, notify, api.write_best, stop))
             shown = console.summary(done, as_json=as_json, profiled=profile)
     console.out(shown)
     if profile and not (as_json or dry_run):
@@ -247,7 +253,7 @@ def screen(
     """Rank the space's student architectures without training them."""
     from autokd import console, progress
 
-    limits = _limits(max_params, max_macs)
+    data_options, limits = _data_options(locals()), _limits(max_params, max_macs)
     with progress.shown(quiet=quiet) as notify, progress.logging_to_stderr(verbose=verbose):
         from autokd.search import run
 
@@ -258,16 +264,7 @@ def screen(
             teacher=teacher,
             device=device,
             seed=seed,
-            data_options={
-                "data_dir": data_dir,
-                "target": target,
-                "group": group,
-                "validation": validation,
-                "image_size": image_size,
-                "skip_bad": skip_bad,
-                "download": download,
-                "limit_train": limit_train,
-            },
+            data_options=data_options,
             **limits,
         )
         rows = run.screen_only(request, notify)
@@ -374,6 +371,14 @@ def _open(name: str) -> Study:
 def _load_plugins(paths: list[Path] | None) -> None:
     for path in paths or ():
         catalog.load_plugins(path)
+
+
+DATA_OPTIONS = ("data_dir", "target", "group", "validation", "image_size", "skip_bad", "download", "limit_train")
+
+
+def _data_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a command's values that say how the data are read."""
+    return {name: given[name] for name in DATA_OPTIONS}
 
 
 def _limits(max_params: str | None, max_macs: str | None) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from rich.console import Console
 from rich.table import Column
 
 if TYPE_CHECKING:
+    from autokd.search.executors import Stop
     from autokd.search.run import Notify
     from autokd.search.run import Progress as Stand
 
@@ -67,6 +70,41 @@ def training(*, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
             notify(Progress(stage="train", done=line["epoch"], total=line["epochs"], note=note))
 
         yield on_epoch
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Let signals stop a search: yields what it looks at.
+
+    The first Ctrl-C lets the rungs under way end, the second leaves them at the end of their epoch, a third ends the
+    process at once; SIGTERM is like the second. Whatever happens, the same command goes on later.
+    """
+    from autokd.search.executors import Stop
+
+    stop = Stop()
+
+    def interrupted(*_: Any) -> None:
+        if stop.leaving:
+            raise KeyboardInterrupt
+        stop.draining, stop.leaving = True, stop.draining
+        now, then = ("at the next epoch", "end now") if stop.leaving else ("once what runs is over", "wait less")
+        print(f"stopping {now}; Ctrl-C again to {then}", file=sys.stderr, flush=True)
+
+    def terminated(*_: Any) -> None:
+        stop.draining = stop.leaving = True
+
+    before = {number: signal.signal(number, handler) for number, handler in _handlers(interrupted, terminated)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _handlers(interrupted: Callable[..., None], terminated: Callable[..., None]) -> list[tuple[int, Any]]:
+    """Signals are the main thread's business: elsewhere there are none."""
+    main = threading.current_thread() is threading.main_thread()
+    return [(signal.SIGINT, interrupted), (signal.SIGTERM, terminated)] if main else []
 
 
 class BarNotifier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 
 import torch
@@ -27,6 +27,16 @@ class Profile:
     def part(self, name: str) -> AbstractContextManager[None]:
         """Measure a block as one of `PARTS`."""
         return _NOTHING if self.device is None else self._measured(name)
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Add what was measured elsewhere."""
+        for name, value in seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + value
+
+    def taken(self) -> dict[str, float]:
+        """Return the seconds so far and begin anew."""
+        seconds, self.seconds = self.seconds, {}
+        return seconds
 
     @contextlib.contextmanager
     def _measured(self, name: str) -> Iterator[None]:

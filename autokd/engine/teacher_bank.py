@@ -138,6 +138,21 @@ class Counts:
             self.blocks[name] = block.nbytes
             self.lost_mass = max(self.lost_mass, block.lost_mass())
 
+    def add(self, other: Mapping[str, Any]) -> None:
+        """Add what another process's bank did, as `taken` returned it."""
+        for name in ("hits", "computed", "dropped"):
+            setattr(self, name, getattr(self, name) + other[name])
+        self.groups.update(other["groups"])
+        self.policies.update(other["policies"])
+        self.blocks.update(other["blocks"])
+        self.lost_mass = max(self.lost_mass, other["lost_mass"])
+
+    def taken(self) -> dict[str, Any]:
+        """Return the counts so far as plain data and begin anew."""
+        plain = {**vars(self), "groups": sorted(self.groups), "policies": sorted(self.policies)}
+        vars(self).update(vars(Counts()))
+        return plain
+
     def as_plain(self) -> dict[str, Any]:
         total = max(1, self.hits + self.computed)
         return {

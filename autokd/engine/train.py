@@ -291,6 +291,8 @@ def _train_epoch(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch)
     line = _line(run, at, (sums / size).tolist())  # the one place where an epoch waits for the device
     if at.last and len(run.terms) > 1:
         line["gradient_norms"] = gradient_norms(run, last, teacher, u)
+        if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
+            raise TrialFailure("not_finite", f"a gradient became NaN or infinite in epoch {at.number + 1}")
     return line
 
 

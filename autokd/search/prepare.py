@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import torch
 
+from autokd import catalog
 from autokd import data as data_package
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.errors import StudyError
+from autokd.errors import StudyError, TeacherError
 from autokd.files import cache_dir
 from autokd.search import default_teacher
 from autokd.search.request import Notify, Progress, Request, pick_device
@@ -24,6 +26,9 @@ from autokd.search.store import differences, read_settings, refuse_foreign
 from autokd.space import Space, find, parse
 from autokd.teacher_reference import describe, load_teacher
 from autokd.types import Budget, Shapes, Teacher
+
+MEMORY_SHARE = 0.9
+"""Of the machine's memory that all workers together may take."""
 
 
 class Prepared(NamedTuple):
@@ -40,6 +45,7 @@ class Prepared(NamedTuple):
       device: the device.
       identity: what makes the study this study.
       settings: what may change, each value with its origin.
+      threads: that a rung computes on.
     """
 
     data: Dataset
@@ -52,6 +58,7 @@ class Prepared(NamedTuple):
     device: torch.device
     identity: dict[str, Any]
     settings: dict[str, Any]
+    threads: int
 
 
 def rung_plan(budget: Budget) -> list[int]:
@@ -80,6 +87,12 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     text, source = find(request.space or data.default_space)
     unresolved = parse(text, source)
     budget = _budget(unresolved.budget, request)
+    slots, threads = _slots(request, data)
+    if request.workers is not None and isinstance(request.teacher, torch.nn.Module):
+        raise TeacherError(
+            "a teacher that was handed over as a network lives in this process alone; leave workers out, or save it to "
+            "a file and give its reference"
+        )
     teacher, reference, offers = _given_teacher(request, data, budget, device)
     space = unresolved.resolve(data.task, offers, max_params=request.max_params, max_macs=request.max_macs)
     identity = {
@@ -90,7 +103,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         "rungs": rung_plan(budget),
         "budget": {key: value for key, value in dataclasses.asdict(budget).items() if key != "trials"},
         "seed": request.seed,
-        "slots": 1,
+        "slots": slots,
         "bank_features": int(request.bank_bytes) if request.bank_features else None,  # decides how maps are rounded
     }
     if for_study:
@@ -108,7 +121,44 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         budget=budget,
         device=device,
         identity=identity,
-        settings=_settings(request, budget, space, device, source),
+        settings={
+            **_settings(request, budget, space, device, source),
+            "threads": {"value": threads, "from": "the machine"},
+        },
+        threads=threads,
+    )
+
+
+def _slots(request: Request, data: Dataset) -> tuple[int, int]:
+    """The rungs under way at a time, and the threads of each: an existing study keeps its own."""
+    file = study_path(request, data) / "study.yaml"
+    if file.exists() and not request.fresh:
+        old = read_settings(file.parent)
+        threads = old["settings"].get("threads", {"value": torch.get_num_threads()})["value"]
+        return request.slots or old["identity"]["slots"], int(threads)
+    return request.slots or request.workers or 1, max(1, torch.get_num_threads() // (request.workers or 1))
+
+
+def worker_setup(prepared: Prepared, request: Request, context: TrainContext) -> dict[str, Any]:
+    """Return what a worker process needs, as plain data: how to load again what this process has loaded."""
+    return as_plain(  # type: ignore[no-any-return]
+        {
+            "data": prepared.data.reference,
+            "data_fingerprint": prepared.data.task.fingerprint,
+            "teacher": None if prepared.teacher is None else prepared.teacher_reference,
+            "teacher_fingerprint": None if prepared.teacher is None else prepared.teacher.fingerprint,
+            "device": str(prepared.device),
+            "threads": prepared.threads,
+            "memory": int(MEMORY_SHARE * psutil.virtual_memory().total / (request.workers or 1)),
+            "bank": {
+                "folder": context.bank.folder,
+                "max_bytes": context.bank.max_bytes,
+                "features": context.bank.features,
+            },
+            "parts": sorted(context.parts),
+            "plugins": catalog.plugin_files(),
+            "profile": request.profile,
+        }
     )
 
 

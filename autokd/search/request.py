@@ -34,6 +34,10 @@ class Request:
       bank_bytes: bound on the teacher outputs kept on disk.
       bank_features: also keep the teacher's feature maps.
       profile: measure where the time goes.
+      workers: local processes that train rungs; None: this process trains them. Changes the speed alone.
+      slots: rungs under way at a time; None: the study's own, or for a new one as many as workers.
+      storage: URL of a database that mirrors the study; None: a journal file in its folder.
+      max_failures: failed trials that stop the search; None: as many as may be.
     """
 
     dataset: Any = "digits"
@@ -53,6 +57,10 @@ class Request:
     bank_bytes: float = DEFAULT_BYTES
     bank_features: bool = False
     profile: bool = False
+    workers: int | None = None
+    slots: int | None = None
+    storage: str | None = None
+    max_failures: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

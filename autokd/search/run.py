@@ -26,15 +26,25 @@ from autokd.engine.views import to_device
 from autokd.errors import AutokdError, StudyError
 from autokd.models import shapes_to_plain
 from autokd.search.confirm import Confirmer, run_count
-from autokd.search.executors import InlineExecutor
+from autokd.search.executors import Executor, InlineExecutor, Stop
 from autokd.search.explore import Explorer, seconds_per_epoch
 from autokd.search.mirror import Mirror
 from autokd.search.plan import Plan, bank_plan, plan
-from autokd.search.prepare import Prepared, as_plain, context_of, prepare, refuse_another, rung_plan, study_path
+from autokd.search.prepare import (
+    Prepared,
+    as_plain,
+    context_of,
+    prepare,
+    refuse_another,
+    rung_plan,
+    study_path,
+    worker_setup,
+)
 from autokd.search.records import Records, TrialRecord
 from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.screen import FEW, Screener, population, screen, usable_proxies
 from autokd.search.store import StudyStore, delete
+from autokd.search.workers import WorkerExecutor
 from autokd.spec import component_from_plain
 from autokd.types import Budget
 
@@ -59,22 +69,25 @@ SCREENED = ("params", "macs", "nwot", "diswot", "latency")
 OnClaim = Callable[[StudyStore, Dataset], None]
 
 
-def search(request: Request, notify: Notify, on_claim: OnClaim) -> StudyStore:
+def search(request: Request, notify: Notify, on_claim: OnClaim, stop: Stop | None = None) -> StudyStore:
     """Run the funnel, or go on with it; return the study, closed.
 
     Args:
       request: what was asked.
       notify: called as the search goes on.
       on_claim: called after a new claim, while the study is still locked.
+      stop: may be told to stop the search while it runs.
 
     Raises:
       UserError: bad input, or an existing study that differs from what is asked.
+      Interrupted: `stop` was told so.
+      TooManyFailures: trials failed again and again.
       NothingFeasible: no student inside the budget, or no trial finished.
     """
     prepared = prepare(request, notify)
     with _opened(request, prepared) as store, _log_file(store.path / "log.txt"):
         claims = len(store.records.evidence)
-        _run(store, prepared, request, notify)
+        _run(store, prepared, request, notify, stop or Stop())
         if len(store.records.evidence) > claims or not (store.path / "best").exists():
             on_claim(store, prepared.data)
         return store
@@ -143,24 +156,55 @@ def _create(path: Path, prepared: Prepared) -> StudyStore:
     return StudyStore.create(path, as_plain(settings), prepared.space_text)
 
 
-def _run(store: StudyStore, prepared: Prepared, request: Request, notify: Notify) -> None:
+def _run(store: StudyStore, prepared: Prepared, request: Request, notify: Notify, stop: Stop) -> None:
     context = context_of(prepared, request)
-    began = time.monotonic()
+    began, threads = time.monotonic(), torch.get_num_threads()
+    torch.set_num_threads(prepared.threads)
     try:
-        _stages(store, prepared, request, context, notify)
+        with _executor(store, prepared, request, context, stop) as executor:
+            _stages(store, prepared, request, context, executor, notify)
     finally:
+        torch.set_num_threads(threads)
         context.bank.close()
         store.log.append("bank", **context.bank.counts.as_plain())
         if request.profile:
             store.log.append("profile", total=time.monotonic() - began, parts=context.profile.seconds)
 
 
-def _stages(store: StudyStore, prepared: Prepared, request: Request, context: TrainContext, notify: Notify) -> None:
+@contextlib.contextmanager
+def _executor(
+    store: StudyStore, prepared: Prepared, request: Request, context: TrainContext, stop: Stop
+) -> Iterator[Executor]:
+    """Train in this process, or in local workers that end with the search."""
+    if request.workers is None:
+        yield InlineExecutor(context, stop=stop)
+        return
+    workers = WorkerExecutor(
+        worker_setup(prepared, request, context),
+        request.workers,
+        stop=stop,
+        counts=context.bank.counts,
+        profile=context.profile,
+        log_file=store.path / "workers.log",
+    )
+    try:
+        yield workers
+    finally:
+        workers.close()
+
+
+def _stages(
+    store: StudyStore,
+    prepared: Prepared,
+    request: Request,
+    context: TrainContext,
+    executor: Executor,
+    notify: Notify,
+) -> None:
     notify(Progress(stage="bank", done=1, total=1, note=str(bank_plan(prepared))))
     screener = _screener(prepared, context, SCREENED[:-1])
     with _timed(store, "screen"):
         _screen(store, prepared, screener, notify)
-    executor = InlineExecutor(context)
     mirror = Mirror(store)
     explorer = Explorer(
         space=prepared.space,
@@ -174,6 +218,8 @@ def _stages(store: StudyStore, prepared: Prepared, request: Request, context: Tr
         folder=store.path / "trials",
         offers=None if prepared.teacher is None else prepared.teacher.offers,
         enqueue=prepared.space.screen.enqueue,
+        slots=prepared.identity["slots"],
+        max_failures=request.max_failures,
         profile=context.profile,
     )
     may_ask = _clock(store, prepared.budget, request.time)
@@ -207,7 +253,7 @@ def _confirm(
     prepared: Prepared,
     request: Request,
     context: TrainContext,
-    executor: InlineExecutor,
+    executor: Executor,
     notify: Notify,
 ) -> None:
     records = store.records

@@ -213,6 +213,8 @@ def rng(seed: int) -> np.random.Generator:
 
 
 PLUGIN = '''
+import ctypes
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -297,6 +299,45 @@ class Interrupts(Bad):
 
     def step(self, step):
         raise KeyboardInterrupt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segfault(Bad):
+    name = "t_segfault"
+    weight: float = 1.0
+
+    def step(self, step):
+        ctypes.string_at(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hangs(Bad):
+    name = "t_hangs"
+    weight: float = 1.0
+
+    def step(self, step):
+        time.sleep(1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eats(Bad):
+    name = "t_eats"
+    weight: float = 1.0
+
+    def step(self, step):
+        kept = []
+        while True:
+            kept.append(torch.ones(2**24))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chatters(Bad):
+    name = "t_chatters"
+    weight: float = 1.0
+
+    def step(self, step):
+        print("a loss that prints")
+        return step.student.logits.square().mean(1)
 '''
 
 
