@@ -60,9 +60,14 @@ def main() -> None:
     jobs, leave = _listen(inlet)
     while True:
         job = job_from_plain(jobs.get())
-        answer: dict[str, Any] = {"left": True}
-        with contextlib.suppress(Interrupted):
+        answer: dict[str, Any]
+        try:
             answer = {"outcome": outcome_to_plain(run_job(context, job, leave=leave.is_set))}
+        except Interrupted:
+            answer = {"left": True}
+        except OSError as error:
+            say({"refused": f"{error.filename}: {error.strerror}"})
+            return
         say({**answer, "bank": context.bank.counts.taken(), "profile": context.profile.taken()})
 
 

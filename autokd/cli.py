@@ -1,11 +1,12 @@
 """The command line: parse, call one function, print. Heavy imports are inside the commands.
 
 Results go to stdout; progress and logs to stderr. Exit codes: 0 done, 1 internal error, 2 bad input, 3 nothing feasible
-or finished, 130 interrupted.
+or finished, 4 too many failures, 130 interrupted.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shlex
@@ -421,6 +422,10 @@ def run_command(arguments: list[str]) -> int:
         return 0
     except _DISK_ERRORS as error:
         return _complain(f"{error.filename or 'disk'}: {error.strerror}", 2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return _internal(error)
+        return _complain(f"{error.filename or 'disk'}: {error.strerror}; make room, and the same command goes on", 2)
     except Exception as error:  # the outermost place: a mistake of autokd's own
         return _internal(error)
 

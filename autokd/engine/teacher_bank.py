@@ -412,10 +412,7 @@ def _half(values: Tensor) -> Tensor:
 def _save(path: Path, block: Block) -> None:
     tensors = {name: tensor.cpu().contiguous() for name, tensor in block.tensors.items()}
     metadata = {"checksum": _checksum(tensors, block.num_classes), "num_classes": str(block.num_classes)}
-    try:
-        write_tensors(path, tensors, metadata)
-    except SafetensorError as error:
-        raise OSError(errno.ENOSPC if "space" in str(error).lower() else errno.EIO, str(error)) from error
+    write_tensors(path, tensors, metadata)
 
 
 def _load(path: Path, device: torch.device) -> Block | None:

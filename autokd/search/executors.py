@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import io
 import logging
 import traceback
 from collections import deque
@@ -21,7 +23,7 @@ import torch
 from autokd.engine.memory import keep_freed_memory
 from autokd.engine.train import CHECKPOINT_FORMAT, OnEpoch, Stopped, TrainContext, never, train_rung
 from autokd.errors import Interrupted, TrialFailure
-from autokd.files import write_tensors, written_whole
+from autokd.files import write_bytes, write_tensors
 from autokd.spec import from_plain
 from autokd.types import Checkpoint, RungResult
 
@@ -29,6 +31,9 @@ log = logging.getLogger("autokd")
 
 NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 """What torch says where memory runs out and it raises a plain RuntimeError."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""How the system says that a disk is full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +137,7 @@ def run_job(
 
     Raises:
       Interrupted: `leave` said so.
+      OSError: the disk is full.
     """
     try:
         return _train(context, job, on_epoch, leave)
@@ -141,6 +147,10 @@ def run_job(
         return Outcome(failure={"kind": error.kind, "reason": error.reason})
     except (torch.OutOfMemoryError, MemoryError) as error:
         return Outcome(failure={"kind": "out_of_memory", "reason": _first_line(error)})
+    except OSError as error:
+        if error.errno in FULL:  # no trial's fault
+            raise
+        return Outcome(failure={"kind": "error", "reason": f"{type(error).__name__}: {_first_line(error)}"})
     except Exception as error:  # the one place where a crashed trial becomes a failed one
         log.debug("trial failed\n%s", traceback.format_exc())
         full = isinstance(error, RuntimeError) and any(mark in str(error) for mark in NO_MEMORY)
@@ -170,13 +180,21 @@ def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None, leave:
         raise
     result = dataclasses.replace(result, seconds=begin.seconds + result.seconds, curve=(*begin.curve, *result.curve))
     with context.profile.part("storage"):
-        if job.save is not None:
-            save_checkpoint(job.save, checkpoint)
-        if job.student is not None:
-            write_tensors(job.student, checkpoint["student"])
-        if job.cut is not None:
-            job.cut.unlink(missing_ok=True)
+        _keep(job, checkpoint)
     return Outcome(result=result)
+
+
+def _keep(job: RungJob, checkpoint: Checkpoint) -> None:
+    """Write what a job is to leave; a checkpoint that cannot be written costs time later, and nothing else."""
+    if job.student is not None:
+        write_tensors(job.student, checkpoint["student"])
+    if job.save is not None:
+        try:
+            save_checkpoint(job.save, checkpoint)
+        except OSError as error:
+            log.warning("checkpoint %s cannot be written (%s); going on without it", job.save, error.strerror or error)
+    if job.cut is not None:
+        job.cut.unlink(missing_ok=True)
 
 
 class _Begin(NamedTuple):
@@ -201,9 +219,14 @@ def _begin(job: RungJob, device: torch.device) -> _Begin:
 
 
 def save_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
-    """Write a checkpoint: whole or not at all."""
-    with written_whole(path) as temporary:
-        torch.save(dict(checkpoint), temporary)
+    """Write a checkpoint: whole or not at all.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    content = io.BytesIO()  # torch's own writer hides what is wrong with a disk
+    torch.save(dict(checkpoint), content)
+    write_bytes(path, content.getvalue())
 
 
 def load_checkpoint(path: Path, device: torch.device) -> Checkpoint | None:

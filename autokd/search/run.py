@@ -337,10 +337,17 @@ def _timed(store: StudyStore, stage: str) -> Iterator[None]:
         store.log.append("seconds", stage=stage, seconds=round(time.monotonic() - began, 3))
 
 
+class _LogFile(logging.FileHandler):
+    """A log file whose full disk is nobody's concern: the records are."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Pass over it."""
+
+
 @contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
     """Also write autokd's log to the study's folder."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     try:
@@ -349,7 +356,7 @@ def _log_file(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # it goes on its way; the log keeps its traceback, and the error says where that is
         error.add_note(f"the traceback is in {path}")
-        with path.open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
             file.write(traceback.format_exc())
         raise
     finally:
