@@ -28,7 +28,7 @@ GROUPS = {
     "relations": "How it relates the samples of a batch",
     "tokens": "Tokens of transformers",
 }
-DATASETS = ("fashion_mnist",)
+DATASETS = ("fashion_mnist", "cifar100")
 
 
 def page(text: str) -> str:

@@ -98,7 +98,7 @@ class VID:
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("last", "skip", "all", "size")] = "all"  # which student stages learn from which
-    variance: float = 5.0  # of every channel at the start, > 1e-5
+    variance: Annotated[float, Real(0.1, 5.0, log=True)] = 5.0  # of every channel at the start; lower for short runs
 
     def build(self, context: BuildContext) -> Term:
         """Return the loss on a step, [B], as a module whose regressors and variances train along.
