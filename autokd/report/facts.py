@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from autokd.report import words
-from autokd.report.numbers import Tau, common_rung, kendall, mean_interval, score_at
+from autokd.report.numbers import common_rung, mean_interval
+from autokd.search.fidelity import Tau, kendall, score_at
 from autokd.search.records import Records, TrialRecord
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 TOP = 5
 """Trials that are highlighted."""
-FEWEST_FOR_RUNGS = 5
-"""Trials that must share two rungs before their rank correlation is shown."""
 
 
 class Study(Protocol):
@@ -102,20 +101,24 @@ class Stage(NamedTuple):
     what: str
 
 
+class NoiseRuns(NamedTuple):
+    """What was measured of the noise early in the study.
+
+    Args:
+      title: the baseline's, for people.
+      scores: validation accuracy, one a seed.
+    """
+
+    title: str
+    scores: list[float]
+
+
 class ProxyTau(NamedTuple):
     """How well one screening score orders the trained students."""
 
     name: str
     tau: Tau | None
     students: int
-
-
-class RungTau(NamedTuple):
-    """Rank correlation of the scores at two rungs."""
-
-    epochs: int
-    later_epochs: int
-    tau: Tau
 
 
 class Best(NamedTuple):
@@ -136,12 +139,14 @@ def claim(study: Study) -> Claim | None:
     status = evidence["comparisons"][comparator]["verdict"]
     other = words.BASELINES.get(comparator, comparator)
     itself = evidence["arms"]["recommended"]["pipeline"] == evidence["arms"][comparator]["pipeline"]
+    seen = 100 * evidence["comparisons"][comparator]["detectable"]
+    no_better = f"No better than {other}: a gain of {seen:.1f} points or more would have shown"
     titles = {"better": f"A gain over {other}", "worse": f"Worse than {other}"}
     order = sorted(evidence["comparisons"], key=lambda key: key != comparator)
     teacher, alone = evidence["teacher"], evidence["arms"].get("ce")
     return Claim(
         status=status,
-        title=f"The search ended at {other}" if itself else titles.get(status, f"No gain over {other} was shown"),
+        title=f"The search ended at {other}" if itself else titles.get(status, no_better),
         other=other,
         itself=itself,
         evidence=evidence,
@@ -208,7 +213,12 @@ def funnel(study: Study) -> list[Stage]:
         reached = sum(len(trial.rungs) > rung for trial in trials)
         stages.append(Stage(f"{epochs} epochs", reached, "trials got this far"))
     runs = Counter(run.stage for run in records.runs)
-    what = {"select": "runs that chose one", "tune": "runs that tuned all arms alike", "claim": "runs on fresh seeds"}
+    what = {
+        "noise": "runs that measured the noise",
+        "select": "runs that chose one",
+        "tune": "runs that tuned all arms alike",
+        "claim": "runs on fresh seeds",
+    }
     return stages + [Stage(stage, runs[stage], text) for stage, text in what.items() if runs[stage]]
 
 
@@ -228,21 +238,6 @@ def proxy_taus(records: Records) -> list[ProxyTau]:
         return []
     names = ["parameter count", *(name for name in matched[0][0]["proxies"] if name != "params")]
     return [_proxy_tau(name, matched) for name in names]
-
-
-def rung_taus(study: Study) -> list[RungTau]:
-    """Return the rank correlation of the scores at each rung and the next, where enough trials share both."""
-    epochs, found = study.rung_epochs, []
-    for rung in range(len(epochs) - 1):
-        pairs = [
-            (a, b)
-            for t in study.records.trials.values()
-            if (a := score_at(t, rung)) is not None and (b := score_at(t, rung + 1)) is not None
-        ]
-        tau = kendall(*zip(*pairs, strict=True)) if len(pairs) >= FEWEST_FOR_RUNGS else None
-        if tau is not None:
-            found.append(RungTau(epochs[rung], epochs[rung + 1], tau))
-    return found
 
 
 def choices(trials: Sequence[TrialRecord]) -> dict[str, dict[str, list[TrialRecord]]]:
@@ -265,6 +260,27 @@ def choices(trials: Sequence[TrialRecord]) -> dict[str, dict[str, list[TrialReco
         for slot, option in chosen.items():
             found.setdefault(slot, {}).setdefault(option, []).append(trial)
     return {slot: options for slot, options in found.items() if len(options) > 1}
+
+
+def noise_runs(records: Records) -> NoiseRuns | None:
+    """Return the runs that measured the noise, or None where there are none."""
+    runs = [run for run in records.runs if run.stage == "noise" and run.failure is None]
+    return NoiseRuns(words.ARMS.get(runs[0].arm, runs[0].arm), [run.score for run in runs]) if runs else None
+
+
+def designs(records: Records) -> list[Mapping[str, Any]]:
+    """Return how many seeds select and claim took in the newest round, as recorded."""
+    newest = max((design["round"] for design in records.designs), default=0)
+    return [design for design in records.designs if design["round"] == newest]
+
+
+def standing(candidate: Mapping[str, Any], chosen: int) -> str:
+    """What became of a finalist in select, in a few words."""
+    if candidate["trial"] == chosen:
+        return "chosen"
+    if candidate.get("dropped_after"):
+        return f"stopped after {candidate['dropped_after']} seeds: clearly worse"
+    return "tied with the best" if candidate.get("tied") else "behind"
 
 
 def reads(path: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autokd.report import facts, words
-from autokd.report.numbers import Importances, common_rung, mean_interval, score_at
+from autokd.report.numbers import Importances, common_rung, mean_interval
+from autokd.search.fidelity import score_at
 from autokd.search.records import TrialRecord
 
 Figure = dict[str, Any]

@@ -16,6 +16,7 @@ from autokd.report import facts, training, words
 from autokd.report.numbers import FEWEST_FOR_IMPORTANCE, Importances, common_rung
 from autokd.report.numbers import importances as parameter_importances
 from autokd.report.tables import write_tables
+from autokd.search.fidelity import interval, short_predicts_long, too_short
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -71,7 +72,10 @@ def context(store: facts.Study) -> dict[str, Any]:
         "importances": importances,
         "why_no_importances": why_no_importances,
         "proxies": proxies,
-        "rung_taus": facts.rung_taus(store),
+        "noise": facts.noise_runs(records),
+        "designs": facts.designs(records),
+        "agreements": short_predicts_long(records),
+        "too_short": too_short(records),
         "terms": training.term_lines(facts.ranked(trials)[: facts.TOP]),
         "bank": training.bank_use(records),
         "times": training.part_times(records),
@@ -148,6 +152,8 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     words.recipe,
     words.losses,
     words.component,
+    facts.standing,
+    interval,
     pretty,
     setting,
 )

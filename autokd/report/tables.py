@@ -9,6 +9,7 @@ from typing import Any
 
 from autokd.report.facts import Study
 from autokd.report.training import part_times, term_lines
+from autokd.search.fidelity import short_predicts_long
 
 Row = dict[str, Any]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -24,6 +25,7 @@ def write_tables(study: Study, folder: Path) -> None:
         "evidence": (evidence_rows(study), ["round", "arm", "seed", "validation", "test"]),
         "comparisons": (comparison_rows(study), ["round", "against", "difference", "low", "high", "verdict"]),
         "proxies": (proxy_rows(study), ["student", "params", "macs"]),
+        "agreements": (agreement_rows(study), ["shorter", "longer", "tau", "low", "high", "n", "verdict"]),
         "bank": ([dict(session) for session in study.records.bank], ["hits", "computed", "policies", "bytes"]),
         "time": ([line._asdict() for line in part_times(study.records)], ["part", "seconds", "share"]),
     }
@@ -102,6 +104,14 @@ def run_rows(study: Study) -> list[Row]:
             "failure_reason": run.failure["reason"] if run.failure else None,
         }
         for run in study.records.runs
+    ]
+
+
+def agreement_rows(study: Study) -> list[Row]:
+    return [
+        {"shorter": found.shorter, "longer": found.longer or "select", "n": found.n, "verdict": found.verdict}
+        | ({"why": found.why} if found.tau is None else {**found.tau._asdict(), "why": found.why})
+        for found in short_predicts_long(study.records)
     ]
 
 

@@ -1,28 +1,20 @@
-"""How much a score changes with the seed alone, measured early, and how many seeds that asks for.
+"""How much a score changes with the seed alone, and how many seeds that asks for.
 
-The better baseline is trained under a few fresh seeds, at the length of explore's top rung. The standard deviation of
-its validation score decides how many seeds select and claim take: as many as it takes to see a difference that
-matters, at least what the budget says and at most `STRETCH` times that.
+The estimate comes from `autokd.search.noise_stage`. It decides how many seeds select and claim take: as many as it
+takes to see a difference that matters, at least what the budget says and at most `STRETCH` times that.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autokd.search.executors import Executor
-from autokd.search.records import RecordLog, Records, TrialRecord
-from autokd.search.runs import Request, Runner
-from autokd.seeds import derive
+from autokd.search.records import Records
 
-SEEDS = 3
-"""Under which the better baseline is trained."""
 STRETCH = 2
 """At most so many times the budget's seeds are taken where the noise asks for more."""
 POINTS, SHARE = 0.01, 0.1
@@ -74,48 +66,6 @@ class Design(NamedTuple):
     def as_plain(self) -> dict[str, Any]:
         noise = None if self.noise is None else self.noise._asdict()
         return {**self._asdict(), "noise": noise}
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoiseStage:
-    """Runs the better baseline under fresh seeds.
-
-    Args:
-      log: the study's records; the baselines are in them.
-      executor: trains the runs.
-      epochs: of explore's top rung.
-      seed: the study's seed.
-      folder: the study's folder.
-      on_change: called after every run.
-    """
-
-    log: RecordLog
-    executor: Executor
-    epochs: int
-    seed: int
-    folder: Path
-    on_change: Callable[[], None]
-
-    def run(self) -> Noise | None:
-        """Train what is missing and return the estimate; None where no baseline finished."""
-        best = best_baseline(self.log.records)
-        if best is not None:
-            views, arm = derive(self.seed, "views"), best.source.removeprefix("baseline:")
-            requests = [
-                Request("noise", 0, arm, "", derive(self.seed, "noise", i), views, best.pipeline, self.epochs)
-                for i in range(SEEDS)
-            ]
-            runner = Runner(
-                log=self.log, executor=self.executor, folder=self.folder / "confirm", on_change=self.on_change
-            )
-            runner.all(requests)
-        return estimate(self.log.records)
-
-
-def best_baseline(records: Records) -> TrialRecord | None:
-    """Return the baseline trial that went furthest with the best score, or None where none has a score."""
-    trials = [t for t in records.trials.values() if t.source.startswith("baseline:") and t.rungs and t.failure is None]
-    return max(trials, key=lambda t: (len(t.rungs), t.rungs[-1].score, -t.number), default=None)
 
 
 def estimate(records: Records) -> Noise | None:

@@ -17,7 +17,7 @@ from autokd.errors import NothingFeasible
 from autokd.search.confirm import run_count
 from autokd.search.executors import RungJob, run_job
 from autokd.search.explore import baseline
-from autokd.search.noise import SEEDS as NOISE_SEEDS
+from autokd.search.noise_stage import SEEDS as NOISE_SEEDS
 from autokd.search.prepare import Prepared, rung_plan
 from autokd.search.screen import population
 from autokd.seeds import derive

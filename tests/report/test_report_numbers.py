@@ -13,8 +13,9 @@ import pytest
 
 from autokd.ranges import Choice, Range, Real
 from autokd.report import words
-from autokd.report.numbers import common_rung, importances, kendall, mean_interval
+from autokd.report.numbers import common_rung, importances, mean_interval
 from autokd.report.tables import cell, flat, write_csv
+from autokd.search.fidelity import kendall
 from autokd.search.records import RungRecord, TrialRecord
 
 

@@ -118,7 +118,7 @@ def test_figure_of_size_shows_every_scored_trial(fabricate: Fabricate, tmp_path:
 
 def test_no_gain_is_said_plainly_and_a_weak_teacher_loudly(fabricate: Fabricate, tmp_path: Path) -> None:
     page = page_of(fabricate(gain=0.0, teacher_test=0.90), tmp_path)
-    assert "No gain over vanilla KD was shown" in page.words
+    assert "No better than vanilla KD: a gain of 0.8 points or more would have shown" in page.words
     assert "nothing here speaks for it over vanilla KD" in page.words
     assert "The teacher is worse than the student alone. On test it reaches 90.0 %" in page.words
     assert "A gain" not in page.words
@@ -295,6 +295,69 @@ def test_funnel_counts(fabricate: Fabricate) -> None:
     assert stages == [("screened", 12), ("explored", 36), *rungs, ("select", 1), ("tune", 6), ("claim", 3)]
 
 
+def add_race(store: Any) -> None:
+    """What a study records of its noise, its designs and its race."""
+    log, plain = store.log, {"losses": {"ce": {"use": "ce"}}}
+    for seed, score in enumerate((0.90, 0.92, 0.94)):
+        run = {"stage": "noise", "round": 0, "arm": "kd", "variant": "", "seed": seed, "pipeline": plain}
+        log.append("run", **run, score=score, loss=0.2, seconds=1.0, failure=None)
+    for stage, seeds in (("select", 4), ("claim", 5)):
+        design = {"seeds": seeds, "target": 0.01, "detectable": 0.02, "noise": None, "reason": f"{seeds} seeds: noisy"}
+        log.append("design", stage=stage, round=0, **design)
+    rows = [
+        {"trial": 8, "scores": [0.95, 0.94, 0.96], "mean": 0.95, "dropped_after": None, "tied": True},
+        {"trial": 9, "scores": [0.95, 0.95, 0.94], "mean": 0.947, "dropped_after": None, "tied": True},
+        {"trial": 10, "scores": [0.80, 0.81], "mean": 0.805, "dropped_after": 2, "tied": False},
+        {"trial": 11, "scores": [0.93, 0.93, 0.93], "mean": 0.93, "dropped_after": None, "tied": False},
+    ]
+    shared = {"losses": 2, "params": 1000, "macs": 31_000}
+    candidates = [{**row, **shared} for row in rows]
+    log.append(
+        "choice",
+        round=0,
+        trials=36,
+        trial=9,
+        candidates=candidates,
+        most_seeds=4,
+        reason="tied with trial 8 and simpler",
+    )
+
+
+def test_the_noise_and_the_race_are_shown(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    before = page_of(store, tmp_path).words
+    assert "Noise and the number of seeds" not in before and "A race" not in before
+    add_race(store)
+    words = page_of(store, tmp_path).words
+    assert "Noise Vanilla KD under 3 seeds: 90.0 %, 92.0 %, 94.0 %; 92.0 ± 2.0 % (n = 3)" in words
+    assert "select at most 4 seeds: noisy claim 5 seeds: noisy" in words
+    assert "Trial 9: tied with trial 8 and simpler." in words and "A race: all finalists" in words
+    for line in ("trial 8 tied with the best 2 31 k 1,000", "trial 9 chosen 2 31 k 1,000"):
+        assert line in words
+    assert "trial 10 stopped after 2 seeds: clearly worse" in words and "trial 11 behind" in words
+    assert ("noise", 3) in [(stage.title, stage.number) for stage in facts.funnel(store)]
+
+
+def test_whether_short_trainings_predict_longer_ones(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=60)
+    words = page_of(store, tmp_path).words
+    assert "3 epochs 9 epochs 0.74 [0.47, 0.92] 18 strong" in words
+    assert "27 epochs select, mean over seeds – 1 unknown (only 1 trial)" in words
+    with (tmp_path / "demo" / "agreements.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["shorter"], row["longer"]) for row in rows] == [
+        ("3", "9"), ("3", "27"), ("9", "27"), ("27", "select")
+    ]  # fmt: skip
+
+
+def test_a_budget_that_was_too_short_is_told(
+    fabricate: Fabricate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "The budget was too short" not in page_of(fabricate(), tmp_path).words
+    monkeypatch.setattr("autokd.report.page.too_short", lambda records: "the budget was too short: so it is")
+    assert "The budget was too short: so it is." in page_of(fabricate(name="other"), tmp_path).words
+
+
 def test_proxy_taus_are_measured_on_trained_students(fabricate: Fabricate) -> None:
     found = {proxy.name: proxy for proxy in facts.proxy_taus(fabricate(trials=60).records)}
     assert list(found) == ["parameter count", "macs", "nwot", "diswot"]
@@ -307,7 +370,7 @@ def test_writing_again_replaces_the_report(fabricate: Fabricate, tmp_path: Path)
     first = write(store, tmp_path).read_text(encoding="utf-8")
     assert write(store, tmp_path).read_text(encoding="utf-8") == first
     files = sorted(path.name for path in (tmp_path / "demo").iterdir())
-    tables = ["bank", "comparisons", "curves", "evidence", "losses", "proxies", "runs", "time", "trials"]
+    tables = ["agreements", "bank", "comparisons", "curves", "evidence", "losses", "proxies", "runs", "time", "trials"]
     assert files == sorted([*(f"{name}.csv" for name in tables), "index.html"])
 
 

@@ -12,7 +12,8 @@ from search_helpers import Instant, Score, fixed_score, resolved, rng, trial
 from autokd.data import Dataset
 from autokd.search.executors import RungJob
 from autokd.search.explore import baseline
-from autokd.search.noise import Noise, NoiseStage, best_baseline, design, detectable, estimate, of_plain
+from autokd.search.noise import Noise, design, detectable, estimate, of_plain
+from autokd.search.noise_stage import NoiseStage, best_baseline
 from autokd.search.records import RecordLog, Records, RunRecord, TrialRecord
 from autokd.seeds import derive
 
