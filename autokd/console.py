@@ -139,7 +139,7 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
         Text(f"\nRecommended (trial {claim.evidence['trial']}):"),
         Padding(pipeline, (0, 0, 0, 2)),
         Text("\nOn the test split it is"),
-        *(_item(text) for text in _evidence(claim)),
+        *(_item(text) for text in (*_evidence(claim), *_short(study))),
         Text("\nNext:"),
         *(_item(text) for text in _next(study)),
     )
@@ -167,6 +167,15 @@ def _evidence(claim: Claim) -> Iterator[str]:
     low, high = (100 * bound for bound in claim.evidence["prediction_interval"])
     seeds, items = len(claim.evidence["seeds"]), claim.evidence["n_test"]
     yield f"one more run of it will reach {low:.1f} to {high:.1f} % (95 %; from {seeds} seeds, {items} test items)"
+
+
+def _short(study: Study) -> Iterator[str]:
+    """What is to be told where the study's rungs say little about longer trainings."""
+    from autokd.search.fidelity import too_short
+
+    text = too_short(study.store.records)
+    if text:
+        yield f"WARNING: {text}"
 
 
 def _next(study: Study) -> Iterator[str]:
