@@ -28,7 +28,8 @@ from autokd.models import shapes_to_plain
 from autokd.search.confirm import Confirmer, run_count
 from autokd.search.executors import Executor, InlineExecutor, Stop
 from autokd.search.explore import Explorer, seconds_per_epoch
-from autokd.search.mirror import Mirror
+from autokd.search.mirror import Mirror, database_url
+from autokd.search.noise_stage import NoiseStage
 from autokd.search.plan import Plan, bank_plan, plan
 from autokd.search.prepare import (
     Prepared,
@@ -84,6 +85,8 @@ def search(request: Request, notify: Notify, on_claim: OnClaim, stop: Stop | Non
       TooManyFailures: trials failed again and again.
       NothingFeasible: no student inside the budget, or no trial finished.
     """
+    if request.storage is not None:
+        database_url(request.storage)  # refused before anything is trained
     prepared = prepare(request, notify)
     with _opened(request, prepared) as store, _log_file(store.path / "log.txt"):
         claims = len(store.records.evidence)
@@ -205,7 +208,6 @@ def _stages(
     screener = _screener(prepared, context, SCREENED[:-1])
     with _timed(store, "screen"):
         _screen(store, prepared, screener, notify)
-    mirror = Mirror(store)
     explorer = Explorer(
         space=prepared.space,
         task=prepared.data.task,
@@ -224,15 +226,34 @@ def _stages(
     )
     may_ask = _clock(store, prepared.budget, request.time)
 
-    def on_change() -> None:
-        with context.profile.part("storage"):
-            mirror.update()
-        _tell_explore(store, prepared.budget, notify)
+    with Mirror(store, request.storage) as mirror:
 
-    with _timed(store, "explore"):
-        explorer.run(prepared.budget.trials, may_ask, on_change)
+        def on_change() -> None:
+            with context.profile.part("storage"):
+                mirror.update()
+            _tell_explore(store, prepared.budget, notify)
+
+        with _timed(store, "explore"):
+            baselines = 2 if explorer.has_teacher else 1
+            if len(store.records.trials) <= baselines:  # else it was done when there were no others
+                explorer.run(min(baselines, prepared.budget.trials), may_ask, on_change)
+                if may_ask():
+                    _measure_noise(store, prepared, executor, on_change)
+            explorer.run(prepared.budget.trials, may_ask, on_change)
     with _timed(store, "confirm"):
         _confirm(store, prepared, request, context, executor, notify)
+
+
+def _measure_noise(store: StudyStore, prepared: Prepared, executor: Executor, on_change: Callable[[], None]) -> None:
+    """Train the better baseline under a few seeds: how much a score changes with the seed alone."""
+    NoiseStage(
+        log=store.log,
+        executor=executor,
+        epochs=rung_plan(prepared.budget)[-1],
+        seed=prepared.identity["seed"],
+        folder=store.path,
+        on_change=on_change,
+    ).run()
 
 
 def _screen(store: StudyStore, prepared: Prepared, screener: Screener, notify: Notify) -> None:
@@ -262,7 +283,7 @@ def _confirm(
     total, number = run_count(prepared.budget, has_teacher=prepared.teacher is not None), len(records.evidence)
 
     def tell() -> None:
-        runs = [run for run in records.runs if run.round == number]
+        runs = [run for run in records.runs if run.round == number and run.stage != "noise"]
         best = max((run.score for run in runs), default=None)
         note = f"{runs[-1].stage} {runs[-1].arm}" if runs else ""
         over = len(records.evidence) > number  # runs that two arms share are trained once: there may be fewer
@@ -316,7 +337,7 @@ def _clock(store: StudyStore, budget: Budget, limit: float | None) -> Callable[[
         if limit is None or not store.records.trials:
             return True
         trials = list(store.records.trials.values())
-        confirm = run_count(budget, has_teacher=True) * budget.confirm_epochs * seconds_per_epoch(trials)
+        confirm = run_count(budget, has_teacher=True, stretch=1) * budget.confirm_epochs * seconds_per_epoch(trials)
         return before + time.monotonic() - began < limit - confirm
 
     return may_ask

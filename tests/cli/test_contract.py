@@ -126,7 +126,8 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(run, monke
     with monkeypatch.context() as patch:
         patch.setattr(search_run, "_tell_explore", lambda store, *rest: _after(2, store))
         ran = run(*asked)
-    assert ran == (130, "", "error: interrupted; the same command goes on where this one stopped\n")
+    said = "stopping once what runs is over; Ctrl-C again to wait less\n"
+    assert ran == (130, "", f"{said}error: stopped; the same command goes on where this one left off\n")
     assert json.loads(run("studies", "--json").out)[0]["state"] == "unfinished"
     before = json.loads(run("trials", "wine", "--json").out)
     ran = run(*asked)

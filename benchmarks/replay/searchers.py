@@ -1,0 +1,270 @@
+"""The searchers that are compared, each replayed on a table with the same four parameters."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import optuna
+
+from autokd.cost import Cost
+from autokd.engine.context import TrainContext
+from autokd.engine.train import build_student
+from autokd.models import seeded, shapes_of
+from autokd.ranges import Choice, Integer, Range
+from autokd.search.executors import Outcome, RungJob
+from autokd.search.explore import Explorer
+from autokd.search.records import RecordLog, Records
+from autokd.search.sampler import quiet_optuna
+from autokd.search.screen import Screener
+from autokd.space import Drawn, Space
+from autokd.spec import component_from_plain
+from autokd.types import Draw, RungResult, Shapes, Task
+from benchmarks.replay.crossing import ALL, FACTORS, STUDENTS, Names, _whole, names_of, plain
+from benchmarks.replay.crossing import space as own_space
+from benchmarks.replay.table import INDEX, Replay, Spent, Table
+from benchmarks.replay.training import TEACHER
+
+Search = Callable[[Replay], None]
+ETA = 3
+"""A rung is this many times as long as the one before."""
+ENDLESS = 100_000
+DEFAULT = Names("resnet4", "crop", "ce", "0.05")
+"""What the crossing's default is: the first student and augmentation, the optimizer's own learning rate."""
+
+
+def random(replay: Replay) -> None:
+    """Draw pipelines at random, each once, and train them to the top rung."""
+    for pipeline in np.random.default_rng([replay.seed, 2]).permutation(len(ALL)):
+        _to_the_top(replay, int(pipeline))
+
+
+def tpe(replay: Replay) -> None:
+    """Optuna's default sampler; every trial is trained to the top rung."""
+    study = _study(replay.seed)
+    while True:
+        trial = study.ask()
+        score = _to_the_top(replay, INDEX[_suggested(trial)])
+        study.tell(trial, score) if np.isfinite(score) else study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+
+
+def tpe_pruner(replay: Replay) -> None:
+    """Optuna's default sampler and its successive halving pruner, whose rungs are the table's."""
+    _pruned(replay, optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=ETA))
+
+
+def tpe_default_pruner(replay: Replay) -> None:
+    """Optuna's default sampler and its successive halving pruner as it comes."""
+    _pruned(replay, optuna.pruners.SuccessiveHalvingPruner())
+
+
+def _pruned(replay: Replay, pruner: optuna.pruners.BasePruner) -> None:
+    study = _study(replay.seed, pruner)
+    while True:
+        trial = study.ask()
+        pipeline = INDEX[_suggested(trial)]
+        seed, score = replay.begin(pipeline), float("nan")
+        for rung, epochs in enumerate(replay.table.epochs):
+            score = replay.rung(pipeline, seed, rung)
+            trial.report(score, epochs // replay.table.epochs[0])
+            if not np.isfinite(score) or (rung < len(replay.table.epochs) - 1 and trial.should_prune()):
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                break
+        else:
+            study.tell(trial, score)
+
+
+def _study(seed: int, pruner: optuna.pruners.BasePruner | None = None) -> optuna.Study:
+    with quiet_optuna():
+        return optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=seed),
+            pruner=pruner or optuna.pruners.NopPruner(),
+        )
+
+
+def _suggested(trial: optuna.Trial) -> Names:
+    values = [trial.suggest_categorical(name, FACTORS[name]) for name in ("student", "augment", "loss")]
+    rates = FACTORS["learning_rate"]
+    return Names(*map(str, values), rates[trial.suggest_int("learning_rate", 0, len(rates) - 1)])
+
+
+def _to_the_top(replay: Replay, pipeline: int) -> float:
+    seed = replay.begin(pipeline)
+    return [replay.rung(pipeline, seed, rung) for rung in range(len(replay.table.epochs))][-1]
+
+
+class FlatSpace:
+    """The crossing as a space whose four parameters are those that the other searchers have."""
+
+    constraints: Mapping[str, float] = {}
+    warm_starts: tuple[Drawn, ...] = ()
+
+    def ranges(self) -> dict[str, Range]:
+        """Return the range of every parameter."""
+        named: dict[str, Range] = {name: Choice(*FACTORS[name]) for name in ("student", "augment", "loss")}
+        return {**named, "learning_rate": Integer(0, len(FACTORS["learning_rate"]) - 1)}
+
+    def draw(self, draw: Draw, number: int) -> Drawn:
+        """Draw a pipeline from a sampler's suggestions."""
+        values = [draw.choice(name, FACTORS[name]) for name in ("student", "augment", "loss")]
+        rates = FACTORS["learning_rate"]
+        return _drawn(Names(*values, rates[draw.integer("learning_rate", 0, len(rates) - 1, 1, False)]))
+
+    def sample(self, rng: np.random.Generator, number: int) -> Drawn:
+        """Draw a pipeline at random."""
+        return _drawn(ALL[int(rng.integers(len(ALL)))])
+
+    def default(self) -> Drawn:
+        """Return the default pipeline."""
+        return _drawn(DEFAULT)
+
+    def params_of(self, pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a pipeline's parameters, or None where it is none of the crossing."""
+        names = names_of(pipeline)
+        return _drawn(names).params if names in INDEX and plain(names) == pipeline else None
+
+
+def _drawn(names: Names) -> Drawn:
+    params = {**names._asdict(), "learning_rate": FACTORS["learning_rate"].index(names.learning_rate)}
+    return Drawn(plain(names), params)
+
+
+class Recorded:
+    """An executor that looks the rungs up."""
+
+    capacity = 1
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+        self._queue: list[RungJob] = []
+        self._runs: dict[int, tuple[int, int]] = {}
+        self._done: dict[int, int] = {}
+
+    def submit(self, job: RungJob) -> None:
+        """Add a job."""
+        self._queue.append(job)
+
+    def collect(self) -> Outcome:
+        """Return the outcome of the oldest job."""
+        job, replay = self._queue.pop(0), self._replay
+        if job.seed not in self._runs:
+            pipeline = INDEX[names_of(job.pipeline)]
+            self._runs[job.seed] = pipeline, replay.begin(pipeline)
+        rung = replay.table.epochs.index(job.until)
+        before = replay.seconds
+        score = replay.rung(*self._runs[job.seed], rung, self._done.get(job.seed, 0))
+        self._done[job.seed] = rung + 1
+        if not np.isfinite(score):
+            return Outcome(failure={"kind": "not_finite", "reason": "recorded"})
+        return Outcome(result=RungResult(score, 1 - score, job.until, replay.seconds - before, ()))
+
+
+class MemoryLog(RecordLog):
+    """Records that are not written down."""
+
+    def __init__(self) -> None:
+        self.records = Records()
+
+    def append(self, event: str, **values: Any) -> None:
+        """Add an event to the records."""
+        self.records.apply(json.loads(json.dumps({"event": event, **values})))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ours:
+    """autokd's explorer.
+
+    Args:
+      flat: the four parameters that the other searchers have; else autokd's own for the same pipelines.
+      explorer: the class.
+      eta: the best 1/eta of a rung go on.
+      rungs: of the table, those that trials stop at.
+      enqueue: screened students to try early.
+    """
+
+    flat: bool = True
+    explorer: type[Explorer] = Explorer
+    eta: int = ETA
+    rungs: tuple[int, ...] = (0, 1, 2)
+    enqueue: int = 3
+
+    def __call__(self, replay: Replay) -> None:
+        """Run until the budget is used up."""
+        task, offers = _TASK, _offers()
+        space = cast(Space, FlatSpace()) if self.flat else own_space(task, offers)
+        log = MemoryLog()
+        log.append("screen", students=_screened(replay.table))
+        explorer = self.explorer(
+            space=space,
+            task=task,
+            log=log,
+            executor=Recorded(replay),
+            screener=Screener(cast(TrainContext, None), (), (), 0),  # all students are among the screened ones
+            rung_epochs=[replay.table.epochs[rung] for rung in self.rungs],
+            eta=self.eta,
+            seed=replay.seed,
+            folder=Path("no checkpoints"),
+            offers=offers,
+            enqueue=self.enqueue,
+        )
+        with quiet_optuna():
+            explorer.run(ENDLESS, lambda: True, lambda: None)
+
+
+_TASK = Task(
+    dataset="replay",
+    modality="image",
+    input_shape=(1, 8, 8),
+    classes=tuple("0123456789"),
+    train_size=500,
+    mean=(0.5,),
+    std=(0.5,),
+    fingerprint="replay",
+)
+
+
+def _offers() -> Shapes:
+    with seeded(0):
+        return shapes_of(build_student(component_from_plain("students", TEACHER), _TASK), _TASK)
+
+
+def _screened(table: Table) -> list[dict[str, Any]]:
+    """The students as screening by their size ranks them."""
+    rows = []
+    for name, part in STUDENTS.items():
+        first = next(index for index, names in enumerate(ALL) if names.student == name)
+        cost = Cost(int(table.params[first]), int(table.macs[first]))
+        rows.append({"student": _whole("students", part), **cost._asdict(), "proxies": cost._asdict()})
+    for row in rows:
+        below = [[other[key] < row[key] for other in rows] for key in ("params", "macs")]
+        row["score"] = float(np.mean(below)) * len(rows) / (len(rows) - 1)
+    return sorted(rows, key=lambda row: -row["score"])
+
+
+SEARCHERS: Mapping[str, Search] = {
+    "random": random,
+    "Optuna TPE": tpe,
+    "Optuna TPE + SHA pruner": tpe_pruner,
+    "Optuna TPE + SHA pruner, defaults": tpe_default_pruner,
+    "autokd": Ours(),
+    "autokd, own parameters": Ours(flat=False),
+}
+
+
+def run(search: Search, table: Table, seed: int, budget: float) -> Replay:
+    """Replay a search until its budget is spent."""
+    replay = Replay(table, seed, budget)
+    with contextlib.suppress(Spent):
+        search(replay)
+    return replay
+
+
+def runs(search: Search, table: Table, seeds: int, budget: float) -> Iterator[Replay]:
+    """Replay a search under several seeds."""
+    return (run(search, table, seed, budget) for seed in range(seeds))
