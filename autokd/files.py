@@ -67,7 +67,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
                 {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata
             )
     except SafetensorError as error:
-        raise OSError(errno.ENOSPC if "space" in str(error).lower() else errno.EIO, str(error), str(path)) from error
+        full = "space" in str(error).lower()
+        number, why = (errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else (errno.EIO, str(error))
+        raise OSError(number, why, str(path)) from error
 
 
 def to_yaml(value: Any) -> str:
