@@ -478,7 +478,9 @@ def log_traceback() -> Path:
     return Path(file.name)
 
 
-def _figure(value: float) -> str:
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "–"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
 
 

@@ -133,6 +133,8 @@ class DisWOT:
             gaussian_(network, seed)
         with torch.no_grad():
             student = as_output(network(screen.inputs))
+        if not student.features:
+            raise ComponentError("diswot compares feature maps; this student offers none")
         terms = diswot_terms(teacher, student, screen.labels)
         return sum(terms.present()) if self.semantic else terms.relation
 

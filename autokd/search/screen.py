@@ -31,6 +31,8 @@ from autokd.types import BuildContext, Output, Proxy, ScreenInput, Shapes, Task,
 BATCH = 64
 POPULATION = 64
 DRAWS = 2_000
+MIDDLE = 0.5
+"""Rank of a student that a proxy cannot judge."""
 FEW = 0.01
 """Feasible share below which the user is told."""
 
@@ -73,8 +75,8 @@ class Screener:
     ranked_by: tuple[str, ...]
     seed: int
 
-    def values(self, student: Mapping[str, Any]) -> dict[str, float]:
-        """Return every proxy's value for one plain student."""
+    def values(self, student: Mapping[str, Any]) -> dict[str, float | None]:
+        """Return every proxy's value for one plain student; None where a proxy cannot judge it."""
         component = component_from_plain("students", student)
         task, device = self.context.data.task, self.context.device
 
@@ -91,7 +93,7 @@ class Screener:
             teacher=self._teacher,
             seed=derive(self.seed, "screen", "init") % 2**31,
         )
-        return {name: proxy(screened) for name, proxy in self._built.items()}
+        return {name: _value(proxy, screened) for name, proxy in self._built.items()}
 
     @functools.cached_property
     def _batch(self) -> tuple[Tensor, Tensor]:
@@ -109,6 +111,13 @@ class Screener:
     def _built(self) -> dict[str, Proxy]:
         context = _context(self.context)
         return {name: make("proxies", name, {}).build(context) for name in self.proxies}
+
+
+def _value(proxy: Proxy, screened: ScreenInput) -> float | None:
+    try:
+        return proxy(screened)
+    except ComponentError:  # it reads something that this student does not have
+        return None
 
 
 class _Answered:
@@ -176,7 +185,8 @@ def screen(
 ) -> list[dict[str, Any]]:
     """Score students and return them best first: {"student", "params", "macs", "proxies", "score"}.
 
-    The score is the mean over `ranked_by` of the student's rank, 0 for the worst to 1 for the best.
+    The score is the mean over `ranked_by` of the student's rank, 0 for the worst to 1 for the best, and the middle
+    where a proxy cannot judge it.
     """
     rows = []
     for done, student in enumerate(students):
@@ -189,14 +199,16 @@ def screen(
     return sorted(scored, key=lambda row: -row["score"])
 
 
-def score_against(screened: Sequence[Mapping[str, Any]], values: Mapping[str, float], names: Sequence[str]) -> float:
+def score_against(
+    screened: Sequence[Mapping[str, Any]], values: Mapping[str, float | None], names: Sequence[str]
+) -> float:
     """Return the score of one more student against a screened population, 0 to 1."""
     shares = []
     for name in names:
         sign = 1.0 if _higher_is_better(name) else -1.0
-        own = sign * values[name]
-        others = [sign * row["proxies"][name] for row in screened]
-        shares.append(sum(other < own for other in others) / len(others))
+        own, others = values[name], [row["proxies"][name] for row in screened]
+        judged = [sign * other for other in others if other is not None]
+        shares.append(MIDDLE if own is None or not judged else sum(o < sign * own for o in judged) / len(judged))
     return float(np.mean(shares))
 
 
@@ -214,10 +226,13 @@ def _alike(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     return same and abs(math.log(max(a["params"], 1) / max(b["params"], 1))) < math.log(1.15)
 
 
-def _ranks(values: Sequence[float], name: str) -> Any:
+def _ranks(values: Sequence[float | None], name: str) -> Any:
     sign = 1.0 if _higher_is_better(name) else -1.0
-    finite = [sign * value if math.isfinite(value) else -math.inf for value in values]
-    return (rankdata(finite) - 1) / max(1, len(finite) - 1)
+    judged = np.array([value is not None for value in values])
+    finite = [sign * value if math.isfinite(value) else -math.inf for value in values if value is not None]
+    ranks = np.full(len(values), MIDDLE)
+    ranks[judged] = (rankdata(finite) - 1) / max(1, len(finite) - 1)
+    return ranks
 
 
 def _higher_is_better(name: str) -> bool:

@@ -43,7 +43,7 @@ def student(width: int, layers: int = 2) -> dict[str, Any]:
 class Given:
     """Proxies' values as given, by width."""
 
-    table: dict[int, dict[str, float]]
+    table: dict[int, dict[str, Any]]
     ranked_by: tuple[str, ...]
     context: TrainContext
 
@@ -51,7 +51,7 @@ class Given:
         return self.table[student["width"]]
 
 
-def screened(digits: Dataset, table: dict[int, dict[str, float]], *ranked_by: str) -> list[tuple[int, float]]:
+def screened(digits: Dataset, table: dict[int, dict[str, Any]], *ranked_by: str) -> list[tuple[int, float]]:
     given: Any = Given(table, ranked_by, context(digits))
     rows = screen(given, [student(width) for width in table])
     return [(row["student"]["width"], row["score"]) for row in rows]
@@ -71,6 +71,9 @@ def test_ties_share_a_rank_and_a_proxy_that_fails_ranks_last(digits: Dataset) ->
     table = {4: {"nwot": 1.0}, 5: {"nwot": 1.0}, 6: {"nwot": 2.0}, 7: {"nwot": float("nan")}}
     assert screened(digits, table, "nwot") == [(6, 1.0), (4, 0.5), (5, 0.5), (7, 0.0)]
     assert screened(digits, {4: {"nwot": 5.0}}, "nwot") == [(4, 0.0)]
+    unjudged = {4: {"nwot": 1.0}, 5: {"nwot": None}, 6: {"nwot": 2.0}}
+    assert screened(digits, unjudged, "nwot") == [(6, 1.0), (5, 0.5), (4, 0.0)]
+    assert screened(digits, {4: {"nwot": None}}, "nwot") == [(4, 0.5)]
 
 
 def test_a_lower_latency_ranks_higher(digits: Dataset) -> None:

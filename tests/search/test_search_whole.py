@@ -21,6 +21,7 @@ import torch
 from search_helpers import SPACE, plugin
 
 import autokd
+from autokd import catalog
 from autokd.errors import NothingFeasible, StudyError
 from autokd.search.records import RecordLog, Records
 from autokd.search.request import Progress
@@ -266,3 +267,34 @@ def test_a_search_leaves_the_caller_alone(space: Path, tmp_path: Path) -> None:
     )
     assert handlers == (list(root.handlers), root.level, list(logging.getLogger("autokd").handlers))
     assert optuna.logging.get_verbosity() == verbosity
+
+
+@pytest.mark.slow
+def test_a_student_that_a_proxy_cannot_judge_is_searched_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from torch import nn\n"
+        "from autokd.types import ANY, Output\n"
+        "class Linear(nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        return Output(super().forward(x.flatten(1)))\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Own:\n"
+        "    kind = 'students'\n"
+        "    name = 'own_linear'\n"
+        "    modalities = ANY\n"
+        "    def build(self, context):\n"
+        "        return Linear(64, context.task.num_classes)\n"
+    )
+    catalog.load_plugins(tmp_path / "own.py")
+    try:
+        text = SPACE.replace("  one_of:\n    cnn:", "  one_of:\n    own_linear: {}\n    cnn:").replace(
+            "hint: {}", "dkd: {}"
+        )
+        (tmp_path / "own.yaml").write_text(text)
+        study = search(tmp_path, tmp_path / "own.yaml")
+    finally:
+        del sys.modules["autokd_plugin_own"]
+    rows = {row["student"]["use"]: row["proxies"] for row in study.store.records.screen}
+    assert rows["own_linear"]["nwot"] is None and rows["cnn"]["nwot"] > 0
+    assert study.store.finished and study.report_path.is_file()
