@@ -22,8 +22,8 @@ from benchmarks.replay.searchers import SEARCHERS, run
 from benchmarks.replay.table import CLOSE, Point, Table, interval, reached, worth
 
 RANDOM_SEEDS = 200
-BUDGETS = {"random": 100.0, "Optuna TPE": 100.0}
-BUDGET = 50.0
+BUDGETS = {"random": 100.0, "Optuna TPE": 60.0}
+BUDGET = 35.0
 """Of the others, in runs to the top rung."""
 PRUNER = "Optuna TPE + SHA pruner"
 Runs = list[list[Point]]
