@@ -33,8 +33,6 @@ from autokd.errors import AutokdError, Interrupted
 from autokd.search import default_teacher
 from autokd.search.executors import run_job
 from autokd.search.workers import job_from_plain, outcome_to_plain
-from autokd.teacher_reference import load_teacher
-from autokd.types import Task, Teacher
 
 SIGN_EVERY = 1.0
 _DIE_WITH_PARENT = 1
@@ -91,7 +89,8 @@ def context_of(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainCont
     data = load_again(setup["data"])
     if data.task.fingerprint != setup["data_fingerprint"]:
         raise AutokdError("the data have changed since the search began")
-    teacher = None if setup["teacher"] is None else _teacher(setup["teacher"], data.task, data, device)
+    described = setup["teacher"]
+    teacher = None if described is None else default_teacher.load_described(described, data, device)
     if teacher is not None and teacher.fingerprint != setup["teacher_fingerprint"]:
         raise AutokdError("the teacher has changed since the search began")
     bank = setup["bank"]
@@ -104,12 +103,6 @@ def context_of(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainCont
         profile=Profile(device if setup["profile"] else None),
         alive=alive,
     )
-
-
-def _teacher(reference: Mapping[str, Any], task: Task, data: Any, device: torch.device) -> Teacher:
-    if reference.get("use") == "trained":
-        return default_teacher.obtain(data, int(reference["epochs"]), device)
-    return load_teacher(reference, task).to(device)
 
 
 def _device(name: str, index: int) -> torch.device:

@@ -12,14 +12,13 @@ import torch
 from autokd import report
 from autokd.data import Dataset, load_again
 from autokd.engine.teacher_bank import DEFAULT_BYTES
-from autokd.errors import BundleError, StudyError, TeacherError, nearest
+from autokd.errors import BundleError, StudyError, nearest
 from autokd.export import bundle, pipeline_file
 from autokd.export import train as full_training
 from autokd.search import default_teacher, run
 from autokd.search.records import TrialRecord
 from autokd.search.store import StudyStore
 from autokd.spec import from_plain
-from autokd.teacher_reference import load_teacher
 from autokd.types import Teacher
 
 if TYPE_CHECKING:
@@ -281,7 +280,7 @@ def train(
     data = dataset or load_again(file.data, data_dir=data_dir, download=download)
 
     def teacher(reference: Mapping[str, Any], loaded: Dataset) -> Teacher:
-        return _teacher(reference, loaded, chosen)
+        return default_teacher.load_described(reference, loaded, chosen)
 
     folder = path.with_suffix("") if out is None else Path(out)
     return full_training.train(
@@ -294,16 +293,6 @@ def train(
         seed=seed,
         on_epoch=on_epoch,
     )
-
-
-def _teacher(reference: Mapping[str, Any], data: Dataset, device: torch.device) -> Teacher:
-    if reference.get("use") == "trained":
-        return default_teacher.obtain(data, int(reference["epochs"]), device)
-    if reference.get("use") == "module":
-        raise TeacherError(
-            "this pipeline's teacher was a network handed over in Python; save it to a file and edit `teacher`"
-        )
-    return load_teacher(dict(reference), data.task).to(device)
 
 
 def load_student(folder: str | Path, device: str = "cpu") -> bundle.Student:

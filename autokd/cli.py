@@ -6,7 +6,6 @@ or finished, 4 too many failures, 130 interrupted.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import shlex
@@ -19,7 +18,7 @@ import typer
 
 from autokd import __version__, catalog
 from autokd.catalog import KINDS
-from autokd.errors import AutokdError
+from autokd.errors import DISK_FULL, AutokdError
 
 if TYPE_CHECKING:
     from autokd.api import Study
@@ -423,7 +422,7 @@ def run_command(arguments: list[str]) -> int:
     except _DISK_ERRORS as error:
         return _complain(f"{error.filename or 'disk'}: {error.strerror}", 2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             return _internal(error)
         return _complain(f"{error.filename or 'disk'}: {error.strerror}; make room, and the same command goes on", 2)
     except Exception as error:  # the outermost place: a mistake of autokd's own

@@ -18,7 +18,11 @@ AutokdError                    the base; the command line exits with 1
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""How the system says that a disk is full."""
 
 
 class AutokdError(Exception):

@@ -17,17 +17,18 @@ from typing import Any, NamedTuple
 import filelock
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from autokd.data import Dataset
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import TrainContext, build_student, train_rung
-from autokd.errors import ComponentError
-from autokd.files import cache_dir, write_text
+from autokd.errors import ComponentError, TeacherError
+from autokd.files import cache_dir, write_tensors, write_text
 from autokd.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint, from_plain, to_plain
+from autokd.teacher_reference import load_teacher
 from autokd.types import Shapes, Task
 
 log = logging.getLogger("autokd")
@@ -67,6 +68,26 @@ def recipe(task: Task) -> Recipe:
 def reference(epochs: int) -> dict[str, Any]:
     """Return the plain reference by which a pipeline file names a default teacher."""
     return {"use": "trained", "epochs": epochs}
+
+
+def load_described(described: Mapping[str, Any], data: Dataset, device: torch.device) -> NetworkTeacher:
+    """Return the teacher of a plain reference, the default one or any other, on a device.
+
+    Args:
+      described: what `reference` or `autokd.teacher_reference.describe` returned.
+      data: the dataset.
+      device: where it is to answer, and where a default teacher that is no longer in the cache is trained.
+
+    Raises:
+      TeacherError: it cannot be loaded, or was a network handed over in Python.
+    """
+    if described.get("use") == "trained":
+        return obtain(data, int(described["epochs"]), device)
+    if described.get("use") == "module":
+        raise TeacherError(
+            "this pipeline's teacher was a network handed over in Python; save it to a file and edit `teacher`"
+        )
+    return load_teacher(dict(described), data.task).to(device)
 
 
 def offers(task: Task) -> Shapes:
@@ -137,11 +158,9 @@ def _train(data: Dataset, chosen: Recipe, epochs: int, device: torch.device, fol
         scores = [train(pipeline, short, 0)[0] for pipeline in chosen.pipelines]
         best = chosen.pipelines[scores.index(max(scores))]
     members = [train(best, epochs, member)[1] for member in range(chosen.members)]
-    folder.mkdir(parents=True, exist_ok=True)
-    plain = [{name: t.detach().cpu().contiguous() for name, t in state.items()} for state in members]
-    for number, state in enumerate(plain):
-        save_file(state, folder / f"member-{number}.safetensors")
-    facts = {"format": FORMAT, "pipeline": best, "members": [state_fingerprint(state) for state in plain]}
+    for number, state in enumerate(members):
+        write_tensors(folder / f"member-{number}.safetensors", state)
+    facts = {"format": FORMAT, "pipeline": best, "members": [state_fingerprint(state) for state in members]}
     write_text(folder / "teacher.json", json.dumps(facts))
 
 

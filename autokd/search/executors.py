@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import io
 import logging
 import traceback
@@ -22,7 +21,7 @@ import torch
 
 from autokd.engine.memory import keep_freed_memory
 from autokd.engine.train import CHECKPOINT_FORMAT, OnEpoch, Stopped, TrainContext, never, train_rung
-from autokd.errors import Interrupted, TrialFailure
+from autokd.errors import DISK_FULL, Interrupted, TrialFailure
 from autokd.files import write_bytes, write_tensors
 from autokd.spec import from_plain
 from autokd.types import Checkpoint, RungResult
@@ -31,9 +30,6 @@ log = logging.getLogger("autokd")
 
 NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 """What torch says where memory runs out and it raises a plain RuntimeError."""
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""How the system says that a disk is full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +144,7 @@ def run_job(
     except (torch.OutOfMemoryError, MemoryError) as error:
         return Outcome(failure={"kind": "out_of_memory", "reason": _first_line(error)})
     except OSError as error:
-        if error.errno in FULL:  # no trial's fault
+        if error.errno in DISK_FULL:  # no trial's fault
             raise
         return Outcome(failure={"kind": "error", "reason": f"{type(error).__name__}: {_first_line(error)}"})
     except Exception as error:  # the one place where a crashed trial becomes a failed one

@@ -75,7 +75,7 @@ def next_job(
         if trial.number not in running and (baseline or not trial.rungs):
             return Job(trial.number, len(trial.rungs))
     for rung in reversed(range(top_rung)):
-        finished = sorted((t for t in alive if len(t.rungs) > rung), key=lambda t: (-t.rungs[rung].score, t.number))
+        finished = finished_best_first(alive, rung)
         for trial in finished[: len(finished) // eta]:
             if len(trial.rungs) == rung + 1 and trial.number not in running:
                 return Job(trial.number, rung + 1)
@@ -90,10 +90,16 @@ def hopeless(trials: Mapping[int, TrialRecord], *, wanted: int, top_rung: int, e
     """
     found = []
     for rung in range(top_rung):
-        finished = [t for t in trials.values() if t.failure is None and len(t.rungs) > rung]
-        behind = sorted(finished, key=lambda t: (-t.rungs[rung].score, t.number))[max(wanted, len(finished)) // eta :]
+        finished = finished_best_first(trials.values(), rung)
+        behind = finished[max(wanted, len(finished)) // eta :]
         found += [trial.number for trial in behind if len(trial.rungs) == rung + 1]
     return found
+
+
+def finished_best_first(trials: Iterable[TrialRecord], rung: int) -> list[TrialRecord]:
+    """Return the trials that finished a rung and did not fail, by their score there."""
+    finished = (trial for trial in trials if trial.failure is None and len(trial.rungs) > rung)
+    return sorted(finished, key=lambda trial: (-trial.rungs[rung].score, trial.number))
 
 
 def baseline(default: Drawn, name: str, space: Space) -> Drawn:

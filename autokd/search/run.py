@@ -241,7 +241,7 @@ def _stages(
                     _measure_noise(store, prepared, executor, on_change)
             explorer.run(prepared.budget.trials, may_ask, on_change)
     with _timed(store, "confirm"):
-        _confirm(store, prepared, request, context, executor, notify)
+        _confirm(store, prepared, context, executor, notify)
 
 
 def _measure_noise(store: StudyStore, prepared: Prepared, executor: Executor, on_change: Callable[[], None]) -> None:
@@ -272,7 +272,6 @@ def _screen(store: StudyStore, prepared: Prepared, screener: Screener, notify: N
 def _confirm(
     store: StudyStore,
     prepared: Prepared,
-    request: Request,
     context: TrainContext,
     executor: Executor,
     notify: Notify,
@@ -295,7 +294,7 @@ def _confirm(
         executor=executor,
         context=context,
         budget=prepared.budget,
-        seed=request.seed,
+        seed=prepared.identity["seed"],
         folder=store.path,
         on_change=tell,
     ).run()

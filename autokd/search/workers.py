@@ -138,14 +138,15 @@ class WorkerExecutor:
 
     def _start(self, index: int) -> _Worker:
         threads = str(self._setup["threads"])
-        process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if self._log_file is None else self._log_file.open("ab"),
-            env={**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
-            start_new_session=True,  # Ctrl-C is the coordinator's; and the whole group can be killed
-        )
+        with (self._log_file or Path(os.devnull)).open("ab") as output:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                env={**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+                start_new_session=True,  # Ctrl-C is the coordinator's; and the whole group can be killed
+            )
         worker = _Worker(process, index, sign=self._clock())
         self._workers[index] = worker
         assert process.stdout is not None
