@@ -39,9 +39,13 @@ def page() -> str:
     return HEAD + "".join(_section(kind) for kind in catalog.KINDS)
 
 
+def shipped(kind: str) -> list[str]:
+    """Return the names of the components of a kind that come with autokd, without those of installed plug-ins."""
+    return sorted(file.stem[1:] for file in (Path(autokd.__file__).parent / kind).glob("_[a-z]*.py"))
+
+
 def _section(kind: str) -> str:
-    files = (Path(autokd.__file__).parent / kind).glob("_[a-z]*.py")
-    rows = "".join(_row(kind, file.stem[1:]) for file in sorted(files))
+    rows = "".join(_row(kind, name) for name in shipped(kind))
     return f"\n## {kind}\n\n{KINDS[kind]}\n\n| name | what it is | fields |\n|---|---|---|\n{rows}"
 
 
@@ -49,7 +53,7 @@ def _row(kind: str, name: str) -> str:
     cls = catalog.load(kind, name)
     about = (importlib.import_module(cls.__module__).__doc__ or "").split("\n\n")[0]
     fields = "; ".join(_field(field, info) for field, info in fields_of(cls).items())
-    return f"| `{name}` | {_cell(about)} | {_cell(fields)} |\n"
+    return f"| `{name}` | {cell(about)} | {cell(fields)} |\n"
 
 
 def _field(name: str, info: FieldInfo) -> str:
@@ -57,20 +61,21 @@ def _field(name: str, info: FieldInfo) -> str:
     return f"`{name}` {info.range}{default}" if info.range else f"`{name}`{default}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return text as it may stand in a cell of a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with --check compare it."""
+def write(path: Path, text: str, arguments: list[str]) -> int:
+    """Write a page, or with --check say whether it is up to date; return the exit code."""
     if arguments == ["--check"]:
-        current = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page()
-        print(f"{PAGE} is {'up to date' if current else 'out of date; run: python docs/components.py'}")
+        current = path.is_file() and path.read_text(encoding="utf-8") == text
+        print(f"{path} is {'up to date' if current else f'out of date; run: python docs/{path.stem}.py'}")
         return 0 if current else 1
-    PAGE.write_text(page(), encoding="utf-8")
-    print(f"wrote {PAGE}")
+    path.write_text(text, encoding="utf-8")
+    print(f"wrote {path}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write(PAGE, page(), sys.argv[1:]))

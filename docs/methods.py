@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+from components import cell, shipped, write  # noqa: E402
 
 from autokd import catalog  # noqa: E402
 from autokd.spec import comments_of  # noqa: E402
@@ -53,8 +55,7 @@ def group_of(cls: type[Any]) -> str:
 
 
 def _losses() -> str:
-    files = (ROOT / "autokd" / "losses").glob("_[a-z]*.py")
-    classes = {file.stem[1:]: catalog.load("losses", file.stem[1:]) for file in sorted(files)}
+    classes = {name: catalog.load("losses", name) for name in shipped("losses")}
     parts = []
     for group, title in GROUPS.items():
         rows = "".join(_row(name, cls) for name, cls in classes.items() if group_of(cls) == group)
@@ -68,7 +69,7 @@ def _row(name: str, cls: type[Any]) -> str:
     source = (importlib.import_module(cls.__module__).__doc__ or "").split("\n\n")[0]
     scale = f"{cls.scale:g}; {comments_of(cls)['scale']}"
     cells = (f"`{name}`", about, source, _reads(cls), f"x{cls.cost:g}", scale)
-    return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |\n"
+    return f"| {' | '.join(map(cell, cells))} |\n"
 
 
 def _reads(cls: type[Any]) -> str:
@@ -83,17 +84,5 @@ def _runs(dataset: str) -> str:
     return losses.table(losses.read(ROOT / "benchmarks" / f"losses-{dataset}.jsonl")) + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the tables, or with --check compare them."""
-    text = PAGE.read_text(encoding="utf-8")
-    if arguments == ["--check"]:
-        current = text == page(text)
-        print(f"{PAGE} is {'up to date' if current else 'out of date; run: python docs/methods.py'}")
-        return 0 if current else 1
-    PAGE.write_text(page(text), encoding="utf-8")
-    print(f"wrote {PAGE}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write(PAGE, page(PAGE.read_text(encoding="utf-8")), sys.argv[1:]))

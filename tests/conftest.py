@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ def shared_data() -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep tests away from the user's cache: one cache folder a test run, shared by its tests."""
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests away from the user's cache: one cache folder a test run, shared by its tests and their fixtures."""
     base = tmp_path_factory.getbasetemp() / "autokd-cache"
     base.mkdir(exist_ok=True)
-    monkeypatch.setenv("AUTOKD_CACHE", str(base))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOKD_CACHE", str(base))
+        yield

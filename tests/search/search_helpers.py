@@ -1,15 +1,22 @@
-"""Hand-made records, and executors that answer at once, for the search's tests."""
+"""Hand-made records, executors that answer at once, searches in processes of their own, for the search's tests."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import torch
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 
 from autokd import catalog
 from autokd.data import Dataset
@@ -20,7 +27,8 @@ from autokd.models import NetworkTeacher, seeded
 from autokd.ranges import Real
 from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import Explorer
-from autokd.search.records import RecordLog, RungRecord, TrialRecord
+from autokd.search.records import RecordLog, Records, RungRecord, TrialRecord
+from autokd.search.store import StudyStore
 from autokd.space import Drawn, Space, parse
 from autokd.spec import component_from_plain, fingerprint, make
 from autokd.types import Draw, RungResult, Shapes, Task
@@ -210,6 +218,95 @@ def explore(made: Explorer, trials: int) -> Explorer:
 
 def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+def in_database(url: str, name: str = "mine") -> list[FrozenTrial]:
+    """The trials of a mirror."""
+    storage = RDBStorage(url)
+    try:
+        return optuna.load_study(study_name=name, storage=storage).trials
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+Mirrored = dict[int, tuple[str, float | None, dict[str, Any], dict[int, float]]]
+
+
+def told(trials: list[FrozenTrial]) -> Mirrored:
+    """What a mirror says, by number; each trial must be there once."""
+    said = {t.user_attrs["number"]: (t.state.name, t.value, t.params, t.intermediate_values) for t in trials}
+    assert len(said) == len(trials)
+    return said
+
+
+def expected(store: StudyStore, *, paused: bool = True) -> Mirrored:
+    """What a mirror is to say, from the records of a study with three rungs."""
+    said = {}
+    for t in store.records.trials.values():
+        complete = t.failure is None and len(t.rungs) == 3
+        if t.params is not None and (complete or t.failure is not None or (paused and t.rungs)):
+            scores = {rung.rung: rung.score for rung in t.rungs}
+            said[t.number] = (
+                "COMPLETE" if complete else "PRUNED",
+                scores[2] if complete else None,
+                dict(t.params),
+                scores,
+            )
+    return said
+
+
+SEARCH = """
+import sys
+from autokd.cli import run_command
+sys.exit(run_command(["search", "--dataset", "digits", "--limit-train", "128", "--device", "cpu", "--seed", "3",
+                      "--study", "mine", "--space", *sys.argv[1:]]))
+"""
+
+
+def started(
+    folder: Path, space: Path, *options: str, code: str = SEARCH, **environment: str
+) -> subprocess.Popen[bytes]:
+    """Start Python code, by default a search, in a process of its own in a folder; what it says goes to output.txt."""
+    folder.mkdir(exist_ok=True)
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    with (folder / "output.txt").open("ab") as output:
+        command = [sys.executable, "-c", code, str(space), *options]
+        return subprocess.Popen(command, env=variables, stdout=output, stderr=output, cwd=folder)
+
+
+def ended(folder: Path, process: subprocess.Popen[bytes], code: int = 0, *, seconds: float = 240) -> Records:
+    """Wait for a search and return its records."""
+    assert process.wait(timeout=seconds) == code, (folder / "output.txt").read_text()
+    return records_in(folder)
+
+
+def records_in(folder: Path) -> Records:
+    return RecordLog(folder / "studies" / "mine" / "trials.jsonl", read_only=True).records
+
+
+def wait_for(folder: Path, process: subprocess.Popen[bytes], event: str, count: int) -> None:
+    """Wait until a search's records hold so many events of a kind."""
+    path, mark = folder / "studies/mine/trials.jsonl", f'"event": "{event}"'.encode()
+    deadline = time.monotonic() + 120
+    while not path.exists() or path.read_bytes().count(mark) < count:
+        assert process.poll() is None and time.monotonic() < deadline, (folder / "output.txt").read_text()
+        time.sleep(0.001)
+
+
+def comparable(found: Records) -> dict[str, Any]:
+    """All that a search decides and finds; not how long it took."""
+    trials = [
+        dataclasses.replace(t, rungs=tuple(dataclasses.replace(r, seconds=0.0) for r in t.rungs))
+        for t in found.trials.values()
+    ]
+    return {
+        "trials": trials,
+        "screen": found.screen,
+        "runs": [dataclasses.replace(run, seconds=0.0) for run in found.runs],
+        "choices": found.choices,
+        "evidence": found.evidence,
+    }
 
 
 PLUGIN = '''

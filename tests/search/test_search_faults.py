@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from search_helpers import SPACE, plugin
+from search_helpers import SPACE, comparable, ended, plugin, records_in, started, wait_for
 
-from autokd.search.records import RecordLog, Records
+from autokd.search.records import Records
 
 pytestmark = pytest.mark.slow
 
-SEARCH = """
-import sys
-from autokd.cli import run_command
-sys.exit(run_command(["search", "--dataset", "digits", "--limit-train", "128", "--device", "cpu", "--seed", "3",
-                      "--study", "mine", "--space", *sys.argv[1:]]))
-"""
 OFTEN = """
 import os, random, signal, sys, time
 from pathlib import Path
@@ -67,43 +58,6 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTOKD_CACHE", str(tmp_path_factory.getbasetemp() / "autokd-cache"))
-        yield
-
-
-def started(folder: Path, space: Path, *options: str, code: str = SEARCH) -> subprocess.Popen[bytes]:
-    folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with (folder / "output.txt").open("ab") as output:
-        command = [sys.executable, "-c", code, str(space), *options]
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=folder)
-
-
-def ended(folder: Path, process: subprocess.Popen[bytes], code: int = 0) -> Records:
-    assert process.wait(timeout=240) == code, (folder / "output.txt").read_text()
-    return records(folder)
-
-
-def records(folder: Path) -> Records:
-    return RecordLog(folder / "studies" / "mine" / "trials.jsonl", read_only=True).records
-
-
-def decided(found: Records) -> dict[str, Any]:
-    """All that a search decides and finds; not how long it took."""
-    return {
-        "trials": [
-            dataclasses.replace(t, rungs=tuple(dataclasses.replace(r, seconds=0.0) for r in t.rungs))
-            for t in found.trials.values()
-        ],
-        "runs": [dataclasses.replace(run, seconds=0.0) for run in found.runs],
-        "choices": found.choices,
-        "evidence": found.evidence,
-    }
-
-
 def whole_and_once(folder: Path, found: Records) -> None:
     """No trial is left under way, none told twice."""
     assert found.in_flight == [] and len(found.trials) == 14 and found.evidence
@@ -113,14 +67,6 @@ def whole_and_once(folder: Path, found: Records) -> None:
         assert told and len(told) == len(set(told))
     runs = [(r.stage, r.round, r.arm, r.variant, r.seed) for r in found.runs]
     assert len(runs) == len(set(runs))
-
-
-def wait_for(folder: Path, process: subprocess.Popen[bytes], event: str, count: int) -> None:
-    path, mark = folder / "studies/mine/trials.jsonl", f'"event": "{event}"'.encode()
-    deadline = time.monotonic() + 120
-    while not path.exists() or path.read_bytes().count(mark) < count:
-        assert process.poll() is None and time.monotonic() < deadline, (folder / "output.txt").read_text()
-        time.sleep(0.002)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +86,7 @@ def with_two_slots(tmp_path_factory: pytest.TempPathFactory, space: Path) -> Rec
 def test_killed_twenty_times(undisturbed: Records, space: Path, tmp_path: Path) -> None:
     found = ended(tmp_path, started(tmp_path, space, code=OFTEN))
     assert (tmp_path / "output.txt").read_text().splitlines()[-1] == "kills 20"
-    assert decided(found) == decided(undisturbed)
+    assert comparable(found) == comparable(undisturbed)
     whole_and_once(tmp_path, found)
 
 
@@ -169,7 +115,7 @@ def test_two_workers_give_the_same_study_though_killed(
         process.wait()
         process = started(tmp_path, space, "--workers", "2")
     found = ended(tmp_path, process)
-    assert decided(found) == decided(with_two_slots)
+    assert comparable(found) == comparable(with_two_slots)
     whole_and_once(tmp_path, found)
 
 
@@ -191,11 +137,11 @@ def test_signals_stop_and_the_same_command_goes_on(
         time.sleep(0.05)
     # these rungs are so short that the second Ctrl-C may meet a process that is ending already
     assert process.wait(timeout=60) in (130, -signal.SIGINT if len(signals) == 2 else 130)
-    cut = records(tmp_path)
+    cut = records_in(tmp_path)
     assert len(cut.trials) < 14 and said in (tmp_path / "output.txt").read_text()
     assert len(cut.in_flight) <= 1
     found = ended(tmp_path, started(tmp_path, space))
-    assert decided(found) == decided(undisturbed)
+    assert comparable(found) == comparable(undisturbed)
     whole_and_once(tmp_path, found)
 
 
@@ -229,7 +175,7 @@ def test_a_truncated_line_and_damaged_checkpoints_cost_no_trial(
     for number, path in enumerate(checkpoints):
         path.write_bytes(path.read_bytes()[: -10 * (number + 1)])
     found = ended(tmp_path, started(tmp_path, space))
-    assert decided(found) == decided(undisturbed)
+    assert comparable(found) == comparable(undisturbed)
     whole_and_once(tmp_path, found)
 
 
@@ -248,7 +194,7 @@ def test_a_full_disk_loses_nothing(undisturbed: Records, space: Path, tmp_path: 
         found = ended(tmp_path, started(tmp_path, space))
     finally:
         subprocess.run(["umount", str(disk)], check=False)
-    assert decided(found) == decided(undisturbed)
+    assert comparable(found) == comparable(undisturbed)
 
 
 def test_trials_that_segfault_hang_or_eat_memory_are_told_and_survived(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +35,6 @@ warm_starts:
   - {head: {use: simkd, factor: 8}, losses: {simkd: {weight: 3.0}}, optimizer: {use: adamw, learning_rate: 2.0e-2}}
 """
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The test run's cache is there for fixtures of this file, too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTOKD_CACHE", str(tmp_path_factory.getbasetemp() / "autokd-cache"))
-        yield
 
 
 def search(folder: Path, text: str, trials: int) -> autokd.Study:

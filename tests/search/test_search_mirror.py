@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
@@ -18,7 +17,7 @@ import pytest
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
-from search_helpers import EPOCHS, SPACE, context, explore, explorer, fixed_score, resolved
+from search_helpers import EPOCHS, SPACE, context, expected, explore, explorer, fixed_score, in_database, resolved, told
 
 from autokd.data import Dataset
 from autokd.errors import UserError
@@ -116,40 +115,6 @@ def test_an_error_of_optunas_own_stops_nothing(store: StudyStore, monkeypatch: p
 
 def url_of(path: Path) -> str:
     return f"sqlite:///{path / 'mirror.db'}"
-
-
-def in_database(url: str, name: str = "mine") -> list[FrozenTrial]:
-    storage = RDBStorage(url)
-    try:
-        return optuna.load_study(study_name=name, storage=storage).trials
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def told(trials: list[FrozenTrial]) -> dict[int, tuple[str, float | None, dict[str, Any], dict[int, float]]]:
-    """What a mirror says, by number; each trial must be there once."""
-    said = {t.user_attrs["number"]: (t.state.name, t.value, t.params, t.intermediate_values) for t in trials}
-    assert len(said) == len(trials)
-    return said
-
-
-def expected(
-    store: StudyStore, *, paused: bool = True
-) -> dict[int, tuple[str, float | None, dict[str, Any], dict[int, float]]]:
-    """The same, from the records."""
-    said = {}
-    for t in store.records.trials.values():
-        complete = t.failure is None and len(t.rungs) == 3
-        if t.params is not None and (complete or t.failure is not None or (paused and t.rungs)):
-            scores = {rung.rung: rung.score for rung in t.rungs}
-            said[t.number] = (
-                "COMPLETE" if complete else "PRUNED",
-                scores[2] if complete else None,
-                dict(t.params),
-                scores,
-            )
-    return said
 
 
 def test_a_database_mirrors_the_records(store: StudyStore, tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from typing import Any
 
 import optuna
 import pytest
-from search_helpers import SPACE
+from search_helpers import SPACE, expected, in_database, told
 
 import autokd
 from autokd.errors import MissingDependency, UserError
 from autokd.search.mirror import Mirror, database_url, masked, rebuild
-from autokd.search.sampler import frozen
 from autokd.search.store import StudyStore
 
 
@@ -22,34 +21,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study whose mirror is a database."""
     base = tmp_path_factory.mktemp("mirrored")
     (base / "tiny.yaml").write_text(SPACE.replace("trials: 8", "trials: 6"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTOKD_CACHE", str(tmp_path_factory.getbasetemp() / "autokd-cache"))
-        autokd.search(
-            "digits",
-            limit_train=128,
-            device="cpu",
-            space=base / "tiny.yaml",
-            study="mine",
-            storage=f"sqlite:///{base}/mirror.db",
-            studies_dir=base / "studies",
-            reports_dir=base / "reports",
-        )
+    autokd.search(
+        "digits",
+        limit_train=128,
+        device="cpu",
+        space=base / "tiny.yaml",
+        study="mine",
+        storage=f"sqlite:///{base}/mirror.db",
+        studies_dir=base / "studies",
+        reports_dir=base / "reports",
+    )
     return base
-
-
-def held(url: str) -> dict[int, Any]:
-    study = optuna.load_study(study_name="mine", storage=url)
-    return {t.user_attrs["number"]: (t.state, t.values, t.params, t.intermediate_values) for t in study.get_trials()}
-
-
-def expected(store: StudyStore) -> dict[int, Any]:
-    shown = [frozen(store.space.ranges(), t, store.top_rung) for t in store.records.trials.values() if t.params]
-    return {t.user_attrs["number"]: (t.state, t.values, t.params, t.intermediate_values) for t in shown}
 
 
 def test_the_database_holds_what_the_records_hold(folder: Path) -> None:
     store, url = StudyStore.open(folder / "studies" / "mine"), f"sqlite:///{folder}/mirror.db"
-    assert held(url) == expected(store) and len(held(url)) >= 4
+    assert told(in_database(url)) == expected(store) and len(told(in_database(url))) >= 4
     assert "mirror.db" not in (folder / "studies" / "mine" / "study.yaml").read_text()
 
 
@@ -60,9 +47,9 @@ def test_what_differs_is_written_anew_and_a_rebuild_is_equal(folder: Path) -> No
     )
     with Mirror(store, url) as mirror:
         mirror.update()
-    assert held(url) == expected(store)
+    assert told(in_database(url)) == expected(store)
     assert rebuild(store, f"sqlite:///{folder}/other.db") == len(expected(store))
-    assert held(f"sqlite:///{folder}/other.db") == expected(store)
+    assert told(in_database(f"sqlite:///{folder}/other.db")) == expected(store)
 
 
 def test_a_database_that_is_away_is_written_once_it_is_back(
@@ -78,7 +65,7 @@ def test_a_database_that_is_away_is_written_once_it_is_back(
     away.mkdir()
     now[0] = 2.0
     mirror._attempt()
-    assert held(f"sqlite:///{away}/mirror.db") == expected(store) and "is back" in caplog.text
+    assert told(in_database(f"sqlite:///{away}/mirror.db")) == expected(store) and "is back" in caplog.text
     mirror.close()
 
 

@@ -6,18 +6,15 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import optuna
 import pytest
-from search_helpers import SPACE
+from search_helpers import SPACE, ended, expected, in_database, started, told, wait_for
 
 from autokd.search.mirror import database_url, rebuild
-from autokd.search.sampler import frozen
 from autokd.search.store import StudyStore
 
 pytestmark = pytest.mark.slow
@@ -74,44 +71,15 @@ def server() -> Iterator[Server]:
 def test_a_server_that_is_killed_in_a_search_with_four_workers(server: Server, tmp_path: Path) -> None:
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE.replace("trials: 8", "trials: 12"))
-    command = ["search", "--dataset", "digits", "--limit-train", "128", "--device", "cpu", "--space", str(space)]
-    command += ["--study", "mine", "--workers", "4", "--storage", server.url]
-    code = "import sys; from autokd.cli import run_command; sys.exit(run_command(sys.argv[1:]))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with (tmp_path / "output.txt").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, *command], cwd=tmp_path, env=environment, stdout=output, stderr=output
-        )
-    rungs(tmp_path, process, 4)
+    process = started(tmp_path, space, "--workers", "4", "--storage", server.url)
+    wait_for(tmp_path, process, "rung", 4)
     server.kill()
-    rungs(tmp_path, process, 10)  # it does not wait for the server
+    wait_for(tmp_path, process, "rung", 10)  # it does not wait for the server
     server.start()
-    assert process.wait(timeout=240) == 0, (tmp_path / "output.txt").read_text()
+    ended(tmp_path, process)
+    url = database_url(server.url).render_as_string(hide_password=False)
     store = StudyStore.open(tmp_path / "studies" / "mine")
     assert len(store.records.trials) == 12 and store.records.in_flight == [] and store.finished
-    assert held(server) == expected(tmp_path)  # what it missed was written when it was back
+    assert told(in_database(url)) == expected(store)  # what it missed was written when it was back
     rebuild(store, server.url)
-    assert held(server) == expected(tmp_path)
-
-
-def rungs(folder: Path, process: subprocess.Popen[bytes], count: int) -> None:
-    path, deadline = folder / "studies/mine/trials.jsonl", time.monotonic() + 120
-    while not path.exists() or path.read_bytes().count(b'"event": "rung"') < count:
-        assert process.poll() is None and time.monotonic() < deadline, (folder / "output.txt").read_text()
-        time.sleep(0.01)
-
-
-def held(server: Server) -> list[object]:
-    url = database_url(server.url).render_as_string(hide_password=False)
-    return told(optuna.load_study(study_name="mine", storage=url).get_trials())
-
-
-def expected(folder: Path) -> list[object]:
-    store = StudyStore.open(folder / "studies" / "mine")
-    ranges = store.space.ranges()
-    return told([frozen(ranges, t, store.top_rung) for t in store.records.trials.values() if t.params is not None])
-
-
-def told(trials: list[optuna.trial.FrozenTrial]) -> list[object]:
-    rows = [(t.user_attrs["number"], t.state, t.values, t.params, t.intermediate_values) for t in trials]
-    return sorted(rows, key=lambda row: row[0])
+    assert told(in_database(url)) == expected(store)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import os
 import random
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,12 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from search_helpers import SPACE, plugin
+from search_helpers import SPACE, comparable, ended, plugin, records_in, started, wait_for
 
 import autokd
 from autokd import catalog
 from autokd.errors import NothingFeasible, StudyError
-from autokd.search.records import RecordLog, Records
+from autokd.search.records import Records
 from autokd.search.request import Progress
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 128, "device": "cpu", "seed": 3}
@@ -43,60 +40,24 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The test run's cache is there for fixtures of this file, too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTOKD_CACHE", str(tmp_path_factory.getbasetemp() / "autokd-cache"))
-        yield
-
-
 def search(folder: Path, space: Path, **options: Any) -> autokd.Study:
     """Search in this process."""
     given = {**OPTIONS, "space": space, "study": "mine", **options}
     return autokd.search(**given, studies_dir=folder / "studies", reports_dir=folder / "reports")
 
 
-def started(folder: Path, space: Path) -> subprocess.Popen[bytes]:
-    """Start the same search in a process of its own."""
-    folder.mkdir(exist_ok=True)
+def searching(folder: Path, space: Path) -> subprocess.Popen[bytes]:
+    """Start the same search in a process of its own, from Python."""
     hashes = str(len(folder.name))  # two processes differ in the order of their sets
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": hashes}
-    with (folder / "output.txt").open("ab") as output:
-        command = [sys.executable, "-c", SEARCH, str(space), str(folder)]
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-
-
-def records(folder: Path) -> Records:
-    return RecordLog(folder / "studies" / "mine" / "trials.jsonl", read_only=True).records
-
-
-def finished(folder: Path, process: subprocess.Popen[bytes]) -> Records:
-    assert process.wait(timeout=120) == 0, (folder / "output.txt").read_text()
-    return records(folder)
-
-
-def comparable(found: Records) -> dict[str, Any]:
-    """All that a search decides and finds; not how long it took."""
-    trials = [
-        dataclasses.replace(t, rungs=tuple(dataclasses.replace(r, seconds=0.0) for r in t.rungs))
-        for t in found.trials.values()
-    ]
-    return {
-        "trials": trials,
-        "screen": found.screen,
-        "runs": [dataclasses.replace(run, seconds=0.0) for run in found.runs],
-        "choices": found.choices,
-        "evidence": found.evidence,
-    }
+    return started(folder, space, str(folder), code=SEARCH, PYTHONHASHSEED=hashes)
 
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory: pytest.TempPathFactory, space: Path) -> tuple[Path, Records, Records]:
     """The same search in two processes at once; the folder is the first one's."""
     folders = [tmp_path_factory.mktemp(name) for name in ("twin", "other_twin")]
-    processes = [started(folder, space) for folder in folders]
-    first, second = (finished(folder, process) for folder, process in zip(folders, processes, strict=True))
+    processes = [searching(folder, space) for folder in folders]
+    first, second = (ended(folder, process, seconds=120) for folder, process in zip(folders, processes, strict=True))
     return folders[0], first, second
 
 
@@ -115,12 +76,7 @@ def test_two_processes_search_the_same(twins: tuple[Path, Records, Records]) -> 
 
 def kill_after(folder: Path, process: subprocess.Popen[bytes], event: str, count: int) -> None:
     """Kill a search once its records hold so many events of a kind."""
-    path = folder / "studies" / "mine" / "trials.jsonl"
-    mark = f'"event": "{event}"'.encode()
-    deadline = time.monotonic() + 120
-    while not path.exists() or path.read_bytes().count(mark) < count:
-        assert process.poll() is None and time.monotonic() < deadline, (folder / "output.txt").read_text()
-        time.sleep(0.001)
+    wait_for(folder, process, event, count)
     process.kill()
     process.wait()
 
@@ -129,11 +85,11 @@ def kill_after(folder: Path, process: subprocess.Popen[bytes], event: str, count
 def test_a_search_killed_in_explore_and_in_confirm_ends_as_if_undisturbed(
     twins: tuple[Path, Records, Records], space: Path, tmp_path: Path
 ) -> None:
-    kill_after(tmp_path, started(tmp_path, space), "rung", 6)
-    cut = records(tmp_path)
+    kill_after(tmp_path, searching(tmp_path, space), "rung", 6)
+    cut = records_in(tmp_path)
     assert sum(len(t.rungs) for t in cut.trials.values()) >= 6 and len(cut.trials) < TRIALS and not cut.runs
-    kill_after(tmp_path, started(tmp_path, space), "run", 4)
-    cut = records(tmp_path)
+    kill_after(tmp_path, searching(tmp_path, space), "run", 4)
+    cut = records_in(tmp_path)
     assert len(cut.trials) == TRIALS and len(cut.runs) >= 4 and not cut.evidence
     done = search(tmp_path, space)
     assert comparable(done.store.records) == comparable(twins[1])
@@ -147,11 +103,11 @@ def test_a_finished_study_is_left_as_it_is_and_another_is_refused(
     twins: tuple[Path, Records, Records], space: Path
 ) -> None:
     folder, _, _ = twins
-    before = comparable(records(folder))
+    before = comparable(records_in(folder))
     assert comparable(search(folder, space).store.records) == before
     with pytest.raises(StudyError, match=r"(?s)other settings.*seed: 3 in the study, 4 asked"):
         search(folder, space, seed=4)
-    assert comparable(records(folder)) == before
+    assert comparable(records_in(folder)) == before
 
 
 @pytest.mark.slow
@@ -206,7 +162,7 @@ def test_a_search_in_which_everything_fails_ends_with_the_reason(tmp_path: Path)
     path.write_text(text.replace("    adamw: {learning_rate: {float: [2e-3, 5e-2], log: true}}\n", ""))
     with pytest.raises(NothingFeasible, match="no trial finished; reasons: the training loss became"):
         search(tmp_path, path, trials=4)
-    assert all(t.failure for t in records(tmp_path).trials.values()) and len(records(tmp_path).trials) == 4
+    assert all(t.failure for t in records_in(tmp_path).trials.values()) and len(records_in(tmp_path).trials) == 4
 
 
 @pytest.mark.slow
