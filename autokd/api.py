@@ -132,7 +132,7 @@ def search(
       space: a shipped space's name or a YAML file; by default the one for this kind of data.
       teacher: "ARCH@FILE", "timm:NAME@FILE", …, or a network; by default one is trained and cached.
       trials: number of trials, both baselines included.
-      time: seconds after which no new trial starts, less the measured cost of confirm.
+      time: seconds that the whole search is to take; trials and epochs are fitted to it where they are not given.
       max_params, max_macs: the student's budget.
       epochs: of the longest trials and of confirm.
       study: name of the study; by default the dataset's.

@@ -80,7 +80,9 @@ def search(
     space: Space = None,
     teacher: Teacher = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, both baselines included.")] = None,
-    time: Annotated[str | None, typer.Option(help="Start no trial that confirm could not follow in time: 20m.")] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Seconds that all of it takes, or 20m, 3h: fits runs and trials to it.")
+    ] = None,
     max_params: Count = None,
     max_macs: Macs = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the longest trials and of confirm.")] = None,
@@ -116,6 +118,9 @@ def search(
     verbose: Verbose = False,
 ) -> None:
     """Search for the best pipeline, confirm it against the baselines, and report. Again: resumes."""
+    from time import monotonic
+
+    began = monotonic()
     from autokd import console, progress
 
     data_options = _data_options(locals())
@@ -143,6 +148,7 @@ def search(
             slots=slots,
             storage=storage,
             max_failures=max_failures,
+            began=began,
             **limits,
         )
         if dry_run:

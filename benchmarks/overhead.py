@@ -132,7 +132,7 @@ def overhead(asked: argparse.Namespace, trials: int) -> dict[str, float]:
         study.changed()  # the mirror of trials that were there before
         study.context.profile.seconds.clear()
         wall, cpu = time.perf_counter(), time.process_time()
-        explorer.run(trials, lambda: True, study.changed)
+        explorer.run(trials, lambda seconds: True, study.changed)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         parts, trained = study.context.profile.seconds, study.executor
         return {
@@ -157,7 +157,7 @@ def memory(asked: argparse.Namespace) -> list[tuple[int, float, float]]:
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
                 samples.append((over, process.memory_info().rss / 1e6, peak * 1.024))
 
-        study.explorer.run(asked.short, lambda: True, changed)
+        study.explorer.run(asked.short, lambda seconds: True, changed)
     return samples
 
 

@@ -125,7 +125,7 @@ def run_autokd(asked: argparse.Namespace) -> None:
         seed=0,
         folder=asked.folder / "trials",
         offers=context.teacher.offers if context.teacher else None,
-    ).run(asked.trials, lambda: True, lambda: None)
+    ).run(asked.trials, lambda seconds: True, lambda: None)
     (asked.folder / "autokd.json").write_text(json.dumps([trial.score for trial in log.records.trials.values()]))
 
 

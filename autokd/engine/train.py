@@ -31,7 +31,11 @@ __all__ = ["OnEpoch", "Run", "Stopped", "TrainContext", "build_run", "build_stud
 
 CHECKPOINT_FORMAT = 1
 CURVE_POINTS = 9
-"""Validation points along a full horizon."""
+"""Validation points along a full horizon, at most."""
+CURVE_SHARE = 0.25
+"""Of training's time that these points may take, those at the end of rungs left out."""
+FORWARD = 1 / 3
+"""Of a training step's cost that evaluation takes, about."""
 STORABLE = frozenset({"features", "pooled"})
 """Parts of a teacher's output that the bank can hold."""
 
@@ -97,12 +101,13 @@ def train_rung(
     with seeded(derive(seed, "init"), context.device), _threads(context, spec):
         run = build_run(context, spec, horizon)
         first = restore(run, start) // size if start is not None else 0
+        apart = curve_step(horizon // size, size, len(context.validation_data.labels))
         curve = []
         for epoch in range(first, until // size):
             torch.manual_seed(derive(seed, "dropout", epoch))
             at = Epoch(epoch, horizon // size, seed, view_seed, last=epoch + 1 == until // size)
             line = _train_epoch(context, spec, run, at)
-            if at.last or (epoch + 1) % max(1, at.epochs // CURVE_POINTS) == 0:
+            if at.last or (epoch + 1) % apart == 0:
                 with context.profile.part("evaluate"):
                     logits = predict(run.student, context.validation_data)
                     line["score"] = metrics(logits, context.data.validation.labels).accuracy
@@ -118,6 +123,16 @@ def train_rung(
     accuracy, loss = metrics(logits, context.data.validation.labels)
     seconds = time.perf_counter() - began
     return RungResult(accuracy, loss, until, seconds, tuple(curve)), checkpoint(run, until)
+
+
+def curve_step(epochs: int, train: int, validation: int) -> int:
+    """Return the epochs between two validation points of a curve: more where little is trained on.
+
+    Args:
+      epochs: of the horizon.
+      train, validation: samples.
+    """
+    return max(1, epochs // CURVE_POINTS, math.ceil(FORWARD * validation / (CURVE_SHARE * train)))
 
 
 class Epoch(NamedTuple):

@@ -123,11 +123,12 @@ def from_study(store: StudyView, trial: int | None = None) -> dict[str, Any]:
     proven = evidence is not None and fingerprint(evidence["pipeline"]) == fingerprint(pipeline)
     identity = store.settings["identity"]
     teacher = identity["teacher"] or {"reference": None, "fingerprint": None}
+    data, teacher = _in_full(identity["data"], teacher, store.settings.get("time_plan"))
     return {
         "format": FORMAT,
         "pipeline": dict(pipeline),
-        "data": identity["data"]["reference"],
-        "data_fingerprint": identity["data"]["fingerprint"],
+        "data": data["reference"],
+        "data_fingerprint": data["fingerprint"],
         "teacher": teacher["reference"],
         "teacher_fingerprint": teacher["fingerprint"],
         "train": {
@@ -144,6 +145,23 @@ def from_study(store: StudyView, trial: int | None = None) -> dict[str, Any]:
             "evidence": _summary(evidence) if evidence is not None and proven else None,
         },
     }
+
+
+def _in_full(
+    data: Mapping[str, Any], teacher: Mapping[str, Any], time_plan: Mapping[str, Any] | None
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Data and teacher as full training has them, where a study made do with less of both to fit into its time."""
+    if time_plan is None:
+        return data, teacher
+    if time_plan["limit_train"] is not None:
+        reference = {key: value for key, value in data["reference"].items() if key != "limit_train"}
+        data = {"reference": reference, "fingerprint": time_plan["whole_data"]}
+    reference = teacher["reference"] or {}
+    if reference.get("use") == "trained" and (
+        time_plan["limit_train"] is not None or reference["epochs"] != time_plan["teacher_epochs"]
+    ):
+        teacher = {"reference": {**reference, "epochs": time_plan["teacher_epochs"]}, "fingerprint": None}
+    return data, teacher
 
 
 def write(path: Path, plain: Mapping[str, Any]) -> None:

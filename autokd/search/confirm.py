@@ -13,7 +13,9 @@ small grid.
 from __future__ import annotations
 
 import json
+import math
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ from autokd.errors import NothingFeasible
 from autokd.files import write_tensors
 from autokd.models import seeded
 from autokd.search import evidence, noise
+from autokd.search.clock import Clock, seconds_per_epoch
 from autokd.search.executors import Executor
 from autokd.search.explore import baseline_parts
 from autokd.search.racing import Standing, choose, race
@@ -50,6 +53,12 @@ RATE_FACTORS = (0.2, 0.5, 2.0)
 WEIGHT_FACTORS = (0.5, 2.0)
 """Of the distillation losses' weights in the grid, beside 1."""
 GRID_POINTS = 1 + len(RATE_FACTORS) + len(WEIGHT_FACTORS)
+GRID_RUNS = 3 * GRID_POINTS - len(WEIGHT_FACTORS)
+"""Of the recommendation and both baselines, of which cross-entropy has no weights to tune."""
+SELECT_SHARE = 0.3
+"""Of the time left that select may take."""
+FEWEST, FILL = 2, 4
+"""Seeds of claim where time is short, and times the budget's seeds, at most, where there is time left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +72,7 @@ class Confirmer:
       budget: finalists, seeds and length.
       seed: the study's seed.
       folder: the study's folder.
+      clock: how much time is left.
       on_change: called after every run.
       stretch: at most so many times the budget's seeds are taken where the noise asks for more.
     """
@@ -73,6 +83,7 @@ class Confirmer:
     budget: Budget
     seed: int
     folder: Path
+    clock: Clock
     on_change: Callable[[], None]
     stretch: int = noise.STRETCH
 
@@ -88,7 +99,7 @@ class Confirmer:
         """
         trial = self.select()
         pipelines = self.tune(trial)
-        claim = self._evidence(trial, pipelines, self.claim(pipelines))
+        claim = self._evidence(trial, pipelines, self.claim(trial, pipelines))
         shutil.rmtree(self.folder / "best", ignore_errors=True)  # the bundle of an earlier claim
         self.log.append("evidence", **claim)
         return self.log.records.evidence[-1]
@@ -102,8 +113,15 @@ class Confirmer:
         return trials[known["trial"]]
 
     def _race(self) -> Mapping[str, Any]:
-        finalists = self._finalists()
-        planned = self._design("select", arms=len(finalists), least=self.budget.select_seeds)
+        every = self._finalists()
+        bearable = self._bearable(every, SELECT_SHARE)
+        planned = self._design(
+            "select",
+            arms=min(len(every), max(1, bearable)),
+            least=self.budget.select_seeds,
+            most=max(1, bearable // len(every)),
+        )
+        finalists = every[: planned.get("arms", len(every))]
         found = race(
             [trial.number for trial in finalists],
             self._measure,
@@ -136,7 +154,12 @@ class Confirmer:
         return {n: scores[k * len(seeds) : (k + 1) * len(seeds)] for k, n in enumerate(numbers)}
 
     def tune(self, trial: TrialRecord) -> dict[str, Mapping[str, Any]]:
-        """Return each arm's pipeline, its learning rate and loss weights tuned over the same grid, on validation."""
+        """Return each arm's pipeline, its learning rate and loss weights tuned over the same grid, on validation.
+
+        Where the time left does not bear the grid, all arms stay as they are.
+        """
+        if not self._tunes(trial):
+            return self._arms(trial.pipeline)
         seed, views = derive(self.seed, "tune", self.round), derive(self.seed, "views")
         requests = [
             self._request("tune", arm, name, seed, views, point)
@@ -149,9 +172,17 @@ class Confirmer:
             best[request.arm] = max(held, run, key=lambda r: (r.score, -r.loss))
         return {arm: run.pipeline for arm, run in best.items()}
 
-    def claim(self, pipelines: Mapping[str, Mapping[str, Any]]) -> dict[str, list[RunRecord]]:
-        """Train every arm on the fresh seeds, paired by seed; their number is recorded before the first run."""
-        planned = self._design("claim", arms=len(pipelines), least=self.budget.claim_seeds)
+    def claim(self, trial: TrialRecord, pipelines: Mapping[str, Mapping[str, Any]]) -> dict[str, list[RunRecord]]:
+        """Train every arm on the fresh seeds, paired by seed; their number is recorded before the first run.
+
+        Args:
+          trial: that the recommended pipeline comes from.
+          pipelines: by arm.
+        """
+        bearable = max(FEWEST, self._bearable([trial], 1.0) // len(pipelines))
+        least = self.budget.claim_seeds
+        filled = min(bearable, FILL * least) if self.clock.limit is not None else None
+        planned = self._design("claim", arms=len(pipelines), least=least, most=bearable, filled=filled)
         requests = [
             self._request("claim", arm, "", seed, views, pipeline, self.student_file(arm, i))
             for i in range(planned["seeds"])
@@ -181,15 +212,47 @@ class Confirmer:
         names = ["ce", "kd"] if self.context.teacher is not None else ["ce"]
         return {RECOMMENDED: pipeline, **{name: {**pipeline, **baseline_parts(name)} for name in names}}
 
-    def _design(self, stage: str, *, arms: int, least: int) -> Mapping[str, Any]:
-        """Return how many seeds a stage takes; what was recorded once is kept."""
+    def _tunes(self, trial: TrialRecord) -> bool:
+        """Whether the grid is tuned over; decided once where time is limited, and recorded."""
+        known = self._known_design("tune")
+        if known is not None or self.clock.limit is None:
+            return known is None or bool(known["seeds"])
+        runs = GRID_RUNS + len(self._arms(trial.pipeline)) * self.budget.claim_seeds
+        bears = self._bearable([trial], 1.0) >= runs
+        why = "one seed a point of the grid" if bears else "not tuned: the time left does not bear the grid"
+        planned = noise.Design(int(bears), None, None, None, why)
+        self.log.append("design", stage="tune", round=self.round, **planned.as_plain())
+        return bears
+
+    def _bearable(self, trials: Sequence[TrialRecord], share: float) -> int:
+        """Return how many runs a share of the time left bears, at the pace of some trials."""
+        each = self.budget.confirm_epochs * seconds_per_epoch(trials) / self.executor.capacity
+        bears = share * self.clock.left / each if each else math.inf
+        return int(max(bears, 0.0)) if math.isfinite(bears) else sys.maxsize
+
+    def _known_design(self, stage: str) -> Mapping[str, Any] | None:
         designs = self.log.records.designs
-        known = next((d for d in designs if (d["stage"], d["round"]) == (stage, self.round)), None)
+        return next((d for d in designs if (d["stage"], d["round"]) == (stage, self.round)), None)
+
+    def _design(self, stage: str, *, arms: int, least: int, most: int, filled: int | None = None) -> Mapping[str, Any]:
+        """Return how many seeds a stage takes; what was recorded once is kept.
+
+        Args:
+          stage: its name.
+          arms: that are compared.
+          least: what the budget says.
+          most: what the time left bears.
+          filled: seeds that fill the time left, whatever the noise asks for; None: as many as it asks for.
+        """
+        known = self._known_design(stage)
         if known is not None:
             return known
-        planned = noise.design(noise.estimate(self.log.records), arms=arms, least=least, stretch=self.stretch)
-        self.log.append("design", stage=stage, round=self.round, **planned.as_plain())
-        return designs[-1]
+        estimate = noise.estimate(self.log.records)
+        planned = noise.design(estimate, arms=arms, least=least, stretch=self.stretch)
+        if filled is not None or planned.seeds > most:
+            planned = noise.fixed(estimate, filled or most, arms=arms, why="as many as the time left bears")
+        self.log.append("design", stage=stage, round=self.round, arms=arms, **planned.as_plain())
+        return self.log.records.designs[-1]
 
     def _request(
         self,

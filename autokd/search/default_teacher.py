@@ -120,6 +120,15 @@ def obtain(data: Dataset, epochs: int, device: torch.device, on_epoch: OnEpoch |
         return teacher.to(device)
 
 
+def full_lengths(chosen: Recipe) -> float:
+    """Return how many full trainings a teacher takes, the short ones counted."""
+    return chosen.members + _compared(chosen) / SHORT
+
+
+def _compared(chosen: Recipe) -> int:
+    return len(chosen.pipelines) if len(chosen.pipelines) > 1 else 0
+
+
 def _found(folder: Path, task: Task) -> NetworkTeacher | None:
     """Return the teacher kept in a folder; None where there is none, or it is damaged."""
     if not (folder / "teacher.json").is_file():
@@ -135,8 +144,7 @@ def _found(folder: Path, task: Task) -> NetworkTeacher | None:
 
 def _train(data: Dataset, chosen: Recipe, epochs: int, device: torch.device, folder: Path, on_epoch: OnEpoch) -> None:
     context = TrainContext(data=data, teacher=None, device=device, bank=TeacherBank())
-    short = max(1, epochs // SHORT)
-    compared = len(chosen.pipelines) if len(chosen.pipelines) > 1 else 0
+    short, compared = max(1, epochs // SHORT), _compared(chosen)
     total = short * compared + epochs * chosen.members
     done = 0
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from autokd.engine.profile import OFF, Profile
 from autokd.errors import NothingFeasible, TooManyFailures
+from autokd.search.clock import seconds_per_epoch
 from autokd.search.executors import Executor, Outcome, RungJob
 from autokd.search.records import RecordLog, TrialRecord
 from autokd.search.sampler import candidates
@@ -38,6 +39,8 @@ FAULTS = ("error", "crash", "timeout")
 """Kinds of failure that are somebody's mistake or the machine's, and not a pipeline that does not train."""
 IN_A_ROW = 3
 """Trials failing one after another by a fault that stop the search."""
+FORESEEN = 120
+"""Trials that are counted on, at most, where it is decided which checkpoints may still be needed."""
 TRIES = 400
 """Draws that may fall outside the budget, or repeat a trial, before the ask gives up being choosy."""
 
@@ -173,7 +176,7 @@ class Explorer:
     def has_teacher(self) -> bool:
         return self.offers is not None
 
-    def run(self, trials: int, may_ask: Callable[[], bool], on_change: Callable[[], None]) -> None:
+    def run(self, trials: int, may_begin: Callable[[float], bool], on_change: Callable[[], None]) -> None:
         """Train until nothing is left to do.
 
         Up to `slots` rungs are under way at a time; their outcomes are recorded in the order of submission, so that
@@ -181,7 +184,7 @@ class Explorer:
 
         Args:
           trials: number of trials in all, baselines included.
-          may_ask: whether a new trial may still be started.
+          may_begin: whether a rung that takes about so many seconds may still begin.
           on_change: called after every event.
 
         Raises:
@@ -192,7 +195,7 @@ class Explorer:
         for number, rung in self.log.records.in_flight:  # a killed session left them
             self._submit(number, rung)
         while True:
-            while len(self.log.records.in_flight) < self.slots and self._begin_next(trials, may_ask):
+            while len(self.log.records.in_flight) < self.slots and self._begin_next(trials, may_begin):
                 on_change()
             if not self.log.records.in_flight:
                 return
@@ -202,12 +205,11 @@ class Explorer:
             on_change()
             failures.check(self.log.records.trials[number])
 
-    def _begin_next(self, trials: int, may_ask: Callable[[], bool]) -> bool:
+    def _begin_next(self, trials: int, may_begin: Callable[[float], bool]) -> bool:
         """Begin the next rung, of a new trial or of one that goes on; False where there is none at present."""
         records = self.log.records
-        wanted = trials if may_ask() else len(records.trials)
-        job = next_job(records.trials, records.in_flight, wanted=wanted, top_rung=self.top_rung, eta=self.eta)
-        if job is None:
+        job = next_job(records.trials, records.in_flight, wanted=trials, top_rung=self.top_rung, eta=self.eta)
+        if job is None or not may_begin(self._expected(job)):
             return False
         if job.rung is None:
             self._ask(job.number)
@@ -215,6 +217,13 @@ class Explorer:
             self._record("promote", number=job.number, rung=job.rung)
         self._submit(job.number, job.rung or 0)
         return True
+
+    def _expected(self, job: Job) -> float:
+        """The seconds that a rung is expected to take: at its trial's own pace, or at that of the others."""
+        trials, rung = self.log.records.trials, job.rung or 0
+        own = [trial for trial in [trials.get(job.number)] if trial is not None and trial.rungs]
+        epochs = self.rung_epochs[rung] - (self.rung_epochs[rung - 1] if rung else 0)
+        return epochs * seconds_per_epoch(own or trials.values())
 
     def _ask(self, number: int) -> None:
         with self.profile.part("search"):
@@ -272,11 +281,13 @@ class Explorer:
         """Remove the checkpoints that nobody needs any more, now that a trial's rung is on record.
 
         Those are the ones of the rungs before, and of trials that are over, or that will not go on because too many
-        better ones stand before them.
+        better ones stand before them. No more than `FORESEEN` trials are counted on, so that the checkpoints kept are
+        bounded however many trials there may be; one that is missed later is made again.
         """
         (self._folder_of(number) / f"rung{rung - 1}.pt").unlink(missing_ok=True)
         trials = self.log.records.trials
         over = [] if trials[number].state(self.top_rung) == "paused" else [number]
+        wanted = min(wanted, max(FORESEEN, len(trials)))
         for other in (*over, *hopeless(trials, wanted=wanted, top_rung=self.top_rung, eta=self.eta)):
             shutil.rmtree(self._folder_of(other), ignore_errors=True)
 
@@ -399,9 +410,3 @@ class Failures:
 
 def _only_kd() -> dict[str, Any]:
     return {"kd": baseline_losses("kd")["kd"]}
-
-
-def seconds_per_epoch(trials: Iterable[TrialRecord]) -> float:
-    """Return the mean seconds of an epoch over the trials that went furthest; 0 where there is none."""
-    reached = sorted((t for t in trials if t.rungs), key=lambda t: -t.rungs[-1].epochs)[:5]
-    return float(np.mean([t.seconds / t.rungs[-1].epochs for t in reached])) if reached else 0.0

@@ -98,14 +98,29 @@ def design(noise: Noise | None, *, arms: int, least: int, stretch: int = STRETCH
         return Design(least, None, None, None, f"{_seeds(least)}, as the budget says: the noise is not known")
     enough = (n for n in range(least, stretch * least + 1) if detectable(noise.sd, seeds=n, arms=arms) <= noise.target)
     found = next(enough, None)
-    seeds = stretch * least if found is None else found
+    short = "" if found is not None else f"{100 * noise.target:.1f} would take more than the budget bears"
+    return fixed(noise, found or stretch * least, arms=arms, why=short)
+
+
+def fixed(noise: Noise | None, seeds: int, *, arms: int, why: str) -> Design:
+    """Return what a number of seeds tells that was not chosen for what it tells.
+
+    Args:
+      noise: the estimate, or None.
+      seeds: an arm.
+      arms: that are compared; their spreads are pooled.
+      why: so many, in words, or "".
+    """
+    because = f"; {why}" if why else ""
+    if noise is None:
+        return Design(seeds, None, None, None, f"{_seeds(seeds)}: the noise is not known{because}")
     seen = detectable(noise.sd, seeds=seeds, arms=arms)
     told = f"seeds alone move a score by {100 * noise.sd:.1f} points (standard deviation, {noise.df} df)"
     if not math.isfinite(seen):
-        return Design(seeds, noise.target, None, noise, f"{_seeds(seeds)}: {told}, too few to tell anything")
-    sees = f"so {seeds} tell {100 * seen:.1f} points apart"
-    short = "" if found is not None else f"; {100 * noise.target:.1f} would take more than the budget bears"
-    return Design(seeds, noise.target, seen, noise, f"{_seeds(seeds)}: {told}, {sees}{short}")
+        text = f"{_seeds(seeds)}: {told}, too few to tell anything{because}"
+        return Design(seeds, noise.target, None, noise, text)
+    text = f"{_seeds(seeds)}: {told}, so {seeds} tell {100 * seen:.1f} points apart{because}"
+    return Design(seeds, noise.target, seen, noise, text)
 
 
 def detectable(sd: float, *, seeds: int, arms: int) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,22 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autokd.cost import student_cost
-from autokd.data import Dataset
-from autokd.engine.context import TrainContext
-from autokd.engine.teacher_bank import TeacherBank, block_bytes
-from autokd.errors import NothingFeasible
+from autokd.engine.teacher_bank import block_bytes
 from autokd.search.confirm import run_count
-from autokd.search.executors import RungJob, run_job
 from autokd.search.explore import baseline
 from autokd.search.noise_stage import SEEDS as NOISE_SEEDS
-from autokd.search.prepare import Prepared, rung_plan
-from autokd.search.screen import population
+from autokd.search.prepare import Prepared
+from autokd.search.timing import rung_plan, sample_seconds, typical_student
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint
-from autokd.types import Split, Task
 
-TIMED_SAMPLES = 512
-"""Samples on which a plan's seconds are measured."""
 SIMULATED = 200
 """Trials that a bank plan looks at, at most: more ask for little that is new."""
 
@@ -71,11 +63,12 @@ class BankPlan(NamedTuple):
 
 
 def plan(prepared: Prepared) -> Plan:
-    """Return what a search would do, its seconds measured on a few samples with the middle one of the students."""
+    """Return what a search would do, its seconds measured on a few samples with a typical student."""
     budget, rungs = prepared.budget, rung_plan(prepared.budget)
     runs = [max(1, budget.trials // budget.eta**k) for k in range(len(rungs))]
-    student = _typical_student(prepared)
-    per_sample = _measure(prepared, student)
+    student = typical_student(prepared.space, prepared.data.task, prepared.identity["seed"])
+    pipeline = {**baseline(prepared.space.default(), "ce", prepared.space).plain, "student": student}
+    per_sample = sample_seconds(prepared.data, pipeline, prepared.device, prepared.threads)
     increments = [rungs[0], *(b - a for a, b in itertools.pairwise(rungs))]
     usual = run_count(budget, has_teacher=True, stretch=1)
     explored = sum(n * e for n, e in zip(runs, increments, strict=True)) + NOISE_SEEDS * rungs[-1]
@@ -118,32 +111,3 @@ def _asked(pipeline: Any, view_seed: int, epochs: int) -> Iterator[tuple[str, in
     if "live" not in teachers and "stored" in teachers:
         still = policy["use"] == "none"
         yield from ((fingerprint(policy), 0 if still else view_seed, 0 if still else e) for e in range(epochs))
-
-
-def _typical_student(prepared: Prepared) -> dict[str, Any]:
-    """The student in the middle, by multiply-accumulates, of those inside the budget."""
-    task = prepared.data.task
-    inside, _ = population(prepared.space, task, prepared.identity["seed"])
-    return sorted(inside, key=lambda s: student_cost(component_from_plain("students", s), task).macs)[len(inside) // 2]
-
-
-def _measure(prepared: Prepared, student: dict[str, Any]) -> float:
-    """Seconds of training the default pipeline on one sample, measured on a few."""
-    data = prepared.data
-    count = min(TIMED_SAMPLES, len(data.train))
-    small = _Sample(data, Split(data.train.inputs[:count], data.train.labels[:count]))
-    context = TrainContext(data=small, teacher=None, device=prepared.device, bank=TeacherBank())  # type: ignore[arg-type]
-    pipeline = {**baseline(prepared.space.default(), "ce", prepared.space).plain, "student": student}
-    outcomes = [run_job(context, RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=2, until=2)) for _ in range(2)]
-    if outcomes[-1].result is None:
-        raise NothingFeasible(f"the space's default pipeline does not train: {outcomes[-1].failure}")
-    return outcomes[-1].result.seconds / (2 * count)
-
-
-class _Sample:
-    """A dataset with a part of its training split."""
-
-    def __init__(self, data: Dataset, train: Split) -> None:
-        self.task: Task = dataclasses.replace(data.task, train_size=len(train))
-        self.train = train
-        self.validation = Split(data.validation.inputs[: len(train)], data.validation.labels[: len(train)])

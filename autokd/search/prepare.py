@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +20,11 @@ from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import StudyError, TeacherError
 from autokd.files import cache_dir
-from autokd.search import default_teacher
+from autokd.search import default_teacher, timing
 from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.screen import population
 from autokd.search.store import differences, read_settings, refuse_foreign
+from autokd.search.timing import TimePlan, rung_plan
 from autokd.space import Space, find, parse
 from autokd.teacher_reference import describe, load_teacher
 from autokd.types import Budget, Shapes, Teacher
@@ -46,6 +48,7 @@ class Prepared(NamedTuple):
       identity: what makes the study this study.
       settings: what may change, each value with its origin.
       threads: that a rung computes on.
+      time_plan: how the study fits into its time, or None.
     """
 
     data: Dataset
@@ -59,12 +62,7 @@ class Prepared(NamedTuple):
     identity: dict[str, Any]
     settings: dict[str, Any]
     threads: int
-
-
-def rung_plan(budget: Budget) -> list[int]:
-    """Return the epochs at the end of each rung: the top one divided by eta again and again, at least 1, distinct."""
-    epochs = {max(1, round(budget.epochs / budget.eta**k)) for k in range(budget.rungs)}
-    return sorted(epochs)
+    time_plan: TimePlan | None
 
 
 def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: bool = True) -> Prepared:
@@ -86,15 +84,27 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     data = data_package.load(request.dataset, seed=request.seed, **request.data_options)
     text, source = find(request.space or data.default_space)
     unresolved = parse(text, source)
-    budget = _budget(unresolved.budget, request)
-    slots, threads = _slots(request, data)
+    existing = _existing(request, data)
+    slots, threads = _slots(request, existing)
     if request.workers is not None and isinstance(request.teacher, torch.nn.Module):
         raise TeacherError(
             "a teacher that was handed over as a network lives in this process alone; leave workers out, or save it to "
             "a file and give its reference"
         )
-    teacher, reference, offers = _given_teacher(request, data, budget, device)
-    space = unresolved.resolve(data.task, offers, max_params=request.max_params, max_macs=request.max_macs)
+    teacher: Teacher | None = None if request.teacher is None else load_teacher(request.teacher, data.task).to(device)
+
+    def resolved() -> tuple[Space, Shapes]:
+        offers = default_teacher.offers(data.task) if teacher is None else teacher.offers
+        return unresolved.resolve(data.task, offers, max_params=request.max_params, max_macs=request.max_macs), offers
+
+    space, offers = resolved()
+    fitted = _time_plan(request, existing, data, space, unresolved.budget, teacher, device, slots, threads)
+    if fitted is not None and fitted.limit_train is not None:
+        options = {**request.data_options, "limit_train": fitted.limit_train}
+        data = data_package.load(request.dataset, seed=request.seed, **options)
+        space, offers = resolved()
+    budget = _budget(unresolved.budget, request, fitted)
+    reference = default_teacher.reference(budget.teacher_epochs) if teacher is None else describe(request.teacher)
     identity = {
         "space": space.identity(),
         "data": {"reference": data.reference, "fingerprint": data.task.fingerprint},
@@ -122,21 +132,58 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         device=device,
         identity=identity,
         settings={
-            **_settings(request, budget, space, device, source),
+            **_settings(request, budget, space, device, source, fitted),
             "threads": {"value": threads, "from": "the machine"},
         },
         threads=threads,
+        time_plan=fitted,
     )
 
 
-def _slots(request: Request, data: Dataset) -> tuple[int, int]:
+def _existing(request: Request, data: Dataset) -> Mapping[str, Any] | None:
+    """The settings of the study that a request goes on with, or None."""
+    path = study_path(request, data)
+    return None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
+
+
+def _slots(request: Request, old: Mapping[str, Any] | None) -> tuple[int, int]:
     """The rungs under way at a time, and the threads of each: an existing study keeps its own."""
-    file = study_path(request, data) / "study.yaml"
-    if file.exists() and not request.fresh:
-        old = read_settings(file.parent)
+    if old is not None:
         threads = old["settings"].get("threads", {"value": torch.get_num_threads()})["value"]
         return request.slots or old["identity"]["slots"], int(threads)
     return request.slots or request.workers or 1, max(1, torch.get_num_threads() // (request.workers or 1))
+
+
+def _time_plan(
+    request: Request,
+    old: Mapping[str, Any] | None,
+    data: Dataset,
+    space: Space,
+    own: Budget,
+    teacher: Teacher | None,
+    device: torch.device,
+    slots: int,
+    threads: int,
+) -> TimePlan | None:
+    """How the study fits into its time, an existing one as before; None without a limit, or where epochs are given."""
+    if old is not None:
+        return None if old.get("time_plan") is None else TimePlan(**old["time_plan"])
+    if request.time is None or request.epochs is not None:
+        return None
+    return timing.made(
+        request.time,
+        request.time - (time.monotonic() - request.began),
+        data=data,
+        space=space,
+        own=own if request.trials is None else dataclasses.replace(own, trials=request.trials),
+        teacher=teacher,
+        device=device,
+        threads=threads,
+        slots=slots,
+        workers=request.workers or 1,
+        seed=request.seed,
+        may_limit=request.data_options.get("limit_train") is None and not isinstance(request.dataset, Dataset),
+    )
 
 
 def worker_setup(prepared: Prepared, request: Request, context: TrainContext) -> dict[str, Any]:
@@ -217,16 +264,6 @@ def _comparable(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Mapp
         yield {**one, "data": data, "teacher": teacher}
 
 
-def _given_teacher(
-    request: Request, data: Dataset, budget: Budget, device: torch.device
-) -> tuple[Teacher | None, Mapping[str, Any], Shapes]:
-    """Return the teacher that was given (None: one is to be trained), its plain reference, and what it offers."""
-    if request.teacher is None:
-        return None, default_teacher.reference(budget.teacher_epochs), default_teacher.offers(data.task)
-    teacher = load_teacher(request.teacher, data.task).to(device)
-    return teacher, describe(request.teacher), teacher.offers
-
-
 def _trained_teacher(data: Dataset, budget: Budget, device: torch.device, notify: Notify) -> Teacher:
     def tell(done: int, total: int) -> None:
         notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
@@ -234,8 +271,8 @@ def _trained_teacher(data: Dataset, budget: Budget, device: torch.device, notify
     return default_teacher.obtain(data, budget.teacher_epochs, device, tell)
 
 
-def _budget(space_budget: Budget, request: Request) -> Budget:
-    changed: dict[str, Any] = {}
+def _budget(space_budget: Budget, request: Request, fitted: TimePlan | None) -> Budget:
+    changed: dict[str, Any] = {} if fitted is None else dict(fitted.budget)
     if request.trials is not None:
         changed["trials"] = request.trials
     if request.epochs is not None:
@@ -243,11 +280,13 @@ def _budget(space_budget: Budget, request: Request) -> Budget:
     return dataclasses.replace(space_budget, **changed)
 
 
-def _settings(request: Request, budget: Budget, space: Space, device: torch.device, source: str) -> dict[str, Any]:
-    """Each value with its origin: asked, the environment's variable, the space file, or the default."""
+def _settings(
+    request: Request, budget: Budget, space: Space, device: torch.device, source: str, fitted: TimePlan | None
+) -> dict[str, Any]:
+    """Each value with its origin: asked, the environment's variable, the time, the space file, or the default."""
 
-    def from_file(given: Any, value: Any) -> dict[str, Any]:
-        return {"value": value, "from": "space file" if given is None else "asked"}
+    def from_file(given: Any, value: Any, planned: bool = False) -> dict[str, Any]:
+        return {"value": value, "from": "asked" if given is not None else "the time" if planned else "space file"}
 
     def or_default(given: Any, value: Any) -> dict[str, Any]:
         return {"value": value, "from": "default" if given is None else "asked"}
@@ -259,8 +298,8 @@ def _settings(request: Request, budget: Budget, space: Space, device: torch.devi
 
     data_dir = request.data_options.get("data_dir")
     return {
-        "trials": from_file(request.trials, budget.trials),
-        "epochs": from_file(request.epochs, budget.epochs),
+        "trials": from_file(request.trials, budget.trials, request.time is not None),
+        "epochs": from_file(request.epochs, budget.epochs, fitted is not None),
         "max_params": from_file(request.max_params, space.constraints.get("params")),
         "max_macs": from_file(request.max_macs, space.constraints.get("macs")),
         "time": or_default(request.time, request.time),

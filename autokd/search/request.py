@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import torch
@@ -22,7 +23,9 @@ class Request:
       space: a shipped space's name, a path, or None for the dataset's own default.
       teacher: a reference, an nn.Module, or None to train one.
       trials: number of trials, baselines included.
-      time: seconds after which no new trial starts, less the measured cost of confirm.
+      time: seconds that the whole search is to take, over all sessions; trials and epochs are fitted to it where
+        they are not given.
+      began: when they begin to count, by `time.monotonic`.
       max_params, max_macs: the student's budget.
       epochs: of the top rung and of confirm.
       study: name of the study; by default the dataset's.
@@ -61,6 +64,7 @@ class Request:
     slots: int | None = None
     storage: str | None = None
     max_failures: int | None = None
+    began: float = field(default_factory=monotonic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +72,7 @@ class Progress:
     """Where a search stands, for a progress display.
 
     Args:
-      stage: "teacher", "bank" (the plan of it), "screen", "explore" or "confirm".
+      stage: "plan" (of the time), "teacher", "bank" (the plan of it), "screen", "explore" or "confirm".
       done, total: of the stage's units (epochs, students, trials, runs).
       best: best validation score so far, or None.
       failures: failed trials so far.

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import platform
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,9 +26,10 @@ from autokd.engine.precision import cpu_has_bfloat16
 from autokd.engine.views import to_device
 from autokd.errors import AutokdError, StudyError
 from autokd.models import shapes_to_plain
+from autokd.search.clock import Clock, spent
 from autokd.search.confirm import Confirmer, run_count
 from autokd.search.executors import Executor, InlineExecutor, Stop
-from autokd.search.explore import Explorer, seconds_per_epoch
+from autokd.search.explore import Explorer
 from autokd.search.mirror import Mirror, database_url
 from autokd.search.noise_stage import NoiseStage
 from autokd.search.plan import Plan, bank_plan, plan
@@ -37,17 +39,16 @@ from autokd.search.prepare import (
     context_of,
     prepare,
     refuse_another,
-    rung_plan,
     study_path,
     worker_setup,
 )
-from autokd.search.records import Records, TrialRecord
+from autokd.search.records import TrialRecord
 from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.screen import FEW, Screener, population, screen, usable_proxies
 from autokd.search.store import StudyStore, delete
+from autokd.search.timing import rung_plan
 from autokd.search.workers import WorkerExecutor
 from autokd.spec import component_from_plain
-from autokd.types import Budget
 
 __all__ = [
     "Notify",
@@ -66,6 +67,9 @@ log = logging.getLogger("autokd")
 
 SCREENED = ("params", "macs", "nwot", "diswot", "latency")
 """Proxies that `autokd screen` shows; a search leaves out the last, which is not reproducible."""
+
+SCREEN_SHARE = 0.05
+"""Of the time left that screening may take."""
 
 OnClaim = Callable[[StudyStore, Dataset], None]
 
@@ -89,8 +93,12 @@ def search(request: Request, notify: Notify, on_claim: OnClaim, stop: Stop | Non
         database_url(request.storage)  # refused before anything is trained
     prepared = prepare(request, notify)
     with _opened(request, prepared) as store, _log_file(store.path / "log.txt"):
+        clock = Clock(request.time, before=spent(store.records), began=request.began)
+        store.log.append("seconds", stage="prepare", seconds=round(time.monotonic() - request.began, 3))
+        if prepared.time_plan is not None:
+            notify(Progress(stage="plan", done=1, total=1, note=prepared.time_plan.reason))
         claims = len(store.records.evidence)
-        _run(store, prepared, request, notify, stop or Stop())
+        _run(store, prepared, request, clock, notify, stop or Stop())
         if len(store.records.evidence) > claims or not (store.path / "best").exists():
             on_claim(store, prepared.data)
         return store
@@ -155,17 +163,18 @@ def _create(path: Path, prepared: Prepared) -> StudyStore:
         },
         "teacher": _teacher_facts(prepared),
         "dropped": list(prepared.space.dropped),
+        "time_plan": None if prepared.time_plan is None else prepared.time_plan._asdict(),
     }
     return StudyStore.create(path, as_plain(settings), prepared.space_text)
 
 
-def _run(store: StudyStore, prepared: Prepared, request: Request, notify: Notify, stop: Stop) -> None:
+def _run(store: StudyStore, prepared: Prepared, request: Request, clock: Clock, notify: Notify, stop: Stop) -> None:
     context = context_of(prepared, request)
     began, threads = time.monotonic(), torch.get_num_threads()
     torch.set_num_threads(prepared.threads)
     try:
         with _executor(store, prepared, request, context, stop) as executor:
-            _stages(store, prepared, request, context, executor, notify)
+            _stages(store, prepared, request, context, executor, clock, notify)
     finally:
         torch.set_num_threads(threads)
         context.bank.close()
@@ -202,12 +211,13 @@ def _stages(
     request: Request,
     context: TrainContext,
     executor: Executor,
+    clock: Clock,
     notify: Notify,
 ) -> None:
     notify(Progress(stage="bank", done=1, total=1, note=str(bank_plan(prepared))))
     screener = _screener(prepared, context, SCREENED[:-1])
     with _timed(store, "screen"):
-        _screen(store, prepared, screener, notify)
+        _screen(store, prepared, screener, clock, notify)
     explorer = Explorer(
         space=prepared.space,
         task=prepared.data.task,
@@ -224,24 +234,35 @@ def _stages(
         max_failures=request.max_failures,
         profile=context.profile,
     )
-    may_ask = _clock(store, prepared.budget, request.time)
+    budget, most = prepared.budget, _most_trials(prepared, request)
+    runs, baselines = run_count(budget, has_teacher=True, stretch=1), 2 if explorer.has_teacher else 1
+
+    def may_begin(seconds: float) -> bool:
+        """Whether a rung that takes so long may begin, so that confirm can still follow; the baselines' always may."""
+        if sum(bool(trial.rungs or trial.failure) for trial in store.records.trials.values()) < baselines:
+            return True
+        return clock.left_to_explore(store.records, budget, runs, executor.capacity) >= seconds
 
     with Mirror(store, request.storage) as mirror:
 
         def on_change() -> None:
             with context.profile.part("storage"):
                 mirror.update()
-            _tell_explore(store, prepared.budget, notify)
+            _tell_explore(store, most, clock, notify)
 
         with _timed(store, "explore"):
-            baselines = 2 if explorer.has_teacher else 1
             if len(store.records.trials) <= baselines:  # else it was done when there were no others
-                explorer.run(min(baselines, prepared.budget.trials), may_ask, on_change)
-                if may_ask():
+                explorer.run(min(baselines, most), may_begin, on_change)
+                if may_begin(0.0):
                     _measure_noise(store, prepared, executor, on_change)
-            explorer.run(prepared.budget.trials, may_ask, on_change)
-    with _timed(store, "confirm"):
-        _confirm(store, prepared, context, executor, notify)
+            explorer.run(most, may_begin, on_change)
+        with _timed(store, "confirm"):
+            _confirm(store, prepared, context, executor, clock, notify, mirror.update)
+
+
+def _most_trials(prepared: Prepared, request: Request) -> int:
+    """Trials that explore tries, baselines included: without end where only the time is limited."""
+    return sys.maxsize if request.time is not None and request.trials is None else prepared.budget.trials
 
 
 def _measure_noise(store: StudyStore, prepared: Prepared, executor: Executor, on_change: Callable[[], None]) -> None:
@@ -256,7 +277,7 @@ def _measure_noise(store: StudyStore, prepared: Prepared, executor: Executor, on
     ).run()
 
 
-def _screen(store: StudyStore, prepared: Prepared, screener: Screener, notify: Notify) -> None:
+def _screen(store: StudyStore, prepared: Prepared, screener: Screener, clock: Clock, notify: Notify) -> None:
     if store.records.screen:
         return
     students, share = population(prepared.space, prepared.data.task, screener.seed)
@@ -265,7 +286,13 @@ def _screen(store: StudyStore, prepared: Prepared, screener: Screener, notify: N
         log.warning(
             "only %.1f %% of the space's students lie inside the budget; the smallest is %s", 100 * share, smallest
         )
-    rows = screen(screener, students, lambda done, total: notify(Progress(stage="screen", done=done, total=total)))
+    end = (1 - SCREEN_SHARE) * clock.left
+    rows = screen(
+        screener,
+        students,
+        lambda done, total: notify(Progress(stage="screen", done=done, total=total)),
+        enough=lambda: clock.left < end,
+    )
     store.log.append("screen", students=rows)
 
 
@@ -274,7 +301,9 @@ def _confirm(
     prepared: Prepared,
     context: TrainContext,
     executor: Executor,
+    clock: Clock,
     notify: Notify,
+    on_change: Callable[[], None],
 ) -> None:
     records = store.records
     if records.evidence and records.evidence[-1]["trials"] >= len(records.trials):
@@ -282,6 +311,7 @@ def _confirm(
     total, number = run_count(prepared.budget, has_teacher=prepared.teacher is not None), len(records.evidence)
 
     def tell() -> None:
+        on_change()
         runs = [run for run in records.runs if run.round == number and run.stage != "noise"]
         best = max((run.score for run in runs), default=None)
         note = f"{runs[-1].stage} {runs[-1].arm}" if runs else ""
@@ -296,19 +326,20 @@ def _confirm(
         budget=prepared.budget,
         seed=prepared.identity["seed"],
         folder=store.path,
+        clock=clock,
         on_change=tell,
     ).run()
     tell()
 
 
-def _tell_explore(store: StudyStore, budget: Budget, notify: Notify) -> None:
+def _tell_explore(store: StudyStore, most: int, clock: Clock, notify: Notify) -> None:
     trials = list(store.records.trials.values())
-    best = store.best
+    best, done = store.best, sum(1 for trial in trials if trial.rungs or trial.failure)
     notify(
         Progress(
             stage="explore",
-            done=sum(1 for trial in trials if trial.rungs or trial.failure),
-            total=budget.trials,
+            done=done,
+            total=most if most < sys.maxsize else max(done, round(done * clock.pace)),
             best=None if best is None else best.score,
             failures=sum(1 for trial in trials if trial.failure),
             note=_note(trials[-1]) if trials else "",
@@ -326,26 +357,6 @@ def _screener(prepared: Prepared, context: TrainContext, shown: Sequence[str]) -
     also = usable_proxies(shown, context)
     names = tuple(dict.fromkeys([*ranked_by, *also]))
     return Screener(context=context, proxies=names, ranked_by=ranked_by, seed=prepared.identity["seed"])
-
-
-def _clock(store: StudyStore, budget: Budget, limit: float | None) -> Callable[[], bool]:
-    """Return whether a new trial may start: time spent so far, in all sessions, less the expected cost of confirm."""
-    began, before = time.monotonic(), _spent(store.records)
-
-    def may_ask() -> bool:
-        if limit is None or not store.records.trials:
-            return True
-        trials = list(store.records.trials.values())
-        confirm = run_count(budget, has_teacher=True, stretch=1) * budget.confirm_epochs * seconds_per_epoch(trials)
-        return before + time.monotonic() - began < limit - confirm
-
-    return may_ask
-
-
-def _spent(records: Records) -> float:
-    """Seconds spent so far; at least those of the training, since a killed session did not add its own up."""
-    trained = [trial.seconds for trial in records.trials.values()] + [run.seconds for run in records.runs]
-    return max(sum(records.seconds.values()), sum(trained))
 
 
 @contextlib.contextmanager

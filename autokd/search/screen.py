@@ -31,6 +31,8 @@ from autokd.types import BuildContext, Output, Proxy, ScreenInput, Shapes, Task,
 BATCH = 64
 POPULATION = 64
 DRAWS = 2_000
+FEWEST = 8
+"""Students that are scored however little time there is."""
 MIDDLE = 0.5
 """Rank of a student that a proxy cannot judge."""
 FEW = 0.01
@@ -181,15 +183,27 @@ def population(space: Space, task: Task, seed: int, size: int = POPULATION) -> t
 
 
 def screen(
-    screener: Screener, students: Sequence[Mapping[str, Any]], on_student: Callable[[int, int], None] | None = None
+    screener: Screener,
+    students: Sequence[Mapping[str, Any]],
+    on_student: Callable[[int, int], None] | None = None,
+    *,
+    enough: Callable[[], bool] = lambda: False,
 ) -> list[dict[str, Any]]:
     """Score students and return them best first: {"student", "params", "macs", "proxies", "score"}.
 
     The score is the mean over `ranked_by` of the student's rank, 0 for the worst to 1 for the best, and the middle
     where a proxy cannot judge it.
+
+    Args:
+      screener: scores them.
+      students: plain ones.
+      on_student: called with (scored, in all) after each.
+      enough: asked from the `FEWEST`th student on whether to leave it at those scored.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for done, student in enumerate(students):
+        if done >= FEWEST and enough():
+            break
         cost = student_cost(component_from_plain("students", student), screener.context.data.task)
         rows.append({"student": dict(student), **cost._asdict(), "proxies": screener.values(student)})
         if on_student is not None:

@@ -214,7 +214,7 @@ class Ours:
             enqueue=self.enqueue,
         )
         with quiet_optuna():
-            explorer.run(ENDLESS, lambda: True, lambda: None)
+            explorer.run(ENDLESS, lambda seconds: True, lambda: None)
 
 
 _TASK = Task(

@@ -212,7 +212,7 @@ def explorer(
 
 
 def explore(made: Explorer, trials: int) -> Explorer:
-    made.run(trials, lambda: True, lambda: None)
+    made.run(trials, lambda seconds: True, lambda: None)
     return made
 
 

@@ -21,6 +21,7 @@ from autokd.engine.views import to_device
 from autokd.errors import NothingFeasible, SpaceError
 from autokd.models import seeded
 from autokd.search import evidence
+from autokd.search.clock import Clock
 from autokd.search.confirm import Confirmer, grid, run_count
 from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import baseline_losses
@@ -30,6 +31,7 @@ from autokd.space import parse
 from autokd.spec import component_from_plain, fingerprint
 from autokd.types import Budget, Split
 
+ENDLESS = Clock(None, before=0.0, began=0.0)
 BUDGET = Budget(trials=4, finalists=2, select_seeds=2, claim_seeds=3, confirm_epochs=2)
 FOUND = {
     "kd": {"use": "kd", "weight": 2.0, "temperature": 8.0},
@@ -79,6 +81,7 @@ def confirmer(
     known: list[TrialRecord] | None = None,
     budget: Budget = BUDGET,
     with_teacher: bool = True,
+    clock: Clock = ENDLESS,
 ) -> Confirmer:
     log = RecordLog(folder / "trials.jsonl")
     log.records.trials.update({t.number: t for t in (trials(data) if known is None else known)})
@@ -89,6 +92,7 @@ def confirmer(
         budget=budget,
         seed=11,
         folder=folder,
+        clock=clock,
         on_change=lambda: None,
     )
 
@@ -483,3 +487,38 @@ def test_no_finished_trial_is_told_with_reasons(data: Counted, tmp_path: Path) -
 def test_one_seed_is_no_claim() -> None:
     with pytest.raises(SpaceError, match=r"budget.claim_seeds: .*2"):
         parse(SPACE.replace("claim_seeds: 2", "claim_seeds: 1"))
+
+
+def left(seconds: float) -> Clock:
+    """A clock that stands still."""
+    return Clock(seconds, before=0.0, began=0.0, now=lambda: 0.0)
+
+
+def designs(made: Confirmer) -> dict[str, int]:
+    return {design["stage"]: design["seeds"] for design in made.log.records.designs}
+
+
+def test_without_time_confirm_still_claims_on_few_seeds_and_tunes_nothing(data: Counted, tmp_path: Path) -> None:
+    made = confirmer(tmp_path, data, clock=left(1e-3))
+    found = made.run()
+    assert designs(made) == {"select": 1, "tune": 0, "claim": 2}
+    assert len(runs(made, "select")) == 1 and not runs(made, "tune")  # one finalist, under one seed
+    assert [len(arm["test"]) for arm in found["arms"].values()] == [2, 2, 2]
+    assert found["pipeline"] == made.log.records.trials[2].pipeline
+    reasons = [design["reason"] for design in made.log.records.designs]
+    assert "the time left does not bear the grid" in reasons[1] and "as many as the time left bears" in reasons[2]
+
+
+def test_time_that_is_left_goes_into_more_seeds(data: Counted, tmp_path: Path) -> None:
+    made = confirmer(tmp_path, data, clock=left(1e6))
+    made.run()
+    assert designs(made)["tune"] == 1 and designs(made)["claim"] == 4 * BUDGET.claim_seeds
+    assert len(runs(made, "claim")) == 3 * 4 * BUDGET.claim_seeds and runs(made, "tune")
+
+
+def test_what_time_decided_is_kept_by_the_session_that_goes_on(data: Counted, tmp_path: Path) -> None:
+    first = confirmer(tmp_path, data, clock=left(1e-3))
+    pipelines = first.tune(first.select())
+    again = confirmer(tmp_path, data, clock=left(1e6))
+    assert again.tune(again.select()) == pipelines
+    assert {**designs(again), "claim": None} == {"select": 1, "tune": 0, "claim": None}

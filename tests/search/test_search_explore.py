@@ -165,19 +165,19 @@ def test_a_failed_trial_is_recorded_and_the_search_goes_on(digits: Dataset, tmp_
     assert len(trials(made)) == 8 and not (tmp_path / "trials" / "0003").exists()
 
 
-def test_no_new_trial_starts_once_time_is_up_but_promotions_do(digits: Dataset, tmp_path: Path) -> None:
-    asked = []
+def test_no_rung_begins_that_time_does_not_bear(digits: Dataset, tmp_path: Path) -> None:
+    asked: list[float] = []
 
-    def may_ask() -> bool:
-        asked.append(len(made.log.records.trials))
-        return len(made.log.records.trials) < 5
+    def may_begin(seconds: float) -> bool:
+        asked.append(seconds)
+        return len(asked) <= 9
 
     made = explorer(tmp_path, resolved(digits), digits.task)
     changes: list[int] = []
-    made.run(30, may_ask, lambda: changes.append(len(made.log.records.trials)))
-    assert len(trials(made)) == 5
-    assert sum(len(t.rungs) for t in trials(made)) == len(jobs(made)) == len(changes) / 2  # each begins and ends
-    assert sum(len(t.rungs) > 1 for t in trials(made)) >= 2
+    made.run(30, may_begin, lambda: changes.append(len(made.log.records.trials)))
+    assert sum(len(t.rungs) for t in trials(made)) == len(jobs(made)) == len(changes) / 2 == 9  # each begins and ends
+    assert not made.log.records.in_flight
+    assert asked[0] == 0 and all(seconds > 0 for seconds in asked[1:])  # of the first one nothing is known
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -209,7 +209,7 @@ def test_a_search_goes_on_where_it_was_killed(digits: Dataset, tmp_path: Path, s
 def test_as_many_rungs_are_under_way_as_there_are_slots(digits: Dataset, tmp_path: Path) -> None:
     seen = []
     made = explorer(tmp_path, resolved(digits), digits.task, slots=3)
-    made.run(9, lambda: True, lambda: seen.append(list(made.log.records.in_flight)))
+    made.run(9, lambda seconds: True, lambda: seen.append(list(made.log.records.in_flight)))
     assert max(len(flights) for flights in seen) == 3 and seen[-1] == []
     assert seen[:4] == [[(0, 0)], [(0, 0), (1, 0)], [(0, 0), (1, 0), (2, 0)], [(1, 0), (2, 0)]]
     assert len(trials(made)) == 9 and all(t.rungs for t in trials(made))

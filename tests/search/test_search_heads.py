@@ -63,7 +63,7 @@ def test_only_students_that_fit_with_their_head_are_tried(digits: Dataset, tmp_p
     too_large = [plain for plain in fits if pipeline_cost(plain, digits.task, teacher).params > 2500]
     assert too_large and set(heads(too_large)) == {"simkd"}
     made = explorer(tmp_path, space, digits.task, offers=teacher)
-    made.run(20, lambda: True, lambda: None)
+    made.run(20, lambda seconds: True, lambda: None)
     trials = list(made.log.records.trials.values())
     assert len(trials) == 20 and {t.pipeline["head"]["use"] for t in trials} == {"plain", "simkd"}
     for trial in trials:

@@ -171,7 +171,7 @@ def test_screen_and_explore_read_no_test_split_and_leave_the_teacher_alone(digit
     screener = Screener(context=where, proxies=names, ranked_by=names, seed=1)
     rows = screen(screener, population(space, digits.task, 1, 6)[0])
     made = explorer(tmp_path, space, digits.task, screen=rows, screener=screener, executor=InlineExecutor(where))
-    made.run(11, lambda: True, lambda: None)
+    made.run(11, lambda seconds: True, lambda: None)
     trials = made.log.records.trials.values()
     assert len(trials) == 11 and all(t.rungs and t.failure is None for t in trials)
     assert {"baseline:ce", "baseline:kd", "screen", "random", "tpe"} == {t.source for t in trials}

@@ -1,0 +1,73 @@
+"""How much of a study's time is left."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from autokd.search.records import Records, TrialRecord
+from autokd.types import Budget
+
+CONFIRM_SHARE = 0.5
+"""Of the whole time that explore leaves to confirm, at most; confirm makes do with what it finds."""
+CLOSING = 3.0
+"""Seconds kept for what follows the last run: the test split, the student's bundle, the report."""
+
+
+class Clock:
+    """Counts down the time that a study may take, over all its sessions.
+
+    Args:
+      limit: seconds; None: as long as it takes.
+      before: seconds spent in earlier sessions.
+      began: when this session began, by `now`.
+      now: a clock that is never set back.
+    """
+
+    def __init__(
+        self, limit: float | None, *, before: float, began: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.limit = limit
+        self._end = math.inf if limit is None else began + limit - before - CLOSING
+        self._now = now
+
+    @property
+    def left(self) -> float:
+        """Seconds until the last run is to be over; infinite without a limit, negative where it is too late."""
+        return self._end - self._now()
+
+    @property
+    def pace(self) -> float:
+        """How many times as long as until now the study takes in all; 1 without a limit."""
+        if self.limit is None:
+            return 1.0
+        return self.limit / max(self.limit - max(self.left, 0.0), 1e-3)
+
+    def left_to_explore(self, records: Records, budget: Budget, runs: int, capacity: int) -> float:
+        """Return the seconds that explore may still take so that confirm can follow.
+
+        Args:
+          records: the study's; the seconds of its trials say what confirm will cost.
+          budget: the study's.
+          runs: of confirm.
+          capacity: runs at a time.
+        """
+        if self.limit is None:
+            return math.inf
+        confirm = runs * budget.confirm_epochs * seconds_per_epoch(records.trials.values()) / capacity
+        return self.left - min(confirm, CONFIRM_SHARE * self.limit)
+
+
+def spent(records: Records) -> float:
+    """Seconds spent so far; at least those of the training, since a killed session did not add its own up."""
+    trained = [trial.seconds for trial in records.trials.values()] + [run.seconds for run in records.runs]
+    return max(sum(records.seconds.values()), sum(trained))
+
+
+def seconds_per_epoch(trials: Iterable[TrialRecord]) -> float:
+    """Return the mean seconds of an epoch over the trials that went furthest; 0 where there is none."""
+    reached = sorted((t for t in trials if t.rungs), key=lambda t: -t.rungs[-1].epochs)[:5]
+    return float(np.mean([t.seconds / t.rungs[-1].epochs for t in reached])) if reached else 0.0
