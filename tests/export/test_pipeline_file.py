@@ -103,6 +103,19 @@ def test_the_recommended_pipeline_comes_with_its_evidence() -> None:
     assert (plain["data_fingerprint"], plain["teacher_fingerprint"]) == ("d1", "t1")
 
 
+def test_full_training_takes_the_data_and_the_teacher_that_a_short_search_did_without() -> None:
+    study = _study(_records(evidence=True))
+    study.settings["identity"]["data"]["reference"]["limit_train"] = 500
+    asked = pipeline_file.from_study(study)
+    assert asked["data"]["limit_train"] == 500 and asked["teacher_fingerprint"] == "t1"  # the user's own choice stays
+    study.settings["time_plan"] = {"limit_train": 500, "whole_data": "all", "teacher_epochs": 40}
+    plain = pipeline_file.from_study(study)
+    assert (plain["data"], plain["data_fingerprint"]) == ({"component": {"use": "digits"}, "seed": 0}, "all")
+    assert (plain["teacher"], plain["teacher_fingerprint"]) == ({"use": "trained", "epochs": 40}, None)
+    study.settings["time_plan"] = {"limit_train": None, "whole_data": None, "teacher_epochs": 4}
+    assert pipeline_file.from_study(study)["teacher_fingerprint"] == "t1"
+
+
 @pytest.mark.parametrize(
     ("number", "evidence", "rate", "note"),
     [

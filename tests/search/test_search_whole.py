@@ -176,6 +176,23 @@ def test_without_time_the_baselines_are_compared_and_the_search_can_go_on(space:
 
 
 @pytest.mark.slow
+def test_a_time_alone_decides_how_long_runs_are_and_how_many(space: Path, tmp_path: Path) -> None:
+    limited = {**OPTIONS, "limit_train": None}
+    study = autokd.search(
+        **limited, space=space, study="mine", time=8, studies_dir=tmp_path / "studies", reports_dir=tmp_path / "reports"
+    )
+    settings = study.store.settings
+    planned = {key: value for key, value in settings["time_plan"]["budget"].items() if key != "trials"}
+    assert settings["identity"]["budget"].items() >= planned.items()
+    assert settings["settings"]["trials"]["from"] == settings["settings"]["epochs"]["from"] == "the time"
+    stages = {design["stage"]: design["reason"] for design in study.store.records.designs}
+    assert stages["claim"].endswith("as many as the time left bears") and "tune" in stages
+    assert study.store.finished and study.store.records.seconds["prepare"] > 0
+    more = search(tmp_path, space, limit_train=None, trials=len(study.store.records.trials) + 2)  # the plan is kept
+    assert len(more.store.records.evidence) == 2
+
+
+@pytest.mark.slow
 def test_the_time_of_a_killed_session_counts(space: Path, tmp_path: Path) -> None:
     study = search(tmp_path, space, trials=2)
     path = study.path / "trials.jsonl"
