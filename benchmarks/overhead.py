@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,7 +125,7 @@ def _own_process(part: str) -> Any:
 def overhead(asked: argparse.Namespace, trials: int) -> dict[str, float]:
     """Return the CPU seconds of a trial, and the shares of explore's time that are not training."""
     with tempfile.TemporaryDirectory() as folder:
-        study = prepare(Path(folder), epochs=EPOCHS)
+        study = prepare(Path(folder), autokd_data.load("digits"), "digits", [EPOCHS])
         add_trials(study, trials - asked.timed)
         epochs = _epochs(study, range(trials - asked.timed, trials), asked.seconds)
         explorer = dataclasses.replace(study.explorer, rung_epochs=[epochs])
@@ -148,7 +148,7 @@ def memory(asked: argparse.Namespace) -> list[tuple[int, float, float]]:
     """Return (trials so far, resident MB, peak MB so far), every twenty short trials."""
     process, samples = psutil.Process(), []
     with tempfile.TemporaryDirectory() as folder:
-        study = prepare(Path(folder), epochs=2, limit_train=256)
+        study = prepare(Path(folder), autokd_data.load("digits", limit_train=256), "digits", [2])
 
         def changed() -> None:
             study.changed()
@@ -161,9 +161,8 @@ def memory(asked: argparse.Namespace) -> list[tuple[int, float, float]]:
     return samples
 
 
-def prepare(folder: Path, *, epochs: int, **options: Any) -> Study:
-    """Make a study on digits with the shipped space of their own and one rung."""
-    data = autokd_data.load("digits", **options)
+def prepare(folder: Path, data: Any, space_name: str, rung_epochs: Sequence[int]) -> Study:
+    """Make a study with a shipped space."""
     context = TrainContext(
         data=data,
         teacher=_teacher(data),
@@ -173,10 +172,10 @@ def prepare(folder: Path, *, epochs: int, **options: Any) -> Study:
         profile=Profile(CPU),
     )
     assert context.teacher is not None
-    text, source = find("digits")
+    text, source = find(space_name)
     space = parse(text, source).resolve(data.task, context.teacher.offers)
     settings = {
-        "identity": {"space": {"constraints": dict(space.constraints)}, "rungs": [epochs]},
+        "identity": {"space": {"constraints": dict(space.constraints)}, "rungs": list(rung_epochs)},
         "data": {"task": json.loads(json.dumps(dataclasses.asdict(data.task)))},
         "teacher": {"offers": json.loads(json.dumps(shapes_to_plain(context.teacher.offers)))},
     }
@@ -192,7 +191,7 @@ def prepare(folder: Path, *, epochs: int, **options: Any) -> Study:
         log=store.log,
         executor=executor,
         screener=screener,
-        rung_epochs=[epochs],
+        rung_epochs=rung_epochs,
         eta=3,
         seed=0,
         folder=store.path / "trials",
@@ -212,7 +211,7 @@ def add_trials(study: Study, number: int) -> None:
     """Write made-up trials inside the budget into the records, as long as real ones."""
     epochs = study.explorer.rung_epochs[-1]
     rng = np.random.default_rng(0)
-    for trial, (drawn, cost) in enumerate(itertools.islice(_drawn(study.explorer, rng), number)):
+    for trial, (drawn, cost) in enumerate(itertools.islice(feasible_draws(study.explorer, rng), number)):
         score = float(rng.uniform(0.5, 0.9))
         study.store.log.append(
             "trial",
@@ -223,16 +222,19 @@ def add_trials(study: Study, number: int) -> None:
             params=drawn.params,
             cost=cost._asdict(),
         )
-        terms = dict.fromkeys(drawn.plain["losses"], 0.123456789)
-        curve = [
-            {"epoch": epoch + 1, "learning_rate": 0.0123456789, "loss": 0.987654321, "terms": terms, "score": score}
-            for epoch in range(epochs)
-        ]
+        curve = made_up_curve(drawn.plain["losses"], score, range(epochs))
         rung = {"rung": 0, "epochs": epochs, "score": score, "loss": 1 - score, "seconds": 2.0, "curve": curve}
         study.store.log.append("rung", number=trial, **rung)
 
 
-def _drawn(explorer: Explorer, rng: np.random.Generator) -> Iterator[tuple[Drawn, Cost]]:
+def made_up_curve(losses: Iterable[str], score: float, epochs: Iterable[int]) -> list[dict[str, Any]]:
+    """Return a learning curve with as much in it as a real one."""
+    terms = dict.fromkeys(losses, 0.123456789)
+    made = {"learning_rate": 0.0123456789, "loss": 0.987654321, "terms": terms, "score": score}
+    return [{"epoch": epoch + 1, **made} for epoch in epochs]
+
+
+def feasible_draws(explorer: Explorer, rng: np.random.Generator) -> Iterator[tuple[Drawn, Cost]]:
     """Random pipelines inside the budget, and what their students cost."""
     for number in itertools.count():
         drawn = explorer.space.sample(rng, number)
