@@ -41,7 +41,7 @@ from autokd.search import run
 from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import Explorer
 from autokd.search.mirror import Mirror
-from autokd.search.sampler import TrialDraw, frozen, quiet_optuna
+from autokd.search.sampler import frozen, quiet_optuna
 from autokd.search.store import StudyStore
 from autokd.types import RungResult
 from benchmarks import common, overhead
@@ -93,6 +93,22 @@ class Instant:
         score = float(self._rng.uniform(0.5, 0.9))
         curve = overhead.made_up_curve(pipeline["losses"], score, range(self._begins[until], until))
         return RungResult(score, 1 - score, until, 1.0, tuple(curve))
+
+
+class TrialDraw:
+    """Draws a pipeline's values from an Optuna trial."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self._trial = trial
+
+    def real(self, path: str, low: float, high: float, log: bool) -> float:
+        return self._trial.suggest_float(path, low, high, log=log)
+
+    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
+        return self._trial.suggest_int(path, low, high, step=step, log=log)
+
+    def choice(self, path: str, options: tuple[Any, ...]) -> Any:
+        return self._trial.suggest_categorical(path, options)
 
 
 def main() -> None:

@@ -9,12 +9,15 @@ and those whose first rung is under way as RUNNING.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 from optuna.trial import FrozenTrial, TrialState
 
 from autokd.ranges import Choice, Integer, Range, Real
@@ -29,22 +32,6 @@ ENOUGH_FOR_A_RUNG = 8
 """Trials that must have reached a rung before it becomes the common one."""
 
 
-class TrialDraw:
-    """Draws a pipeline's values from an Optuna trial."""
-
-    def __init__(self, trial: optuna.Trial) -> None:
-        self._trial = trial
-
-    def real(self, path: str, low: float, high: float, log: bool) -> float:
-        return self._trial.suggest_float(path, low, high, log=log)
-
-    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
-        return self._trial.suggest_int(path, low, high, step=step, log=log)
-
-    def choice(self, path: str, options: tuple[Any, ...]) -> Any:
-        return self._trial.suggest_categorical(path, options)
-
-
 def candidates(space: Space, trials: Iterable[TrialRecord], *, seed: int, number: int) -> Iterator[Drawn]:
     """Yield TPE's suggestions for one trial number, without end.
 
@@ -55,36 +42,81 @@ def candidates(space: Space, trials: Iterable[TrialRecord], *, seed: int, number
       number: of the trial to be asked.
     """
     study = optuna_study(space, seen(list(trials)))
-    study.sampler = _Sampler(seed=derive(seed, "tpe", number) % 2**32)
+    sampler = _Sampler(study, derive(seed, "tpe", number) % 2**32)
     while True:
-        trial = study.ask()
-        drawn = space.draw(TrialDraw(trial), number)
-        study.tell(trial, state=TrialState.FAIL)  # invisible to the next candidate
-        yield drawn
+        yield space.draw(_Suggested(study, sampler), number)
+
+
+class _Suggested:
+    """Draws one candidate's values as Optuna would suggest them, without keeping the candidate in the study.
+
+    Args:
+      study: holds the trials.
+      sampler: suggests.
+    """
+
+    def __init__(self, study: optuna.Study, sampler: _Sampler) -> None:
+        self._study, self._sampler = study, sampler
+        self._trial = optuna.trial.create_trial(state=TrialState.RUNNING)
+        joint = sampler.infer_relative_search_space(study, self._trial)
+        self._joint = sampler.sample_relative(study, self._trial, joint)
+
+    def real(self, path: str, low: float, high: float, log: bool) -> Any:
+        return self._value(path, FloatDistribution(low, high, log=log))
+
+    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> Any:
+        return self._value(path, IntDistribution(low, high, log=log, step=step))
+
+    def choice(self, path: str, options: tuple[Any, ...]) -> Any:
+        return self._value(path, CategoricalDistribution(options))
+
+    def _value(self, path: str, span: BaseDistribution) -> Any:
+        if path in self._joint:
+            return self._joint[path]
+        return self._sampler.sample_independent(self._study, self._trial, path, span)
 
 
 class _Sampler(optuna.samplers.TPESampler):
-    """TPE for one ask: all candidates are drawn from the same trials, so each density is estimated once.
+    """TPE for one ask: all candidates are drawn from the same trials.
+
+    So these are split and each density is estimated once, and suggestions are drawn ahead in growing blocks, since a
+    call of numpy costs more than what it computes here. The first candidate is the one that TPE itself would suggest.
 
     Args:
+      study: holds the trials.
       seed: of all candidates.
     """
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed=seed, n_startup_trials=1, constant_liar=True)  # rungs under way count as bad ones
-        self._estimated: dict[tuple[tuple[str, ...], bool], Any] = {}
+    def __init__(self, study: optuna.Study, seed: int) -> None:
+        super().__init__(seed=seed, n_startup_trials=1)
+        trials = study.get_trials(deepcopy=False)
+        over = sum(trial.state != TrialState.RUNNING for trial in trials)
+        self._good, self._bad = _split_trials(study, trials, default_gamma(over))  # rungs under way count as bad ones
+        self._ahead: dict[tuple[str, ...], Iterator[dict[str, Any]]] = {}
 
-    def _build_parzen_estimator(
-        self,
-        study: optuna.Study,
-        search_space: dict[str, BaseDistribution],
-        trials: list[FrozenTrial],
-        handle_below: bool,
-    ) -> Any:
-        key = (tuple(search_space), handle_below)
-        if key not in self._estimated:
-            self._estimated[key] = super()._build_parzen_estimator(study, search_space, trials, handle_below)
-        return self._estimated[key]
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """As TPE's own, which then leaves word for other processes."""
+        return self._sample_relative(study, trial, search_space)
+
+    def _sample(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        paths = tuple(search_space)
+        if paths not in self._ahead:
+            self._ahead[paths] = self._suggestions(study, search_space)
+        return next(self._ahead[paths])
+
+    def _suggestions(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> Iterator[dict[str, Any]]:
+        """Yield the best of so many draws from the good density, again and again."""
+        good = self._build_parzen_estimator(study, search_space, self._good, handle_below=True)
+        bad = self._build_parzen_estimator(study, search_space, self._bad, handle_below=False)
+        for block in itertools.chain((1, 2, 4), itertools.repeat(8)):
+            samples = good.sample(self._rng.rng, block * self._n_ei_candidates)
+            gains = self._compute_acquisition_func(samples, good, bad).reshape(block, -1)
+            for index in gains.argmax(1) + self._n_ei_candidates * np.arange(block):
+                yield {path: span.to_external_repr(samples[path][index].item()) for path, span in search_space.items()}
 
 
 def seen(trials: list[TrialRecord]) -> list[TrialRecord]:

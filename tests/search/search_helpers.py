@@ -24,7 +24,7 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import TrainContext, build_student
 from autokd.files import write_tensors
 from autokd.models import NetworkTeacher, seeded
-from autokd.ranges import Real
+from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import Explorer
 from autokd.search.records import RecordLog, Records, RungRecord, TrialRecord
@@ -111,6 +111,42 @@ class Line:
     def draw(self, draw: Draw, number: int) -> Drawn:
         x = draw.real("x", -1.0, 1.0, False)
         return Drawn({"x": x}, {"x": x})
+
+
+class TrialDraw:
+    """Draws a pipeline's values from an Optuna trial, as its users do."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self._trial = trial
+
+    def real(self, path: str, low: float, high: float, log: bool) -> float:
+        return self._trial.suggest_float(path, low, high, log=log)
+
+    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
+        return self._trial.suggest_int(path, low, high, step=step, log=log)
+
+    def choice(self, path: str, options: tuple[Any, ...]) -> Any:
+        return self._trial.suggest_categorical(path, options)
+
+
+class Branches:
+    """A conditional space: x or the whole numbers n and m stand beside a choice."""
+
+    def ranges(self) -> dict[str, Range]:
+        return {
+            "which": Choice("x", "n"),
+            "x": Real(0.1, 1.0, log=True),
+            "n": Integer(1, 9),
+            "m": Integer(4, 12, step=4),
+        }
+
+    def draw(self, draw: Draw, number: int) -> Drawn:
+        params: dict[str, Any] = {"which": draw.choice("which", ("x", "n"))}
+        if params["which"] == "x":
+            params["x"] = draw.real("x", 0.1, 1.0, True)
+        else:
+            params |= {"n": draw.integer("n", 1, 9, 1, False), "m": draw.integer("m", 4, 12, 4, False)}
+        return Drawn(params, params)
 
 
 class Screened:

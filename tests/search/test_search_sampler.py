@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 
 import numpy as np
 import optuna
+import pytest
 import torch
 from optuna.trial import TrialState
-from search_helpers import Line, trial
+from search_helpers import Branches, Line, TrialDraw, trial
 
 from autokd.ranges import Choice, Integer, Real
 from autokd.search.records import TrialRecord
-from autokd.search.sampler import _Sampler, candidates, common_rung, distribution, optuna_study, seen, shown
+from autokd.search.sampler import candidates, common_rung, distribution, optuna_study, seen, shown
+from autokd.seeds import derive
+from autokd.space import Drawn
 
 LINE = Line()
 RANGES = LINE.ranges()
@@ -152,21 +156,43 @@ def test_of_a_long_study_the_best_and_the_latest_are_shown_in_order() -> None:
     assert [t.number for t in seen([*trials, running, outside])] == [n for n in numbers if n != 225] + [400]
 
 
-def test_densities_are_estimated_once_and_suggestions_stay_optunas_own() -> None:
-    space = Line()
-    trials = grid(30)
-
-    def drawn(sampler: optuna.samplers.BaseSampler) -> list[float]:
+@pytest.mark.parametrize("better", ["x", "n"])
+def test_the_first_candidate_is_what_optuna_itself_would_suggest(better: str) -> None:
+    """On a conditional space with trials of every kind: complete, pruned, failed, under way."""
+    space, trials = Branches(), branches(40, better)
+    found = []
+    for number in range(40, 60):
         study = optuna_study(space, trials)  # type: ignore[arg-type]
-        study.sampler = sampler
-        found = []
-        for _ in range(10):
-            asked = study.ask()
-            found.append(asked.suggest_float("x", -1.0, 1.0))
-            study.tell(asked, state=TrialState.FAIL)
-        return found
+        study.sampler = optuna.samplers.TPESampler(seed=derive(1, "tpe", number) % 2**32, n_startup_trials=1)
+        first = next(candidates(space, trials, seed=1, number=number))  # type: ignore[arg-type]
+        assert first == space.draw(TrialDraw(study.ask()), number)
+        found.append(first.plain)
+    assert len({str(plain) for plain in found}) > 1 and any(plain["which"] == better for plain in found)
 
-    own = drawn(_Sampler(seed=7))
-    assert own == drawn(optuna.samplers.TPESampler(seed=7, n_startup_trials=1)) and len(set(own)) == 10
-    ours = itertools.islice(candidates(space, trials, seed=1, number=30), 10)  # type: ignore[arg-type]
-    assert len({d.params["x"] for d in ours if d.params is not None}) == 10
+
+def test_later_candidates_come_from_the_same_densities() -> None:
+    """Of many candidates of one ask, and the first ones of many asks: the same shares and means."""
+    space, trials = Branches(), branches(40, "x")
+    later = list(itertools.islice(candidates(space, trials, seed=1, number=40), 400))  # type: ignore[arg-type]
+    first = [next(candidates(space, trials, seed=1, number=number)) for number in range(400)]  # type: ignore[arg-type]
+    means, spreads = zip(*((np.mean(xs), np.std(xs)) for xs in map(_logarithms, (later, first))), strict=True)
+    assert abs(means[0] - means[1]) < 0.08 and abs(spreads[0] - spreads[1]) < 0.08
+    assert len(_logarithms(later)) > 380 and len(set(_logarithms(later))) > 380
+
+
+def _logarithms(drawn: Iterable[Drawn]) -> list[float]:
+    return [math.log(d.plain["x"]) for d in drawn if "x" in d.plain]
+
+
+def branches(count: int, better: str) -> list[TrialRecord]:
+    """Trials of a conditional space; one of its branches scores better."""
+    rng = np.random.default_rng(0)
+    trials = []
+    for number in range(count):
+        x, n = float(rng.uniform(0.1, 1.0)), int(rng.integers(1, 10))
+        plain = [{"which": "x", "x": x}, {"which": "n", "n": n, "m": 8}][rng.integers(2)]
+        score = 0.5 + float(rng.uniform(0, 0.1)) + 0.2 * (plain["which"] == better)
+        scores = [[score, score], [score], [], []][number % 4]
+        failure = "not_finite" if number % 4 == 2 else None
+        trials.append(trial(number, *scores, params=plain, pipeline=plain, failure=failure))
+    return trials
