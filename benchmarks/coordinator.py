@@ -58,12 +58,13 @@ STORAGES: dict[str, Callable[[Path], BaseStorage]] = {
 
 
 class Seconds(NamedTuple):
-    """What one trial took: the ask, one report (the median), the last one (which tells), and all together."""
+    """What one trial took: the ask, one report (the median), the last one (which tells), all together, of CPU time."""
 
     ask: float
     report: float
     tell: float
     total: float
+    cpu: float
 
 
 class Instant:
@@ -124,8 +125,8 @@ def main() -> None:
         return
     print(common.machine())
     print(f"\nOne trial: an ask and {REPORTS} reports, the last of which tells; milliseconds, medians of {asked.timed}")
-    print("| trials in the study | side | ask | a report | the last | together | slowest | bar |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| trials in the study | side | ask | a report | the last | together | CPU time | slowest | bar |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for number in asked.trials:
         bar = f"{1e3 * BARS[number]:.0f}" if number in BARS else ""
         for side, rows in _own_process(str(number)).items():
@@ -153,9 +154,9 @@ def trials(asked: argparse.Namespace, number: int) -> dict[str, list[Seconds]]:
         for name, make in STORAGES.items():
             sides[f"Optuna, {name}"] = _optunas(make(Path(folder)), shown, explorer)
         taken: dict[str, list[Seconds]] = {side: [] for side in sides}
-        for _ in range(asked.timed):
-            for side, one in sides.items():
-                taken[side].append(next(one))
+        for _, (side, one) in itertools.product(range(asked.timed), sides.items()):
+            began = time.process_time()
+            taken[side].append(next(one)._replace(cpu=time.process_time() - began))
         return taken
 
 
@@ -171,8 +172,8 @@ def resumes(asked: argparse.Namespace) -> list[float]:
             store.log.path.write_bytes(content)
             began = time.perf_counter()
             store = StudyStore.open(store.path, read_only=False)
-            again = dataclasses.replace(explorer, log=store.log, space=store.space, executor=Waiting())
-            changed = changes(store, Mirror(store))
+            again = dataclasses.replace(explorer, log=store.log, executor=Waiting())
+            changed = changes(store, again)
             try:
                 again.run(number + 1, lambda: True, changed)
             except Waiting.Reached:
@@ -196,13 +197,13 @@ class Waiting:
         raise self.Reached
 
 
-def changes(store: StudyStore, mirror: Mirror) -> Callable[[], None]:
+def changes(store: StudyStore, explorer: Explorer) -> Callable[[], None]:
     """Return what `autokd search` does after every event."""
-    budget = store.space.budget
+    mirror = Mirror(store)
 
     def changed() -> None:
         mirror.update()
-        run._tell_explore(store, budget, lambda progress: None)
+        run._tell_explore(store, explorer.space.budget, lambda progress: None)
 
     return changed
 
@@ -231,8 +232,7 @@ def made_up(folder: Path, number: int, rung_epochs: tuple[int, ...]) -> tuple[St
 
 def _ours(store: StudyStore, explorer: Explorer) -> Iterator[Seconds]:
     """Explore one trial after another."""
-    mirror = Mirror(store)
-    changed = changes(store, mirror)
+    changed = changes(store, explorer)
     changed()  # the mirror of the trials that were there before
     while True:
         marks = [time.perf_counter()]
@@ -270,7 +270,7 @@ def _optunas(storage: BaseStorage, shown: list[optuna.trial.FrozenTrial], explor
 def _seconds(marks: list[float], ask: float) -> Seconds:
     """Return what the parts of a trial took: it began at the first mark, was asked at `ask`; the rest are reports."""
     steps = np.diff([ask, *marks[1:]])
-    return Seconds(ask - marks[0], float(np.median(steps[:-1])), float(steps[-1]), marks[-1] - marks[0])
+    return Seconds(ask - marks[0], float(np.median(steps[:-1])), float(steps[-1]), marks[-1] - marks[0], 0.0)
 
 
 if __name__ == "__main__":

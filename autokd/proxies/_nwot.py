@@ -27,7 +27,8 @@ def agreement(activation: Tensor) -> Tensor:
       [B, B] float64.
     """
     code = (activation.flatten(1) > 0).float()
-    return (code @ code.T + (1 - code) @ (1 - code).T).double()
+    both, active = code @ code.T, code.sum(1)
+    return (code.shape[1] - active[:, None] - active + 2 * both).double()
 
 
 @torch.no_grad()

@@ -77,7 +77,8 @@ def next_job(
         baseline = trial.source.startswith("baseline:") and len(trial.rungs) <= top_rung
         if trial.number not in running and (baseline or not trial.rungs):
             return Job(trial.number, len(trial.rungs))
-    for rung in reversed(range(top_rung)):
+    waiting = {len(trial.rungs) - 1 for trial in alive if trial.number not in running}
+    for rung in sorted(waiting & {*range(top_rung)}, reverse=True):
         finished = finished_best_first(alive, rung)
         for trial in finished[: len(finished) // eta]:
             if len(trial.rungs) == rung + 1 and trial.number not in running:
@@ -92,7 +93,8 @@ def hopeless(trials: Mapping[int, TrialRecord], *, wanted: int, top_rung: int, e
       trials, wanted, top_rung, eta: as for `next_job`.
     """
     found = []
-    for rung in range(top_rung):
+    waiting = {len(trial.rungs) - 1 for trial in trials.values() if trial.failure is None}
+    for rung in sorted(waiting & {*range(top_rung)}):
         finished = finished_best_first(trials.values(), rung)
         behind = finished[max(wanted, len(finished)) // eta :]
         found += [trial.number for trial in behind if len(trial.rungs) == rung + 1]
@@ -214,7 +216,7 @@ class Explorer:
         if job.rung is None:
             self._ask(job.number)
         elif job.rung:
-            self._record("promote", number=job.number, rung=job.rung)
+            self._record("promote", flush=False, number=job.number, rung=job.rung)
         self._submit(job.number, job.rung or 0)
         return True
 
@@ -238,9 +240,9 @@ class Explorer:
             cost=pipeline_cost(drawn.plain, self.task, self.offers)._asdict(),
         )
 
-    def _record(self, event: str, **values: Any) -> None:
+    def _record(self, event: str, *, flush: bool = True, **values: Any) -> None:
         with self.profile.part("storage"):
-            self.log.append(event, **values)
+            self.log.append(event, flush=flush, **values)
 
     def _submit(self, number: int, rung: int) -> None:
         trial, folder = self.log.records.trials[number], self._folder_of(number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import logging
 import socket
 import threading
@@ -288,6 +289,27 @@ class _Copy(NamedTuple):
     close: Callable[[], None]
 
 
+class _Journal(JournalFileBackend):
+    """A journal file that is not flushed to disk at every line, since it can be written anew at any time.
+
+    Args:
+      path: of the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path, self._guard = Path(path), JournalFileOpenLock(path)
+        super().__init__(path, lock_obj=self._guard)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in logs)
+        self._guard.acquire()
+        try:
+            with self._path.open("ab") as file:
+                file.write(lines.encode())
+        finally:
+            self._guard.release()
+
+
 def _remove_journal(path: Path) -> None:
     for name in ("journal.log", "journal.log.lock"):  # a killed search leaves its lock behind
         with contextlib.suppress(OSError):
@@ -298,7 +320,7 @@ def _opened_journal(store: StudyStore, anew: bool) -> _Copy:
     _remove_journal(store.path)
     path = str(store.path / "journal.log")
     with quiet_optuna():
-        storage = JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
+        storage = JournalStorage(_Journal(path))
         study = optuna.create_study(study_name=store.name, storage=storage, direction="maximize")
     _describe(study, _facts(store))
     return _Copy(study, {}, lambda: None)

@@ -1,7 +1,8 @@
 """A study's records: an append-only file of events, `trials.jsonl`, and what they add up to.
 
-One event is one line of JSON, flushed to disk before anyone acts on it. A line that a crash cut short is dropped at the
-next opening. The records are the only truth about a study; everything else can be rebuilt from them.
+One event is one line of JSON, flushed to disk before anyone acts on it, unless it follows from the events before it. A
+line that a crash cut short is dropped at the next opening. The records are the only truth about a study; everything else
+can be rebuilt from them.
 """
 
 from __future__ import annotations
@@ -225,14 +226,22 @@ class RecordLog:
             return False
         return True
 
-    def append(self, event: str, **values: Any) -> None:
-        """Write one event, flush it to disk, and add it to the records."""
+    def append(self, event: str, *, flush: bool = True, **values: Any) -> None:
+        """Write one event and add it to the records.
+
+        Args:
+          event: its name.
+          flush: to disk, with all events before it; not needed of one that follows from these: where a crash of the
+            machine takes it away, it comes again.
+          values: its content.
+        """
         line = {"event": event, "time": round(time.time(), 3), **values}
         text = json.dumps(line, allow_nan=False) + "\n"
         with self.path.open("a", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         self.records.apply(json.loads(text))
 
 

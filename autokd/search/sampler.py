@@ -90,8 +90,8 @@ class _Sampler(optuna.samplers.TPESampler):
     def __init__(self, study: optuna.Study, seed: int) -> None:
         super().__init__(seed=seed, n_startup_trials=1)
         trials = study.get_trials(deepcopy=False)
-        over = sum(trial.state != TrialState.RUNNING for trial in trials)
-        self._good, self._bad = _split_trials(study, trials, default_gamma(over))  # rungs under way count as bad ones
+        over = sum(trial.state != TrialState.RUNNING for trial in trials)  # rungs under way count as bad ones
+        self._good, self._bad = _split_trials(study, trials, default_gamma(over))
         self._ahead: dict[tuple[str, ...], Iterator[dict[str, Any]]] = {}
 
     def sample_relative(

@@ -79,6 +79,12 @@ class Screener:
 
     def values(self, student: Mapping[str, Any]) -> dict[str, float | None]:
         """Return every proxy's value for one plain student; None where a proxy cannot judge it."""
+        key = key_of(student)
+        if key not in self._valued:
+            self._valued[key] = self._measured(student)
+        return self._valued[key]
+
+    def _measured(self, student: Mapping[str, Any]) -> dict[str, float | None]:
         component = component_from_plain("students", student)
         task, device = self.context.data.task, self.context.device
 
@@ -96,6 +102,11 @@ class Screener:
             seed=derive(self.seed, "screen", "init") % 2**31,
         )
         return {name: _value(proxy, screened) for name, proxy in self._built.items()}
+
+    @functools.cached_property
+    def _valued(self) -> dict[str, dict[str, float | None]]:
+        """What is known already, by student: a sampler comes back to the same ones."""
+        return {}
 
     @functools.cached_property
     def _batch(self) -> tuple[Tensor, Tensor]:

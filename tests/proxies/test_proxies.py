@@ -154,6 +154,12 @@ def test_code_kernel_and_its_log_determinant_by_hand() -> None:
     assert log_determinant(kernel) == pytest.approx(math.log(12))  # 3*9 - 2*6 + 1*(-3)
 
 
+def test_agreement_counts_units_that_are_active_in_both_or_in_neither() -> None:
+    activation = torch.randn(7, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    code = activation.flatten(1) > 0
+    assert torch.equal(agreement(activation), (code[:, None] == code).sum(2).double())
+
+
 def test_agreement_is_units_minus_hamming_distance() -> None:
     activation = torch.tensor([[[0.5, 0.0], [1.0, 2.0]], [[0.0, 0.0], [0.1, 9.0]]])  # 1011 and 0011
     assert agreement(activation).tolist() == [[4, 3], [3, 4]]
