@@ -1,8 +1,8 @@
 """A study's records: an append-only file of events, `trials.jsonl`, and what they add up to.
 
-One event is one line of JSON, flushed to disk before anyone acts on it, unless it follows from the events before it. A
-line that a crash cut short is dropped at the next opening. The records are the only truth about a study; everything else
-can be rebuilt from them.
+One event is one line of JSON, flushed to disk before anyone acts on it, unless it follows from the events before it.
+A line that a crash cut short is dropped at the next opening. The records are the only truth about a study; everything
+else can be rebuilt from them.
 """
 
 from __future__ import annotations
