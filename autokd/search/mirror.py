@@ -157,7 +157,7 @@ class Mirror:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self.close(finished=kind is None)
+        self.close(finished=kind is None, wait=kind is not KeyboardInterrupt)
 
     def update(self) -> None:
         """Add the trials that are over: complete or failed. Paused ones may still go on and are not shown."""
@@ -171,11 +171,13 @@ class Mirror:
             self._thread.start()
         self._wake.set()
 
-    def close(self, *, finished: bool = True) -> None:
+    def close(self, *, finished: bool = True, wait: bool = True) -> None:
         """Try a last time to write what is missing, and let go of the database.
 
         Args:
           finished: paused trials are shown, too, as pruned: nobody is about to go on with them.
+          wait: for that attempt, a while; else, and where Ctrl-C ends the waiting, the next session writes what is
+            missing.
         """
         self._gather((*OVER, "paused") if finished else OVER)
         self._closing.set()
@@ -183,8 +185,8 @@ class Mirror:
         thread = self._thread or threading.Thread(target=self._finish, daemon=True)
         if self._thread is None:
             thread.start()
-        thread.join(LAST_WAIT)
-        if thread.is_alive():
+        thread.join(LAST_WAIT if wait else 0.0)
+        if wait and thread.is_alive():
             log.warning("the Optuna mirror did not answer within %.0f s; the study's records are whole", LAST_WAIT)
 
     def rebuild(self) -> int:

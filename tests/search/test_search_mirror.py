@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
+import signal
 import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +259,43 @@ def test_one_that_hangs_does_not_keep_the_search_from_ending(
     assert mirror._thread is not None
     mirror._thread.join()
     assert told(in_database(url_of(tmp_path))) == expected(store)
+
+
+@pytest.fixture
+def hanging(store: StudyStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """A mirror whose database never answers; the end of a search would wait for it for a minute."""
+    answers = threading.Event()
+
+    def opened(*_: object) -> None:
+        answers.wait()
+        raise OSError("gone")
+
+    monkeypatch.setattr(mirror_module, "LAST_WAIT", 60.0)
+    monkeypatch.setattr(mirror_module, "_opened_database", opened)
+    yield Mirror(store, "sqlite:////nowhere.db")
+    answers.set()
+
+
+def test_a_third_ctrl_c_does_not_wait_for_a_mirror_that_hangs(hanging: Mirror) -> None:
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), hanging:
+        hanging.update()
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < 30
+
+
+def test_ctrl_c_ends_the_wait_for_a_mirror_that_hangs(hanging: Mirror) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    began = time.monotonic()
+    press = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        with pytest.raises(KeyboardInterrupt), hanging:
+            hanging.update()
+            press.start()
+        assert time.monotonic() - began < 30
+    finally:
+        press.join()
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("url", ["me:hush@host/db", "postgresql://me:hush@host:port/db"])
