@@ -216,7 +216,7 @@ class Explorer:
         if job.rung is None:
             self._ask(job.number)
         elif job.rung:
-            self._record("promote", flush=False, number=job.number, rung=job.rung)
+            self._record("promote", number=job.number, rung=job.rung)
         self._submit(job.number, job.rung or 0)
         return True
 
@@ -240,9 +240,9 @@ class Explorer:
             cost=pipeline_cost(drawn.plain, self.task, self.offers)._asdict(),
         )
 
-    def _record(self, event: str, *, flush: bool = True, **values: Any) -> None:
+    def _record(self, event: str, **values: Any) -> None:
         with self.profile.part("storage"):
-            self.log.append(event, flush=flush, **values)
+            self.log.append(event, **values)
 
     def _submit(self, number: int, rung: int) -> None:
         trial, folder = self.log.records.trials[number], self._folder_of(number)

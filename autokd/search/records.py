@@ -19,6 +19,8 @@ from typing import Any
 from autokd.errors import StudyError
 
 FORMAT = 1
+FOLLOWING = ("promote",)
+"""Events that follow from those before them: one that a crash of the machine takes away comes again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,21 +228,14 @@ class RecordLog:
             return False
         return True
 
-    def append(self, event: str, *, flush: bool = True, **values: Any) -> None:
-        """Write one event and add it to the records.
-
-        Args:
-          event: its name.
-          flush: to disk, with all events before it; not needed of one that follows from these: where a crash of the
-            machine takes it away, it comes again.
-          values: its content.
-        """
+    def append(self, event: str, **values: Any) -> None:
+        """Write one event, flush it to disk with all before it, and add it to the records."""
         line = {"event": event, "time": round(time.time(), 3), **values}
         text = json.dumps(line, allow_nan=False) + "\n"
         with self.path.open("a", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            if flush:
+            if event not in FOLLOWING:
                 os.fsync(file.fileno())
         self.records.apply(json.loads(text))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -130,11 +130,29 @@ def seen(trials: list[TrialRecord]) -> list[TrialRecord]:
 
 
 def optuna_study(space: Space, trials: Iterable[TrialRecord]) -> optuna.Study:
-    """Return an in-memory Optuna study that shows the trials at their common rung."""
+    """Return an in-memory Optuna study that shows the trials at their common rung; it cannot be added to."""
     with quiet_optuna():
-        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
-        study.add_trials(shown(space.ranges(), list(trials)))
-    return study
+        storage = _Shown(shown(space.ranges(), list(trials)))
+        return optuna.create_study(direction="maximize", storage=storage, sampler=optuna.samplers.RandomSampler(seed=0))
+
+
+class _Shown(optuna.storages.InMemoryStorage):
+    """Holds the trials of one study as they are: copying them takes longer than an ask.
+
+    Args:
+      trials: in order; they are numbered.
+    """
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        super().__init__()
+        self._shown = trials
+        for number, trial in enumerate(trials):
+            trial.number = trial._trial_id = number
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        return [trial for trial in self._shown if states is None or trial.state in states]
 
 
 def shown(ranges: Mapping[str, Range], trials: list[TrialRecord]) -> list[FrozenTrial]:

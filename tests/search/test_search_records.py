@@ -130,6 +130,20 @@ def test_an_event_is_on_disk_before_it_counts(path: Path, monkeypatch: pytest.Mo
     assert len(log.records.trials) == 3
 
 
+def test_a_promotion_reaches_the_file_and_is_flushed_with_the_next_event(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: flushed.append(len(path.read_bytes().splitlines())))
+    log = RecordLog(path)
+    before = len(path.read_bytes().splitlines())
+    log.append("promote", number=0, rung=1)
+    assert RecordLog(path, read_only=True).records.in_flight == log.records.in_flight
+    assert flushed == [] and (0, 1) in log.records.in_flight
+    log.append("seconds", stage="explore", seconds=1.0)
+    assert flushed == [before + 2]
+
+
 def test_an_event_that_cannot_be_written_leaves_no_trace(path: Path) -> None:
     log = RecordLog(path)
     before = path.read_bytes()

@@ -15,7 +15,7 @@ from search_helpers import Branches, Line, TrialDraw, trial
 
 from autokd.ranges import Choice, Integer, Real
 from autokd.search.records import TrialRecord
-from autokd.search.sampler import candidates, common_rung, distribution, optuna_study, seen, shown
+from autokd.search.sampler import candidates, common_rung, distribution, seen, shown
 from autokd.seeds import derive
 from autokd.space import Drawn
 
@@ -162,8 +162,9 @@ def test_the_first_candidate_is_what_optuna_itself_would_suggest(better: str) ->
     space, trials = Branches(), branches(40, better)
     found = []
     for number in range(40, 60):
-        study = optuna_study(space, trials)  # type: ignore[arg-type]
-        study.sampler = optuna.samplers.TPESampler(seed=derive(1, "tpe", number) % 2**32, n_startup_trials=1)
+        sampler = optuna.samplers.TPESampler(seed=derive(1, "tpe", number) % 2**32, n_startup_trials=1)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        study.add_trials(shown(space.ranges(), trials))
         first = next(candidates(space, trials, seed=1, number=number))  # type: ignore[arg-type]
         assert first == space.draw(TrialDraw(study.ask()), number)
         found.append(first.plain)
