@@ -38,6 +38,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 
 from autokd.search import run
+from autokd.search.clock import Clock
 from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import Explorer
 from autokd.search.mirror import Mirror
@@ -175,7 +176,7 @@ def resumes(asked: argparse.Namespace) -> list[float]:
             again = dataclasses.replace(explorer, log=store.log, executor=Waiting())
             changed = changes(store, again)
             try:
-                again.run(number + 1, lambda: True, changed)
+                again.run(number + 1, lambda seconds: True, changed)
             except Waiting.Reached:
                 seconds.append(time.perf_counter() - began)
         return seconds
@@ -199,11 +200,11 @@ class Waiting:
 
 def changes(store: StudyStore, explorer: Explorer) -> Callable[[], None]:
     """Return what `autokd search` does after every event."""
-    mirror = Mirror(store)
+    mirror, clock = Mirror(store), Clock(None, before=0.0, began=0.0)
 
     def changed() -> None:
         mirror.update()
-        run._tell_explore(store, explorer.space.budget, lambda progress: None)
+        run._tell_explore(store, explorer.space.budget.trials, clock, lambda progress: None)
 
     return changed
 
@@ -241,7 +242,7 @@ def _ours(store: StudyStore, explorer: Explorer) -> Iterator[Seconds]:
             changed()
             marks.append(time.perf_counter())
 
-        explorer.run(len(store.records.trials) + 1, lambda: True, mark)
+        explorer.run(len(store.records.trials) + 1, lambda seconds: True, mark)
         yield _seconds([marks[0], *marks[1::2]], ask=marks[1])
 
 

@@ -84,10 +84,10 @@ def throughput(
         explorer = kind(**{**fields, "executor": executor, "eta": eta, "slots": asked.workers})
         changed = coordinator.changes(study.store, explorer)
         try:
-            explorer.run(asked.workers, lambda: True, changed)  # all workers start
+            explorer.run(asked.workers, lambda seconds: True, changed)  # all workers start
             before = _rungs(explorer)
             wall, cpu = time.perf_counter(), time.process_time()
-            explorer.run(asked.workers + asked.trials, lambda: True, changed)
+            explorer.run(asked.workers + asked.trials, lambda seconds: True, changed)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         finally:
             executor.close()

@@ -20,7 +20,7 @@ from autokd.errors import StudyError
 
 FORMAT = 1
 FOLLOWING = ("promote",)
-"""Events that follow from those before them: one that a crash of the machine takes away comes again."""
+"""Events that follow from those before them: with one that a crash of the machine takes away nothing is lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
