@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -130,6 +131,7 @@ class FlatSpace:
         return _drawn(names).params if names in INDEX and plain(names) == pipeline else None
 
 
+@functools.cache
 def _drawn(names: Names) -> Drawn:
     params = {**names._asdict(), "learning_rate": FACTORS["learning_rate"].index(names.learning_rate)}
     return Drawn(plain(names), params)
