@@ -24,6 +24,7 @@ from autokd.search.records import RecordLog, Records
 from autokd.search.sampler import quiet_optuna
 from autokd.search.screen import Screener
 from autokd.space import Drawn, Space
+from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain
 from autokd.types import Draw, RungResult, Shapes, Task
 from benchmarks.replay.crossing import ALL, FACTORS, STUDENTS, Names, _whole, names_of, plain
@@ -120,6 +121,14 @@ class FlatSpace:
     def sample(self, rng: np.random.Generator, number: int) -> Drawn:
         """Draw a pipeline at random."""
         return _drawn(ALL[int(rng.integers(len(ALL)))])
+
+    def axes(self) -> list[str]:
+        """Return the names of the coordinates of a point."""
+        return list(self.ranges())
+
+    def place(self, unit: Callable[[str], float], number: int) -> Drawn:
+        """Return the pipeline at a point."""
+        return self.draw(UnitDraw(unit), number)
 
     def default(self) -> Drawn:
         """Return the default pipeline."""

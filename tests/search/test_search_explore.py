@@ -48,7 +48,15 @@ def test_baselines_then_warm_starts_then_screened_students_come_first(digits: Da
     space = resolved(digits, SPACE + WARM)
     made = explore(explorer(tmp_path, space, digits.task), 9)
     sources = [t.source for t in trials(made)]
-    assert sources == ["baseline:ce", "baseline:kd", "warm_start", "warm_start", "screen", "screen", *["random"] * 3]
+    assert sources == [
+        "baseline:ce",
+        "baseline:kd",
+        "warm_start",
+        "warm_start",
+        "screen",
+        "screen",
+        *["quasi_random"] * 3,
+    ]
     ce, kd, warm, _, *screened = (t.pipeline for t in trials(made)[:6])
     default = space.default().plain
     plain_ce = {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}
@@ -62,7 +70,7 @@ def test_baselines_then_warm_starts_then_screened_students_come_first(digits: Da
 def test_without_a_teacher_there_is_one_baseline_and_no_kd(digits: Dataset, tmp_path: Path) -> None:
     text = SPACE.replace("any_of: {at_most: 2, from: {kd: {}, hint: {}}}", "")
     made = explore(explorer(tmp_path, resolved(digits, text), digits.task, offers=None), 4)
-    assert [t.source for t in trials(made)] == ["baseline:ce", "screen", "screen", "random"]
+    assert [t.source for t in trials(made)] == ["baseline:ce", "screen", "screen", "quasi_random"]
     assert all(set(t.pipeline["losses"]) == {"ce"} for t in trials(made))
 
 
@@ -76,7 +84,7 @@ def test_a_queue_names_no_pipeline_twice(digits: Dataset, tmp_path: Path) -> Non
 
 def test_after_ten_trials_the_sampler_takes_over(digits: Dataset, tmp_path: Path) -> None:
     made = explore(explorer(tmp_path, resolved(digits), digits.task), 14)
-    assert [t.source for t in trials(made)][4:] == ["random"] * 6 + ["tpe"] * 4
+    assert [t.source for t in trials(made)][4:] == ["quasi_random"] * 6 + ["tpe"] * 4
     for t in trials(made):
         from_plain(t.pipeline)
         assert t.params is None or made.space.params_of(t.pipeline) == t.params
@@ -88,7 +96,7 @@ def test_no_number_is_spent_outside_the_budget(digits: Dataset, tmp_path: Path) 
     assert [t.number for t in trials(made)] == list(range(25))
     assert max(t.cost["params"] for t in trials(made)) <= 300
     assert trials(made)[0].pipeline["student"]["width"] == 3  # the best screened student stands in for the default
-    assert {"random", "tpe"} <= {t.source for t in trials(made)}
+    assert {"quasi_random", "tpe"} <= {t.source for t in trials(made)}
 
 
 def test_no_pipeline_is_tried_twice_while_there_are_others(digits: Dataset, tmp_path: Path) -> None:
