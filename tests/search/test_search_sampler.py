@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import optuna
@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from search_helpers import Line, trial
 
 from autokd.ranges import Choice, Integer, Real
-from autokd.search.records import TrialRecord
-from autokd.search.sampler import _Sampler, candidates, common_rung, distribution, optuna_study, seen, shown
+from autokd.search.records import Refused, TrialRecord
+from autokd.search.sampler import _Sampler, candidates, common_rung, distribution, good, optuna_study, seen, shown
 
 LINE = Line()
 RANGES = LINE.ranges()
@@ -102,6 +102,53 @@ def test_corners_that_failed_are_avoided() -> None:
     untold = np.mean(np.array(suggestions(good)) > 0.55)
     told = np.mean(np.array(suggestions([*good, *failed])) > 0.55)
     assert told < 0.5 * untold and told < 0.25
+
+
+LIMIT = 0.5
+
+
+def search_below_a_limit(seed: int, *, told: bool) -> float:
+    """Search on a score that rises with x, x itself being what must not exceed a limit; return the share within it."""
+    trials = [at(i, x, 0.5 + x / 3) for i, x in enumerate((-0.9, -0.5, -0.1, 0.3))]
+    refused: dict[int, Sequence[Refused]] = {}
+    drawn = 0
+    for number in range(4, 16):
+        stream = candidates(LINE, trials, seed=seed, number=number, refused=refused)  # type: ignore[arg-type]
+        xs = (float(d.params["x"]) for d in stream if d.params is not None)
+        over = list(itertools.takewhile(lambda x: x > LIMIT, itertools.islice(xs, 25)))
+        drawn += len(over) + 1
+        trials.append(at(number, x := next(xs), 0.5 + x / 3))
+        if told:
+            refused[number] = [Refused(params={"x": x}, excess=1 + x - LIMIT) for x in over[:8]]
+    return 12 / drawn
+
+
+def test_told_of_refused_suggestions_the_sampler_keeps_within_the_budget() -> None:
+    told, untold = ([search_below_a_limit(seed, told=known) for seed in range(6)] for known in (True, False))
+    assert np.mean(told) > np.mean(untold) + 0.1
+    assert sum(a > b for a, b in zip(told, untold, strict=True)) >= 4
+
+
+def test_refused_suggestions_are_shown_in_order_as_infeasible_and_make_no_more_good_ones() -> None:
+    refused: Mapping[int, Sequence[Refused]] = {1: [Refused(params={"x": 0.9}, excess=1.5)], 9: []}
+    told = [(before, draw) for before, draws in refused.items() for draw in draws]
+    first, middle, last = shown(RANGES, [at(0, 0.1, 0.5), at(1, 0.2, 0.6)], told)
+    assert [t.params["x"] for t in (first, middle, last)] == [0.1, 0.9, 0.2]
+    assert middle.state == TrialState.PRUNED and middle.constraints == {"budget": 0.5}
+    assert [good(count) for count in (0, 1, 10, 11, 250, 300)] == [0, 1, 1, 2, 25, 25]
+    assert _Sampler(seed=1, refused=50)._gamma(70) == good(20)
+
+
+def test_what_was_refused_later_is_not_known_yet() -> None:
+    """A killed search asks again for a trial whose refused suggestions are on record already."""
+    known, later = grid(12), {30: [Refused(params={"x": 0.1}, excess=2.0)]}
+
+    def first(number: int, refused: Mapping[int, Sequence[Refused]]) -> float:
+        drawn = next(candidates(LINE, known, seed=1, number=number, refused=refused))  # type: ignore[arg-type]
+        assert drawn.params is not None
+        return float(drawn.params["x"])
+
+    assert first(30, later) == first(30, {}) and first(31, later) != first(31, {})
 
 
 def test_an_ask_is_a_function_of_records_seed_and_number() -> None:
