@@ -27,6 +27,9 @@ from autokd.space import Drawn, Space
 SEEN_BEST, SEEN_LATEST = 25, 75
 """Trials that TPE is shown of a long study. It takes at most 25 for good, and hardly weighs old ones among the rest;
 but its time grows with their number."""
+EI_CANDIDATES = 4
+"""Draws from the good trials' density of which TPE suggests the most promising. With Optuna's 24 it comes back to the
+same few pipelines too soon where scores are noisy; see benchmarks/replay/README.md."""
 SEEN_REFUSED = 50
 """The latest refused suggestions that TPE is shown; all that they tell it is where the budget ends."""
 ENOUGH_FOR_A_RUNG = 8
@@ -90,7 +93,12 @@ class _Sampler(optuna.samplers.TPESampler):
     """
 
     def __init__(self, seed: int, refused: int = 0) -> None:
-        super().__init__(seed=seed, n_startup_trials=1, constant_liar=True)  # rungs under way count as bad ones
+        super().__init__(
+            seed=seed,
+            n_startup_trials=1,
+            n_ei_candidates=EI_CANDIDATES,
+            constant_liar=True,  # rungs under way count as bad ones
+        )
         self._gamma = lambda count: good(count - refused)
         self._estimated: dict[tuple[tuple[str, ...], bool], Any] = {}
 

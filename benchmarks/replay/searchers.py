@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
+from unittest import mock
 
 import numpy as np
 import optuna
@@ -22,7 +25,8 @@ from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import Explorer
 from autokd.search.records import RecordLog, Records
 from autokd.search.sampler import quiet_optuna
-from autokd.search.screen import Screener
+from autokd.search.screen import Screener, pipeline_cost
+from autokd.search.seconds import seconds_model
 from autokd.space import Drawn, Space
 from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain
@@ -197,6 +201,7 @@ class Ours:
       eta: the best 1/eta of a rung go on.
       rungs: of the table, those that trials stop at.
       enqueue: screened students to try early.
+      changed: constants of modules of `autokd.search` that are others in this variant, as "module.NAME".
     """
 
     flat: bool = True
@@ -204,9 +209,17 @@ class Ours:
     eta: int = ETA
     rungs: tuple[int, ...] = (0, 1, 2)
     enqueue: int = 3
+    changed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __call__(self, replay: Replay) -> None:
         """Run until the budget is used up."""
+        with contextlib.ExitStack() as stack:
+            for place, value in self.changed.items():
+                module, name = place.split(".")
+                stack.enter_context(mock.patch.object(importlib.import_module(f"autokd.search.{module}"), name, value))
+            self._run(replay)
+
+    def _run(self, replay: Replay) -> None:
         task, offers = _TASK, _offers()
         space = cast(Space, FlatSpace()) if self.flat else own_space(task, offers)
         log = MemoryLog()
@@ -266,6 +279,43 @@ SEARCHERS: Mapping[str, Search] = {
     "autokd": Ours(),
     "autokd, own parameters": Ours(flat=False),
 }
+
+
+class Repeating(Explorer):
+    """An explorer that trains again, under a new seed, what TPE suggests again."""
+
+    def _suggested(self, number: int, known: set[str], count: int) -> Any:
+        return super()._suggested(number, set(), count)
+
+
+class Thrifty(Explorer):
+    """An explorer that takes, at half of the asks, the candidate whose epochs are expected to be the shortest."""
+
+    def _best_screened(self, found: list[Drawn]) -> Drawn:
+        model = seconds_model(self.log.records.trials.values())
+        assert model is not None
+        costs = [pipeline_cost(drawn.plain, self.task, self.offers)._asdict() for drawn in found]
+        seconds = [model.per_epoch(drawn.plain, cost) for drawn, cost in zip(found, costs, strict=True)]
+        return found[int(np.argmin(seconds))]
+
+
+def _random_points(space: Space, seed: int) -> Iterator[Drawn]:
+    rng = np.random.default_rng(seed)
+    return (space.sample(rng, number) for number in itertools.count())
+
+
+VARIANTS: Mapping[str, Search] = {
+    "autokd": SEARCHERS["autokd"],
+    "TPE's suggestion is the best of 24 draws": Ours(changed={"sampler.EI_CANDIDATES": 24}),
+    "TPE's suggestion is the best of 2 draws": Ours(changed={"sampler.EI_CANDIDATES": 2}),
+    "random start": Ours(changed={"explore.quasi_random": _random_points}),
+    "the best half of a rung goes on": Ours(eta=2),
+    "always the best screened of 8": Ours(changed={"explore.SCREEN_PROBABILITY": 1.0}),
+    "never the best screened of 8": Ours(changed={"explore.SCREEN_PROBABILITY": 0.0}),
+    "pipelines may be repeated": Ours(explorer=Repeating),
+    "cheaper students preferred": Ours(explorer=Thrifty),
+}
+"""autokd and what it might be instead."""
 
 
 def run(search: Search, table: Table, seed: int, budget: float) -> Replay:

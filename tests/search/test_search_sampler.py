@@ -13,7 +13,17 @@ from search_helpers import Line, trial
 
 from autokd.ranges import Choice, Integer, Real
 from autokd.search.records import Refused, TrialRecord
-from autokd.search.sampler import _Sampler, candidates, common_rung, distribution, good, optuna_study, seen, shown
+from autokd.search.sampler import (
+    EI_CANDIDATES,
+    _Sampler,
+    candidates,
+    common_rung,
+    distribution,
+    good,
+    optuna_study,
+    seen,
+    shown,
+)
 
 LINE = Line()
 RANGES = LINE.ranges()
@@ -214,6 +224,9 @@ def test_densities_are_estimated_once_and_suggestions_stay_optunas_own() -> None
         return found
 
     own = drawn(_Sampler(seed=7))
-    assert own == drawn(optuna.samplers.TPESampler(seed=7, n_startup_trials=1)) and len(set(own)) == 10
+    assert (
+        own == drawn(optuna.samplers.TPESampler(seed=7, n_startup_trials=1, n_ei_candidates=EI_CANDIDATES))
+        and len(set(own)) == 10
+    )
     ours = itertools.islice(candidates(space, trials, seed=1, number=30), 10)  # type: ignore[arg-type]
     assert len({d.params["x"] for d in ours if d.params is not None}) == 10
