@@ -28,7 +28,7 @@ from autokd.engine.context import TrainContext
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import Explorer, Proposal
-from autokd.search.sampler import TrialDraw, quiet_optuna
+from autokd.search.sampler import quiet_optuna
 from autokd.search.screen import Screener
 from autokd.space import Drawn, Space
 from autokd.space.values import UnitDraw, suggest
@@ -200,13 +200,36 @@ def random(trials: Trials, seed: int, count: int) -> None:
         trials.score(MadeUp().sample(rng, number).params or {})
 
 
+class Suggested:
+    """Draws what Optuna suggests.
+
+    Args:
+      trial: the trial.
+    """
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self._trial = trial
+
+    def real(self, path: str, low: float, high: float, log: bool) -> float:
+        """Suggest a real number."""
+        return self._trial.suggest_float(path, low, high, log=log)
+
+    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
+        """Suggest a whole number."""
+        return self._trial.suggest_int(path, low, high, step=step, log=log)
+
+    def choice(self, path: str, options: tuple[Any, ...]) -> Any:
+        """Suggest an option."""
+        return self._trial.suggest_categorical(path, options)
+
+
 def tpe(trials: Trials, seed: int, count: int) -> None:
     """Optuna's default sampler."""
     with quiet_optuna():
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     for number in range(count):
         trial = study.ask()
-        study.tell(trial, trials.score(MadeUp().draw(TrialDraw(trial), number).params or {}))
+        study.tell(trial, trials.score(MadeUp().draw(Suggested(trial), number).params or {}))
 
 
 class Sampling(Explorer):
@@ -256,7 +279,7 @@ def ours(trials: Trials, seed: int, count: int) -> None:
         enqueue=0,
     )
     with quiet_optuna():
-        made.run(count, lambda: True, lambda: None)
+        made.run(count, lambda _: True, lambda: None)
 
 
 SEARCHERS: Mapping[str, Callable[[Trials, int, int], None]] = {"random": random, "Optuna TPE": tpe, "autokd": ours}

@@ -122,7 +122,7 @@ def test_no_pipeline_is_tried_twice_and_an_exhausted_space_ends_the_search(
     counts = Counter(fingerprint(t.pipeline) for t in trials(made))
     assert len(counts) == len(trials(made)) == 16  # all that there are: 4 students, 2 losses, 2 batch sizes
     said = [record.getMessage() for record in caplog.records]
-    assert said == ["every pipeline of the space was tried: explore ends after 16 of 30 trials"]
+    assert said == ["every pipeline of the space was tried: explore ends after 16 trials"]
     assert sum(len(t.rungs) > 1 for t in trials(made)) >= 8  # the best half of them went on
     explore(explorer(tmp_path, space, digits.task, slots=slots), 40)
     assert len(trials(made)) == 16
