@@ -6,6 +6,7 @@ most the rung that was running.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
 import shutil
@@ -20,9 +21,10 @@ from autokd.engine.profile import OFF, Profile
 from autokd.errors import NothingFeasible, TooManyFailures
 from autokd.search.clock import seconds_per_epoch
 from autokd.search.executors import Executor, Outcome, RungJob
-from autokd.search.records import RecordLog, TrialRecord
+from autokd.search.quasi_random import quasi_random
+from autokd.search.records import RecordLog, Refused, TrialRecord
 from autokd.search.sampler import candidates
-from autokd.search.screen import Screener, diverse_top, feasible, inside, key_of, pipeline_cost, score_against
+from autokd.search.screen import Screener, diverse_top, feasible, inside, key_of, over, pipeline_cost, score_against
 from autokd.seeds import derive
 from autokd.space import Drawn, Space
 from autokd.spec import Slot, component_to_plain, fingerprint, make, slots
@@ -42,7 +44,9 @@ IN_A_ROW = 3
 FORESEEN = 120
 """Trials that are counted on, at most, where it is decided which checkpoints may still be needed."""
 TRIES = 400
-"""Draws that may fall outside the budget, or repeat a trial, before the ask gives up being choosy."""
+"""Draws that may fall outside the budget, or repeat a trial, before the ask looks elsewhere."""
+TOLD = 8
+"""At most so many suggestions outside the budget are recorded at each ask, for the sampler to learn from."""
 
 
 class Job(NamedTuple):
@@ -53,10 +57,11 @@ class Job(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """A drawn pipeline and where it came from."""
+    """A drawn pipeline, where it came from, and the suggestions that were refused before it."""
 
     source: str
     drawn: Drawn
+    refused: tuple[Refused, ...] = ()
 
 
 def next_job(
@@ -200,25 +205,31 @@ class Explorer:
             while len(self.log.records.in_flight) < self.slots and self._begin_next(trials, may_begin):
                 on_change()
             if not self.log.records.in_flight:
-                return
+                break
             number, rung = self.log.records.in_flight[0]
             self._record_outcome(number, rung, self.executor.collect())
             self._clear(number, rung, trials)
             on_change()
             failures.check(self.log.records.trials[number])
+        if self._next(trials, may_begin) is not None:
+            ran = len(self.log.records.trials)
+            log.warning("every pipeline of the space was tried: explore ends after %d trials", ran)
 
     def _begin_next(self, trials: int, may_begin: Callable[[float], bool]) -> bool:
         """Begin the next rung, of a new trial or of one that goes on; False where there is none at present."""
-        records = self.log.records
-        job = next_job(records.trials, records.in_flight, wanted=trials, top_rung=self.top_rung, eta=self.eta)
-        if job is None or not may_begin(self._expected(job)):
+        job = self._next(trials, may_begin)
+        if job is None or (job.rung is None and not self._ask(job.number)):
             return False
-        if job.rung is None:
-            self._ask(job.number)
-        elif job.rung:
+        if job.rung:
             self._record("promote", number=job.number, rung=job.rung)
         self._submit(job.number, job.rung or 0)
         return True
+
+    def _next(self, trials: int, may_begin: Callable[[float], bool]) -> Job | None:
+        """The next job, where there is one at present and it may begin."""
+        records = self.log.records
+        job = next_job(records.trials, records.in_flight, wanted=trials, top_rung=self.top_rung, eta=self.eta)
+        return job if job is not None and may_begin(self._expected(job)) else None
 
     def _expected(self, job: Job) -> float:
         """The seconds that a rung is expected to take: at its trial's own pace, or at that of the others."""
@@ -227,9 +238,15 @@ class Explorer:
         epochs = self.rung_epochs[rung] - (self.rung_epochs[rung - 1] if rung else 0)
         return epochs * seconds_per_epoch(own or trials.values())
 
-    def _ask(self, number: int) -> None:
+    def _ask(self, number: int) -> bool:
+        """Record a new trial; False where every pipeline that the space has was tried."""
         with self.profile.part("search"):
-            source, drawn = self.propose(number)
+            proposal = self.propose(number)
+        if proposal is None:
+            return False
+        source, drawn, refused = proposal
+        if refused and number not in self.log.records.refused:
+            self._record("refused", number=number, draws=[dataclasses.asdict(draw) for draw in refused])
         self._record(
             "trial",
             number=number,
@@ -239,6 +256,7 @@ class Explorer:
             params=drawn.params,
             cost=pipeline_cost(drawn.plain, self.task, self.offers)._asdict(),
         )
+        return True
 
     def _record(self, event: str, **values: Any) -> None:
         with self.profile.part("storage"):
@@ -293,20 +311,43 @@ class Explorer:
         for other in (*over, *hopeless(trials, wanted=wanted, top_rung=self.top_rung, eta=self.eta)):
             shutil.rmtree(self._folder_of(other), ignore_errors=True)
 
-    def propose(self, number: int) -> Proposal:
-        """Return the pipeline of a trial: a pure function of space, records, seed and number."""
+    def propose(self, number: int) -> Proposal | None:
+        """Return the pipeline of a trial, a pure function of space, records, seed and number.
+
+        None where every pipeline inside the budget that is found was tried: the space is exhausted.
+        """
         queue = self.queue()
         if number < len(queue):
             return queue[number]
         known = {fingerprint(trial.pipeline) for trial in self.log.records.trials.values()}
         if number < STARTUP:
-            return Proposal("random", self._random(number, known))
-        stream = candidates(self.space, self.log.records.trials.values(), seed=self.seed, number=number)
-        count = CANDIDATES if self._screens(number) else 1
-        found = list(itertools.islice(self._inside(itertools.islice(stream, TRIES // 4), known), count))
-        if not found:
-            return Proposal("random", self._random(number, known))
-        return Proposal("tpe", self._best_screened(found))
+            return self._start(known) or self._random(number, known)
+        found, refused = self._suggested(number, known, CANDIDATES if self._screens(number) else 1)
+        if found:
+            return Proposal("tpe", self._best_screened(found), refused)
+        return self._random(number, known, refused)
+
+    def _start(self, known: set[str]) -> Proposal | None:
+        """The first point of the quasi-random sequence that is inside the budget and not yet a trial."""
+        points = itertools.islice(quasi_random(self.space, self.seed), TRIES)
+        found = next(self._inside(points, known), None)
+        return None if found is None else Proposal("quasi_random", found)
+
+    def _suggested(self, number: int, known: set[str], count: int) -> tuple[list[Drawn], tuple[Refused, ...]]:
+        """TPE's first suggestions that are inside the budget and no trials yet, and those that were refused before."""
+        records = self.log.records
+        stream = candidates(self.space, records.trials.values(), seed=self.seed, number=number, refused=records.refused)
+        found: list[Drawn] = []
+        refused: list[Refused] = []
+        for drawn in itertools.islice(stream, TRIES // 4):
+            excess = over(pipeline_cost(drawn.plain, self.task, self.offers), self.space.constraints)
+            if excess > 1:
+                refused.append(Refused(params=drawn.params or {}, excess=excess))
+            elif fingerprint(drawn.plain) not in known:
+                found.append(drawn)
+            if len(found) == count:
+                break
+        return found, tuple(refused[:TOLD])
 
     def queue(self) -> list[Proposal]:
         """Return the trials that come first: baselines, warm starts inside the budget, screened students."""
@@ -330,26 +371,33 @@ class Explorer:
         return self._with_student(default, self.log.records.screen[0]["student"])
 
     def _with_student(self, drawn: Drawn, student: Mapping[str, Any]) -> Drawn:
+        """A pipeline with another student, the KD loss beside it where it may be, less the losses that may not."""
         plain = {**drawn.plain, "student": dict(student)}
         if self.has_teacher and "kd" not in plain["losses"]:
             with_kd = {**plain, "losses": {**plain["losses"], **_only_kd()}}
             plain = with_kd if self.space.params_of(with_kd) is not None else plain
+        if self.space.params_of(plain) is None:
+            least = {**plain, "losses": self.space.default().plain["losses"]}
+            plain = least if self.space.params_of(least) is not None else plain
         return Drawn(plain, self.space.params_of(plain))
 
-    def _random(self, number: int, known: set[str]) -> Drawn:
+    def _random(self, number: int, known: set[str], refused: tuple[Refused, ...] = ()) -> Proposal | None:
+        """A random pipeline; where hardly any student is inside the budget, one with a screened student."""
         rng = np.random.default_rng(derive(self.seed, "random", number))
-        draws = (self.space.sample(rng, number) for _ in range(TRIES))
-        found = next(self._inside(draws, known), None)
-        if found is None:
-            rows = self.log.records.screen
-            student = rows[number % len(rows)]["student"]
-            made = (
-                self._with_student(drawn, student) for drawn in (self.space.sample(rng, number), self.space.default())
-            )
-            found = next(filter(self._fits, made), None)
-        if found is None:
+        rows = self.log.records.screen
+        students = (rows[(number + index) % len(rows)]["student"] for index in range(TRIES // 4))
+        draws = itertools.chain(
+            (self.space.sample(rng, number) for _ in range(TRIES)),
+            (self._with_student(self.space.sample(rng, number), student) for student in students),
+            (self._with_student(self.space.default(), row["student"]) for row in rows),
+        )
+        legal = (drawn for drawn in draws if drawn.params is not None)
+        found = next(self._inside(legal, known), None)
+        if found is not None:
+            return Proposal("random", found, refused)
+        if not known:
             raise NothingFeasible("no pipeline of the space lies inside the budget")
-        return found
+        return None
 
     def _inside(self, draws: Iterable[Drawn], known: set[str]) -> Iterator[Drawn]:
         """Those inside the budget that are not yet trials."""

@@ -50,7 +50,7 @@ class TrialRecord:
 
     Args:
       number: from 0.
-      source: "baseline:ce", "baseline:kd", "warm_start", "screen", "random" or "tpe".
+      source: "baseline:ce", "baseline:kd", "warm_start", "screen", "quasi_random", "random" or "tpe".
       seed: decides initialisation and data order.
       pipeline: the plain pipeline, every value written out.
       params: the sampler's parameters by path, or None where the pipeline lies outside the space.
@@ -87,6 +87,19 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A suggestion of the sampler whose student exceeds the budget; it was never trained.
+
+    Args:
+      params: the sampler's parameters by path.
+      excess: the largest cost over its limit, > 1.
+    """
+
+    params: Mapping[str, Any]
+    excess: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """One training run outside explore.
 
@@ -120,6 +133,7 @@ class Records:
 
     Args:
       trials: by number, in order.
+      refused: what was refused before a trial, by its number.
       in_flight: (trial, rung) of the rungs that were begun and have no outcome yet, in the order of submission.
       runs: the runs that measured the noise and confirm's, in order.
       screen: the screened students, best first: {"student": plain, "params", "macs", "proxies": {…}, "score"}.
@@ -132,6 +146,7 @@ class Records:
     """
 
     trials: dict[int, TrialRecord] = field(default_factory=dict)
+    refused: dict[int, tuple[Refused, ...]] = field(default_factory=dict)
     in_flight: list[tuple[int, int]] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
     screen: list[Mapping[str, Any]] = field(default_factory=list)
@@ -150,6 +165,9 @@ class Records:
     def _on_trial(self, values: dict[str, Any]) -> None:
         self.trials[values["number"]] = TrialRecord(**values)
         self.in_flight.append((values["number"], 0))
+
+    def _on_refused(self, values: dict[str, Any]) -> None:
+        self.refused[values["number"]] = tuple(Refused(**draw) for draw in values["draws"])
 
     def _on_promote(self, values: dict[str, Any]) -> None:
         self.in_flight.append((values["number"], values["rung"]))

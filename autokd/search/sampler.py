@@ -4,35 +4,49 @@ Each ask builds an in-memory Optuna study from the records and throws it away, s
 Told trials cannot be reopened, and TPE sorts COMPLETE before PRUNED before RUNNING; so all trials are shown at one
 common rung: those that reached it as COMPLETE with their score there, shorter ones as PRUNED with their last score,
 failed ones as PRUNED with a violated constraint (FAIL would be ignored, and the sampler would go back to the corner),
-and those whose first rung is under way as RUNNING.
+and those whose first rung is under way as RUNNING. Suggestions that were refused because their student exceeds the
+budget are shown like failed trials.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers._tpe.sampler import _split_trials, default_gamma
+from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import FrozenTrial, TrialState
 
 from autokd.ranges import Choice, Integer, Range, Real
-from autokd.search.records import TrialRecord
+from autokd.search.records import Refused, TrialRecord
 from autokd.seeds import derive
 from autokd.space import Drawn, Space
 
 SEEN_BEST, SEEN_LATEST = 25, 75
 """Trials that TPE is shown of a long study. It takes at most 25 for good, and hardly weighs old ones among the rest;
 but its time grows with their number."""
+EI_CANDIDATES = 4
+"""Draws from the good trials' density of which TPE suggests the most promising. With Optuna's 24 it comes back to the
+same few pipelines too soon where scores are noisy; see benchmarks/replay/README.md."""
+SEEN_REFUSED = 50
+"""The latest refused suggestions that TPE is shown; all that they tell it is where the budget ends."""
 ENOUGH_FOR_A_RUNG = 8
 """Trials that must have reached a rung before it becomes the common one."""
 
 
-def candidates(space: Space, trials: Iterable[TrialRecord], *, seed: int, number: int) -> Iterator[Drawn]:
+def candidates(
+    space: Space,
+    trials: Iterable[TrialRecord],
+    *,
+    seed: int,
+    number: int,
+    refused: Mapping[int, Sequence[Refused]] | None = None,
+) -> Iterator[Drawn]:
     """Yield TPE's suggestions for one trial number, without end.
 
     Args:
@@ -40,9 +54,11 @@ def candidates(space: Space, trials: Iterable[TrialRecord], *, seed: int, number
       trials: the study's trials so far.
       seed: the study's seed.
       number: of the trial to be asked.
+      refused: what was refused before the trials so far, by their number.
     """
-    study = optuna_study(space, seen(list(trials)))
-    sampler = _Sampler(study, derive(seed, "tpe", number) % 2**32)
+    told = [(before, draw) for before, draws in sorted((refused or {}).items()) for draw in draws if before < number]
+    study = optuna_study(space, seen(list(trials)), told[-SEEN_REFUSED:])
+    sampler = _Sampler(study, derive(seed, "tpe", number) % 2**32, refused=len(told[-SEEN_REFUSED:]))
     while True:
         yield space.draw(_Suggested(study, sampler), number)
 
@@ -76,6 +92,11 @@ class _Suggested:
         return self._sampler.sample_independent(self._study, self._trial, path, span)
 
 
+def good(count: int) -> int:
+    """Return how many of so many trials TPE takes for good ones: Optuna's own default, a tenth and at most 25."""
+    return min(math.ceil(0.1 * count), SEEN_BEST)
+
+
 class _Sampler(optuna.samplers.TPESampler):
     """TPE for one ask: all candidates are drawn from the same trials.
 
@@ -85,13 +106,14 @@ class _Sampler(optuna.samplers.TPESampler):
     Args:
       study: holds the trials.
       seed: of all candidates.
+      refused: how many of the trials were never run; they do not make the group of good ones larger.
     """
 
-    def __init__(self, study: optuna.Study, seed: int) -> None:
-        super().__init__(seed=seed, n_startup_trials=1)
+    def __init__(self, study: optuna.Study, seed: int, refused: int = 0) -> None:
+        super().__init__(seed=seed, n_startup_trials=1, n_ei_candidates=EI_CANDIDATES)
         trials = study.get_trials(deepcopy=False)
         over = sum(trial.state != TrialState.RUNNING for trial in trials)  # rungs under way count as bad ones
-        self._good, self._bad = _split_trials(study, trials, default_gamma(over))
+        self._good, self._bad = _split_trials(study, trials, good(over - refused))
         self._ahead: dict[tuple[str, ...], Iterator[dict[str, Any]]] = {}
 
     def sample_relative(
@@ -129,10 +151,15 @@ def seen(trials: list[TrialRecord]) -> list[TrialRecord]:
     return [trial for trial in over if trial.number in best | latest]
 
 
-def optuna_study(space: Space, trials: Iterable[TrialRecord]) -> optuna.Study:
-    """Return an in-memory Optuna study that shows the trials at their common rung; it cannot be added to."""
+def optuna_study(
+    space: Space, trials: Iterable[TrialRecord], refused: Sequence[tuple[int, Refused]] = ()
+) -> optuna.Study:
+    """Return an in-memory Optuna study that shows the trials at their common rung, and what was refused.
+
+    It cannot be added to.
+    """
     with quiet_optuna():
-        storage = _Shown(shown(space.ranges(), list(trials)))
+        storage = _Shown(shown(space.ranges(), list(trials), refused))
         return optuna.create_study(direction="maximize", storage=storage, sampler=optuna.samplers.RandomSampler(seed=0))
 
 
@@ -155,10 +182,20 @@ class _Shown(optuna.storages.InMemoryStorage):
         return [trial for trial in self._shown if states is None or trial.state in states]
 
 
-def shown(ranges: Mapping[str, Range], trials: list[TrialRecord]) -> list[FrozenTrial]:
-    """Return the trials as the sampler sees them; trials outside the space are left out."""
+def shown(
+    ranges: Mapping[str, Range], trials: list[TrialRecord], refused: Sequence[tuple[int, Refused]] = ()
+) -> list[FrozenTrial]:
+    """Return the trials as the sampler sees them, in order; trials outside the space are left out.
+
+    Args:
+      ranges: of the space's parameters.
+      trials: in order.
+      refused: each with the number of the trial that it came before.
+    """
     rung = common_rung(trials)
-    return [frozen(ranges, trial, rung) for trial in trials if trial.params is not None]
+    told = [(trial.number, 1, frozen(ranges, trial, rung)) for trial in trials if trial.params is not None]
+    told += [(before, 0, _infeasible(ranges, draw)) for before, draw in refused]
+    return [found for *_, found in sorted(told, key=lambda row: row[:2])]
 
 
 def common_rung(trials: Iterable[TrialRecord]) -> int:
@@ -191,6 +228,15 @@ def frozen(ranges: Mapping[str, Range], trial: TrialRecord, rung: int) -> Frozen
     if len(trial.rungs) > rung:
         return optuna.trial.create_trial(state=TrialState.COMPLETE, value=trial.rungs[rung].score, **common)
     return optuna.trial.create_trial(state=TrialState.PRUNED if trial.rungs else TrialState.RUNNING, **common)
+
+
+def _infeasible(ranges: Mapping[str, Range], refused: Refused) -> FrozenTrial:
+    return optuna.trial.create_trial(
+        state=TrialState.PRUNED,
+        params=dict(refused.params),
+        distributions={path: distribution(ranges[path]) for path in refused.params},
+        constraints={"budget": refused.excess - 1},
+    )
 
 
 class quiet_optuna(warnings.catch_warnings):

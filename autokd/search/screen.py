@@ -46,7 +46,12 @@ def feasible(student: Mapping[str, Any], task: Task, constraints: Mapping[str, f
 
 def inside(cost: Cost, constraints: Mapping[str, float]) -> bool:
     """Whether a cost lies inside the budget."""
-    return all(cost._asdict()[name] <= limit for name, limit in constraints.items())
+    return over(cost, constraints) <= 1
+
+
+def over(cost: Cost, constraints: Mapping[str, float]) -> float:
+    """Return the largest cost as a multiple of its limit: 1 and less lie inside the budget."""
+    return max((cost._asdict()[name] / limit for name, limit in constraints.items()), default=0.0)
 
 
 def pipeline_cost(pipeline: Mapping[str, Any], task: Task, teacher: Shapes | None) -> Cost:

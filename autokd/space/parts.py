@@ -12,8 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-import numpy
-
 from autokd.errors import nearest
 from autokd.ranges import Choice, Range
 from autokd.space.candidate import Candidate, Params, clash, lacks
@@ -332,6 +330,11 @@ class Several:
     def possible(self) -> tuple[Candidate, ...]:
         return (*self.always, *(candidate for group in self._open() for candidate in group.candidates))
 
+    @property
+    def counts(self) -> list[str]:
+        """What `count_members` asks for besides the paths."""
+        return [count_path(self._paths(group)) for group in self._open()]
+
     def _paths(self, group: Group) -> list[str]:
         return [self._path(candidate) for candidate in group.candidates]
 
@@ -344,14 +347,23 @@ def ask_members(draw: Draw) -> Callable[[Sequence[str], int], Sequence[str]]:
     return lambda paths, at_most: [path for path in paths if draw.choice(path, FLAGS) == "on"]
 
 
-def count_members(rng: numpy.random.Generator) -> Callable[[Sequence[str], int], Sequence[str]]:
-    """Draw how many first, uniformly from 0 to the bound, then which: small pipelines are as likely as big ones."""
+def count_members(unit: Callable[[str], float]) -> Callable[[Sequence[str], int], Sequence[str]]:
+    """Draw how many first, uniformly from 0 to the bound, then which: small pipelines are as likely as big ones.
+
+    Args:
+      unit: gives a number in [0, 1) for each path, and for `count_path` of the group.
+    """
 
     def members(paths: Sequence[str], at_most: int) -> Sequence[str]:
-        count = int(rng.integers(at_most + 1))
-        return [paths[int(index)] for index in rng.choice(len(paths), size=count, replace=False)]
+        count = int(unit(count_path(paths)) * (at_most + 1))
+        return sorted(paths, key=unit)[:count]
 
     return members
+
+
+def count_path(paths: Sequence[str]) -> str:
+    """Name the number of candidates drawn from a group."""
+    return f"number of {paths[0]}, …"
 
 
 def _keep(candidates: Iterable[Candidate], check: Check, dropped: list[str]) -> tuple[Candidate, ...]:

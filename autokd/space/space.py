@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from autokd.ranges import Range
 from autokd.space.buildable import refusal
 from autokd.space.candidate import Candidate, Params, clash, lacks
 from autokd.space.parts import OneOf, Part, Several, Source, ask_members, count_members
-from autokd.space.values import RandomDraw
+from autokd.space.values import UnitDraw
 from autokd.types import Budget, Draw, Shapes, Task
 
 PATIENCE = 200
@@ -149,7 +149,21 @@ class Space:
 
     def sample(self, rng: numpy.random.Generator, number: int) -> Drawn:
         """Draw a pipeline at random; the number of optional components is drawn before which ones they are."""
-        return self._compose(Source(RandomDraw(rng), count_members(rng), number))
+        return self.place(lambda path: rng.random(), number)
+
+    def place(self, unit: Callable[[str], float], number: int) -> Drawn:
+        """Return the pipeline at a point of the unit cube; the number of optional components comes before which ones.
+
+        Args:
+          unit: gives the point's coordinate in [0, 1) on one of the `axes`.
+          number: as for `draw`.
+        """
+        return self._compose(Source(UnitDraw(unit), count_members(unit), number))
+
+    def axes(self) -> list[str]:
+        """Return the names of the coordinates of a point: every parameter, and how many of each group."""
+        counts = [name for part in self.parts.values() if isinstance(part, Several) for name in part.counts]
+        return [*self.ranges(), *counts]
 
     def default(self) -> Drawn:
         """Return the first option of everything, with the components' own defaults where they lie inside the ranges."""
@@ -200,7 +214,11 @@ class Space:
 
     def students(self, rng: numpy.random.Generator, n: int) -> list[dict[str, Any]]:
         """Return up to `n` distinct random students, as plain components; fewer where the space has fewer."""
-        source = Source(RandomDraw(rng), count_members(rng), 0)
+
+        def unit(path: str) -> float:
+            return rng.random()
+
+        source = Source(UnitDraw(unit), count_members(unit), 0)
         found: dict[str, dict[str, Any]] = {}
         misses = 0
         while len(found) < n and misses < PATIENCE:

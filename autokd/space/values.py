@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy
 
 from autokd.ranges import Choice, Integer, Range, Real, Scalar
 from autokd.types import Draw
@@ -63,24 +61,30 @@ def written(span: Range) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class RandomDraw:
-    """Draws every value at random: uniformly, or log-uniformly where the range is on a log scale."""
+class UnitDraw:
+    """Draws every value from a number in [0, 1): evenly, or evenly in the logarithm where the range is on a log scale.
 
-    rng: numpy.random.Generator
+    Args:
+      unit: gives the number for a path.
+    """
+
+    unit: Callable[[str], float]
 
     def real(self, path: str, low: float, high: float, log: bool) -> float:
         if not log:
-            return float(self.rng.uniform(low, high))
-        return min(max(math.exp(self.rng.uniform(math.log(low), math.log(high))), low), high)
+            return low + (high - low) * self.unit(path)
+        return min(max(self._exponential(path, low, high), low), high)
 
     def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
         if not log:
-            return low + step * int(self.rng.integers((high - low) // step + 1))
-        drawn = math.exp(self.rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
-        return min(max(round(drawn), low), high)
+            return low + step * int(self.unit(path) * ((high - low) // step + 1))
+        return min(max(round(self._exponential(path, low - 0.5, high + 0.5)), low), high)
 
     def choice(self, path: str, options: tuple[Any, ...]) -> Any:
-        return options[int(self.rng.integers(len(options)))]
+        return options[int(self.unit(path) * len(options))]
+
+    def _exponential(self, path: str, low: float, high: float) -> float:
+        return math.exp(math.log(low) + (math.log(high) - math.log(low)) * self.unit(path))
 
 
 def _nearest_option(options: Sequence[Scalar], number: float | None) -> Scalar:

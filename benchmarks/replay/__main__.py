@@ -3,28 +3,33 @@
     OMP_NUM_THREADS=1 python -m benchmarks.replay --table benchmarks/replay/table/digits.parquet [--seeds 20]
 
 Prints what each searcher spends, in runs to the top rung and in seconds, until the pipeline that it would pick is
-within half a standard deviation of the noise of the best one; what its pick is worth after 25 and 100 runs' worth of
-budget; and how many times sooner autokd is where the others are at their end. Intervals are 95 % bootstrap intervals
-over searches.
+within a standard deviation of the noise of the best one; what its pick is worth after so many runs' worth of budget;
+autokd with 25 beside random search with 100; and how many times sooner autokd is where TPE and a pruner are. Noise is
+that of the better half of the pipelines. Intervals are 95 % bootstrap intervals over searches. `--variants` compares
+autokd with itself instead. About ten minutes of one core; see benchmarks/replay/README.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.common import machine
-from benchmarks.replay.searchers import SEARCHERS, run
-from benchmarks.replay.table import CLOSE, Point, Table, interval, reached, worth
+from benchmarks.replay.searchers import SEARCHERS, VARIANTS, run
+from benchmarks.replay.table import CLOSE, Point, Table, difference, interval, reached, worth
 
 RANDOM_SEEDS = 200
-BUDGETS = {"random": 100.0, "Optuna TPE": 60.0}
+BUDGETS = {"random": 100.0, "Optuna TPE": 100.0}
 BUDGET = 35.0
 """Of the others, in runs to the top rung."""
+OURS, THEIRS = 25, 100
+"""autokd with so much of a budget beside random search with so much."""
 PRUNER = "Optuna TPE + SHA pruner"
 Runs = list[list[Point]]
 
@@ -34,17 +39,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=20, help="searches of each searcher; random has 200")
-    parser.add_argument("--only", nargs="+", choices=list(SEARCHERS), default=list(SEARCHERS))
+    parser.add_argument("--variants", action="store_true", help="compare autokd with variants of itself")
+    parser.add_argument("--only", nargs="+", choices=[*SEARCHERS, *VARIANTS])
+    parser.add_argument("--processes", type=int, default=1)
     asked = parser.parse_args()
     table = Table.read(asked.table)
     print(f"{machine()}\n\n{described(table, asked.table.stem)}\n")
     found: dict[str, Runs] = {}
-    for name in asked.only:
-        count, budget = RANDOM_SEEDS if name == "random" else asked.seeds, BUDGETS.get(name, BUDGET)
-        found[name] = [run(SEARCHERS[name], table, seed, budget).points for seed in range(count)]
+    with ProcessPoolExecutor(asked.processes) as pool:
+        for name in asked.only or (VARIANTS if asked.variants else SEARCHERS):
+            seeds = range(RANDOM_SEEDS if name == "random" else asked.seeds)
+            found[name] = list(pool.map(functools.partial(points, table, name), seeds))
     print(spent(found, table.target), worths(found, table), sep="\n\n")
+    if {"random", "autokd"} <= set(found):
+        print("\n" + with_less(found, table))
     if {PRUNER, "autokd"} <= set(found):
         print("\n" + sooner(found, table))
+
+
+def points(table: Table, name: str, seed: int) -> list[Point]:
+    """Return one replayed search, rung by rung."""
+    searcher = {**SEARCHERS, **VARIANTS}[name]
+    return run(searcher, table, seed, BUDGETS.get(name, BUDGET)).points
 
 
 def described(table: Table, name: str) -> str:
@@ -82,7 +98,7 @@ def _middle(values: Any) -> float:
 
 def worths(found: Mapping[str, Runs], table: Table) -> str:
     """Return the table of what the picks are worth, as how far they lie below the best, in noise deviations."""
-    marks = (5, 10, 25, 50, 100)
+    marks = (5, 10, 25, 35, 100)
     rows = [f"| below the best, in noise deviations, after | {' | '.join(f'{mark} runs' for mark in marks)} |"]
     rows.append("|---|" + "---|" * len(marks))
     for name, runs in found.items():
@@ -96,10 +112,21 @@ def worths(found: Mapping[str, Runs], table: Table) -> str:
     return "\n".join(rows)
 
 
+def with_less(found: Mapping[str, Runs], table: Table) -> str:
+    """Say how far autokd's picks lie above those of random search with four times the budget."""
+    ours = np.array([worth(points, OURS) for points in found["autokd"]]) / table.noise
+    theirs = np.array([worth(points, THEIRS) for points in found["random"]]) / table.noise
+    low, high = difference(ours, theirs)
+    return (
+        f"autokd after {OURS} runs' worth less random search after {THEIRS}, in noise deviations: "
+        f"{ours.mean() - theirs.mean():+.2f} ({low:+.2f} to {high:+.2f})"
+    )
+
+
 def sooner(found: Mapping[str, Runs], table: Table) -> str:
     """Say how many times sooner autokd is, at the quality that the pruner's mean has after some runs' worth."""
     lines = []
-    for mark in (10, 25, 50):
+    for mark in (10, 25, 35):
         ratio, low, high = speed(found["autokd"], found[PRUNER], mark)
         lines.append(
             f"- at the mean quality of {PRUNER} after {mark} runs' worth: {ratio:.2f} ({low:.2f} to {high:.2f})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -81,8 +82,9 @@ def space(task: Task, teacher: Shapes) -> Space:
     return parse(SPACE, "crossing").resolve(task, teacher)
 
 
+@functools.cache
 def plain(names: Names) -> dict[str, Any]:
-    """Return a pipeline of the crossing as a plain pipeline, every value written out."""
+    """Return a pipeline of the crossing as a plain pipeline, every value written out; not to be changed."""
     losses = {"ce": make("losses", "ce", {"weight": 1.0, "label_smoothing": 0.0})}
     if names.loss != "ce":
         losses[names.loss] = make("losses", names.loss, LOSS_VALUES[names.loss])

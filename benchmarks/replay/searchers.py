@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import importlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
+from unittest import mock
 
 import numpy as np
 import optuna
@@ -21,8 +25,10 @@ from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import Explorer
 from autokd.search.records import RecordLog, Records
 from autokd.search.sampler import quiet_optuna
-from autokd.search.screen import Screener
+from autokd.search.screen import Screener, pipeline_cost
+from autokd.search.seconds import seconds_model
 from autokd.space import Drawn, Space
+from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain
 from autokd.types import Draw, RungResult, Shapes, Task
 from benchmarks.replay.crossing import ALL, FACTORS, STUDENTS, Names, _whole, names_of, plain
@@ -120,6 +126,14 @@ class FlatSpace:
         """Draw a pipeline at random."""
         return _drawn(ALL[int(rng.integers(len(ALL)))])
 
+    def axes(self) -> list[str]:
+        """Return the names of the coordinates of a point."""
+        return list(self.ranges())
+
+    def place(self, unit: Callable[[str], float], number: int) -> Drawn:
+        """Return the pipeline at a point."""
+        return self.draw(UnitDraw(unit), number)
+
     def default(self) -> Drawn:
         """Return the default pipeline."""
         return _drawn(DEFAULT)
@@ -130,6 +144,7 @@ class FlatSpace:
         return _drawn(names).params if names in INDEX and plain(names) == pipeline else None
 
 
+@functools.cache
 def _drawn(names: Names) -> Drawn:
     params = {**names._asdict(), "learning_rate": FACTORS["learning_rate"].index(names.learning_rate)}
     return Drawn(plain(names), params)
@@ -186,6 +201,7 @@ class Ours:
       eta: the best 1/eta of a rung go on.
       rungs: of the table, those that trials stop at.
       enqueue: screened students to try early.
+      changed: constants of modules of `autokd.search` that are others in this variant, as "module.NAME".
     """
 
     flat: bool = True
@@ -193,9 +209,17 @@ class Ours:
     eta: int = ETA
     rungs: tuple[int, ...] = (0, 1, 2)
     enqueue: int = 3
+    changed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __call__(self, replay: Replay) -> None:
         """Run until the budget is used up."""
+        with contextlib.ExitStack() as stack:
+            for place, value in self.changed.items():
+                module, name = place.split(".")
+                stack.enter_context(mock.patch.object(importlib.import_module(f"autokd.search.{module}"), name, value))
+            self._run(replay)
+
+    def _run(self, replay: Replay) -> None:
         task, offers = _TASK, _offers()
         space = cast(Space, FlatSpace()) if self.flat else own_space(task, offers)
         log = MemoryLog()
@@ -255,6 +279,43 @@ SEARCHERS: Mapping[str, Search] = {
     "autokd": Ours(),
     "autokd, own parameters": Ours(flat=False),
 }
+
+
+class Repeating(Explorer):
+    """An explorer that trains again, under a new seed, what TPE suggests again."""
+
+    def _suggested(self, number: int, known: set[str], count: int) -> Any:
+        return super()._suggested(number, set(), count)
+
+
+class Thrifty(Explorer):
+    """An explorer that takes, at half of the asks, the candidate whose epochs are expected to be the shortest."""
+
+    def _best_screened(self, found: list[Drawn]) -> Drawn:
+        model = seconds_model(self.log.records.trials.values())
+        assert model is not None
+        costs = [pipeline_cost(drawn.plain, self.task, self.offers)._asdict() for drawn in found]
+        seconds = [model.per_epoch(drawn.plain, cost) for drawn, cost in zip(found, costs, strict=True)]
+        return found[int(np.argmin(seconds))]
+
+
+def _random_points(space: Space, seed: int) -> Iterator[Drawn]:
+    rng = np.random.default_rng(seed)
+    return (space.sample(rng, number) for number in itertools.count())
+
+
+VARIANTS: Mapping[str, Search] = {
+    "autokd": SEARCHERS["autokd"],
+    "TPE's suggestion is the best of 24 draws": Ours(changed={"sampler.EI_CANDIDATES": 24}),
+    "TPE's suggestion is the best of 2 draws": Ours(changed={"sampler.EI_CANDIDATES": 2}),
+    "random start": Ours(changed={"explore.quasi_random": _random_points}),
+    "the best half of a rung goes on": Ours(eta=2),
+    "always the best screened of 8": Ours(changed={"explore.SCREEN_PROBABILITY": 1.0}),
+    "never the best screened of 8": Ours(changed={"explore.SCREEN_PROBABILITY": 0.0}),
+    "pipelines may be repeated": Ours(explorer=Repeating),
+    "cheaper students preferred": Ours(explorer=Thrifty),
+}
+"""autokd and what it might be instead."""
 
 
 def run(search: Search, table: Table, seed: int, budget: float) -> Replay:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from autokd.errors import NothingFeasible, TooManyFailures
 from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import Explorer, baseline_losses, hopeless, seconds_per_epoch
 from autokd.search.records import TrialRecord
+from autokd.space import Several
 from autokd.spec import fingerprint, from_plain
 from autokd.types import RungResult
 
@@ -48,7 +50,15 @@ def test_baselines_then_warm_starts_then_screened_students_come_first(digits: Da
     space = resolved(digits, SPACE + WARM)
     made = explore(explorer(tmp_path, space, digits.task), 9)
     sources = [t.source for t in trials(made)]
-    assert sources == ["baseline:ce", "baseline:kd", "warm_start", "warm_start", "screen", "screen", *["random"] * 3]
+    assert sources == [
+        "baseline:ce",
+        "baseline:kd",
+        "warm_start",
+        "warm_start",
+        "screen",
+        "screen",
+        *["quasi_random"] * 3,
+    ]
     ce, kd, warm, _, *screened = (t.pipeline for t in trials(made)[:6])
     default = space.default().plain
     plain_ce = {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}
@@ -62,7 +72,7 @@ def test_baselines_then_warm_starts_then_screened_students_come_first(digits: Da
 def test_without_a_teacher_there_is_one_baseline_and_no_kd(digits: Dataset, tmp_path: Path) -> None:
     text = SPACE.replace("any_of: {at_most: 2, from: {kd: {}, hint: {}}}", "")
     made = explore(explorer(tmp_path, resolved(digits, text), digits.task, offers=None), 4)
-    assert [t.source for t in trials(made)] == ["baseline:ce", "screen", "screen", "random"]
+    assert [t.source for t in trials(made)] == ["baseline:ce", "screen", "screen", "quasi_random"]
     assert all(set(t.pipeline["losses"]) == {"ce"} for t in trials(made))
 
 
@@ -76,7 +86,7 @@ def test_a_queue_names_no_pipeline_twice(digits: Dataset, tmp_path: Path) -> Non
 
 def test_after_ten_trials_the_sampler_takes_over(digits: Dataset, tmp_path: Path) -> None:
     made = explore(explorer(tmp_path, resolved(digits), digits.task), 14)
-    assert [t.source for t in trials(made)][4:] == ["random"] * 6 + ["tpe"] * 4
+    assert [t.source for t in trials(made)][4:] == ["quasi_random"] * 6 + ["tpe"] * 4
     for t in trials(made):
         from_plain(t.pipeline)
         assert t.params is None or made.space.params_of(t.pipeline) == t.params
@@ -88,22 +98,99 @@ def test_no_number_is_spent_outside_the_budget(digits: Dataset, tmp_path: Path) 
     assert [t.number for t in trials(made)] == list(range(25))
     assert max(t.cost["params"] for t in trials(made)) <= 300
     assert trials(made)[0].pipeline["student"]["width"] == 3  # the best screened student stands in for the default
-    assert {"random", "tpe"} <= {t.source for t in trials(made)}
+    assert {"quasi_random", "tpe"} <= {t.source for t in trials(made)}
 
 
-def test_no_pipeline_is_tried_twice_while_there_are_others(digits: Dataset, tmp_path: Path) -> None:
-    small = """
+SMALL = """
 student: {one_of: {cnn: {width: {choice: [3, 4]}, layers: {choice: [1, 2]}}}}
 augment: {one_of: {none: {}}}
-losses: {always: {ce: {label_smoothing: 0.0}}, any_of: {at_most: 1, from: {kd: {weight: 1.0, temperature: 4.0}}}}
+losses:
+  always: {ce: {weight: 1.0, label_smoothing: 0.0}}
+  any_of: {at_most: 1, from: {kd: {weight: 1.0, temperature: 4.0}}}
 optimizer: {one_of: {sgd: {learning_rate: 0.1, weight_decay: 1e-4, momentum: 0.9, nesterov: true}}}
 schedule: {one_of: {cosine: {warmup: 0.0, final: 0.001}}}
 batch_size: {choice: [32, 64]}
 """
-    fixed = small.replace("ce: {label", "ce: {weight: 1.0, label")
-    made = explore(explorer(tmp_path, resolved(digits, fixed), digits.task, screen=screen_rows((4, 3))), 16)
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_no_pipeline_is_tried_twice_and_an_exhausted_space_ends_the_search(
+    digits: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture, slots: int
+) -> None:
+    space = resolved(digits, SMALL)
+    made = explore(explorer(tmp_path, space, digits.task, screen=screen_rows((4, 3)), slots=slots), 30)
     counts = Counter(fingerprint(t.pipeline) for t in trials(made))
-    assert len(counts) == 16  # all that there are: 4 students, 2 losses, 2 batch sizes
+    assert len(counts) == len(trials(made)) == 16  # all that there are: 4 students, 2 losses, 2 batch sizes
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["every pipeline of the space was tried: explore ends after 16 trials"]
+    assert sum(len(t.rungs) > 1 for t in trials(made)) >= 8  # the best half of them went on
+    explore(explorer(tmp_path, space, digits.task, slots=slots), 40)
+    assert len(trials(made)) == 16
+
+
+def within(params: int) -> Callable[[RungJob], float]:
+    """The more parameters the better."""
+    return lambda job: 0.1 + 0.1 * job.pipeline["student"]["width"] / params**0.5
+
+
+def test_suggestions_outside_the_budget_are_recorded_told_and_never_trained(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits, max_params=300)
+    made = explore(explorer(tmp_path, space, digits.task, within(300), screen=screen_rows((3,))), 16)
+    refused = made.log.records.refused
+    assert refused and set(refused) <= set(range(10, 16)) and max(map(len, refused.values())) <= 8
+    for draw in (draw for draws in refused.values() for draw in draws):
+        assert draw.excess > 1 and set(draw.params) <= set(space.ranges())
+    assert max(t.cost["params"] for t in trials(made)) <= 300
+    assert len(jobs(made)) == sum(len(t.rungs) for t in trials(made))
+    opened = explorer(tmp_path, space, digits.task)
+    assert opened.log.records == made.log.records
+    last = max(refused)
+    told = opened.propose(last + 1)
+    opened.log.records.refused.clear()
+    assert opened.propose(last + 1) != told
+
+
+def test_records_from_before_refusals_were_told_still_load(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits, max_params=300)
+    explore(explorer(tmp_path, space, digits.task, within(300), screen=screen_rows((3,))), 14)
+    path = tmp_path / "trials.jsonl"
+    old = [line for line in path.read_text().splitlines(keepends=True) if '"event": "refused"' not in line]
+    path.write_text("".join(old))
+    made = explorer(tmp_path, space, digits.task, within(300))
+    assert made.log.records.refused == {} and len(trials(explore(made, 16))) == 16
+
+
+def test_a_student_leaves_out_the_losses_that_may_not_stand_beside_it(digits: Dataset, tmp_path: Path) -> None:
+    two = SPACE.replace("cnn: {", "resnet: {depth: 8, width: {choice: [2, 4]}}\n    cnn: {")
+    space = resolved(digits, two)
+    losses = space.parts["losses"]
+    assert isinstance(losses, Several)
+    apart = losses.apart(lambda c: ["students.resnet"] if c.use == "hint" else [])
+    space = dataclasses.replace(space, parts={**space.parts, "losses": apart})
+    made = explorer(tmp_path, space, digits.task)
+    draws = (space.sample(np.random.default_rng(0), number) for number in range(200))
+    hinted = next(drawn for drawn in draws if "hint" in drawn.plain["losses"])
+    resnet = space.default().plain["student"]
+    assert resnet["use"] == "resnet"
+    found = made._with_student(hinted, resnet)
+    assert found.plain["student"] == resnet and set(found.plain["losses"]) == {"ce"}
+    assert found.params == space.params_of(found.plain) is not None
+    cnn = made._with_student(hinted, {"use": "cnn", "width": 5, "layers": 1})
+    assert {"ce", "kd", "hint"} == set(cnn.plain["losses"])
+
+
+def test_where_random_draws_miss_the_budget_screened_students_are_combined(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from autokd.search import explore as module
+
+    made = explorer(tmp_path, resolved(digits), digits.task, screen=screen_rows((3, 4)))
+    monkeypatch.setattr(Explorer, "_fits", lambda self, drawn: drawn.plain["student"]["width"] <= 4)
+    monkeypatch.setattr(made.space.__class__, "sample", lambda self, rng, number: self.default())
+    monkeypatch.setattr(module, "quasi_random", lambda space, seed: iter(()))
+    found = made.propose(8)
+    assert found is not None and found.source == "random"
+    assert found.drawn.plain["student"] in [row["student"] for row in made.log.records.screen]
 
 
 def test_an_impossible_budget_is_said_to_be_one(digits: Dataset, tmp_path: Path) -> None:

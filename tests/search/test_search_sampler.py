@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import optuna
@@ -14,8 +14,18 @@ from optuna.trial import TrialState
 from search_helpers import Branches, Line, TrialDraw, trial
 
 from autokd.ranges import Choice, Integer, Real
-from autokd.search.records import TrialRecord
-from autokd.search.sampler import candidates, common_rung, distribution, seen, shown
+from autokd.search.records import Refused, TrialRecord
+from autokd.search.sampler import (
+    EI_CANDIDATES,
+    _Sampler,
+    candidates,
+    common_rung,
+    distribution,
+    good,
+    optuna_study,
+    seen,
+    shown,
+)
 from autokd.seeds import derive
 from autokd.space import Drawn
 
@@ -90,7 +100,7 @@ def test_ten_good_paused_trials_do_not_move_suggestions_from_the_optimum() -> No
     paused = [at(20 + i, float(x), value(float(x))) for i, x in enumerate(np.linspace(-0.3, 0.3, 10))]
     found = suggestions([*grid(20), *paused])
     assert abs(float(np.mean(found))) < 0.1
-    assert float(np.mean(np.abs(found))) < 0.1
+    assert float(np.mean(np.abs(found))) < 0.2  # blind ones: 0.5
 
 
 def test_suggestions_come_near_the_optimum() -> None:
@@ -106,6 +116,54 @@ def test_corners_that_failed_are_avoided() -> None:
     untold = np.mean(np.array(suggestions(good)) > 0.55)
     told = np.mean(np.array(suggestions([*good, *failed])) > 0.55)
     assert told < 0.5 * untold and told < 0.25
+
+
+LIMIT = 0.5
+
+
+def search_below_a_limit(seed: int, *, told: bool) -> float:
+    """Search on a score that rises with x, x itself being what must not exceed a limit; return the share within it."""
+    trials = [at(i, x, 0.5 + x / 3) for i, x in enumerate((-0.9, -0.5, -0.1, 0.3))]
+    refused: dict[int, Sequence[Refused]] = {}
+    drawn = 0
+    for number in range(4, 16):
+        stream = candidates(LINE, trials, seed=seed, number=number, refused=refused)  # type: ignore[arg-type]
+        xs = (float(d.params["x"]) for d in stream if d.params is not None)
+        over = list(itertools.takewhile(lambda x: x > LIMIT, itertools.islice(xs, 25)))
+        drawn += len(over) + 1
+        trials.append(at(number, x := next(xs), 0.5 + x / 3))
+        if told:
+            refused[number] = [Refused(params={"x": x}, excess=1 + x - LIMIT) for x in over[:8]]
+    return 12 / drawn
+
+
+def test_told_of_refused_suggestions_the_sampler_keeps_within_the_budget() -> None:
+    told, untold = ([search_below_a_limit(seed, told=known) for seed in range(6)] for known in (True, False))
+    assert np.mean(told) > np.mean(untold) + 0.1
+    assert sum(a > b for a, b in zip(told, untold, strict=True)) >= 4
+
+
+def test_refused_suggestions_are_shown_in_order_as_infeasible_and_make_no_more_good_ones() -> None:
+    refused: Mapping[int, Sequence[Refused]] = {1: [Refused(params={"x": 0.9}, excess=1.5)], 9: []}
+    told = [(before, draw) for before, draws in refused.items() for draw in draws]
+    first, middle, last = shown(RANGES, [at(0, 0.1, 0.5), at(1, 0.2, 0.6)], told)
+    assert [t.params["x"] for t in (first, middle, last)] == [0.1, 0.9, 0.2]
+    assert middle.state == TrialState.PRUNED and middle.constraints == {"budget": 0.5}
+    assert [good(count) for count in (0, 1, 10, 11, 250, 300)] == [0, 1, 1, 2, 25, 25]
+    many = [(20, Refused(params={"x": 0.9}, excess=1.5))] * 50
+    assert len(_Sampler(optuna_study(LINE, grid(20), many), 1, refused=50)._good) == good(20)  # type: ignore[arg-type]
+
+
+def test_what_was_refused_later_is_not_known_yet() -> None:
+    """A killed search asks again for a trial whose refused suggestions are on record already."""
+    known, later = grid(12), {30: [Refused(params={"x": 0.1}, excess=2.0)]}
+
+    def first(number: int, refused: Mapping[int, Sequence[Refused]]) -> float:
+        drawn = next(candidates(LINE, known, seed=1, number=number, refused=refused))  # type: ignore[arg-type]
+        assert drawn.params is not None
+        return float(drawn.params["x"])
+
+    assert first(30, later) == first(30, {}) and first(31, later) != first(31, {})
 
 
 def test_an_ask_is_a_function_of_records_seed_and_number() -> None:
@@ -126,7 +184,7 @@ def test_an_ask_is_a_function_of_records_seed_and_number() -> None:
 def test_candidates_of_one_ask_do_not_repel_each_other() -> None:
     stream = itertools.islice(candidates(LINE, grid(20), seed=1, number=30), 60)  # type: ignore[arg-type]
     found = [float(d.params["x"]) for d in stream if d.params is not None]
-    assert float(np.mean(np.abs(found))) < 0.1
+    assert float(np.mean(np.abs(found))) < 0.2
 
 
 def test_asking_leaves_optunas_log_level_alone() -> None:
@@ -162,7 +220,9 @@ def test_the_first_candidate_is_what_optuna_itself_would_suggest(better: str) ->
     space, trials = Branches(), branches(40, better)
     found = []
     for number in range(40, 60):
-        sampler = optuna.samplers.TPESampler(seed=derive(1, "tpe", number) % 2**32, n_startup_trials=1)
+        sampler = optuna.samplers.TPESampler(
+            seed=derive(1, "tpe", number) % 2**32, n_startup_trials=1, n_ei_candidates=EI_CANDIDATES
+        )
         study = optuna.create_study(direction="maximize", sampler=sampler)
         study.add_trials(shown(space.ranges(), trials))
         first = next(candidates(space, trials, seed=1, number=number))  # type: ignore[arg-type]
