@@ -7,6 +7,8 @@ epoch), so a run that was stopped and continued from its checkpoint is bit-ident
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +40,9 @@ FORWARD = 1 / 3
 """Of a training step's cost that evaluation takes, about."""
 STORABLE = frozenset({"features", "pooled"})
 """Parts of a teacher's output that the bank can hold."""
+
+BRANCH_STEPS = 4
+"""Fewest steps of a branch."""
 
 MAX_NORM = 5.0
 """Norm to which gradients are cut where a loss reads more than logits: at the ends of their weights' ranges, losses on
@@ -283,32 +288,63 @@ def _teacher_mode(context: TrainContext, spec: PipelineSpec) -> str:
 
 
 def _train_epoch(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch) -> dict[str, Any]:
+    sums = torch.zeros(len(run.terms) + 1, device=context.device)
+    for batch, teacher, u in _batches_answered(context, spec, run, at):
+        sums += train_step(run, batch, teacher, u, context.profile) * len(batch.index)
+    means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
+    line = _line(run, at, means)
+    if at.last and len(run.terms) > 1:
+        line["gradient_norms"] = gradient_norms(run, batch, teacher, u)
+        if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
+            raise TrialFailure("not_finite", f"a gradient became NaN or infinite in epoch {at.number + 1}")
+    return line
+
+
+def _batches_answered(
+    context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch
+) -> Iterator[tuple[Batch, Output | None, float]]:
+    """Yield an epoch's batches, the teacher's outputs on them, and the share of training done before each."""
     size, profile = len(context.data.train), context.profile
     with profile.part("data"):
         drawn = run.augment.draw(generator(at.view_seed, "views", at.number), size, at.number / at.epochs)
         rows = {name: column.to(context.device, non_blocking=True) for name, column in drawn.items()}
     with profile.part("teacher"):
         stored = _stored(context, spec, run, at, drawn, rows)
-    sums = torch.zeros(len(run.terms) + 1, device=context.device)
-    seen, u, teacher = 0, 0.0, None
+    seen = 0
     batches = _batches(context, spec, run, drawn, rows, derive(at.seed, "order", at.number))
     while True:
         context.alive()
         with profile.part("data"):
             batch = next(batches, None)
         if batch is None:
-            break
-        last, u = batch, (at.number + seen / size) / at.epochs
+            return
         with profile.part("teacher"):
             teacher = _answer(context, run, stored, batch)
-        sums += train_step(run, batch, teacher, u, profile) * len(batch.index)
+        yield batch, teacher, (at.number + seen / size) / at.epochs
         seen += len(batch.index)
-    line = _line(run, at, (sums / size).tolist())  # the one place where an epoch waits for the device
-    if at.last and len(run.terms) > 1:
-        line["gradient_norms"] = gradient_norms(run, last, teacher, u)
-        if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
-            raise TrialFailure("not_finite", f"a gradient became NaN or infinite in epoch {at.number + 1}")
-    return line
+
+
+def train_branch(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch, share: float) -> None:
+    """Train on, on the batches that come next, while the learning rate falls to 0: a short branch off a run.
+
+    The run is changed and does not go on from there.
+
+    Args:
+      context, spec: of the run.
+      run: at the end of an epoch.
+      at: that epoch.
+      share: length of the branch as a share of the steps so far, at least `BRANCH_STEPS`.
+    """
+    an_epoch = math.ceil(len(context.data.train) / spec.batch_size)
+    steps = max(BRANCH_STEPS, round(share * (at.number + 1) * an_epoch))
+    taken, schedule = 0, run.schedule
+    falling = dataclasses.replace(run, schedule=lambda u: schedule(min(u, 1.0)) * (1 - (taken + 0.5) / steps))
+    for epoch in range(at.number + 1, at.number + 1 + math.ceil(steps / an_epoch)):
+        torch.manual_seed(derive(at.seed, "dropout", epoch))
+        batches = _batches_answered(context, spec, falling, at._replace(number=epoch))
+        for batch, teacher, u in itertools.islice(batches, steps - taken):
+            train_step(falling, batch, teacher, u, context.profile)
+            taken += 1
 
 
 def _line(run: Run, at: Epoch, means: list[float]) -> dict[str, Any]:
