@@ -7,6 +7,7 @@ epoch), so a run that was stopped and continued from its checkpoint is bit-ident
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import itertools
 import math
@@ -81,6 +82,7 @@ def train_rung(
     horizon: int,
     until: int,
     start: Checkpoint | None = None,
+    branch: float = 0.0,
     on_epoch: OnEpoch | None = None,
     stop: Callable[[], bool] = never,
 ) -> tuple[RungResult, Checkpoint]:
@@ -94,11 +96,13 @@ def train_rung(
       horizon: samples that the schedules count on; a multiple of the training set's size.
       until: samples to have seen at the end; a multiple of the training set's size, at most `horizon`.
       start: where to go on from; must come from the same spec, seed and horizon.
+      branch: above 0, what is scored is a side branch of that length, as a share of the steps so far, in which the
+        learning rate falls to 0; the checkpoint does not know of it.
       on_epoch: called after each epoch with its line of the curve.
       stop: asked after each epoch whether to leave the rung there.
 
     Raises:
-      TrialFailure: a loss or weight became NaN or infinite.
+      TrialFailure: a loss or weight became NaN or infinite, in the side branch too.
       Stopped: `stop` said so.
     """
     size = len(context.data.train)
@@ -112,7 +116,7 @@ def train_rung(
             torch.manual_seed(derive(seed, "dropout", epoch))
             at = Epoch(epoch, horizon // size, seed, view_seed, last=epoch + 1 == until // size)
             line = _train_epoch(context, spec, run, at)
-            if at.last or (epoch + 1) % apart == 0:
+            if (at.last and not branch) or (epoch + 1) % apart == 0:
                 with context.profile.part("evaluate"):
                     logits = predict(run.student, context.validation_data)
                     line["score"] = metrics(logits, context.data.validation.labels).accuracy
@@ -121,13 +125,21 @@ def train_rung(
                 on_epoch(line)
             if not at.last and stop():
                 raise Stopped(checkpoint(run, (epoch + 1) * size), tuple(curve), time.perf_counter() - began)
-        if not curve:
-            logits = predict(run.student, context.validation_data)
+        trunk = checkpoint(run, until)
+        if branch:
+            trunk = copy.deepcopy(trunk)
+            at = Epoch(until // size - 1, horizon // size, seed, view_seed, last=True)
+            train_branch(context, spec, run, at, branch)
+        if branch or not curve:
+            with context.profile.part("evaluate"):
+                logits = predict(run.student, context.validation_data)
     if not bool(torch.isfinite(logits).all()):
         raise TrialFailure("not_finite", "the student's predictions are NaN or infinite")
     accuracy, loss = metrics(logits, context.data.validation.labels)
+    if branch and curve:
+        curve[-1]["branch"] = accuracy
     seconds = time.perf_counter() - began
-    return RungResult(accuracy, loss, until, seconds, tuple(curve)), checkpoint(run, until)
+    return RungResult(accuracy, loss, until, seconds, tuple(curve)), trunk
 
 
 def curve_step(epochs: int, train: int, validation: int) -> int:
@@ -327,7 +339,7 @@ def _batches_answered(
 def train_branch(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch, share: float) -> None:
     """Train on, on the batches that come next, while the learning rate falls to 0: a short branch off a run.
 
-    The run is changed and does not go on from there.
+    The run is changed and does not go on from there. It never leaves its horizon.
 
     Args:
       context, spec: of the run.
@@ -335,11 +347,11 @@ def train_branch(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch,
       at: that epoch.
       share: length of the branch as a share of the steps so far, at least `BRANCH_STEPS`.
     """
-    an_epoch = math.ceil(len(context.data.train) / spec.batch_size)
-    steps = max(BRANCH_STEPS, round(share * (at.number + 1) * an_epoch))
+    an_epoch, done = math.ceil(len(context.data.train) / spec.batch_size), at.number + 1
+    steps = min(max(BRANCH_STEPS, round(share * done * an_epoch)), (at.epochs - done) * an_epoch)
     taken, schedule = 0, run.schedule
-    falling = dataclasses.replace(run, schedule=lambda u: schedule(min(u, 1.0)) * (1 - (taken + 0.5) / steps))
-    for epoch in range(at.number + 1, at.number + 1 + math.ceil(steps / an_epoch)):
+    falling = dataclasses.replace(run, schedule=lambda u: schedule(u) * (1 - (taken + 0.5) / steps))
+    for epoch in range(done, done + math.ceil(steps / an_epoch)):
         torch.manual_seed(derive(at.seed, "dropout", epoch))
         batches = _batches_answered(context, spec, falling, at._replace(number=epoch))
         for batch, teacher, u in itertools.islice(batches, steps - taken):

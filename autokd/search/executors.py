@@ -41,6 +41,7 @@ class RungJob:
       seed: decides initialisation, data order and dropout.
       view_seed: decides the augmented views.
       horizon, until: in epochs.
+      branch: length of the side branch that is scored, as a share of the steps until its start; 0: there is none.
       load: checkpoint to go on from, or None; a missing or damaged one is trained again from scratch.
       save: where to keep the checkpoint, or None.
       student: where to keep the trained student's tensors, or None.
@@ -52,6 +53,7 @@ class RungJob:
     view_seed: int
     horizon: int
     until: int
+    branch: float = 0.0
     load: Path | None = None
     save: Path | None = None
     student: Path | None = None
@@ -166,6 +168,7 @@ def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None, leave:
             horizon=job.horizon * size,
             until=job.until * size,
             start=begin.checkpoint,
+            branch=job.branch,
             on_epoch=on_epoch,
             stop=leave,
         )

@@ -231,9 +231,11 @@ class Branched(NamedTuple):
 
 
 def train_branches(context: TrainContext, names: Names, seed: int, rungs: Sequence[int]) -> Iterator[Branched]:
-    """Train a pipeline as `train` does, past the rung below the top by all branches' epochs, with side branches at rungs.
+    """Train a pipeline as `train` does, with side branches at the rungs below the top, and yield it after every epoch.
 
-    In a side branch the rate falls to 0; it is thrown away, and the run goes on as if it had not been."""
+    In a side branch the rate falls to 0; it is thrown away, and the run goes on as if it had not been. The run ends
+    where it has taken as long as one to the rung below the top with its branches.
+    """
     spec, size, seconds = from_plain(plain(names)), len(context.data.train), 0.0
     with seeded(derive(seed, "init"), context.device):
         began = time.process_time()
