@@ -269,7 +269,7 @@ class RungResult:
       seen: samples seen so far.
       seconds: wall time of this rung.
       curve: one mapping an epoch: epoch, learning rate, training loss, raw loss terms, and the validation score where
-        it was taken; in the last one also that of the side branch ("branch").
+        it was taken.
     """
 
     score: float

@@ -99,7 +99,7 @@ def train_rung(
       branch: above 0, what is scored is a side branch of that length, as a share of the steps so far, in which the
         learning rate falls to 0; the checkpoint does not know of it.
       on_epoch: called after each epoch with its line of the curve.
-      stop: asked after each epoch whether to leave the rung there.
+      stop: asked after each epoch, those of the side branch included, whether to leave the rung there.
 
     Raises:
       TrialFailure: a loss or weight became NaN or infinite, in the side branch too.
@@ -123,21 +123,20 @@ def train_rung(
             curve.append(line)
             if on_epoch is not None:
                 on_epoch(line)
-            if not at.last and stop():
+            if (not at.last or branch) and stop():
                 raise Stopped(checkpoint(run, (epoch + 1) * size), tuple(curve), time.perf_counter() - began)
         trunk = checkpoint(run, until)
         if branch:
             trunk = copy.deepcopy(trunk)
             at = Epoch(until // size - 1, horizon // size, seed, view_seed, last=True)
-            train_branch(context, spec, run, at, branch)
+            if not train_branch(context, spec, run, at, branch, stop):
+                raise Stopped(trunk, tuple(curve), time.perf_counter() - began)
         if branch or not curve:
             with context.profile.part("evaluate"):
                 logits = predict(run.student, context.validation_data)
     if not bool(torch.isfinite(logits).all()):
         raise TrialFailure("not_finite", "the student's predictions are NaN or infinite")
     accuracy, loss = metrics(logits, context.data.validation.labels)
-    if branch and curve:
-        curve[-1]["branch"] = accuracy
     seconds = time.perf_counter() - began
     return RungResult(accuracy, loss, until, seconds, tuple(curve)), trunk
 
@@ -336,7 +335,9 @@ def _batches_answered(
         seen += len(batch.index)
 
 
-def train_branch(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch, share: float) -> None:
+def train_branch(
+    context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch, share: float, stop: Callable[[], bool] = never
+) -> bool:
     """Train on, on the batches that come next, while the learning rate falls to 0: a short branch off a run.
 
     The run is changed and does not go on from there. It never leaves its horizon.
@@ -346,6 +347,9 @@ def train_branch(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch,
       run: at the end of an epoch.
       at: that epoch.
       share: length of the branch as a share of the steps so far, at least `BRANCH_STEPS`.
+      stop: asked after each epoch whether to leave the branch there.
+    Returns:
+      Whether the branch came to its end.
     """
     an_epoch, done = math.ceil(len(context.data.train) / spec.batch_size), at.number + 1
     steps = min(max(BRANCH_STEPS, round(share * done * an_epoch)), (at.epochs - done) * an_epoch)
@@ -357,6 +361,9 @@ def train_branch(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch,
         for batch, teacher, u in itertools.islice(batches, steps - taken):
             train_step(falling, batch, teacher, u, context.profile)
             taken += 1
+        if taken < steps and stop():
+            return False
+    return True
 
 
 def _line(run: Run, at: Epoch, means: list[float]) -> dict[str, Any]:

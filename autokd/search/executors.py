@@ -177,7 +177,10 @@ def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None, leave:
             kept = _Begin(stopped.checkpoint, (*begin.curve, *stopped.curve), begin.seconds + stopped.seconds)
             save_checkpoint(job.cut, kept._asdict())
         raise
-    result = dataclasses.replace(result, seconds=begin.seconds + result.seconds, curve=(*begin.curve, *result.curve))
+    curve = [*begin.curve, *result.curve]
+    if job.branch:
+        curve[-1] = {**curve[-1], "branch": result.score}
+    result = dataclasses.replace(result, seconds=begin.seconds + result.seconds, curve=tuple(curve))
     with context.profile.part("storage"):
         _keep(job, checkpoint)
     return Outcome(result=result)

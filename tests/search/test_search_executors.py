@@ -102,7 +102,7 @@ def test_a_rung_is_the_same_with_and_without_its_checkpoint(digits: Dataset, tmp
     assert file.with_suffix(".damaged").exists() == (damage in ("torn", "nonsense", "other"))
 
 
-@pytest.mark.parametrize(("until", "branch"), [(4, 0.0), (3, 0.25)])
+@pytest.mark.parametrize(("until", "branch"), [(4, 0.0), (3, 0.25), (2, 0.25)])
 def test_a_rung_that_is_left_goes_on_where_it_was(digits: Dataset, tmp_path: Path, until: int, branch: float) -> None:
     whole, expected = trained(digits, tmp_path, until=until, branch=branch)
     cut, epochs = tmp_path / "0001" / "cut.pt", []
@@ -113,6 +113,7 @@ def test_a_rung_that_is_left_goes_on_where_it_was(digits: Dataset, tmp_path: Pat
     result, student = trained(digits, tmp_path, until=until, branch=branch, cut=cut)
     assert same(student, expected) and not cut.exists()
     assert (result.score, result.curve) == (whole.score, whole.curve)
+    assert [line.get("branch") for line in result.curve] == [None] * (until - 1) + [result.score if branch else None]
 
 
 def test_nothing_begins_once_the_search_is_to_stop(digits: Dataset) -> None:
