@@ -11,7 +11,12 @@ are 95 % bootstrap intervals over pipelines; differences are paired.
 Where they were recorded, a second table has the cosine with a side branch at each rung below the top, in which the rate
 falls to 0, beside the cosine scored as it is: at the same epochs, and after so many more epochs that both take as many
 seconds, the branches at the rungs before included. Between two epochs tau is interpolated. Tau is the mean over the
-recorded seeds, each against the others at full length.
+recorded seeds, each against the others at full length. A third one says what that is worth to a search: successive
+halving (eta 3) of pipelines in random order, on the scores of one seed; what the pick is worth on the other seeds after
+as many seconds as so many runs to the top rung take.
+
+`--write 0.25` also writes the table that the searchers of `benchmarks.replay` can be run on as if they were told the
+scores of branches of that length: `digits-branch-0.25.parquet`, its seconds with those of the branches.
 """
 
 from __future__ import annotations
@@ -31,14 +36,22 @@ from benchmarks.replay.crossing import ALL, Names
 from benchmarks.replay.record import TABLE
 from benchmarks.replay.table import INDEX, Floats, Table, interval
 
+TOPS = (5, 10, 20, 40)
+SEARCHES = 300
+ETA = 3
+
 
 def main() -> None:
     """Print the table of a dataset."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--table", type=Path, default=TABLE, help="folder of the tables")
+    parser.add_argument("--write", metavar="SHARE", help="also write the replay's table for branches of this length")
     asked = parser.parse_args()
     print(f"{machine()}; {asked.dataset}\n\n{compared(asked.table, asked.dataset)}")
+    if asked.write:
+        told = told_branches(asked.table, asked.dataset, asked.write)
+        told.to_parquet(asked.table / f"{asked.dataset}-branch-{asked.write}.parquet", index=False)
 
 
 def compared(folder: Path, dataset: str) -> str:
@@ -57,7 +70,8 @@ def compared(folder: Path, dataset: str) -> str:
         tables.append(_rows(ways, target, whole.epochs, np.flatnonzero(np.isfinite(found.seconds[:, 0, 0]))))
     branches = folder / f"{dataset}-branches.parquet"
     if branches.exists():
-        tables.append(branched(Branches.read(branches), whole))
+        found = Branches.read(branches)
+        tables += [branched(found, whole), halved(found, whole)]
     return "\n\n".join(tables)
 
 
@@ -146,6 +160,72 @@ def branched(found: Branches, whole: Table) -> str:
             ]
             rows.append(f"| {share}, {rung} | {seconds:.3f} | {equal:.2f} | {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def halved(found: Branches, whole: Table) -> str:
+    """Return what successive halving picks in so many seconds, by what it is told at the rungs below the top."""
+    kept, ends = found.kept, np.array(whole.epochs)
+    top, truth = whole.score[kept, 0, -1], np.nan_to_num(whole.score[kept, 1:, -1]).mean(1)
+    an_epoch = whole.seconds[kept, 0, -1] / ends[-1]
+    budgets = [tops * float(an_epoch.mean()) * ends[-1] for tops in TOPS]
+    below = {"0": found.score[kept, 0], **dict(zip(found.shares, found.branch_score[:, kept, 0], strict=True))}
+    rows = [f"| branch | {' | '.join(f'{tops} runs, %' for tops in TOPS)} |", "|---|" + "---|" * len(TOPS)]
+    for share, scores in below.items():
+        told = np.column_stack([*(scores[:, rung - 1] for rung in ends[:-1]), top])
+        epochs = np.diff(ends, prepend=0) + float(share) * np.append(ends[:-1], 0)
+        picks = [_halving(told, epochs, an_epoch, np.random.default_rng(seed), budgets) for seed in range(SEARCHES)]
+        worth = 100 * truth[np.array(picks)]
+        cells = [
+            f"{column.mean():.2f} ({low:.2f} to {high:.2f})" for column in worth.T for low, high in [interval(column)]
+        ]
+        rows.append(f"| {share} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _halving(
+    told: Floats, epochs: Floats, an_epoch: Floats, rng: np.random.Generator, budgets: list[float]
+) -> list[int]:
+    """Search until each of the budgets is spent, and return what would be picked then.
+
+    Args:
+      told: [pipeline, rung] scores.
+      epochs: [rung] that a rung takes after the one before.
+      an_epoch: [pipeline] seconds.
+    """
+    waiting, spent, picks = iter(rng.permutation(len(told))), 0.0, list[int]()
+    done: list[dict[int, float]] = [{} for _ in epochs]
+    while len(picks) < len(budgets):
+        for rung in reversed(range(1, len(epochs))):
+            below = sorted(done[rung - 1], key=lambda pipeline: -done[rung - 1][pipeline])
+            pipeline = next((p for p in below[: len(below) // ETA] if p not in done[rung]), None)
+            if pipeline is not None:
+                break
+        else:
+            rung, pipeline = 0, next(waiting, None)
+        spent += np.inf if pipeline is None else epochs[rung] * an_epoch[pipeline]
+        longest = next((scores for scores in reversed(done) if scores), {0: 0.0})
+        pick = max(longest, key=lambda pipeline: longest[pipeline])
+        picks += [pick for budget in budgets[len(picks) :] if spent > budget]
+        if pipeline is not None:
+            done[rung][pipeline] = told[pipeline, rung]
+    return picks
+
+
+def told_branches(folder: Path, dataset: str, share: str) -> pd.DataFrame:
+    """Return the dataset's table with the scores of side branches below the top rung, and their seconds in all rungs.
+
+    Only the seeds of which every pipeline's branches are recorded are in it.
+    """
+    whole = pd.read_parquet(folder / f"{dataset}.parquet").drop(columns=["average", "average_seconds"])
+    keys = [*Names._fields, "seed", "epochs"]
+    branches = pd.read_parquet(folder / f"{dataset}-branches.parquet")
+    told = whole.merge(branches[[*keys, f"score_{share}", f"seconds_{share}"]], on=keys, how="left")
+    seeds = told[told[f"score_{share}"].notna()].groupby("seed").size()
+    told = told[told["seed"].isin(seeds.index[seeds == 2 * len(ALL)])].sort_values([*Names._fields, "seed", "rung"])
+    told["score"] = told[f"score_{share}"].fillna(told["score"])
+    extra = told.groupby([*Names._fields, "seed"])[f"seconds_{share}"].transform(lambda taken: taken.fillna(0).cumsum())
+    told["seconds"] += extra
+    return told.drop(columns=[f"score_{share}", f"seconds_{share}"])
 
 
 def averaged(path: Path) -> tuple[Floats, Floats]:
