@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
