@@ -16,7 +16,8 @@ halving (eta 3) of pipelines in random order, on the scores of one seed; what th
 as many seconds as so many runs to the top rung take.
 
 `--write 0.25` also writes the table that the searchers of `benchmarks.replay` can be run on as if they were told the
-scores of branches of that length: `digits-branch-0.25.parquet`, its seconds with those of the branches.
+scores of branches of that length: `digits-branch-0.25.parquet`, its seconds with those of the branches. They need more
+than one seed, so `benchmarks.replay.record --branches 900` comes before it; 300 of these runs are kept.
 """
 
 from __future__ import annotations
