@@ -264,7 +264,7 @@ class RungResult:
     """What one rung of training yielded.
 
     Args:
-      score: validation score, higher is better; the mean accuracy in [0, 1].
+      score: validation score, higher is better; the mean accuracy in [0, 1]; of the side branch, where there is one.
       loss: validation cross-entropy, nats.
       seen: samples seen so far.
       seconds: wall time of this rung.
@@ -302,6 +302,8 @@ class Budget:
       epochs: epochs of the top rung, the horizon of explore's schedules.
       rungs: number of rungs.
       eta: the best 1/eta of a rung go on; a rung is eta times as long as the one before.
+      branch: length of the side branch on which a rung below the top is scored, as a share of the steps before it; 0:
+        the run is scored as it is.
       finalists: candidates that select compares.
       select_seeds: seeds a finalist in select.
       claim_seeds: fresh seeds an arm in claim.
@@ -314,6 +316,7 @@ class Budget:
     epochs: int = 27
     rungs: int = 3
     eta: int = 3
+    branch: float = 0.25
     finalists: int = 3
     select_seeds: int = 3
     claim_seeds: int = 5

@@ -7,6 +7,9 @@ epoch), so a run that was stopped and continued from its checkpoint is bit-ident
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +41,9 @@ FORWARD = 1 / 3
 """Of a training step's cost that evaluation takes, about."""
 STORABLE = frozenset({"features", "pooled"})
 """Parts of a teacher's output that the bank can hold."""
+
+BRANCH_STEPS = 4
+"""Fewest steps of a branch."""
 
 MAX_NORM = 5.0
 """Norm to which gradients are cut where a loss reads more than logits: at the ends of their weights' ranges, losses on
@@ -76,6 +82,7 @@ def train_rung(
     horizon: int,
     until: int,
     start: Checkpoint | None = None,
+    branch: float = 0.0,
     on_epoch: OnEpoch | None = None,
     stop: Callable[[], bool] = never,
 ) -> tuple[RungResult, Checkpoint]:
@@ -89,11 +96,13 @@ def train_rung(
       horizon: samples that the schedules count on; a multiple of the training set's size.
       until: samples to have seen at the end; a multiple of the training set's size, at most `horizon`.
       start: where to go on from; must come from the same spec, seed and horizon.
+      branch: above 0, what is scored is a side branch of that length, as a share of the steps so far, in which the
+        learning rate falls to 0; the checkpoint does not know of it.
       on_epoch: called after each epoch with its line of the curve.
-      stop: asked after each epoch whether to leave the rung there.
+      stop: asked after each epoch, those of the side branch included, whether to leave the rung there.
 
     Raises:
-      TrialFailure: a loss or weight became NaN or infinite.
+      TrialFailure: a loss or weight became NaN or infinite, in the side branch too.
       Stopped: `stop` said so.
     """
     size = len(context.data.train)
@@ -107,22 +116,29 @@ def train_rung(
             torch.manual_seed(derive(seed, "dropout", epoch))
             at = Epoch(epoch, horizon // size, seed, view_seed, last=epoch + 1 == until // size)
             line = _train_epoch(context, spec, run, at)
-            if at.last or (epoch + 1) % apart == 0:
+            if (at.last and not branch) or (epoch + 1) % apart == 0:
                 with context.profile.part("evaluate"):
                     logits = predict(run.student, context.validation_data)
                     line["score"] = metrics(logits, context.data.validation.labels).accuracy
             curve.append(line)
             if on_epoch is not None:
                 on_epoch(line)
-            if not at.last and stop():
+            if (not at.last or branch) and stop():
                 raise Stopped(checkpoint(run, (epoch + 1) * size), tuple(curve), time.perf_counter() - began)
-        if not curve:
-            logits = predict(run.student, context.validation_data)
+        trunk = checkpoint(run, until)
+        if branch:
+            trunk = copy.deepcopy(trunk)
+            at = Epoch(until // size - 1, horizon // size, seed, view_seed, last=True)
+            if not train_branch(context, spec, run, at, branch, stop):
+                raise Stopped(trunk, tuple(curve), time.perf_counter() - began)
+        if branch or not curve:
+            with context.profile.part("evaluate"):
+                logits = predict(run.student, context.validation_data)
     if not bool(torch.isfinite(logits).all()):
         raise TrialFailure("not_finite", "the student's predictions are NaN or infinite")
     accuracy, loss = metrics(logits, context.data.validation.labels)
     seconds = time.perf_counter() - began
-    return RungResult(accuracy, loss, until, seconds, tuple(curve)), checkpoint(run, until)
+    return RungResult(accuracy, loss, until, seconds, tuple(curve)), trunk
 
 
 def curve_step(epochs: int, train: int, validation: int) -> int:
@@ -283,32 +299,71 @@ def _teacher_mode(context: TrainContext, spec: PipelineSpec) -> str:
 
 
 def _train_epoch(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch) -> dict[str, Any]:
+    sums = torch.zeros(len(run.terms) + 1, device=context.device)
+    for batch, teacher, u in _batches_answered(context, spec, run, at):
+        sums += train_step(run, batch, teacher, u, context.profile) * len(batch.index)
+    means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
+    line = _line(run, at, means)
+    if at.last and len(run.terms) > 1:
+        line["gradient_norms"] = gradient_norms(run, batch, teacher, u)
+        if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
+            raise TrialFailure("not_finite", f"a gradient became NaN or infinite in epoch {at.number + 1}")
+    return line
+
+
+def _batches_answered(
+    context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch
+) -> Iterator[tuple[Batch, Output | None, float]]:
+    """Yield an epoch's batches, the teacher's outputs on them, and the share of training done before each."""
     size, profile = len(context.data.train), context.profile
     with profile.part("data"):
         drawn = run.augment.draw(generator(at.view_seed, "views", at.number), size, at.number / at.epochs)
         rows = {name: column.to(context.device, non_blocking=True) for name, column in drawn.items()}
     with profile.part("teacher"):
         stored = _stored(context, spec, run, at, drawn, rows)
-    sums = torch.zeros(len(run.terms) + 1, device=context.device)
-    seen, u, teacher = 0, 0.0, None
+    seen = 0
     batches = _batches(context, spec, run, drawn, rows, derive(at.seed, "order", at.number))
     while True:
         context.alive()
         with profile.part("data"):
             batch = next(batches, None)
         if batch is None:
-            break
-        last, u = batch, (at.number + seen / size) / at.epochs
+            return
         with profile.part("teacher"):
             teacher = _answer(context, run, stored, batch)
-        sums += train_step(run, batch, teacher, u, profile) * len(batch.index)
+        yield batch, teacher, (at.number + seen / size) / at.epochs
         seen += len(batch.index)
-    line = _line(run, at, (sums / size).tolist())  # the one place where an epoch waits for the device
-    if at.last and len(run.terms) > 1:
-        line["gradient_norms"] = gradient_norms(run, last, teacher, u)
-        if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
-            raise TrialFailure("not_finite", f"a gradient became NaN or infinite in epoch {at.number + 1}")
-    return line
+
+
+def train_branch(
+    context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch, share: float, stop: Callable[[], bool] = never
+) -> bool:
+    """Train on, on the batches that come next, while the learning rate falls to 0: a short branch off a run.
+
+    The run is changed and does not go on from there. It never leaves its horizon.
+
+    Args:
+      context, spec: of the run.
+      run: at the end of an epoch.
+      at: that epoch.
+      share: length of the branch as a share of the steps so far, at least `BRANCH_STEPS`.
+      stop: asked after each epoch whether to leave the branch there.
+    Returns:
+      Whether the branch came to its end.
+    """
+    an_epoch, done = math.ceil(len(context.data.train) / spec.batch_size), at.number + 1
+    steps = min(max(BRANCH_STEPS, round(share * done * an_epoch)), (at.epochs - done) * an_epoch)
+    taken, schedule = 0, run.schedule
+    falling = dataclasses.replace(run, schedule=lambda u: schedule(u) * (1 - (taken + 0.5) / steps))
+    for epoch in range(done, done + math.ceil(steps / an_epoch)):
+        torch.manual_seed(derive(at.seed, "dropout", epoch))
+        batches = _batches_answered(context, spec, falling, at._replace(number=epoch))
+        for batch, teacher, u in itertools.islice(batches, steps - taken):
+            train_step(falling, batch, teacher, u, context.profile)
+            taken += 1
+        if taken < steps and stop():
+            return False
+    return True
 
 
 def _line(run: Run, at: Epoch, means: list[float]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class RungJob:
       seed: decides initialisation, data order and dropout.
       view_seed: decides the augmented views.
       horizon, until: in epochs.
+      branch: length of the side branch that is scored, as a share of the steps until its start; 0: there is none.
       load: checkpoint to go on from, or None; a missing or damaged one is trained again from scratch.
       save: where to keep the checkpoint, or None.
       student: where to keep the trained student's tensors, or None.
@@ -52,6 +53,7 @@ class RungJob:
     view_seed: int
     horizon: int
     until: int
+    branch: float = 0.0
     load: Path | None = None
     save: Path | None = None
     student: Path | None = None
@@ -166,6 +168,7 @@ def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None, leave:
             horizon=job.horizon * size,
             until=job.until * size,
             start=begin.checkpoint,
+            branch=job.branch,
             on_epoch=on_epoch,
             stop=leave,
         )
@@ -174,7 +177,10 @@ def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None, leave:
             kept = _Begin(stopped.checkpoint, (*begin.curve, *stopped.curve), begin.seconds + stopped.seconds)
             save_checkpoint(job.cut, kept._asdict())
         raise
-    result = dataclasses.replace(result, seconds=begin.seconds + result.seconds, curve=(*begin.curve, *result.curve))
+    curve = [*begin.curve, *result.curve]
+    if job.branch:
+        curve[-1] = {**curve[-1], "branch": result.score}
+    result = dataclasses.replace(result, seconds=begin.seconds + result.seconds, curve=tuple(curve))
     with context.profile.part("storage"):
         _keep(job, checkpoint)
     return Outcome(result=result)

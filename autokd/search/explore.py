@@ -154,6 +154,7 @@ class Explorer:
       seed: the study's seed.
       folder: where trials keep their checkpoints.
       offers: what the teacher offers; without one (None), the KD baseline is left out.
+      branch: length of the side branch on which a rung below the top is scored; 0: there is none.
       enqueue: screened students to try early.
       slots: rungs under way at a time; part of what makes the study this study.
       max_failures: failed trials that stop the search; None: as many as may be.
@@ -170,6 +171,7 @@ class Explorer:
     seed: int
     folder: Path
     offers: Shapes | None
+    branch: float = 0.0
     enqueue: int = 3
     slots: int = 1
     max_failures: int | None = None
@@ -271,6 +273,7 @@ class Explorer:
                 view_seed=derive(self.seed, "views"),
                 horizon=self.rung_epochs[-1],
                 until=self.rung_epochs[rung],
+                branch=0.0 if rung == self.top_rung else self.branch,
                 load=folder / f"rung{rung - 1}.pt" if rung else None,
                 save=None if rung == self.top_rung else folder / f"rung{rung}.pt",
                 cut=folder / "cut.pt",

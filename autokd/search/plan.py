@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -71,7 +72,8 @@ def plan(prepared: Prepared) -> Plan:
     per_sample = sample_seconds(prepared.data, pipeline, prepared.device, prepared.threads)
     increments = [rungs[0], *(b - a for a, b in itertools.pairwise(rungs))]
     usual = run_count(budget, has_teacher=True, stretch=1)
-    explored = sum(n * e for n, e in zip(runs, increments, strict=True)) + NOISE_SEEDS * rungs[-1]
+    branches = budget.branch * sum(n * e for n, e in zip(runs[:-1], rungs[:-1], strict=True))
+    explored = sum(n * e for n, e in zip(runs, increments, strict=True)) + branches + NOISE_SEEDS * rungs[-1]
     epochs = explored + usual * budget.confirm_epochs
     cost = student_cost(component_from_plain("students", student), prepared.data.task)
     disk = 4 * cost.params * (3 * sum(runs) + 3 * budget.claim_seeds) + 2_000_000
@@ -91,7 +93,8 @@ def bank_plan(prepared: Prepared) -> BankPlan:
         rng = np.random.default_rng(derive(prepared.identity["seed"], "bank plan", number))
         drawn = prepared.space.sample(rng, number).plain
         rung = max(k for k in range(len(rungs)) if number % budget.eta**k == 0)
-        asked += _asked(drawn, 0, rungs[rung])
+        branch = 0 if rungs[rung] == rungs[-1] else math.ceil(budget.branch * rungs[rung])
+        asked += _asked(drawn, 0, rungs[rung] + branch)
     for _ in range(NOISE_SEEDS):
         asked += _asked(vanilla, 0, rungs[-1])
     for _ in range(budget.finalists * budget.select_seeds + 2 * (run_count(budget, has_teacher=True, stretch=1) // 4)):

@@ -98,12 +98,13 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         return unresolved.resolve(data.task, offers, max_params=request.max_params, max_macs=request.max_macs), offers
 
     space, offers = resolved()
-    fitted = _time_plan(request, existing, data, space, unresolved.budget, teacher, device, slots, threads)
+    wanted = _as_before(unresolved.budget, existing)
+    fitted = _time_plan(request, existing, data, space, wanted, teacher, device, slots, threads)
     if fitted is not None and fitted.limit_train is not None:
         options = {**request.data_options, "limit_train": fitted.limit_train}
         data = data_package.load(request.dataset, seed=request.seed, **options)
         space, offers = resolved()
-    budget = _budget(unresolved.budget, request, fitted)
+    budget = _budget(wanted, request, fitted)
     reference = default_teacher.reference(budget.teacher_epochs) if teacher is None else describe(request.teacher)
     identity = {
         "space": space.identity(),
@@ -111,7 +112,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         "teacher": {"reference": dict(reference), "fingerprint": None if teacher is None else teacher.fingerprint},
         "objective": {"accuracy": "maximize"},
         "rungs": rung_plan(budget),
-        "budget": {key: value for key, value in dataclasses.asdict(budget).items() if key != "trials"},
+        "budget": {k: v for k, v in dataclasses.asdict(budget).items() if k != "trials" and (v or k != "branch")},
         "seed": request.seed,
         "slots": slots,
         "bank_features": int(request.bank_bytes) if request.bank_features else None,  # decides how maps are rounded
@@ -144,6 +145,12 @@ def _existing(request: Request, data: Dataset) -> Mapping[str, Any] | None:
     """The settings of the study that a request goes on with, or None."""
     path = study_path(request, data)
     return None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
+
+
+def _as_before(budget: Budget, old: Mapping[str, Any] | None) -> Budget:
+    """The budget as an existing study has it where it was begun before rungs had side branches: without them."""
+    before = old is not None and "branch" not in old["identity"]["budget"]
+    return dataclasses.replace(budget, branch=0.0) if before else budget
 
 
 def _slots(request: Request, old: Mapping[str, Any] | None) -> tuple[int, int]:

@@ -226,6 +226,7 @@ def _stages(
         screener=screener,
         rung_epochs=rung_plan(prepared.budget),
         eta=prepared.budget.eta,
+        branch=prepared.budget.branch,
         seed=request.seed,
         folder=store.path / "trials",
         offers=None if prepared.teacher is None else prepared.teacher.offers,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -102,9 +101,11 @@ def rung_plan(budget: Budget) -> list[int]:
 
 
 def trial_epochs(budget: Budget) -> float:
-    """Return the epochs that a trial takes on average, when the best 1/eta of each rung go on."""
-    rungs = [0, *rung_plan(budget)]
-    return sum((b - a) * float(budget.eta) ** -k for k, (a, b) in enumerate(itertools.pairwise(rungs)))
+    """Return the epochs that a trial takes on average, branches included, when the best 1/eta of each rung go on."""
+    rungs = rung_plan(budget)
+    branches = [budget.branch * end for end in rungs[:-1]] + [0.0]
+    spans = zip([0, *rungs], rungs, branches, strict=False)
+    return sum((b - a + branch) * float(budget.eta) ** -k for k, (a, b, branch) in enumerate(spans))
 
 
 class Fitted(NamedTuple):

@@ -18,6 +18,8 @@ from autokd.types import Budget
 
 METRICS = {"accuracy": "maximize"}
 COSTS = ("params", "macs")
+LONGEST_BRANCH = 0.5
+"""Largest length of a side branch, as a share of the steps before it: the next rung is at least twice as long."""
 
 _SECTIONS = ("description", "objective", "constraints", "budget", "screen", "warm_starts")
 _SHIPPED = (Path(__file__).parents[1] / "search_spaces", Path(__file__).parents[2] / "search_spaces")
@@ -134,8 +136,9 @@ def _budget(value: Any, problems: Problems) -> Budget:
     names = [field.name for field in dataclasses.fields(Budget)]
     found = known_entries(value, "budget", names, problems)
     least = {"eta": 2, "claim_seeds": 2}  # one seed has no spread, so nothing could be claimed
+    branch = _branch(found.pop("branch", Budget.branch), problems)
     counts = {key: read_count(f"budget.{key}", item, least.get(key, 1), problems) for key, item in found.items()}
-    budget = dataclasses.replace(Budget(), **counts)
+    budget = dataclasses.replace(Budget(), **counts, branch=branch)
     shortest = budget.eta ** (budget.rungs - 1)
     if budget.epochs < shortest:
         problems.append(
@@ -143,6 +146,15 @@ def _budget(value: Any, problems: Problems) -> Budget:
             f"eta {budget.eta} needs at least {shortest}"
         )
     return budget
+
+
+def _branch(value: Any, problems: Problems) -> float:
+    share = convert("budget.branch", value, float, problems)
+    if share is BAD:
+        return Budget.branch
+    if not 0 <= share <= LONGEST_BRANCH:
+        problems.append(f"budget.branch: expected 0 (none) to {LONGEST_BRANCH} of the steps before, got {share!r}")
+    return float(share)
 
 
 def _screen(value: Any, problems: Problems) -> Screen:

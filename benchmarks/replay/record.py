@@ -7,7 +7,8 @@ One run to the horizon gives all its rungs. Runs are appended to a file as they 
 goes on where it was stopped; `--part 1/4` records a quarter of the runs. At its end the runs become a Parquet file.
 Scores are on the validation part, seconds are CPU time of the process on one thread. The teacher's outputs are there
 before the first run. `--decaying 60` records instead, for so many random pipelines and one seed, runs at a constant
-rate with a decaying branch at each rung.
+rate with a decaying branch at each rung; `--branches 900`, for so many runs, what side branches off the same runs are
+worth, and the runs themselves after each epoch.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from autokd.errors import TrialFailure
 from autokd.search.screen import pipeline_cost
 from benchmarks.common import machine
 from benchmarks.replay.crossing import ALL, AUGMENTS, Names, plain
-from benchmarks.replay.training import SETTINGS, Scored, context, train, train_decaying
+from benchmarks.replay.training import SETTINGS, Branched, Scored, context, train, train_branches, train_decaying
 
 TABLE = Path(__file__).parent / "table"
 SEEDS = 3
-Training = Callable[[TrainContext, Names, int, Sequence[int]], Iterator[Scored]]
+Training = Callable[[TrainContext, Names, int, Sequence[int]], Iterator[Scored | Branched]]
 
 
 def main() -> None:
@@ -41,24 +42,32 @@ def main() -> None:
     parser.add_argument("--data-dir")
     parser.add_argument("--part", default="1/1", help="which part of the runs, and of how many: 1/4")
     parser.add_argument("--decaying", type=int, help="pipelines to record with a decaying branch at each rung")
+    parser.add_argument("--branches", type=int, help="runs to record with side branches at the rungs below the top")
     parser.add_argument("--table", type=Path, default=TABLE, help="folder of the tables")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     part, parts = map(int, asked.part.split("/"))
     asked.table.mkdir(parents=True, exist_ok=True)
-    stem = asked.dataset + ("-decaying" if asked.decaying else "") + (f"-{part}" if parts > 1 else "")
+    way, training = _way(asked)
+    stem = asked.dataset + way + (f"-{part}" if parts > 1 else "")
     file = asked.table / f"{stem}.jsonl"
-    training: Training = train_decaying if asked.decaying else train
-    record(asked, training, _wanted(asked.decaying)[part - 1 :: parts], file)
+    record(asked, training, _wanted(asked.decaying or asked.branches)[part - 1 :: parts], file)
     write(file, asked.table / f"{stem}.parquet")
     print(f"{machine()}; {asked.dataset}: {SETTINGS[asked.dataset]}")
 
 
-def _wanted(decaying: int | None) -> list[tuple[Names, int]]:
+def _way(asked: argparse.Namespace) -> tuple[str, Training]:
+    """How to train, and the end of the file's name that tells it."""
+    if asked.decaying:
+        return "-decaying", train_decaying
+    return ("-branches", train_branches) if asked.branches else ("", train)
+
+
+def _wanted(runs: int | None) -> list[tuple[Names, int]]:
     """Pipelines and seeds in an order in which what the machine does meanwhile falls on all alike."""
     order = random.Random(0)
     drawn = [(names, seed) for seed in range(SEEDS) for names in order.sample(ALL, len(ALL))]
-    return drawn[:decaying] if decaying else drawn
+    return drawn[:runs]
 
 
 def record(asked: argparse.Namespace, training: Training, wanted: list[tuple[Names, int]], file: Path) -> None:
@@ -100,7 +109,9 @@ def _rows(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
     names = Names(*line["pipeline"])._asdict()
     about = {**names, "seed": line["seed"], "params": line["params"], "macs": line["macs"], "failure": line["failure"]}
     for rung, scored in enumerate(line["rungs"]):
-        yield {**about, "rung": rung, **scored}
+        branches = scored.pop("branches", {})
+        of = {f"{what}_{share}": value for share, found in branches.items() for what, value in found.items()}
+        yield {**about, "rung": rung, **scored, **of}
     if line["failure"] is not None:
         yield {**about, "rung": len(line["rungs"])}
 

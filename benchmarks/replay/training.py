@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,16 @@ from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import metrics, predict
 from autokd.engine.step import Run
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import Epoch, _train_epoch, build_run, build_student, checkpoint, restore, train_rung
+from autokd.engine.train import (
+    Epoch,
+    _train_epoch,
+    build_run,
+    build_student,
+    checkpoint,
+    restore,
+    train_branch,
+    train_rung,
+)
 from autokd.models import NetworkTeacher, seeded
 from autokd.seeds import derive
 from autokd.spec import PipelineSpec, component_from_plain, from_plain
@@ -31,6 +41,10 @@ WINDOW = 9.0
 WARMUP = 0.05
 DECAY = 0.25
 """Length of the branch in which the learning rate falls to 0, as a share of the epochs before it."""
+
+
+SHARES = (0.1, 0.25, 0.5)
+"""Lengths of the side branches that are recorded, as shares of the epochs before them."""
 
 
 class Setting(NamedTuple):
@@ -196,6 +210,54 @@ def train_decaying(context: TrainContext, names: Names, seed: int, rungs: Sequen
                     score = _branch(context, spec, checkpoint(run, epoch * size), (epoch, last, horizon), seed)
                     yield Scored(rung, score, score, time.process_time() - began, 0.0)
             _epoch(context, steady, run, epoch, horizon, seed)
+
+
+class Branched(NamedTuple):
+    """A run after an epoch.
+
+    Args:
+      epochs: trained.
+      score: validation accuracy of the network.
+      seconds: CPU time of training from the start, without scoring and branches.
+      scoring: CPU time of scoring once.
+      branches: at a rung below the top, by length: score: the accuracy at a side branch's end; seconds: its CPU time.
+    """
+
+    epochs: int
+    score: float
+    seconds: float
+    scoring: float
+    branches: Mapping[str, Mapping[str, float]]
+
+
+def train_branches(context: TrainContext, names: Names, seed: int, rungs: Sequence[int]) -> Iterator[Branched]:
+    """Train a pipeline as `train` does, with side branches at the rungs below the top, and yield it after every epoch.
+
+    In a side branch the rate falls to 0; it is thrown away, and the run goes on as if it had not been. The run ends
+    where it has taken as long as one to the rung below the top with its branches.
+    """
+    spec, size, seconds = from_plain(plain(names)), len(context.data.train), 0.0
+    with seeded(derive(seed, "init"), context.device):
+        began = time.process_time()
+        run = build_run(context, spec, rungs[-1] * size)
+        for epoch in range(math.ceil(rungs[-2] + max(SHARES) * sum(rungs[:-1]))):
+            _epoch(context, spec, run, epoch, rungs[-1], seed)
+            seconds += time.process_time() - began
+            began = time.process_time()
+            score = accuracy(run.student, context)
+            scoring = time.process_time() - began
+            branches: dict[str, dict[str, float]] = {}
+            if epoch + 1 in rungs:
+                kept = _cloned(checkpoint(run, (epoch + 1) * size))
+                for share in SHARES:
+                    at = Epoch(epoch, rungs[-1], seed, VIEW_SEED, last=False)
+                    began = time.process_time()
+                    train_branch(context, spec, run, at, share)
+                    taken = time.process_time() - began
+                    branches[str(share)] = {"score": accuracy(run.student, context), "seconds": taken}
+                    restore(run, _cloned(kept))
+            yield Branched(epoch + 1, score, seconds, scoring, branches)
+            began = time.process_time()
 
 
 def _branch(context: TrainContext, spec: PipelineSpec, start: Any, span: tuple[int, int, int], seed: int) -> float:

@@ -72,6 +72,7 @@ def trained(
     epochs: int = 2,
     until: int | None = None,
     start: Checkpoint | None = None,
+    branch: float = 0.0,
     seed: int = 3,
     view_seed: int = 7,
 ) -> tuple[RungResult, Checkpoint]:
@@ -85,6 +86,7 @@ def trained(
         horizon=epochs * size,
         until=(epochs if until is None else until) * size,
         start=start,
+        branch=branch,
     )
 
 

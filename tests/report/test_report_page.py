@@ -350,6 +350,13 @@ def test_whether_short_trainings_predict_longer_ones(fabricate: Fabricate, tmp_p
     ]  # fmt: skip
 
 
+def test_what_a_rungs_score_is_is_told(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    assert "side branch" not in page_of(store, tmp_path).words
+    store.settings["identity"]["budget"]["branch"] = 0.25
+    assert "a trial’s score is that of a side branch, 25 % of its steps so far" in page_of(store, tmp_path).words
+
+
 def test_a_budget_that_was_too_short_is_told(
     fabricate: Fabricate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,11 +23,11 @@ def _plugin(tmp_path: Path) -> Iterator[None]:
         yield
 
 
-def job(data: Dataset, *, losses: dict[str, Any] | None = None, until: int = 1, **places: Path) -> RungJob:
+def job(data: Dataset, *, losses: dict[str, Any] | None = None, until: int = 1, **others: Any) -> RungJob:
     plain = resolved(data).default().plain
     chosen = {**plain, "student": {"use": "cnn", "width": 4, "layers": 2}}
     chosen = chosen if losses is None else {**chosen, "losses": losses}
-    return RungJob(pipeline=chosen, seed=1, view_seed=2, horizon=4, until=until, **places)
+    return RungJob(pipeline=chosen, seed=1, view_seed=2, horizon=4, until=until, **others)
 
 
 @pytest.mark.parametrize(
@@ -102,15 +102,18 @@ def test_a_rung_is_the_same_with_and_without_its_checkpoint(digits: Dataset, tmp
     assert file.with_suffix(".damaged").exists() == (damage in ("torn", "nonsense", "other"))
 
 
-def test_a_rung_that_is_left_goes_on_where_it_was(digits: Dataset, tmp_path: Path) -> None:
-    whole, expected = trained(digits, tmp_path, until=4)
+@pytest.mark.parametrize(("until", "branch"), [(4, 0.0), (3, 0.25), (2, 0.25)])
+def test_a_rung_that_is_left_goes_on_where_it_was(digits: Dataset, tmp_path: Path, until: int, branch: float) -> None:
+    whole, expected = trained(digits, tmp_path, until=until, branch=branch)
     cut, epochs = tmp_path / "0001" / "cut.pt", []
     with pytest.raises(Interrupted):
-        run_job(context(digits), job(digits, until=4, cut=cut), epochs.append, lambda: len(epochs) == 3)
+        left = job(digits, until=until, branch=branch, cut=cut)
+        run_job(context(digits), left, epochs.append, lambda: len(epochs) == 2)
     assert cut.exists()
-    result, student = trained(digits, tmp_path, until=4, cut=cut)
+    result, student = trained(digits, tmp_path, until=until, branch=branch, cut=cut)
     assert same(student, expected) and not cut.exists()
     assert (result.score, result.curve) == (whole.score, whole.curve)
+    assert [line.get("branch") for line in result.curve] == [None] * (until - 1) + [result.score if branch else None]
 
 
 def test_nothing_begins_once_the_search_is_to_stop(digits: Dataset) -> None:

@@ -233,6 +233,11 @@ def test_rungs_are_trained_from_checkpoints_under_one_horizon(digits: Dataset, t
     assert [len(t.rungs) for t in trials(made)[:2]] == [3, 3]
 
 
+def test_rungs_below_the_top_are_scored_on_a_branch(digits: Dataset, tmp_path: Path) -> None:
+    made = explore(explorer(tmp_path, resolved(digits), digits.task, branch=0.25), 6)
+    assert {(job.until, job.branch) for job in jobs(made)} == {(1, 0.25), (2, 0.25), (4, 0.0)}
+
+
 def test_curves_of_rungs_do_not_overlap(digits: Dataset, tmp_path: Path) -> None:
     """The executor answers with the whole curve, as after a lost checkpoint; only new epochs are recorded."""
     made = explore(explorer(tmp_path, resolved(digits), digits.task), 2)

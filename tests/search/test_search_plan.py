@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from autokd.cli import app
 from autokd.engine.profile import PARTS
 from autokd.engine.teacher_bank import block_bytes
-from autokd.search.plan import BankPlan, bank_plan
+from autokd.search.plan import BankPlan, bank_plan, plan
 from autokd.search.prepare import Prepared, prepare
 from autokd.search.records import RecordLog, Records
 from autokd.search.request import Request
@@ -155,7 +155,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         return prepare(request, lambda at: None, dry=True, for_study=False)
 
 
-def narrowed(prepared: Prepared, text: str, **budget: int) -> Prepared:
+def narrowed(prepared: Prepared, text: str, **budget: float) -> Prepared:
     """The same preparation with another space and budget."""
     space = parse(text, "test").resolve(prepared.data.task, prepared.offers)
     return prepared._replace(space=space, budget=dataclasses.replace(prepared.budget, **budget))
@@ -180,6 +180,15 @@ BUDGET = {
     "claim_seeds": 2,
     "confirm_epochs": 5,
 }
+
+
+def test_branches_take_their_time_and_their_blocks(prepared: Prepared) -> None:
+    text = FIXED.replace("AUGMENT: {}", "crop_flip: {padding: 0.125, flip: true}").replace("LOSS", "kd")
+    plans = [plan(narrowed(prepared, text, **BUDGET, branch=branch)) for branch in (0.0, 0.5)]
+    epochs = [found.seconds / found.sample_seconds / 128 for found in plans]
+    assert epochs[1] - epochs[0] == pytest.approx(0.5 * (9 * 1 + 3 * 3))
+    assert plans[1].bank.nbytes == plans[0].bank.nbytes  # the baseline has been there
+    assert plans[1].bank.hit_rate > plans[0].bank.hit_rate
 
 
 def test_one_policy_needs_a_block_an_epoch_and_view_seed(prepared: Prepared) -> None:

@@ -41,7 +41,8 @@ def expected(found: Fitted, costs: Costs, *, grid: bool = True) -> float:
 
 def test_a_trial_climbs_as_far_as_its_share() -> None:
     assert rung_plan(OWN) == [3, 9, 27]
-    assert trial_epochs(OWN) == pytest.approx(3 + 6 / 3 + 18 / 9)
+    assert trial_epochs(dataclasses.replace(OWN, branch=0.0)) == pytest.approx(3 + 6 / 3 + 18 / 9)
+    assert trial_epochs(dataclasses.replace(OWN, branch=0.5)) == pytest.approx(4.5 + (6 + 4.5) / 3 + 18 / 9)
 
 
 @pytest.mark.parametrize("hours", [0.05, 0.1, 0.5, 2, 8, 30])

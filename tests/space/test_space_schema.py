@@ -149,6 +149,9 @@ def test_mistakes_in_a_field(make, fields, start):
         ({"batch_size": {"int": [0, 8]}}, "batch_size: expected at least 1, got 0"),
         ({"constraints": {"params": -1}}, "constraints.params: expected a number above 0, got -1.0"),
         ({"objective": {"accuracy": "minimize"}}, "objective.accuracy: expected maximize, got 'minimize'"),
+        ({"budget": {"branch": 0.6}}, "budget.branch: expected 0 (none) to 0.5 of the steps before, got 0.6"),
+        ({"budget": {"branch": -0.1}}, "budget.branch: expected 0 (none) to 0.5 of the steps before, got -0.1"),
+        ({"budget": {"branch": "long"}}, "budget.branch: could not convert"),
         ({"budget": {"epochs": 8, "rungs": 3, "eta": 3}}, "budget.epochs: 8 epochs leave the first of 3 rungs less"),
         (
             {"screen": {"proxies": ["parms"]}},
