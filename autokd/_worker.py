@@ -102,6 +102,7 @@ def context_of(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainCont
         parts=frozenset(setup["parts"]),
         profile=Profile(device if setup["profile"] else None),
         alive=alive,
+        metric=setup["metric"],
     )
 
 

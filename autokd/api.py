@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +58,17 @@ class Study:
         return self.store.best
 
     @property
+    def front(self) -> list[TrialRecord]:
+        """With several objectives, the trials that went furthest and that no other one dominates; else []."""
+        return self.store.front
+
+    @property
     def recommendation(self) -> Mapping[str, Any] | None:
         """The newest claim: the recommended pipeline, its arms, comparisons and costs; None before confirm is over."""
         return self.store.records.evidence[-1] if self.store.records.evidence else None
 
     def trials_dataframe(self) -> pd.DataFrame:
-        """Return one row a trial: number, state, reason, source, rung, score, seconds, params, macs, pipeline."""
+        """Return one row a trial: number, state, reason, source, rung, score, metrics, seconds, costs, pipeline."""
         return self.store.trials_dataframe()
 
     @property
@@ -101,6 +106,9 @@ def search(
     time: float | None = None,
     max_params: float | None = None,
     max_macs: float | None = None,
+    max_size: float | None = None,
+    max_latency: float | None = None,
+    objective: str | Sequence[str] | None = None,
     epochs: int | None = None,
     study: str | None = None,
     device: str = "auto",
@@ -134,6 +142,10 @@ def search(
       trials: number of trials, both baselines included.
       time: seconds that the whole search is to take; trials and epochs are fitted to it where they are not given.
       max_params, max_macs: the student's budget.
+      max_size: bytes of the student's parameters and buffers.
+      max_latency: milliseconds that the student may take for one sample, on the device.
+      objective: a metric ("accuracy", "macro_f1", "log_loss", …), or several objectives, of which costs ("params",
+        "macs", "size", "latency") may be some; the first is a metric, and what is claimed is about it.
       epochs: of the longest trials and of confirm.
       study: name of the study; by default the dataset's.
       device: "auto", "cpu", "cuda" or "cuda:i".
@@ -164,6 +176,9 @@ def search(
         time=time,
         max_params=max_params,
         max_macs=max_macs,
+        max_size=max_size,
+        max_latency=max_latency,
+        objective=(objective,) if isinstance(objective, str) else tuple(objective) if objective else None,
         epochs=epochs,
         study=study,
         studies_dir=Path(studies_dir),
@@ -201,8 +216,8 @@ def finish(store: StudyStore, reports_dir: Path = REPORTS) -> Study:
 def write_best(store: StudyStore, data: Dataset) -> None:
     """Write the claim's best student (by validation) as a bundle to `best/`."""
     claim = store.records.evidence[-1]
-    scores = claim["arms"]["recommended"]["validation"]
-    best = scores.index(max(scores))
+    values, metric = claim["arms"]["recommended"]["validation"], store.objective.metric
+    best = max(range(len(values)), key=lambda i: metric.score(values[i]))
     state = run.claimed_student(store, "recommended", best)
     if state is None:
         return
@@ -213,8 +228,8 @@ def write_best(store: StudyStore, data: Dataset) -> None:
         state=state,
         dataset=data,
         metrics={
-            "test": {"accuracy": claim["arms"]["recommended"]["test"][best], "n": claim["n_test"]},
-            "validation": {"accuracy": scores[best]},
+            "test": {metric.name: claim["arms"]["recommended"]["test"][best], "n": claim["n_test"]},
+            "validation": {metric.name: values[best]},
             "seed": claim["seeds"][best],
             "epochs": claim["epochs"],
         },

@@ -40,6 +40,10 @@ Teacher = Annotated[
 ]
 Count = Annotated[str | None, typer.Option(help="Most parameters of the student, for instance 300k.")]
 Macs = Annotated[str | None, typer.Option(help="Most multiply-accumulates of one sample, for instance 20M.")]
+MaxSize = Annotated[str | None, typer.Option(help="Most bytes of the student's parameters, for instance 200KB.")]
+MaxLatency = Annotated[
+    str | None, typer.Option(help="Longest time of one sample on the device, measured before training: 5ms.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides everything random.")]
 DataDir = Annotated[
@@ -85,6 +89,12 @@ def search(
     ] = None,
     max_params: Count = None,
     max_macs: Macs = None,
+    max_size: MaxSize = None,
+    max_latency: MaxLatency = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="A metric (accuracy, macro_f1, …), or several objectives: accuracy,latency."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the longest trials and of confirm.")] = None,
     study: Annotated[str | None, typer.Option(help="Name of the study; by default the dataset's.")] = None,
     device: Device = "auto",
@@ -124,7 +134,7 @@ def search(
     from autokd import console, progress
 
     data_options = _data_options(locals())
-    limits = {"time": None if time is None else console.seconds(time), **_limits(max_params, max_macs)}
+    limits = {"time": None if time is None else console.seconds(time), **_limits(locals())}
     with progress.shown(quiet=quiet) as notify, progress.logging_to_stderr(verbose=verbose):
         from autokd import api
         from autokd.search import run
@@ -149,6 +159,7 @@ def search(
             storage=storage,
             max_failures=max_failures,
             began=began,
+            objective=None if objective is None else tuple(part.strip() for part in objective.split(",")),
             **limits,
         )
         if dry_run:
@@ -241,6 +252,8 @@ def screen(
     teacher: Teacher = None,
     max_params: Count = None,
     max_macs: Macs = None,
+    max_size: MaxSize = None,
+    max_latency: MaxLatency = None,
     device: Device = "auto",
     seed: Seed = 0,
     data_dir: DataDir = None,
@@ -259,7 +272,7 @@ def screen(
     """Rank the space's student architectures without training them."""
     from autokd import console, progress
 
-    data_options, limits = _data_options(locals()), _limits(max_params, max_macs)
+    data_options, limits = _data_options(locals()), _limits(locals())
     with progress.shown(quiet=quiet) as notify, progress.logging_to_stderr(verbose=verbose):
         from autokd.search import run
 
@@ -387,14 +400,13 @@ def _data_options(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: given[name] for name in DATA_OPTIONS}
 
 
-def _limits(max_params: str | None, max_macs: str | None) -> dict[str, Any]:
+def _limits(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a command's values that bound what a student costs, as numbers."""
     from autokd import console
+    from autokd.objective import COSTS
 
-    given = {"max_params": max_params, "max_macs": max_macs}
-    return {
-        name: None if text is None else console.count(f"--{name.replace('_', '-')}", text)
-        for name, text in given.items()
-    }
+    names = [f"max_{cost}" for cost in COSTS]
+    return {name: None if given[name] is None else console.limit(name, given[name]) for name in names}
 
 
 def main() -> None:

@@ -23,6 +23,8 @@ from rich.text import Text
 
 from autokd import catalog
 from autokd.errors import UserError
+from autokd.metrics import Metric
+from autokd.objective import UNITS, amount, shown_limit
 from autokd.spec import comments_of, fields_of
 
 if TYPE_CHECKING:
@@ -85,6 +87,25 @@ def size(text: str) -> float:
     return count("--bank-size", text.strip().removesuffix("B").removesuffix("b"))
 
 
+def limit(name: str, text: str) -> float:
+    """Return a bound on what a student costs.
+
+    Args:
+      name: "max_params", "max_macs", "max_size" or "max_latency".
+      text: what was given.
+
+    Raises:
+      UserError: it is no positive number, or has no such unit.
+    """
+    option, cost = f"--{name.replace('_', '-')}", name.removeprefix("max_")
+    if cost not in UNITS:
+        return count(option, text)
+    try:
+        return amount(cost, text)
+    except ValueError as error:
+        raise UserError(f"{option} {error}") from None
+
+
 def count(option: str, text: str) -> float:
     """Return the number of "300000", "300k", "0.3M", "3e5".
 
@@ -133,12 +154,14 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
     pipeline = Table.grid(padding=(0, 2))
     for slot, text in words.recipe(claim.evidence["pipeline"]):
         pipeline.add_row(Text(slot), Text(text))
+    less = "" if claim.metric.higher_is_better else f", in {claim.metric.title} (less is better)"
     return Group(
         Text(f"{claim.title}.", style="bold"),
         _arms(study, claim),
+        *_front(study, claim),
         Text(f"\nRecommended (trial {claim.evidence['trial']}):"),
         Padding(pipeline, (0, 0, 0, 2)),
-        Text("\nOn the test split it is"),
+        Text(f"\nOn the test split it is{less}"),
         *(_item(text) for text in (*_evidence(claim), *_short(study))),
         Text("\nNext:"),
         *(_item(text) for text in _next(study)),
@@ -148,25 +171,57 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
 def _arms(study: Study, claim: Claim) -> Table:
     total = len(study.store.records.trials)
     table = Table(title=f"{study.name}: {total} trials, {len(claim.evidence['seeds'])} seeds", title_justify="left")
-    for column in ("", "parameters", "MACs", "validation %", "test %"):
+    metric, timed = claim.metric, "latency" in claim.evidence["cost"]
+    columns = ["", "parameters", "MACs", *(["latency, ms"] if timed else []), _column("validation", metric)]
+    for column in (*columns, _column("test", metric)):
         table.add_column(column, justify="left" if not column else "right")
     for arm in claim.arms:
-        table.add_row(*_arm_row(arm))
+        table.add_row(*_arm_row(arm, metric, timed))
     return table
 
 
-def _arm_row(arm: Arm) -> list[str]:
+def _column(what: str, metric: Metric) -> str:
+    """ "validation" -> "validation %"; metrics other than accuracy are named."""
+    return f"{what} %" if metric.name == "accuracy" else f"{what} {metric.title} {metric.unit}".rstrip()
+
+
+def _arm_row(arm: Arm, metric: Metric, timed: bool) -> list[str]:
+    from autokd.report.words import spread
+
     sizes = ["" if number is None else f"{number:,.0f}" for number in (arm.params, arm.macs)]
-    return [arm.title, *sizes, _spread(arm.validation), _spread(arm.test)]
+    times = ["" if arm.latency is None else f"{arm.latency:.3g}"] if timed else []
+    return [arm.title, *sizes, *times, spread(arm.validation, metric), spread(arm.test, metric)]
+
+
+def _front(study: Study, claim: Claim) -> Iterator[RenderableType]:
+    """The front of a study with several objectives, each trial with its means over seeds."""
+    from autokd.report import words
+
+    rows = claim.evidence.get("front", [])
+    if not rows:
+        return
+    names = study.store.objective.names
+    seeds = len(rows[0]["scores"])
+    title = f"\nThe front of {', '.join(names)}, on validation, {seeds} seed{'' if seeds == 1 else 's'}"
+    table = Table(title=title, title_justify="left")
+    for column in ("trial", *(name.replace("_", " ") for name in names), "pipeline"):
+        table.add_column(column, justify="left" if column == "pipeline" else "right")
+    for row in rows:
+        number = f"{row['trial']}{' *' if row['trial'] == claim.evidence['trial'] else ''}"
+        values = [words.objective(row["objectives"][name], name) for name in names]
+        table.add_row(number, *values, Text(words.brief(study.store.records.trials[row["trial"]].pipeline)))
+    yield table
+    yield Text(f"* recommended; any other: autokd export {shlex.quote(study.name)} --trial NUMBER")
 
 
 def _evidence(claim: Claim) -> Iterator[str]:
     yield from (comparison["text"] for _, comparison in claim.comparisons)
     if claim.teacher_weaker:
         yield "WARNING: the teacher is worse than the student alone; give a better one with --teacher"
-    low, high = (100 * bound for bound in claim.evidence["prediction_interval"])
+    low, high = claim.evidence["prediction_interval"]
     seeds, items = len(claim.evidence["seeds"]), claim.evidence["n_test"]
-    yield f"one more run of it will reach {low:.1f} to {high:.1f} % (95 %; from {seeds} seeds, {items} test items)"
+    reach = f"{claim.metric.number(low)} to {claim.metric.text(high)}"
+    yield f"one more run of it will reach {reach} (95 %; from {seeds} seeds, {items} test items)"
 
 
 def _short(study: Study) -> Iterator[str]:
@@ -202,12 +257,13 @@ def plan(prepared: Prepared, planned: Plan, *, as_json: bool) -> Shown:
     space.add_column("range")
     for path, span in prepared.space.ranges().items():
         space.add_row(Text(path), Text(str(span)))
-    limits = ", ".join(f"{name} <= {limit:,.0f}" for name, limit in prepared.space.constraints.items())
+    limits = ", ".join(shown_limit(name, most) for name, most in prepared.space.constraints.items())
     rungs = ", ".join(f"{n} to {e} epochs" for n, e in zip(planned.trial_runs, planned.rung_epochs, strict=True))
     data = prepared.data
     teacher = "; training the teacher comes on top" if prepared.teacher is None else ""
     lines = [
         f"data: {data.task.dataset}, {len(data.train)} train, {len(data.validation)} validation",
+        f"objective: {', '.join(f'{way} {name}' for name, way in prepared.objective.as_plain().items())}",
         f"budget of the student: {limits or 'none'}",
         f"explore: {prepared.budget.trials} trials; about {rungs}",
         f"confirm: at most {planned.confirm_runs} runs of {prepared.budget.confirm_epochs} epochs",
@@ -395,23 +451,27 @@ def studies(found: Sequence[Study], *, as_json: bool) -> Shown:
     if not rows:
         return "no studies here; start one with: autokd search --dataset digits"
     table = Table()
-    for column in ("study", "state", "trials", "best validation %", "test %", "result"):
-        table.add_column(column, justify="right" if column[-1] in "s%" else "left", overflow="fold")
-    for row in rows:
-        scores = [_percent(row["best_validation"]), _percent(row["test"])]
-        table.add_row(Text(row["study"]), row["state"], str(row["trials"]), *scores, row["result"] or "")
+    numbers = ("trials", "best validation", "test")
+    for column in ("study", "state", "trials", "objective", "best validation", "test", "result"):
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row, study in zip(rows, found, strict=True):
+        metric = study.store.objective.metric
+        values = ["" if row[key] is None else metric.text(row[key]) for key in ("best_validation", "test")]
+        cells = [row["state"], str(row["trials"]), ", ".join(row["objective"]), *values, row["result"] or ""]
+        table.add_row(Text(row["study"]), *cells)
     return table
 
 
 def _study_row(study: Study) -> dict[str, Any]:
     from autokd.report import facts
 
-    claim, best = facts.claim(study.store), study.best
+    claim, best, objective = facts.claim(study.store), study.best, study.store.objective
     return {
         "study": study.name,
         "state": "finished" if study.store.finished else "unfinished",
         "trials": len(study.store.records.trials),
-        "best_validation": None if best is None else best.score,
+        "objective": list(objective.names),
+        "best_validation": None if best is None or best.score is None else objective.metric.value(best.score),
         "test": None if claim is None else statistics.fmean(claim.evidence["arms"]["recommended"]["test"]),
         "result": None if claim is None else claim.title,
         "verdicts": None if claim is None else {k: c["verdict"] for k, c in claim.evidence["comparisons"].items()},
@@ -429,14 +489,27 @@ def trials(study: Study, *, as_json: bool) -> Shown:
     if not rows:
         return f"study {study.name}: no trials yet"
     table = Table()
-    for column in ("trial", "state", "source", "rung", "score %", "seconds", "parameters", "pipeline"):
+    metric = study.store.objective.metric
+    costs = [(name, title) for name, title in _TRIAL_COSTS.items() if name in study.store.objective.names]
+    columns = ("trial", "state", "source", "rung", _score_column(metric), "seconds", "parameters")
+    for column in (*columns, *(title for _, title in costs), "pipeline"):
         table.add_column(column, justify="left" if column in ("state", "source", "pipeline") else "right")
     for row in rows:
         reason = f"\n{row['reason']}" if row["reason"] else ""
-        texts = [Text(row["state"]), Text(row["source"]), Text(_whole(row["rung"])), Text(_percent(row["score"]))]
+        score = "" if _missing(row["score"]) else metric.number(metric.value(row["score"]))
+        texts = [Text(row["state"]), Text(row["source"]), Text(_whole(row["rung"])), Text(score)]
         pipeline = Text(f"{words.brief(row['pipeline'])}{reason}")
-        table.add_row(str(row["number"]), *texts, f"{row['seconds']:.1f}", f"{row['params']:,}", pipeline)
+        numbers = [f"{row['seconds']:.1f}", f"{row['params']:,}", *(_figure(row.get(name)) for name, _ in costs)]
+        table.add_row(str(row["number"]), *texts, *numbers, pipeline)
     return Group(table, Text(f"every drawn value: autokd trials {shlex.quote(study.name)} --json"))
+
+
+_TRIAL_COSTS = {"macs": "MACs", "size": "bytes", "latency": "latency, ms"}
+"""Costs that `trials` shows beside the parameters where they are objectives."""
+
+
+def _score_column(metric: Metric) -> str:
+    return "score %" if metric.name == "accuracy" else f"{metric.title} {metric.unit}".rstrip()
 
 
 def caches(found: Sequence[Cache], freed: int | None, *, as_json: bool) -> Shown:
@@ -488,17 +561,12 @@ def _listed(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
+def _missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
 def _whole(value: float | None) -> str:
     return "" if value is None or math.isnan(value) else f"{value:.0f}"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None or math.isnan(share) else f"{100 * share:.1f}"
-
-
-def _spread(scores: Sequence[float]) -> str:
-    spread = f" ± {100 * statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
-    return f"{100 * statistics.fmean(scores):.1f}{spread}"
 
 
 def _duration(value: float) -> str:

@@ -30,10 +30,12 @@ class Cost(NamedTuple):
     Args:
       params: learned parameters.
       macs: multiply-accumulates of one sample.
+      size: bytes of parameters and buffers.
     """
 
     params: int
     macs: int
+    size: int
 
 
 def params(module: nn.Module) -> int:
@@ -85,7 +87,7 @@ def student_cost(component: Any, task: Task, head: Any = None, teacher: Shapes |
     with torch.device("meta"):
         module = component.build(BuildContext(task=task))
         module = module if head is None else head.build(BuildContext(task=task, teacher=teacher))(module)
-    return Cost(params(module), macs(module, task))
+    return Cost(params(module), macs(module, task), size_bytes(module))
 
 
 def _seconds(network: nn.Module, inputs: torch.Tensor) -> float:

@@ -15,6 +15,8 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Column
 
+from autokd.metrics import METRICS
+
 if TYPE_CHECKING:
     from autokd.search.executors import Stop
     from autokd.search.run import Notify
@@ -159,7 +161,7 @@ class LineNotifier:
 
 def noted(at: Stand) -> str:
     """Return best score, failures and note of a `Progress` in a few words."""
-    best = "" if at.best is None else f"best {100 * at.best:.1f} %"
+    best = "" if at.best is None else f"best {METRICS[at.metric].text(at.best)}"
     failures = f"{at.failures} failed" if at.failures else ""
     return ", ".join(part for part in (best, failures, at.note) if part)
 

@@ -6,7 +6,7 @@ Shapes: B samples, C classes, D embedding width, N samples of a split.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -264,12 +264,14 @@ class RungResult:
     """What one rung of training yielded.
 
     Args:
-      score: validation score, higher is better; the mean accuracy in [0, 1]; of the side branch, where there is one.
+      score: validation score of the study's first objective, more is better: a share in [0, 1], or minus the log loss;
+        of the side branch, where there is one, like loss and metrics.
       loss: validation cross-entropy, nats.
       seen: samples seen so far.
       seconds: wall time of this rung.
       curve: one mapping an epoch: epoch, learning rate, training loss, raw loss terms, and the validation score where
         it was taken.
+      metrics: value of every metric on validation, by name; see `autokd.metrics`.
     """
 
     score: float
@@ -277,6 +279,7 @@ class RungResult:
     seen: int
     seconds: float
     curve: tuple[Mapping[str, Any], ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 Checkpoint = dict[str, Any]

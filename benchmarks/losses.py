@@ -30,11 +30,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from autokd import catalog, compat
+from autokd import catalog, compat, metrics
 from autokd import data as autokd_data
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
-from autokd.engine.evaluate import metrics, predict
+from autokd.engine.evaluate import predict
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import build_student, train_rung
 from autokd.engine.views import to_device
@@ -219,7 +219,8 @@ def _run(context: TrainContext, name: str, seed: int, epochs: int) -> dict[str, 
     student = _network(STUDENT, context.data, head=_head(name), teacher=context.teacher)
     student.load_state_dict(trained["student"])
     test = context.data.read_test()
-    accuracy = metrics(predict(student, to_device(test, context.data.task, context.device)), test.labels).accuracy
+    logits = predict(student, to_device(test, context.data.task, context.device))
+    accuracy = metrics.accuracy(metrics.predictions(logits, test.labels))
     print(f"{name}, seed {seed}: {100 * accuracy:.1f} % in {seconds:.1f} CPU seconds", flush=True)
     return {"loss": name, "seed": seed, "accuracy": accuracy, "seconds": seconds}
 
@@ -248,7 +249,8 @@ def _network(
 
 def _accuracy_of_teacher(teacher: NetworkTeacher, data: Dataset) -> float:
     test = data.read_test()
-    return metrics(predict(teacher.modules[0], to_device(test, data.task, torch.device("cpu"))), test.labels).accuracy
+    logits = predict(teacher.modules[0], to_device(test, data.task, torch.device("cpu")))
+    return metrics.accuracy(metrics.predictions(logits, test.labels))
 
 
 def read(path: Path) -> dict[tuple[str, int], dict[str, Any]]:

@@ -35,6 +35,7 @@ class TrainContext:
       precision: "auto", "float32" or "bfloat16".
       profile: measures where the time goes.
       alive: called at every batch: a sign of life for whoever waits.
+      metric: name of the metric that a rung's score is; see `autokd.metrics`.
     """
 
     data: Dataset
@@ -45,6 +46,7 @@ class TrainContext:
     precision: str = "auto"
     profile: Profile = OFF
     alive: Callable[[], None] = _nothing
+    metric: str = "accuracy"
     _artefacts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @functools.cached_property

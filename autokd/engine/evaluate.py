@@ -1,4 +1,4 @@
-"""A model's predictions on a split, and what they are worth."""
+"""A model's predictions on a split; `autokd.metrics` says what they are worth."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from autokd.engine.views import DeviceData, normalise, raw_view
 from autokd.models import as_output
 from autokd.types import Output, Teacher
 
 CHUNK = 256
-
-
-class Metrics(NamedTuple):
-    """Accuracy in [0, 1] and cross-entropy in nats."""
-
-    accuracy: float
-    loss: float
 
 
 def predict(model: nn.Module, data: DeviceData) -> Tensor:
@@ -54,18 +46,6 @@ def answers_on(teacher: Teacher, data: DeviceData) -> Answered:
     logits = torch.cat([output.logits.float().cpu() for output in outputs])
     pooled = [output.pooled.float().cpu() for output in outputs if output.pooled is not None]
     return Answered(Output(logits, (), torch.cat(pooled) if pooled else None), data.labels.cpu())
-
-
-def metrics(logits: Tensor, labels: Tensor) -> Metrics:
-    """Return accuracy and cross-entropy.
-
-    Args:
-      logits: [N, C].
-      labels: [N] int64.
-    """
-    labels = labels.to(logits.device)
-    accuracy = (logits.argmax(-1) == labels).double().mean()
-    return Metrics(float(accuracy), float(cross_entropy(logits.float(), labels)))
 
 
 def _chunks(data: DeviceData) -> Iterator[Tensor]:

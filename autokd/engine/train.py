@@ -17,14 +17,16 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from autokd.engine.context import TrainContext
-from autokd.engine.evaluate import metrics, predict
+from autokd.engine.evaluate import predict
 from autokd.engine.precision import threads_for, train_dtype
 from autokd.engine.step import Run, WeightedTerm, gradient_norms, train_step
 from autokd.engine.teacher_bank import CHUNK, MANY_CLASSES, TOP, Block, Group
 from autokd.engine.views import augmented_view, fetch, normalise, policy_key, rows_key
 from autokd.errors import TrialFailure
+from autokd.metrics import METRICS, measure, predictions
 from autokd.models import seeded, shapes_of
 from autokd.seeds import derive, generator
 from autokd.spec import PipelineSpec, component_to_plain, fingerprint
@@ -105,7 +107,7 @@ def train_rung(
       TrialFailure: a loss or weight became NaN or infinite, in the side branch too.
       Stopped: `stop` said so.
     """
-    size = len(context.data.train)
+    size, metric = len(context.data.train), METRICS[context.metric]
     began = time.perf_counter()
     with seeded(derive(seed, "init"), context.device), _threads(context, spec):
         run = build_run(context, spec, horizon)
@@ -119,7 +121,9 @@ def train_rung(
             if (at.last and not branch) or (epoch + 1) % apart == 0:
                 with context.profile.part("evaluate"):
                     logits = predict(run.student, context.validation_data)
-                    line["score"] = metrics(logits, context.data.validation.labels).accuracy
+                    score = metric.score(metric.of(predictions(logits, context.data.validation.labels)))
+                if math.isfinite(score):
+                    line["score"] = score
             curve.append(line)
             if on_epoch is not None:
                 on_epoch(line)
@@ -136,9 +140,10 @@ def train_rung(
                 logits = predict(run.student, context.validation_data)
     if not bool(torch.isfinite(logits).all()):
         raise TrialFailure("not_finite", "the student's predictions are NaN or infinite")
-    accuracy, loss = metrics(logits, context.data.validation.labels)
-    seconds = time.perf_counter() - began
-    return RungResult(accuracy, loss, until, seconds, tuple(curve)), trunk
+    labels = context.data.validation.labels
+    values, loss = measure(predictions(logits, labels)), float(cross_entropy(logits, labels))
+    score, seconds = metric.score(values[metric.name]), time.perf_counter() - began
+    return RungResult(score, loss, until, seconds, tuple(curve), values), trunk
 
 
 def curve_step(epochs: int, train: int, validation: int) -> int:

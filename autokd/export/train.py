@@ -14,13 +14,13 @@ from typing import Any
 
 import filelock
 import torch
-from sklearn.metrics import f1_score
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from autokd import __version__
 from autokd.cost import student_cost
 from autokd.data import Dataset
-from autokd.engine.evaluate import metrics, predict
+from autokd.engine.evaluate import predict
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import OnEpoch, TrainContext, build_student, train_rung
 from autokd.engine.views import to_device
@@ -29,6 +29,7 @@ from autokd.export import pipeline_file
 from autokd.export.bundle import read_metrics, write_bundle
 from autokd.export.pipeline_file import PipelineFile
 from autokd.files import write_bytes
+from autokd.metrics import measure, predictions
 from autokd.models import seeded
 from autokd.seeds import derive
 from autokd.spec import fingerprint
@@ -303,9 +304,8 @@ def _measure(context: TrainContext, file: PipelineFile, state: Mapping[str, Tens
         )
     module.load_state_dict(state)
     logits = predict(module, to_device(split, context.data.task, context.device))
-    accuracy, loss = metrics(logits, split.labels)
-    classes = range(context.data.task.num_classes)
-    f1 = f1_score(
-        split.labels.numpy(), logits.argmax(-1).numpy(), labels=list(classes), average="macro", zero_division=0
-    )
-    return {"accuracy": accuracy, "loss": loss, "macro_f1": float(f1), "n": len(split)}
+    return {
+        **measure(predictions(logits, split.labels)),
+        "loss": float(cross_entropy(logits, split.labels)),
+        "n": len(split),
+    }

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from autokd.metrics import METRICS, Metric
+from autokd.objective import Objective
 from autokd.report import words
 from autokd.report.numbers import common_rung, mean_interval
 from autokd.search.fidelity import Tau, kendall, score_at
@@ -46,6 +48,12 @@ class Study(Protocol):
     @property
     def rung_epochs(self) -> list[int]: ...
 
+    @property
+    def objective(self) -> Objective: ...
+
+    @property
+    def front(self) -> list[TrialRecord]: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
@@ -55,8 +63,9 @@ class Arm:
       key: "recommended", "kd", "ce" or "teacher".
       title: for people.
       params, macs: of the model; None where not known.
-      validation, test: accuracy in [0, 1], one a seed.
-      interval: 95 % interval of the mean test accuracy over seeds.
+      validation, test: value of the claim's metric, one a seed.
+      interval: 95 % interval of the mean test value over seeds.
+      latency: milliseconds of one sample; None where it was not measured.
     """
 
     key: str
@@ -66,6 +75,7 @@ class Arm:
     validation: list[float]
     test: list[float]
     interval: tuple[float, float] | None = None
+    latency: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +85,18 @@ class Claim:
     Args:
       status: "better", "worse" or "not distinguishable", against the comparator.
       title: the decision in a few words.
+      metric: what it is about, the study's first objective.
       other: the comparator's name for people.
       itself: the recommended pipeline is the comparator's own: the search ended at this baseline.
       evidence: the event as recorded.
       arms: recommended, baselines, teacher.
       comparisons: (name of the other arm, comparison as recorded), the comparator's first.
-      teacher_weaker: the teacher's test accuracy is below the student's alone.
+      teacher_weaker: the teacher is worse on test than the student alone.
     """
 
     status: str
     title: str
+    metric: Metric
     other: str
     itself: bool
     evidence: Mapping[str, Any]
@@ -106,7 +118,7 @@ class NoiseRuns(NamedTuple):
 
     Args:
       title: the baseline's, for people.
-      scores: validation accuracy, one a seed.
+      scores: validation scores, one a seed.
     """
 
     title: str
@@ -127,7 +139,51 @@ class Best(NamedTuple):
     title: str
     params: float | None
     epochs: int | None
-    score: float | None
+    value: float | None
+
+
+class FrontPoint(NamedTuple):
+    """A trial of the front of several objectives.
+
+    Args:
+      trial: its number.
+      objectives: what it reached in each, by name; means over seeds where it was measured under several.
+      values: of the first objective, one a seed.
+      pipeline: the plain pipeline.
+      chosen: whether it is the recommended one.
+    """
+
+    trial: int
+    objectives: Mapping[str, float]
+    values: list[float]
+    pipeline: Mapping[str, Any]
+    chosen: bool
+
+
+def front(study: Study) -> list[FrontPoint]:
+    """Return the front, of the newest claim or else of the trials so far; [] where there is one objective."""
+    evidence, trials, metric = study.records.evidence[-1:], study.records.trials, study.objective.metric
+    if evidence and "front" in evidence[0]:
+        return [
+            FrontPoint(
+                row["trial"],
+                row["objectives"],
+                metric.values(row["scores"]),
+                trials[row["trial"]].pipeline,
+                row["trial"] == evidence[0]["trial"],
+            )
+            for row in evidence[0]["front"]
+        ]
+    return [
+        FrontPoint(t.number, reached(study, t), [metric.value(t.rungs[-1].score)], t.pipeline, chosen=False)
+        for t in sorted(study.front, key=lambda t: (-t.rungs[-1].score, t.number))
+    ]
+
+
+def reached(study: Study, trial: TrialRecord) -> dict[str, float]:
+    """Return what a trial reached in each objective at its last rung, by name."""
+    last = trial.rungs[-1]
+    return study.objective.shown(study.objective.values(last.score, last.metrics, trial.cost))
 
 
 def claim(study: Study) -> Claim | None:
@@ -139,24 +195,27 @@ def claim(study: Study) -> Claim | None:
     status = evidence["comparisons"][comparator]["verdict"]
     other = words.BASELINES.get(comparator, comparator)
     itself = evidence["arms"]["recommended"]["pipeline"] == evidence["arms"][comparator]["pipeline"]
-    seen = 100 * evidence["comparisons"][comparator]["detectable"]
-    no_better = f"No better than {other}: a gain of {seen:.1f} points or more would have shown"
+    metric = METRICS[evidence.get("metric", "accuracy")]
+    seen = metric.apart(evidence["comparisons"][comparator]["detectable"])
+    no_better = f"No better than {other}: a gain of {seen} or more would have shown"
     titles = {"better": f"A gain over {other}", "worse": f"Worse than {other}"}
     order = sorted(evidence["comparisons"], key=lambda key: key != comparator)
     teacher, alone = evidence["teacher"], evidence["arms"].get("ce")
     return Claim(
         status=status,
         title=f"The search ended at {other}" if itself else titles.get(status, no_better),
+        metric=metric,
         other=other,
         itself=itself,
         evidence=evidence,
-        arms=arms(study.settings, evidence),
+        arms=arms(study.settings, evidence, metric),
         comparisons=[(words.BASELINES.get(key, key), evidence["comparisons"][key]) for key in order],
-        teacher_weaker=bool(teacher and alone) and teacher["test"] < statistics.fmean(alone["test"]),
+        teacher_weaker=bool(teacher and alone)
+        and metric.score(teacher["test"]) < metric.score(statistics.fmean(alone["test"])),
     )
 
 
-def arms(settings: Mapping[str, Any], evidence: Mapping[str, Any]) -> list[Arm]:
+def arms(settings: Mapping[str, Any], evidence: Mapping[str, Any], metric: Metric) -> list[Arm]:
     """Return the arms of a claim in the order in which they are shown, and the teacher."""
     cost, found = evidence["cost"], []
     for key, title in words.ARMS.items():
@@ -170,7 +229,8 @@ def arms(settings: Mapping[str, Any], evidence: Mapping[str, Any]) -> list[Arm]:
                     macs=cost["macs"],
                     validation=arm["validation"],
                     test=arm["test"],
-                    interval=mean_interval(arm["test"]),
+                    interval=mean_interval(arm["test"], metric),
+                    latency=cost.get("latency"),
                 )
             )
     return found if evidence["teacher"] is None else [*found, _teacher_arm(settings, evidence["teacher"])]
@@ -182,20 +242,31 @@ def best_so_far(study: Study) -> list[Best]:
     lines = [(f"Best trial so far (trial {trial.number})", trial) for trial in top]
     for arm in ("kd", "ce"):
         lines += [(words.ARMS[arm], t) for t in study.records.trials.values() if t.source == f"baseline:{arm}"]
-    found = [Best(title, t.cost.get("params"), t.rungs[-1].epochs, t.score) for title, t in lines if t.rungs]
+    metric = study.objective.metric
+    found = [
+        Best(title, t.cost.get("params"), t.rungs[-1].epochs, metric.value(t.rungs[-1].score))
+        for title, t in lines
+        if t.rungs
+    ]
     teacher = study.settings.get("teacher")
     if teacher:
-        found.append(Best("Teacher", teacher.get("params"), None, teacher.get("validation_accuracy")))
+        found.append(Best("Teacher", teacher.get("params"), None, teacher_value(study)))
+    return found
+
+
+def teacher_value(study: Study) -> float | None:
+    """The teacher's value of the first objective on validation; None where it is not known, or there is no teacher."""
+    teacher, metric = study.settings.get("teacher") or {}, study.objective.metric
+    values = {**teacher.get("validation_metrics", {}), "accuracy": teacher.get("validation_accuracy")}
+    found: float | None = values.get(metric.name)
     return found
 
 
 def teacher_weaker_so_far(study: Study) -> bool:
-    """Whether the teacher's validation accuracy is below that of the student alone in its start baseline."""
-    teacher = study.settings.get("teacher")
+    """Whether the teacher is worse on validation than the student alone in its start baseline."""
+    teacher = teacher_value(study)
     alone = [t.score for t in study.records.trials.values() if t.source == "baseline:ce" and t.score is not None]
-    if not teacher or not alone or teacher.get("validation_accuracy") is None:
-        return False
-    return bool(teacher["validation_accuracy"] < max(alone))
+    return teacher is not None and bool(alone) and study.objective.metric.score(teacher) < max(alone)
 
 
 def ranked(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -278,6 +349,8 @@ def standing(candidate: Mapping[str, Any], chosen: int) -> str:
     """What became of a finalist in select, in a few words."""
     if candidate["trial"] == chosen:
         return "chosen"
+    if "on_front" in candidate:
+        return "on the front" if candidate["on_front"] else "another one is better in every objective"
     if candidate.get("dropped_after"):
         return f"stopped after {candidate['dropped_after']} seeds: clearly worse"
     return "tied with the best" if candidate.get("tied") else "behind"

@@ -9,9 +9,11 @@ from __future__ import annotations
 import html
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from autokd.metrics import METRICS, Metric
+from autokd.objective import COSTS, direction
 from autokd.report import facts, words
 from autokd.report.numbers import Importances, common_rung, mean_interval
 from autokd.search.fidelity import score_at
@@ -31,53 +33,62 @@ ROW = 34
 
 
 class ErrorScale(NamedTuple):
-    """Accuracies drawn by the logarithm of their error: 90, 99 and 99.9 % are equally far apart.
+    """Values of a metric drawn by the logarithm of their error, the distance from the perfect value; better is higher.
+
+    Accuracies of 90, 99 and 99.9 % are equally far apart.
 
     Args:
       smallest: error that stands for none at all, half a validation sample.
+      metric: that is drawn.
     """
 
     smallest: float
+    metric: Metric
 
-    def at(self, score: float) -> float:
-        """Where an accuracy in [0, 1] is drawn."""
-        return -math.log10(max(1 - score, self.smallest))
+    def at(self, value: float) -> float:
+        """Where a value is drawn."""
+        return -math.log10(max(abs(self.metric.perfect - value), self.smallest))
 
     def between(self, middle: float, interval: tuple[float, float] | None) -> Figure:
         """The error bar of a mean."""
-        return _error(self.at(middle), None if interval is None else (self.at(interval[0]), self.at(interval[1])))
+        ends = None if interval is None else sorted(self.at(end) for end in interval)
+        return _error(self.at(middle), ends)
 
     def axis(self, places: Sequence[float]) -> Figure:
         """The axis for what is drawn at these places; round errors are marked, where there is room."""
         room = 0.1 * (max(places) - min(places))
-        low, high = max(0.0, min(places) - room), max(places) + room
+        bottom = -math.log10(self.metric.high - self.metric.low) if math.isfinite(self.metric.high) else -math.inf
+        low, high = max(bottom, min(places) - room), max(places) + room
         marks: dict[float, str] = {}
         for digit in (1, 2, 5, 3, 7, 4, 6, 8, 9):
             for decade in range(math.floor(low), math.ceil(high) + 1):
                 error = digit * 10.0 ** -(decade + 1)
                 place = -math.log10(error)
                 if low <= place <= high and all(abs(place - other) > 0.08 * (high - low) for other in marks):
-                    marks[place] = f"{100 * (1 - error):.6g}"
-        title = {"text": "validation accuracy (%)"}
+                    marks[place] = f"{self.metric.scale * self._value(error):.6g}"
+        title = {"text": self.metric.heading("validation")}
         return {"title": title, "zeroline": False, "tickvals": list(marks), "ticktext": list(marks.values())}
+
+    def _value(self, error: float) -> float:
+        return self.metric.perfect - error if self.metric.higher_is_better else self.metric.perfect + error
 
 
 def claim(claim: facts.Claim) -> Figure:
-    """Test accuracy of each arm: a dot a seed, the mean with its interval, the teacher, the prediction interval."""
-    arms = [arm for arm in claim.arms if arm.key != "teacher"]
-    data = [trace for row, arm in enumerate(reversed(arms)) for trace in _arm_traces(arm, row)]
+    """Test value of each arm: a dot a seed, the mean with its interval, the teacher, the prediction interval."""
+    arms, metric = [arm for arm in claim.arms if arm.key != "teacher"], claim.metric
+    data = [trace for row, arm in enumerate(reversed(arms)) for trace in _arm_traces(arm, row, metric)]
     shapes, notes = [], []
-    low, high = (100 * end for end in claim.evidence["prediction_interval"])
+    low, high = (metric.scale * end for end in claim.evidence["prediction_interval"])
     row = len(arms) - 1
     shapes.append(_box(low, high, row - 0.36, row + 0.36, COLORS["recommended"]))
     for arm in claim.arms:
         if arm.key == "teacher":
-            shapes.append(_line(x=100 * arm.test[0]))
-            notes.append(_note("teacher", x=100 * arm.test[0], y=1, yref="paper", yanchor="bottom"))
+            shapes.append(_line(x=metric.scale * arm.test[0]))
+            notes.append(_note("teacher", x=metric.scale * arm.test[0], y=1, yref="paper", yanchor="bottom"))
     rows = {"tickvals": list(range(len(arms))), "ticktext": [arm.title for arm in reversed(arms)]}
     layout = _layout(
         70 + 52 * len(arms),
-        xaxis={"title": {"text": "test accuracy (%)"}, "zeroline": False},
+        xaxis={"title": {"text": metric.heading("test")}, "zeroline": False},
         yaxis={**rows, "range": [-0.6, len(arms) - 0.4], "zeroline": False, "showgrid": False, "fixedrange": True},
         shapes=shapes,
         annotations=notes,
@@ -86,8 +97,8 @@ def claim(claim: facts.Claim) -> Figure:
     return {"data": data, "layout": layout}
 
 
-def accuracy_by_params(study: facts.Study, claim: facts.Claim | None) -> Figure:
-    """Validation accuracy against parameters: every trial at its last rung, baselines, claim arms, teacher."""
+def quality_by_params(study: facts.Study, claim: facts.Claim | None) -> Figure:
+    """The first objective on validation against parameters: trials at their last rungs, baselines, claim, teacher."""
     scale = _scale(study)
     trials = [t for t in study.records.trials.values() if t.failure is None and t.rungs]
     data = [_rung_trace(study, scale, trials, rung) for rung in range(study.top_rung + 1)]
@@ -101,15 +112,9 @@ def accuracy_by_params(study: facts.Study, claim: facts.Claim | None) -> Figure:
             sizes.append(arm.params)
     shapes, notes = _teacher_line(study, scale)
     places = [y for trace in data for y in trace["y"]] + [shape["y0"] for shape in shapes]
-    values = words.ticks(min(sizes), max(sizes)) if sizes else []
     layout = _layout(
         430,
-        xaxis={
-            "title": {"text": "parameters (log scale)"},
-            "type": "log",
-            "tickvals": values,
-            "ticktext": [words.compact(value) for value in values],
-        },
+        xaxis=_cost_axis("params", sizes),
         yaxis=scale.axis(places),
         shapes=shapes,
         annotations=notes,
@@ -118,8 +123,59 @@ def accuracy_by_params(study: facts.Study, claim: facts.Claim | None) -> Figure:
     return {"data": data, "layout": layout}
 
 
+def front(study: facts.Study, points: Sequence[facts.FrontPoint], other: str) -> Figure:
+    """The first objective against another one: every trial at its last rung, and the front with its line.
+
+    Args:
+      study: of several objectives.
+      points: the front.
+      other: name of the objective on the horizontal axis.
+    """
+    scale, factor = _scale(study), METRICS[other].scale if other in METRICS else 1.0
+    trials = [t for t in study.records.trials.values() if t.failure is None and t.rungs]
+    reached = {t.number: factor * facts.reached(study, t)[other] for t in trials}
+    data = [_rung_trace(study, scale, trials, rung, lambda t: reached[t.number]) for rung in range(study.top_rung + 1)]
+    ordered = sorted(points, key=lambda point: point.objectives[other])
+    means = [statistics.fmean(point.values) for point in ordered]
+    intervals = [mean_interval(point.values, scale.metric) for point in ordered]
+    bars = [_ends(scale, mean, interval) for mean, interval in zip(means, intervals, strict=True)]
+    line: Figure = {
+        "type": "scatter",
+        "mode": "lines+markers" if len(study.objective.names) == 2 else "markers",
+        "name": "front",
+        "x": [factor * point.objectives[other] for point in ordered],
+        "y": [scale.at(mean) for mean in means],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [up for up, _ in bars],
+            "arrayminus": [down for _, down in bars],
+            "thickness": 1.5,
+            "width": 5,
+        },
+        "line": {"color": ACCENT, "width": 2, "shape": "hv" if direction(other) == "minimize" else "vh"},
+        "marker": {
+            "size": [16 if point.chosen else 10 for point in ordered],
+            "symbol": ["star" if point.chosen else "diamond" for point in ordered],
+            "color": ACCENT,
+        },
+        "hovertext": [_front_hover(study, point) for point in ordered],
+        "hoverinfo": "text",
+    }
+    data = [trace for trace in [*data, line] if trace["x"]]
+    places = [x for trace in data for x in trace["x"]]
+    axis = _cost_axis(other, places) if other in COSTS else {"title": {"text": METRICS[other].heading("validation")}}
+    layout = _layout(
+        430,
+        xaxis={"zeroline": False, **axis},
+        yaxis=scale.axis([y for trace in data for y in trace["y"]]),
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
+    )
+    return {"data": data, "layout": layout}
+
+
 def learning_curves(study: facts.Study) -> Figure:
-    """Validation accuracy by epoch; the best trials and the start baselines in colour."""
+    """The first objective on validation by epoch; the best trials and the start baselines in colour."""
     trials = [trial for trial in study.records.trials.values() if trial.rungs]
     baselines = {f"baseline:{arm}": arm for arm in ("kd", "ce")}
     top = [trial for trial in facts.ranked(trials) if trial.source not in baselines][: facts.TOP]
@@ -194,14 +250,15 @@ def choices(study: facts.Study) -> list[tuple[str, Figure]]:
     scored = [trial for trial in trials if score_at(trial, rung) is not None]
     if not scored:
         return []
-    scores = [100 * trial.rungs[rung].score for trial in scored]
-    margin = 0.04 * (max(scores) - min(scores)) + 0.5
-    span = [min(scores) - margin, max(scores) + margin]
+    metric = study.objective.metric
+    values = [metric.scale * metric.value(trial.rungs[rung].score) for trial in scored]
+    margin = 0.04 * (max(values) - min(values)) + 0.005 * metric.scale
+    span = [min(values) - margin, max(values) + margin]
     groups = facts.choices(scored)
-    return [(slot, _strips(options, rung, span)) for slot, options in groups.items()]
+    return [(slot, _strips(options, rung, span, metric)) for slot, options in groups.items()]
 
 
-def proxies(found: Sequence[facts.ProxyTau]) -> Figure:
+def proxies(found: Sequence[facts.ProxyTau], metric: Metric) -> Figure:
     """Kendall's tau-b of each proxy with trained scores; the parameter count is the yardstick."""
     rows = [(proxy.name, proxy.tau) for proxy in reversed(found) if proxy.tau is not None]
     data: list[Figure] = [
@@ -219,27 +276,31 @@ def proxies(found: Sequence[facts.ProxyTau]) -> Figure:
     ]
     layout = _layout(
         80 + ROW * len(rows),
-        xaxis={"title": {"text": "Kendall’s tau-b with validation accuracy"}, "range": [-1.02, 1.02], "zeroline": True},
+        xaxis={"title": {"text": f"Kendall’s tau-b with {_scored(metric)}"}, "range": [-1.02, 1.02], "zeroline": True},
         yaxis={"fixedrange": True, "showgrid": False},
     )
     return {"data": data, "layout": {**layout, "showlegend": False}}
+
+
+def _scored(metric: Metric) -> str:
+    return f"validation {metric.title}" if metric.higher_is_better else f"minus the validation {metric.title}"
 
 
 def _share(name: str, found: Importances) -> str:
     return _safe(f"{name}: {100 * found.shares[name]:.0f} % (by chance up to {100 * found.noise[name]:.0f} %)")
 
 
-def _arm_traces(arm: facts.Arm, row: int) -> list[Figure]:
+def _arm_traces(arm: facts.Arm, row: int, metric: Metric) -> list[Figure]:
     """Dots of the seeds a little below the row, the mean with its interval on it."""
-    mean, color = 100 * statistics.fmean(arm.test), COLORS[arm.key]
-    interval = None if arm.interval is None else tuple(100 * end for end in arm.interval)
+    mean, color = metric.scale * statistics.fmean(arm.test), COLORS[arm.key]
+    interval = None if arm.interval is None else tuple(metric.scale * end for end in arm.interval)
     seeds: Figure = {
         "type": "scatter",
         "mode": "markers",
-        "x": [100 * score for score in arm.test],
+        "x": [metric.scale * value for value in arm.test],
         "y": [row - 0.2] * len(arm.test),
         "marker": {"size": 8, "color": color, "opacity": 0.5},
-        "hovertext": [f"{_safe(arm.title)}<br>one seed: {100 * score:.1f} %" for score in arm.test],
+        "hovertext": [f"{_safe(arm.title)}<br>one seed: {words.quality(value, metric)}" for value in arm.test],
     }
     middle: Figure = {
         "type": "scatter",
@@ -248,29 +309,68 @@ def _arm_traces(arm: facts.Arm, row: int) -> list[Figure]:
         "y": [row + 0.08],
         "error_x": _error(mean, interval),
         "marker": {"size": 11, "symbol": "diamond", "color": color},
-        "hovertext": [f"{_safe(arm.title)}<br>{words.mean_sd(arm.test)}"],
+        "hovertext": [f"{_safe(arm.title)}<br>{words.mean_sd(arm.test, metric)}"],
     }
     return [{**trace, "hoverinfo": "text", "showlegend": False} for trace in (seeds, middle)]
 
 
 def _scale(study: facts.Study) -> ErrorScale:
-    return ErrorScale(0.5 / study.settings["data"]["validation"])
+    return ErrorScale(0.5 / study.settings["data"]["validation"], study.objective.metric)
 
 
-def _rung_trace(study: facts.Study, scale: ErrorScale, trials: Sequence[TrialRecord], rung: int) -> Figure:
+def _cost_axis(cost: str, values: Sequence[float]) -> Figure:
+    marks = words.ticks(min(values), max(values)) if values else []
+    return {
+        "title": {"text": f"{COSTS[cost]} (log scale)"},
+        "type": "log",
+        "tickvals": marks,
+        "ticktext": [words.compact(mark) for mark in marks],
+    }
+
+
+def _ends(scale: ErrorScale, mean: float, interval: tuple[float, float] | None) -> tuple[float, float]:
+    """How far an interval reaches above and below where its mean is drawn; nowhere without one."""
+    places = sorted(scale.at(end) for end in interval or (mean, mean))
+    return places[1] - scale.at(mean), scale.at(mean) - places[0]
+
+
+def _front_hover(study: facts.Study, point: facts.FrontPoint) -> str:
+    lines = [f"{name}: {words.objective(value, name)}" for name, value in point.objectives.items()]
+    spread = words.mean_sd(point.values, study.objective.metric)
+    head = f"<b>trial {point.trial}</b>{' (recommended)' if point.chosen else ''}: {_safe(spread)}"
+    return "<br>".join([head, *map(_safe, lines), _safe(words.brief(point.pipeline)).replace(" · ", "<br>")])
+
+
+def _params(trial: TrialRecord) -> float:
+    return trial.cost["params"]
+
+
+def _rung_trace(
+    study: facts.Study,
+    scale: ErrorScale,
+    trials: Sequence[TrialRecord],
+    rung: int,
+    across: Callable[[TrialRecord], float] = _params,
+) -> Figure:
     baselines = ("baseline:kd", "baseline:ce")
     here = [t for t in trials if t.rungs[-1].rung == rung and t.source not in baselines and t.cost.get("params")]
+    metric = scale.metric
     place = len(RUNG_COLORS) - 1 - min(study.top_rung - rung, len(RUNG_COLORS) - 1)
     return {
         "type": "scatter",
         "mode": "markers",
         "name": f"trials, {study.rung_epochs[rung]} epochs",
-        "x": [t.cost["params"] for t in here],
-        "y": [scale.at(t.rungs[-1].score) for t in here],
+        "x": [across(t) for t in here],
+        "y": [scale.at(metric.value(t.rungs[-1].score)) for t in here],
         "marker": {"size": 5 + 1.5 * place, "color": RUNG_COLORS[place]},
-        "hovertext": [_hover(t, f"{words.percent(t.score)} after {t.rungs[-1].epochs} epochs") for t in here],
+        "hovertext": [_hover(t, _after(t, metric)) for t in here],
         "hoverinfo": "text",
     }
+
+
+def _after(trial: TrialRecord, metric: Metric) -> str:
+    last = trial.rungs[-1]
+    return f"{words.quality(metric.value(last.score), metric)} after {last.epochs} epochs"
 
 
 def _baseline_trace(scale: ErrorScale, trial: TrialRecord, arm: str) -> Figure:
@@ -280,9 +380,9 @@ def _baseline_trace(scale: ErrorScale, trial: TrialRecord, arm: str) -> Figure:
         "mode": "markers",
         "name": f"start baseline: {words.BASELINES[arm]}",
         "x": [trial.cost["params"]],
-        "y": [scale.at(last.score)],
+        "y": [scale.at(scale.metric.value(last.score))],
         "marker": {"size": 10, "symbol": "square", "color": COLORS[arm]},
-        "hovertext": [_hover(trial, f"start baseline, {words.percent(last.score)} after {last.epochs} epochs")],
+        "hovertext": [_hover(trial, f"start baseline, {_after(trial, scale.metric)}")],
         "hoverinfo": "text",
     }
 
@@ -295,23 +395,27 @@ def _claim_trace(scale: ErrorScale, arm: facts.Arm, x: float) -> Figure:
         "name": f"claim: {words.BASELINES.get(arm.key, arm.key)}",
         "x": [x],
         "y": [scale.at(mean)],
-        "error_y": scale.between(mean, mean_interval(arm.validation)),
+        "error_y": scale.between(mean, mean_interval(arm.validation, scale.metric)),
         "marker": {"size": 9, "symbol": "diamond", "color": COLORS[arm.key]},
-        "hovertext": [f"claim: {_safe(arm.title)}<br>{words.mean_sd(arm.validation)}, validation"],
+        "hovertext": [f"claim: {_safe(arm.title)}<br>{words.mean_sd(arm.validation, scale.metric)}, validation"],
         "hoverinfo": "text",
     }
 
 
 def _teacher_line(study: facts.Study, scale: ErrorScale) -> tuple[list[Figure], list[Figure]]:
-    teacher = study.settings.get("teacher")
-    if not teacher or teacher.get("validation_accuracy") is None:
+    teacher, reached = study.settings.get("teacher"), facts.teacher_value(study)
+    if not teacher or reached is None:
         return [], []
-    accuracy = teacher["validation_accuracy"]
-    y = scale.at(accuracy)
+    y = scale.at(reached)
     size = f", {words.compact(teacher['params'])} parameters" if teacher.get("params") else ""
     seen = "; may have seen these rows" if teacher.get("may_have_seen_validation") else ""
     note = _note(
-        f"teacher {words.percent(accuracy)}{size}{seen}", x=0, y=y, xref="paper", xanchor="left", yanchor="bottom"
+        f"teacher {words.quality(reached, scale.metric)}{size}{seen}",
+        x=0,
+        y=y,
+        xref="paper",
+        xanchor="left",
+        yanchor="bottom",
     )
     return [_line(y=y)], [note]
 
@@ -321,8 +425,9 @@ def _curve(scale: ErrorScale, trial: TrialRecord) -> tuple[list[int], list[float
     lines = [line for rung in trial.rungs for line in rung.curve if line.get("score") is not None]
     pairs = [(int(line["epoch"]), float(line["score"])) for line in lines]
     pairs = pairs or [(rung.epochs, rung.score) for rung in trial.rungs]
-    texts = [_hover(trial, f"epoch {epoch}: {words.percent(score)}") for epoch, score in pairs]
-    return [epoch for epoch, _ in pairs], [scale.at(score) for _, score in pairs], texts
+    pairs = [(epoch, scale.metric.value(score)) for epoch, score in pairs]
+    texts = [_hover(trial, f"epoch {epoch}: {words.quality(value, scale.metric)}") for epoch, value in pairs]
+    return [epoch for epoch, _ in pairs], [scale.at(value) for _, value in pairs], texts
 
 
 def _curve_trace(scale: ErrorScale, trial: TrialRecord, color: str, name: str, dash: str = "solid") -> Figure:
@@ -340,33 +445,34 @@ def _curve_trace(scale: ErrorScale, trial: TrialRecord, color: str, name: str, d
     }
 
 
-def _strips(options: Mapping[str, Sequence[TrialRecord]], rung: int, span: list[float]) -> Figure:
+def _strips(options: Mapping[str, Sequence[TrialRecord]], rung: int, span: list[float], metric: Metric) -> Figure:
     order = sorted(options, key=lambda name: statistics.median(t.rungs[rung].score for t in options[name]))
-    data = [_strip(name, options[name], rung) for name in order]
+    data = [_strip(name, options[name], rung, metric) for name in order]
     layout = _layout(
         70 + (ROW + 8) * len(order),
-        xaxis={"title": {"text": "validation accuracy (%)"}, "range": span, "zeroline": False},
+        xaxis={"title": {"text": metric.heading("validation")}, "range": span, "zeroline": False},
         yaxis={"fixedrange": True, "showgrid": False, "zeroline": False},
     )
     return {"data": data, "layout": {**layout, "showlegend": False}}
 
 
-def _strip(name: str, trials: Sequence[TrialRecord], rung: int) -> Figure:
+def _strip(name: str, trials: Sequence[TrialRecord], rung: int, metric: Metric) -> Figure:
     """A box with all its points; below five trials the points alone, since a box would pretend to know quartiles."""
     visible = "rgba(47,127,208,0.16)" if len(trials) >= 5 else "rgba(0,0,0,0)"
     line = ACCENT if len(trials) >= 5 else "rgba(0,0,0,0)"
+    values = metric.values(trial.rungs[rung].score for trial in trials)
     return {
         "type": "box",
         "orientation": "h",
         "y": [f"{_safe(name)} ({len(trials)})"] * len(trials),
-        "x": [100 * trial.rungs[rung].score for trial in trials],
+        "x": [metric.scale * value for value in values],
         "boxpoints": "all",
         "pointpos": 0,
         "jitter": 0.5,
         "fillcolor": visible,
         "line": {"color": line, "width": 1.2},
         "marker": {"size": 5, "color": "rgba(112,124,142,0.75)"},
-        "hovertext": [_hover(trial, words.percent(trial.rungs[rung].score)) for trial in trials],
+        "hovertext": [_hover(t, words.quality(value, metric)) for t, value in zip(trials, values, strict=True)],
         "hoverinfo": "text",
         "hoveron": "points",
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from autokd.metrics import Metric
 from autokd.search.fidelity import score_at
 from autokd.search.records import TrialRecord
 
@@ -49,15 +50,15 @@ def common_rung(trials: Sequence[TrialRecord]) -> int:
     return max((rung for rung, number in enumerate(reached) if 3 * number >= 2 * len(lengths)), default=0)
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """95 % t interval of a mean over seeds, inside [0, 1]; None for a single value."""
+def mean_interval(values: Sequence[float], metric: Metric) -> tuple[float, float] | None:
+    """95 % t interval of a mean over seeds, inside the metric's bounds; None for a single value."""
     from scipy import stats
 
     if len(values) < 2:
         return None
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
     margin = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
-    return max(0.0, mean - margin), min(1.0, mean + margin)
+    return max(metric.low, mean - margin), min(metric.high, mean + margin)
 
 
 def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | None:

@@ -82,6 +82,10 @@ def context(store: facts.Study) -> dict[str, Any]:
         "card": {key: value for key, value in store.settings["data"]["card"].items() if key not in SHOWN and value},
         "reads": facts.reads(store.path),
         "space_text": facts.space_text(store.path),
+        "metric": store.objective.metric,
+        "objectives": store.objective.names,
+        "front": facts.front(store),
+        "teacher_value": facts.teacher_value(store),
         "figures": _figures(store, claim, importances, proxies),
         "shell_name": shlex.quote(store.name),
         "arm_titles": words.ARMS,
@@ -105,11 +109,12 @@ def _figures(
     scored = any(trial.rungs for trial in store.records.trials.values())
     return {
         "claim": figures.claim(claim) if claim else None,
-        "params": figures.accuracy_by_params(store, claim) if scored else None,
+        "params": figures.quality_by_params(store, claim) if scored else None,
+        "fronts": [(name, figures.front(store, facts.front(store), name)) for name in store.objective.names[1:]],
         "curves": figures.learning_curves(store) if scored else None,
         "importances": figures.importances(importances) if importances else None,
         "choices": figures.choices(store),
-        "proxies": figures.proxies(proxies) if any(proxy.tau for proxy in proxies) else None,
+        "proxies": figures.proxies(proxies, store.objective.metric) if any(proxy.tau for proxy in proxies) else None,
     }
 
 
@@ -139,7 +144,10 @@ def setting(value: Any) -> str:
 
 FILTERS: tuple[Callable[..., Any], ...] = (
     words.percent,
-    words.points,
+    words.quality,
+    words.difference,
+    words.objective,
+    words.milliseconds,
     words.signed,
     words.mean_sd,
     words.count,

@@ -29,6 +29,8 @@ def write_tables(study: Study, folder: Path) -> None:
         "bank": ([dict(session) for session in study.records.bank], ["hits", "computed", "policies", "bytes"]),
         "time": ([line._asdict() for line in part_times(study.records)], ["part", "seconds", "share"]),
     }
+    if study.objective.several:
+        tables["front"] = (front_rows(study), ["round", "trial", "recommended"])
     for name, (rows, columns) in tables.items():
         write_csv(folder / f"{name}.csv", rows, columns)
 
@@ -63,10 +65,13 @@ def trial_rows(study: Study) -> list[Row]:
             "rung": trial.rungs[-1].rung if trial.rungs else None,
             "epochs": trial.rungs[-1].epochs if trial.rungs else None,
             "score": trial.score,
+            **(trial.rungs[-1].metrics if trial.rungs else {}),
             "loss": trial.rungs[-1].loss if trial.rungs else None,
             "seconds": trial.seconds,
             "params": trial.cost.get("params"),
             "macs": trial.cost.get("macs"),
+            "size": trial.cost.get("size"),
+            "latency": trial.cost.get("latency"),
             "failure_kind": trial.failure["kind"] if trial.failure else None,
             "failure_reason": trial.failure["reason"] if trial.failure else None,
             **flat(trial.pipeline),
@@ -98,6 +103,7 @@ def run_rows(study: Study) -> list[Row]:
             "variant": run.variant,
             "seed": run.seed,
             "score": run.score,
+            **run.metrics,
             "loss": run.loss,
             "seconds": run.seconds,
             "failure_kind": run.failure["kind"] if run.failure else None,
@@ -127,6 +133,15 @@ def evidence_rows(study: Study) -> list[Row]:
         if evidence["teacher"] is not None:
             rows.append({"round": evidence["round"], "arm": "teacher", **evidence["teacher"]})
     return rows
+
+
+def front_rows(study: Study) -> list[Row]:
+    return [
+        {"round": evidence["round"], "trial": row["trial"], "recommended": row["trial"] == evidence["trial"]}
+        | row["objectives"]
+        for evidence in study.records.evidence
+        for row in evidence.get("front", [])
+    ]
 
 
 def comparison_rows(study: Study) -> list[Row]:

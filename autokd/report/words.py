@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from autokd.metrics import METRICS, Metric
+
 ARMS = {"recommended": "Recommended student", "kd": "Vanilla KD", "ce": "Student alone"}
 """Titles of the arms of a claim, in the order in which they are shown."""
 
@@ -19,9 +21,28 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
-def points(difference: float | None) -> str:
-    """0.012 -> "+1.2": a difference of accuracies, in percentage points."""
-    return "–" if difference is None else f"{100 * difference:+.1f}".replace("-", "−")
+def quality(value: float | None, metric: Metric) -> str:
+    """0.954 -> "95.4 %", or "0.954" with the metric's unit; with a real minus sign."""
+    return "–" if value is None else metric.text(value).replace("-", "−")
+
+
+def difference(value: float | None, metric: Metric) -> str:
+    """0.012 -> "+1.2" in points, or "+0.012" in the metric's unit; with a real minus sign."""
+    return "–" if value is None else metric.signed(value).replace("-", "−")
+
+
+def objective(value: float | None, name: str) -> str:
+    """What a student reached in one of several objectives, by the objective's name."""
+    if value is None:
+        return "–"
+    if name in METRICS:
+        return quality(value, METRICS[name])
+    return {"latency": milliseconds, "size": size}.get(name, compact)(value)
+
+
+def milliseconds(time: float | None) -> str:
+    """0.12345 -> "0.123 ms"; three significant digits."""
+    return "–" if time is None else f"{time:.3g} ms"
 
 
 def signed(number: float) -> str:
@@ -34,12 +55,18 @@ def when(time: str) -> str:
     return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def mean_sd(scores: Sequence[float]) -> str:
-    """Accuracies over seeds -> "95.4 ± 1.1 % (n = 5)"; the spread is the standard deviation between seeds."""
-    if not scores:
+def mean_sd(values: Sequence[float], metric: Metric) -> str:
+    """Values over seeds -> "95.4 ± 1.1 % (n = 5)"; the spread is the standard deviation between seeds."""
+    if not values:
         return "–"
-    spread = f" ± {100 * statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
-    return f"{100 * statistics.fmean(scores):.1f}{spread} % (n = {len(scores)})"
+    unit = f" {metric.unit}" if metric.unit else ""
+    return f"{spread(values, metric)}{unit} (n = {len(values)})".replace("-", "−")
+
+
+def spread(values: Sequence[float], metric: Metric) -> str:
+    """Values over seeds -> "95.4 ± 1.1", without the unit."""
+    deviation = f" ± {metric.number(statistics.stdev(values))}" if len(values) > 1 else ""
+    return f"{metric.number(statistics.fmean(values))}{deviation}"
 
 
 def count(number: float | None) -> str:

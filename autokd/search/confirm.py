@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,20 +28,23 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from autokd.engine.evaluate import metrics, predict, predict_teacher
+from autokd.engine.evaluate import predict, predict_teacher
 from autokd.engine.train import TrainContext, build_student
 from autokd.engine.views import DeviceData, to_device
 from autokd.errors import NothingFeasible
 from autokd.files import write_tensors
+from autokd.metrics import METRICS, Metric, Predictions, predictions
 from autokd.models import seeded
+from autokd.objective import ACCURACY, Objective
 from autokd.search import evidence, noise
 from autokd.search.clock import Clock, seconds_per_epoch
 from autokd.search.executors import Executor
 from autokd.search.explore import baseline_parts
-from autokd.search.racing import Standing, choose, race
+from autokd.search.pareto import longest_front
+from autokd.search.racing import Standing, choose, choose_of_front, race
 from autokd.search.records import RecordLog, RunRecord, TrialRecord
 from autokd.search.runs import Request, Runner
-from autokd.search.screen import pipeline_cost, student_of
+from autokd.search.screen import LatencyMeter, pipeline_cost, student_of
 from autokd.search.store import ranked
 from autokd.seeds import derive
 from autokd.spec import fingerprint
@@ -75,6 +78,8 @@ class Confirmer:
       clock: how much time is left.
       on_change: called after every run.
       stretch: at most so many times the budget's seeds are taken where the noise asks for more.
+      objective: what the study is to be good at; the claim is about the first.
+      meter: measures latencies, where they are bounded or an objective; else None.
     """
 
     log: RecordLog
@@ -86,6 +91,8 @@ class Confirmer:
     clock: Clock
     on_change: Callable[[], None]
     stretch: int = noise.STRETCH
+    objective: Objective = ACCURACY
+    meter: LatencyMeter | None = None
 
     @property
     def round(self) -> int:
@@ -109,27 +116,20 @@ class Confirmer:
         trials = self.log.records.trials
         known = next((c for c in reversed(self.log.records.choices) if c["round"] == self.round), None)
         if known is None or known.get("trials", len(trials)) != len(trials):
-            known = self._race()
+            known = self._compare_front() if self.objective.several else self._race()
         return trials[known["trial"]]
 
     def _race(self) -> Mapping[str, Any]:
-        every = self._finalists()
-        bearable = self._bearable(every, SELECT_SHARE)
-        planned = self._design(
-            "select",
-            arms=min(len(every), max(1, bearable)),
-            least=self.budget.select_seeds,
-            most=max(1, bearable // len(every)),
-        )
-        finalists = every[: planned.get("arms", len(every))]
+        finalists, planned = self._planned_finalists()
         found = race(
             [trial.number for trial in finalists],
             self._measure,
             most=planned["seeds"],
             noise=noise.of_plain(planned["noise"]),
             resolution=1 / len(self.context.data.validation),
+            worst=self.objective.metric.worst_score,
         )
-        best, reason = choose(finalists, found)
+        best, reason = choose(finalists, found, self.objective.metric)
         rows = [_candidate(trial, found[trial.number]) for trial in finalists]
         self.log.append(
             "choice",
@@ -142,16 +142,69 @@ class Confirmer:
         )
         return self.log.records.choices[-1]
 
+    def _planned_finalists(self) -> tuple[list[TrialRecord], Mapping[str, Any]]:
+        """The finalists that the time left bears, and the design of select."""
+        every = self._finalists()
+        bearable = self._bearable(every, SELECT_SHARE)
+        planned = self._design(
+            "select",
+            arms=min(len(every), max(1, bearable)),
+            least=self.budget.select_seeds,
+            most=max(1, bearable // len(every)),
+        )
+        return every[: planned.get("arms", len(every))], planned
+
+    def _compare_front(self) -> Mapping[str, Any]:
+        """Train the finalists of a study of several objectives under the same seeds; none is stopped early."""
+        finalists, planned = self._planned_finalists()
+        runs = self._select_runs([trial.number for trial in finalists], range(planned["seeds"]))
+        means = {trial.number: self._means(trial, runs[trial.number]) for trial in finalists}
+        best, front, standings, reason = choose_of_front(
+            finalists,
+            {number: _scores(row) for number, row in runs.items()},
+            means,
+            objective=self.objective,
+            noise=noise.of_plain(planned["noise"]),
+            resolution=1 / len(self.context.data.validation),
+        )
+        rows = [
+            {
+                **_candidate(trial, standings[trial.number]),
+                "objectives": self.objective.shown(means[trial.number]),
+                "on_front": trial.number in front,
+            }
+            for trial in finalists
+        ]
+        self.log.append(
+            "choice",
+            round=self.round,
+            trials=len(self.log.records.trials),
+            trial=best.number,
+            candidates=rows,
+            most_seeds=planned["seeds"],
+            reason=reason,
+        )
+        return self.log.records.choices[-1]
+
+    def _means(self, trial: TrialRecord, runs: Sequence[RunRecord]) -> tuple[float, ...]:
+        """Means over seeds in each objective, more is better; a run that failed counts each metric's worst."""
+        worst = {name: metric.worst for name, metric in METRICS.items()}
+        values = [self.objective.values(run.score, worst if run.failure else run.metrics, trial.cost) for run in runs]
+        return tuple(float(mean) for mean in np.mean(values, axis=0))
+
     def _measure(self, numbers: Sequence[int], seeds: Sequence[int]) -> dict[int, list[float | None]]:
         """Train trials on select's seeds, all at once."""
+        return {number: _scores(row) for number, row in self._select_runs(numbers, seeds).items()}
+
+    def _select_runs(self, numbers: Sequence[int], seeds: Sequence[int]) -> dict[int, list[RunRecord]]:
         views, trials = derive(self.seed, "views"), self.log.records.trials
         requests = [
             self._request("select", f"trial {n}", "", self._derive("select", i), views, trials[n].pipeline)
             for n in numbers
             for i in seeds
         ]
-        scores = [None if run.failure else run.score for run in self._runner.all(requests)]
-        return {n: scores[k * len(seeds) : (k + 1) * len(seeds)] for k, n in enumerate(numbers)}
+        runs = self._runner.all(requests)
+        return {n: runs[k * len(seeds) : (k + 1) * len(seeds)] for k, n in enumerate(numbers)}
 
     def tune(self, trial: TrialRecord) -> dict[str, Mapping[str, Any]]:
         """Return each arm's pipeline, its learning rate and loss weights tuned over the same grid, on validation.
@@ -169,7 +222,7 @@ class Confirmer:
         best: dict[str, RunRecord] = {}
         for request, run in zip(requests, self._runner.all(requests), strict=True):
             held = best.setdefault(request.arm, run)
-            best[request.arm] = max(held, run, key=lambda r: (r.score, -r.loss))
+            best[request.arm] = max(held, run, key=lambda r: (r.failure is None, r.score, -r.loss))
         return {arm: run.pipeline for arm, run in best.items()}
 
     def claim(self, trial: TrialRecord, pipelines: Mapping[str, Mapping[str, Any]]) -> dict[str, list[RunRecord]]:
@@ -199,8 +252,9 @@ class Confirmer:
         return self.folder / "confirm" / f"round{self.round}" / f"{arm}-{i}.safetensors"
 
     def _finalists(self) -> list[TrialRecord]:
-        unique: dict[str, TrialRecord] = {}
-        for trial in ranked(self.log.records.trials.values()):
+        """The trials that select compares: the best, or with several objectives those of the front."""
+        trials, unique = self.log.records.trials.values(), dict[str, TrialRecord]()
+        for trial in longest_front(trials, self.objective) if self.objective.several else ranked(trials):
             unique.setdefault(fingerprint(trial.pipeline), trial)
         if not unique:
             reasons = sorted({t.failure["reason"] for t in self.log.records.trials.values() if t.failure})
@@ -247,10 +301,11 @@ class Confirmer:
         known = self._known_design(stage)
         if known is not None:
             return known
-        estimate = noise.estimate(self.log.records)
-        planned = noise.design(estimate, arms=arms, least=least, stretch=self.stretch)
+        estimate, metric = noise.estimate(self.log.records), self.objective.metric
+        planned = noise.design(estimate, arms=arms, least=least, stretch=self.stretch, metric=metric)
         if filled is not None or planned.seeds > most:
-            planned = noise.fixed(estimate, filled or most, arms=arms, why="as many as the time left bears")
+            why = "as many as the time left bears"
+            planned = noise.fixed(estimate, filled or most, arms=arms, why=why, metric=metric)
         self.log.append("design", stage=stage, round=self.round, arms=arms, **planned.as_plain())
         return self.log.records.designs[-1]
 
@@ -273,7 +328,13 @@ class Confirmer:
 
     @property
     def _runner(self) -> Runner:
-        return Runner(log=self.log, executor=self.executor, folder=self.folder / "confirm", on_change=self.on_change)
+        return Runner(
+            log=self.log,
+            executor=self.executor,
+            folder=self.folder / "confirm",
+            on_change=self.on_change,
+            worst=self.objective.metric.worst_score,
+        )
 
     def _evidence(
         self,
@@ -281,17 +342,20 @@ class Confirmer:
         pipelines: Mapping[str, Mapping[str, Any]],
         claimed: Mapping[str, Sequence[RunRecord]],
     ) -> dict[str, Any]:
+        metric = self.objective.metric
         comparator = max((arm for arm in pipelines if arm != RECOMMENDED), key=lambda arm: _mean_score(claimed[arm]))
-        test_scores, correct, teacher, items = self._read_test(pipelines, claimed)
+        test = self._read_test(claimed)
         comparisons = {
-            arm: evidence.identical(evidence.compare(correct, RECOMMENDED, arm), arm)
+            arm: evidence.identical(compared, arm)
             if fingerprint(pipelines[arm]) == fingerprint(pipelines[RECOMMENDED])
-            else evidence.compare(correct, RECOMMENDED, arm)
-            for arm in pipelines
-            if arm != RECOMMENDED
+            else compared
+            for arm, compared in test.compared(metric, [arm for arm in pipelines if arm != RECOMMENDED]).items()
         }
-        means = {arm: float(np.mean(scores)) for arm, scores in test_scores.items()}
-        closed = None if teacher is None else evidence.gap_closed(means[RECOMMENDED], means["ce"], teacher["test"])
+        scores, teacher = test.values(metric), test.teacher_values(metric)
+        means = {arm: float(np.mean(values)) for arm, values in scores.items()}
+        closed = teacher and evidence.gap_closed(means[RECOMMENDED], means["ce"], teacher["test"], metric)
+        rows = (row for row in self.log.records.choices[-1]["candidates"] if row.get("on_front"))
+        front = sorted(rows, key=lambda row: (-row["mean"], row["trial"]))
         return {
             "round": self.round,
             "trials": len(self.log.records.trials),
@@ -302,24 +366,28 @@ class Confirmer:
             "arms": {
                 arm: {
                     "pipeline": pipelines[arm],
-                    "validation": [run.score for run in claimed[arm]],
-                    "test": test_scores[arm],
+                    "validation": [metric.value(run.score) for run in claimed[arm]],
+                    "test": scores[arm],
                 }
                 for arm in pipelines
             },
+            "metric": metric.name,
             "teacher": teacher,
             "comparator": comparator,
             "comparisons": {arm: evidence.as_plain(comparison) for arm, comparison in comparisons.items()},
-            "prediction_interval": list(evidence.prediction_interval(test_scores[RECOMMENDED], items)),
+            "prediction_interval": list(evidence.prediction_interval(scores[RECOMMENDED], test.items, metric)),
             "gap_closed": closed,
-            "n_test": items,
-            "cost": pipeline_cost(pipelines[RECOMMENDED], self.context.data.task, self._offers)._asdict(),
+            "n_test": test.items,
+            "cost": self._cost(pipelines[RECOMMENDED]),
+            **({"front": front} if self.objective.several else {}),
         }
 
-    def _read_test(
-        self, pipelines: Mapping[str, Mapping[str, Any]], claimed: Mapping[str, Sequence[RunRecord]]
-    ) -> tuple[dict[str, list[float]], dict[str, NDArray[np.bool_]], dict[str, float] | None, int]:
-        """Read the test split, once, and measure every claimed student and the teacher on it."""
+    def _cost(self, pipeline: Mapping[str, Any]) -> dict[str, float]:
+        cost = pipeline_cost(pipeline, self.context.data.task, self._offers)._asdict()
+        return cost if self.meter is None else {**cost, "latency": self.meter(pipeline)}
+
+    def _read_test(self, claimed: Mapping[str, Sequence[RunRecord]]) -> _Test:
+        """Read the test split, once, and ask every claimed student and the teacher about it."""
         self._note_test_read()
         task = self.context.data.task
         test = to_device(self.context.data.read_test(), task, self.context.device)
@@ -333,18 +401,17 @@ class Confirmer:
         if self.context.teacher is not None:
             for name, data in splits.items():
                 kept[f"teacher/{name}"] = predict_teacher(self.context.teacher, data).half()
-            teacher = {name: metrics(kept[f"teacher/{name}"], data.labels).accuracy for name, data in splits.items()}
+            teacher = {name: predictions(kept[f"teacher/{name}"], kept[f"labels/{name}"]) for name in splits}
         write_tensors(self.folder / "confirm" / f"round{self.round}.safetensors", kept)
         labels = kept["labels/test"]
-        correct = {
-            arm: np.stack([_correct(run, kept[f"{arm}/{i}/test"], labels) for i, run in enumerate(runs)])
+        answers = {
+            arm: [None if run.failure else predictions(kept[f"{arm}/{i}/test"], labels) for i, run in enumerate(runs)]
             for arm, runs in claimed.items()
         }
-        scores = {arm: [float(row.mean()) for row in rows] for arm, rows in correct.items()}
-        return scores, correct, teacher, len(labels)
+        return _Test(answers, teacher, len(labels))
 
     def _predict(self, run: RunRecord, file: Path, data: DeviceData) -> Tensor:
-        """The run's logits, half precision; zeros where it failed (`_correct` counts those as wrong)."""
+        """The run's logits, half precision; zeros where it failed."""
         task = self.context.data.task
         if run.failure is not None:
             return torch.zeros(len(data.labels), task.num_classes).half()
@@ -391,7 +458,7 @@ def run_count(budget: Budget, *, has_teacher: bool, stretch: int = noise.STRETCH
 def _candidate(trial: TrialRecord, standing: Standing) -> dict[str, Any]:
     return {
         "trial": trial.number,
-        "scores": [score or 0.0 for score in standing.scores],
+        "scores": standing.counted,
         "mean": standing.mean,
         "dropped_after": standing.dropped_after,
         "tied": standing.tied,
@@ -401,9 +468,44 @@ def _candidate(trial: TrialRecord, standing: Standing) -> dict[str, Any]:
     }
 
 
-def _correct(run: RunRecord, logits: Tensor, labels: Tensor) -> NDArray[np.bool_]:
-    right = logits.argmax(-1) == labels
-    return np.asarray((right & (run.failure is None)).numpy())
+class _Test(NamedTuple):
+    """What was answered on the test split.
+
+    Args:
+      answers: by arm, one a seed; None for a run that failed.
+      teacher: the teacher's answers by split, or None.
+      items: of the split.
+    """
+
+    answers: dict[str, list[Predictions | None]]
+    teacher: dict[str, Predictions] | None
+    items: int
+
+    def values(self, metric: Metric) -> dict[str, list[float]]:
+        """Return a metric's values by arm, one a seed; a run that failed counts the worst."""
+        return {arm: [metric.worst if a is None else metric.of(a) for a in row] for arm, row in self.answers.items()}
+
+    def teacher_values(self, metric: Metric) -> dict[str, float] | None:
+        """Return the teacher's values by split."""
+        return None if self.teacher is None else {name: metric.of(found) for name, found in self.teacher.items()}
+
+    def compared(self, metric: Metric, others: Sequence[str]) -> dict[str, evidence.Comparison]:
+        """Compare the recommended arm with others."""
+        if metric is METRICS["accuracy"]:
+            correct = {arm: np.stack([self._correct(answers) for answers in row]) for arm, row in self.answers.items()}
+            return {arm: evidence.compare(correct, RECOMMENDED, arm) for arm in others}
+        found = evidence.measured(metric, self.answers)
+        return {arm: evidence.compare_measured(metric, found, RECOMMENDED, arm) for arm in others}
+
+    def _correct(self, answers: Predictions | None) -> NDArray[np.bool_]:
+        """Whether each item is right; with a run that failed none is."""
+        if answers is None:
+            return np.zeros(self.items, dtype=bool)
+        return np.asarray((answers.predicted == answers.labels).numpy())
+
+
+def _scores(runs: Sequence[RunRecord]) -> list[float | None]:
+    return [None if run.failure else run.score for run in runs]
 
 
 def _mean_score(runs: Sequence[RunRecord]) -> float:

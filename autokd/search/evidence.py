@@ -2,7 +2,9 @@
 
 The error of a difference has two parts: runs differ by seed, and the test set is a sample of items. Both enter:
 SE² = 2 s² / n + v / n_test, with s² the variance between seeds pooled over all arms, and v the variance over test items
-of the paired difference (averaged over seeds).
+of the paired difference (averaged over seeds). For accuracy, a mean over items, v is that of the items' differences;
+for any other metric v / n_test is the variance of the difference over bootstrap samples of the test items, the same
+samples for all arms and seeds.
 """
 
 from __future__ import annotations
@@ -11,15 +13,20 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import stats
+
+from autokd.metrics import METRICS, Metric, Predictions
 
 LEVEL = 0.95
 POWER = 0.80
 MOST_SEEDS = 200
+RESAMPLES = 400
+"""Bootstrap samples of the test items; they give a variance, known to 7 % then."""
 UNEQUAL = 0.975
 """Variances are pooled unless their ratio exceeds this quantile of F: few seeds give ratios of 20 by chance alone."""
 
@@ -28,7 +35,7 @@ ARM_NAMES = {"ce": "the student alone", "kd": "vanilla KD"}
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Recommended minus another arm, test accuracy in [0, 1].
+    """Recommended minus another arm, value of the study's first objective on test; below 0 is better for a log loss.
 
     Args:
       difference: of the means over seeds.
@@ -58,17 +65,75 @@ def compare(correct: Mapping[str, NDArray[np.bool_]], arm: str, other: str) -> C
       correct: by arm, [seeds, items]: whether the student of that seed was right on that test item.
       arm, other: the arms; the result is `arm` minus `other`.
     """
-    seeds, items = correct[arm].shape
+    items = correct[arm].shape[1]
     scores = {name: values.mean(axis=1) for name, values in correct.items()}
+    item_variance = float((correct[arm].mean(axis=0) - correct[other].mean(axis=0)).var(ddof=1)) / items
+    return _compared(METRICS["accuracy"], scores, item_variance, arm, other)
+
+
+class Measured(NamedTuple):
+    """What a metric says of a claim's students on the test split.
+
+    Args:
+      scores: by arm, [seeds].
+      resampled: by arm, [resamples]: the mean over seeds on bootstrap samples of the items, the same for all arms.
+    """
+
+    scores: dict[str, NDArray[np.float64]]
+    resampled: dict[str, NDArray[np.float64]]
+
+
+def measured(metric: Metric, found: Mapping[str, Sequence[Predictions | None]]) -> Measured:
+    """Measure every arm's students, on the test split and on bootstrap samples of it.
+
+    Args:
+      metric: what is measured.
+      found: by arm, the answers of each seed's student; None for a run that failed, which counts the metric's worst.
+    """
+
+    def value(answers: Predictions | None) -> float:
+        return metric.worst if answers is None else metric.of(answers)
+
+    there = [answers for row in found.values() for answers in row if answers is not None]
+    items, rng = len(there[0].labels) if there else 0, np.random.default_rng(0)
+    resampled: dict[str, list[float]] = {arm: [] for arm in found}
+    for _ in range(RESAMPLES):
+        index = torch.from_numpy(rng.integers(items, size=items)) if items else torch.zeros(0)
+        for arm, row in found.items():
+            drawn = [value(None if answers is None else answers.take(index)) for answers in row]
+            resampled[arm].append(float(np.mean(drawn)))
+    return Measured(
+        {arm: np.array([value(answers) for answers in row]) for arm, row in found.items()},
+        {arm: np.array(values) for arm, values in resampled.items()},
+    )
+
+
+def compare_measured(metric: Metric, found: Measured, arm: str, other: str) -> Comparison:
+    """Compare two arms of a claim by a metric; see `compare`."""
+    item_variance = float((found.resampled[arm] - found.resampled[other]).var(ddof=1))
+    return _compared(metric, found.scores, item_variance, arm, other)
+
+
+def _compared(
+    metric: Metric, scores: Mapping[str, NDArray[np.float64]], item_variance: float, arm: str, other: str
+) -> Comparison:
+    """Compare two arms.
+
+    Args:
+      metric: that the scores are of.
+      scores: by arm, [seeds].
+      item_variance: of the difference of the two means, as far as the test items decide it.
+      arm, other: the arms.
+    """
+    seeds = len(scores[arm])
     difference = float(scores[arm].mean() - scores[other].mean())
     seed_variance, df = _seed_variance(scores, arm, other)
-    item_variance = float((correct[arm].mean(axis=0) - correct[other].mean(axis=0)).var(ddof=1)) / items
     error = math.sqrt(seed_variance / seeds + item_variance)
     margin = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
-    verdict = _verdict(difference, margin)
+    verdict = _verdict(metric.score(difference), margin)
     needed = _seeds_needed(abs(difference), seed_variance, item_variance) if verdict == "not distinguishable" else None
     detectable = float(stats.t.ppf((1 + LEVEL) / 2, df) + stats.t.ppf(POWER, df)) * error
-    text = _sentence(verdict, difference, margin, ARM_NAMES.get(other, other), needed, detectable)
+    text = _sentence(metric, verdict, difference, margin, ARM_NAMES.get(other, other), needed, detectable)
     return Comparison(
         difference=difference,
         low=difference - margin,
@@ -88,12 +153,15 @@ def identical(comparison: Comparison, other: str) -> Comparison:
     return dataclasses.replace(comparison, seeds_needed=None, text=text)
 
 
-def prediction_interval(scores: Sequence[float], items: int) -> tuple[float, float]:
-    """Return the 95 % interval for the test accuracy of one more run with a fresh seed.
+def prediction_interval(
+    scores: Sequence[float], items: int, metric: Metric = METRICS["accuracy"]
+) -> tuple[float, float]:
+    """Return the 95 % interval for the test value of one more run with a fresh seed.
 
     Args:
-      scores: test accuracies of at least two runs.
+      scores: test values of at least two runs.
       items: of the test split; runs that agree by chance still differ by an item or so.
+      metric: that they are of.
     """
     values = np.asarray(scores, dtype=float)
     half = (
@@ -101,12 +169,13 @@ def prediction_interval(scores: Sequence[float], items: int) -> tuple[float, flo
         * max(float(values.std(ddof=1)), 1 / items)
         * math.sqrt(1 + 1 / len(values))
     )
-    return max(0.0, float(values.mean() - half)), min(1.0, float(values.mean() + half))
+    return max(metric.low, float(values.mean() - half)), min(metric.high, float(values.mean() + half))
 
 
-def gap_closed(recommended: float, alone: float, teacher: float) -> float | None:
+def gap_closed(recommended: float, alone: float, teacher: float, metric: Metric = METRICS["accuracy"]) -> float | None:
     """Share of the gap between student alone and teacher that was closed; None where the teacher is not better."""
-    return (recommended - alone) / (teacher - alone) if teacher > alone else None
+    gap = teacher - alone
+    return (recommended - alone) / gap if metric.score(gap) > 0 else None
 
 
 def as_plain(comparison: Comparison) -> dict[str, Any]:
@@ -144,13 +213,21 @@ def _seeds_needed(difference: float, seed_variance: float, item_variance: float)
     return None
 
 
-def _sentence(verdict: str, difference: float, margin: float, name: str, needed: int | None, detectable: float) -> str:
-    low, high = 100 * (difference - margin), 100 * (difference + margin)
-    interval = f"[{low:+.1f}, {high:+.1f}]"
+def _sentence(
+    metric: Metric,
+    verdict: str,
+    difference: float,
+    margin: float,
+    name: str,
+    needed: int | None,
+    detectable: float,
+) -> str:
+    interval = f"[{metric.signed(difference - margin)}, {metric.signed(difference + margin)}]"
     if verdict != "not distinguishable":
-        return f"{verdict} than {name} by {100 * abs(difference):.1f} points {interval}"
+        return f"{verdict} than {name} by {metric.apart(abs(difference))} {interval}"
+    seen = f"{metric.signed(difference)} {metric.difference_unit}".rstrip()
     more = f"about {needed} seeds would be needed" if needed else "more seeds would not tell: the test set is too small"
     return (
-        f"not distinguishable from {name}: {100 * difference:+.1f} points {interval}; {more}; "
-        f"this comparison sees differences from {100 * detectable:.1f} points"
+        f"not distinguishable from {name}: {seen} {interval}; {more}; "
+        f"this comparison sees differences from {metric.apart(detectable)}"
     )

@@ -19,12 +19,14 @@ import numpy as np
 
 from autokd.engine.profile import OFF, Profile
 from autokd.errors import NothingFeasible, TooManyFailures
+from autokd.objective import ACCURACY, Objective
 from autokd.search.clock import seconds_per_epoch
 from autokd.search.executors import Executor, Outcome, RungJob
+from autokd.search.pareto import dominators, finished_best_first
 from autokd.search.quasi_random import quasi_random
 from autokd.search.records import RecordLog, Refused, TrialRecord
 from autokd.search.sampler import candidates
-from autokd.search.screen import Screener, diverse_top, feasible, inside, key_of, over, pipeline_cost, score_against
+from autokd.search.screen import LatencyMeter, Screener, diverse_top, key_of, over, pipeline_cost, score_against
 from autokd.seeds import derive
 from autokd.space import Drawn, Space
 from autokd.spec import Slot, component_to_plain, fingerprint, make, slots
@@ -65,7 +67,13 @@ class Proposal(NamedTuple):
 
 
 def next_job(
-    trials: Mapping[int, TrialRecord], in_flight: Iterable[tuple[int, int]], *, wanted: int, top_rung: int, eta: int
+    trials: Mapping[int, TrialRecord],
+    in_flight: Iterable[tuple[int, int]],
+    *,
+    wanted: int,
+    top_rung: int,
+    eta: int,
+    objective: Objective = ACCURACY,
 ) -> Job | None:
     """Return the next job of an asynchronous successive halving, or None where there is none at present.
 
@@ -75,6 +83,7 @@ def next_job(
       wanted: number of trials to ask for in all.
       top_rung: index of the longest rung.
       eta: the best 1/eta of a rung go on.
+      objective: says which are the best.
     """
     running = {number for number, _ in in_flight}
     alive = [trial for trial in trials.values() if trial.failure is None]
@@ -84,32 +93,32 @@ def next_job(
             return Job(trial.number, len(trial.rungs))
     waiting = {len(trial.rungs) - 1 for trial in alive if trial.number not in running}
     for rung in sorted(waiting & {*range(top_rung)}, reverse=True):
-        finished = finished_best_first(alive, rung)
+        finished = finished_best_first(alive, rung, objective)
         for trial in finished[: len(finished) // eta]:
             if len(trial.rungs) == rung + 1 and trial.number not in running:
                 return Job(trial.number, rung + 1)
     return Job(len(trials), None) if len(trials) < wanted else None
 
 
-def hopeless(trials: Mapping[int, TrialRecord], *, wanted: int, top_rung: int, eta: int) -> list[int]:
+def hopeless(
+    trials: Mapping[int, TrialRecord], *, wanted: int, top_rung: int, eta: int, objective: Objective = ACCURACY
+) -> list[int]:
     """Return the paused trials that will not go on, whatever the trials to come are worth.
 
+    With one objective, those before a trial stay before it; with several, those that dominate it do.
+
     Args:
-      trials, wanted, top_rung, eta: as for `next_job`.
+      trials, wanted, top_rung, eta, objective: as for `next_job`.
     """
     found = []
     waiting = {len(trial.rungs) - 1 for trial in trials.values() if trial.failure is None}
     for rung in sorted(waiting & {*range(top_rung)}):
-        finished = finished_best_first(trials.values(), rung)
-        behind = finished[max(wanted, len(finished)) // eta :]
+        finished = finished_best_first(trials.values(), rung, objective)
+        room = max(wanted, len(finished)) // eta
+        before = dominators(finished, rung, objective) if objective.several else range(len(finished))
+        behind = [trial for trial, number in zip(finished, before, strict=True) if number >= room]
         found += [trial.number for trial in behind if len(trial.rungs) == rung + 1]
     return found
-
-
-def finished_best_first(trials: Iterable[TrialRecord], rung: int) -> list[TrialRecord]:
-    """Return the trials that finished a rung and did not fail, by their score there."""
-    finished = (trial for trial in trials if trial.failure is None and len(trial.rungs) > rung)
-    return sorted(finished, key=lambda trial: (-trial.rungs[rung].score, trial.number))
 
 
 def baseline(default: Drawn, name: str, space: Space) -> Drawn:
@@ -155,6 +164,8 @@ class Explorer:
       folder: where trials keep their checkpoints.
       offers: what the teacher offers; without one (None), the KD baseline is left out.
       branch: length of the side branch on which a rung below the top is scored; 0: there is none.
+      objective: what the study is to be good at.
+      meter: measures latencies, where they are bounded or an objective; else None.
       enqueue: screened students to try early.
       slots: rungs under way at a time; part of what makes the study this study.
       max_failures: failed trials that stop the search; None: as many as may be.
@@ -172,6 +183,8 @@ class Explorer:
     folder: Path
     offers: Shapes | None
     branch: float = 0.0
+    objective: Objective = ACCURACY
+    meter: LatencyMeter | None = None
     enqueue: int = 3
     slots: int = 1
     max_failures: int | None = None
@@ -180,6 +193,10 @@ class Explorer:
     @property
     def top_rung(self) -> int:
         return len(self.rung_epochs) - 1
+
+    @property
+    def _halving(self) -> dict[str, Any]:
+        return {"top_rung": self.top_rung, "eta": self.eta, "objective": self.objective}
 
     @property
     def has_teacher(self) -> bool:
@@ -230,7 +247,7 @@ class Explorer:
     def _next(self, trials: int, may_begin: Callable[[float], bool]) -> Job | None:
         """The next job, where there is one at present and it may begin."""
         records = self.log.records
-        job = next_job(records.trials, records.in_flight, wanted=trials, top_rung=self.top_rung, eta=self.eta)
+        job = next_job(records.trials, records.in_flight, wanted=trials, **self._halving)
         return job if job is not None and may_begin(self._expected(job)) else None
 
     def _expected(self, job: Job) -> float:
@@ -256,9 +273,13 @@ class Explorer:
             seed=derive(self.seed, "trial", number),
             pipeline=drawn.plain,
             params=drawn.params,
-            cost=pipeline_cost(drawn.plain, self.task, self.offers)._asdict(),
+            cost=self._cost(drawn.plain),
         )
         return True
+
+    def _cost(self, pipeline: Mapping[str, Any]) -> dict[str, float]:
+        cost = pipeline_cost(pipeline, self.task, self.offers)._asdict()
+        return cost if self.meter is None else {**cost, "latency": self.meter(pipeline)}
 
     def _record(self, event: str, **values: Any) -> None:
         with self.profile.part("storage"):
@@ -295,6 +316,7 @@ class Explorer:
                 loss=result.loss,
                 seconds=result.seconds,
                 curve=[line for line in result.curve if line["epoch"] not in done],
+                metrics=dict(result.metrics),
             )
 
     def _folder_of(self, number: int) -> Path:
@@ -311,7 +333,7 @@ class Explorer:
         trials = self.log.records.trials
         over = [] if trials[number].state(self.top_rung) == "paused" else [number]
         wanted = min(wanted, max(FORESEEN, len(trials)))
-        for other in (*over, *hopeless(trials, wanted=wanted, top_rung=self.top_rung, eta=self.eta)):
+        for other in (*over, *hopeless(trials, wanted=wanted, **self._halving)):
             shutil.rmtree(self._folder_of(other), ignore_errors=True)
 
     def propose(self, number: int) -> Proposal | None:
@@ -339,11 +361,18 @@ class Explorer:
     def _suggested(self, number: int, known: set[str], count: int) -> tuple[list[Drawn], tuple[Refused, ...]]:
         """TPE's first suggestions that are inside the budget and no trials yet, and those that were refused before."""
         records = self.log.records
-        stream = candidates(self.space, records.trials.values(), seed=self.seed, number=number, refused=records.refused)
+        stream = candidates(
+            self.space,
+            records.trials.values(),
+            seed=self.seed,
+            number=number,
+            refused=records.refused,
+            objective=self.objective,
+        )
         found: list[Drawn] = []
         refused: list[Refused] = []
         for drawn in itertools.islice(stream, TRIES // 4):
-            excess = over(pipeline_cost(drawn.plain, self.task, self.offers), self.space.constraints)
+            excess = self._excess(drawn)
             if excess > 1:
                 refused.append(Refused(params=drawn.params or {}, excess=excess))
             elif fingerprint(drawn.plain) not in known:
@@ -369,7 +398,7 @@ class Explorer:
     def _inside_default(self) -> Drawn:
         """The space's default pipeline, with the best screened student where its own exceeds the budget."""
         default = self.space.default()
-        if feasible(default.plain["student"], self.task, self.space.constraints):
+        if self._fits(baseline(default, "ce", self.space)):
             return default
         return self._with_student(default, self.log.records.screen[0]["student"])
 
@@ -408,7 +437,15 @@ class Explorer:
 
     def _fits(self, drawn: Drawn) -> bool:
         """Whether a pipeline's student, its head included, lies inside the budget."""
-        return inside(pipeline_cost(drawn.plain, self.task, self.offers), self.space.constraints)
+        return self._excess(drawn) <= 1
+
+    def _excess(self, drawn: Drawn) -> float:
+        """The largest cost as a multiple of its limit; latency is measured where all else lies inside the budget."""
+        limits = self.space.constraints
+        excess = over(pipeline_cost(drawn.plain, self.task, self.offers), limits)
+        if excess > 1 or self.meter is None or "latency" not in limits:
+            return excess
+        return max(excess, self.meter(drawn.plain) / limits["latency"])
 
     def _screens(self, number: int) -> bool:
         """Whether a trial is the best screened one of several candidates, and not simply the first."""

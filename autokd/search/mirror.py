@@ -24,6 +24,7 @@ import optuna
 import sqlalchemy
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from autokd.errors import MissingDependency, StudyError, UserError
@@ -211,7 +212,7 @@ class Mirror:
         top, trials = self._store.top_rung, self._store.records.trials
         self._count = len(trials)
         fresh = {
-            trial.number: frozen(self._ranges, trial, top)
+            trial.number: frozen(self._ranges, trial, top, self._store.objective)
             for trial in trials.values()
             if trial.number not in self._wanted and trial.params is not None and trial.state(top) in states
         }
@@ -323,7 +324,7 @@ def _opened_journal(store: StudyStore, anew: bool) -> _Copy:
     path = str(store.path / "journal.log")
     with quiet_optuna():
         storage = JournalStorage(_Journal(path))
-        study = optuna.create_study(study_name=store.name, storage=storage, direction="maximize")
+        study = optuna.create_study(study_name=store.name, storage=storage, directions=_directions(store))
     _describe(study, _facts(store))
     return _Copy(study, {}, lambda: None)
 
@@ -351,13 +352,13 @@ def _study_in(storage: RDBStorage, store: StudyStore, anew: bool) -> tuple[optun
     try:
         study = optuna.load_study(study_name=store.name, storage=storage)
     except KeyError:
-        return _created(storage, facts), {}
+        return _created(storage, store, facts), {}
     trials = study.get_trials(deepcopy=False)
     _refuse_foreign(study, trials, facts)
     held = {trial.user_attrs.get("number", -1): trial for trial in trials}
     if anew or len(held) < len(trials) or -1 in held or study.user_attrs != facts:
         optuna.delete_study(study_name=store.name, storage=storage)
-        return _created(storage, facts), {}
+        return _created(storage, store, facts), {}
     return study, held
 
 
@@ -371,11 +372,16 @@ def _refuse_foreign(study: optuna.Study, trials: list[FrozenTrial], facts: Mappi
         )
 
 
-def _created(storage: RDBStorage, facts: Mapping[str, Any]) -> optuna.Study:
+def _created(storage: RDBStorage, store: StudyStore, facts: Mapping[str, Any]) -> optuna.Study:
     with _quiet_creation():
-        study = optuna.create_study(study_name=facts["autokd:study"], storage=storage, direction="maximize")
+        study = optuna.create_study(study_name=store.name, storage=storage, directions=_directions(store))
     _describe(study, facts)
     return study
+
+
+def _directions(store: StudyStore) -> list[StudyDirection]:
+    """Of each objective, all told such that more is better."""
+    return [StudyDirection.MAXIMIZE] * len(store.objective.names)
 
 
 def _describe(study: optuna.Study, facts: Mapping[str, Any]) -> None:

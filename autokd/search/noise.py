@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autokd.metrics import Metric
+from autokd.objective import ACCURACY
 from autokd.search.records import Records
 
 STRETCH = 2
 """At most so many times the budget's seeds are taken where the noise asks for more."""
 POINTS, SHARE = 0.01, 0.1
-"""A difference matters from one point of accuracy on, or a tenth of the baseline's error where that is more."""
+"""A difference matters from one point of accuracy on (a hundredth of what other metrics are counted in), or a tenth of
+the baseline's error (its distance from the perfect value) where that is more."""
 LEVEL, POWER = 0.95, 0.80
 
 
@@ -35,10 +38,9 @@ class Noise(NamedTuple):
     df: int
     mean: float
 
-    @property
-    def target(self) -> float:
+    def target(self, metric: Metric = ACCURACY.metric) -> float:
         """The smallest difference of scores that matters."""
-        return max(POINTS, SHARE * (1 - self.mean))
+        return max(POINTS, SHARE * (metric.score(metric.perfect) - self.mean))
 
 
 def of_plain(plain: Mapping[str, Any] | None) -> Noise | None:
@@ -85,7 +87,9 @@ def estimate(records: Records) -> Noise | None:
     return Noise(math.sqrt(squares / df), df, float(np.concatenate(several).mean()))
 
 
-def design(noise: Noise | None, *, arms: int, least: int, stretch: int = STRETCH) -> Design:
+def design(
+    noise: Noise | None, *, arms: int, least: int, stretch: int = STRETCH, metric: Metric = ACCURACY.metric
+) -> Design:
     """Return how many seeds an arm a stage takes.
 
     Args:
@@ -93,16 +97,18 @@ def design(noise: Noise | None, *, arms: int, least: int, stretch: int = STRETCH
       arms: that are compared; their spreads are pooled.
       least: what the budget says.
       stretch: at most so many times `least`.
+      metric: that scores are of.
     """
     if noise is None:
         return Design(least, None, None, None, f"{_seeds(least)}, as the budget says: the noise is not known")
-    enough = (n for n in range(least, stretch * least + 1) if detectable(noise.sd, seeds=n, arms=arms) <= noise.target)
+    target = noise.target(metric)
+    enough = (n for n in range(least, stretch * least + 1) if detectable(noise.sd, seeds=n, arms=arms) <= target)
     found = next(enough, None)
-    short = "" if found is not None else f"{100 * noise.target:.1f} would take more than the budget bears"
-    return fixed(noise, found or stretch * least, arms=arms, why=short)
+    short = "" if found is not None else f"{metric.number(target)} would take more than the budget bears"
+    return fixed(noise, found or stretch * least, arms=arms, why=short, metric=metric)
 
 
-def fixed(noise: Noise | None, seeds: int, *, arms: int, why: str) -> Design:
+def fixed(noise: Noise | None, seeds: int, *, arms: int, why: str, metric: Metric = ACCURACY.metric) -> Design:
     """Return what a number of seeds tells that was not chosen for what it tells.
 
     Args:
@@ -110,17 +116,18 @@ def fixed(noise: Noise | None, seeds: int, *, arms: int, why: str) -> Design:
       seeds: an arm.
       arms: that are compared; their spreads are pooled.
       why: so many, in words, or "".
+      metric: that scores are of.
     """
     because = f"; {why}" if why else ""
     if noise is None:
         return Design(seeds, None, None, None, f"{_seeds(seeds)}: the noise is not known{because}")
-    seen = detectable(noise.sd, seeds=seeds, arms=arms)
-    told = f"seeds alone move a score by {100 * noise.sd:.1f} points (standard deviation, {noise.df} df)"
+    target, seen = noise.target(metric), detectable(noise.sd, seeds=seeds, arms=arms)
+    told = f"seeds alone move a score by {metric.apart(noise.sd)} (standard deviation, {noise.df} df)"
     if not math.isfinite(seen):
         text = f"{_seeds(seeds)}: {told}, too few to tell anything{because}"
-        return Design(seeds, noise.target, None, noise, text)
-    text = f"{_seeds(seeds)}: {told}, so {seeds} tell {100 * seen:.1f} points apart{because}"
-    return Design(seeds, noise.target, seen, noise, text)
+        return Design(seeds, target, None, noise, text)
+    text = f"{_seeds(seeds)}: {told}, so {seeds} tell {metric.apart(seen)} apart{because}"
+    return Design(seeds, target, seen, noise, text)
 
 
 def detectable(sd: float, *, seeds: int, arms: int) -> float:

@@ -27,6 +27,7 @@ class NoiseStage:
       seed: the study's seed.
       folder: the study's folder.
       on_change: called after every run.
+      worst: score that a run counts which failed.
     """
 
     log: RecordLog
@@ -35,6 +36,7 @@ class NoiseStage:
     seed: int
     folder: Path
     on_change: Callable[[], None]
+    worst: float = 0.0
 
     def run(self) -> Noise | None:
         """Train what is missing and return the estimate; None where no baseline finished."""
@@ -46,7 +48,11 @@ class NoiseStage:
                 for i in range(SEEDS)
             ]
             runner = Runner(
-                log=self.log, executor=self.executor, folder=self.folder / "confirm", on_change=self.on_change
+                log=self.log,
+                executor=self.executor,
+                folder=self.folder / "confirm",
+                on_change=self.on_change,
+                worst=self.worst,
             )
             runner.all(requests)
         return estimate(self.log.records)

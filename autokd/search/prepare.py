@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import psutil
@@ -20,9 +21,10 @@ from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import StudyError, TeacherError
 from autokd.files import cache_dir
+from autokd.objective import ACCURACY, COSTS, Objective, of_names, of_plain
 from autokd.search import default_teacher, timing
 from autokd.search.request import Notify, Progress, Request, pick_device
-from autokd.search.screen import population
+from autokd.search.screen import LatencyMeter, population
 from autokd.search.store import differences, read_settings, refuse_foreign
 from autokd.search.timing import TimePlan, rung_plan
 from autokd.space import Space, find, parse
@@ -49,6 +51,8 @@ class Prepared(NamedTuple):
       settings: what may change, each value with its origin.
       threads: that a rung computes on.
       time_plan: how the study fits into its time, or None.
+      objective: what the study is to be good at.
+      latencies: milliseconds that were already measured, by `autokd.search.screen.network_key`.
     """
 
     data: Dataset
@@ -63,6 +67,13 @@ class Prepared(NamedTuple):
     settings: dict[str, Any]
     threads: int
     time_plan: TimePlan | None
+    objective: Objective = ACCURACY
+    latencies: Mapping[str, float] = MappingProxyType({})
+
+    @property
+    def measures_latency(self) -> bool:
+        """Whether latency is bounded or an objective, so that it is measured before a student is trained."""
+        return measures_latency(self.objective, self.space)
 
 
 def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: bool = True) -> Prepared:
@@ -92,10 +103,12 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
             "a file and give its reference"
         )
     teacher: Teacher | None = None if request.teacher is None else load_teacher(request.teacher, data.task).to(device)
+    limits = {f"max_{name}": getattr(request, f"max_{name}") for name in COSTS}
+    objective = of_names(request.objective) if request.objective else of_plain(unresolved.objective)
 
     def resolved() -> tuple[Space, Shapes]:
         offers = default_teacher.offers(data.task) if teacher is None else teacher.offers
-        return unresolved.resolve(data.task, offers, max_params=request.max_params, max_macs=request.max_macs), offers
+        return unresolved.resolve(data.task, offers, **limits), offers
 
     space, offers = resolved()
     wanted = _as_before(unresolved.budget, existing)
@@ -106,19 +119,22 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         space, offers = resolved()
     budget = _budget(wanted, request, fitted)
     reference = default_teacher.reference(budget.teacher_epochs) if teacher is None else describe(request.teacher)
+    latencies: dict[str, float] = {}
+    meter = LatencyMeter(data.task, device, offers, threads, latencies, latencies.__setitem__)
     identity = {
         "space": space.identity(),
         "data": {"reference": data.reference, "fingerprint": data.task.fingerprint},
         "teacher": {"reference": dict(reference), "fingerprint": None if teacher is None else teacher.fingerprint},
-        "objective": {"accuracy": "maximize"},
+        "objective": objective.as_plain(),
         "rungs": rung_plan(budget),
         "budget": {k: v for k, v in dataclasses.asdict(budget).items() if k != "trials" and (v or k != "branch")},
         "seed": request.seed,
         "slots": slots,
         "bank_features": int(request.bank_bytes) if request.bank_features else None,  # decides how maps are rounded
     }
+    identity |= _more_identity(objective, space, device)
     if for_study:
-        _check(request, data, space, identity)
+        _check(request, data, space, identity, meter)
     if teacher is None and not dry:
         teacher = _trained_teacher(data, budget, device, notify)
         identity["teacher"] = {"reference": dict(reference), "fingerprint": teacher.fingerprint}
@@ -138,7 +154,21 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         },
         threads=threads,
         time_plan=fitted,
+        objective=objective,
+        latencies=latencies,
     )
+
+
+def measures_latency(objective: Objective, space: Space) -> bool:
+    """Whether latency is bounded or an objective."""
+    return "latency" in objective.names or "latency" in space.constraints
+
+
+def _more_identity(objective: Objective, space: Space, device: torch.device) -> dict[str, Any]:
+    """What belongs to a study's identity only where it matters: the order of objectives, and where latency is taken."""
+    order = {"objective_order": list(objective.names)} if objective.several else {}
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {**order, **({"latency_device": name} if measures_latency(objective, space) else {})}
 
 
 def _existing(request: Request, data: Dataset) -> Mapping[str, Any] | None:
@@ -210,6 +240,7 @@ def worker_setup(prepared: Prepared, request: Request, context: TrainContext) ->
                 "features": context.bank.features,
             },
             "parts": sorted(context.parts),
+            "metric": context.metric,
             "plugins": catalog.plugin_files(),
             "profile": request.profile,
         }
@@ -225,6 +256,7 @@ def context_of(prepared: Prepared, request: Request) -> TrainContext:
         bank=TeacherBank(cache_dir("bank"), int(request.bank_bytes), features=request.bank_features),
         parts=prepared.space.teacher_parts(),
         profile=Profile(prepared.device) if request.profile else OFF,
+        metric=prepared.objective.metric.name,
     )
 
 
@@ -240,14 +272,14 @@ def study_path(request: Request, data: Dataset) -> Path:
     return request.studies_dir / name
 
 
-def _check(request: Request, data: Dataset, space: Space, identity: Mapping[str, Any]) -> None:
+def _check(request: Request, data: Dataset, space: Space, identity: Mapping[str, Any], meter: LatencyMeter) -> None:
     """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets."""
     path = study_path(request, data)
     if (path / "study.yaml").exists() and not request.fresh:
         refuse_another(path, read_settings(path)["identity"], identity)
         return
     refuse_foreign(path)
-    population(space, data.task, request.seed)
+    population(space, data.task, request.seed, meter=meter)
 
 
 def refuse_another(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -309,6 +341,8 @@ def _settings(
         "epochs": from_file(request.epochs, budget.epochs, fitted is not None),
         "max_params": from_file(request.max_params, space.constraints.get("params")),
         "max_macs": from_file(request.max_macs, space.constraints.get("macs")),
+        "max_size": from_file(request.max_size, space.constraints.get("size")),
+        "max_latency": from_file(request.max_latency, space.constraints.get("latency")),
         "time": or_default(request.time, request.time),
         "space": or_default(request.space, source),
         "device": or_default(None if request.device == "auto" else request.device, str(device)),

@@ -18,7 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autokd.metrics import Metric
+from autokd.objective import ACCURACY, COSTS, Objective
 from autokd.search.noise import Noise
+from autokd.search.pareto import non_dominated_ranks
 from autokd.search.records import TrialRecord
 
 LEVEL = 0.05
@@ -40,20 +43,32 @@ class Standing(NamedTuple):
       scores: one a seed; None where the run failed.
       dropped_after: seeds after which it was stopped, or None.
       tied: not distinguishable from the leader; the leader itself is.
+      worst: score that a failed run counts.
     """
 
     scores: list[Score]
     dropped_after: int | None
     tied: bool
+    worst: float = 0.0
+
+    @property
+    def counted(self) -> list[float]:
+        """The scores, failed runs at what they count."""
+        return [self.worst if score is None else score for score in self.scores]
 
     @property
     def mean(self) -> float:
-        """Mean score; a failed run counts 0."""
-        return float(np.mean([score or 0.0 for score in self.scores]))
+        return float(np.mean(self.counted))
 
 
 def race(
-    candidates: Sequence[int], measure: Measure, *, most: int, noise: Noise | None, resolution: float
+    candidates: Sequence[int],
+    measure: Measure,
+    *,
+    most: int,
+    noise: Noise | None,
+    resolution: float,
+    worst: float = 0.0,
 ) -> dict[int, Standing]:
     """Race candidates and return how each one stands, in the given order.
 
@@ -66,6 +81,7 @@ def race(
       most: seeds, at most.
       noise: estimated beforehand, or None.
       resolution: smallest standard deviation taken for true: equal scores of few runs are no proof of none.
+      worst: score that a failed run counts.
     """
     scores: dict[int, list[Score]] = {name: [] for name in candidates}
     dropped: dict[int, int] = {}
@@ -82,10 +98,15 @@ def race(
         dropped |= dict.fromkeys(out, seeds[-1] + 1)
     alive = [name for name in candidates if name not in dropped]
     apart = behind(scores, alive, TIE, noise, resolution)
-    return {name: Standing(scores[name], dropped.get(name), name in alive and name not in apart) for name in candidates}
+    return {
+        name: Standing(scores[name], dropped.get(name), name in alive and name not in apart, worst)
+        for name in candidates
+    }
 
 
-def choose(trials: Sequence[TrialRecord], standings: Mapping[int, Standing]) -> tuple[TrialRecord, str]:
+def choose(
+    trials: Sequence[TrialRecord], standings: Mapping[int, Standing], metric: Metric = ACCURACY.metric
+) -> tuple[TrialRecord, str]:
     """Return the simplest of those tied with the leader of a race, and why, in words.
 
     Simpler is: fewer loss terms, then fewer multiply-accumulates, then fewer parameters.
@@ -95,7 +116,58 @@ def choose(trials: Sequence[TrialRecord], standings: Mapping[int, Standing]) -> 
     best = min(tied, key=lambda trial: (*_effort(trial), -standings[trial.number].mean))
     stopped = [f"trial {t.number} after {n}" for t in trials if (n := standings[t.number].dropped_after)]
     worse = f"; clearly worse and stopped: {', '.join(stopped)}" if stopped else ""
-    return best, f"{_why(best, leader, tied, standings, len(trials))}{worse}"
+    return best, f"{_why(best, leader, tied, standings, len(trials), metric)}{worse}"
+
+
+def choose_of_front(
+    trials: Sequence[TrialRecord],
+    scores: Mapping[int, Sequence[Score]],
+    values: Mapping[int, Sequence[float]],
+    *,
+    objective: Objective,
+    noise: Noise | None,
+    resolution: float,
+) -> tuple[TrialRecord, list[int], dict[int, Standing], str]:
+    """Choose among trials of several objectives, all trained under the same seeds.
+
+    Those that no other one dominates, by their means over seeds, are the front. Of those on it that are tied in the
+    first objective with the best one there, the cheapest is chosen.
+
+    Args:
+      trials: measured.
+      scores: of the first objective, by trial, one a seed; None for a failed run, which keeps a trial off the front.
+      values: means over seeds in each objective, more is better.
+      objective: what the study is to be good at.
+      noise, resolution: as for `race`.
+
+    Returns:
+      the chosen trial, the numbers of those on the front, how each one stands, and why, in words.
+    """
+    numbers = [trial.number for trial in trials]
+    sound = [number for number in numbers if number not in failed(scores, numbers)]
+    ranks = non_dominated_ranks([values[number] for number in sound])
+    there = [number for number, rank in zip(sound, ranks, strict=True) if rank == 0]
+    apart = behind(scores, there, TIE, noise, resolution)
+    worst = objective.metric.worst_score
+    standings = {n: Standing(list(scores[n]), None, n in there and n not in apart, worst) for n in numbers}
+    tied = [trial for trial in trials if standings[trial.number].tied]
+    leader = max(tied, key=lambda trial: values[trial.number][0])
+    costs = [place for place, name in enumerate(objective.names) if name in COSTS]
+    best = min(tied, key=lambda t: (*(-values[t.number][place] for place in costs), *_effort(t), t.number))
+    return best, there, standings, _why_of_front(best, leader, standings, len(there), objective)
+
+
+def _why_of_front(
+    best: TrialRecord, leader: TrialRecord, standings: Mapping[int, Standing], size: int, objective: Objective
+) -> str:
+    metric, mean = objective.metric, standings[leader.number].mean
+    seeds = len(standings[leader.number].scores)
+    of = f"of the {size} trials on the front of {', '.join(objective.names)}" if size > 1 else "alone on the front"
+    over = f"over {seeds} seed{'' if seeds == 1 else 's'}"
+    if best is leader:
+        return f"best mean validation {metric.title} {of}, {metric.text(metric.value(mean))} {over}"
+    behind_by = metric.apart(mean - standings[best.number].mean)
+    return f"cheapest {of} that are tied in {metric.title} ({behind_by} behind trial {leader.number} {over})"
 
 
 def _why(
@@ -104,6 +176,7 @@ def _why(
     tied: Sequence[TrialRecord],
     standings: Mapping[int, Standing],
     finalists: int,
+    metric: Metric,
 ) -> str:
     mean, seeds = standings[leader.number].mean, len(standings[leader.number].scores)
     over = f"over {seeds} seed{'' if seeds == 1 else 's'}"
@@ -112,9 +185,10 @@ def _why(
     if best is leader:
         even = [f"trial {trial.number}" for trial in tied if trial is not leader]
         also = f"; tied with it and no simpler: {', '.join(even)}" if even else ""
-        return f"best mean validation score of {finalists} finalists {over}, {100 * mean:.1f} %{also}"
-    behind_by = 100 * (mean - standings[best.number].mean)
-    return f"tied with trial {leader.number} ({behind_by:.1f} points behind {over}) and {_simpler(best, leader)}"
+        shown = metric.text(metric.value(mean))
+        return f"best mean validation score of {finalists} finalists {over}, {shown}{also}"
+    behind_by = metric.apart(mean - standings[best.number].mean)
+    return f"tied with trial {leader.number} ({behind_by} behind {over}) and {_simpler(best, leader)}"
 
 
 def _simpler(best: TrialRecord, leader: TrialRecord) -> str:

@@ -30,10 +30,11 @@ class RungRecord:
     Args:
       rung: 0 for the shortest.
       epochs: epochs trained in all at its end.
-      score: validation accuracy in [0, 1].
+      score: of the study's first objective on validation, more is better; see `autokd.types.RungResult`.
       loss: validation cross-entropy, nats.
       seconds: wall time of this rung alone.
       curve: one mapping an epoch; see `autokd.types.RungResult`.
+      metrics: value of every metric on validation, by name; {} in a study from before there were several.
     """
 
     rung: int
@@ -42,6 +43,7 @@ class RungRecord:
     loss: float
     seconds: float
     curve: tuple[Mapping[str, Any], ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class TrialRecord:
       seed: decides initialisation and data order.
       pipeline: the plain pipeline, every value written out.
       params: the sampler's parameters by path, or None where the pipeline lies outside the space.
-      cost: {"params": int, "macs": int}.
+      cost: {"params": int, "macs": int, "size": bytes} and, where the study looks at it, {"latency": milliseconds}.
       rungs: finished rungs in order.
       failure: None, or {"kind": …, "reason": …}.
     """
@@ -70,7 +72,7 @@ class TrialRecord:
 
     @property
     def score(self) -> float | None:
-        """Validation accuracy at its last rung."""
+        """Validation score at its last rung."""
         return self.rungs[-1].score if self.rungs else None
 
     @property
@@ -112,7 +114,8 @@ class RunRecord:
       pipeline: the plain pipeline.
       score, loss: on validation.
       seconds: wall time.
-      failure: None, or {"kind": …, "reason": …}; score is then 0.
+      failure: None, or {"kind": …, "reason": …}; score is then the metric's worst, 0 for shares.
+      metrics: value of every metric on validation, by name; {} for a run that failed.
     """
 
     stage: str
@@ -125,6 +128,7 @@ class RunRecord:
     loss: float
     seconds: float
     failure: Mapping[str, str] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -136,7 +140,8 @@ class Records:
       refused: what was refused before a trial, by its number.
       in_flight: (trial, rung) of the rungs that were begun and have no outcome yet, in the order of submission.
       runs: the runs that measured the noise and confirm's, in order.
-      screen: the screened students, best first: {"student": plain, "params", "macs", "proxies": {…}, "score"}.
+      screen: the screened students, best first: {"student": plain, "params", "macs", "size", "proxies": {…}, "score"}.
+      latencies: measured milliseconds, by `autokd.search.screen.network_key`.
       designs: how many seeds select and claim of each round take, and why; see `autokd.search.noise.Design`.
       choices: which trial select chose and why; a round's last one counts.
       evidence: one mapping a round: the claim; see `autokd.search.evidence`.
@@ -150,6 +155,7 @@ class Records:
     in_flight: list[tuple[int, int]] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
     screen: list[Mapping[str, Any]] = field(default_factory=list)
+    latencies: dict[str, float] = field(default_factory=dict)
     choices: list[Mapping[str, Any]] = field(default_factory=list)
     designs: list[Mapping[str, Any]] = field(default_factory=list)
     evidence: list[Mapping[str, Any]] = field(default_factory=list)
@@ -191,6 +197,9 @@ class Records:
 
     def _on_screen(self, values: dict[str, Any]) -> None:
         self.screen = values["students"]
+
+    def _on_latency(self, values: dict[str, Any]) -> None:
+        self.latencies.setdefault(values["network"], values["milliseconds"])
 
     def _on_choice(self, values: dict[str, Any]) -> None:
         self.choices.append(values)

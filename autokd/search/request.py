@@ -26,7 +26,8 @@ class Request:
       time: seconds that the whole search is to take, over all sessions; trials and epochs are fitted to it where
         they are not given.
       began: when they begin to count, by `time.monotonic`.
-      max_params, max_macs: the student's budget.
+      max_params, max_macs, max_size, max_latency: the student's budget; bytes, and milliseconds of one sample.
+      objective: names of metrics and costs, the most important first; see `autokd.objective`.
       epochs: of the top rung and of confirm.
       study: name of the study; by default the dataset's.
       studies_dir: where studies live.
@@ -50,6 +51,9 @@ class Request:
     time: float | None = None
     max_params: float | None = None
     max_macs: float | None = None
+    max_size: float | None = None
+    max_latency: float | None = None
+    objective: tuple[str, ...] | None = None
     epochs: int | None = None
     study: str | None = None
     studies_dir: Path = Path("studies")
@@ -74,7 +78,8 @@ class Progress:
     Args:
       stage: "plan" (of the time), "teacher", "bank" (the plan of it), "screen", "explore" or "confirm".
       done, total: of the stage's units (epochs, students, trials, runs).
-      best: best validation score so far, or None.
+      best: best validation value so far of the first objective, or None.
+      metric: that it is of; see `autokd.metrics`.
       failures: failed trials so far.
       note: what is going on, in a few words.
     """
@@ -83,6 +88,7 @@ class Progress:
     done: int
     total: int
     best: float | None = None
+    metric: str = "accuracy"
     failures: int = 0
     note: str = ""
 

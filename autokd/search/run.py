@@ -21,10 +21,11 @@ from autokd import spec as spec_module
 from autokd.cost import student_cost
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
-from autokd.engine.evaluate import metrics, predict_teacher
+from autokd.engine.evaluate import predict_teacher
 from autokd.engine.precision import cpu_has_bfloat16
 from autokd.engine.views import to_device
 from autokd.errors import AutokdError, StudyError
+from autokd.metrics import measure, predictions
 from autokd.models import shapes_to_plain
 from autokd.search.clock import Clock, spent
 from autokd.search.confirm import Confirmer, run_count
@@ -44,7 +45,7 @@ from autokd.search.prepare import (
 )
 from autokd.search.records import TrialRecord
 from autokd.search.request import Notify, Progress, Request, pick_device
-from autokd.search.screen import FEW, Screener, population, screen, usable_proxies
+from autokd.search.screen import FEW, LatencyMeter, Screener, population, screen, usable_proxies
 from autokd.search.store import StudyStore, delete
 from autokd.search.timing import rung_plan
 from autokd.search.workers import WorkerExecutor
@@ -109,7 +110,9 @@ def screen_only(request: Request, notify: Notify) -> list[dict[str, Any]]:
     prepared = prepare(request, notify, for_study=False)
     context = context_of(prepared, request)
     screener = _screener(prepared, context, SCREENED)
-    students, _ = population(prepared.space, prepared.data.task, request.seed)
+    known: dict[str, float] = {}
+    meter = _meter(prepared, known, known.__setitem__)
+    students, _ = population(prepared.space, prepared.data.task, request.seed, meter=meter)
     return screen(screener, students, lambda done, total: notify(Progress(stage="screen", done=done, total=total)))
 
 
@@ -216,8 +219,9 @@ def _stages(
 ) -> None:
     notify(Progress(stage="bank", done=1, total=1, note=str(bank_plan(prepared))))
     screener = _screener(prepared, context, SCREENED[:-1])
+    meter = _recording_meter(store, prepared)
     with _timed(store, "screen"):
-        _screen(store, prepared, screener, clock, notify)
+        _screen(store, prepared, screener, meter, clock, notify)
     explorer = Explorer(
         space=prepared.space,
         task=prepared.data.task,
@@ -230,6 +234,8 @@ def _stages(
         seed=request.seed,
         folder=store.path / "trials",
         offers=None if prepared.teacher is None else prepared.teacher.offers,
+        objective=prepared.objective,
+        meter=meter,
         enqueue=prepared.space.screen.enqueue,
         slots=prepared.identity["slots"],
         max_failures=request.max_failures,
@@ -249,7 +255,7 @@ def _stages(
         def on_change() -> None:
             with context.profile.part("storage"):
                 mirror.update()
-            _tell_explore(store, most, clock, notify)
+            _tell_explore(store, prepared, most, clock, notify)
 
         with _timed(store, "explore"):
             if len(store.records.trials) <= baselines:  # else it was done when there were no others
@@ -258,7 +264,7 @@ def _stages(
                     _measure_noise(store, prepared, executor, on_change)
             explorer.run(most, may_begin, on_change)
         with _timed(store, "confirm"):
-            _confirm(store, prepared, context, executor, clock, notify, mirror.update)
+            _confirm(store, prepared, context, executor, meter, clock, notify, mirror.update)
 
 
 def _most_trials(prepared: Prepared, request: Request) -> int:
@@ -275,13 +281,40 @@ def _measure_noise(store: StudyStore, prepared: Prepared, executor: Executor, on
         seed=prepared.identity["seed"],
         folder=store.path,
         on_change=on_change,
+        worst=prepared.objective.metric.worst_score,
     ).run()
 
 
-def _screen(store: StudyStore, prepared: Prepared, screener: Screener, clock: Clock, notify: Notify) -> None:
+def _meter(prepared: Prepared, known: Mapping[str, float], record: Callable[[str, float], None]) -> LatencyMeter:
+    offers = None if prepared.teacher is None else prepared.teacher.offers
+    return LatencyMeter(prepared.data.task, prepared.device, offers, prepared.threads, known, record)
+
+
+def _recording_meter(store: StudyStore, prepared: Prepared) -> LatencyMeter | None:
+    """What measures latencies, each recorded before it is used; None where nothing depends on them."""
+    if not prepared.measures_latency:
+        return None
+
+    def record(network: str, milliseconds: float) -> None:
+        store.log.append("latency", network=network, milliseconds=milliseconds)
+
+    for network, milliseconds in prepared.latencies.items():
+        if network not in store.records.latencies:
+            record(network, milliseconds)
+    return _meter(prepared, store.records.latencies, record)
+
+
+def _screen(
+    store: StudyStore,
+    prepared: Prepared,
+    screener: Screener,
+    meter: LatencyMeter | None,
+    clock: Clock,
+    notify: Notify,
+) -> None:
     if store.records.screen:
         return
-    students, share = population(prepared.space, prepared.data.task, screener.seed)
+    students, share = population(prepared.space, prepared.data.task, screener.seed, meter=meter)
     if share < FEW:
         smallest = min(students, key=lambda s: student_cost(component_from_plain("students", s), prepared.data.task))
         log.warning(
@@ -302,6 +335,7 @@ def _confirm(
     prepared: Prepared,
     context: TrainContext,
     executor: Executor,
+    meter: LatencyMeter | None,
     clock: Clock,
     notify: Notify,
     on_change: Callable[[], None],
@@ -310,14 +344,24 @@ def _confirm(
     if records.evidence and records.evidence[-1]["trials"] >= len(records.trials):
         return
     total, number = run_count(prepared.budget, has_teacher=prepared.teacher is not None), len(records.evidence)
+    metric = prepared.objective.metric
 
     def tell() -> None:
         on_change()
         runs = [run for run in records.runs if run.round == number and run.stage != "noise"]
-        best = max((run.score for run in runs), default=None)
+        best = max((metric.value(run.score) for run in runs), key=metric.score, default=None)
         note = f"{runs[-1].stage} {runs[-1].arm}" if runs else ""
         over = len(records.evidence) > number  # runs that two arms share are trained once: there may be fewer
-        notify(Progress(stage="confirm", done=len(runs), total=len(runs) if over else total, best=best, note=note))
+        notify(
+            Progress(
+                stage="confirm",
+                done=len(runs),
+                total=len(runs) if over else total,
+                best=best,
+                metric=metric.name,
+                note=note,
+            )
+        )
 
     tell()
     Confirmer(
@@ -329,19 +373,22 @@ def _confirm(
         folder=store.path,
         clock=clock,
         on_change=tell,
+        objective=prepared.objective,
+        meter=meter,
     ).run()
     tell()
 
 
-def _tell_explore(store: StudyStore, most: int, clock: Clock, notify: Notify) -> None:
-    trials = list(store.records.trials.values())
+def _tell_explore(store: StudyStore, prepared: Prepared, most: int, clock: Clock, notify: Notify) -> None:
+    trials, metric = list(store.records.trials.values()), prepared.objective.metric
     best, done = store.best, sum(1 for trial in trials if trial.rungs or trial.failure)
     notify(
         Progress(
             stage="explore",
             done=done,
             total=most if most < sys.maxsize else max(done, round(done * clock.pace)),
-            best=None if best is None else best.score,
+            best=None if best is None or best.score is None else metric.value(best.score),
+            metric=metric.name,
             failures=sum(1 for trial in trials if trial.failure),
             note=_note(trials[-1]) if trials else "",
         )
@@ -402,11 +449,13 @@ def _teacher_facts(prepared: Prepared) -> dict[str, Any] | None:
         return None
     validation = to_device(prepared.data.validation, prepared.data.task, prepared.device)
     logits = predict_teacher(teacher, validation)
+    values = measure(predictions(logits, prepared.data.validation.labels))
     own = prepared.teacher_reference.get("use") == "trained"
     return {
         "origin": teacher.origin,
         "fingerprint": teacher.fingerprint,
-        "validation_accuracy": metrics(logits, prepared.data.validation.labels).accuracy,
+        "validation_accuracy": values["accuracy"],
+        "validation_metrics": values,
         "params": teacher.params,
         "may_have_seen_validation": not own,
         "offers": shapes_to_plain(teacher.offers),

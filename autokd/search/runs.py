@@ -45,12 +45,14 @@ class Runner:
       executor: trains the runs.
       folder: where runs that are left before their end keep their state.
       on_change: called after every run.
+      worst: score that a run counts which failed.
     """
 
     log: RecordLog
     executor: Executor
     folder: Path
     on_change: Callable[[], None]
+    worst: float = 0.0
 
     def all(self, requests: Sequence[Request]) -> list[RunRecord]:
         """Return the record of every request.
@@ -68,7 +70,7 @@ class Runner:
         for key, request in missing.items():
             outcome = self.executor.collect()
             if key not in known:
-                self.log.append("run", **_event(request, outcome))
+                self.log.append("run", **_event(request, outcome, self.worst))
                 self.on_change()
         known = self._known()
         return [known[_key(request)] for request in requests]
@@ -103,7 +105,7 @@ def _is_wanting(request: Request, known: RunRecord | None) -> bool:
     return not kept and known.failure is None
 
 
-def _event(request: Request, outcome: Outcome) -> dict[str, Any]:
+def _event(request: Request, outcome: Outcome, worst: float) -> dict[str, Any]:
     result = outcome.result
     return {
         "stage": request.stage,
@@ -112,8 +114,9 @@ def _event(request: Request, outcome: Outcome) -> dict[str, Any]:
         "variant": request.variant,
         "seed": request.seed,
         "pipeline": request.pipeline,
-        "score": 0.0 if result is None else result.score,
+        "score": worst if result is None else result.score,
         "loss": 1e9 if result is None else result.loss,
         "seconds": 0.0 if result is None else result.seconds,
         "failure": outcome.failure,
+        "metrics": {} if result is None else dict(result.metrics),
     }

@@ -20,9 +20,12 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers._tpe.sampler import _split_trials
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from autokd.objective import ACCURACY, Objective
 from autokd.ranges import Choice, Integer, Range, Real
+from autokd.search.pareto import finished_best_first, values_at
 from autokd.search.records import Refused, TrialRecord
 from autokd.seeds import derive
 from autokd.space import Drawn, Space
@@ -46,6 +49,7 @@ def candidates(
     seed: int,
     number: int,
     refused: Mapping[int, Sequence[Refused]] | None = None,
+    objective: Objective = ACCURACY,
 ) -> Iterator[Drawn]:
     """Yield TPE's suggestions for one trial number, without end.
 
@@ -55,9 +59,10 @@ def candidates(
       seed: the study's seed.
       number: of the trial to be asked.
       refused: what was refused before the trials so far, by their number.
+      objective: what the study is to be good at.
     """
     told = [(before, draw) for before, draws in sorted((refused or {}).items()) for draw in draws if before < number]
-    study = optuna_study(space, seen(list(trials)), told[-SEEN_REFUSED:])
+    study = optuna_study(space, seen(list(trials), objective), told[-SEEN_REFUSED:], objective)
     sampler = _Sampler(study, derive(seed, "tpe", number) % 2**32, refused=len(told[-SEEN_REFUSED:]))
     while True:
         yield space.draw(_Suggested(study, sampler), number)
@@ -98,7 +103,7 @@ def good(count: int) -> int:
 
 
 class _Sampler(optuna.samplers.TPESampler):
-    """TPE for one ask: all candidates are drawn from the same trials.
+    """TPE for one ask, of one or several objectives: all candidates are drawn from the same trials.
 
     So these are split and each density is estimated once, and suggestions are drawn ahead in growing blocks, since a
     call of numpy costs more than what it computes here. The first candidate is the one that TPE itself would suggest.
@@ -141,26 +146,31 @@ class _Sampler(optuna.samplers.TPESampler):
                 yield {path: span.to_external_repr(samples[path][index].item()) for path, span in search_space.items()}
 
 
-def seen(trials: list[TrialRecord]) -> list[TrialRecord]:
+def seen(trials: list[TrialRecord], objective: Objective = ACCURACY) -> list[TrialRecord]:
     """Return the trials that TPE is shown, in order: the best at the common rung, and the latest of the rest."""
     over = [trial for trial in trials if trial.params is not None]
     rung = common_rung(trials)
-    there = [trial for trial in over if trial.failure is None and len(trial.rungs) > rung]
-    best = {trial.number for trial in sorted(there, key=lambda t: -t.rungs[rung].score)[:SEEN_BEST]}
+    best = {trial.number for trial in finished_best_first(over, rung, objective)[:SEEN_BEST]}
     latest = {trial.number for trial in [t for t in over if t.number not in best][-SEEN_LATEST:]}
     return [trial for trial in over if trial.number in best | latest]
 
 
 def optuna_study(
-    space: Space, trials: Iterable[TrialRecord], refused: Sequence[tuple[int, Refused]] = ()
+    space: Space,
+    trials: Iterable[TrialRecord],
+    refused: Sequence[tuple[int, Refused]] = (),
+    objective: Objective = ACCURACY,
 ) -> optuna.Study:
     """Return an in-memory Optuna study that shows the trials at their common rung, and what was refused.
 
-    It cannot be added to.
+    It cannot be added to. All objectives are maximised.
     """
     with quiet_optuna():
-        storage = _Shown(shown(space.ranges(), list(trials), refused))
-        return optuna.create_study(direction="maximize", storage=storage, sampler=optuna.samplers.RandomSampler(seed=0))
+        return optuna.create_study(
+            directions=[StudyDirection.MAXIMIZE] * len(objective.names),
+            storage=_Shown(shown(space.ranges(), list(trials), refused, objective)),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )
 
 
 class _Shown(optuna.storages.InMemoryStorage):
@@ -183,7 +193,10 @@ class _Shown(optuna.storages.InMemoryStorage):
 
 
 def shown(
-    ranges: Mapping[str, Range], trials: list[TrialRecord], refused: Sequence[tuple[int, Refused]] = ()
+    ranges: Mapping[str, Range],
+    trials: list[TrialRecord],
+    refused: Sequence[tuple[int, Refused]] = (),
+    objective: Objective = ACCURACY,
 ) -> list[FrozenTrial]:
     """Return the trials as the sampler sees them, in order; trials outside the space are left out.
 
@@ -191,9 +204,10 @@ def shown(
       ranges: of the space's parameters.
       trials: in order.
       refused: each with the number of the trial that it came before.
+      objective: what the study is to be good at.
     """
     rung = common_rung(trials)
-    told = [(trial.number, 1, frozen(ranges, trial, rung)) for trial in trials if trial.params is not None]
+    told = [(trial.number, 1, frozen(ranges, trial, rung, objective)) for trial in trials if trial.params is not None]
     told += [(before, 0, _infeasible(ranges, draw)) for before, draw in refused]
     return [found for *_, found in sorted(told, key=lambda row: row[:2])]
 
@@ -215,18 +229,23 @@ def distribution(span: Range) -> BaseDistribution:
     return CategoricalDistribution(span.options)
 
 
-def frozen(ranges: Mapping[str, Range], trial: TrialRecord, rung: int) -> FrozenTrial:
-    params = dict(trial.params or {})
+def frozen(ranges: Mapping[str, Range], trial: TrialRecord, rung: int, objective: Objective = ACCURACY) -> FrozenTrial:
+    """Return a trial as Optuna has it.
+
+    Optuna takes no intermediate values beside several objectives; shorter trials then count as equally bad.
+    """
+    params, reached = dict(trial.params or {}), [] if objective.several else trial.rungs[: rung + 1]
     common: dict[str, Any] = {
         "params": params,
         "distributions": {path: distribution(ranges[path]) for path in params},
         "user_attrs": {"number": trial.number, "source": trial.source},
-        "intermediate_values": {r.rung: r.score for r in trial.rungs[: rung + 1]},
+        "intermediate_values": {r.rung: r.score for r in reached},
     }
     if trial.failure is not None:
         return optuna.trial.create_trial(state=TrialState.PRUNED, constraints={trial.failure["kind"]: 1.0}, **common)
     if len(trial.rungs) > rung:
-        return optuna.trial.create_trial(state=TrialState.COMPLETE, value=trial.rungs[rung].score, **common)
+        values = values_at(objective, trial, trial.rungs[rung])
+        return optuna.trial.create_trial(state=TrialState.COMPLETE, values=values, **common)
     return optuna.trial.create_trial(state=TrialState.PRUNED if trial.rungs else TrialState.RUNNING, **common)
 
 

@@ -18,11 +18,12 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from autokd import catalog
-from autokd.cost import Cost, student_cost
+from autokd.cost import Cost, latency, student_cost
 from autokd.engine.train import TrainContext, build_student
 from autokd.engine.views import normalise, raw_view
 from autokd.errors import ComponentError, NothingFeasible
 from autokd.models import seeded
+from autokd.objective import shown_limit
 from autokd.seeds import derive, generator
 from autokd.space import Space
 from autokd.spec import component_from_plain, fingerprint, make
@@ -45,13 +46,14 @@ def feasible(student: Mapping[str, Any], task: Task, constraints: Mapping[str, f
 
 
 def inside(cost: Cost, constraints: Mapping[str, float]) -> bool:
-    """Whether a cost lies inside the budget."""
+    """Whether a cost lies inside the budget, as far as it follows from the architecture: latency is measured."""
     return over(cost, constraints) <= 1
 
 
 def over(cost: Cost, constraints: Mapping[str, float]) -> float:
-    """Return the largest cost as a multiple of its limit: 1 and less lie inside the budget."""
-    return max((cost._asdict()[name] / limit for name, limit in constraints.items()), default=0.0)
+    """Return the largest cost as a multiple of its limit: 1 and less lie inside the budget; latency is measured."""
+    known = cost._asdict()
+    return max((known[name] / limit for name, limit in constraints.items() if name in known), default=0.0)
 
 
 def pipeline_cost(pipeline: Mapping[str, Any], task: Task, teacher: Shapes | None) -> Cost:
@@ -64,6 +66,50 @@ def student_of(pipeline: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the student and the head of a plain pipeline; None for the head of one from before there were heads."""
     head = component_from_plain("heads", pipeline["head"]) if "head" in pipeline else None
     return component_from_plain("students", pipeline["student"]), head
+
+
+def network_key(pipeline: Mapping[str, Any]) -> str:
+    """Identify the network of a plain pipeline or of a bare student {"student": …}: the student with its head."""
+    return fingerprint([dict(pipeline["student"]), dict(pipeline.get("head", {"use": "plain"}))])
+
+
+@dataclass(frozen=True)
+class LatencyMeter:
+    """Measures how long students take, each network once; see `autokd.cost.latency`.
+
+    Args:
+      task: the task.
+      device: where students are to answer.
+      teacher: what the teacher offers, for heads.
+      threads: that a forward pass computes on.
+      known: what was measured before, milliseconds by `network_key`.
+      record: called with a key and its milliseconds before they are used; keeps them in `known`.
+    """
+
+    task: Task
+    device: torch.device
+    teacher: Shapes | None
+    threads: int
+    known: Mapping[str, float]
+    record: Callable[[str, float], None]
+
+    def __call__(self, pipeline: Mapping[str, Any]) -> float:
+        """Return the milliseconds that the network of a plain pipeline takes for one sample."""
+        key = network_key(pipeline)
+        if key not in self.known:
+            self.record(key, self._measured(pipeline))
+        return self.known[key]
+
+    def _measured(self, pipeline: Mapping[str, Any]) -> float:
+        student, head = student_of(pipeline)
+        with seeded(0, self.device):
+            network = build_student(student, self.task, self.device, head=head, teacher=self.teacher)
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            return round(latency(network, self.task, self.device), 4)
+        finally:
+            torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -176,26 +222,46 @@ def _context(context: TrainContext) -> BuildContext:
     return BuildContext(task=context.data.task, teacher=teacher)
 
 
-def population(space: Space, task: Task, seed: int, size: int = POPULATION) -> tuple[list[dict[str, Any]], float]:
+def population(
+    space: Space, task: Task, seed: int, size: int = POPULATION, *, meter: LatencyMeter | None = None
+) -> tuple[list[dict[str, Any]], float]:
     """Draw distinct students inside the budget.
+
+    Args:
+      space: the resolved space.
+      task: the task.
+      seed: the study's seed.
+      size: how many, at most.
+      meter: measures those that are inside otherwise, where the space bounds the latency; None: it is not looked at.
 
     Returns:
       the plain students, and the share of draws that was inside.
 
     Raises:
-      NothingFeasible: none of the drawn students is; the message names the smallest one.
+      NothingFeasible: none of the drawn students is; the message names the smallest one, or the fastest.
     """
     rng = np.random.default_rng(derive(seed, "screen", "population"))
     drawn = space.students(rng, DRAWS)
     found = [student for student in drawn if feasible(student, task, space.constraints)]
     if not found:
         cost = min((student_cost(component_from_plain("students", s), task), _short(s)) for s in drawn)
-        limits = ", ".join(f"{name} <= {limit:g}" for name, limit in space.constraints.items())
+        limits = ", ".join(shown_limit(name, limit) for name, limit in space.constraints.items())
         raise NothingFeasible(
             f"no student of the space lies inside the budget ({limits}); the smallest one drawn is {cost[1]} "
-            f"with {cost[0].params:,} parameters and {cost[0].macs:,} MACs"
+            f"with {cost[0].params:,} parameters, {cost[0].macs:,} MACs and {cost[0].size:,} bytes"
         )
-    return found[:size], len(found) / len(drawn)
+    share, found, most = len(found) / len(drawn), found[:size], space.constraints.get("latency")
+    if meter is None or most is None:
+        return found, share
+    times = [meter({"student": student}) for student in found]
+    fast = [student for student, taken in zip(found, times, strict=True) if taken <= most]
+    if not fast:
+        taken, student = min(zip(times, map(_short, found), strict=True))
+        raise NothingFeasible(
+            f"no student of the space lies inside the budget ({shown_limit('latency', most)}); the fastest one "
+            f"measured is {student} with {taken:.3g} ms on {meter.device}"
+        )
+    return fast, share * len(fast) / len(found)
 
 
 def screen(
@@ -205,7 +271,7 @@ def screen(
     *,
     enough: Callable[[], bool] = lambda: False,
 ) -> list[dict[str, Any]]:
-    """Score students and return them best first: {"student", "params", "macs", "proxies", "score"}.
+    """Score students and return them best first: {"student", "params", "macs", "size", "proxies", "score"}.
 
     The score is the mean over `ranked_by` of the student's rank, 0 for the worst to 1 for the best, and the middle
     where a proxy cannot judge it.

@@ -18,6 +18,8 @@ import yaml
 from autokd.errors import StudyError
 from autokd.files import from_yaml, to_yaml, write_text
 from autokd.models import shapes_from_plain
+from autokd.objective import COSTS, Objective, of_plain
+from autokd.search import pareto
 from autokd.search.records import RecordLog, Records, TrialRecord
 from autokd.space import Space, parse
 from autokd.types import Shapes, Task
@@ -121,6 +123,16 @@ class StudyStore:
         return bool(claimed) and claimed[0]["trials"] >= asked
 
     @property
+    def objective(self) -> Objective:
+        """What the study is to be good at."""
+        return of_plain(self.settings["identity"]["objective"])
+
+    @property
+    def front(self) -> list[TrialRecord]:
+        """Of the trials that went furthest those that no other one dominates; [] where there is one objective."""
+        return pareto.longest_front(self.records.trials.values(), self.objective) if self.objective.several else []
+
+    @property
     def best(self) -> TrialRecord | None:
         """The trial that went furthest with the best validation score, or None."""
         return next(iter(ranked(self.records.trials.values())), None)
@@ -144,11 +156,11 @@ class StudyStore:
         constraints = self.settings["identity"]["space"]["constraints"]
         text = (self.path / "space.yaml").read_text(encoding="utf-8")
         return parse(text, str(self.path / "space.yaml")).resolve(
-            self.task, self.offers, max_params=constraints.get("params"), max_macs=constraints.get("macs")
+            self.task, self.offers, **{f"max_{name}": constraints.get(name) for name in COSTS}
         )
 
     def trials_dataframe(self) -> pd.DataFrame:
-        """Return one row a trial: number, state, reason, source, rung, score, seconds, params, macs, drawn values."""
+        """Return one row a trial: number, state, reason, source, rung, score, metrics, seconds, costs, drawn values."""
         return pd.DataFrame([self._row(trial) for trial in self.records.trials.values()])
 
     def _row(self, trial: TrialRecord) -> dict[str, Any]:
@@ -159,8 +171,9 @@ class StudyStore:
             "source": trial.source,
             "rung": trial.rungs[-1].rung if trial.rungs else None,
             "score": trial.score,
+            **(trial.rungs[-1].metrics if trial.rungs else {}),
             "seconds": round(trial.seconds, 3),
-            **{key: int(value) for key, value in trial.cost.items()},
+            **{key: value if key == "latency" else int(value) for key, value in trial.cost.items()},
             "pipeline": json.dumps(dict(trial.pipeline)),
         }
 

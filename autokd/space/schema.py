@@ -11,13 +11,13 @@ import yaml
 
 from autokd import catalog, spec
 from autokd.errors import ComponentError, SpaceError, nearest
+from autokd.metrics import METRICS
+from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction
 from autokd.space.read_parts import read_part
 from autokd.space.read_values import BAD, MISSING, Problems, convert, join, known_entries, mapping, read_count
 from autokd.space.space import Screen, Space
 from autokd.types import Budget
 
-METRICS = {"accuracy": "maximize"}
-COSTS = ("params", "macs")
 LONGEST_BRANCH = 0.5
 """Largest length of a side branch, as a share of the steps before it: the next rung is at least twice as long."""
 
@@ -114,22 +114,36 @@ def _text(path: str, value: Any, problems: Problems) -> str:
 
 
 def _objective(value: Any, problems: Problems) -> dict[str, str]:
-    found = known_entries(value, "objective", METRICS, problems)
-    for metric, direction in found.items():
-        if direction != METRICS[metric]:
-            problems.append(f"objective.{metric}: expected {METRICS[metric]}, got {direction!r}")
-    return dict(METRICS)
+    """The objectives in the order of the file; accuracy where it names none."""
+    wanted = {name: direction(name) for name in (*METRICS, *COSTS)}
+    found = known_entries(value, "objective", wanted, problems)
+    for name, given in found.items():
+        if given != wanted[name]:
+            problems.append(f"objective.{name}: expected {wanted[name]}, got {given!r}")
+    if found and next(iter(found)) not in METRICS:
+        problems.append(f"objective: the first one must be a metric ({', '.join(METRICS)}); costs may follow it")
+        return ACCURACY.as_plain()
+    return {name: wanted[name] for name in found} or ACCURACY.as_plain()
 
 
 def _constraints(value: Any, problems: Problems) -> dict[str, float]:
     found = known_entries(value, "constraints", COSTS, problems)
-    limits = {
-        key: convert(f"constraints.{key}", item, float, problems) for key, item in found.items() if item is not None
-    }
+    limits = {key: _limit(key, item, problems) for key, item in found.items() if item is not None}
     for key, limit in limits.items():
         if limit is not BAD and limit <= 0:
             problems.append(f"constraints.{key}: expected a number above 0, got {limit!r}")
     return {key: limit for key, limit in limits.items() if limit is not BAD}
+
+
+def _limit(cost: str, value: Any, problems: Problems) -> Any:
+    """A number, or a text with a unit: "5ms", "200KB"."""
+    if isinstance(value, str) and cost in UNITS:
+        try:
+            return amount(cost, value)
+        except ValueError as error:
+            problems.append(f"constraints.{cost}: {error}")
+            return BAD
+    return convert(f"constraints.{cost}", value, float, problems)
 
 
 def _budget(value: Any, problems: Problems) -> Budget:

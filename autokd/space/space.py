@@ -56,8 +56,8 @@ class Space:
       source: name or path it was read from, for messages.
       text: the file, verbatim.
       parts: what may be drawn for each slot of a pipeline.
-      objective: metric -> "maximize".
-      constraints: cost -> largest value allowed.
+      objective: metric or cost -> "maximize" or "minimize", the most important first; see `autokd.objective`.
+      constraints: cost -> largest value allowed: params, macs, size in bytes, latency in milliseconds.
       budget, screen: how long things are trained, how students are screened.
       warm: pipelines to try early, each as a mapping of slots to partial values.
       dropped: "path: reason" for everything that resolving left out.
@@ -81,6 +81,8 @@ class Space:
         *,
         max_params: float | None = None,
         max_macs: float | None = None,
+        max_size: float | None = None,
+        max_latency: float | None = None,
         **budget: int | None,
     ) -> Space:
         """Return the space that is left for a task and a teacher.
@@ -88,7 +90,7 @@ class Space:
         Args:
           task: the data.
           teacher: what the teacher offers; None without a teacher.
-          max_params, max_macs: constraints that override the file's.
+          max_params, max_macs, max_size, max_latency: constraints that override the file's.
           budget: fields of `Budget` that override the file's; None keeps.
         Raises:
           SpaceError: nothing is left for a slot; says why.
@@ -121,7 +123,7 @@ class Space:
                 break
         if problems:
             raise SpaceError(problems, f"{self.source} for {task.dataset}")
-        limits = {"params": max_params, "macs": max_macs}
+        limits = {"params": max_params, "macs": max_macs, "size": max_size, "latency": max_latency}
         space = dataclasses.replace(
             self,
             parts=parts,

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from autokd import data as autokd_data
+from autokd import metrics
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
-from autokd.engine.evaluate import metrics, predict
+from autokd.engine.evaluate import predict
 from autokd.engine.step import Run
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import (
@@ -169,7 +170,8 @@ class Average:
 
 def accuracy(network: nn.Module, context: TrainContext) -> float:
     """Return a network's accuracy on the validation part."""
-    return metrics(predict(network, context.validation_data), context.data.validation.labels).accuracy
+    logits = predict(network, context.validation_data)
+    return metrics.accuracy(metrics.predictions(logits, context.data.validation.labels))
 
 
 def train(context: TrainContext, names: Names, seed: int, rungs: Sequence[int]) -> Iterator[Scored]:
