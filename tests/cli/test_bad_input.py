@@ -16,6 +16,13 @@ SPACE = ("--space", "space.yaml")
     [
         (["--max-params", "banana"], "--max-params 'banana' is no positive number; write for instance 300k"),
         (["--max-macs", "-5"], "--max-macs '-5' is no positive number"),
+        (["--max-latency", "5m"], "--max-latency '5m' is no latency; write for instance 5ms or 0.2s"),
+        (["--max-size", "big"], "--max-size 'big' is no size; write for instance 200KB or 1.5MB"),
+        (
+            ["--objective", "accurcy"],
+            "there is no objective called 'accurcy'; did you mean 'accuracy'",
+        ),
+        (["--objective", "params"], "--objective params: the first objective must be a metric (accuracy, macro_f1"),
         (["--max-params", "nan"], "--max-params 'nan' is no positive number"),
         (["--time", "xyz"], "--time 'xyz' is no time; write for instance 90s, 20m or 1h30m"),
         (["--time", "0"], "--time '0' is no time"),

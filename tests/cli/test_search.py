@@ -160,3 +160,54 @@ def table(here: Path) -> Path:
     path = here / "table.csv"
     path.write_text("\n".join(["a,b,kind", *rows]), encoding="utf-8")
     return path
+
+
+def test_another_objective_shows_everywhere(run, here):
+    ran = run(*WINE, "--objective", "log_loss", "--quiet")
+    assert ran.code == 0
+    for text in (
+        "validation log loss nats",
+        "test log loss nats",
+        "in log loss (less is better)",
+        " nats (95 %; from ",
+    ):
+        assert text in ran.out
+    assert "log loss nats" in run("trials", "wine").out
+    [row] = json.loads(run("studies", "--json").out)
+    assert row["objective"] == ["log_loss"] and 0 < row["best_validation"] < 5 and " nats" in run("studies").out
+    trials = json.loads(run("trials", "wine", "--json").out)
+    assert all(t["score"] == -t["log_loss"] and 0 <= t["macro_f1"] <= 1 for t in trials)
+    again = run(*WINE)
+    assert again.code == 2 and "objective.log_loss: 'minimize' in the study, '(nothing)' asked" in again.err
+
+
+def test_a_front_is_shown_and_any_of_it_exported(run, here):
+    ran = run(*WINE, "--objective", "accuracy,params,latency", "--trials", "6", "--quiet")
+    assert ran.code == 0 and "The front of accuracy, params, latency, on validation" in ran.out
+    assert "latency, ms" in ran.out and "any other: autokd export wine --trial NUMBER" in ran.out
+    claim = json.loads(run(*WINE, "--objective", "accuracy,params,latency", "--trials", "6", "--json", "-q").out)
+    for row in claim["recommendation"]["front"]:
+        assert set(row["objectives"]) == {"accuracy", "params", "latency"}
+        assert run("export", "wine", "--trial", str(row["trial"]), "-o", "any.yaml").code == 0
+        assert yaml.safe_load(Path("any.yaml").read_text(encoding="utf-8"))["provenance"]["trial"] == row["trial"]
+    assert "latency, ms" in run("trials", "wine").out
+
+
+def test_limits_on_size_and_latency(run, here):
+    ran = run(*WINE, "--max-latency", "0.1us", "--quiet")
+    assert (ran.code, ran.out) == (3, "") and written(here) == []
+    assert re.fullmatch(
+        r"error: no student .*\(latency <= 0.0001 ms\); the fastest one measured is mlp.*cpu\n", ran.err
+    )
+    ran = run(*WINE, "--max-size", "0.1KB")
+    assert (ran.code, ran.out) == (3, "") and "size <= 100 bytes" in ran.err
+    assert run("screen", *WINE[1:], "--max-latency", "0.1us", "-q").code == 3
+    rows = json.loads(
+        run("screen", "--dataset", "wine", "--space", "space.yaml", "--max-size", "0.4KB", "--json", "-q").out
+    )
+    assert rows and all(row["size"] <= 400 for row in rows)
+    ran = run(*WINE, "--max-latency", "1s", "--max-size", "1MB", "--trials", "2", "-q")
+    assert ran.code == 0 and "latency, ms" in ran.out
+    kept = yaml.safe_load((here / "studies" / "wine" / "study.yaml").read_text(encoding="utf-8"))
+    assert kept["settings"]["max_latency"] == {"value": 1000.0, "from": "asked"}
+    assert kept["identity"]["latency_device"] == "cpu"

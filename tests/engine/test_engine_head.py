@@ -7,8 +7,9 @@ import torch
 from engine_helpers import context, pipeline, teacher, through_a_file, trained
 
 from autokd.data import Dataset
-from autokd.engine.evaluate import metrics, predict
+from autokd.engine.evaluate import predict
 from autokd.engine.train import TrainContext, build_student
+from autokd.metrics import measure, predictions
 from autokd.models import seeded
 from autokd.spec import PipelineSpec, make
 
@@ -41,7 +42,8 @@ def test_the_accuracy_is_that_of_the_whole_student(where: TrainContext) -> None:
         student = build_student(spec().student, where.data.task, head=spec().head, teacher=where.teacher.offers)
     student.load_state_dict(end["student"])
     logits = predict(student, where.validation_data)
-    assert metrics(logits, where.data.validation.labels) == (result.score, result.loss)
+    assert measure(predictions(logits, where.data.validation.labels)) == result.metrics
+    assert result.score == result.metrics["accuracy"]
 
 
 def test_a_run_that_was_cut_goes_on_bit_for_bit(where: TrainContext) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autokd.objective import Objective, of_plain
 from autokd.ranges import Choice, Integer, Range, Real
-from autokd.search.records import RecordLog, Records
+from autokd.search.pareto import longest_front
+from autokd.search.records import RecordLog, Records, TrialRecord
 
 RUNGS = [3, 9, 27]
 RANGES: dict[str, Range] = {
@@ -56,6 +58,14 @@ class FakeStore:
     @property
     def top_rung(self) -> int:
         return len(self.rung_epochs) - 1
+
+    @property
+    def objective(self) -> Objective:
+        return of_plain(self.settings["identity"]["objective"])
+
+    @property
+    def front(self) -> list[TrialRecord]:
+        return longest_front(self.records.trials.values(), self.objective) if self.objective.several else []
 
 
 def pipeline(rng: np.random.Generator, losses: tuple[str, ...] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autokd.metrics import METRICS
 from autokd.ranges import Choice, Range, Real
 from autokd.report import words
 from autokd.report.numbers import common_rung, importances, mean_interval
 from autokd.report.tables import cell, flat, write_csv
 from autokd.search.fidelity import kendall
 from autokd.search.records import RungRecord, TrialRecord
+
+ACCURACY = METRICS["accuracy"]
 
 
 def trial(number: int, scores: list[float], params: dict[str, Any] | None = None, failed: bool = False) -> TrialRecord:
@@ -74,10 +77,15 @@ def test_kendall_of_a_constant_or_of_two_values_is_none() -> None:
 
 
 def test_mean_interval() -> None:
-    low, high = mean_interval([0.90, 0.91, 0.92]) or (0, 0)  # t(0.975, 2) = 4.3027, standard error 0.01 / sqrt(3)
+    low, high = mean_interval([0.90, 0.91, 0.92], ACCURACY) or (
+        0,
+        0,
+    )  # t(0.975, 2) = 4.3027, standard error 0.01 / sqrt(3)
     assert (low, high) == (pytest.approx(0.91 - 0.024842, abs=1e-5), pytest.approx(0.91 + 0.024842, abs=1e-5))
-    assert mean_interval([0.9, 1.0]) == (pytest.approx(0.95 - 0.6353, abs=1e-3), 1.0)
-    assert mean_interval([0.9]) is None
+    assert mean_interval([0.9, 1.0], ACCURACY) == (pytest.approx(0.95 - 0.6353, abs=1e-3), 1.0)
+    assert mean_interval([0.9], ACCURACY) is None
+    low, high = mean_interval([0.1, 1.1], METRICS["log_loss"]) or (0, 0)  # a log loss has no upper bound
+    assert (low, high) == (0.0, pytest.approx(0.6 + 6.353, abs=1e-3))
 
 
 def test_common_rung_is_the_longest_that_two_thirds_reached() -> None:
@@ -156,9 +164,15 @@ def test_flat_names_a_component_by_its_slot() -> None:
 
 def test_words() -> None:
     assert words.percent(0.9544) == "95.4 %"
-    assert words.points(-0.012) == "−1.2"
-    assert words.mean_sd([0.94, 0.96]) == "95.0 ± 1.4 % (n = 2)"
-    assert words.mean_sd([0.94]) == "94.0 % (n = 1)"
+    assert words.difference(-0.012, ACCURACY) == "−1.2"
+    assert words.mean_sd([0.94, 0.96], ACCURACY) == "95.0 ± 1.4 % (n = 2)"
+    assert words.mean_sd([0.94], ACCURACY) == "94.0 % (n = 1)"
+    loss = METRICS["log_loss"]
+    assert words.quality(0.21, loss) == "0.210 nats" and words.difference(-0.012, loss) == "−0.012"
+    assert words.mean_sd([0.2, 0.3], loss) == "0.250 ± 0.071 nats (n = 2)"
+    assert words.mean_sd([-0.2], METRICS["mcc"]) == "−0.200 (n = 1)"
+    told = {"accuracy": "95.4 %", "latency": "0.954 ms", "params": "0.954", "size": "1 B", "log_loss": "0.954 nats"}
+    assert {name: words.objective(0.9540, name) for name in told} == told
     assert words.compact(1_234_567) == "1.23 M"
     assert [words.duration(s) for s in (0.84, 42.4, 200, 3725)] == ["0.8 s", "42 s", "3 min 20 s", "1 h 02 min"]
     assert words.when("2025-11-03T12:15:00+02:00") == "2025-11-03 10:15 UTC"

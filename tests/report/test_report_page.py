@@ -17,6 +17,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from autokd.errors import StudyError
+from autokd.metrics import METRICS
 from autokd.report import facts, write
 from autokd.report.figures import ErrorScale
 
@@ -164,7 +165,7 @@ def test_an_interrupted_study(fabricate: Fabricate, tmp_path: Path) -> None:
 def test_a_weak_teacher_shows_before_the_claim(fabricate: Fabricate, tmp_path: Path) -> None:
     store = fabricate(trials=12, claim=False)
     store.settings["teacher"]["validation_accuracy"] = 0.5
-    assert "On validation it reaches 50.0 %, less than the student" in page_of(store, tmp_path).words
+    assert "On validation it reaches 50.0 %, worse than the student" in page_of(store, tmp_path).words
 
 
 def test_a_study_without_any_trial(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -271,7 +272,7 @@ def test_a_data_card_is_shown_without_repetition(fabricate: Fabricate, tmp_path:
 
 
 def test_error_scale_spreads_good_accuracies() -> None:
-    scale = ErrorScale(0.005)
+    scale = ErrorScale(0.005, METRICS["accuracy"])
     assert [scale.at(score) for score in (0.0, 0.9, 0.99)] == pytest.approx([0.0, 1.0, 2.0])
     assert scale.at(1.0) == pytest.approx(scale.at(0.995))  # nothing wrong is drawn as half a sample wrong
     axis = scale.axis([scale.at(0.6), scale.at(0.99)])
@@ -282,11 +283,23 @@ def test_error_scale_spreads_good_accuracies() -> None:
 
 
 def test_error_bars_keep_their_ends_on_the_error_scale() -> None:
-    scale = ErrorScale(0.001)
+    scale = ErrorScale(0.001, METRICS["accuracy"])
     bar = scale.between(0.9, (0.8, 0.99))
     assert bar["array"] == pytest.approx([1.0])  # from an error of 10 % to one of 1 %
     assert bar["arrayminus"] == pytest.approx([0.30103])  # to twice the error
     assert scale.between(0.9, None) == {"visible": False}
+
+
+def test_better_is_drawn_higher_for_every_metric() -> None:
+    for metric in METRICS.values():
+        scale = ErrorScale(0.001, metric)
+        good, bad = sorted((0.1, 0.4), key=metric.score, reverse=True)
+        assert scale.at(good) > scale.at(bad)
+        bar = scale.between(good, (0.05, 0.45))
+        assert bar["array"][0] > 0 and bar["arrayminus"][0] > 0
+    loss = ErrorScale(0.001, METRICS["log_loss"])
+    axis = loss.axis([loss.at(0.02), loss.at(2.5)])  # beyond 1 nat, too
+    assert {"0.1", "1"} <= set(axis["ticktext"]) and axis["title"]["text"] == "validation log loss (nats)"
 
 
 def test_funnel_counts(fabricate: Fabricate) -> None:

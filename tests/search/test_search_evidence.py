@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from search_helpers import rng
 
+from autokd.metrics import METRICS, Predictions, predictions
 from autokd.search import evidence
-from autokd.search.evidence import as_plain, compare, gap_closed, identical, prediction_interval
+from autokd.search.evidence import (
+    as_plain,
+    compare,
+    compare_measured,
+    gap_closed,
+    identical,
+    measured,
+    prediction_interval,
+)
 
 Correct = dict[str, NDArray[np.bool_]]
 
@@ -182,3 +192,62 @@ def test_an_arm_that_is_a_baseline_is_said_to_be_one() -> None:
 def test_a_comparison_is_plain_data() -> None:
     plain = as_plain(compare(POOLED, "recommended", "ce"))
     assert plain["verdict"] == "not distinguishable" and plain["df"] == 6.0 and isinstance(plain["low"], float)
+
+
+def answers(seed: int, skill: float, *, items: int = 300, labels: int = 0) -> Predictions:
+    """A student's answers on items of four unequal classes; `labels` says which test set."""
+    drawn = np.random.default_rng(labels).choice(4, size=items, p=[0.5, 0.3, 0.15, 0.05])
+    hard = torch.from_numpy(np.random.default_rng(labels + 1000).normal(size=(items, 4)))  # alike for all students
+    own = torch.randn(items, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    truth = torch.from_numpy(drawn)
+    return predictions(skill * torch.eye(4, dtype=torch.float64)[truth] + hard + 0.5 * own, truth)
+
+
+def claimed(labels: int = 0) -> dict[str, list[Predictions | None]]:
+    skills = {"recommended": 2.6, "ce": 2.0, "kd": 2.4}
+    return {
+        arm: [answers(100 * k + i + 10_000 * labels, skill, labels=labels) for i in range(3)]
+        for k, (arm, skill) in enumerate(skills.items())
+    }
+
+
+def test_the_bootstrap_says_of_accuracy_what_its_formula_says() -> None:
+    found = claimed()
+    right = {arm: np.stack([(a.predicted == a.labels).numpy() for a in row if a]) for arm, row in found.items()}
+    by_formula, resampled = compare(right, "recommended", "ce"), measured(METRICS["accuracy"], found)
+    by_bootstrap = compare_measured(METRICS["accuracy"], resampled, "recommended", "ce")
+    assert by_bootstrap.difference == pytest.approx(by_formula.difference)
+    assert by_bootstrap.standard_error == pytest.approx(by_formula.standard_error, rel=0.1)
+    assert by_bootstrap.df == by_formula.df and by_bootstrap.verdict == by_formula.verdict
+
+
+@pytest.mark.parametrize("name", ["macro_f1", "balanced_accuracy", "log_loss", "mcc"])
+def test_the_standard_error_is_the_spread_over_other_test_sets_and_seeds(name: str) -> None:
+    metric, differences, errors = METRICS[name], [], []
+    for labels in range(40):
+        found = claimed(labels)
+        means = {arm: np.mean([metric.of(a) for a in row if a]) for arm, row in found.items()}
+        differences.append(means["recommended"] - means["ce"])
+        if labels < 4:
+            errors.append(compare_measured(metric, measured(metric, found), "recommended", "ce").standard_error)
+    assert 0.75 < np.mean(errors) / np.std(differences, ddof=1) < 1.7  # accuracy's formula, too, errs on the wide side
+
+
+def test_less_log_loss_is_better_and_said_in_nats() -> None:
+    metric = METRICS["log_loss"]
+    found = compare_measured(metric, measured(metric, claimed()), "recommended", "ce")
+    assert found.verdict == "better" and found.high < 0
+    assert found.text.startswith("better than the student alone by 0.") and " nats [-0." in found.text
+    back = compare_measured(metric, measured(metric, claimed()), "ce", "recommended")
+    assert back.verdict == "worse" and back.low == -found.high
+    assert gap_closed(0.3, 0.5, 0.1, metric) == pytest.approx(0.5) and gap_closed(0.3, 0.5, 0.6, metric) is None
+    low, high = prediction_interval([0.1, 1.1], 100, metric)
+    assert low == 0.0 and high > 1.1
+
+
+def test_a_failed_run_counts_the_worst_value() -> None:
+    found = {"recommended": [answers(1, 2.0), None], "ce": [answers(2, 2.0), answers(3, 2.0)]}
+    for name, worst in {"macro_f1": 0.0, "log_loss": 16.0, "mcc": -1.0}.items():
+        assert measured(METRICS[name], found).scores["recommended"][1] == worst
+    nothing = measured(METRICS["mcc"], {"recommended": [None, None], "ce": [None, None]})
+    assert set(nothing.scores["ce"]) == {-1.0}

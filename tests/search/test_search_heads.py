@@ -107,7 +107,8 @@ def test_the_recommended_student_has_its_head_in_claim_bundle_and_export(tmp_pat
     arms = [arm["pipeline"] for arm in claim["arms"].values()]
     assert heads([claim["pipeline"], *arms]) == ["simkd", "simkd", "plain", "plain"]
     student = autokd.load_student(study.path / "best")
-    assert claim["cost"] == {"params": cost.params(student.module), "macs": cost.macs(student.module, student.task)}
+    counts = {"params": cost.params(student.module), "macs": cost.macs(student.module, student.task)}
+    assert claim["cost"] == {**counts, "size": cost.size_bytes(student.module)}
     test = load("digits", limit_train=128, seed=3).read_test()
     accuracy = float((student.logits(test.inputs).argmax(-1) == test.labels).double().mean())
     assert accuracy == json.loads((study.path / "best" / "metrics.json").read_text())["test"]["accuracy"] > 0.5

@@ -42,7 +42,11 @@ def store(digits: Dataset, tmp_path: Path) -> StudyStore:
     task = {name: getattr(digits.task, name) for name in digits.task.__dataclass_fields__}
     made = explorer(tmp_path / "explored", space, digits.task, score)
     settings = {
-        "identity": {"rungs": list(EPOCHS), "space": {"constraints": {"params": 4000}}},
+        "identity": {
+            "objective": {"accuracy": "maximize"},
+            "rungs": list(EPOCHS),
+            "space": {"constraints": {"params": 4000}},
+        },
         "data": {"task": {key: list(v) if isinstance(v, tuple) else v for key, v in task.items()}},
         "teacher": {"offers": shapes_to_plain(teacher.offers)},
     }

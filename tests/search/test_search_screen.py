@@ -134,8 +134,8 @@ def test_no_feasible_student_is_told_with_the_smallest(digits: Dataset) -> None:
     with pytest.raises(NothingFeasible) as error:
         population(space, digits.task, seed=0)
     text = str(error.value)
-    assert "params <= 50" in text and "macs <= 10000" in text and "\n" not in text
-    assert "cnn(layers=1, width=3) with 73 parameters and 1,758 MACs" in text
+    assert "params <= 50" in text and "macs <= 10,000" in text and "\n" not in text
+    assert "cnn(layers=1, width=3) with 73 parameters, 1,758 MACs and 324 bytes" in text
     assert error.value.exit_code == 3
 
 

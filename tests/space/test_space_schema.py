@@ -85,8 +85,9 @@ def test_all_mistakes_are_raised_at_once(make):
         "student.one_of.t_net.widht: t_net has no such field; did you mean 'width'?",
         "losses.any_of.from.t_aa: there is no losses component called 't_aa'; did you mean 't_a'?",
         "batch_size: expected at least 1, got 0",
-        "constraints.latency_ms: there is no such key; one of: macs, params",
-        "objective.f1: there is no such key; one of: accuracy",
+        "constraints.latency_ms: there is no such key; did you mean 'latency'?",
+        "objective.f1: there is no such key; one of: accuracy, balanced_accuracy, latency, log_loss, macro_f1, macs, "
+        "mcc, params, size",
         "budget.epochs: expected at least 1, got 0",
     ]
     assert [line for line in expected if line not in found] == []
