@@ -71,7 +71,7 @@ from autokd import progress
 with progress.shown(quiet=False) as notify:
     notify(Stand(stage="screen", done=4, total=4, best=None, metric="accuracy", failures=0, note="x" * 200))
     for done in range(6):
-        notify(Stand(stage="explore", done=done, total=5, best=0.912, metric="accuracy", failures=2, note="trial 4: ce+kd"))
+        notify(Stand(stage="explore", done=done, total=5, best=0.912, metric="accuracy", failures=2, note="trial 4"))
 print("the result")
 """
 
