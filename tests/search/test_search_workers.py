@@ -53,6 +53,7 @@ def setup(data: Dataset, folder: Path) -> dict[str, Any]:
         "memory": 3 * GB // 2,
         "bank": {"folder": str(folder / "bank"), "max_bytes": GB, "features": False},
         "parts": [],
+        "metric": "accuracy",
         "plugins": catalog.plugin_files(),
         "profile": True,
     }
