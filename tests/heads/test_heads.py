@@ -132,7 +132,7 @@ def test_the_cost_counts_projector_and_classifier_in_place_of_the_students_own(f
     assert whole.params == bare.params - (16 * 5 + 5) + weights + norms + (32 * 5 + 5)
     assert whole.macs == bare.macs - 16 * 5 + 4 * 4 * weights + 32 * 5 + pooling_macs(8, 4, 16)
     student = headed("cnn", IMAGES, teacher, factor, layers=2, width=8)
-    assert (cost.params(student), cost.macs(student, IMAGES)) == whole
+    assert (cost.params(student), cost.macs(student, IMAGES), cost.size_bytes(student)) == whole
     assert cost.student_cost(component, IMAGES, make("heads", "plain", {}), teacher.offers) == bare
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -22,13 +21,14 @@ from autokd.data import Dataset
 from autokd.errors import NothingFeasible, StudyError
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, Objective
-from autokd.search import noise, sampler, screen
+from autokd.search import noise, screen
 from autokd.search.pareto import non_dominated_ranks
 from autokd.search.racing import choose, choose_of_front, race
 from autokd.search.records import TrialRecord
 from autokd.search.request import Progress
-from autokd.search.sampler import candidates
+from autokd.search.sampler import candidates, shown
 from autokd.search.screen import LatencyMeter, network_key, population
+from autokd.seeds import derive
 from autokd.spec import make
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 128, "device": "cpu", "seed": 3, "study": "mine"}
@@ -287,19 +287,20 @@ def test_shorter_trials_are_told_beside_several_objectives() -> None:
     assert len(set(told(known, BOTH, 5))) == 5
 
 
-@pytest.mark.parametrize("objective", [ACCURACY, BOTH])
-def test_densities_that_are_estimated_once_give_what_optuna_gives(
-    objective: Objective, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_candidate_of_several_objectives_is_what_optuna_itself_would_suggest() -> None:
     known = [planar(i, float(x)) for i, x in enumerate(np.linspace(-1, 1, 20))]
-
-    def several() -> list[float]:
-        stream = itertools.islice(candidates(Plane(), known, seed=1, number=50, objective=objective), 5)  # type: ignore
-        return [float(drawn.params["x"]) for drawn in stream if drawn.params is not None]
-
-    cached = several()
-    monkeypatch.delattr(sampler._Sampler, "_build_parzen_estimator")
-    assert several() == cached and len(set(cached)) == 5
+    known += [planar(20, 0.3, failure="not_finite"), planar(21, -0.3, failure="error")]
+    found = []
+    for number in range(30, 36):
+        seed = derive(1, "tpe", number) % 2**32
+        study = optuna.create_study(
+            directions=["maximize", "maximize"], sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=1)
+        )
+        study.add_trials(shown(Plane().ranges(), known, BOTH))
+        found.append(study.ask().suggest_float("x", -1, 1))
+        first = next(candidates(Plane(), known, seed=1, number=number, objective=BOTH))  # type: ignore[arg-type]
+        assert first.plain["x"] == found[-1]
+    assert len(set(found)) == 6
 
 
 def test_noise_and_race_speak_of_the_metric() -> None:
