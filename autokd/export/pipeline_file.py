@@ -247,15 +247,15 @@ def _trial(store: StudyView, number: int) -> Trial:
 
 
 def _summary(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """What a claim found, short enough for people: test accuracies by arm and seed, and the verdicts."""
-    accuracy = {arm: list(scores["test"]) for arm, scores in evidence["arms"].items()}
+    """What a claim found, short enough for people: the metric's test values by arm and seed, and the verdicts."""
+    values = {arm: list(scores["test"]) for arm, scores in evidence["arms"].items()}
     if evidence["teacher"] is not None:
-        accuracy["teacher"] = evidence["teacher"]["test"]
+        values["teacher"] = evidence["teacher"]["test"]
     return {
         "text": "; ".join(comparison["text"] for comparison in evidence["comparisons"].values()),
         "epochs": evidence["epochs"],
         "seeds": list(evidence["seeds"]),
-        "test_accuracy": accuracy,
+        f"test_{evidence.get('metric', 'accuracy')}": values,
         "prediction_interval": list(evidence["prediction_interval"]),
         "n_test": evidence["n_test"],
     }

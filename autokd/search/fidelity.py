@@ -99,7 +99,7 @@ def interval(tau: Tau | None) -> str:
 
 
 def score_at(trial: TrialRecord, rung: int) -> float | None:
-    """Validation accuracy of a trial at a rung; None where it failed or did not reach it."""
+    """Validation score of a trial at a rung; None where it failed or did not reach it."""
     return trial.rungs[rung].score if trial.failure is None and len(trial.rungs) > rung else None
 
 

@@ -110,6 +110,8 @@ def test_the_claim_is_about_the_log_loss_of_the_kept_logits(by_loss: autokd.Stud
     bundle = load_file(by_loss.path / "best" / "student.safetensors")
     student = load_file(by_loss.path / "confirm" / "round0" / f"recommended-{best}.safetensors")
     assert all(torch.equal(bundle[name], tensor) for name, tensor in student.items())
+    exported = by_loss.export()["provenance"]["evidence"]
+    assert exported["test_log_loss"]["recommended"] == claim["arms"]["recommended"]["test"]
     page = by_loss.report_path.read_text()
     assert "validation log loss" in page and "less is better" in page and "test accuracy" not in page
 
