@@ -263,7 +263,7 @@ def _screened(table: Table) -> list[dict[str, Any]]:
     rows = []
     for name, part in STUDENTS.items():
         first = next(index for index, names in enumerate(ALL) if names.student == name)
-        cost = Cost(int(table.params[first]), int(table.macs[first]))
+        cost = Cost(int(table.params[first]), int(table.macs[first]), 4 * int(table.params[first]))
         rows.append({"student": _whole("students", part), **cost._asdict(), "proxies": cost._asdict()})
     for row in rows:
         below = [[other[key] < row[key] for other in rows] for key in ("params", "macs")]

@@ -26,7 +26,7 @@ from autokd.search.pareto import non_dominated_ranks
 from autokd.search.racing import choose, choose_of_front, race
 from autokd.search.records import TrialRecord
 from autokd.search.request import Progress
-from autokd.search.sampler import candidates, shown
+from autokd.search.sampler import EI_CANDIDATES, candidates, shown
 from autokd.search.screen import LatencyMeter, network_key, population
 from autokd.seeds import derive
 from autokd.spec import make
@@ -223,7 +223,7 @@ def test_a_resumed_study_decides_by_what_it_recorded_whatever_is_measured_now(
     proposed = [first.propose(number) for number in range(6)]
     again = made(1.0)  # a thousand times slower: nothing that is not on record would fit
     assert [again.propose(number) for number in range(6)] == proposed
-    assert {p.source for p in proposed[2:]} <= {"screen", "random"} and len(again.log.records.latencies) > 3
+    assert {p.source for p in proposed[2:]} <= {"screen", "quasi_random"} and len(again.log.records.latencies) > 3
 
 
 def test_no_student_that_is_fast_enough(tmp_path: Path) -> None:
@@ -296,9 +296,10 @@ def test_the_first_candidate_of_several_objectives_is_what_optuna_itself_would_s
     for number in range(30, 36):
         seed = derive(1, "tpe", number) % 2**32
         study = optuna.create_study(
-            directions=["maximize", "maximize"], sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=1)
+            directions=["maximize", "maximize"],
+            sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=1, n_ei_candidates=EI_CANDIDATES),
         )
-        study.add_trials(shown(Plane().ranges(), known, BOTH))
+        study.add_trials(shown(Plane().ranges(), known, objective=BOTH))
         found.append(study.ask().suggest_float("x", -1, 1))
         first = next(candidates(Plane(), known, seed=1, number=number, objective=BOTH))  # type: ignore[arg-type]
         assert first.plain["x"] == found[-1]
