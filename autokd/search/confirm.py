@@ -121,14 +121,17 @@ class Confirmer:
 
     def _race(self) -> Mapping[str, Any]:
         finalists, planned = self._planned_finalists()
-        found = race(
-            [trial.number for trial in finalists],
-            self._measure,
-            most=planned["seeds"],
-            noise=noise.of_plain(planned["noise"]),
-            resolution=1 / len(self.context.data.validation),
-            worst=self.objective.metric.worst_score,
-        )
+        if len(finalists) == 1 and self.clock.limit is not None:  # there is nothing to choose
+            found = {finalists[0].number: Standing([finalists[0].score], None, True)}
+        else:
+            found = race(
+                [trial.number for trial in finalists],
+                self._measure,
+                most=planned["seeds"],
+                noise=noise.of_plain(planned["noise"]),
+                resolution=1 / len(self.context.data.validation),
+                worst=self.objective.metric.worst_score,
+            )
         best, reason = choose(finalists, found, self.objective.metric)
         rows = [_candidate(trial, found[trial.number]) for trial in finalists]
         self.log.append(

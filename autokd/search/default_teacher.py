@@ -120,12 +120,8 @@ def obtain(data: Dataset, epochs: int, device: torch.device, on_epoch: OnEpoch |
         return teacher.to(device)
 
 
-def full_lengths(chosen: Recipe) -> float:
-    """Return how many full trainings a teacher takes, the short ones counted."""
-    return chosen.members + _compared(chosen) / SHORT
-
-
-def _compared(chosen: Recipe) -> int:
+def compared(chosen: Recipe) -> int:
+    """Return how many short trainings come before the full ones."""
     return len(chosen.pipelines) if len(chosen.pipelines) > 1 else 0
 
 
@@ -144,8 +140,8 @@ def _found(folder: Path, task: Task) -> NetworkTeacher | None:
 
 def _train(data: Dataset, chosen: Recipe, epochs: int, device: torch.device, folder: Path, on_epoch: OnEpoch) -> None:
     context = TrainContext(data=data, teacher=None, device=device, bank=TeacherBank())
-    short, compared = max(1, epochs // SHORT), _compared(chosen)
-    total = short * compared + epochs * chosen.members
+    short, several = max(1, epochs // SHORT), compared(chosen)
+    total = short * several + epochs * chosen.members
     done = 0
 
     def step(_: Mapping[str, Any]) -> None:
@@ -162,7 +158,7 @@ def _train(data: Dataset, chosen: Recipe, epochs: int, device: torch.device, fol
         return result.score, checkpoint["student"]
 
     best = chosen.pipelines[0]
-    if compared:
+    if several:
         scores = [train(pipeline, short, 0)[0] for pipeline in chosen.pipelines]
         best = chosen.pipelines[scores.index(max(scores))]
     members = [train(best, epochs, member)[1] for member in range(chosen.members)]

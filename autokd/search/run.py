@@ -27,11 +27,12 @@ from autokd.engine.views import to_device
 from autokd.errors import AutokdError, StudyError
 from autokd.metrics import measure, predictions
 from autokd.models import shapes_to_plain
-from autokd.search.clock import Clock, spent
-from autokd.search.confirm import Confirmer, run_count
+from autokd.search.clock import Clock, seconds_per_epoch, spent
+from autokd.search.confirm import GRID_RUNS, Confirmer, run_count
 from autokd.search.executors import Executor, InlineExecutor, Stop
 from autokd.search.explore import Explorer
 from autokd.search.mirror import Mirror, database_url
+from autokd.search.noise_stage import SEEDS as NOISE_SEEDS
 from autokd.search.noise_stage import NoiseStage
 from autokd.search.plan import Plan, bank_plan, plan
 from autokd.search.prepare import (
@@ -71,6 +72,8 @@ SCREENED = ("params", "macs", "nwot", "diswot", "latency")
 
 SCREEN_SHARE = 0.05
 """Of the time left that screening may take."""
+NOISE_SHARE = 0.25
+"""Of explore's time left that measuring the noise may take; else it is left out."""
 
 OnClaim = Callable[[StudyStore, Dataset], None]
 
@@ -242,7 +245,9 @@ def _stages(
         profile=context.profile,
     )
     budget, most = prepared.budget, _most_trials(prepared, request)
-    runs, baselines = run_count(budget, has_teacher=True, stretch=1), 2 if explorer.has_teacher else 1
+    grid = prepared.time_plan is None or prepared.time_plan.grid
+    runs = run_count(budget, has_teacher=True, stretch=1) - (0 if grid else GRID_RUNS)
+    baselines = 2 if explorer.has_teacher else 1
 
     def may_begin(seconds: float) -> bool:
         """Whether a rung that takes so long may begin, so that confirm can still follow; the baselines' always may."""
@@ -260,7 +265,8 @@ def _stages(
         with _timed(store, "explore"):
             if len(store.records.trials) <= baselines:  # else it was done when there were no others
                 explorer.run(min(baselines, most), may_begin, on_change)
-                if may_begin(0.0):
+                pace = seconds_per_epoch(store.records.trials.values()) / executor.capacity
+                if may_begin(NOISE_SEEDS * budget.epochs * pace / NOISE_SHARE):
                     _measure_noise(store, prepared, executor, on_change)
             explorer.run(most, may_begin, on_change)
         with _timed(store, "confirm"):

@@ -36,9 +36,9 @@ from autokd.space import Space
 from autokd.spec import component_from_plain
 from autokd.types import Budget, Split, Task, Teacher
 
-TIMED_SAMPLES = 512
-"""Samples on which seconds are measured."""
-TYPICAL = 0.75
+TIMED_SAMPLES, WARM_UP = 512, 64
+"""Samples on which seconds are measured, and those before them."""
+TYPICAL = 0.9
 """Quantile, by multiply-accumulates, of the student that is measured: screening prefers the larger ones."""
 LONGER = 4
 """Times the space file's own epochs, at most."""
@@ -48,8 +48,8 @@ TEACHER_SHARE = 0.15
 """Of the time that a teacher's training may take."""
 ASIDE, ASIDE_SHARE = 4.0, 0.03
 """Seconds, and a share of the time, kept for screening, asks and the records."""
-COLD = 0.3
-"""Share of epochs whose teacher outputs are computed and not found in the bank."""
+POLICIES = 4
+"""Augmentations of explore, about: the teacher's outputs are computed anew for each, and for each seed of the claim."""
 
 
 class TimePlan(NamedTuple):
@@ -61,6 +61,7 @@ class TimePlan(NamedTuple):
       limit_train: size of the training set, or None for all of it.
       whole_data: fingerprint of all the data, where the training set is limited.
       teacher_epochs: the space file's own, for full training.
+      grid: there is time for confirm's grid.
       reason: in words.
     """
 
@@ -69,6 +70,7 @@ class TimePlan(NamedTuple):
     limit_train: int | None
     whole_data: str | None
     teacher_epochs: int
+    grid: bool
     reason: str
 
 
@@ -76,14 +78,17 @@ class Costs(NamedTuple):
     """Measured seconds of one sample.
 
     Args:
-      train: of a typical student's training step.
+      train: of a student's training step.
       answer: of the teacher's answer.
-      teacher: of one epoch's worth of training the default teacher, all its runs counted; 0 where none is trained.
+      teacher: of a training step of the default teacher's network; 0 where none is trained.
+      networks, compared: full and short trainings of the default teacher.
     """
 
     train: float
     answer: float
-    teacher: float
+    teacher: float = 0.0
+    networks: int = 1
+    compared: int = 0
 
 
 class Sizes(NamedTuple):
@@ -109,10 +114,11 @@ def trial_epochs(budget: Budget) -> float:
 
 
 class Fitted(NamedTuple):
-    """A budget and the number of training samples that fit."""
+    """A budget and the number of training samples that fit, and whether there is time for confirm's grid."""
 
     budget: Budget
     samples: int
+    grid: bool
 
 
 class _Level(NamedTuple):
@@ -150,9 +156,21 @@ def fit(
     level, epochs, samples = next(
         _fitting(left, list(_levels(own, sizes, may_limit)), sizes, costs, min(slots, workers), workers)
     )
-    most = int(teaching / (samples * costs.teacher)) if costs.teacher else own.teacher_epochs
-    budget = dataclasses.replace(_at(level.budget, epochs), teacher_epochs=max(1, min(own.teacher_epochs, most)))
-    return Fitted(budget, samples)
+    budget = dataclasses.replace(
+        _at(level.budget, epochs), teacher_epochs=_teacher_epochs(teaching, own.teacher_epochs, sizes, samples, costs)
+    )
+    return Fitted(budget, samples, level.grid)
+
+
+def _teacher_epochs(seconds: float, own: int, sizes: Sizes, samples: int, costs: Costs) -> int:
+    """Return the full length of a default teacher's trainings that fits into a time: at least 1, at most its own."""
+
+    def takes(epochs: int) -> float:
+        lengths = [epochs] * costs.networks + [max(1, epochs // default_teacher.SHORT)] * costs.compared
+        points = sum(1 + each / curve_step(each, samples, sizes.validation) for each in lengths)
+        return costs.teacher * (sum(lengths) * samples + points * sizes.validation * FORWARD)
+
+    return next((epochs for epochs in range(own, 1, -1) if takes(epochs) <= seconds), 1) if costs.teacher else own
 
 
 def _fitting(
@@ -206,12 +224,12 @@ def _seconds(budget: Budget, grid: bool, sizes: Sizes, samples: int, costs: Cost
 
     def run(epochs: float) -> float:
         points = 1 + epochs / curve_step(budget.epochs, max(1, samples), sizes.validation)
-        evaluated = points * sizes.validation * FORWARD * costs.train
-        return epochs * samples * (costs.train + COLD * costs.answer) + evaluated
+        return costs.train * (epochs * samples + points * sizes.validation * FORWARD)
 
     explore = (2 + NOISE_SEEDS) * run(budget.epochs) + max(0, budget.trials - 2) * run(trial_epochs(budget))
     runs = run_count(budget, has_teacher=True, stretch=1) - (0 if grid else GRID_RUNS)
-    return explore / slots + runs * run(budget.confirm_epochs) / workers
+    answered = samples * (POLICIES * budget.epochs + budget.claim_seeds * budget.confirm_epochs)
+    return explore / slots + (runs * run(budget.confirm_epochs) + answered * costs.answer) / workers
 
 
 def _rounded(value: float) -> int:
@@ -266,6 +284,7 @@ def made(
         limit_train=found.samples if limited else None,
         whole_data=data.task.fingerprint if limited else None,
         teacher_epochs=own.teacher_epochs,
+        grid=found.grid,
         reason=_reason(found, own, sizes, teacher is None),
     )
 
@@ -296,8 +315,8 @@ def measured(
     if teacher is None:
         recipe = default_teacher.recipe(data.task)
         each = sample_seconds(data, recipe.pipelines[0], device, threads)
-        return Costs(train, FORWARD * each * recipe.members, each * default_teacher.full_lengths(recipe))
-    return Costs(train, _answer_seconds(teacher, data, device), 0.0)
+        return Costs(train, FORWARD * each * recipe.members, each, recipe.members, default_teacher.compared(recipe))
+    return Costs(train, _answer_seconds(teacher, data, device))
 
 
 def typical_student(space: Space, task: Task, seed: int) -> dict[str, Any]:
@@ -313,18 +332,23 @@ def sample_seconds(data: Dataset, pipeline: Mapping[str, Any], device: torch.dev
     Raises:
       NothingFeasible: it does not train.
     """
-    count, before = min(TIMED_SAMPLES, len(data.train)), torch.get_num_threads()
-    small = _Sample(data, Split(data.train.inputs[:count], data.train.labels[:count]))
-    context = TrainContext(data=small, teacher=None, device=device, bank=TeacherBank())  # type: ignore[arg-type]
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
+    job = RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=1, until=1)
     try:
-        job = RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=2, until=2)
-        outcomes = [run_job(context, job) for _ in range(2)]  # the first one warms up
+        outcomes = [run_job(_few(data, count, device), job) for count in (WARM_UP, TIMED_SAMPLES)]
     finally:
         torch.set_num_threads(before)
     if outcomes[-1].result is None:
         raise NothingFeasible(f"the space's default pipeline does not train: {outcomes[-1].failure}")
-    return outcomes[-1].result.seconds / (2 * count)
+    trained, evaluated = (min(TIMED_SAMPLES, len(part)) for part in (data.train, data.validation))
+    return outcomes[-1].result.seconds / (trained + FORWARD * evaluated)
+
+
+def _few(data: Dataset, count: int, device: torch.device) -> TrainContext:
+    """A context without a teacher that trains on a few samples."""
+    small = _Sample(data, Split(data.train.inputs[:count], data.train.labels[:count]))
+    return TrainContext(data=small, teacher=None, device=device, bank=TeacherBank())  # type: ignore[arg-type]
 
 
 def _answer_seconds(teacher: Teacher, data: Dataset, device: torch.device) -> float:

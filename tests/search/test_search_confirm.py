@@ -502,7 +502,7 @@ def test_without_time_confirm_still_claims_on_few_seeds_and_tunes_nothing(data: 
     made = confirmer(tmp_path, data, clock=left(1e-3))
     found = made.run()
     assert designs(made) == {"select": 1, "tune": 0, "claim": 2}
-    assert len(runs(made, "select")) == 1 and not runs(made, "tune")  # one finalist, under one seed
+    assert not runs(made, "select") and not runs(made, "tune")  # one finalist: there is nothing to choose
     assert [len(arm["test"]) for arm in found["arms"].values()] == [2, 2, 2]
     assert found["pipeline"] == made.log.records.trials[2].pipeline
     reasons = [design["reason"] for design in made.log.records.designs]
