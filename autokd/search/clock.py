@@ -1,4 +1,4 @@
-"""How much of a study's time is left."""
+"""How much of a study's time is left, and how long things take."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import time
 from collections.abc import Callable, Iterable
 
 import numpy as np
+import torch
 
+from autokd.data import Dataset
+from autokd.engine.evaluate import predict_teacher
+from autokd.engine.views import to_device
 from autokd.search.records import Records, TrialRecord
-from autokd.types import Budget
+from autokd.types import Budget, Split, Teacher
 
+TIMED_SAMPLES = 512
+"""Samples on which seconds are measured."""
 CONFIRM_SHARE = 0.5
 """Of the whole time that explore leaves to confirm, at most; confirm makes do with what it finds."""
 CLOSING = 3.0
@@ -68,6 +74,24 @@ def spent(records: Records) -> float:
 
 
 def seconds_per_epoch(trials: Iterable[TrialRecord]) -> float:
-    """Return the mean seconds of an epoch over the trials that went furthest; 0 where there is none."""
+    """Return the mean seconds of an epoch, over the trials that went furthest; 0 where there is none.
+
+    Only the last rung of each counts: longer runs are like it, and not like a short one that ends in a side branch.
+    """
     reached = sorted((t for t in trials if t.rungs), key=lambda t: -t.rungs[-1].epochs)[:5]
-    return float(np.mean([t.seconds / t.rungs[-1].epochs for t in reached])) if reached else 0.0
+    return float(np.mean([_last_pace(trial) for trial in reached])) if reached else 0.0
+
+
+def _last_pace(trial: TrialRecord) -> float:
+    before, last = [0, *(rung.epochs for rung in trial.rungs)][-2], trial.rungs[-1]
+    return last.seconds / (last.epochs - before)
+
+
+def answer_seconds(teacher: Teacher, data: Dataset, device: torch.device) -> float:
+    """Measure the seconds that a teacher's answer takes, a sample; on a few of validation."""
+    count = min(TIMED_SAMPLES, len(data.validation))
+    few = to_device(Split(data.validation.inputs[:count], data.validation.labels[:count]), data.task, device)
+    predict_teacher(teacher, few)
+    began = time.monotonic()
+    predict_teacher(teacher, few)  # its result is on the CPU, so the device is done
+    return (time.monotonic() - began) / count

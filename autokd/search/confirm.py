@@ -13,7 +13,6 @@ small grid.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import sys
 import time
@@ -37,7 +36,7 @@ from autokd.metrics import METRICS, Metric, Predictions, predictions
 from autokd.models import seeded
 from autokd.objective import ACCURACY, Objective
 from autokd.search import evidence, noise
-from autokd.search.clock import Clock, seconds_per_epoch
+from autokd.search.clock import Clock, answer_seconds, seconds_per_epoch
 from autokd.search.executors import Executor
 from autokd.search.explore import baseline_parts
 from autokd.search.pareto import longest_front
@@ -235,7 +234,8 @@ class Confirmer:
           trial: that the recommended pipeline comes from.
           pipelines: by arm.
         """
-        bearable = max(FEWEST, self._bearable([trial], 1.0) // len(pipelines))
+        arms = len({fingerprint(pipeline) for pipeline in pipelines.values()})
+        bearable = max(FEWEST, self._bearable([trial], 1.0, arms=arms, answers=1))
         least = self.budget.claim_seeds
         filled = min(bearable, FILL * least) if self.clock.limit is not None else None
         planned = self._design("claim", arms=len(pipelines), least=least, most=bearable, filled=filled)
@@ -281,11 +281,23 @@ class Confirmer:
         self.log.append("design", stage="tune", round=self.round, **planned.as_plain())
         return bears
 
-    def _bearable(self, trials: Sequence[TrialRecord], share: float) -> int:
-        """Return how many runs a share of the time left bears, at the pace of some trials."""
-        each = self.budget.confirm_epochs * seconds_per_epoch(trials) / self.executor.capacity
-        bears = share * self.clock.left / each if each else math.inf
-        return int(max(bears, 0.0)) if math.isfinite(bears) else sys.maxsize
+    def _bearable(self, trials: Sequence[TrialRecord], share: float, *, arms: int = 1, answers: int = 0) -> int:
+        """Return how many runs a share of the time left bears, at the pace of some trials.
+
+        Args:
+          trials: their own runs of this round say how long one takes, where there are any.
+          share: of the time left.
+          arms, answers: what counts as one: so many runs, and so many times the teacher's answers to all views of one.
+        """
+        if self.clock.limit is None:
+            return sys.maxsize
+        arm = {f"trial {trial.number}" for trial in trials}
+        own = [r.seconds for r in self.log.records.runs if r.round == self.round and r.arm in arm and not r.failure]
+        each = arms * (float(np.mean(own)) if own else self.budget.confirm_epochs * seconds_per_epoch(trials))
+        if answers and self.context.teacher is not None:
+            a_sample = answer_seconds(self.context.teacher, self.context.data, self.context.device)
+            each += answers * a_sample * self.budget.confirm_epochs * len(self.context.data.train)
+        return int(max(0.0, share * self.clock.left * self.executor.capacity / max(each, 1e-9)))
 
     def _known_design(self, stage: str) -> Mapping[str, Any] | None:
         designs = self.log.records.designs

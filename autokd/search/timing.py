@@ -21,12 +21,11 @@ import torch
 from autokd.cost import student_cost
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
-from autokd.engine.evaluate import predict_teacher
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import FORWARD, curve_step
-from autokd.engine.views import to_device
 from autokd.errors import NothingFeasible
 from autokd.search import default_teacher
+from autokd.search.clock import TIMED_SAMPLES, answer_seconds
 from autokd.search.confirm import GRID_RUNS, run_count
 from autokd.search.executors import RungJob, run_job
 from autokd.search.explore import baseline
@@ -36,8 +35,8 @@ from autokd.space import Space
 from autokd.spec import component_from_plain
 from autokd.types import Budget, Split, Task, Teacher
 
-TIMED_SAMPLES, WARM_UP = 512, 64
-"""Samples on which seconds are measured, and those before them."""
+WARM_UP = 64
+"""Samples trained on before those that are timed."""
 TYPICAL = 0.9
 """Quantile, by multiply-accumulates, of the student that is measured: screening prefers the larger ones."""
 LONGER = 4
@@ -316,7 +315,7 @@ def measured(
         recipe = default_teacher.recipe(data.task)
         each = sample_seconds(data, recipe.pipelines[0], device, threads)
         return Costs(train, FORWARD * each * recipe.members, each, recipe.members, default_teacher.compared(recipe))
-    return Costs(train, _answer_seconds(teacher, data, device))
+    return Costs(train, answer_seconds(teacher, data, device))
 
 
 def typical_student(space: Space, task: Task, seed: int) -> dict[str, Any]:
@@ -349,16 +348,6 @@ def _few(data: Dataset, count: int, device: torch.device) -> TrainContext:
     """A context without a teacher that trains on a few samples."""
     small = _Sample(data, Split(data.train.inputs[:count], data.train.labels[:count]))
     return TrainContext(data=small, teacher=None, device=device, bank=TeacherBank())  # type: ignore[arg-type]
-
-
-def _answer_seconds(teacher: Teacher, data: Dataset, device: torch.device) -> float:
-    count = min(TIMED_SAMPLES, len(data.validation))
-    few = Split(data.validation.inputs[:count], data.validation.labels[:count])
-    there = to_device(few, data.task, device)
-    predict_teacher(teacher, there)
-    began = time.monotonic()
-    predict_teacher(teacher, there)  # its result is on the CPU, so the device is done
-    return (time.monotonic() - began) / count
 
 
 class _Sample:
