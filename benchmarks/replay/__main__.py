@@ -6,7 +6,7 @@ Prints what each searcher spends, in runs to the top rung and in seconds, until 
 within a standard deviation of the noise of the best one; what its pick is worth after so many runs' worth of budget;
 autokd with 25 beside random search with 100; and how many times sooner autokd is where TPE and a pruner are. Noise is
 that of the better half of the pipelines. Intervals are 95 % bootstrap intervals over searches. `--variants` compares
-autokd with itself instead. About ten minutes of one core; see benchmarks/replay/README.md.
+autokd with itself instead. Several minutes of one core; see benchmarks/replay/README.md.
 """
 
 from __future__ import annotations
