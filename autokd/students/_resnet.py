@@ -13,7 +13,7 @@ from typing import Annotated, cast
 from torch import Tensor, nn
 
 from autokd.ranges import Choice, Integer
-from autokd.students.layers import he_normal_, stem_stride
+from autokd.students.layers import Projection, he_normal_, stem_stride
 from autokd.types import IMAGE, BuildContext, Output, Task
 
 
@@ -28,8 +28,7 @@ class _BasicBlock(nn.Module):
         self.relu2 = nn.ReLU()
         self.downsample: nn.Module = nn.Identity()
         if stride != 1 or in_channels != channels:
-            projection = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
-            self.downsample = nn.Sequential(projection, nn.BatchNorm2d(channels))
+            self.downsample = nn.Sequential(Projection(in_channels, channels, stride), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         residual = self.relu1(self.bn1(self.conv1(x)))

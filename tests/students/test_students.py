@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from torch import nn
 from autokd import catalog, cost, spec
 from autokd.errors import ComponentError
 from autokd.models import seeded, shapes_of
+from autokd.students.layers import Projection
 from autokd.types import BuildContext, Task
 
 SHAPES = {"image": [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 21, 70)], "table": [(5,), (30,)]}
@@ -221,3 +224,29 @@ def test_mlp_drops_out_in_training_only() -> None:
     zeros_in_training = float((network.train()(inputs).pooled == 0).float().mean())
     zeros_in_eval = float((network.eval()(inputs).pooled == 0).float().mean())
     assert zeros_in_training - zeros_in_eval > 0.15
+
+
+def test_a_projection_is_the_strided_convolution() -> None:
+    ours, plain = Projection(3, 5, 2), nn.Conv2d(3, 5, 1, 2, bias=False)
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 3, 7, 9)
+    assert torch.equal(ours(x), plain(x)) and ours(x).shape == (2, 5, 4, 5)
+
+
+ODD = """
+import torch
+from torch import nn
+from autokd.students.layers import Projection
+torch.set_num_threads(2)
+layer = Projection(12, 24, 2).to(memory_format=torch.channels_last)
+for _ in range(60):
+    x = torch.randn(33, 12, 28, 28).contiguous(memory_format=torch.channels_last).requires_grad_()
+    layer(x).square().mean().backward()
+    kept = [torch.randn(50 * k + 3) for k in range(30)]
+"""
+
+
+def test_odd_batches_on_two_threads_do_not_break_the_process() -> None:
+    """With nn.Conv2d in place of the projection this process dies on CPUs with AVX-512 (PyTorch 2.13)."""
+    done = subprocess.run([sys.executable, "-c", ODD], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
