@@ -9,8 +9,8 @@ from torch.nn import functional as F
 class Projection(nn.Conv2d):
     """A 1x1 convolution with a stride, without bias: the pixels that it reads are picked first.
 
-    The result is the same. PyTorch's own (seen in 2.13, on a CPU with AVX-512) writes beyond its memory in backward where
-    the layout is channels-last, the batch odd, the channels no multiple of 16 and there are several threads; the
+    The result is the same. PyTorch's own (seen in 2.13, on a CPU with AVX-512) writes beyond its memory in backward
+    where the layout is channels-last, the batch odd, the channels no multiple of 16 and there are several threads; the
     process then dies.
     """
 
