@@ -37,6 +37,7 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
+from autokd.objective import ACCURACY
 from autokd.search import run
 from autokd.search.clock import Clock
 from autokd.search.executors import Outcome, RungJob
@@ -204,7 +205,7 @@ def changes(store: StudyStore, explorer: Explorer) -> Callable[[], None]:
 
     def changed() -> None:
         mirror.update()
-        run._tell_explore(store, explorer.space.budget.trials, clock, lambda progress: None)
+        run._tell_explore(store, ACCURACY.metric, explorer.space.budget.trials, clock, lambda progress: None)
 
     return changed
 

@@ -175,7 +175,11 @@ def prepare(folder: Path, data: Any, space_name: str, rung_epochs: Sequence[int]
     text, source = find(space_name)
     space = parse(text, source).resolve(data.task, context.teacher.offers)
     settings = {
-        "identity": {"space": {"constraints": dict(space.constraints)}, "rungs": list(rung_epochs)},
+        "identity": {
+            "space": {"constraints": dict(space.constraints)},
+            "rungs": list(rung_epochs),
+            "objective": {"accuracy": "maximize"},
+        },
         "data": {"task": json.loads(json.dumps(dataclasses.asdict(data.task)))},
         "teacher": {"offers": json.loads(json.dumps(shapes_to_plain(context.teacher.offers)))},
     }

@@ -13,14 +13,14 @@ from autokd.data import Dataset
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.views import to_device
 from autokd.search.records import Records, TrialRecord
-from autokd.types import Budget, Split, Teacher
+from autokd.types import Split, Teacher
 
 TIMED_SAMPLES = 512
 """Samples on which seconds are measured."""
 CONFIRM_SHARE = 0.5
 """Of the whole time that explore leaves to confirm, at most; confirm makes do with what it finds."""
 CLOSING = 3.0
-"""Seconds kept for what follows the last run: the test split, the student's bundle, the report."""
+"""Seconds kept for what follows the claim: the student's bundle and the report."""
 
 
 class Clock:
@@ -52,19 +52,16 @@ class Clock:
             return 1.0
         return self.limit / max(self.limit - max(self.left, 0.0), 1e-3)
 
-    def left_to_explore(self, records: Records, budget: Budget, runs: int, capacity: int) -> float:
+    def left_to_explore(self, records: Records, epochs: float) -> float:
         """Return the seconds that explore may still take so that confirm can follow.
 
         Args:
-          records: the study's; the seconds of its trials say what confirm will cost.
-          budget: the study's.
-          runs: of confirm.
-          capacity: runs at a time.
+          records: the study's; the seconds of its trials say what an epoch costs.
+          epochs: that confirm takes, one after the other.
         """
         if self.limit is None:
             return math.inf
-        confirm = runs * budget.confirm_epochs * seconds_per_epoch(records.trials.values()) / capacity
-        return self.left - min(confirm, CONFIRM_SHARE * self.limit)
+        return self.left - min(epochs * seconds_per_epoch(records.trials.values()), CONFIRM_SHARE * self.limit)
 
 
 def spent(records: Records) -> float:

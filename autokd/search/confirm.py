@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from autokd.engine.evaluate import predict, predict_teacher
-from autokd.engine.train import TrainContext, build_student
+from autokd.engine.train import FORWARD, TrainContext, build_student, curve_step
 from autokd.engine.views import DeviceData, to_device
 from autokd.errors import NothingFeasible
 from autokd.files import write_tensors
@@ -54,8 +54,10 @@ RATE_FACTORS = (0.2, 0.5, 2.0)
 """Of the learning rate in the grid, beside 1; the lowest spares a baseline a rate that only the found losses bear."""
 WEIGHT_FACTORS = (0.5, 2.0)
 """Of the distillation losses' weights in the grid, beside 1."""
+ARMS = 3
+"""The recommendation, vanilla KD and the student alone."""
 GRID_POINTS = 1 + len(RATE_FACTORS) + len(WEIGHT_FACTORS)
-GRID_RUNS = 3 * GRID_POINTS - len(WEIGHT_FACTORS)
+GRID_RUNS = ARMS * GRID_POINTS - len(WEIGHT_FACTORS)
 """Of the recommendation and both baselines, of which cross-entropy has no weights to tune."""
 SELECT_SHARE = 0.3
 """Of the time left that select may take."""
@@ -235,7 +237,7 @@ class Confirmer:
           pipelines: by arm.
         """
         arms = len({fingerprint(pipeline) for pipeline in pipelines.values()})
-        bearable = max(FEWEST, self._bearable([trial], 1.0, arms=arms, answers=1))
+        bearable = max(FEWEST, self._bearable([trial], 1.0, arms=arms, predicted=len(pipelines)))
         least = self.budget.claim_seeds
         filled = min(bearable, FILL * least) if self.clock.limit is not None else None
         planned = self._design("claim", arms=len(pipelines), least=least, most=bearable, filled=filled)
@@ -281,23 +283,29 @@ class Confirmer:
         self.log.append("design", stage="tune", round=self.round, **planned.as_plain())
         return bears
 
-    def _bearable(self, trials: Sequence[TrialRecord], share: float, *, arms: int = 1, answers: int = 0) -> int:
+    def _bearable(self, trials: Sequence[TrialRecord], share: float, *, arms: int = 1, predicted: int = 0) -> int:
         """Return how many runs a share of the time left bears, at the pace of some trials.
 
         Args:
           trials: their own runs of this round say how long one takes, where there are any.
           share: of the time left.
-          arms, answers: what counts as one: so many runs, and so many times the teacher's answers to all views of one.
+          arms: runs that count as one.
+          predicted: in a claim, the students whose predictions count with them, and the teacher's answers for one run.
         """
         if self.clock.limit is None:
             return sys.maxsize
-        arm = {f"trial {trial.number}" for trial in trials}
+        arm, epochs, data = {f"trial {t.number}" for t in trials}, self.budget.confirm_epochs, self.context.data
         own = [r.seconds for r in self.log.records.runs if r.round == self.round and r.arm in arm and not r.failure]
-        each = arms * (float(np.mean(own)) if own else self.budget.confirm_epochs * seconds_per_epoch(trials))
-        if answers and self.context.teacher is not None:
-            a_sample = answer_seconds(self.context.teacher, self.context.data, self.context.device)
-            each += answers * a_sample * self.budget.confirm_epochs * len(self.context.data.train)
-        return int(max(0.0, share * self.clock.left * self.executor.capacity / max(each, 1e-9)))
+        run = float(np.mean(own)) if own else epochs * seconds_per_epoch(trials)
+        each = arms * run / self.executor.capacity
+        if predicted:
+            train, items = len(data.train), len(data.validation) + data.card["samples"]["test"]
+            evaluated = len(data.validation) * (1 + epochs / curve_step(epochs, train, len(data.validation)))
+            each += predicted * run * FORWARD * items / (epochs * train + FORWARD * evaluated)
+        if predicted and self.context.teacher is not None:
+            answer = answer_seconds(self.context.teacher, data, self.context.device)
+            each += answer * epochs * train / self.executor.capacity
+        return int(max(0.0, share * self.clock.left / max(each, 1e-9)))
 
     def _known_design(self, stage: str) -> Mapping[str, Any] | None:
         designs = self.log.records.designs

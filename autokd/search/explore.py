@@ -27,6 +27,7 @@ from autokd.search.quasi_random import quasi_random
 from autokd.search.records import RecordLog, Refused, TrialRecord
 from autokd.search.sampler import candidates
 from autokd.search.screen import LatencyMeter, Screener, diverse_top, key_of, over, pipeline_cost, score_against
+from autokd.search.seconds import expected_seconds
 from autokd.seeds import derive
 from autokd.space import Drawn, Space
 from autokd.spec import Slot, component_to_plain, fingerprint, make, slots
@@ -230,14 +231,14 @@ class Explorer:
             self._clear(number, rung, trials)
             on_change()
             failures.check(self.log.records.trials[number])
-        if self._next(trials, may_begin) is not None:
+        if self._next(trials, may_begin) is not None and self.propose(len(self.log.records.trials)) is None:
             ran = len(self.log.records.trials)
             log.warning("every pipeline of the space was tried: explore ends after %d trials", ran)
 
     def _begin_next(self, trials: int, may_begin: Callable[[float], bool]) -> bool:
         """Begin the next rung, of a new trial or of one that goes on; False where there is none at present."""
         job = self._next(trials, may_begin)
-        if job is None or (job.rung is None and not self._ask(job.number)):
+        if job is None or (job.rung is None and not self._ask(job.number, may_begin)):
             return False
         if job.rung:
             self._record("promote", number=job.number, rung=job.rung)
@@ -257,11 +258,11 @@ class Explorer:
         epochs = self.rung_epochs[rung] - (self.rung_epochs[rung - 1] if rung else 0)
         return epochs * seconds_per_epoch(own or trials.values())
 
-    def _ask(self, number: int) -> bool:
-        """Record a new trial; False where every pipeline that the space has was tried."""
+    def _ask(self, number: int, may_begin: Callable[[float], bool]) -> bool:
+        """Record a new trial; False where all that the space has was tried, or time does not bear this pipeline."""
         with self.profile.part("search"):
             proposal = self.propose(number)
-        if proposal is None:
+        if proposal is None or not may_begin(self._expected_of(proposal.drawn.plain)):
             return False
         source, drawn, refused = proposal
         if refused and number not in self.log.records.refused:
@@ -276,6 +277,11 @@ class Explorer:
             cost=self._cost(drawn.plain),
         )
         return True
+
+    def _expected_of(self, pipeline: Mapping[str, Any]) -> float:
+        """The seconds that the first rung of a pipeline is expected to take."""
+        cost = pipeline_cost(pipeline, self.task, self.offers)._asdict()
+        return expected_seconds(self.log.records.trials.values(), pipeline, cost, self.rung_epochs[0]) or 0.0
 
     def _cost(self, pipeline: Mapping[str, Any]) -> dict[str, float]:
         cost = pipeline_cost(pipeline, self.task, self.offers)._asdict()

@@ -25,10 +25,10 @@ from autokd.engine.evaluate import predict_teacher
 from autokd.engine.precision import cpu_has_bfloat16
 from autokd.engine.views import to_device
 from autokd.errors import AutokdError, StudyError
-from autokd.metrics import measure, predictions
+from autokd.metrics import Metric, measure, predictions
 from autokd.models import shapes_to_plain
 from autokd.search.clock import Clock, seconds_per_epoch, spent
-from autokd.search.confirm import GRID_RUNS, Confirmer, run_count
+from autokd.search.confirm import Confirmer, run_count
 from autokd.search.executors import Executor, InlineExecutor, Stop
 from autokd.search.explore import Explorer
 from autokd.search.mirror import Mirror, database_url
@@ -48,7 +48,7 @@ from autokd.search.records import TrialRecord
 from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.screen import FEW, LatencyMeter, Screener, population, screen, usable_proxies
 from autokd.search.store import StudyStore, delete
-from autokd.search.timing import rung_plan
+from autokd.search.timing import confirm_epochs, rung_plan, sizes_of
 from autokd.search.workers import WorkerExecutor
 from autokd.spec import component_from_plain
 
@@ -246,21 +246,21 @@ def _stages(
     )
     budget, most = prepared.budget, _most_trials(prepared, request)
     grid = prepared.time_plan is None or prepared.time_plan.grid
-    runs = run_count(budget, has_teacher=True, stretch=1) - (0 if grid else GRID_RUNS)
+    to_confirm = confirm_epochs(budget, sizes_of(prepared.data), grid=grid, workers=executor.capacity)
     baselines = 2 if explorer.has_teacher else 1
 
     def may_begin(seconds: float) -> bool:
         """Whether a rung that takes so long may begin, so that confirm can still follow; the baselines' always may."""
         if sum(bool(trial.rungs or trial.failure) for trial in store.records.trials.values()) < baselines:
             return True
-        return clock.left_to_explore(store.records, budget, runs, executor.capacity) >= seconds
+        return clock.left_to_explore(store.records, to_confirm) >= seconds
 
     with Mirror(store, request.storage) as mirror:
 
         def on_change() -> None:
             with context.profile.part("storage"):
                 mirror.update()
-            _tell_explore(store, prepared, most, clock, notify)
+            _tell_explore(store, prepared.objective.metric, most, clock, notify)
 
         with _timed(store, "explore"):
             if len(store.records.trials) <= baselines:  # else it was done when there were no others
@@ -385,8 +385,8 @@ def _confirm(
     tell()
 
 
-def _tell_explore(store: StudyStore, prepared: Prepared, most: int, clock: Clock, notify: Notify) -> None:
-    trials, metric = list(store.records.trials.values()), prepared.objective.metric
+def _tell_explore(store: StudyStore, metric: Metric, most: int, clock: Clock, notify: Notify) -> None:
+    trials = list(store.records.trials.values())
     best, done = store.best, sum(1 for trial in trials if trial.rungs or trial.failure)
     notify(
         Progress(

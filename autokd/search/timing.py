@@ -26,7 +26,7 @@ from autokd.engine.train import FORWARD, curve_step
 from autokd.errors import NothingFeasible
 from autokd.search import default_teacher
 from autokd.search.clock import TIMED_SAMPLES, answer_seconds
-from autokd.search.confirm import GRID_RUNS, run_count
+from autokd.search.confirm import ARMS, GRID_RUNS, run_count
 from autokd.search.executors import RungJob, run_job
 from autokd.search.explore import baseline
 from autokd.search.noise_stage import SEEDS as NOISE_SEEDS
@@ -91,10 +91,11 @@ class Costs(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Samples of train and validation, and classes."""
+    """Samples of each split, and classes."""
 
     train: int
     validation: int
+    test: int
     classes: int
 
 
@@ -102,6 +103,25 @@ def rung_plan(budget: Budget) -> list[int]:
     """Return the epochs at the end of each rung: the top one divided by eta again and again, at least 1, distinct."""
     epochs = {max(1, round(budget.epochs / budget.eta**k)) for k in range(budget.rungs)}
     return sorted(epochs)
+
+
+def confirm_epochs(budget: Budget, sizes: Sizes, *, grid: bool, workers: int) -> float:
+    """Return what confirm takes, one thing after the other, as epochs of training.
+
+    Args:
+      budget: of the study.
+      sizes: of the data.
+      grid: whether it tunes.
+      workers: runs at a time; the claimed students' predictions are made one by one.
+    """
+    runs = run_count(budget, has_teacher=True, stretch=1) - (0 if grid else GRID_RUNS)
+    predicted = ARMS * budget.claim_seeds * FORWARD * (sizes.validation + sizes.test) / sizes.train
+    return runs * budget.confirm_epochs / workers + predicted
+
+
+def sizes_of(data: Dataset) -> Sizes:
+    """Return the sizes of a dataset; the test split's is known from its card."""
+    return Sizes(len(data.train), len(data.validation), data.card["samples"]["test"], data.task.num_classes)
 
 
 def trial_epochs(budget: Budget) -> float:
@@ -227,8 +247,10 @@ def _seconds(budget: Budget, grid: bool, sizes: Sizes, samples: int, costs: Cost
 
     explore = (2 + NOISE_SEEDS) * run(budget.epochs) + max(0, budget.trials - 2) * run(trial_epochs(budget))
     runs = run_count(budget, has_teacher=True, stretch=1) - (0 if grid else GRID_RUNS)
+    predicted = ARMS * budget.claim_seeds * FORWARD * costs.train * (sizes.validation + sizes.test)
     answered = samples * (POLICIES * budget.epochs + budget.claim_seeds * budget.confirm_epochs)
-    return explore / slots + (runs * run(budget.confirm_epochs) + answered * costs.answer) / workers
+    confirm = runs * run(budget.confirm_epochs) + answered * costs.answer
+    return explore / slots + confirm / workers + predicted
 
 
 def _rounded(value: float) -> int:
@@ -270,7 +292,7 @@ def made(
     """
     began = time.monotonic()
     costs = measured(data, space, own, teacher, device, threads, seed)
-    sizes = Sizes(len(data.train), len(data.validation), data.task.num_classes)
+    sizes = sizes_of(data)
     left -= time.monotonic() - began
     found = fit(left, own, sizes, costs, slots=slots, workers=workers, may_limit=may_limit)
     limited = found.samples < sizes.train

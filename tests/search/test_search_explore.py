@@ -26,6 +26,8 @@ from autokd.errors import NothingFeasible, TooManyFailures
 from autokd.search.executors import Outcome, RungJob
 from autokd.search.explore import Explorer, baseline_losses, hopeless, seconds_per_epoch
 from autokd.search.records import TrialRecord
+from autokd.search.screen import pipeline_cost
+from autokd.search.seconds import expected_seconds
 from autokd.space import Several
 from autokd.spec import fingerprint, from_plain
 from autokd.types import RungResult
@@ -261,14 +263,28 @@ def test_no_rung_begins_that_time_does_not_bear(digits: Dataset, tmp_path: Path)
 
     def may_begin(seconds: float) -> bool:
         asked.append(seconds)
-        return len(asked) <= 9
+        return len(jobs(made)) < 9
 
     made = explorer(tmp_path, resolved(digits), digits.task)
     changes: list[int] = []
     made.run(30, may_begin, lambda: changes.append(len(made.log.records.trials)))
     assert sum(len(t.rungs) for t in trials(made)) == len(jobs(made)) == len(changes) / 2 == 9  # each begins and ends
     assert not made.log.records.in_flight
-    assert asked[0] == 0 and all(seconds > 0 for seconds in asked[1:])  # of the first one nothing is known
+    assert asked[:2] == [0, 0] and all(seconds > 0 for seconds in asked[2:])  # of the first one nothing is known
+
+
+def test_no_pipeline_begins_that_is_too_slow_for_the_time_left(digits: Dataset, tmp_path: Path) -> None:
+    made = explore(explorer(tmp_path, resolved(digits), digits.task), 12)
+    known = made.log.records.trials.values()
+    next_one = made.propose(12)
+    assert next_one is not None
+    cost = pipeline_cost(next_one.drawn.plain, digits.task, made.offers)._asdict()
+    slow = expected_seconds(known, next_one.drawn.plain, cost, made.rung_epochs[0])
+    assert slow is not None and slow > 0
+    made.run(13, lambda seconds: seconds < slow, lambda: None)
+    assert len(trials(made)) == 12
+    made.run(13, lambda seconds: seconds <= 100 * slow, lambda: None)
+    assert len(trials(made)) == 13
 
 
 @pytest.mark.parametrize("slots", [1, 3])

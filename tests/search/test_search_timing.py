@@ -16,11 +16,11 @@ from autokd.search import timing
 from autokd.search.clock import CLOSING, CONFIRM_SHARE, Clock, seconds_per_epoch, spent
 from autokd.search.confirm import GRID_RUNS, run_count
 from autokd.search.records import Records
-from autokd.search.timing import Costs, Fitted, Sizes, fit, rung_plan, trial_epochs
+from autokd.search.timing import Costs, Fitted, Sizes, confirm_epochs, fit, rung_plan, trial_epochs
 from autokd.types import Budget
 
 OWN = Budget(trials=60, epochs=27, confirm_epochs=54)
-SIZES = Sizes(train=54_000, validation=6_000, classes=10)
+SIZES = Sizes(train=54_000, validation=6_000, test=10_000, classes=10)
 COSTS = Costs(train=1e-4, answer=5e-5, teacher=2e-4)
 
 
@@ -35,7 +35,8 @@ def expected(found: Fitted, costs: Costs = COSTS) -> float:
     confirm = run_count(budget, has_teacher=True, stretch=1) - (0 if found.grid else GRID_RUNS)
     answers = timing.POLICIES * budget.epochs + budget.claim_seeds * budget.confirm_epochs
     trials = 5 * run(budget.epochs) + (budget.trials - 2) * run(trial_epochs(budget))
-    return trials + confirm * run(budget.confirm_epochs) + answers * found.samples * costs.answer
+    predicted = 3 * budget.claim_seeds * (SIZES.validation + SIZES.test) * costs.train / 3
+    return trials + confirm * run(budget.confirm_epochs) + answers * found.samples * costs.answer + predicted
 
 
 def test_a_trial_climbs_as_far_as_its_share() -> None:
@@ -103,22 +104,27 @@ def test_a_clock_counts_sessions_before_and_keeps_time_for_the_end() -> None:
     assert clock.left == pytest.approx(60 - 10 - 40 - CLOSING)
     assert clock.left < 0
     endless = Clock(None, before=1e9, began=0.0)
-    assert math.isinf(endless.left) and math.isinf(endless.left_to_explore(Records(), OWN, 40, 1))
+    assert math.isinf(endless.left) and math.isinf(endless.left_to_explore(Records(), 40.0))
 
 
 def test_explore_leaves_what_confirm_takes_but_no_more_than_its_share() -> None:
     records = Records()
     records.trials.update({i: trial(i, 0.5, 0.6, 0.7) for i in range(3)})
     each = seconds_per_epoch(records.trials.values())
-    budget = Budget(epochs=9, confirm_epochs=9)
 
-    def left(limit: float, capacity: int) -> float:
-        clock = Clock(limit, before=0.0, began=0.0, now=lambda: 0.0)
-        return clock.left_to_explore(records, budget, 40, capacity)
+    def left(limit: float, epochs: float) -> float:
+        return Clock(limit, before=0.0, began=0.0, now=lambda: 0.0).left_to_explore(records, epochs)
 
-    assert left(1e6, 1) == pytest.approx(1e6 - CLOSING - 40 * 9 * each)
-    assert left(1e6, 4) == pytest.approx(1e6 - CLOSING - 10 * 9 * each)
-    assert left(40.0, 1) == pytest.approx(40 - CLOSING - CONFIRM_SHARE * 40)
+    assert left(1e6, 360.0) == pytest.approx(1e6 - CLOSING - 360 * each)
+    assert left(40.0, 360.0) == pytest.approx(40 - CLOSING - CONFIRM_SHARE * 40)
+
+
+def test_what_confirm_takes_is_its_runs_and_its_predictions() -> None:
+    budget = Budget(finalists=3, select_seeds=3, claim_seeds=5, confirm_epochs=10)
+    runs = 9 + 16 + 15
+    predicted = 15 * 16_000 / 3 / 54_000
+    assert confirm_epochs(budget, SIZES, grid=True, workers=1) == pytest.approx(10 * runs + predicted)
+    assert confirm_epochs(budget, SIZES, grid=False, workers=2) == pytest.approx(5 * (runs - 16) + predicted)
 
 
 def test_what_killed_sessions_trained_counts_as_spent() -> None:
