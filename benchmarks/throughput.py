@@ -107,6 +107,7 @@ def setup(study: overhead.Study, folder: Path) -> dict[str, Any]:
         "memory": None,
         "bank": {"folder": str(folder / "bank"), "max_bytes": 0, "features": False},
         "parts": [],
+        "metric": "accuracy",
         "plugins": [],
         "profile": False,
     }
