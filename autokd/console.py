@@ -261,12 +261,14 @@ def plan(prepared: Prepared, planned: Plan, *, as_json: bool) -> Shown:
     rungs = ", ".join(f"{n} to {e} epochs" for n, e in zip(planned.trial_runs, planned.rung_epochs, strict=True))
     data = prepared.data
     teacher = "; training the teacher comes on top" if prepared.teacher is None else ""
+    fitted = prepared.time_plan
     lines = [
         f"data: {data.task.dataset}, {len(data.train)} train, {len(data.validation)} validation",
         f"objective: {', '.join(f'{way} {name}' for name, way in prepared.objective.as_plain().items())}",
         f"budget of the student: {limits or 'none'}",
         f"explore: {prepared.budget.trials} trials; about {rungs}",
         f"confirm: at most {planned.confirm_runs} runs of {prepared.budget.confirm_epochs} epochs",
+        *([] if fitted is None else [f"fitted into {_duration(fitted.seconds)}: {fitted.reason}"]),
         f"expected: {_duration(planned.seconds)} on {prepared.device}{teacher}; "
         f"{planned.disk_bytes / 1e6:.0f} MB on disk",
         f"teacher bank: {planned.bank}",

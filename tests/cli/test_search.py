@@ -94,6 +94,12 @@ def test_dry_run_writes_nothing(run, here):
     assert told["plan"]["rung_epochs"] == [1] and told["identity"]["seed"] == 0 and written(here) == []
 
 
+def test_dry_run_shows_how_a_study_fits_into_its_time(run, here):
+    ran = run("search", "--dataset", "wine", "--time", "40s", "--dry-run")
+    assert ran.code == 0 and written(here) == []
+    assert "fitted into 40 s: about" in ran.out and " trials of up to " in ran.out
+
+
 def test_dry_run_of_an_existing_study_leaves_it(run, study):
     before = (study / "study.yaml").read_bytes()
     assert run(*WINE, "--dry-run", "--fresh").code == 0
