@@ -95,7 +95,8 @@ class MadeUp:
         params = {path: suggest(draw, path, span) for path, span in ALWAYS.items()}
         for chosen in (params["loss"], params["augment"]):
             params |= {path: suggest(draw, path, span) for path, span in BESIDE.get(str(chosen), {}).items()}
-        return Drawn({"student": _whole("students", STUDENTS["cnn4"]), "params": params}, params)
+        student = _whole("students", STUDENTS["cnn4"])
+        return Drawn({"student": student, "losses": {}, "batch_size": 1, "params": params}, params)
 
     def place(self, unit: Callable[[str], float], number: int) -> Drawn:
         """Return the pipeline at a point."""
