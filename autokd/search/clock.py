@@ -61,7 +61,10 @@ class Clock:
         """
         if self.limit is None:
             return math.inf
-        return self.left - min(epochs * seconds_per_epoch(records.trials.values()), CONFIRM_SHARE * self.limit)
+        every = records.trials.values()
+        baselines = [trial for trial in every if trial.source.startswith("baseline:")]
+        pace = (seconds_per_epoch(every) + seconds_per_epoch(baselines or every)) / 2  # half of confirm's are baselines
+        return self.left - min(epochs * pace, CONFIRM_SHARE * self.limit)
 
 
 def spent(records: Records) -> float:

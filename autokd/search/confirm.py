@@ -44,6 +44,7 @@ from autokd.search.racing import Standing, choose, choose_of_front, race
 from autokd.search.records import RecordLog, RunRecord, TrialRecord
 from autokd.search.runs import Request, Runner
 from autokd.search.screen import LatencyMeter, pipeline_cost, student_of
+from autokd.search.seconds import seconds_model
 from autokd.search.store import ranked
 from autokd.seeds import derive
 from autokd.spec import fingerprint
@@ -236,7 +237,9 @@ class Confirmer:
           trial: that the recommended pipeline comes from.
           pipelines: by arm.
         """
-        arms = len({fingerprint(pipeline) for pipeline in pipelines.values()})
+        distinct = {fingerprint(pipeline): arm for arm, pipeline in pipelines.items()}
+        relative = self._relative_seconds(trial, pipelines)
+        arms = sum(relative[arm] for arm in distinct.values())
         bearable = max(FEWEST, self._bearable([trial], 1.0, arms=arms, predicted=len(pipelines)))
         least = self.budget.claim_seeds
         filled = min(bearable, FILL * least) if self.clock.limit is not None else None
@@ -276,20 +279,33 @@ class Confirmer:
         known = self._known_design("tune")
         if known is not None or self.clock.limit is None:
             return known is None or bool(known["seeds"])
-        runs = GRID_RUNS + len(self._arms(trial.pipeline)) * self.budget.claim_seeds
+        arms = self._arms(trial.pipeline)
+        relative = self._relative_seconds(trial, arms)
+        runs = sum(relative[arm] * (len(grid(arms[arm])) + self.budget.claim_seeds) for arm in arms)
         bears = self._bearable([trial], 1.0) >= runs
         why = "one seed a point of the grid" if bears else "not tuned: the time left does not bear the grid"
         planned = noise.Design(int(bears), None, None, None, why)
         self.log.append("design", stage="tune", round=self.round, **planned.as_plain())
         return bears
 
-    def _bearable(self, trials: Sequence[TrialRecord], share: float, *, arms: int = 1, predicted: int = 0) -> int:
+    def _relative_seconds(self, trial: TrialRecord, pipelines: Mapping[str, Mapping[str, Any]]) -> Mapping[str, float]:
+        """How long a run of each arm is expected to take, as a multiple of one of the chosen trial's pipeline."""
+        model = seconds_model(self.log.records.trials.values())
+        if model is None:
+            return dict.fromkeys(pipelines, 1.0)
+
+        def seconds(pipeline: Mapping[str, Any]) -> float:
+            return model.per_epoch(pipeline, pipeline_cost(pipeline, self.context.data.task, self._offers)._asdict())
+
+        return {arm: seconds(pipeline) / seconds(trial.pipeline) for arm, pipeline in pipelines.items()}
+
+    def _bearable(self, trials: Sequence[TrialRecord], share: float, *, arms: float = 1.0, predicted: int = 0) -> int:
         """Return how many runs a share of the time left bears, at the pace of some trials.
 
         Args:
           trials: their own runs of this round say how long one takes, where there are any.
           share: of the time left.
-          arms: runs that count as one.
+          arms: runs that count as one, in runs of these trials' pipelines.
           predicted: in a claim, the students whose predictions count with them, and the teacher's answers for one run.
         """
         if self.clock.limit is None:

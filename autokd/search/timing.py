@@ -229,7 +229,6 @@ def _levels(own: Budget, sizes: Sizes, may_limit: bool) -> Iterator[_Level]:
     yield _Level(own, True, (own.epochs, LONGER * own.epochs), sizes.train)
     yield _Level(light, True, (short, own.epochs), some)
     yield _Level(least, False, (short, short), few)
-    yield _Level(least, False, (1, short), few)
 
 
 def _at(budget: Budget, epochs: int) -> Budget:

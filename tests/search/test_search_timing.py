@@ -76,7 +76,7 @@ def test_more_time_never_means_less() -> None:
 
 def test_with_hardly_any_time_the_least_is_planned_and_with_a_fixed_training_set_it_stays() -> None:
     least = fit(1.0, OWN, SIZES, COSTS)
-    assert (least.samples, least.budget.epochs, least.budget.confirm_epochs) == (500, 1, 1)
+    assert (least.samples, least.budget.epochs, least.budget.confirm_epochs) == (500, 6, 6)
     assert least.budget.teacher_epochs == 1
     assert fit(1.0, OWN, SIZES, COSTS, may_limit=False).samples == SIZES.train
 
