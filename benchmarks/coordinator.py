@@ -47,6 +47,7 @@ from autokd.search.sampler import frozen, quiet_optuna
 from autokd.search.store import StudyStore
 from autokd.types import RungResult
 from benchmarks import common, overhead
+from benchmarks.replay.synthetic import Suggested
 
 REPORTS = 10
 RUNGS = (3, 9, 27)
@@ -96,22 +97,6 @@ class Instant:
         score = float(self._rng.uniform(0.5, 0.9))
         curve = overhead.made_up_curve(pipeline["losses"], score, range(self._begins[until], until))
         return RungResult(score, 1 - score, until, 1.0, tuple(curve))
-
-
-class TrialDraw:
-    """Draws a pipeline's values from an Optuna trial."""
-
-    def __init__(self, trial: optuna.Trial) -> None:
-        self._trial = trial
-
-    def real(self, path: str, low: float, high: float, log: bool) -> float:
-        return self._trial.suggest_float(path, low, high, log=log)
-
-    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
-        return self._trial.suggest_int(path, low, high, step=step, log=log)
-
-    def choice(self, path: str, options: tuple[Any, ...]) -> Any:
-        return self._trial.suggest_categorical(path, options)
 
 
 def main() -> None:
@@ -258,7 +243,7 @@ def _optunas(storage: BaseStorage, shown: list[optuna.trial.FrozenTrial], explor
     while True:
         marks = [time.perf_counter()]
         trial = study.ask()
-        explorer.space.draw(TrialDraw(trial), trial.number)
+        explorer.space.draw(Suggested(trial), trial.number)
         asked = time.perf_counter()
         for step in range(REPORTS):
             trial.report(float(rng.uniform(0.5, 0.9)), step)

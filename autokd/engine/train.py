@@ -156,6 +156,18 @@ def curve_step(epochs: int, train: int, validation: int) -> int:
     return max(1, epochs // CURVE_POINTS, math.ceil(FORWARD * validation / (CURVE_SHARE * train)))
 
 
+def run_samples(epochs: float, horizon: int, train: int, validation: int) -> float:
+    """Return what a run takes, its validation points included, as samples of training.
+
+    Args:
+      epochs: of the run.
+      horizon: epochs that its curve counts on.
+      train, validation: samples.
+    """
+    points = 1 + epochs / curve_step(horizon, max(1, train), validation)
+    return epochs * train + points * validation * FORWARD
+
+
 class Epoch(NamedTuple):
     """One epoch of a run.
 

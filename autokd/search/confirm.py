@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from autokd.engine.evaluate import predict, predict_teacher
-from autokd.engine.train import FORWARD, TrainContext, build_student, curve_step
+from autokd.engine.train import FORWARD, TrainContext, build_student, run_samples
 from autokd.engine.views import DeviceData, to_device
 from autokd.errors import NothingFeasible
 from autokd.files import write_tensors
@@ -43,7 +43,7 @@ from autokd.search.pareto import longest_front
 from autokd.search.racing import Standing, choose, choose_of_front, race
 from autokd.search.records import RecordLog, RunRecord, TrialRecord
 from autokd.search.runs import Request, Runner
-from autokd.search.screen import LatencyMeter, pipeline_cost, student_of
+from autokd.search.screen import LatencyMeter, pipeline_cost, recorded_cost, student_of
 from autokd.search.seconds import seconds_model
 from autokd.search.store import ranked
 from autokd.seeds import derive
@@ -136,6 +136,12 @@ class Confirmer:
             )
         best, reason = choose(finalists, found, self.objective.metric)
         rows = [_candidate(trial, found[trial.number]) for trial in finalists]
+        return self._chosen(best, rows, planned, reason)
+
+    def _chosen(
+        self, best: TrialRecord, rows: Sequence[Mapping[str, Any]], planned: Mapping[str, Any], reason: str
+    ) -> Mapping[str, Any]:
+        """Record select's choice."""
         self.log.append(
             "choice",
             round=self.round,
@@ -180,16 +186,7 @@ class Confirmer:
             }
             for trial in finalists
         ]
-        self.log.append(
-            "choice",
-            round=self.round,
-            trials=len(self.log.records.trials),
-            trial=best.number,
-            candidates=rows,
-            most_seeds=planned["seeds"],
-            reason=reason,
-        )
-        return self.log.records.choices[-1]
+        return self._chosen(best, rows, planned, reason)
 
     def _means(self, trial: TrialRecord, runs: Sequence[RunRecord]) -> tuple[float, ...]:
         """Means over seeds in each objective, more is better; a run that failed counts each metric's worst."""
@@ -315,12 +312,13 @@ class Confirmer:
         run = float(np.mean(own)) if own else epochs * seconds_per_epoch(trials)
         each = arms * run / self.executor.capacity
         if predicted:
-            train, items = len(data.train), len(data.validation) + data.card["samples"]["test"]
-            evaluated = len(data.validation) * (1 + epochs / curve_step(epochs, train, len(data.validation)))
-            each += predicted * run * FORWARD * items / (epochs * train + FORWARD * evaluated)
+            items = len(data.validation) + data.card["samples"]["test"]
+            each += (
+                predicted * run * FORWARD * items / run_samples(epochs, epochs, len(data.train), len(data.validation))
+            )
         if predicted and self.context.teacher is not None:
             answer = answer_seconds(self.context.teacher, data, self.context.device)
-            each += answer * epochs * train / self.executor.capacity
+            each += answer * epochs * len(data.train) / self.executor.capacity
         return int(max(0.0, share * self.clock.left / max(each, 1e-9)))
 
     def _known_design(self, stage: str) -> Mapping[str, Any] | None:
@@ -417,13 +415,9 @@ class Confirmer:
             "prediction_interval": list(evidence.prediction_interval(scores[RECOMMENDED], test.items, metric)),
             "gap_closed": closed,
             "n_test": test.items,
-            "cost": self._cost(pipelines[RECOMMENDED]),
+            "cost": recorded_cost(pipelines[RECOMMENDED], self.context.data.task, self._offers, self.meter),
             **({"front": front} if self.objective.several else {}),
         }
-
-    def _cost(self, pipeline: Mapping[str, Any]) -> dict[str, float]:
-        cost = pipeline_cost(pipeline, self.context.data.task, self._offers)._asdict()
-        return cost if self.meter is None else {**cost, "latency": self.meter(pipeline)}
 
     def _read_test(self, claimed: Mapping[str, Sequence[RunRecord]]) -> _Test:
         """Read the test split, once, and ask every claimed student and the teacher about it."""

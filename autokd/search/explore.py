@@ -26,7 +26,16 @@ from autokd.search.pareto import dominators, finished_best_first
 from autokd.search.quasi_random import quasi_random
 from autokd.search.records import RecordLog, Refused, TrialRecord
 from autokd.search.sampler import candidates
-from autokd.search.screen import LatencyMeter, Screener, diverse_top, key_of, over, pipeline_cost, score_against
+from autokd.search.screen import (
+    LatencyMeter,
+    Screener,
+    diverse_top,
+    key_of,
+    over,
+    pipeline_cost,
+    recorded_cost,
+    score_against,
+)
 from autokd.search.seconds import expected_seconds
 from autokd.seeds import derive
 from autokd.space import Drawn, Space
@@ -274,7 +283,7 @@ class Explorer:
             seed=derive(self.seed, "trial", number),
             pipeline=drawn.plain,
             params=drawn.params,
-            cost=self._cost(drawn.plain),
+            cost=recorded_cost(drawn.plain, self.task, self.offers, self.meter),
         )
         return True
 
@@ -282,10 +291,6 @@ class Explorer:
         """The seconds that the first rung of a pipeline is expected to take."""
         cost = pipeline_cost(pipeline, self.task, self.offers)._asdict()
         return expected_seconds(self.log.records.trials.values(), pipeline, cost, self.rung_epochs[0]) or 0.0
-
-    def _cost(self, pipeline: Mapping[str, Any]) -> dict[str, float]:
-        cost = pipeline_cost(pipeline, self.task, self.offers)._asdict()
-        return cost if self.meter is None else {**cost, "latency": self.meter(pipeline)}
 
     def _record(self, event: str, **values: Any) -> None:
         with self.profile.part("storage"):

@@ -112,6 +112,14 @@ class LatencyMeter:
             torch.set_num_threads(before)
 
 
+def recorded_cost(
+    pipeline: Mapping[str, Any], task: Task, teacher: Shapes | None, meter: LatencyMeter | None
+) -> dict[str, float]:
+    """Return what the student of a plain pipeline costs, by name; its latency too, where there is a meter."""
+    cost = pipeline_cost(pipeline, task, teacher)._asdict()
+    return cost if meter is None else {**cost, "latency": meter(pipeline)}
+
+
 @dataclass(frozen=True)
 class Screener:
     """Scores students with proxies.

@@ -22,7 +22,7 @@ from autokd.cost import student_cost
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import FORWARD, curve_step
+from autokd.engine.train import FORWARD, run_samples
 from autokd.errors import NothingFeasible
 from autokd.search import default_teacher
 from autokd.search.clock import TIMED_SAMPLES, answer_seconds
@@ -114,9 +114,16 @@ def confirm_epochs(budget: Budget, sizes: Sizes, *, grid: bool, workers: int) ->
       grid: whether it tunes.
       workers: runs at a time; the claimed students' predictions are made one by one.
     """
-    runs = run_count(budget, has_teacher=True, stretch=1) - (0 if grid else GRID_RUNS)
-    predicted = ARMS * budget.claim_seeds * FORWARD * (sizes.validation + sizes.test) / sizes.train
-    return runs * budget.confirm_epochs / workers + predicted
+    return _confirm_runs(budget, grid) * budget.confirm_epochs / workers + _predicted(budget, sizes) / sizes.train
+
+
+def _confirm_runs(budget: Budget, grid: bool) -> int:
+    return run_count(budget, has_teacher=True, stretch=1) - (0 if grid else GRID_RUNS)
+
+
+def _predicted(budget: Budget, sizes: Sizes) -> float:
+    """What predicting with all claimed students takes, as samples of training."""
+    return ARMS * budget.claim_seeds * FORWARD * (sizes.validation + sizes.test)
 
 
 def sizes_of(data: Dataset) -> Sizes:
@@ -186,8 +193,7 @@ def _teacher_epochs(seconds: float, own: int, sizes: Sizes, samples: int, costs:
 
     def takes(epochs: int) -> float:
         lengths = [epochs] * costs.networks + [max(1, epochs // default_teacher.SHORT)] * costs.compared
-        points = sum(1 + each / curve_step(each, samples, sizes.validation) for each in lengths)
-        return costs.teacher * (sum(lengths) * samples + points * sizes.validation * FORWARD)
+        return costs.teacher * sum(run_samples(each, each, samples, sizes.validation) for each in lengths)
 
     return next((epochs for epochs in range(own, 1, -1) if takes(epochs) <= seconds), 1) if costs.teacher else own
 
@@ -241,15 +247,12 @@ def _seconds(budget: Budget, grid: bool, sizes: Sizes, samples: int, costs: Cost
     """Expected wall time of explore and confirm on so many training samples."""
 
     def run(epochs: float) -> float:
-        points = 1 + epochs / curve_step(budget.epochs, max(1, samples), sizes.validation)
-        return costs.train * (epochs * samples + points * sizes.validation * FORWARD)
+        return costs.train * run_samples(epochs, budget.epochs, samples, sizes.validation)
 
     explore = (2 + NOISE_SEEDS) * run(budget.epochs) + max(0, budget.trials - 2) * run(trial_epochs(budget))
-    runs = run_count(budget, has_teacher=True, stretch=1) - (0 if grid else GRID_RUNS)
-    predicted = ARMS * budget.claim_seeds * FORWARD * costs.train * (sizes.validation + sizes.test)
     answered = samples * (POLICIES * budget.epochs + budget.claim_seeds * budget.confirm_epochs)
-    confirm = runs * run(budget.confirm_epochs) + answered * costs.answer
-    return explore / slots + confirm / workers + predicted
+    confirm = _confirm_runs(budget, grid) * run(budget.confirm_epochs) + answered * costs.answer
+    return explore / slots + confirm / workers + costs.train * _predicted(budget, sizes)
 
 
 def _rounded(value: float) -> int:
