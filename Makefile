@@ -4,17 +4,19 @@
 #   make demo      install, then search on the digits that come with scikit-learn (under two minutes on 2 CPU cores)
 #   make test      install with the test extra, then run the whole test suite
 #   make lint      install with the dev extra, then ruff, mypy and import-linter
+#   make golden    train and search with the version BASE too (BASE=main), and compare every number
 #   make docs      write docs/components.md and the tables of docs/methods.md again, from the code
 #   make clean     remove .venv and caches
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BASE ?= main
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
 WORKERS := --numprocesses logical --maxprocesses 8
 
-.PHONY: install demo test lint docs clean
+.PHONY: install demo test lint golden docs clean
 
 install: .venv/installed
 
@@ -31,6 +33,9 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+golden: .venv/installed
+	$(BIN)/python tools/golden.py $(BASE)
 
 docs: .venv/installed
 	$(BIN)/python docs/components.py
