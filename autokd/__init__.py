@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autokd.api import Study, load_student, open_study, search, train
+    from autokd.delivery.predict import predict
     from autokd.errors import AutokdError, UserError
-    from autokd.export.predict import predict
     from autokd.spec import PipelineSpec
 
 __version__ = "0.1.0"

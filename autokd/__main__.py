@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autokd.cli import main
+from autokd.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -11,14 +11,14 @@ import torch
 
 from autokd import report
 from autokd.data import Dataset, load_again
+from autokd.delivery import bundle, full_training, pipeline_file
 from autokd.engine.teacher_bank import DEFAULT_BYTES
 from autokd.errors import BundleError, StudyError, nearest
-from autokd.export import bundle, pipeline_file
-from autokd.export import train as full_training
-from autokd.search import default_teacher, run
-from autokd.search.records import TrialRecord
-from autokd.search.store import StudyStore
+from autokd.search import run
 from autokd.spec import from_plain
+from autokd.study.records import TrialRecord
+from autokd.study.store import StudyStore
+from autokd.teaching import default_teacher
 from autokd.types import Teacher
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from autokd import compat
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.models import NetworkTeacher
+from autokd.networks.models import NetworkTeacher
 from autokd.spec import PipelineSpec, make
 from autokd.types import ANY, BuildContext, Output, Split, Task
 

@@ -37,14 +37,14 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
+from autokd.execution.executors import Outcome, RungJob
 from autokd.objective import ACCURACY
 from autokd.search import run
-from autokd.search.clock import Clock
-from autokd.search.executors import Outcome, RungJob
-from autokd.search.explore import Explorer
-from autokd.search.mirror import Mirror
-from autokd.search.sampler import frozen, quiet_optuna
-from autokd.search.store import StudyStore
+from autokd.search.explore.explorer import Explorer
+from autokd.search.timing.clock import Clock
+from autokd.search.tpe.mirror import Mirror
+from autokd.search.tpe.sampler import frozen, quiet_optuna
+from autokd.study.store import StudyStore
 from autokd.types import RungResult
 from benchmarks import common, overhead
 from benchmarks.replay.synthetic import Suggested

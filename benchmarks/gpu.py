@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy
 from autokd import data as autokd_data
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import train_rung
-from autokd.models import seeded
+from autokd.networks.models import seeded
 from benchmarks import common
 
 

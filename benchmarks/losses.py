@@ -38,8 +38,8 @@ from autokd.engine.evaluate import predict
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import build_student, train_rung
 from autokd.engine.views import to_device
-from autokd.hooks import hooked
-from autokd.models import NetworkTeacher, as_output, seeded, shapes_of
+from autokd.networks.hooks import hooked
+from autokd.networks.models import NetworkTeacher, as_output, seeded, shapes_of
 from autokd.space import parse
 from autokd.spec import component_from_plain, component_to_plain, from_plain, make
 from autokd.types import BuildContext, Output, Shapes, Step, Task, Teacher, Term

@@ -34,19 +34,19 @@ import psutil
 import torch
 
 from autokd import data as autokd_data
-from autokd.cost import Cost
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import build_student
-from autokd.models import NetworkTeacher, seeded, shapes_to_plain
-from autokd.search.executors import InlineExecutor, Outcome, RungJob, run_job
-from autokd.search.explore import Explorer
-from autokd.search.mirror import Mirror
-from autokd.search.screen import Screener, inside, pipeline_cost, population, screen, usable_proxies
-from autokd.search.store import StudyStore
+from autokd.execution.executors import InlineExecutor, Outcome, RungJob, run_job
+from autokd.networks.cost import Cost
+from autokd.networks.models import NetworkTeacher, seeded, shapes_to_plain
+from autokd.search.explore.explorer import Explorer
+from autokd.search.screen.screen import Screener, inside, pipeline_cost, population, screen, usable_proxies
+from autokd.search.tpe.mirror import Mirror
 from autokd.space import Drawn, find, parse
 from autokd.spec import make
+from autokd.study.store import StudyStore
 from benchmarks import common
 
 CPU = torch.device("cpu")

@@ -23,9 +23,9 @@ from typing import Any
 import torch
 import yaml
 
-from autokd.search.records import Records
-from autokd.search.store import StudyStore
 from autokd.space import find
+from autokd.study.records import Records
+from autokd.study.store import StudyStore
 from benchmarks import common
 
 BAR = 1.7

@@ -28,13 +28,13 @@ from autokd import catalog
 from autokd import data as autokd_data
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import train_rung
-from autokd.models import seeded
-from autokd.search.executors import InlineExecutor
-from autokd.search.explore import Explorer
-from autokd.search.records import RecordLog
-from autokd.search.screen import Screener, screen
+from autokd.execution.executors import InlineExecutor
+from autokd.networks.models import seeded
+from autokd.search.explore.explorer import Explorer
+from autokd.search.screen.screen import Screener, screen
 from autokd.space import parse
 from autokd.spec import from_plain, to_plain
+from autokd.study.records import RecordLog
 from autokd.types import Split
 from benchmarks import common
 

@@ -2,12 +2,12 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.throughput [--workers 16] [--trials 300]
 
-The workers are `autokd._worker` processes as `autokd search --workers` starts them, on scikit-learn's digits, but for
-training: a rung returns a made-up result at once. What is counted is all else: next job, records flushed to disk, jobs
-and outcomes as JSON lines, checkpoints cleared, mirror, the progress display's numbers; as many rungs are under way as
-there are workers. Twice: with random pipelines, and with the search's own asks (sampler and screening); both for trials
-of ten rungs that all go to the top, and for a usual study (three rungs, a third goes on). All workers have started
-before the clock does. Takes about two minutes on two cores; sixteen workers take about 5 GB of memory.
+The workers are `autokd.execution.worker` processes as `autokd search --workers` starts them, on scikit-learn's digits,
+but for training: a rung returns a made-up result at once. What is counted is all else: next job, records flushed to
+disk, jobs and outcomes as JSON lines, checkpoints cleared, mirror, the progress display's numbers; as many rungs are
+under way as there are workers. Twice: with random pipelines, and with the search's own asks (sampler and screening);
+both for trials of ten rungs that all go to the top, and for a usual study (three rungs, a third goes on). All workers
+have started before the clock does. Takes about two minutes on two cores; sixteen workers take about 5 GB of memory.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from unittest import mock
 
 import numpy as np
 
-from autokd import _worker
 from autokd import data as autokd_data
 from autokd.engine.train import TrainContext
-from autokd.search.executors import Outcome, RungJob
-from autokd.search.explore import Explorer, Proposal
-from autokd.search.workers import WorkerExecutor
+from autokd.execution import worker
+from autokd.execution.executors import Outcome, RungJob
+from autokd.execution.workers import WorkerExecutor
+from autokd.search.explore.explorer import Explorer, Proposal
 from autokd.seeds import derive
 from autokd.types import RungResult
 from benchmarks import common, coordinator, overhead
@@ -56,8 +56,8 @@ def main() -> None:
     parser.add_argument("--be-worker", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.be_worker:
-        with mock.patch.object(_worker, "run_job", made_up):
-            _worker.main()
+        with mock.patch.object(worker, "run_job", made_up):
+            worker.main()
         return
     print(common.machine())
     print(f"\n{asked.trials} trials, {asked.workers} workers; bar: {BAR:.0f} rungs per second")

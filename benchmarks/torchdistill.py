@@ -32,7 +32,7 @@ from autokd.engine.step import train_step
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import build_run, train_rung
 from autokd.engine.views import augmented_view, fetch, normalise
-from autokd.models import seeded
+from autokd.networks.models import seeded
 from autokd.seeds import generator
 from autokd.types import Batch
 from benchmarks import common

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from autokd.data import Dataset
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: test processes with spinning threads starve each other
 
@@ -28,3 +32,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOKD_CACHE", str(base))
         yield
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    """A small real dataset."""
+    from autokd.data import load
+
+    return load("digits", limit_train=128)

@@ -17,13 +17,14 @@ import torch
 import typer
 
 from autokd import catalog, spec
-from autokd.checkpoints import BUNDLE_FORMAT
-from autokd.cli import app, run_command
+from autokd.cli.commands import app, run_command
 from autokd.data import preprocess
+from autokd.delivery import bundle, pipeline_file
 from autokd.engine import train
-from autokd.export import bundle, pipeline_file
-from autokd.search import default_teacher, records, store
+from autokd.networks.weights import BUNDLE_FORMAT
 from autokd.space import parse
+from autokd.study import records, store
+from autokd.teaching import default_teacher
 from autokd.types import BuildContext, Output, Step, Task
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ import torch
 
 import autokd
 from autokd.api import open_study
-from autokd.cli import run_command
+from autokd.cli.commands import run_command
 
 OLD = Path(__file__).parent / "old"
 STUDIES = ("old-wine", "old-front")

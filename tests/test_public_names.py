@@ -38,7 +38,8 @@ def test_importing_autokd_imports_nothing_heavy():
 
 def test_search_stays_a_function_whatever_is_imported_first():
     script = (
-        "import autokd.search.store, autokd\nfirst = autokd.search\nimport autokd.cli, autokd.api, autokd.search.run\n"
+        "import autokd.study.store, autokd\nfirst = autokd.search\n"
+        "import autokd.cli.commands, autokd.api, autokd.search.run\n"
         "print(callable(first), first is autokd.search is autokd.api.search)"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "True True\n"

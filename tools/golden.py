@@ -4,8 +4,8 @@
 
 The same searches run in a worktree of BASE and in the working tree, with the same settings and caches of their own.
 What is compared: every trial (source, seed, pipeline, costs), every promotion, every epoch of every rung's curve with
-loss and metrics, every run outside explore, and the logits of the claimed students. Seconds are left out, and so are the
-names of arms and events that hold no number. The exit code is 1 where something differs.
+loss and metrics, every run outside explore, and the logits of the claimed students. Seconds are left out, and so are
+the names of arms and events that hold no number. The exit code is 1 where something differs.
 
 The searches of the base are kept in a folder of the system's temporary one, so the second comparison with a base takes
 half the time. The numbers themselves are written nowhere: they differ between processors.

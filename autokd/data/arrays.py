@@ -25,7 +25,7 @@ from autokd.datasets.images import eight_bit
 from autokd.datasets.store import Stored
 from autokd.errors import DataError
 from autokd.files import written_whole
-from autokd.models import state_fingerprint
+from autokd.networks.models import state_fingerprint
 
 
 def from_torch(dataset: TorchDataset[Any], cache: Path) -> Arrays | TableFile:

@@ -21,7 +21,7 @@ from autokd.data_types import DataContext, Part, Raw
 from autokd.datasets import images, tables
 from autokd.errors import DataError, nearest
 from autokd.files import cache_dir
-from autokd.models import state_fingerprint
+from autokd.networks.models import state_fingerprint
 from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
 from autokd.types import Split, Task
 

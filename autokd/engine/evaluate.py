@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autokd.engine.views import DeviceData, normalise, raw_view
-from autokd.models import as_output
+from autokd.networks.models import as_output
 from autokd.types import Output, Teacher
 
 CHUNK = 256

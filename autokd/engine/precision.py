@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from autokd.cost import student_cost
+from autokd.networks.cost import student_cost
 from autokd.spec import PipelineSpec
 from autokd.types import Task
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from autokd.engine.profile import Profile
-from autokd.models import as_output
+from autokd.networks.models import as_output
 from autokd.types import Augment, Batch, Output, Step, Term
 
 NORM_SAMPLES = 32

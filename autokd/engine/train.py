@@ -27,7 +27,7 @@ from autokd.engine.teacher_bank import CHUNK, MANY_CLASSES, TOP, Block, Group
 from autokd.engine.views import augmented_view, fetch, normalise, policy_key, rows_key
 from autokd.errors import TrialFailure
 from autokd.metrics import METRICS, measure, predictions
-from autokd.models import seeded, shapes_of
+from autokd.networks.models import seeded, shapes_of
 from autokd.seeds import derive, generator
 from autokd.spec import PipelineSpec, component_to_plain, fingerprint
 from autokd.types import Batch, BuildContext, Checkpoint, Output, Rows, RungResult, Shapes, Task, TeacherHead

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from autokd.errors import ComponentError
-from autokd.models import as_map, as_output, classifier_of, shapes_of
-from autokd.pooling import average_pool
+from autokd.networks.models import as_map, as_output, classifier_of, shapes_of
+from autokd.networks.pooling import average_pool
 from autokd.ranges import Choice
 from autokd.types import ANY, BuildContext, Output, TeacherHead
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from autokd.losses.common import precise, teacher_of
 from autokd.losses.pairing import Match, match, offered
 from autokd.losses.projectors import BatchNorm
-from autokd.pooling import average_pool
+from autokd.networks.pooling import average_pool
 from autokd.ranges import Choice, Real
 from autokd.types import IMAGE, BuildContext, Step, Term
 

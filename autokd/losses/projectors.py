@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autokd.errors import ComponentError
-from autokd.pooling import average_pool, pooling_matrix
+from autokd.networks.pooling import average_pool, pooling_matrix
 
 Shape = tuple[int, ...]
 

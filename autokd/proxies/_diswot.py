@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from autokd.errors import ComponentError
-from autokd.models import as_output, seeded
+from autokd.networks.models import as_output, seeded
 from autokd.proxies.untrained import untrained_student
 from autokd.ranges import Choice, Integer
 from autokd.types import ANY, BuildContext, Output, Proxy, ScreenInput

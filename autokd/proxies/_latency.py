@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from autokd import cost
+from autokd.networks import cost
 from autokd.ranges import Integer
 from autokd.types import ANY, BuildContext, Proxy, ScreenInput
 
@@ -14,7 +14,7 @@ from autokd.types import ANY, BuildContext, Proxy, ScreenInput
 class Latency:
     """Ranks students by the time they take on the device that the screening batch lies on; lower is better.
 
-    A measurement: it differs from run to run. See `autokd.cost.latency`.
+    A measurement: it differs from run to run. See `autokd.networks.cost.latency`.
     """
 
     modalities = ANY

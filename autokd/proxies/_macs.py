@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autokd import cost
+from autokd.networks import cost
 from autokd.types import ANY, BuildContext, Proxy, ScreenInput
 
 
 @dataclass(frozen=True, kw_only=True)
 class MACs:
-    """Ranks students by their multiply-accumulates; see `autokd.cost.macs`."""
+    """Ranks students by their multiply-accumulates; see `autokd.networks.cost.macs`."""
 
     modalities = ANY
     needs_teacher = False

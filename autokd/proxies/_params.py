@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autokd import cost
+from autokd.networks import cost
 from autokd.types import ANY, BuildContext, Proxy, ScreenInput
 
 

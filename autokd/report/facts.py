@@ -14,8 +14,8 @@ from autokd.metrics import METRICS, Metric
 from autokd.objective import Objective
 from autokd.report import words
 from autokd.report.numbers import common_rung, mean_interval
-from autokd.search.fidelity import Tau, kendall, score_at
-from autokd.search.records import Records, TrialRecord
+from autokd.study.fidelity import Tau, kendall, score_at
+from autokd.study.records import Records, TrialRecord
 
 if TYPE_CHECKING:
     from autokd.space import Space
@@ -25,7 +25,7 @@ TOP = 5
 
 
 class Study(Protocol):
-    """What the report reads of a study; `autokd.search.store.StudyStore` is one."""
+    """What the report reads of a study; `autokd.study.store.StudyStore` is one."""
 
     @property
     def name(self) -> str: ...

@@ -16,8 +16,8 @@ from autokd.metrics import METRICS, Metric
 from autokd.objective import COSTS, direction
 from autokd.report import facts, words
 from autokd.report.numbers import Importances, common_rung, mean_interval
-from autokd.search.fidelity import score_at
-from autokd.search.records import TrialRecord
+from autokd.study.fidelity import score_at
+from autokd.study.records import TrialRecord
 
 Figure = dict[str, Any]
 

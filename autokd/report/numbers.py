@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autokd.metrics import Metric
-from autokd.search.fidelity import score_at
-from autokd.search.records import TrialRecord
+from autokd.study.fidelity import score_at
+from autokd.study.records import TrialRecord
 
 if TYPE_CHECKING:
     from autokd.space import Space
@@ -75,7 +75,7 @@ def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | No
     from optuna.importance import PedAnovaImportanceEvaluator
     from optuna.trial import TrialState
 
-    from autokd.search.sampler import optuna_study
+    from autokd.search.tpe.sampler import optuna_study
 
     rung = common_rung(trials)
     cut = [dataclasses.replace(t, rungs=t.rungs[: rung + 1]) for t in trials if score_at(t, rung) is not None]

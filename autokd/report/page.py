@@ -16,7 +16,7 @@ from autokd.report import facts, training, words
 from autokd.report.numbers import FEWEST_FOR_IMPORTANCE, Importances, common_rung
 from autokd.report.numbers import importances as parameter_importances
 from autokd.report.tables import write_tables
-from autokd.search.fidelity import interval, short_predicts_long, too_short
+from autokd.study.fidelity import interval, short_predicts_long, too_short
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -9,7 +9,7 @@ from typing import Any
 
 from autokd.report.facts import Study
 from autokd.report.training import part_times, term_lines
-from autokd.search.fidelity import short_predicts_long
+from autokd.study.fidelity import short_predicts_long
 
 Row = dict[str, Any]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autokd.errors import ComponentError
-from autokd.search.records import Records, TrialRecord
 from autokd.spec import component_from_plain
+from autokd.study.records import Records, TrialRecord
 
 
 class TermLine(NamedTuple):

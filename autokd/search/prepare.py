@@ -21,14 +21,14 @@ from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import StudyError, TeacherError
 from autokd.files import cache_dir
+from autokd.networks.reference import describe, load_teacher
 from autokd.objective import ACCURACY, COSTS, Objective, of_names, of_plain
-from autokd.search import default_teacher, timing
 from autokd.search.request import Notify, Progress, Request, pick_device
-from autokd.search.screen import LatencyMeter, population
-from autokd.search.store import differences, read_settings, refuse_foreign
-from autokd.search.timing import TimePlan, rung_plan
+from autokd.search.screen.screen import LatencyMeter, population
+from autokd.search.timing.fit import TimePlan, make_time_plan, rung_plan
 from autokd.space import Space, find, parse
-from autokd.teacher_reference import describe, load_teacher
+from autokd.study.store import differences, read_settings, refuse_foreign
+from autokd.teaching import default_teacher
 from autokd.types import Budget, Shapes, Teacher
 
 MEMORY_SHARE = 0.9
@@ -52,7 +52,7 @@ class Prepared(NamedTuple):
       threads: that a rung computes on.
       time_plan: how the study fits into its time, or None.
       objective: what the study is to be good at.
-      latencies: milliseconds that were already measured, by `autokd.search.screen.network_key`.
+      latencies: milliseconds that were already measured, by `autokd.search.screen.screen.network_key`.
     """
 
     data: Dataset
@@ -207,7 +207,7 @@ def _time_plan(
         return None if old.get("time_plan") is None else TimePlan(**old["time_plan"])
     if request.time is None or request.epochs is not None:
         return None
-    return timing.made(
+    return make_time_plan(
         request.time,
         request.time - (time.monotonic() - request.began),
         data=data,

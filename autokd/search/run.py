@@ -18,23 +18,19 @@ import torch
 from safetensors.torch import load_file
 
 from autokd import spec as spec_module
-from autokd.cost import student_cost
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.precision import cpu_has_bfloat16
 from autokd.engine.views import to_device
 from autokd.errors import AutokdError, StudyError
+from autokd.execution.executors import Executor, InlineExecutor, Stop
+from autokd.execution.workers import WorkerExecutor
 from autokd.metrics import Metric, measure, predictions
-from autokd.models import shapes_to_plain
-from autokd.search.clock import Clock, seconds_per_epoch, spent
-from autokd.search.confirm import Confirmer, run_count
-from autokd.search.executors import Executor, InlineExecutor, Stop
-from autokd.search.explore import Explorer
-from autokd.search.mirror import Mirror, database_url
-from autokd.search.noise_stage import SEEDS as NOISE_SEEDS
-from autokd.search.noise_stage import NoiseStage
-from autokd.search.plan import Plan, bank_plan, plan
+from autokd.networks.cost import student_cost
+from autokd.networks.models import shapes_to_plain
+from autokd.search.confirm.confirmer import Confirmer, run_count
+from autokd.search.explore.explorer import Explorer
 from autokd.search.prepare import (
     Prepared,
     as_plain,
@@ -44,13 +40,17 @@ from autokd.search.prepare import (
     study_path,
     worker_setup,
 )
-from autokd.search.records import TrialRecord
 from autokd.search.request import Notify, Progress, Request, pick_device
-from autokd.search.screen import FEW, LatencyMeter, Screener, population, screen, usable_proxies
-from autokd.search.store import StudyStore, delete
-from autokd.search.timing import confirm_epochs, rung_plan, sizes_of
-from autokd.search.workers import WorkerExecutor
+from autokd.search.screen.screen import FEW, LatencyMeter, Screener, population, screen, usable_proxies
+from autokd.search.seed_noise import SEEDS as NOISE_SEEDS
+from autokd.search.seed_noise import NoiseStage
+from autokd.search.timing.clock import Clock, seconds_per_epoch, spent
+from autokd.search.timing.dry_run import Plan, bank_plan, plan
+from autokd.search.timing.fit import confirm_epochs, rung_plan, sizes_of
+from autokd.search.tpe.mirror import Mirror, database_url
 from autokd.spec import component_from_plain
+from autokd.study.records import TrialRecord
+from autokd.study.store import StudyStore, delete
 
 __all__ = [
     "Notify",
@@ -109,7 +109,7 @@ def search(request: Request, notify: Notify, on_claim: OnClaim, stop: Stop | Non
 
 
 def screen_only(request: Request, notify: Notify) -> list[dict[str, Any]]:
-    """Rank the space's students without training them or writing anything; see `autokd.search.screen.screen`."""
+    """Rank the space's students without training them or writing anything; see `autokd.search.screen.screen.screen`."""
     prepared = prepare(request, notify, for_study=False)
     context = context_of(prepared, request)
     screener = _screener(prepared, context, SCREENED)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autokd.search.executors import Executor, Outcome, RungJob
-from autokd.search.records import RecordLog, RunRecord
+from autokd.execution.executors import Executor, Outcome, RungJob
 from autokd.spec import fingerprint
+from autokd.study.records import RecordLog, RunRecord
 
 
 class Request(NamedTuple):
     """One training run that is wanted.
 
     Args:
-      stage, round, arm, variant, seed, pipeline: see `autokd.search.records.RunRecord`.
+      stage, round, arm, variant, seed, pipeline: see `autokd.study.records.RunRecord`.
       view_seed: decides the augmented views.
       epochs: length.
       save: where its student is kept, or None.

@@ -10,7 +10,7 @@ import torch
 
 from autokd import spec
 from autokd.errors import ComponentError
-from autokd.models import shapes_of
+from autokd.networks.models import shapes_of
 from autokd.ranges import Choice
 from autokd.space.candidate import Candidate
 from autokd.space.values import edges

@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import nn
 
-from autokd import checkpoints
 from autokd.errors import TeacherError, nearest
-from autokd.models import NetworkTeacher, seeded
+from autokd.networks import weights
+from autokd.networks.models import NetworkTeacher, seeded
 from autokd.types import ANY, BuildContext
 
 
@@ -42,11 +42,11 @@ class FactoryTeacher:
           TeacherError: the function cannot be imported, fails or returns no module, or the checkpoint does not load
             whole or does not fit the data.
         """
-        content = checkpoints.read(self.file)
+        content = weights.read(self.file)
         source = f"{self.factory}@{self.file}"
         module = self._network(context.task.num_classes)
-        checkpoints.load_whole(module, content.state, context.task, source)
-        return checkpoints.frozen(
+        weights.load_whole(module, content.state, context.task, source)
+        return weights.frozen(
             module,
             context.task,
             source=source,
@@ -60,10 +60,10 @@ class FactoryTeacher:
     def _network(self, num_classes: int) -> nn.Module:
         with _current_folder_importable(), seeded(0):
             function = _function(self.factory)
-            with checkpoints.foreign(f"the teacher's factory {self.factory} failed"):
+            with weights.foreign(f"the teacher's factory {self.factory} failed"):
                 wants = "num_classes" in inspect.signature(function).parameters
                 known = {"num_classes": num_classes} if wants else {}
-                network = function(**{**known, **checkpoints.options(self.fields)})
+                network = function(**{**known, **weights.options(self.fields)})
         if not isinstance(network, nn.Module):
             raise TeacherError(
                 f"the teacher's factory {self.factory} must return an nn.Module, got {type(network).__name__}"
@@ -73,7 +73,7 @@ class FactoryTeacher:
 
 def _function(path: str) -> Callable[..., Any]:
     module_name, _, name = path.partition(":")
-    with checkpoints.foreign(f"the teacher's module {module_name!r} cannot be imported"):
+    with weights.foreign(f"the teacher's module {module_name!r} cannot be imported"):
         module = importlib.import_module(module_name)
     found: Any = vars(module).get(name)
     if not callable(found):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from autokd import checkpoints
-from autokd.models import NetworkTeacher
+from autokd.networks import weights
+from autokd.networks.models import NetworkTeacher
 from autokd.types import ANY, BuildContext
 
 
@@ -30,9 +30,9 @@ class ModuleTeacher:
           TeacherError: the network cannot be copied or does not fit the data.
         """
         source = f"{type(self.module).__module__}.{type(self.module).__qualname__}"
-        with checkpoints.foreign(f"the teacher {source} cannot be copied"):
+        with weights.foreign(f"the teacher {source} cannot be copied"):
             module = copy.deepcopy(self.module).cpu()
-        return checkpoints.frozen(
+        return weights.frozen(
             module,
             context.task,
             source=source,

@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from autokd import checkpoints, compat
+from autokd import compat
 from autokd.errors import MissingDependency, TeacherError, nearest
-from autokd.models import NetworkTeacher, seeded
+from autokd.networks import weights
+from autokd.networks.models import NetworkTeacher, seeded
 from autokd.types import IMAGE, BuildContext, Task
 
 
@@ -39,12 +40,12 @@ class TimmTeacher:
           MissingDependency: timm is not installed.
           TeacherError: timm has no such model, or the checkpoint does not load whole or does not fit the data.
         """
-        content = checkpoints.read(self.file)
+        content = weights.read(self.file)
         source = f"timm:{self.model}@{self.file}"
         module = self._network(context.task, source)
-        checkpoints.load_whole(module, content.state, context.task, source)
+        weights.load_whole(module, content.state, context.task, source)
         mean, std = _own_normalisation(module, context.task.input_shape[0])
-        return checkpoints.frozen(
+        return weights.frozen(
             module,
             context.task,
             source=source,
@@ -62,9 +63,9 @@ class TimmTeacher:
         arguments: dict[str, Any] = {
             "num_classes": task.num_classes,
             "in_chans": task.input_shape[0],
-            **checkpoints.options(self.fields),
+            **weights.options(self.fields),
         }
-        with checkpoints.foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
+        with weights.foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
             network: nn.Module = timm.create_model(self.model, pretrained=False, **arguments)
         return network
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from autokd import checkpoints, compat
+from autokd import compat
 from autokd.errors import TeacherError, nearest
-from autokd.models import NetworkTeacher, seeded
+from autokd.networks import weights
+from autokd.networks.models import NetworkTeacher, seeded
 from autokd.types import IMAGE, BuildContext, Task
 
 
@@ -33,11 +34,11 @@ class TorchvisionTeacher:
           TeacherError: torchvision has no such classifier, or the checkpoint does not load whole or does not fit the
             data.
         """
-        content = checkpoints.read(self.file)
+        content = weights.read(self.file)
         source = f"torchvision:{self.model}@{self.file}"
         module = self._network(context.task, source)
-        checkpoints.load_whole(module, content.state, context.task, source)
-        return checkpoints.frozen(
+        weights.load_whole(module, content.state, context.task, source)
+        return weights.frozen(
             module,
             context.task,
             source=source,
@@ -53,8 +54,8 @@ class TorchvisionTeacher:
         names = models.list_models(module=models)  # classifiers only: detection and the like have their own modules
         if self.model not in names:
             raise TeacherError(f"torchvision has no classifier {self.model!r}; {nearest(self.model, names)}")
-        arguments: dict[str, Any] = {"num_classes": task.num_classes, **checkpoints.options(self.fields)}
-        with checkpoints.foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
+        arguments: dict[str, Any] = {"num_classes": task.num_classes, **weights.options(self.fields)}
+        with weights.foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
             network: nn.Module = models.get_model(self.model, weights=None, **arguments)
             return _with_channels(network, task.input_shape[0])
 

@@ -16,20 +16,20 @@ from unittest import mock
 import numpy as np
 import optuna
 
-from autokd.cost import Cost
 from autokd.engine.context import TrainContext
 from autokd.engine.train import build_student
-from autokd.models import seeded, shapes_of
+from autokd.execution.executors import Outcome, RungJob
+from autokd.networks.cost import Cost
+from autokd.networks.models import seeded, shapes_of
 from autokd.ranges import Choice, Integer, Range
-from autokd.search.executors import Outcome, RungJob
-from autokd.search.explore import Explorer
-from autokd.search.records import RecordLog, Records
-from autokd.search.sampler import quiet_optuna
-from autokd.search.screen import Screener, pipeline_cost
-from autokd.search.seconds import seconds_model
+from autokd.search.explore.explorer import Explorer
+from autokd.search.screen.screen import Screener, pipeline_cost
+from autokd.search.timing.pace import seconds_model
+from autokd.search.tpe.sampler import quiet_optuna
 from autokd.space import Drawn, Space
 from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain
+from autokd.study.records import RecordLog, Records
 from autokd.types import Draw, RungResult, Shapes, Task
 from benchmarks.replay.crossing import ALL, FACTORS, STUDENTS, Names, _whole, names_of, plain
 from benchmarks.replay.crossing import space as own_space

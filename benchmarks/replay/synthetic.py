@@ -25,11 +25,11 @@ import numpy as np
 import optuna
 
 from autokd.engine.context import TrainContext
+from autokd.execution.executors import Outcome, RungJob
 from autokd.ranges import Choice, Integer, Range, Real
-from autokd.search.executors import Outcome, RungJob
-from autokd.search.explore import Explorer, Proposal
-from autokd.search.sampler import quiet_optuna
-from autokd.search.screen import Screener
+from autokd.search.explore.explorer import Explorer, Proposal
+from autokd.search.screen.screen import Screener
+from autokd.search.tpe.sampler import quiet_optuna
 from autokd.space import Drawn, Space
 from autokd.space.values import UnitDraw, suggest
 from autokd.types import Draw, RungResult

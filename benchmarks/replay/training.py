@@ -30,7 +30,7 @@ from autokd.engine.train import (
     train_branch,
     train_rung,
 )
-from autokd.models import NetworkTeacher, seeded
+from autokd.networks.models import NetworkTeacher, seeded
 from autokd.seeds import derive
 from autokd.spec import PipelineSpec, component_from_plain, from_plain
 from autokd.types import ANY, BuildContext, Split

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from autokd.cli import run_command
+from autokd.cli.commands import run_command
 
 SPACE = """\
 description: One hidden layer, for tests.

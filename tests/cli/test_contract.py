@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import autokd
-from autokd import cli
+from autokd.cli import commands as cli
 from autokd.search import run as search_run
 
 COMMANDS = (
@@ -43,7 +43,7 @@ def test_every_command_has_help_and_none_is_missing(run):
 
 def test_help_imports_nothing_heavy_and_is_quick():
     script = (
-        "import sys, time; from autokd.cli import run_command; run_command(['search', '--help']);"
+        "import sys, time; from autokd.cli.commands import run_command; run_command(['search', '--help']);"
         f"print(time.process_time(), [name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from autokd import progress
+from autokd.cli import progress
 from autokd.search.run import Progress
 
 

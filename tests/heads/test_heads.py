@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from autokd import catalog, cost
+from autokd import catalog
 from autokd.engine.train import build_student
 from autokd.errors import ComponentError
 from autokd.heads._simkd import bottleneck
 from autokd.losses import simkd
-from autokd.models import NetworkTeacher, as_output, seeded, shapes_of
+from autokd.networks import cost
+from autokd.networks.models import NetworkTeacher, as_output, seeded, shapes_of
 from autokd.spec import fields_of, make
 from autokd.types import ANY, BuildContext, Output, Shapes, Task
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from autokd import catalog, spec
 from autokd.errors import ComponentError
 from autokd.losses.common import COSTS
-from autokd.models import seeded
+from autokd.networks.models import seeded
 from autokd.ranges import Choice
 from autokd.types import ANY, BuildContext, Output, Shapes, Step, Task, Term
 

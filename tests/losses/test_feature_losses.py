@@ -19,7 +19,7 @@ from autokd.losses import attention_transfer, nst, reviewkd, vid
 from autokd.losses._diffkd import DiffusionStage, denoise, diffkd, signal_kept
 from autokd.losses._reviewkd import Fusion
 from autokd.losses.pairing import Match
-from autokd.models import seeded
+from autokd.networks.models import seeded
 from autokd.types import BuildContext, Output, Shapes, Step, Task
 
 

@@ -23,7 +23,7 @@ from autokd.losses._kd import standardised
 from autokd.losses._lelp import subclass_projections
 from autokd.losses._ofa import exit_stages
 from autokd.losses.exits import exit_from
-from autokd.models import seeded
+from autokd.networks.models import seeded
 from autokd.types import BuildContext, Output, Shapes, Step, Task
 
 ROW = torch.arange(4, dtype=torch.float64)[:, None]

@@ -23,7 +23,7 @@ from autokd import catalog
 from autokd.errors import ComponentError
 from autokd.losses import ce, dist, dkd, hint, kd, sp
 from autokd.losses.projectors import Resize
-from autokd.models import seeded
+from autokd.networks.models import seeded
 from autokd.types import BuildContext, Output, Shapes, Step, Task
 
 ROW = torch.arange(4, dtype=torch.float64)[:, None]

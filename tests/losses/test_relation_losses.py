@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from autokd import catalog
 from autokd.losses import cka, correlation_congruence, crd, mi_alpha, pkt, rkd
 from autokd.losses._correlation_congruence import adjacent_congruence
-from autokd.models import seeded
+from autokd.networks.models import seeded
 from autokd.types import BuildContext, Output, Shapes, Step, Task
 
 ROW = torch.arange(4, dtype=torch.float64)[:, None]

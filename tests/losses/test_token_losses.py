@@ -17,7 +17,7 @@ from autokd import catalog
 from autokd.errors import ComponentError
 from autokd.losses import attention_relation, communication, rdist
 from autokd.losses._communication import Coders
-from autokd.models import seeded, shapes_of
+from autokd.networks.models import seeded, shapes_of
 from autokd.spec import make
 from autokd.types import BuildContext, Output, Shapes, Step, Task
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from autokd import catalog, spec
-from autokd.models import seeded
+from autokd.networks.models import seeded
 from autokd.optimizers.groups import decay_groups
 from autokd.types import ANY, BuildContext, Task
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from autokd import catalog, spec
 from autokd.errors import ComponentError
-from autokd.models import NetworkTeacher, as_output, seeded
+from autokd.networks.models import NetworkTeacher, as_output, seeded
 from autokd.proxies._diswot import (
     classifier_gradient,
     diswot_terms,

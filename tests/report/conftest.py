@@ -12,8 +12,8 @@ import pytest
 
 from autokd.objective import Objective, of_plain
 from autokd.ranges import Choice, Integer, Range, Real
-from autokd.search.pareto import longest_front
-from autokd.search.records import RecordLog, Records, TrialRecord
+from autokd.study.pareto import longest_front
+from autokd.study.records import RecordLog, Records, TrialRecord
 
 RUNGS = [3, 9, 27]
 RANGES: dict[str, Range] = {

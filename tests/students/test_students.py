@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from autokd import catalog, cost, spec
+from autokd import catalog, spec
 from autokd.errors import ComponentError
-from autokd.models import seeded, shapes_of
+from autokd.networks import cost
+from autokd.networks.models import seeded, shapes_of
 from autokd.students.layers import Projection
 from autokd.types import BuildContext, Task
 

@@ -1,0 +1,181 @@
+"""Progress and logs on stderr: bars on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich import progress as bars
+from rich.console import Console
+from rich.table import Column
+
+from autokd.metrics import METRICS
+
+if TYPE_CHECKING:
+    from autokd.execution.executors import Stop
+    from autokd.search.run import Notify
+    from autokd.search.run import Progress as Stand
+
+LINE_EVERY = 30.0
+"""Seconds between two lines of one stage where there is no terminal."""
+
+
+@contextlib.contextmanager
+def logging_to_stderr(*, verbose: bool = False) -> Iterator[None]:
+    """Show the log's warnings (with `verbose`, all of it) on stderr, while a command runs."""
+    log = logging.getLogger("autokd")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    before = log.level
+    log.setLevel(logging.DEBUG)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
+@contextlib.contextmanager
+def shown(*, quiet: bool) -> Iterator[Notify]:
+    """Show a search's progress while it runs; entered before `logging_to_stderr`, bars make way for the log's lines."""
+    if quiet:
+        yield lambda at: None
+    elif sys.stderr.isatty():
+        with _bars() as display:
+            yield BarNotifier(display)
+    else:
+        lines = LineNotifier()
+        try:
+            yield lines
+        finally:
+            lines.finish()
+
+
+@contextlib.contextmanager
+def training(*, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Show full training's progress: yields what is to be called after each epoch with its line of the curve."""
+    with shown(quiet=quiet) as notify:
+
+        def on_epoch(line: Mapping[str, Any]) -> None:
+            from autokd.search.run import Progress
+
+            score = f", validation {100 * line['score']:.1f} %" if "score" in line else ""
+            note = f"loss {line['loss']:.3f}{score}"
+            notify(Progress(stage="train", done=line["epoch"], total=line["epochs"], note=note))
+
+        yield on_epoch
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Let signals stop a search: yields what it looks at.
+
+    The first Ctrl-C lets the rungs under way end, the second leaves them at the end of their epoch, a third ends the
+    process at once; SIGTERM is like the second. Whatever happens, the same command goes on later.
+    """
+    from autokd.execution.executors import Stop
+
+    stop = Stop()
+
+    def interrupted(*_: Any) -> None:
+        if stop.leaving:
+            raise KeyboardInterrupt
+        stop.draining, stop.leaving = True, stop.draining
+        now, then = ("at the next epoch", "end now") if stop.leaving else ("once what runs is over", "wait less")
+        print(f"stopping {now}; Ctrl-C again to {then}", file=sys.stderr, flush=True)
+
+    def terminated(*_: Any) -> None:
+        stop.draining = stop.leaving = True
+
+    before = {number: signal.signal(number, handler) for number, handler in _handlers(interrupted, terminated)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _handlers(interrupted: Callable[..., None], terminated: Callable[..., None]) -> list[tuple[int, Any]]:
+    """Signals are the main thread's business: elsewhere there are none."""
+    main = threading.current_thread() is threading.main_thread()
+    return [(signal.SIGINT, interrupted), (signal.SIGTERM, terminated)] if main else []
+
+
+class BarNotifier:
+    """One bar a stage; until the first is known, a moving one.
+
+    Args:
+      display: the bars.
+    """
+
+    def __init__(self, display: bars.Progress) -> None:
+        self._display = display
+        self._tasks = {"": display.add_task("start", total=None, note="")}
+
+    def __call__(self, at: Stand) -> None:
+        if "" in self._tasks:
+            self._display.remove_task(self._tasks.pop(""))
+        if at.stage not in self._tasks:
+            self._tasks[at.stage] = self._display.add_task(at.stage, total=at.total, note="")
+        self._display.update(self._tasks[at.stage], completed=at.done, total=at.total, note=noted(at))
+
+
+class LineNotifier:
+    """A line when a stage begins, one when it is over, and one now and then in between.
+
+    Args:
+      clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: Stand | None = None
+        self._printed: Stand | None = None
+        self._when = 0.0
+
+    def __call__(self, at: Stand) -> None:
+        begins = self._last is None or self._last.stage != at.stage
+        if begins:
+            self.finish()
+        self._last = at
+        if begins or self._clock() - self._when >= LINE_EVERY:
+            self._print(at)
+
+    def finish(self) -> None:
+        """Print where the current stage ended."""
+        if self._last is not None and self._last != self._printed:
+            self._print(self._last)
+
+    def _print(self, at: Stand) -> None:
+        print(f"{at.stage}: {at.done}/{at.total} {noted(at)}".rstrip(), file=sys.stderr, flush=True)
+        self._printed, self._when = at, self._clock()
+
+
+def noted(at: Stand) -> str:
+    """Return best score, failures and note of a `Progress` in a few words."""
+    best = "" if at.best is None else f"best {METRICS[at.metric].text(at.best)}"
+    failures = f"{at.failures} failed" if at.failures else ""
+    return ", ".join(part for part in (best, failures, at.note) if part)
+
+
+def _bars() -> bars.Progress:
+    note = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # gives way first where a line is too long
+    return bars.Progress(
+        bars.TextColumn("{task.description:>8}"),
+        bars.BarColumn(bar_width=14),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TextColumn("left"),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[note]}", markup=False, table_column=note),
+        console=Console(stderr=True),
+        expand=True,
+    )

@@ -1,0 +1,196 @@
+"""The student bundle: a folder of text and safetensors that answers for new inputs without the teacher.
+
+student.safetensors   the weights
+model.json            the student component with its fields, its head, the task
+preprocess.json       what turns raw inputs into the network's
+metrics.json          what it reached; written last, so a folder with it is whole
+pipeline.yaml         how it was made
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from pandas import DataFrame
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from autokd import __version__
+from autokd.data import Dataset, Preprocess, from_json
+from autokd.data.preprocess import FORMAT as PREPROCESS_FORMAT
+from autokd.data_types import Inputs
+from autokd.delivery.files import read_bytes, read_json, write_json
+from autokd.delivery.pipeline_file import dump
+from autokd.engine.evaluate import predict
+from autokd.engine.train import build_student
+from autokd.engine.views import to_device
+from autokd.errors import BundleError, UserError
+from autokd.files import write_bytes, write_text
+from autokd.networks.models import seeded, shapes_from_plain, shapes_to_plain, state_fingerprint
+from autokd.networks.weights import METADATA_KEY
+from autokd.spec import PipelineSpec, component_from_plain, component_to_plain
+from autokd.types import Shapes, Split, Task
+
+FORMAT = 1
+_MODEL_KEYS = {"format", "autokd", "student", "head", "teacher", "task", "weights"}
+
+
+@final
+class Student:
+    """A trained student, ready for new inputs.
+
+    Args:
+      module: the network, [B, *input_shape] normalised -> Output; in eval mode, frozen.
+      task: the task, with class names and normalisation.
+      preprocess: what turns raw inputs into the network's, before normalisation.
+      device: where the module is.
+    """
+
+    def __init__(self, module: nn.Module, task: Task, preprocess: Preprocess, device: torch.device) -> None:
+        self.module = module.eval().requires_grad_(False)
+        self.task = task
+        self.preprocess = preprocess
+        self.device = device
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, by index."""
+        return self.task.classes
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Return logits [N, C], float32, on the CPU.
+
+        Args:
+          inputs: [N, *input_shape] as `preprocess` gives them: uint8 images or float32 rows.
+        """
+        if len(inputs) == 0:
+            return torch.zeros(0, len(self.classes))
+        labels = torch.zeros(len(inputs), dtype=torch.int64)
+        return predict(self.module, to_device(Split(inputs, labels), self.task, self.device))
+
+    def predict(self, raw: Inputs) -> DataFrame:
+        """Return the probability of each class, one row a sample, one column a class.
+
+        Args:
+          raw: images as uint8 [N, channels, height, width], or a table with the columns of the training data.
+        Raises:
+          DataError: the inputs do not fit, for instance a column is missing.
+        """
+        probabilities = self.logits(self.preprocess.apply(raw)).softmax(-1)
+        index = raw.index if isinstance(raw, DataFrame) else None
+        return DataFrame(probabilities.numpy(), columns=list(self.classes), index=index)
+
+
+def write_bundle(
+    directory: Path,
+    *,
+    spec: PipelineSpec,
+    teacher: Shapes | None,
+    state: Mapping[str, Tensor],
+    dataset: Dataset,
+    metrics: Mapping[str, Any],
+    pipeline_doc: Mapping[str, Any],
+) -> None:
+    """Write a bundle, in place of one that is already there.
+
+    Args:
+      directory: the bundle's folder; made with its parents.
+      spec: the pipeline, with the student and its head.
+      teacher: what the teacher offers; kept where the head is built on it.
+      state: the student's trained state dict.
+      dataset: what it was trained on: task and preprocessing.
+      metrics: what it reached, JSON-able.
+      pipeline_doc: content of the pipeline file.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "metrics.json").unlink(missing_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    student, head = component_to_plain(spec.student), component_to_plain(spec.head)
+    write_bytes(directory / "student.safetensors", save(tensors, metadata={METADATA_KEY: json.dumps(student)}))
+    model = {
+        "format": FORMAT,
+        "autokd": __version__,
+        "student": student,
+        "head": head,
+        "teacher": None if teacher is None or spec.head.teacher == "none" else shapes_to_plain(teacher),
+        "task": dataclasses.asdict(dataset.task),
+        "weights": state_fingerprint(tensors),
+    }
+    write_json(directory / "model.json", model)
+    write_json(directory / "preprocess.json", dataset.preprocess.to_json())
+    write_text(directory / "pipeline.yaml", dump(pipeline_doc))
+    write_json(directory / "metrics.json", {"format": FORMAT, **metrics})
+
+
+def load_student(directory: str | Path, device: str | torch.device = "cpu") -> Student:
+    """Load a trained student from its bundle.
+
+    Args:
+      directory: the bundle's folder.
+      device: where to put the network.
+    Raises:
+      BundleError: the folder is no bundle, or a file in it is missing, damaged, or of another format.
+    """
+    directory, device = Path(directory), torch.device(device)
+    if not (directory / "model.json").is_file():
+        raise BundleError(f"{directory} is not a student bundle: it has no model.json; autokd train makes one")
+    model = _read_model(directory / "model.json")
+    plain = read_json(directory / "preprocess.json", PREPROCESS_FORMAT)
+    state = _read_state(directory / "student.safetensors", model["weights"])
+    try:
+        task = _task(model["task"])
+        with seeded(0):
+            module = _network(model, task)
+        module.load_state_dict(state)
+        return Student(module.to(device), task, from_json(plain), device)
+    except (UserError, RuntimeError, TypeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise BundleError(f"{directory} cannot be loaded: {type(error).__name__}: {reason}") from error
+
+
+def _network(model: Mapping[str, Any], task: Task) -> nn.Module:
+    student, head = component_from_plain("students", model["student"]), component_from_plain("heads", model["head"])
+    offers = None if model["teacher"] is None else shapes_from_plain(model["teacher"])
+    return build_student(student, task, head=head, teacher=offers)
+
+
+def read_metrics(directory: Path) -> dict[str, Any] | None:
+    """Return a bundle's metrics, or None where the folder holds no whole bundle.
+
+    Raises:
+      BundleError: the file is damaged.
+    """
+    path = directory / "metrics.json"
+    return read_json(path, FORMAT) if path.is_file() else None
+
+
+def _read_model(path: Path) -> dict[str, Any]:
+    model = read_json(path, FORMAT)
+    if isinstance(model.get("head"), str):  # as it was written while there was only the plain one
+        model = {**model, "head": {"use": model["head"]}, "teacher": None}
+    if model.keys() != _MODEL_KEYS:
+        odd = sorted(model.keys() ^ _MODEL_KEYS)
+        raise BundleError(f"{path} is damaged: missing or unknown keys: {', '.join(odd)}")
+    return model
+
+
+def _read_state(path: Path, weights: str) -> dict[str, Tensor]:
+    try:
+        state = load(read_bytes(path))
+    except SafetensorError as error:
+        raise BundleError(f"{path} is damaged or cut short: {error}") from error
+    if state_fingerprint(state) != weights:
+        raise BundleError(f"{path} is damaged, or belongs to another model.json: its weights are not the recorded ones")
+    return state
+
+
+def _task(plain: Mapping[str, Any]) -> Task:
+    """Inverse of `dataclasses.asdict`, after JSON turned tuples into lists."""
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
+    return Task(**values)

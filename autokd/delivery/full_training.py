@@ -1,0 +1,311 @@
+"""Training an exported pipeline at full length: checkpoints, resume, and the bundle at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import logging
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from autokd import __version__
+from autokd.data import Dataset
+from autokd.delivery import pipeline_file
+from autokd.delivery.bundle import read_metrics, write_bundle
+from autokd.delivery.pipeline_file import PipelineFile
+from autokd.engine.evaluate import predict
+from autokd.engine.teacher_bank import TeacherBank
+from autokd.engine.train import OnEpoch, TrainContext, build_student, train_rung
+from autokd.engine.views import to_device
+from autokd.errors import BundleError, DataError, TeacherError
+from autokd.files import write_bytes
+from autokd.metrics import measure, predictions
+from autokd.networks.cost import student_cost
+from autokd.networks.models import seeded
+from autokd.seeds import derive
+from autokd.spec import fingerprint
+from autokd.types import Checkpoint, Shapes, Split, Teacher
+
+log = logging.getLogger("autokd")
+
+LoadTeacher = Callable[[Mapping[str, Any], Dataset], Teacher]
+"""(reference, data) -> teacher."""
+
+_CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt")
+_DIGEST = 32
+"""Bytes of SHA-256 that a checkpoint file begins with."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A training run up to the end of an epoch; what a checkpoint file holds.
+
+    Args:
+      plan: fingerprint of what is being trained.
+      teacher: fingerprint of the teacher, or None.
+      curve: one mapping an epoch; see `autokd.types.RungResult`.
+      seconds: wall time spent training.
+      engine: the engine's checkpoint; None before the first epoch.
+    """
+
+    plan: str
+    teacher: str | None
+    curve: list[Mapping[str, Any]]
+    seconds: float = 0.0
+    engine: Checkpoint | None = None
+
+
+def train(
+    file: PipelineFile,
+    out_dir: Path,
+    *,
+    data: Dataset,
+    load_teacher: LoadTeacher | None,
+    device: torch.device,
+    epochs: int | None = None,
+    seed: int | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> dict[str, Any]:
+    """Train a pipeline at full length and write the student bundle; the same call goes on where it was interrupted.
+
+    The test split is read once, at the end. A finished bundle is not trained again.
+
+    Args:
+      file: what to train.
+      out_dir: the bundle's folder; checkpoints lie there until it is whole.
+      data: the dataset that the file refers to.
+      load_teacher: gives the teacher; called only where a loss reads it.
+      device: where to train.
+      epochs, seed: in place of the file's.
+      on_epoch: called after each epoch, when it is safe on disk, with its line of the curve and "epochs", their number.
+    Returns:
+      The bundle's metrics.
+    Raises:
+      BundleError: the folder holds other files or another pipeline's training, or another process trains there.
+      DataError: the data differ from those that the file names.
+      TeacherError: there is no teacher where one is needed, or it is another one.
+      TrialFailure: the training diverged.
+    """
+    file = _with(file, epochs, seed)
+    _check_data(file, data)
+    _check_folder(out_dir, file)
+    with _held(out_dir):
+        done = read_metrics(out_dir)
+        if done is not None:
+            log.info("%s is already trained; to train again, give another folder or delete it", out_dir)
+            return done
+        pipeline_file.write(out_dir / "pipeline.yaml", file.to_plain())
+        teacher = _teacher(file, data, load_teacher)
+        context = TrainContext(
+            data=data, teacher=None if teacher is None else teacher.to(device), device=device, bank=TeacherBank()
+        )
+        progress = _train_epochs(context, file, out_dir, on_epoch)
+        return _finish(context, file, out_dir, progress)
+
+
+def differences(here: Mapping[str, Any], there: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield one text for each value in which two nested mappings differ, with its path."""
+    for key in [*here, *(key for key in there if key not in here)]:
+        one, other, name = here.get(key), there.get(key), f"{path}{key}"
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from differences(one, other, f"{name}.")
+        elif one != other:
+            yield f"{name} is {other!r} there, {one!r} here"
+
+
+def _with(file: PipelineFile, epochs: int | None, seed: int | None) -> PipelineFile:
+    epochs = file.epochs if epochs is None else epochs
+    seed = file.seed if seed is None else seed
+    if epochs < 1 or seed < 0:
+        raise BundleError(f"training needs epochs of at least 1 and a seed of at least 0, got {epochs} and {seed}")
+    return dataclasses.replace(file, epochs=epochs, seed=seed)
+
+
+def _plan(file: PipelineFile) -> dict[str, Any]:
+    """The part of the file that decides the result."""
+    plain = file.to_plain()
+    return {key: plain[key] for key in ("pipeline", "data_fingerprint", "teacher_fingerprint", "train")}
+
+
+def _check_data(file: PipelineFile, data: Dataset) -> None:
+    if file.data_fingerprint is not None and file.data_fingerprint != data.task.fingerprint:
+        raise DataError(
+            f"the data of {data.task.dataset} are not those of the pipeline file: fingerprint {data.task.fingerprint}, "
+            f"the file says {file.data_fingerprint}; bring the old data back, or set data_fingerprint: null in the file"
+        )
+
+
+def _check_folder(out_dir: Path, file: PipelineFile) -> None:
+    """Refuse a folder that holds something else than this very training."""
+    if out_dir.exists() and not out_dir.is_dir():
+        raise BundleError(f"{out_dir} is a file; give a folder")
+    names = [path.name for path in out_dir.iterdir() if not path.name.startswith(".")] if out_dir.exists() else []
+    if not names:
+        return
+    if "pipeline.yaml" not in names:
+        raise BundleError(f"{out_dir} holds other files ({sorted(names)[0]}, …); give an empty folder")
+    there = pipeline_file.read(out_dir / "pipeline.yaml")
+    found = list(differences(_plan(file), _plan(there)))
+    if found:
+        raise BundleError(f"{out_dir} holds the training of another pipeline: {'; '.join(found)}; give another folder")
+
+
+@contextlib.contextmanager
+def _held(out_dir: Path) -> Iterator[None]:
+    """Make the folder and keep other processes from training in it."""
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(out_dir / ".lock")
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise BundleError(f"another process is training in {out_dir}; wait for it, or give another folder") from error
+    except OSError as error:
+        raise BundleError(f"cannot write in {out_dir}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None) -> Teacher | None:
+    if not file.spec.needs_teacher:
+        return None
+    if file.teacher is None or load_teacher is None:
+        readers = [name for name, loss in file.spec.losses.items() if loss.teacher != "none"]
+        raise TeacherError(f"the loss {readers[0]!r} reads a teacher, but the pipeline file names none")
+    teacher = load_teacher(file.teacher, data)
+    if file.teacher_fingerprint not in (None, teacher.fingerprint):
+        seen = f"its fingerprint is {teacher.fingerprint}, the pipeline file says {file.teacher_fingerprint}"
+        if file.teacher.get("use") != "trained":
+            raise TeacherError(
+                f"the teacher has changed: {seen}; bring the old file back, or search again with this one"
+            )
+        log.warning("the teacher was trained again and is not bit-identical to the one of the search: %s", seen)
+    return teacher
+
+
+def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, on_epoch: OnEpoch | None) -> Progress:
+    size = len(context.data.train)
+    progress = _start(out_dir, file, context.teacher)
+    for epoch in range(len(progress.curve), file.epochs):
+        result, checkpoint = train_rung(
+            context,
+            file.spec,
+            seed=file.seed,
+            view_seed=derive(file.seed, "view"),
+            horizon=file.epochs * size,
+            until=(epoch + 1) * size,
+            start=progress.engine,
+        )
+        progress = dataclasses.replace(
+            progress,
+            curve=[*progress.curve, *result.curve],
+            seconds=progress.seconds + result.seconds,
+            engine=checkpoint,
+        )
+        save_progress(out_dir, progress)
+        if on_epoch is not None:
+            on_epoch({**progress.curve[-1], "epochs": file.epochs})
+    return progress
+
+
+def _start(out_dir: Path, file: PipelineFile, teacher: Teacher | None) -> Progress:
+    fresh = Progress(plan=fingerprint(_plan(file)), teacher=None if teacher is None else teacher.fingerprint, curve=[])
+    found = load_progress(out_dir)
+    if found is None:
+        return fresh
+    if (found.plan, found.teacher) != (fresh.plan, fresh.teacher):
+        raise BundleError(f"the checkpoint in {out_dir} is of another pipeline or teacher; give another folder")
+    log.info("going on after epoch %d of %d", len(found.curve), file.epochs)
+    return found
+
+
+def save_progress(out_dir: Path, progress: Progress) -> None:
+    """Write a checkpoint, with its checksum; the one before is kept beside it."""
+    newest, previous = (out_dir / name for name in _CHECKPOINTS)
+    buffer = io.BytesIO()
+    torch.save({field.name: getattr(progress, field.name) for field in dataclasses.fields(progress)}, buffer)
+    content = buffer.getvalue()
+    if newest.exists():
+        newest.replace(previous)
+    write_bytes(newest, hashlib.sha256(content).digest() + content)
+
+
+def load_progress(out_dir: Path) -> Progress | None:
+    """Read the newest checkpoint that is whole, or None where there is none."""
+    for path in (out_dir / name for name in _CHECKPOINTS):
+        content = path.read_bytes() if path.is_file() else b""
+        if content and hashlib.sha256(content[_DIGEST:]).digest() == content[:_DIGEST]:
+            return _unpack(path, content[_DIGEST:])
+        if path.is_file():
+            log.warning("the checkpoint %s is damaged and passed over", path)
+    return None
+
+
+def _unpack(path: Path, content: bytes) -> Progress:
+    try:
+        return Progress(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+    except (pickle.UnpicklingError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BundleError(f"the checkpoint {path} is not one of this version of autokd: {reason}") from error
+
+
+def _finish(context: TrainContext, file: PipelineFile, out_dir: Path, progress: Progress) -> dict[str, Any]:
+    """Measure the trained student, the test split included, and turn the folder into a bundle."""
+    assert progress.engine is not None, "there is at least one epoch"
+    data, state = context.data, progress.engine["student"]
+    cost = student_cost(file.spec.student, data.task, file.spec.head, _offers(context))
+    found = {
+        "test": _measure(context, file, state, data.read_test()),
+        "validation": _measure(context, file, state, data.validation),
+        "seed": file.seed,
+        "epochs": file.epochs,
+        "train_samples": len(data.train),
+        "params": cost.params,
+        "macs": cost.macs,
+        "seconds": round(progress.seconds, 3),
+        "device": str(context.device),
+        "teacher_fingerprint": progress.teacher,
+        "versions": {"autokd": __version__, "torch": torch.__version__},
+        "curve": progress.curve,
+    }
+    write_bundle(
+        out_dir,
+        spec=file.spec,
+        teacher=_offers(context),
+        state=state,
+        dataset=data,
+        metrics=found,
+        pipeline_doc=file.to_plain(),
+    )
+    for name in _CHECKPOINTS:
+        (out_dir / name).unlink(missing_ok=True)
+    return {"format": 1, **found}
+
+
+def _offers(context: TrainContext) -> Shapes | None:
+    return None if context.teacher is None else context.teacher.offers
+
+
+def _measure(context: TrainContext, file: PipelineFile, state: Mapping[str, Tensor], split: Split) -> dict[str, Any]:
+    with seeded(0):
+        spec = file.spec
+        module = build_student(
+            spec.student, context.data.task, context.device, head=spec.head, teacher=_offers(context)
+        )
+    module.load_state_dict(state)
+    logits = predict(module, to_device(split, context.data.task, context.device))
+    return {
+        **measure(predictions(logits, split.labels)),
+        "loss": float(cross_entropy(logits, split.labels)),
+        "n": len(split),
+    }

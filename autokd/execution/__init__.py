@@ -1,0 +1,1 @@
+"""Where rungs are trained: in this process or in local worker processes."""

@@ -1,0 +1,169 @@
+"""A worker process: trains the rungs that a coordinator sends it. Started by `autokd.execution.workers`, not by people.
+
+It reads JSON lines from its standard input: first what it needs, then {"job": …} or {"leave": true}. It writes JSON
+lines: {"ready": true}, {"alive": true} about once a second, {"outcome": …} or {"left": true} after each job, and
+{"refused": "why"} where it cannot take part. Its input's end means that the coordinator is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from autokd import catalog
+from autokd.data import load_again
+from autokd.engine.context import TrainContext
+from autokd.engine.memory import keep_freed_memory
+from autokd.engine.profile import Profile
+from autokd.engine.teacher_bank import TeacherBank
+from autokd.errors import AutokdError, Interrupted
+from autokd.execution.executors import run_job
+from autokd.execution.workers import job_from_plain, outcome_to_plain
+from autokd.teaching import default_teacher
+
+SIGN_EVERY = 1.0
+_DIE_WITH_PARENT = 1
+"""Linux's name of this wish to `prctl`, from sys/prctl.h."""
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    inlet, outlet = sys.stdin.buffer, _own_output()
+    _tie_to_parent()
+
+    def say(message: Mapping[str, Any]) -> None:
+        outlet.write(json.dumps(message).encode() + b"\n")
+        outlet.flush()
+
+    setup = json.loads(inlet.readline())
+    try:
+        context = context_of(setup, alive=_signs(say))
+    except AutokdError as error:
+        say({"refused": str(error)})
+        return
+    say({"ready": True})
+    jobs, leave = _listen(inlet)
+    while True:
+        job = job_from_plain(jobs.get())
+        answer: dict[str, Any]
+        try:
+            answer = {"outcome": outcome_to_plain(run_job(context, job, leave=leave.is_set))}
+        except Interrupted:
+            answer = {"left": True}
+        except OSError as error:
+            say({"refused": f"{error.filename}: {error.strerror}"})
+            return
+        say({**answer, "bank": context.bank.counts.taken(), "profile": context.profile.taken()})
+
+
+def context_of(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainContext:
+    """Load what all jobs share.
+
+    Args:
+      setup: see `autokd.search.prepare.worker_setup`.
+      alive: called at every batch.
+
+    Raises:
+      AutokdError: the data or the teacher is gone, or is no longer what it was.
+    """
+    torch.set_num_threads(setup["threads"])
+    for path in setup["plugins"]:
+        catalog.load_plugins(path)
+    device = _device(setup["device"], setup["index"])
+    if device.type == "cpu":
+        keep_freed_memory()
+        _bound_memory(setup["memory"])
+    data = load_again(setup["data"])
+    if data.task.fingerprint != setup["data_fingerprint"]:
+        raise AutokdError("the data have changed since the search began")
+    described = setup["teacher"]
+    teacher = None if described is None else default_teacher.load_described(described, data, device)
+    if teacher is not None and teacher.fingerprint != setup["teacher_fingerprint"]:
+        raise AutokdError("the teacher has changed since the search began")
+    bank = setup["bank"]
+    return TrainContext(
+        data=data,
+        teacher=teacher,
+        device=device,
+        bank=TeacherBank(Path(bank["folder"]), bank["max_bytes"], features=bank["features"]),
+        parts=frozenset(setup["parts"]),
+        profile=Profile(device if setup["profile"] else None),
+        alive=alive,
+        metric=setup["metric"],
+    )
+
+
+def _device(name: str, index: int) -> torch.device:
+    """The worker's own GPU where "cuda" means any of several; else the device itself."""
+    return torch.device("cuda", index % torch.cuda.device_count()) if name == "cuda" else torch.device(name)
+
+
+def _own_output() -> IO[bytes]:
+    """Keep the pipe to the coordinator for this protocol; whatever else prints, prints to standard error."""
+    own = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return own
+
+
+def _signs(say: Callable[[Mapping[str, Any]], None]) -> Callable[[], None]:
+    last = [0.0]
+
+    def alive() -> None:
+        now = time.monotonic()
+        if now - last[0] >= SIGN_EVERY:
+            last[0] = now
+            say({"alive": True})
+
+    return alive
+
+
+def _listen(inlet: IO[bytes]) -> tuple[queue.Queue[dict[str, Any]], threading.Event]:
+    """Read on in a thread; when the input ends, so does the process, whatever it is doing."""
+    jobs: queue.Queue[dict[str, Any]] = queue.Queue()
+    leave = threading.Event()
+
+    def read() -> None:
+        for line in inlet:
+            message = json.loads(line)
+            if "leave" in message:
+                leave.set()
+            else:
+                jobs.put(message["job"])
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    return jobs, leave
+
+
+def _tie_to_parent() -> None:
+    """On Linux: die with the coordinator, and be the first that the system kills where memory runs out."""
+    if platform.system() != "Linux":
+        return
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _bound_memory(most: int | None) -> None:
+    """Let allocations beyond a bound fail, so that a job that wants too much fails alone."""
+    if most is not None and platform.system() == "Linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Networks as teachers and students: answers, features of foreign ones, weight files, parameters and MACs."""

@@ -1,0 +1,161 @@
+"""The text after `--teacher`, and what it stands for.
+
+    ARCH[:key=value,…]@FILE             an architecture of autokd (`autokd list students`), or resnet20 … resnet110
+    timm:NAME[:key=value,…]@FILE        a model of timm
+    torchvision:NAME[:key=value,…]@FILE a classifier of torchvision
+    package.module:factory@FILE         a function that returns an nn.Module, importable from here
+    FILE                                a checkpoint that names its architecture, or the folder of a student bundle
+
+Keys are the architecture's own fields, and for every kind `mean`, `std` (one value, or one a channel:
+mean=0.5,0.5,0.5) and `input_size` (pixels). The file's weights are loaded whole or not at all: there is no teacher
+with random weights. A teacher may also be an nn.Module; that is taken as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from autokd import catalog, spec
+from autokd.errors import TeacherError
+from autokd.networks import weights
+from autokd.networks.models import NetworkTeacher, state_fingerprint
+from autokd.types import BuildContext, Task
+
+Reference = str | nn.Module | Mapping[str, Any]
+
+_FORMS = (
+    "ARCH[:key=value,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, package.module:factory@FILE, "
+    "or a FILE that names its architecture"
+)
+
+
+def load_teacher(reference: Reference, task: Task) -> NetworkTeacher:
+    """Load a teacher, frozen, in eval mode, on the CPU.
+
+    Args:
+      reference: the text after `--teacher`, a network, or what `describe` returned for a text.
+      task: what it is to answer on.
+    Raises:
+      TeacherError: it cannot be loaded whole, does not fit the data, or its file is not the described one.
+      ComponentError: a field of the architecture does not exist or has a value of the wrong type.
+      MissingDependency: the package that has the architecture is not installed.
+    """
+    component = to_component(reference)
+    if task.modality not in component.modalities:
+        kinds = " or ".join(sorted(component.modalities))
+        raise TeacherError(
+            f"a {catalog.name_of(component)} teacher takes {kinds} data; {task.dataset} is {task.modality}"
+        )
+    teacher: NetworkTeacher = component.build(BuildContext(task=task))
+    return teacher
+
+
+def describe(reference: Reference) -> dict[str, Any]:
+    """Return a teacher reference as plain data: what to load, and a fingerprint of the file (or of the network).
+
+    Raises:
+      TeacherError: the text has none of the forms, or there is no such file.
+    """
+    if isinstance(reference, nn.Module):
+        network = f"{type(reference).__module__}.{type(reference).__qualname__}"
+        return {"use": "module", "network": network, "fingerprint": state_fingerprint(reference.state_dict())}
+    component = to_component(reference)
+    plain = spec.component_to_plain(component)
+    if plain.get("arch") == "":
+        plain.update(_architecture_in(component.file))
+    return {**plain, "fingerprint": weights.file_fingerprint(component.file)}
+
+
+def to_component(reference: Reference) -> Any:
+    """Return the teacher component that a reference stands for; nothing is loaded.
+
+    Raises:
+      TeacherError: the text has none of the forms, or a described file is missing or has changed.
+    """
+    if isinstance(reference, nn.Module):
+        return catalog.load("teachers", "module")(module=reference)
+    if isinstance(reference, Mapping):
+        return _described(reference)
+    name, values = parse(reference)
+    return spec.make("teachers", name, values)
+
+
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """Split the text after `--teacher` into the name and the fields of a teacher component.
+
+    Raises:
+      TeacherError: the text has none of the forms.
+    """
+    if Path(text).expanduser().exists():
+        return "autokd", {"file": text}
+    head, at, file = text.partition("@")
+    if not at:
+        raise TeacherError(f"there is no teacher file {text!r}; expected {_FORMS}")
+    if not head or not file:
+        raise TeacherError(f"{text!r} names no teacher; expected {_FORMS}")
+    parts = head.split(":")
+    options = parts.pop() if "=" in parts[-1] else ""
+    name, named = _named(parts, text)
+    return name, {**named, "file": file, **_split(name, options)}
+
+
+def _named(parts: list[str], text: str) -> tuple[str, dict[str, str]]:
+    """The teacher component, and the field of it, that the text before the options names."""
+    match parts:
+        case ["timm" | "torchvision" as library, model] if model:
+            return library, {"model": model}
+        case [module, function] if module and function:
+            return "factory", {"factory": f"{module}:{function}"}
+        case [arch] if arch and arch not in ("timm", "torchvision"):
+            return "autokd", {"arch": arch}
+    raise TeacherError(f"{text!r} names no teacher; expected {_FORMS}")
+
+
+def _split(name: str, options: str) -> dict[str, Any]:
+    """Sort "key=value,…" into the component's own fields and the architecture's (`fields`).
+
+    A part without "=" goes on with the value before it: "mean=0.4,0.5,std=0.2" has two keys.
+    """
+    items: list[str] = []
+    for part in options.split(",") if options else []:
+        if "=" in part or not items:
+            items.append(part)
+        else:
+            items[-1] += f",{part}"
+    cls: Any = catalog.load("teachers", name)
+    own = spec.fields_of(cls)
+    values: dict[str, Any] = {"fields": [item for item in items if item.partition("=")[0] not in own]}
+    for key, _, value in (item.partition("=") for item in items if item not in values["fields"]):
+        values[key] = value.split(",") if typing.get_origin(own[key].type) is tuple else value
+    return values
+
+
+def _described(plain: Mapping[str, Any]) -> Any:
+    """The component of a described teacher, its file unchanged."""
+    if plain.get("use") == "module":
+        raise TeacherError(
+            f"the teacher was a network handed over in Python ({plain.get('network')}); hand it over again"
+        )
+    component = spec.component_from_plain("teachers", {k: v for k, v in plain.items() if k != "fingerprint"})
+    found = weights.file_fingerprint(component.file)
+    if plain.get("fingerprint") not in (None, found):
+        raise TeacherError(
+            f"the teacher file {component.file} has changed: its fingerprint is {found}, not {plain['fingerprint']}"
+        )
+    return component
+
+
+def _architecture_in(file: str) -> dict[str, Any]:
+    """The architecture that a file names, as `arch` and `fields`; {} where it names none."""
+    student = weights.read(file).student
+    if student is None:
+        return {}
+    component = spec.component_from_plain("students", student)
+    values = {field.name: getattr(component, field.name) for field in dataclasses.fields(component)}
+    return {"arch": student["use"], "fields": [f"{key}={value}" for key, value in values.items()]}

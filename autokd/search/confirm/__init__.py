@@ -1,0 +1,1 @@
+"""Confirm: select on validation, tune, and one claim on fresh seeds."""

@@ -1,0 +1,258 @@
+"""Racing candidates over seeds: all get the first two, then one more at a time, and what is clearly worse stops.
+
+Scores are paired by seed: score = candidate + seed + rest. The variance of the rest, pooled over all candidates and
+with the study's noise estimate (which still holds the seeds' part, so it errs on the side of keeping candidates), says
+what a difference of means is worth. A candidate stops where a one-sided t-test against the leader is significant at
+`LEVEL` divided by the number of such tests in the race (Bonferroni): the truly best one is stopped in at most 5 % of
+races. At the end, candidates whose distance from the leader is less than what chance alone exceeds one time in five
+are tied with it.
+
+Source: Maron and Moore, Hoeffding Races, NIPS 1993; t-test races: Birattari et al., GECCO 2002.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from autokd.metrics import Metric
+from autokd.objective import ACCURACY, COSTS, Objective
+from autokd.study.noise import Noise
+from autokd.study.pareto import non_dominated_ranks
+from autokd.study.records import TrialRecord
+
+LEVEL = 0.05
+"""Probability, at most, that the truly best candidate is stopped."""
+TIE = 0.80
+"""Quantile of what chance makes of a difference, below which two candidates are tied."""
+FIRST = 2
+"""Seeds that every candidate gets."""
+
+Score = float | None
+Measure = Callable[[Sequence[int], Sequence[int]], Mapping[int, Sequence[Score]]]
+"""Trains candidates, by number, on seeds, by index; returns each one's scores on these seeds, None for a failed run."""
+
+
+class Standing(NamedTuple):
+    """A candidate at the end of a race.
+
+    Args:
+      scores: one a seed; None where the run failed.
+      dropped_after: seeds after which it was stopped, or None.
+      tied: not distinguishable from the leader; the leader itself is.
+      worst: score that a failed run counts.
+    """
+
+    scores: list[Score]
+    dropped_after: int | None
+    tied: bool
+    worst: float = 0.0
+
+    @property
+    def counted(self) -> list[float]:
+        """The scores, failed runs at what they count."""
+        return [self.worst if score is None else score for score in self.scores]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.counted))
+
+
+def race(
+    candidates: Sequence[int],
+    measure: Measure,
+    *,
+    most: int,
+    noise: Noise | None,
+    resolution: float,
+    worst: float = 0.0,
+) -> dict[int, Standing]:
+    """Race candidates and return how each one stands, in the given order.
+
+    What is decided after a seed depends on the scores up to it alone, so a race that is begun again from recorded
+    scores goes the same way.
+
+    Args:
+      candidates: numbers.
+      measure: trains them.
+      most: seeds, at most.
+      noise: estimated beforehand, or None.
+      resolution: smallest standard deviation taken for true: equal scores of few runs are no proof of none.
+      worst: score that a failed run counts.
+    """
+    scores: dict[int, list[Score]] = {name: [] for name in candidates}
+    dropped: dict[int, int] = {}
+    tests = max(1, (len(candidates) - 1) * (most - 1))
+    for seeds in [range(min(FIRST, most)), *([i] for i in range(FIRST, most))]:
+        alive = [name for name in candidates if name not in dropped]
+        if len(alive) == 1 and seeds[0] > 0:
+            break
+        for name, found in measure(alive, seeds).items():
+            scores[name] += found
+        out = failed(scores, alive)
+        if not out and seeds[-1] > 0:
+            out = behind(scores, alive, 1 - LEVEL / tests, noise, resolution)
+        dropped |= dict.fromkeys(out, seeds[-1] + 1)
+    alive = [name for name in candidates if name not in dropped]
+    apart = behind(scores, alive, TIE, noise, resolution)
+    return {
+        name: Standing(scores[name], dropped.get(name), name in alive and name not in apart, worst)
+        for name in candidates
+    }
+
+
+def choose(
+    trials: Sequence[TrialRecord], standings: Mapping[int, Standing], metric: Metric = ACCURACY.metric
+) -> tuple[TrialRecord, str]:
+    """Return the simplest of those tied with the leader of a race, and why, in words.
+
+    Simpler is: fewer loss terms, then fewer multiply-accumulates, then fewer parameters.
+    """
+    tied = [trial for trial in trials if standings[trial.number].tied]
+    leader = max(tied, key=lambda trial: standings[trial.number].mean)
+    best = min(tied, key=lambda trial: (*_effort(trial), -standings[trial.number].mean))
+    stopped = [f"trial {t.number} after {n}" for t in trials if (n := standings[t.number].dropped_after)]
+    worse = f"; clearly worse and stopped: {', '.join(stopped)}" if stopped else ""
+    return best, f"{_why(best, leader, tied, standings, len(trials), metric)}{worse}"
+
+
+def choose_of_front(
+    trials: Sequence[TrialRecord],
+    scores: Mapping[int, Sequence[Score]],
+    values: Mapping[int, Sequence[float]],
+    *,
+    objective: Objective,
+    noise: Noise | None,
+    resolution: float,
+) -> tuple[TrialRecord, list[int], dict[int, Standing], str]:
+    """Choose among trials of several objectives, all trained under the same seeds.
+
+    Those that no other one dominates, by their means over seeds, are the front. Of those on it that are tied in the
+    first objective with the best one there, the cheapest is chosen.
+
+    Args:
+      trials: measured.
+      scores: of the first objective, by trial, one a seed; None for a failed run, which keeps a trial off the front.
+      values: means over seeds in each objective, more is better.
+      objective: what the study is to be good at.
+      noise, resolution: as for `race`.
+
+    Returns:
+      the chosen trial, the numbers of those on the front, how each one stands, and why, in words.
+    """
+    numbers = [trial.number for trial in trials]
+    sound = [number for number in numbers if number not in failed(scores, numbers)]
+    ranks = non_dominated_ranks([values[number] for number in sound])
+    there = [number for number, rank in zip(sound, ranks, strict=True) if rank == 0]
+    apart = behind(scores, there, TIE, noise, resolution)
+    worst = objective.metric.worst_score
+    standings = {n: Standing(list(scores[n]), None, n in there and n not in apart, worst) for n in numbers}
+    tied = [trial for trial in trials if standings[trial.number].tied]
+    leader = max(tied, key=lambda trial: values[trial.number][0])
+    costs = [place for place, name in enumerate(objective.names) if name in COSTS]
+    best = min(tied, key=lambda t: (*(-values[t.number][place] for place in costs), *_effort(t), t.number))
+    return best, there, standings, _why_of_front(best, leader, standings, len(there), objective)
+
+
+def _why_of_front(
+    best: TrialRecord, leader: TrialRecord, standings: Mapping[int, Standing], size: int, objective: Objective
+) -> str:
+    metric, mean = objective.metric, standings[leader.number].mean
+    seeds = len(standings[leader.number].scores)
+    of = f"of the {size} trials on the front of {', '.join(objective.names)}" if size > 1 else "alone on the front"
+    over = f"over {seeds} seed{'' if seeds == 1 else 's'}"
+    if best is leader:
+        return f"best mean validation {metric.title} {of}, {metric.text(metric.value(mean))} {over}"
+    behind_by = metric.apart(mean - standings[best.number].mean)
+    return f"cheapest {of} that are tied in {metric.title} ({behind_by} behind trial {leader.number} {over})"
+
+
+def _why(
+    best: TrialRecord,
+    leader: TrialRecord,
+    tied: Sequence[TrialRecord],
+    standings: Mapping[int, Standing],
+    finalists: int,
+    metric: Metric,
+) -> str:
+    mean, seeds = standings[leader.number].mean, len(standings[leader.number].scores)
+    over = f"over {seeds} seed{'' if seeds == 1 else 's'}"
+    if finalists == 1:
+        return "the only finalist"
+    if best is leader:
+        even = [f"trial {trial.number}" for trial in tied if trial is not leader]
+        also = f"; tied with it and no simpler: {', '.join(even)}" if even else ""
+        shown = metric.text(metric.value(mean))
+        return f"best mean validation score of {finalists} finalists {over}, {shown}{also}"
+    behind_by = metric.apart(mean - standings[best.number].mean)
+    return f"tied with trial {leader.number} ({behind_by} behind {over}) and {_simpler(best, leader)}"
+
+
+def _simpler(best: TrialRecord, leader: TrialRecord) -> str:
+    """In what the simpler of two tied trials is simpler."""
+    names = (
+        "simpler: {} loss terms instead of {}",
+        "cheaper: {:,} MACs instead of {:,}",
+        "smaller: {:,} parameters instead of {:,}",
+    )
+    pairs = zip(names, _effort(best), _effort(leader), strict=True)
+    return next((text.format(a, b) for text, a, b in pairs if a != b), "first")
+
+
+def _effort(trial: TrialRecord) -> tuple[int, float, float]:
+    return len(trial.pipeline["losses"]), trial.cost["macs"], trial.cost["params"]
+
+
+def failed(scores: Mapping[int, Sequence[Score]], alive: Sequence[int]) -> set[int]:
+    """Return those with a failed run, unless all have one."""
+    found = {name for name in alive if None in scores[name]}
+    return found if len(found) < len(alive) else set()
+
+
+def behind(
+    scores: Mapping[int, Sequence[Score]],
+    alive: Collection[int],
+    quantile: float,
+    noise: Noise | None,
+    resolution: float,
+) -> set[int]:
+    """Return those of `alive` whose distance from the leader exceeds a quantile of what chance makes of it.
+
+    With a single seed and no estimate there is nothing to say what chance does, and every distance does.
+    """
+    from scipy import stats
+
+    sound = {name: [s for s in row if s is not None] for name, row in scores.items() if row and None not in row}
+    means = {name: float(np.mean(sound[name])) for name in alive if name in sound}
+    variance, df = rest_variance(sound.values(), noise)
+    if not means:
+        return set()
+    leader = max(means, key=lambda name: means[name])
+    error = max(math.sqrt(variance), resolution) * math.sqrt(2 / len(sound[leader]))
+    margin = float(stats.t.ppf(quantile, df)) * error if df else 0.0
+    return {name for name, mean in means.items() if means[leader] - mean > margin}
+
+
+def rest_variance(rows: Iterable[Sequence[float]], noise: Noise | None) -> tuple[float, int]:
+    """Return the variance of score − candidate − seed, pooled with the noise, and its degrees of freedom.
+
+    Args:
+      rows: scores of each candidate on the first seeds; some have fewer.
+      noise: estimated beforehand, or None.
+    """
+    cells = [(k, i, score) for k, row in enumerate(rows) for i, score in enumerate(row)]
+    squares, df = _additive_fit(cells) if cells else (0.0, 0)
+    if noise is not None:
+        squares, df = squares + noise.df * noise.sd**2, df + noise.df
+    return (squares / df, df) if df else (0.0, 0)
+
+
+def _additive_fit(cells: Sequence[tuple[int, int, float]]) -> tuple[float, int]:
+    """Sum of squares that candidate and seed leave of the scores, and its degrees of freedom."""
+    candidate, seed, score = (np.array(column) for column in zip(*cells, strict=True))
+    columns = np.hstack([np.eye(candidate.max() + 1)[candidate], np.eye(seed.max() + 1)[seed]])
+    fit, _, rank, _ = np.linalg.lstsq(columns, score, rcond=None)
+    return float(((score - columns @ fit) ** 2).sum()), len(cells) - int(rank)

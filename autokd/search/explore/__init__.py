@@ -1,0 +1,1 @@
+"""Explore: short trials over the whole pipeline, by successive halving."""

@@ -1,0 +1,1 @@
+"""Screen: training-free proxies rank student architectures inside the budget."""

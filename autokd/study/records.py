@@ -1,0 +1,281 @@
+"""A study's records: an append-only file of events, `trials.jsonl`, and what they add up to.
+
+One event is one line of JSON, flushed to disk before anyone acts on it, unless it follows from the events before it.
+A line that a crash cut short is dropped at the next opening. The records are the only truth about a study; everything
+else can be rebuilt from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autokd.errors import StudyError
+
+FORMAT = 1
+FOLLOWING = ("promote",)
+"""Events that follow from those before them: with one that a crash of the machine takes away nothing is lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungRecord:
+    """One finished rung of a trial.
+
+    Args:
+      rung: 0 for the shortest.
+      epochs: epochs trained in all at its end.
+      score: of the study's first objective on validation, more is better; see `autokd.types.RungResult`.
+      loss: validation cross-entropy, nats.
+      seconds: wall time of this rung alone.
+      curve: one mapping an epoch; see `autokd.types.RungResult`.
+      metrics: value of every metric on validation, by name; {} in a study from before there were several.
+    """
+
+    rung: int
+    epochs: int
+    score: float
+    loss: float
+    seconds: float
+    curve: tuple[Mapping[str, Any], ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """One trial.
+
+    Args:
+      number: from 0.
+      source: "baseline:ce", "baseline:kd", "warm_start", "screen", "quasi_random", "random" or "tpe".
+      seed: decides initialisation and data order.
+      pipeline: the plain pipeline, every value written out.
+      params: the sampler's parameters by path, or None where the pipeline lies outside the space.
+      cost: {"params": int, "macs": int, "size": bytes} and, where the study looks at it, {"latency": milliseconds}.
+      rungs: finished rungs in order.
+      failure: None, or {"kind": …, "reason": …}.
+    """
+
+    number: int
+    source: str
+    seed: int
+    pipeline: Mapping[str, Any]
+    params: Mapping[str, Any] | None
+    cost: Mapping[str, float]
+    rungs: tuple[RungRecord, ...] = ()
+    failure: Mapping[str, str] | None = None
+
+    @property
+    def score(self) -> float | None:
+        """Validation score at its last rung."""
+        return self.rungs[-1].score if self.rungs else None
+
+    @property
+    def seconds(self) -> float:
+        return sum(rung.seconds for rung in self.rungs)
+
+    def state(self, top_rung: int) -> str:
+        """Return "failed", "complete" (it reached the top rung), "paused" (shorter) or "running" (nothing yet)."""
+        if self.failure is not None:
+            return "failed"
+        if not self.rungs:
+            return "running"
+        return "complete" if self.rungs[-1].rung == top_rung else "paused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A suggestion of the sampler whose student exceeds the budget; it was never trained.
+
+    Args:
+      params: the sampler's parameters by path.
+      excess: the largest cost over its limit, > 1.
+    """
+
+    params: Mapping[str, Any]
+    excess: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One training run outside explore.
+
+    Args:
+      stage: "noise", "select", "tune" or "claim".
+      round: 0, or more where a finished study was continued.
+      arm: "trial 12" in select; "recommended", "ce" or "kd" in tune and claim; the baseline's name in noise.
+      variant: grid point in tune, for instance "learning_rate x0.5"; "" elsewhere.
+      seed: the run's seed.
+      pipeline: the plain pipeline.
+      score, loss: on validation.
+      seconds: wall time.
+      failure: None, or {"kind": …, "reason": …}; score is then the metric's worst, 0 for shares.
+      metrics: value of every metric on validation, by name; {} for a run that failed.
+    """
+
+    stage: str
+    round: int
+    arm: str
+    variant: str
+    seed: int
+    pipeline: Mapping[str, Any]
+    score: float
+    loss: float
+    seconds: float
+    failure: Mapping[str, str] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Records:
+    """What the events add up to.
+
+    Args:
+      trials: by number, in order.
+      refused: what was refused before a trial, by its number.
+      in_flight: (trial, rung) of the rungs that were begun and have no outcome yet, in the order of submission.
+      runs: the runs that measured the noise and confirm's, in order.
+      screen: the screened students, best first: {"student": plain, "params", "macs", "size", "proxies": {…}, "score"}.
+      latencies: measured milliseconds, by `autokd.search.screen.screen.network_key`.
+      designs: how many seeds select and claim of each round take, and why; see `autokd.study.noise.Design`.
+      choices: which trial select chose and why; a round's last one counts.
+      evidence: one mapping a round: the claim; see `autokd.study.evidence`.
+      seconds: wall time spent in each stage, added up over resumptions.
+      bank: what the teacher bank did, one mapping a session.
+      profile: where the time went, one mapping a profiled session.
+    """
+
+    trials: dict[int, TrialRecord] = field(default_factory=dict)
+    refused: dict[int, tuple[Refused, ...]] = field(default_factory=dict)
+    in_flight: list[tuple[int, int]] = field(default_factory=list)
+    runs: list[RunRecord] = field(default_factory=list)
+    screen: list[Mapping[str, Any]] = field(default_factory=list)
+    latencies: dict[str, float] = field(default_factory=dict)
+    choices: list[Mapping[str, Any]] = field(default_factory=list)
+    designs: list[Mapping[str, Any]] = field(default_factory=list)
+    evidence: list[Mapping[str, Any]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    bank: list[Mapping[str, Any]] = field(default_factory=list)
+    profile: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Add one event."""
+        values = {key: value for key, value in event.items() if key not in ("event", "time")}
+        getattr(self, f"_on_{event['event']}")(values)
+
+    def _on_trial(self, values: dict[str, Any]) -> None:
+        self.trials[values["number"]] = TrialRecord(**values)
+        self.in_flight.append((values["number"], 0))
+
+    def _on_refused(self, values: dict[str, Any]) -> None:
+        self.refused[values["number"]] = tuple(Refused(**draw) for draw in values["draws"])
+
+    def _on_promote(self, values: dict[str, Any]) -> None:
+        self.in_flight.append((values["number"], values["rung"]))
+
+    def _on_rung(self, values: dict[str, Any]) -> None:
+        trial = self.trials[values.pop("number")]
+        rung = RungRecord(**{**values, "curve": tuple(values["curve"])})
+        self.trials[trial.number] = dataclasses.replace(trial, rungs=(*trial.rungs, rung))
+        self._landed(trial.number)
+
+    def _on_failure(self, values: dict[str, Any]) -> None:
+        trial = self.trials[values.pop("number")]
+        self.trials[trial.number] = dataclasses.replace(trial, failure=values)
+        self._landed(trial.number)
+
+    def _landed(self, number: int) -> None:
+        self.in_flight = [flight for flight in self.in_flight if flight[0] != number]
+
+    def _on_run(self, values: dict[str, Any]) -> None:
+        self.runs.append(RunRecord(**values))
+
+    def _on_screen(self, values: dict[str, Any]) -> None:
+        self.screen = values["students"]
+
+    def _on_latency(self, values: dict[str, Any]) -> None:
+        self.latencies.setdefault(values["network"], values["milliseconds"])
+
+    def _on_choice(self, values: dict[str, Any]) -> None:
+        self.choices.append(values)
+
+    def _on_design(self, values: dict[str, Any]) -> None:
+        self.designs.append(values)
+
+    def _on_evidence(self, values: dict[str, Any]) -> None:
+        self.evidence.append(values)
+
+    def _on_bank(self, values: dict[str, Any]) -> None:
+        self.bank.append(values)
+
+    def _on_profile(self, values: dict[str, Any]) -> None:
+        self.profile.append(values)
+
+    def _on_seconds(self, values: dict[str, Any]) -> None:
+        self.seconds[values["stage"]] = self.seconds.get(values["stage"], 0.0) + values["seconds"]
+
+
+class RecordLog:
+    """The file of events: reads it once, then appends.
+
+    Args:
+      path: `trials.jsonl`; made where it is missing, unless `read_only`.
+      read_only: never write; a torn last line is passed over.
+
+    Raises:
+      StudyError: a line other than the last cannot be read.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.records = Records()
+        good = 0
+        for line in _lines(path):
+            if not self._applied(line):
+                if path.stat().st_size > good + len(line):
+                    raise StudyError(f"{path}: the line at byte {good} is damaged; move the file away to start anew")
+                break
+            good += len(line)
+        if not read_only and path.exists() and path.stat().st_size > good:
+            os.truncate(path, good)
+
+    def _applied(self, line: bytes) -> bool:
+        """Add a line's event to the records; False where it is no event that fits them."""
+        event = _parse(line)
+        if event is None:
+            return False
+        try:
+            self.records.apply(event)
+        except (AttributeError, KeyError, TypeError):
+            return False
+        return True
+
+    def append(self, event: str, **values: Any) -> None:
+        """Write one event, flush it to disk with all before it, and add it to the records."""
+        line = {"event": event, "time": round(time.time(), 3), **values}
+        text = json.dumps(line, allow_nan=False) + "\n"
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            if event not in FOLLOWING:
+                os.fsync(file.fileno())
+        self.records.apply(json.loads(text))
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None

@@ -1,0 +1,1 @@
+"""Teachers that autokd trains itself."""

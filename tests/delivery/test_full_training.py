@@ -1,0 +1,197 @@
+"""Tests of `autokd.delivery.full_training`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from autokd.data import Dataset
+from autokd.delivery.full_training import load_progress, train
+from autokd.engine.teacher_bank import TeacherBank
+from autokd.engine.train import TrainContext, train_rung
+from autokd.errors import BundleError, DataError, TeacherError
+from autokd.seeds import derive
+from tests.delivery.helpers import CPU, Trained, pipeline_for, run, teacher_for
+
+Bundles = Callable[[str], Trained]
+
+
+class Stop:
+    """Raises Ctrl-C's exception when an epoch is done."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __call__(self, line: Mapping[str, Any]) -> None:
+        if line["epoch"] == self.epoch:
+            raise KeyboardInterrupt
+
+
+def _interrupted(made: Trained, out: Path, epoch: int = 2) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(made.file, out, made.data, on_epoch=Stop(epoch))
+    assert not (out / "metrics.json").exists()
+
+
+def _assert_same_result(made: Trained, out: Path, metrics: dict[str, Any]) -> None:
+    assert (out / "student.safetensors").read_bytes() == (made.directory / "student.safetensors").read_bytes()
+    assert metrics | {"seconds": 0} == made.metrics | {"seconds": 0}
+
+
+@pytest.mark.parametrize("kind", ["image", "table"])
+def test_interrupted_and_resumed_equals_uninterrupted(kind: str, bundles: Bundles, tmp_path: Path) -> None:
+    made = bundles(kind)
+    _interrupted(made, tmp_path)
+    lines: list[Mapping[str, Any]] = []
+    metrics = run(made.file, tmp_path, made.data, on_epoch=lines.append)
+    assert [(line["epoch"], line["epochs"]) for line in lines] == [(3, 3)]
+    _assert_same_result(made, tmp_path, metrics)
+
+
+def test_it_equals_one_call_of_the_engine(bundles: Bundles) -> None:
+    made = bundles("image")
+    teacher = teacher_for(None, made.data)
+    context = TrainContext(data=made.data, teacher=teacher, device=CPU, bank=TeacherBank())
+    seen, view_seed = 3 * len(made.data.train), derive(3, "view")
+    result, checkpoint = train_rung(context, made.file.spec, seed=3, view_seed=view_seed, horizon=seen, until=seen)
+    state = load_file(made.directory / "student.safetensors")
+    assert all(torch.equal(state[name], tensor) for name, tensor in checkpoint["student"].items())
+    assert made.metrics["validation"]["accuracy"] == result.score
+
+
+def test_a_damaged_checkpoint_is_passed_over(
+    bundles: Bundles, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = bundles("table")
+    _interrupted(made, tmp_path)
+    content = bytearray((tmp_path / "checkpoint.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    found = load_progress(tmp_path)
+    assert found is not None and len(found.curve) == 1  # the one before
+    assert "checkpoint.pt is damaged" in caplog.text
+    _assert_same_result(made, tmp_path, run(made.file, tmp_path, made.data))
+
+
+def test_without_any_whole_checkpoint_it_starts_anew(bundles: Bundles, tmp_path: Path) -> None:
+    made = bundles("table")
+    _interrupted(made, tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    (tmp_path / "checkpoint.previous.pt").write_bytes(b"half a fi")
+    (tmp_path / ".checkpoint.pt.part").write_bytes(b"killed while writing")
+    _assert_same_result(made, tmp_path, run(made.file, tmp_path, made.data))
+
+
+def test_a_finished_bundle_is_not_trained_again(bundles: Bundles, caplog: pytest.LogCaptureFixture) -> None:
+    made = bundles("image")
+    caplog.set_level(logging.INFO, "autokd")
+    metrics = train(made.file, made.directory, data=made.data, load_teacher=None, device=CPU, on_epoch=Stop(1))
+    assert metrics == made.metrics
+    assert "is already trained" in caplog.text
+
+
+def test_another_pipeline_in_the_folder_is_refused_with_the_difference(bundles: Bundles) -> None:
+    made = bundles("table")
+    kd = dataclasses.replace(made.file.spec.losses["kd"], temperature=2.5)
+    spec = dataclasses.replace(made.file.spec, losses={**made.file.spec.losses, "kd": kd})
+    with pytest.raises(BundleError, match="another pipeline") as caught:
+        run(dataclasses.replace(made.file, spec=spec), made.directory, made.data, epochs=9)
+    assert "pipeline.losses.kd.temperature is 4.0 there, 2.5 here; train.epochs is 3 there, 9 here;" in str(
+        caught.value
+    )
+    assert made.metrics == json.loads((made.directory / "metrics.json").read_text())
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(cancer: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(BundleError, match=r"holds other files \(thesis.tex"):
+        run(pipeline_for(cancer), tmp_path, cancer)
+    with pytest.raises(BundleError, match="is a file; give a folder"):
+        run(pipeline_for(cancer), tmp_path / "thesis.tex", cancer)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_other_data_are_refused_and_nothing_is_written(cancer: Dataset, digits: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"fingerprint {cancer.task.fingerprint}, the file says") as caught:
+        run(pipeline_for(digits), tmp_path / "out", cancer)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_or_changed_teacher_is_refused(cancer: Dataset, tmp_path: Path) -> None:
+    file = pipeline_for(cancer)
+    with pytest.raises(TeacherError, match="the loss 'kd' reads a teacher"):
+        run(dataclasses.replace(file, teacher=None), tmp_path / "a", cancer)
+    with pytest.raises(TeacherError, match="the pipeline file says another"):
+        run(dataclasses.replace(file, teacher_fingerprint="another"), tmp_path / "b", cancer)
+
+
+def test_a_teacher_that_had_to_be_trained_again_is_a_warning(
+    cancer: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trained = {"use": "trained", "epochs": 4}
+    file = dataclasses.replace(pipeline_for(cancer, epochs=1), teacher=trained, teacher_fingerprint="another")
+    metrics = run(file, tmp_path, cancer)
+    assert "was trained again" in caplog.text
+    assert metrics["teacher_fingerprint"] == teacher_for(None, cancer).fingerprint
+
+
+def test_without_distillation_no_teacher_is_loaded_and_the_test_split_is_read_once(
+    cancer: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    original = Dataset.read_test
+    monkeypatch.setattr(Dataset, "read_test", lambda self: reads.append(1) or original(self))
+
+    def check(line: Mapping[str, Any]) -> None:
+        assert not reads
+
+    file = pipeline_for(cancer, distil=False)
+    metrics = train(file, tmp_path, data=cancer, load_teacher=None, device=CPU, epochs=2, seed=8, on_epoch=check)
+    assert reads == [1]
+    assert (metrics["epochs"], metrics["seed"], metrics["test"]["n"]) == (2, 8, len(original(cancer)))
+    assert 0.6 < metrics["test"]["accuracy"] <= 1.0
+
+
+def test_two_processes_do_not_train_into_one_folder(cancer: Dataset, tmp_path: Path) -> None:
+    with filelock.FileLock(tmp_path / ".lock"), pytest.raises(BundleError, match="another process is training"):
+        run(pipeline_for(cancer), tmp_path, cancer)
+
+
+def test_the_callers_random_state_is_left_alone(cancer: Dataset, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    run(pipeline_for(cancer, epochs=1), tmp_path, cancer)
+    after = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(after, torch.rand(3))
+
+
+def test_epochs_and_seed_must_make_sense(cancer: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="got 0 and 3"):
+        run(pipeline_for(cancer), tmp_path, cancer, epochs=0)
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_resumed(bundles: Bundles, tmp_path: Path) -> None:
+    made = bundles("table")
+    script = (
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path; from autokd.data import load; from tests.delivery.helpers import pipeline_for, run\n"
+        "data = load('breast_cancer')\n"
+        "run(pipeline_for(data), Path(sys.argv[2]), data, on_epoch=lambda line: line['epoch'] == 2 and os._exit(9))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(Path(__file__).parents[2]), str(tmp_path)], check=False)
+    assert done.returncode == 9
+    assert (tmp_path / "checkpoint.pt").exists() and not (tmp_path / "metrics.json").exists()
+    _assert_same_result(made, tmp_path, run(made.file, tmp_path, made.data))

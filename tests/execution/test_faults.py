@@ -1,0 +1,212 @@
+"""What a night on a shared machine brings, done for real: the search ends as if nothing had been."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autokd.study.records import Records
+from tests.search.helpers import SPACE, comparable, ended, plugin, records_in, started, wait_for
+
+pytestmark = pytest.mark.slow
+
+OFTEN = """
+import os, random, signal, sys, time
+from pathlib import Path
+import autokd, torch
+from autokd.search import run
+from autokd.cli.commands import run_command
+
+command = ["search", "--dataset", "digits", "--limit-train", "128", "--device", "cpu", "--seed", "3", "--study", "mine",
+           "--quiet", "--space", *sys.argv[1:]]
+records, rng, kills = Path("studies/mine/trials.jsonl"), random.Random(0), 0
+
+
+def lines():
+    return records.read_bytes().count(b"\\n") if records.exists() else 0
+
+
+while kills < 20:
+    before, wanted = lines(), rng.randint(0, 4)
+    child = os.fork()
+    if child == 0:
+        os._exit(run_command(command))
+    while lines() < before + wanted and os.waitpid(child, os.WNOHANG) == (0, 0):
+        time.sleep(0.002)
+    time.sleep(rng.uniform(0, 0.1))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    kills += 1
+code = run_command(command)
+print("kills", kills)
+sys.exit(code)
+"""
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("space") / "tiny.yaml"
+    path.write_text(SPACE.replace("trials: 8", "trials: 14"))
+    return path
+
+
+def whole_and_once(folder: Path, found: Records) -> None:
+    """No trial is left under way, none told twice."""
+    assert found.in_flight == [] and len(found.trials) == 14 and found.evidence
+    events = [json.loads(line) for line in (folder / "studies/mine/trials.jsonl").read_bytes().splitlines()]
+    for kind, of in (("trial", ("number",)), ("rung", ("number", "rung")), ("promote", ("number", "rung"))):
+        told = [tuple(event[name] for name in of) for event in events if event["event"] == kind]
+        assert told and len(told) == len(set(told))
+    runs = [(r.stage, r.round, r.arm, r.variant, r.seed) for r in found.runs]
+    assert len(runs) == len(set(runs))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, space: Path) -> Records:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    found = ended(folder, started(folder, space))
+    whole_and_once(folder, found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def with_two_slots(tmp_path_factory: pytest.TempPathFactory, space: Path) -> Records:
+    folder = tmp_path_factory.mktemp("two_slots")
+    return ended(folder, started(folder, space, "--slots", "2"))
+
+
+def test_killed_twenty_times(undisturbed: Records, space: Path, tmp_path: Path) -> None:
+    found = ended(tmp_path, started(tmp_path, space, code=OFTEN))
+    assert (tmp_path / "output.txt").read_text().splitlines()[-1] == "kills 20"
+    assert comparable(found) == comparable(undisturbed)
+    whole_and_once(tmp_path, found)
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return [child for child in psutil.Process(process.pid).children() if "autokd.execution.worker" in child.cmdline()]
+
+
+def kill_one(process: subprocess.Popen[bytes]) -> bool:
+    workers_of(process)[0].kill()
+    return False
+
+
+def kill_all(process: subprocess.Popen[bytes]) -> bool:
+    for each in [psutil.Process(process.pid), *workers_of(process)]:
+        each.kill()
+    return True
+
+
+@pytest.mark.parametrize("kill", [kill_one, kill_all])
+def test_two_workers_give_the_same_study_though_killed(
+    with_two_slots: Records, space: Path, tmp_path: Path, kill: Callable[[subprocess.Popen[bytes]], bool]
+) -> None:
+    process = started(tmp_path, space, "--workers", "2")
+    wait_for(tmp_path, process, "rung", 5)
+    if kill(process):
+        process.wait()
+        process = started(tmp_path, space, "--workers", "2")
+    found = ended(tmp_path, process)
+    assert comparable(found) == comparable(with_two_slots)
+    whole_and_once(tmp_path, found)
+
+
+@pytest.mark.parametrize(
+    ("signals", "said"),
+    [
+        ([signal.SIGINT], "stopping once what runs is over; Ctrl-C again to wait less"),
+        ([signal.SIGINT, signal.SIGINT], "stopping once what runs is over"),
+        ([signal.SIGTERM], "stopped; the same command goes on where this one left off"),
+    ],
+)
+def test_signals_stop_and_the_same_command_goes_on(
+    undisturbed: Records, space: Path, tmp_path: Path, signals: list[signal.Signals], said: str
+) -> None:
+    process = started(tmp_path, space)
+    wait_for(tmp_path, process, "rung", 4)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.05)
+    # these rungs are so short that the second Ctrl-C may meet a process that is ending already
+    assert process.wait(timeout=60) in (130, -signal.SIGINT if len(signals) == 2 else 130)
+    cut = records_in(tmp_path)
+    assert len(cut.trials) < 14 and said in (tmp_path / "output.txt").read_text()
+    assert len(cut.in_flight) <= 1
+    found = ended(tmp_path, started(tmp_path, space))
+    assert comparable(found) == comparable(undisturbed)
+    whole_and_once(tmp_path, found)
+
+
+def test_a_second_coordinator_is_refused(space: Path, tmp_path: Path) -> None:
+    process = started(tmp_path, space)
+    wait_for(tmp_path, process, "trial", 1)
+    process.send_signal(signal.SIGSTOP)  # it holds the study for as long as the other one takes to come
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "studies").symlink_to(tmp_path / "studies")
+    second = started(tmp_path / "second", space)
+    assert second.wait(timeout=60) == 2
+    said = (tmp_path / "second" / "output.txt").read_text()
+    assert f"mine is being run by another process (host {os.uname().nodename}, process {process.pid}, since" in said
+    assert len(said.strip().splitlines()[-1]) < 300 and "Traceback" not in said
+    process.kill()
+    process.wait()
+
+
+def test_a_truncated_line_and_damaged_checkpoints_cost_no_trial(
+    undisturbed: Records, space: Path, tmp_path: Path
+) -> None:
+    process = started(tmp_path, space)
+    wait_for(tmp_path, process, "rung", 7)
+    process.kill()
+    process.wait()
+    study = tmp_path / "studies" / "mine"
+    with (study / "trials.jsonl").open("ab") as file:
+        file.write(b'{"event": "rung", "number": 3, "ru')
+    checkpoints = list(study.rglob("rung*.pt"))
+    assert checkpoints
+    for number, path in enumerate(checkpoints):
+        path.write_bytes(path.read_bytes()[: -10 * (number + 1)])
+    found = ended(tmp_path, started(tmp_path, space))
+    assert comparable(found) == comparable(undisturbed)
+    whole_and_once(tmp_path, found)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_full_disk_loses_nothing(undisturbed: Records, space: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "studies"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(disk)], check=False).returncode:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        process = started(tmp_path, space)
+        assert process.wait(timeout=120) == 2
+        said = (tmp_path / "output.txt").read_text()
+        assert "No space left on device; make room, and the same command goes on" in said and "Traceback" not in said
+        subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
+        found = ended(tmp_path, started(tmp_path, space))
+    finally:
+        subprocess.run(["umount", str(disk)], check=False)
+    assert comparable(found) == comparable(undisturbed)
+
+
+def test_trials_that_segfault_hang_or_eat_memory_are_told_and_survived(tmp_path: Path) -> None:
+    bad = "any_of: {at_most: 1, from: {t_segfault: {}, t_nan: {}}}"
+    text = SPACE.replace("any_of: {at_most: 2, from: {kd: {}, hint: {}}}", bad).replace("trials: 8", "trials: 9")
+    assert bad in text
+    (tmp_path / "bad.yaml").write_text(text)
+    with plugin(tmp_path) as path:
+        options = ["--workers", "1", "--plugins", str(path)]
+        found = ended(tmp_path, started(tmp_path, tmp_path / "bad.yaml", *options))
+    kinds = {next(iter(set(t.pipeline["losses"]) - {"ce"}), ""): t.failure for t in found.trials.values()}
+    assert len(found.trials) == 9 and found.in_flight == [] and found.evidence
+    segfault, nan = kinds.get("t_segfault"), kinds.get("t_nan")
+    assert segfault is not None and segfault["kind"] == "crash"
+    assert nan is not None and nan["kind"] == "not_finite"

@@ -1,0 +1,418 @@
+"""The HTML report of fabricated studies."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects
+import pytest
+from plotly.offline import get_plotlyjs
+
+from autokd.errors import StudyError
+from autokd.metrics import METRICS
+from autokd.report import facts, write
+from autokd.report.figures import ErrorScale
+
+Fabricate = Callable[..., Any]
+PLOTLY = get_plotlyjs()
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """Tags, attributes, texts and scripts of a page, Plotly's own code taken out first."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        pieces = text.split(PLOTLY)
+        assert len(pieces) == 2, "plotly.js must be inlined exactly once"
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.scripts: list[str] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed("/* plotly */".join(pieces))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        self.text += " "
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        elif self.open and self.open[-1] != "style":
+            self.text += data
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+    @property
+    def figures(self) -> list[dict[str, Any]]:
+        return [json.loads(script) for script in self.scripts if script.startswith("{")]
+
+
+def page_of(store: Any, folder: Path) -> Page:
+    return Page(write(store, folder).read_text(encoding="utf-8"))
+
+
+def test_a_finished_study(fabricate: Fabricate, tmp_path: Path) -> None:
+    path = write(fabricate(), tmp_path / "reports")
+    assert path == tmp_path / "reports" / "demo" / "index.html"
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    assert "A gain over vanilla KD" in page.words
+    assert "is better than vanilla KD by" in page.words
+    assert "5 fresh seeds for each side, 540 test samples" in page.words
+    assert "between 93.8 % and 97.0 % test accuracy (95 % prediction interval)" in page.words
+    assert "38 % of the test gap" in page.words
+    assert "autokd export demo -o pipeline.yaml" in page.words
+    assert "Test split read 1 time (claim, round 0)" in page.words
+    assert "description: small students" in page.words
+    assert "not finite: the training loss became nan in epoch 2" in page.words
+    assert "losses.crd: crd needs pooled" in page.words
+    assert "worse than the student alone" not in page.words
+    assert "may have seen" not in page.words
+
+
+def test_sections_come_in_the_order_of_the_decision(fabricate: Fabricate, tmp_path: Path) -> None:
+    text = write(fabricate(), tmp_path).read_text(encoding="utf-8")
+    order = ["recommendation", "found", "size", "curves", "importances", "choices", "losses", "proxies", "confirm"]
+    order += ["effort", "trials", "settings"]
+    assert re.findall(r'<section id="(\w+)">', text) == order
+    assert re.findall(r'<a href="#(\w+)">[^<]*</a>(?=<a|\s*</nav>)', text) == order
+
+
+def test_figures_are_valid_and_have_units(fabricate: Fabricate, tmp_path: Path) -> None:
+    figures = page_of(fabricate(), tmp_path).figures
+    assert len(figures) == 9  # claim, size, curves, importances, four choices, proxies
+    for figure in figures:
+        plotly.graph_objects.Figure(figure)  # raises on a property that does not exist
+        assert figure["layout"]["xaxis"]["title"]["text"]
+    assert figures[1]["layout"]["yaxis"]["title"]["text"] == "validation accuracy (%)"
+
+
+def test_figure_of_size_shows_every_scored_trial(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=36)
+    figure = page_of(store, tmp_path).figures[1]
+    points = sum(len(trace["x"]) for trace in figure["data"] if not trace["name"].startswith("claim"))
+    assert points == 33  # trials 7, 18 and 29 failed
+    names = [trace["name"] for trace in figure["data"]]
+    assert "start baseline: the student alone" in names
+    assert "claim: vanilla KD" in names
+    assert figure["layout"]["annotations"][0]["text"] == "teacher 98.6 %, 77.5 k parameters"
+
+
+def test_no_gain_is_said_plainly_and_a_weak_teacher_loudly(fabricate: Fabricate, tmp_path: Path) -> None:
+    page = page_of(fabricate(gain=0.0, teacher_test=0.90), tmp_path)
+    assert "No better than vanilla KD: a gain of 0.8 points or more would have shown" in page.words
+    assert "nothing here speaks for it over vanilla KD" in page.words
+    assert "The teacher is worse than the student alone. On test it reaches 90.0 %" in page.words
+    assert "A gain" not in page.words
+
+
+def test_a_worse_pipeline_is_not_recommended(fabricate: Fabricate, tmp_path: Path) -> None:
+    page = page_of(fabricate(gain=-0.02), tmp_path)
+    assert "Worse than vanilla KD" in page.words
+    assert "Do not ship it" in page.words
+
+
+def test_a_search_that_ended_at_a_baseline_says_so(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(gain=0.0)
+    arms = store.records.evidence[-1]["arms"]
+    arms["kd"]["pipeline"] = arms["recommended"]["pipeline"]
+    page = page_of(store, tmp_path)
+    assert "The search ended at vanilla KD" in page.words
+    assert "is vanilla KD itself" in page.words
+    assert "It is better than the student alone by" in page.words
+    assert "nothing here speaks for it" not in page.words
+
+
+def test_a_teacher_that_may_have_seen_validation_is_marked(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    store.settings["teacher"]["may_have_seen_validation"] = True
+    page = page_of(store, tmp_path)
+    assert "98.6 % (n = 1)*" in page.words
+    assert "* The teacher may have seen these rows." in page.words
+    assert "may have seen these rows" in page.figures[1]["layout"]["annotations"][0]["text"]
+
+
+def test_an_interrupted_study(fabricate: Fabricate, tmp_path: Path) -> None:
+    page = page_of(fabricate(trials=12, claim=False), tmp_path)
+    assert "No claim yet" in page.words
+    assert "Best trial so far (trial 6)" in page.words
+    assert "autokd search --study demo" in page.words
+    assert "Too few trials: importances need at least 15" in page.words
+    assert "Test split read 0 times" in page.words
+    assert "Not reached yet." in page.words
+    assert len(page.figures) == 7  # size, curves, four choices, proxies
+
+
+def test_a_weak_teacher_shows_before_the_claim(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=12, claim=False)
+    store.settings["teacher"]["validation_accuracy"] = 0.5
+    assert "On validation it reaches 50.0 %, worse than the student" in page_of(store, tmp_path).words
+
+
+def test_a_study_without_any_trial(fabricate: Fabricate, tmp_path: Path) -> None:
+    page = page_of(fabricate(trials=0, claim=False), tmp_path)
+    assert "No trial has finished" in page.words
+    assert "No trial was started." in page.words
+    assert page.figures == []
+
+
+def test_a_study_whose_trials_all_failed(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=0, claim=False)
+    plain = {"format": 1, "student": {"use": "cnn"}, "losses": {"ce": {"use": "ce"}}}
+    store.log.append("trial", number=0, source="random", seed=0, pipeline=plain, params=None, cost={})
+    store.log.append("failure", number=0, kind="out_of_memory", reason="needs 3 GB")
+    page = page_of(store, tmp_path)
+    assert "No trial has finished" in page.words
+    assert "Failed trials: 1 × out of memory" in page.words
+    assert "out of memory: needs 3 GB" in page.words
+
+
+def test_a_study_without_teacher(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    evidence = store.records.evidence[-1]
+    del evidence["arms"]["kd"], evidence["comparisons"]["kd"]
+    evidence.update(teacher=None, comparator="ce", gap_closed=None)
+    store.settings["teacher"] = None
+    page = page_of(store, tmp_path)
+    assert "A gain over the student alone" in page.words
+    assert "None: the study compares students trained on labels alone." in page.words
+
+
+def test_hostile_names_stay_text(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(name="hostile", dataset=HOSTILE, classes=[HOSTILE, '" onload="alert(1)'])
+    store.settings["dropped"] = [HOSTILE]
+    store.settings["data"]["card"]["source"] = HOSTILE
+    store.settings["teacher"]["origin"] = HOSTILE
+    (store.path / "space.yaml").write_text(f"description: {HOSTILE}\n", encoding="utf-8")
+    store.log.append("failure", number=8, kind="error", reason=HOSTILE)
+    for trial in store.records.trials.values():
+        trial.pipeline["student"]["name"] = HOSTILE
+        trial.pipeline["losses"][HOSTILE] = {"use": HOSTILE}
+    page = page_of(store, tmp_path)
+    assert page.tags.count("script") == len(page.figures) + 2
+    assert page.words.count(HOSTILE) > 6
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    shown = [text for figure in page.figures for trace in figure["data"] for text in trace.get("hovertext", [])]
+    assert any("&lt;script&gt;" in text for text in shown)
+    assert not any("<script" in json.dumps(figure) for figure in page.figures)
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(fabricate: Fabricate, tmp_path: Path) -> None:
+    page = page_of(fabricate(), tmp_path)
+    assert not {"link", "img", "iframe", "object", "embed"} & set(page.tags)
+    addresses = [value or "" for name, value in page.attributes if name in ("src", "href", "action", "srcset", "style")]
+    assert not [address for address in addresses if "//" in address or "url(" in address]
+    policy = dict(page.attributes)["content"]
+    policies = [value for name, value in page.attributes if name == "content" and "default-src 'none'" in (value or "")]
+    assert policy and len(policies) == 1
+    assert "http" not in "".join(page.scripts)
+
+
+def test_tables_beside_the_page(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=36)
+    store.log.append("failure", number=8, kind="error", reason="=HYPERLINK(1)")
+    folder = write(store, tmp_path).parent
+
+    def rows(name: str) -> list[dict[str, str]]:
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    trials = rows("trials")
+    assert len(trials) == 36
+    assert trials[7]["state"] == "failed"
+    assert trials[8]["failure_reason"] == "'=HYPERLINK(1)"
+    assert trials[0]["source"] == "baseline:ce"
+    assert float(trials[0]["score"]) == store.records.trials[0].score
+    assert {"student.width", "losses.kd.temperature"} <= trials[0].keys()
+    assert len([row for row in rows("curves") if row["trial"] == "0"]) == 27
+    assert len(rows("evidence")) == 3 * 5 + 1
+    assert [row["against"] for row in rows("comparisons")] == ["ce", "kd"]
+    assert len(rows("proxies")) == 12
+    assert len(rows("runs")) == 10
+
+
+def test_a_space_that_cannot_be_read_costs_the_importances_only(fabricate: Fabricate, tmp_path: Path) -> None:
+    class Broken:
+        def ranges(self) -> Any:
+            raise StudyError("there is no losses component called 'mine'")
+
+    store = fabricate()
+    store.space = Broken()
+    page = page_of(store, tmp_path)
+    assert "The search space could not be read: there is no losses component called 'mine'" in page.words
+    assert len(page.figures) == 8
+
+
+def test_a_data_card_is_shown_without_repetition(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    store.settings["data"]["card"] |= {"classes": ["zebra"], "skipped_files": [], "also_in_train": {"test": 2}}
+    page = page_of(store, tmp_path)
+    assert "also in train test: 2" in page.words
+    assert "zebra" not in page.words
+    assert "skipped files" not in page.words
+
+
+def test_error_scale_spreads_good_accuracies() -> None:
+    scale = ErrorScale(0.005, METRICS["accuracy"])
+    assert [scale.at(score) for score in (0.0, 0.9, 0.99)] == pytest.approx([0.0, 1.0, 2.0])
+    assert scale.at(1.0) == pytest.approx(scale.at(0.995))  # nothing wrong is drawn as half a sample wrong
+    axis = scale.axis([scale.at(0.6), scale.at(0.99)])
+    marks = dict(zip(axis["ticktext"], axis["tickvals"], strict=True))
+    assert marks["90"] == pytest.approx(1.0)
+    assert marks["99"] == pytest.approx(2.0)
+    assert "98" in marks and "95" in marks
+
+
+def test_error_bars_keep_their_ends_on_the_error_scale() -> None:
+    scale = ErrorScale(0.001, METRICS["accuracy"])
+    bar = scale.between(0.9, (0.8, 0.99))
+    assert bar["array"] == pytest.approx([1.0])  # from an error of 10 % to one of 1 %
+    assert bar["arrayminus"] == pytest.approx([0.30103])  # to twice the error
+    assert scale.between(0.9, None) == {"visible": False}
+
+
+def test_better_is_drawn_higher_for_every_metric() -> None:
+    for metric in METRICS.values():
+        scale = ErrorScale(0.001, metric)
+        good, bad = sorted((0.1, 0.4), key=metric.score, reverse=True)
+        assert scale.at(good) > scale.at(bad)
+        bar = scale.between(good, (0.05, 0.45))
+        assert bar["array"][0] > 0 and bar["arrayminus"][0] > 0
+    loss = ErrorScale(0.001, METRICS["log_loss"])
+    axis = loss.axis([loss.at(0.02), loss.at(2.5)])  # beyond 1 nat, too
+    assert {"0.1", "1"} <= set(axis["ticktext"]) and axis["title"]["text"] == "validation log loss (nats)"
+
+
+def test_funnel_counts(fabricate: Fabricate) -> None:
+    stages = [(stage.title, stage.number) for stage in facts.funnel(fabricate(trials=36))]
+    rungs = [("3 epochs", 33), ("9 epochs", 11), ("27 epochs", 3)]
+    assert stages == [("screened", 12), ("explored", 36), *rungs, ("select", 1), ("tune", 6), ("claim", 3)]
+
+
+def add_race(store: Any) -> None:
+    """What a study records of its noise, its designs and its race."""
+    log, plain = store.log, {"losses": {"ce": {"use": "ce"}}}
+    for seed, score in enumerate((0.90, 0.92, 0.94)):
+        run = {"stage": "noise", "round": 0, "arm": "kd", "variant": "", "seed": seed, "pipeline": plain}
+        log.append("run", **run, score=score, loss=0.2, seconds=1.0, failure=None)
+    for stage, seeds in (("select", 4), ("claim", 5)):
+        design = {"seeds": seeds, "target": 0.01, "detectable": 0.02, "noise": None, "reason": f"{seeds} seeds: noisy"}
+        log.append("design", stage=stage, round=0, **design)
+    rows = [
+        {"trial": 8, "scores": [0.95, 0.94, 0.96], "mean": 0.95, "dropped_after": None, "tied": True},
+        {"trial": 9, "scores": [0.95, 0.95, 0.94], "mean": 0.947, "dropped_after": None, "tied": True},
+        {"trial": 10, "scores": [0.80, 0.81], "mean": 0.805, "dropped_after": 2, "tied": False},
+        {"trial": 11, "scores": [0.93, 0.93, 0.93], "mean": 0.93, "dropped_after": None, "tied": False},
+    ]
+    shared = {"losses": 2, "params": 1000, "macs": 31_000}
+    candidates = [{**row, **shared} for row in rows]
+    log.append(
+        "choice",
+        round=0,
+        trials=36,
+        trial=9,
+        candidates=candidates,
+        most_seeds=4,
+        reason="tied with trial 8 and simpler",
+    )
+
+
+def test_the_noise_and_the_race_are_shown(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    before = page_of(store, tmp_path).words
+    assert "Noise and the number of seeds" not in before and "A race" not in before
+    add_race(store)
+    words = page_of(store, tmp_path).words
+    assert "Noise Vanilla KD under 3 seeds: 90.0 %, 92.0 %, 94.0 %; 92.0 ± 2.0 % (n = 3)" in words
+    assert "select at most 4 seeds: noisy claim 5 seeds: noisy" in words
+    assert "Trial 9: tied with trial 8 and simpler." in words and "A race: all finalists" in words
+    for line in ("trial 8 tied with the best 2 31 k 1,000", "trial 9 chosen 2 31 k 1,000"):
+        assert line in words
+    assert "trial 10 stopped after 2 seeds: clearly worse" in words and "trial 11 behind" in words
+    assert ("noise", 3) in [(stage.title, stage.number) for stage in facts.funnel(store)]
+
+
+def test_whether_short_trainings_predict_longer_ones(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=60)
+    words = page_of(store, tmp_path).words
+    assert "3 epochs 9 epochs 0.74 [0.47, 0.92] 18 strong" in words
+    assert "27 epochs select, mean over seeds – 1 unknown (only 1 trial)" in words
+    with (tmp_path / "demo" / "agreements.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["shorter"], row["longer"]) for row in rows] == [
+        ("3", "9"), ("3", "27"), ("9", "27"), ("27", "select")
+    ]  # fmt: skip
+
+
+def test_what_a_rungs_score_is_is_told(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    assert "side branch" not in page_of(store, tmp_path).words
+    store.settings["identity"]["budget"]["branch"] = 0.25
+    assert "a trial’s score is that of a side branch, 25 % of its steps so far" in page_of(store, tmp_path).words
+
+
+def test_a_budget_that_was_too_short_is_told(
+    fabricate: Fabricate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "The budget was too short" not in page_of(fabricate(), tmp_path).words
+    monkeypatch.setattr("autokd.report.page.too_short", lambda records: "the budget was too short: so it is")
+    assert "The budget was too short: so it is." in page_of(fabricate(name="other"), tmp_path).words
+
+
+def test_proxy_taus_are_measured_on_trained_students(fabricate: Fabricate) -> None:
+    found = {proxy.name: proxy for proxy in facts.proxy_taus(fabricate(trials=60).records)}
+    assert list(found) == ["parameter count", "macs", "nwot", "diswot"]
+    assert found["parameter count"].students == 12
+    assert found["parameter count"].tau == found["macs"].tau  # MACs are proportional to parameters here
+
+
+def test_writing_again_replaces_the_report(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(trials=6, claim=False)
+    first = write(store, tmp_path).read_text(encoding="utf-8")
+    assert write(store, tmp_path).read_text(encoding="utf-8") == first
+    files = sorted(path.name for path in (tmp_path / "demo").iterdir())
+    tables = ["agreements", "bank", "comparisons", "curves", "evidence", "losses", "proxies", "runs", "time", "trials"]
+    assert files == sorted([*(f"{name}.csv" for name in tables), "index.html"])
+
+
+def test_importing_the_report_is_light() -> None:
+    heavy = "plotly, jinja2, optuna, scipy, torch, pandas"
+    code = f"import sys, autokd.report; print([m for m in '{heavy}'.split(', ') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_fabricated_store_reads_like_a_study_store() -> None:
+    from autokd.study.store import StudyStore
+
+    wanted = {name for name in vars(facts.Study) if not name.startswith("_")}
+    assert wanted <= {*dir(StudyStore), "path", "settings"}
+
+
+@pytest.mark.parametrize("kind", ["better", "worse", "not distinguishable"])
+def test_claim_status_follows_the_comparator(fabricate: Fabricate, kind: str) -> None:
+    gain = {"better": 0.02, "worse": -0.02, "not distinguishable": 0.0}[kind]
+    claim = facts.claim(fabricate(gain=gain))
+    assert claim is not None
+    assert claim.status == kind
+    assert [name for name, _ in claim.comparisons] == ["vanilla KD", "the student alone"]
+    assert [arm.key for arm in claim.arms] == ["recommended", "kd", "ce", "teacher"]

@@ -1,0 +1,116 @@
+"""Searches over the head: it counts in the budget, in the records and in the claim; the baselines have none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_search_confirm import confirmer
+
+import autokd
+from autokd.data import Dataset, load
+from autokd.networks import cost
+from autokd.search.screen.screen import feasible, pipeline_cost
+from autokd.spec import from_plain
+from autokd.types import Shapes
+from tests.search.helpers import SPACE, context, explorer, resolved
+
+WITH_HEAD = "head: {one_of: {plain: {}, simkd: {factor: {choice: [2, 8]}}}}" + SPACE.replace(
+    "hint: {}", "hint: {}, simkd: {}"
+)
+MANY = WITH_HEAD.replace("params: 4000", "params: 20e3")
+# Both baselines have the default recipe, which learns next to nothing.
+ONLY = (
+    MANY.replace("plain: {}, ", "")
+    .replace("[0.02, 0.5]", "[1.0e-6, 1.0e-5]")
+    .replace("teacher_epochs: 2", "teacher_epochs: 30")
+    .replace("epochs: 4", "epochs: 12")
+    .replace("confirm_epochs: 2", "confirm_epochs: 12")
+    .replace("finalists: 2", "finalists: 1")
+    + """
+warm_starts:
+  - {head: {use: simkd, factor: 8}, losses: {simkd: {weight: 3.0}}, optimizer: {use: adamw, learning_rate: 2.0e-2}}
+"""
+)
+
+
+def search(folder: Path, text: str, trials: int) -> autokd.Study:
+    path = folder / "space.yaml"
+    path.write_text(text)
+    places: dict[str, Any] = {"studies_dir": folder / "studies", "reports_dir": folder / "reports"}
+    return autokd.search(
+        "digits", limit_train=128, device="cpu", seed=3, space=path, study="mine", trials=trials, **places
+    )
+
+
+def offers(digits: Dataset) -> Shapes:
+    teacher = context(digits).teacher
+    assert teacher is not None
+    return teacher.offers
+
+
+def heads(plains: list[dict[str, Any]]) -> list[str]:
+    return [plain["head"]["use"] for plain in plains]
+
+
+def test_only_students_that_fit_with_their_head_are_tried(digits: Dataset, tmp_path: Path) -> None:
+    space, teacher = resolved(digits, WITH_HEAD, max_params=2500), offers(digits)
+    drawn = [space.sample(np.random.default_rng(number), number).plain for number in range(60)]
+    fits = [plain for plain in drawn if feasible(plain["student"], digits.task, space.constraints)]
+    too_large = [plain for plain in fits if pipeline_cost(plain, digits.task, teacher).params > 2500]
+    assert too_large and set(heads(too_large)) == {"simkd"}
+    made = explorer(tmp_path, space, digits.task, offers=teacher)
+    made.run(20, lambda seconds: True, lambda: None)
+    trials = list(made.log.records.trials.values())
+    assert len(trials) == 20 and {t.pipeline["head"]["use"] for t in trials} == {"plain", "simkd"}
+    for trial in trials:
+        assert trial.cost == pipeline_cost(trial.pipeline, digits.task, teacher)._asdict()
+        assert trial.cost["params"] <= 2500
+
+
+def test_where_no_head_fits_the_students_own_remains(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits, WITH_HEAD, max_params=300)
+    made = explorer(tmp_path, space, digits.task, offers=offers(digits))
+    assert set(heads([made.propose(number).drawn.plain for number in range(8)])) == {"plain"}
+
+
+def test_the_matched_baselines_have_the_students_own_classifier(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits, WITH_HEAD)
+    plain = space.complete({"head": {"use": "simkd", "factor": 8}})
+    arms = confirmer(tmp_path, digits, known=[])._arms(plain)
+    assert heads(list(arms.values())) == ["simkd", "plain", "plain"]
+    for name in ("ce", "kd"):
+        rest = {"head", "losses"}
+        assert {k: v for k, v in arms[name].items() if k not in rest} == {
+            k: v for k, v in plain.items() if k not in rest
+        }
+
+
+@pytest.mark.slow
+def test_a_search_over_heads_fails_nowhere_and_goes_on(tmp_path: Path) -> None:
+    first = list(search(tmp_path, MANY, 4).store.records.trials.values())
+    trials = list(search(tmp_path, MANY, 14).store.records.trials.values())
+    assert [t.pipeline for t in trials[:4]] == [t.pipeline for t in first]
+    assert len(trials) == 14 and not [t.failure for t in trials if t.failure]
+    assert {t.pipeline["head"]["use"] for t in trials} == {"plain", "simkd"}
+    assert all(t.cost["params"] <= 20e3 for t in trials)
+
+
+@pytest.mark.slow
+def test_the_recommended_student_has_its_head_in_claim_bundle_and_export(tmp_path: Path) -> None:
+    study = search(tmp_path, ONLY, 4)
+    claim = study.recommendation
+    assert claim is not None
+    arms = [arm["pipeline"] for arm in claim["arms"].values()]
+    assert heads([claim["pipeline"], *arms]) == ["simkd", "simkd", "plain", "plain"]
+    student = autokd.load_student(study.path / "best")
+    counts = {"params": cost.params(student.module), "macs": cost.macs(student.module, student.task)}
+    assert claim["cost"] == {**counts, "size": cost.size_bytes(student.module)}
+    test = load("digits", limit_train=128, seed=3).read_test()
+    accuracy = float((student.logits(test.inputs).argmax(-1) == test.labels).double().mean())
+    assert accuracy == json.loads((study.path / "best" / "metrics.json").read_text())["test"]["accuracy"] > 0.5
+    assert from_plain(study.export()["pipeline"]).head == from_plain(claim["pipeline"]).head
+    assert study.report_path.is_file()

@@ -1,0 +1,273 @@
+"""Whole searches on real digits: repeated, killed, with losses that misbehave, under a time limit."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+import torch
+
+import autokd
+from autokd import catalog
+from autokd.errors import NothingFeasible, StudyError
+from autokd.search.request import Progress
+from autokd.study.records import Records
+from tests.search.helpers import SPACE, comparable, ended, plugin, records_in, started, wait_for
+
+OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 128, "device": "cpu", "seed": 3}
+SEARCH = """
+import sys
+import autokd
+autokd.search("digits", limit_train=128, device="cpu", seed=3, space=sys.argv[1], study="mine",
+              studies_dir=sys.argv[2] + "/studies", reports_dir=sys.argv[2] + "/reports")
+"""
+TRIALS = 14
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("space") / "tiny.yaml"
+    path.write_text(SPACE.replace("trials: 8", f"trials: {TRIALS}"))
+    return path
+
+
+def search(folder: Path, space: Path, **options: Any) -> autokd.Study:
+    """Search in this process."""
+    given = {**OPTIONS, "space": space, "study": "mine", **options}
+    return autokd.search(**given, studies_dir=folder / "studies", reports_dir=folder / "reports")
+
+
+def searching(folder: Path, space: Path) -> subprocess.Popen[bytes]:
+    """Start the same search in a process of its own, from Python."""
+    hashes = str(len(folder.name))  # two processes differ in the order of their sets
+    return started(folder, space, str(folder), code=SEARCH, PYTHONHASHSEED=hashes)
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory, space: Path) -> tuple[Path, Records, Records]:
+    """The same search in two processes at once; the folder is the first one's."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("twin", "other_twin")]
+    processes = [searching(folder, space) for folder in folders]
+    first, second = (ended(folder, process, seconds=120) for folder, process in zip(folders, processes, strict=True))
+    return folders[0], first, second
+
+
+@pytest.mark.slow
+def test_two_processes_search_the_same(twins: tuple[Path, Records, Records]) -> None:
+    _, first, second = twins
+    one, other = comparable(first), comparable(second)
+    assert [t.rungs for t in one["trials"]] == [t.rungs for t in other["trials"]]
+    assert one == other
+    sources = [t.source for t in one["trials"]]
+    assert len(sources) == TRIALS and {"baseline:ce", "baseline:kd", "screen", "quasi_random", "tpe"} == set(sources)
+    assert sum(len(t.rungs) == 3 for t in one["trials"]) >= 3
+    curve = [line["epoch"] for rung in one["trials"][0].rungs for line in rung.curve]
+    assert curve == [1, 2, 3, 4]
+
+
+def kill_after(folder: Path, process: subprocess.Popen[bytes], event: str, count: int) -> None:
+    """Kill a search once its records hold so many events of a kind."""
+    wait_for(folder, process, event, count)
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.slow
+def test_a_search_killed_in_explore_and_in_confirm_ends_as_if_undisturbed(
+    twins: tuple[Path, Records, Records], space: Path, tmp_path: Path
+) -> None:
+    kill_after(tmp_path, searching(tmp_path, space), "rung", 6)
+    cut = records_in(tmp_path)
+    assert sum(len(t.rungs) for t in cut.trials.values()) >= 6 and len(cut.trials) < TRIALS and not cut.runs
+    kill_after(tmp_path, searching(tmp_path, space), "run", 4)
+    cut = records_in(tmp_path)
+    assert len(cut.trials) == TRIALS and len(cut.runs) >= 4 and not cut.evidence
+    done = search(tmp_path, space)
+    assert comparable(done.store.records) == comparable(twins[1])
+    assert done.store.finished and (done.path / "best" / "student.safetensors").is_file() and done.report_path.is_file()
+    assert len((done.path / "test_reads.jsonl").read_text().splitlines()) == 1
+    assert not list((done.path / "trials").glob("*/*.tmp"))
+
+
+@pytest.mark.slow
+def test_a_finished_study_is_left_as_it_is_and_another_is_refused(
+    twins: tuple[Path, Records, Records], space: Path
+) -> None:
+    folder, _, _ = twins
+    before = comparable(records_in(folder))
+    assert comparable(search(folder, space).store.records) == before
+    with pytest.raises(StudyError, match=r"(?s)other settings.*seed: 3 in the study, 4 asked"):
+        search(folder, space, seed=4)
+    assert comparable(records_in(folder)) == before
+
+
+@pytest.mark.slow
+def test_a_study_continued_with_more_trials_makes_a_new_claim_on_fresh_seeds(space: Path, tmp_path: Path) -> None:
+    first = search(tmp_path, space, trials=3)
+    claim = first.recommendation
+    bundle = (first.path / "best" / "pipeline.yaml").read_text()
+    more = search(tmp_path, space, trials=6)
+    assert claim is not None and more.recommendation is not None
+    assert (claim["trials"], more.recommendation["trials"]) == (3, 6) and more.recommendation["round"] == 1
+    assert set(claim["seeds"]).isdisjoint(more.recommendation["seeds"])
+    assert (more.path / "best" / "pipeline.yaml").read_text() != bundle
+    assert len((more.path / "test_reads.jsonl").read_text().splitlines()) == 2
+
+
+WARM = """
+warm_starts:
+  - {losses: {ce: {weight: 1.0}, t_raises: {}}}
+  - {losses: {ce: {weight: 1.0}, t_nan: {}}}
+  - {losses: {ce: {weight: 1.0}, t_memory: {}}}
+"""
+
+
+@pytest.mark.slow
+def test_trials_that_misbehave_are_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(SPACE.replace("hint: {}", "t_raises: {}, t_nan: {}, t_memory: {}") + WARM)
+    with plugin(tmp_path):
+        study = search(tmp_path, path, trials=9)
+        frame = study.trials_dataframe()
+    reasons = {
+        "t_raises": "error: RuntimeError: this loss raises",
+        "t_nan": "not_finite: the training loss became nan in epoch 1",
+        "t_memory": "out_of_memory: this loss needs 80 GB",
+    }
+    bad = 0
+    for _, row in frame.iterrows():
+        losses = set(json.loads(row["pipeline"])["losses"])
+        expected = {reason for name, reason in reasons.items() if name in losses}
+        assert (row["state"] == "failed") == bool(expected)
+        assert not expected or row["reason"] in expected
+        bad += bool(expected)
+    assert len(frame) == 9 and bad >= 3 and set(frame["reason"]) >= set(reasons.values())
+    assert study.recommendation is not None and study.report_path.is_file()
+    assert frame["source"].tolist()[2:5] == ["warm_start"] * 3
+    assert "t_raises" in (study.path / "trials.jsonl").read_text()
+
+
+def test_a_search_in_which_everything_fails_ends_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    text = SPACE.replace("sgd: {learning_rate: {float: [0.02, 0.5], log: true}}", "sgd: {learning_rate: 1.0e+30}")
+    path.write_text(text.replace("    adamw: {learning_rate: {float: [2e-3, 5e-2], log: true}}\n", ""))
+    with pytest.raises(NothingFeasible, match="no trial finished; reasons: the training loss became"):
+        search(tmp_path, path, trials=4)
+    assert all(t.failure for t in records_in(tmp_path).trials.values()) and len(records_in(tmp_path).trials) == 4
+
+
+@pytest.mark.slow
+def test_without_time_the_baselines_are_compared_and_the_search_can_go_on(space: Path, tmp_path: Path) -> None:
+    study = search(tmp_path, space, time=1e-6)
+    assert len(study.store.records.trials) == 2 and study.store.finished
+    assert study.recommendation is not None and study.recommendation["trials"] == 2
+    again = search(tmp_path, space, trials=4)
+    assert len(again.store.records.trials) == 4 and again.store.finished
+    assert again.store.records.evidence[-1]["round"] == 1
+
+
+@pytest.mark.slow
+def test_a_time_alone_decides_how_long_runs_are_and_how_many(space: Path, tmp_path: Path) -> None:
+    limited = {**OPTIONS, "limit_train": None}
+    study = autokd.search(
+        **limited, space=space, study="mine", time=8, studies_dir=tmp_path / "studies", reports_dir=tmp_path / "reports"
+    )
+    settings = study.store.settings
+    planned = {key: value for key, value in settings["time_plan"]["budget"].items() if key != "trials"}
+    assert settings["identity"]["budget"].items() >= planned.items()
+    assert settings["settings"]["trials"]["from"] == settings["settings"]["epochs"]["from"] == "the time"
+    stages = {design["stage"]: design["reason"] for design in study.store.records.designs}
+    assert stages["claim"].endswith("as many as the time left bears") and "tune" in stages
+    assert study.store.finished and study.store.records.seconds["prepare"] > 0
+    more = search(tmp_path, space, limit_train=None, trials=len(study.store.records.trials) + 2)  # the plan is kept
+    assert len(more.store.records.evidence) == 2
+
+
+@pytest.mark.slow
+def test_the_time_of_a_killed_session_counts(space: Path, tmp_path: Path) -> None:
+    study = search(tmp_path, space, trials=2)
+    path = study.path / "trials.jsonl"
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    long = [{**event, "seconds": 1e6} if event["event"] == "rung" else event for event in events]
+    path.write_text("".join(json.dumps(event) + "\n" for event in long if event["event"] != "seconds"))
+    assert len(search(tmp_path, space, trials=6, time=1e6).store.records.trials) == 2
+
+
+@pytest.mark.slow
+def test_studies_share_a_teacher(space: Path, tmp_path: Path) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def notify(progress: Progress) -> None:
+        seen.append((progress.stage, progress.done))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOKD_CACHE", str(tmp_path / "cache"))
+        first = search(tmp_path, space, trials=2, notify=notify)
+        assert ("teacher", 1) in seen
+        seen.clear()
+        second = search(tmp_path, space, trials=2, study="other", notify=notify)
+    assert not [done for stage, done in seen if stage == "teacher" and done] and ("confirm", 1) in seen
+    facts = [study.store.settings["teacher"] for study in (first, second)]
+    assert facts[0] == facts[1] and facts[0]["may_have_seen_validation"] is False
+
+
+@pytest.mark.slow
+def test_a_search_leaves_the_caller_alone(space: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002  # the state that must stay as it is
+    random.seed(5)
+    states = torch.get_rng_state(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
+    root, verbosity = logging.getLogger(), optuna.logging.get_verbosity()
+    settings = torch.get_num_threads(), torch.get_default_dtype(), torch.get_default_device(), dict(os.environ)
+    handlers = list(root.handlers), root.level, list(logging.getLogger("autokd").handlers)
+    search(tmp_path, space, trials=4)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert (str(np.random.get_state()), random.getstate()) == states[1:]  # noqa: NPY002
+    assert settings == (
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        dict(os.environ),
+    )
+    assert handlers == (list(root.handlers), root.level, list(logging.getLogger("autokd").handlers))
+    assert optuna.logging.get_verbosity() == verbosity
+
+
+@pytest.mark.slow
+def test_a_student_that_a_proxy_cannot_judge_is_searched_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from torch import nn\n"
+        "from autokd.types import ANY, Output\n"
+        "class Linear(nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        return Output(super().forward(x.flatten(1)))\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Own:\n"
+        "    kind = 'students'\n"
+        "    name = 'own_linear'\n"
+        "    modalities = ANY\n"
+        "    def build(self, context):\n"
+        "        return Linear(64, context.task.num_classes)\n"
+    )
+    catalog.load_plugins(tmp_path / "own.py")
+    try:
+        text = SPACE.replace("  one_of:\n    cnn:", "  one_of:\n    own_linear: {}\n    cnn:").replace(
+            "hint: {}", "dkd: {}"
+        )
+        (tmp_path / "own.yaml").write_text(text)
+        study = search(tmp_path, tmp_path / "own.yaml")
+    finally:
+        del sys.modules["autokd_plugin_own"]
+    rows = {row["student"]["use"]: row["proxies"] for row in study.store.records.screen}
+    assert rows["own_linear"]["nwot"] is None and rows["cnn"]["nwot"] > 0
+    assert study.store.finished and study.report_path.is_file()

@@ -1,0 +1,228 @@
+"""What a search expects of the teacher bank, and what it tells of it and of its time."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from autokd.cli.commands import app
+from autokd.engine.profile import PARTS
+from autokd.engine.teacher_bank import block_bytes
+from autokd.search.prepare import Prepared, prepare
+from autokd.search.request import Request
+from autokd.search.timing.dry_run import BankPlan, bank_plan, plan
+from autokd.space import parse
+from autokd.study.records import RecordLog, Records
+from tests.search.helpers import SPACE
+
+NARROW = '''
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import nn
+
+from autokd.ranges import Choice
+from autokd.spec import make
+from autokd.types import IMAGE
+
+
+class Net(nn.Module):
+    def __init__(self, network, most):
+        super().__init__()
+        self.network, self.most = network, most
+
+    def forward(self, x):
+        if self.training and not x.is_meta and torch.is_grad_enabled() and len(x) > self.most:
+            raise torch.OutOfMemoryError(f"tried to hold {len(x)} samples")
+        return self.network(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Narrow:
+    """A student for which memory runs out above `most` samples."""
+
+    kind = "students"
+    name = "t_narrow"
+    modalities = IMAGE
+    most: Annotated[int, Choice(0, 16)] = 16
+
+    def build(self, context):
+        return Net(make("students", "cnn", {"layers": 2, "width": 16}).build(context), self.most)
+'''
+WITH_NARROW = SPACE.replace("    cnn:", "    t_narrow: {}\n    cnn:").replace("params: 4000", "params: 40000") + (
+    "warm_starts:\n  - student: {use: t_narrow, most: 0}\n  - student: {use: t_narrow, most: 16}\n"
+)
+COMMAND = [
+    *("search", "--dataset", "digits", "--limit-train", "128", "--device", "cpu", "--seed", "3"),
+    *("--space", "tiny.yaml", "--plugins", "narrow.py"),
+]
+
+
+class Done(NamedTuple):
+    """A search by command line: what it printed and recorded."""
+
+    result: Result
+    records: Records
+    planned: Result
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    folder = tmp_path_factory.mktemp("profiled")
+    (folder / "tiny.yaml").write_text(WITH_NARROW)
+    (folder / "narrow.py").write_text(NARROW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("AUTOKD_CACHE", str(folder / "cache"))
+        planned = CliRunner().invoke(app, [*COMMAND, "--dry-run"])
+        assert not (folder / "studies").exists()
+        result = CliRunner().invoke(app, [*COMMAND, "--profile"])
+        assert result.exit_code == 0, result.output + str(result.exception)
+        yield Done(result, RecordLog(Path("studies/digits/trials.jsonl"), read_only=True).records, planned)
+    sys.modules.pop("autokd_plugin_narrow", None)
+
+
+@pytest.mark.slow
+def test_the_profile_is_shown_and_recorded(done: Done) -> None:
+    (recorded,) = done.records.profile
+    assert set(recorded["parts"]) == set(PARTS)
+    assert 0.2 * recorded["total"] < sum(recorded["parts"].values()) <= recorded["total"]
+    table = done.result.stdout.partition("Where the time went")[2]
+    rows = dict(re.findall(r"(\w+) .*?(\d+\.\d\d) ", table))
+    assert set(rows) == {*PARTS, "other"}
+    assert {name: f"{seconds:.2f}" for name, seconds in recorded["parts"].items()}.items() <= rows.items()
+    shares = [float(share) for share in re.findall(r"(\d+\.\d) %", table)]
+    assert sum(shares) == pytest.approx(100, abs=0.6) and shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.slow
+def test_the_plan_of_the_bank_is_told_before_the_first_trial_and_in_a_dry_run(done: Done) -> None:
+    lines = [re.search(r"about (\d+) polic\w+, (\S+) [kMG]?B.*; (\d+) % of epochs", t) for t in outputs(done)]
+    assert all(lines)
+    assert lines[0] and lines[1] and lines[0].groups() == lines[1].groups()
+    assert "nothing was written" in done.planned.stdout
+    stages = re.findall(r"^(\w+): ", done.result.stderr, flags=re.MULTILINE)
+    assert stages.index("bank") < stages.index("explore")
+
+
+def outputs(done: Done) -> list[str]:
+    return [" ".join(text.split()) for text in (done.planned.stdout, done.result.stderr)]
+
+
+@pytest.mark.slow
+def test_the_bank_is_measured_and_close_to_its_plan(done: Done) -> None:
+    (bank,) = done.records.bank
+    assert bank["hits"] + bank["computed"] > 20 and bank["dropped"] == 0 and bank["lost_mass"] == 0.0
+    assert bank["hit_rate"] == pytest.approx(bank["hits"] / (bank["hits"] + bank["computed"]))
+    folder = Path("cache/bank")
+    files = list(folder.rglob("*.safetensors"))
+    assert len(files) == bank["computed"]
+    assert 0 < bank["bytes"] < sum(file.stat().st_size for file in files)
+    assert len(list(folder.glob("*/about.json"))) == bank["groups"] > bank["policies"]
+    assert not list(folder.rglob("*.tmp")) and not list(folder.glob("users/*"))
+    planned = re.search(r"(\d+) % of epochs", outputs(done)[0])
+    assert planned is not None and abs(int(planned[1]) / 100 - bank["hit_rate"]) < 0.25
+
+
+@pytest.mark.slow
+def test_a_trial_without_memory_fails_alone_or_is_cut(done: Done) -> None:
+    students = {json.dumps(t.pipeline["student"], sort_keys=True): t for t in done.records.trials.values()}
+    none, some = (students[json.dumps({"most": most, "use": "t_narrow"})] for most in (0, 16))
+    assert none.failure == {"kind": "out_of_memory", "reason": "tried to hold 1 samples"} and not none.rungs
+    assert some.failure is None
+    assert {line["micro_batches"] for rung in some.rungs for line in rung.curve} <= {2, 4}
+    assert len(done.records.trials) == 8 and done.records.evidence
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    path = tmp_path_factory.mktemp("plan") / "tiny.yaml"
+    path.write_text(SPACE)
+    request = Request(dataset="digits", space=path, data_options={"limit_train": 128}, device="cpu", seed=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOKD_CACHE", str(path.parent))
+        return prepare(request, lambda at: None, dry=True, for_study=False)
+
+
+def narrowed(prepared: Prepared, text: str, **budget: float) -> Prepared:
+    """The same preparation with another space and budget."""
+    space = parse(text, "test").resolve(prepared.data.task, prepared.offers)
+    return prepared._replace(space=space, budget=dataclasses.replace(prepared.budget, **budget))
+
+
+FIXED = """
+objective: {accuracy: maximize}
+student: {always: {cnn: {layers: 1, width: 4}}}
+augment: {always: {AUGMENT: {}}}
+losses: {always: {ce: {}, LOSS: {}}}
+optimizer: {always: {sgd: {}}}
+schedule: {always: {cosine: {}}}
+batch_size: 32
+"""
+BUDGET = {
+    "trials": 9,
+    "epochs": 9,
+    "rungs": 3,
+    "eta": 3,
+    "finalists": 1,
+    "select_seeds": 2,
+    "claim_seeds": 2,
+    "confirm_epochs": 5,
+}
+
+
+def test_branches_take_their_time_and_their_blocks(prepared: Prepared) -> None:
+    text = FIXED.replace("AUGMENT: {}", "crop_flip: {padding: 0.125, flip: true}").replace("LOSS", "kd")
+    plans = [plan(narrowed(prepared, text, **BUDGET, branch=branch)) for branch in (0.0, 0.5)]
+    epochs = [found.seconds / found.sample_seconds / 128 for found in plans]
+    assert epochs[1] - epochs[0] == pytest.approx(0.5 * (9 * 1 + 3 * 3))
+    assert plans[1].bank.nbytes == plans[0].bank.nbytes  # the baseline has been there
+    assert plans[1].bank.hit_rate > plans[0].bank.hit_rate
+
+
+def test_one_policy_needs_a_block_an_epoch_and_view_seed(prepared: Prepared) -> None:
+    text = FIXED.replace("AUGMENT: {}", "crop_flip: {padding: 0.125, flip: true}").replace("LOSS", "kd")
+    found = bank_plan(narrowed(prepared, text, **BUDGET))
+    size = block_bytes(prepared.offers, 10, 128, frozenset())
+    assert size == 128 * 10 * 2
+    # the study's view seed in 9 epochs, and each claim seed's own in 5
+    assert (found.policies, found.nbytes) == (1, (9 + 2 * 5) * size)
+    # the baseline reads 9 epochs, trials 3 and 6 read 3, the other five of 2 to 8 one; select and tune share the
+    # study's views; each claim seed has two arms
+    explored = 9 + 2 * 3 + 5
+    assert explored + 2 * 5 + 2 * 2 * 5 > 19 and found.hit_rate >= 1 - 19 / (explored + 2 * 5 + 2 * 2 * 5)
+
+
+def test_without_randomness_all_epochs_share_one_block(prepared: Prepared) -> None:
+    found = bank_plan(narrowed(prepared, FIXED.replace("AUGMENT", "none").replace("LOSS", "kd"), **BUDGET))
+    assert (found.policies, found.nbytes) == (1, 128 * 10 * 2)
+    assert found.hit_rate > 0.97
+
+
+def test_losses_on_feature_maps_leave_the_bank_to_the_baseline_and_confirm(prepared: Prepared) -> None:
+    text = FIXED.replace("AUGMENT", "none").replace("LOSS: {}", "hint: {}")
+    found = bank_plan(narrowed(prepared, text, **BUDGET))
+    assert (found.policies, found.nbytes) == (1, 128 * 10 * 2)
+
+
+def test_the_embedding_counts_where_a_loss_of_the_space_reads_it(prepared: Prepared) -> None:
+    text = FIXED.replace("AUGMENT", "none").replace("LOSS", "rkd")
+    pooled = prepared.offers.pooled
+    assert pooled is not None
+    assert bank_plan(narrowed(prepared, text, **BUDGET)).nbytes == 128 * 2 * (10 + pooled)
+
+
+def test_the_plan_in_words() -> None:
+    assert str(BankPlan(1, 1_234_000, 0.876)).startswith("about 1 policy, ")
+    assert "about 3 policies" in str(BankPlan(3, 1, 0.0)) and "88 % of epochs" in str(BankPlan(1, 1, 0.876))
