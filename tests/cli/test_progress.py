@@ -67,7 +67,7 @@ def test_the_log_shows_warnings_only_unless_verbose_and_is_left_as_it_was(capsys
 
 STANDS = """
 from types import SimpleNamespace as Stand
-from autokd import progress
+from autokd.cli import progress
 with progress.shown(quiet=False) as notify:
     notify(Stand(stage="screen", done=4, total=4, best=None, metric="accuracy", failures=0, note="x" * 200))
     for done in range(6):

@@ -311,7 +311,7 @@ def test_a_sample_that_does_not_fit_is_out_of_memory(cancer: Dataset) -> None:
 CURVE = """
 import json
 from tests.engine.helpers import context, pipeline, table_pipeline, teacher, trained
-from test_engine_train import PIPELINES
+from tests.engine.test_train import PIPELINES
 from autokd.data import load
 data = {"image": load("digits", limit_train=129), "table": load("breast_cancer", limit_train=96)}
 curves = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_report_page import Page
+from tests.report.test_page import Page
 
 from autokd.report import training, words, write
 

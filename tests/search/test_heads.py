@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_search_confirm import confirmer
+from tests.search.confirm.test_confirmer import confirmer
 
 import autokd
 from autokd.data import Dataset, load
