@@ -350,15 +350,3 @@ def _settings(
         "data_dir": from_environment(data_dir, "AUTOKD_DATA", None),
         "cache": from_environment(None, "AUTOKD_CACHE", cache_dir()),
     }
-
-
-def as_plain(value: Any) -> Any:
-    """Return nested data with tuples as lists and numpy scalars as numbers, as YAML and JSON keep it."""
-    if isinstance(value, Mapping):
-        return {str(key): as_plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [as_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    item = getattr(value, "item", None)
-    return item() if callable(item) else value

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autokd.study.noise import Noise, estimate
+from autokd.study.design import Noise
+from autokd.study.noise import estimate
 from autokd.study.records import Records, RunRecord, TrialRecord
 
 LEVEL = 0.95

@@ -8,66 +8,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from autokd.metrics import Metric
 from autokd.objective import ACCURACY
+from autokd.study.design import Noise, SeedPlan
 from autokd.study.records import Records
 
 STRETCH = 2
 """At most so many times the budget's seeds are taken where the noise asks for more."""
-POINTS, SHARE = 0.01, 0.1
-"""A difference matters from one point of accuracy on (a hundredth of what other metrics are counted in), or a tenth of
-the baseline's error (its distance from the perfect value) where that is more."""
 LEVEL, POWER = 0.95, 0.80
-
-
-class Noise(NamedTuple):
-    """Spread of validation scores between seeds.
-
-    Args:
-      sd: standard deviation of a single run's score, pooled over pipelines.
-      df: its degrees of freedom.
-      mean: mean score of the runs it comes from.
-    """
-
-    sd: float
-    df: int
-    mean: float
-
-    def target(self, metric: Metric = ACCURACY.metric) -> float:
-        """The smallest difference of scores that matters."""
-        return max(POINTS, SHARE * (metric.score(metric.perfect) - self.mean))
-
-
-def of_plain(plain: Mapping[str, Any] | None) -> Noise | None:
-    """Read a noise estimate from a recorded design."""
-    return None if plain is None else Noise(**plain)
-
-
-class Design(NamedTuple):
-    """How many seeds a stage takes, fixed before its first run.
-
-    Args:
-      seeds: an arm.
-      target: difference that they are to tell apart; None where the noise is not known.
-      detectable: difference of validation scores that they do tell, with 80 % power, as far as seeds are concerned.
-      noise: what it rests on, or None.
-      reason: in words.
-    """
-
-    seeds: int
-    target: float | None
-    detectable: float | None
-    noise: Noise | None
-    reason: str
-
-    def as_plain(self) -> dict[str, Any]:
-        noise = None if self.noise is None else self.noise._asdict()
-        return {**self._asdict(), "noise": noise}
 
 
 def estimate(records: Records) -> Noise | None:
@@ -87,9 +38,9 @@ def estimate(records: Records) -> Noise | None:
     return Noise(math.sqrt(squares / df), df, float(np.concatenate(several).mean()))
 
 
-def design(
+def plan_seeds(
     noise: Noise | None, *, arms: int, least: int, stretch: int = STRETCH, metric: Metric = ACCURACY.metric
-) -> Design:
+) -> SeedPlan:
     """Return how many seeds an arm a stage takes.
 
     Args:
@@ -100,15 +51,17 @@ def design(
       metric: that scores are of.
     """
     if noise is None:
-        return Design(least, None, None, None, f"{_seeds(least)}, as the budget says: the noise is not known")
+        return SeedPlan(least, None, None, None, f"{_seeds(least)}, as the budget says: the noise is not known")
     target = noise.target(metric)
     enough = (n for n in range(least, stretch * least + 1) if detectable(noise.sd, seeds=n, arms=arms) <= target)
     found = next(enough, None)
     short = "" if found is not None else f"{metric.number(target)} would take more than the budget bears"
-    return fixed(noise, found or stretch * least, arms=arms, why=short, metric=metric)
+    return describe_seeds(noise, found or stretch * least, arms=arms, why=short, metric=metric)
 
 
-def fixed(noise: Noise | None, seeds: int, *, arms: int, why: str, metric: Metric = ACCURACY.metric) -> Design:
+def describe_seeds(
+    noise: Noise | None, seeds: int, *, arms: int, why: str, metric: Metric = ACCURACY.metric
+) -> SeedPlan:
     """Return what a number of seeds tells that was not chosen for what it tells.
 
     Args:
@@ -120,14 +73,14 @@ def fixed(noise: Noise | None, seeds: int, *, arms: int, why: str, metric: Metri
     """
     because = f"; {why}" if why else ""
     if noise is None:
-        return Design(seeds, None, None, None, f"{_seeds(seeds)}: the noise is not known{because}")
+        return SeedPlan(seeds, None, None, None, f"{_seeds(seeds)}: the noise is not known{because}")
     target, seen = noise.target(metric), detectable(noise.sd, seeds=seeds, arms=arms)
     told = f"seeds alone move a score by {metric.apart(noise.sd)} (standard deviation, {noise.df} df)"
     if not math.isfinite(seen):
         text = f"{_seeds(seeds)}: {told}, too few to tell anything{because}"
-        return Design(seeds, target, None, noise, text)
+        return SeedPlan(seeds, target, None, noise, text)
     text = f"{_seeds(seeds)}: {told}, so {seeds} tell {metric.apart(seen)} apart{because}"
-    return Design(seeds, target, seen, noise, text)
+    return SeedPlan(seeds, target, seen, noise, text)
 
 
 def detectable(sd: float, *, seeds: int, arms: int) -> float:

@@ -17,8 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from autokd.errors import StudyError
+from autokd.study import old
+from autokd.study.arms import BASELINE
+from autokd.study.choice import Choice, ScreenedStudent
+from autokd.study.claim import Claim
+from autokd.study.design import Design
 
-FORMAT = 1
 FOLLOWING = ("promote",)
 """Events that follow from those before them: with one that a crash of the machine takes away nothing is lost."""
 
@@ -52,7 +56,7 @@ class TrialRecord:
 
     Args:
       number: from 0.
-      source: "baseline:ce", "baseline:kd", "warm_start", "screen", "quasi_random", "random" or "tpe".
+      source: "baseline:" and the kind of its arm, "warm_start", "screen", "quasi_random", "random" or "tpe".
       seed: decides initialisation and data order.
       pipeline: the plain pipeline, every value written out.
       params: the sampler's parameters by path, or None where the pipeline lies outside the space.
@@ -69,6 +73,11 @@ class TrialRecord:
     cost: Mapping[str, float]
     rungs: tuple[RungRecord, ...] = ()
     failure: Mapping[str, str] | None = None
+
+    @property
+    def baseline(self) -> str | None:
+        """Kind of the arm that it is the start baseline of; see `autokd.study.arms`. None for any other trial."""
+        return self.source.removeprefix(BASELINE) if self.source.startswith(BASELINE) else None
 
     @property
     def score(self) -> float | None:
@@ -108,7 +117,7 @@ class RunRecord:
     Args:
       stage: "noise", "select", "tune" or "claim".
       round: 0, or more where a finished study was continued.
-      arm: "trial 12" in select; "recommended", "ce" or "kd" in tune and claim; the baseline's name in noise.
+      arm: "trial 12" in select; else the name of the arm.
       variant: grid point in tune, for instance "learning_rate x0.5"; "" elsewhere.
       seed: the run's seed.
       pipeline: the plain pipeline.
@@ -140,11 +149,11 @@ class Records:
       refused: what was refused before a trial, by its number.
       in_flight: (trial, rung) of the rungs that were begun and have no outcome yet, in the order of submission.
       runs: the runs that measured the noise and confirm's, in order.
-      screen: the screened students, best first: {"student": plain, "params", "macs", "size", "proxies": {…}, "score"}.
+      screen: the screened students, best first.
       latencies: measured milliseconds, by `autokd.search.screen.screen.network_key`.
-      designs: how many seeds select and claim of each round take, and why; see `autokd.study.noise.Design`.
+      designs: how many seeds each stage of confirm takes, and why.
       choices: which trial select chose and why; a round's last one counts.
-      evidence: one mapping a round: the claim; see `autokd.study.evidence`.
+      claims: one a round.
       seconds: wall time spent in each stage, added up over resumptions.
       bank: what the teacher bank did, one mapping a session.
       profile: where the time went, one mapping a profiled session.
@@ -154,14 +163,19 @@ class Records:
     refused: dict[int, tuple[Refused, ...]] = field(default_factory=dict)
     in_flight: list[tuple[int, int]] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
-    screen: list[Mapping[str, Any]] = field(default_factory=list)
+    screen: list[ScreenedStudent] = field(default_factory=list)
     latencies: dict[str, float] = field(default_factory=dict)
-    choices: list[Mapping[str, Any]] = field(default_factory=list)
-    designs: list[Mapping[str, Any]] = field(default_factory=list)
-    evidence: list[Mapping[str, Any]] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    designs: list[Design] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     bank: list[Mapping[str, Any]] = field(default_factory=list)
     profile: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def claim(self) -> Claim | None:
+        """The newest claim, or None."""
+        return self.claims[-1] if self.claims else None
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Add one event."""
@@ -169,7 +183,7 @@ class Records:
         getattr(self, f"_on_{event['event']}")(values)
 
     def _on_trial(self, values: dict[str, Any]) -> None:
-        self.trials[values["number"]] = TrialRecord(**values)
+        self.trials[values["number"]] = TrialRecord(**{**values, "source": old.source_name(values["source"])})
         self.in_flight.append((values["number"], 0))
 
     def _on_refused(self, values: dict[str, Any]) -> None:
@@ -193,22 +207,25 @@ class Records:
         self.in_flight = [flight for flight in self.in_flight if flight[0] != number]
 
     def _on_run(self, values: dict[str, Any]) -> None:
-        self.runs.append(RunRecord(**values))
+        self.runs.append(RunRecord(**{**values, "arm": old.arm_name(values["arm"])}))
 
     def _on_screen(self, values: dict[str, Any]) -> None:
-        self.screen = values["students"]
+        self.screen = [ScreenedStudent(**student) for student in values["students"]]
 
     def _on_latency(self, values: dict[str, Any]) -> None:
         self.latencies.setdefault(values["network"], values["milliseconds"])
 
     def _on_choice(self, values: dict[str, Any]) -> None:
-        self.choices.append(values)
+        self.choices.append(Choice.from_plain(values))
 
     def _on_design(self, values: dict[str, Any]) -> None:
-        self.designs.append(values)
+        self.designs.append(Design.from_plain(values))
+
+    def _on_claim(self, values: dict[str, Any]) -> None:
+        self.claims.append(Claim.from_plain(values))
 
     def _on_evidence(self, values: dict[str, Any]) -> None:
-        self.evidence.append(values)
+        self._on_claim(old.claim_from_evidence(values))
 
     def _on_bank(self, values: dict[str, Any]) -> None:
         self.bank.append(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,15 +17,15 @@ import pandas as pd
 import yaml
 
 from autokd.errors import StudyError
-from autokd.files import from_yaml, to_yaml, write_text
-from autokd.networks.models import shapes_from_plain
-from autokd.objective import COSTS, Objective, of_plain
+from autokd.files import as_plain, from_yaml, to_yaml, write_text
+from autokd.objective import COSTS, Objective
 from autokd.space import Space, parse
 from autokd.study import pareto
+from autokd.study.ranking import ranked
 from autokd.study.records import RecordLog, Records, TrialRecord
+from autokd.study.settings import READABLE, StudySettings
 from autokd.types import Shapes, Task
 
-FORMAT = 1
 _CUT_SHORT = {".lock", "holder.json", "space.yaml"}
 """What a study holds that was killed while it was made."""
 
@@ -34,13 +35,13 @@ class StudyStore:
 
     Args:
       path: its folder.
-      settings: the content of `study.yaml`.
+      settings: what `study.yaml` says.
       log: the records.
 
     Make one with `open` or `create`.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any], log: RecordLog) -> None:
+    def __init__(self, path: Path, settings: StudySettings, log: RecordLog) -> None:
         self.path = path
         self.settings = settings
         self.log = log
@@ -65,8 +66,8 @@ class StudyStore:
         return store
 
     @classmethod
-    def create(cls, path: Path, settings: dict[str, Any], space_text: str) -> StudyStore:
-        """Make a new study and lock it.
+    def create(cls, path: Path, settings: StudySettings, space_text: str) -> StudyStore:
+        """Make a new study and lock it; its name is the folder's, and it is created now.
 
         Raises:
           StudyError: the folder exists and holds something else.
@@ -75,21 +76,16 @@ class StudyStore:
         path.mkdir(parents=True, exist_ok=True)
         lock = _acquire(path)
         write_text(path / "space.yaml", space_text)
-        settings = {
-            "format": FORMAT,
-            "name": path.name,
-            "created": datetime.now(UTC).isoformat("T", "seconds"),
-            **settings,
-        }
-        write_text(path / "study.yaml", to_yaml(settings))
+        settings = dataclasses.replace(settings, name=path.name, created=datetime.now(UTC).isoformat("T", "seconds"))
+        write_text(path / "study.yaml", to_yaml(as_plain(settings.to_plain())))
         store = cls(path, settings, RecordLog(path / "trials.jsonl"))
         store._lock = lock
         return store
 
-    def update(self, settings: Mapping[str, Any]) -> None:
+    def update(self, settings: StudySettings) -> None:
         """Change what may change of the settings and write `study.yaml` again."""
-        self.settings = {**self.settings, **settings}
-        write_text(self.path / "study.yaml", to_yaml(self.settings))
+        self.settings = settings
+        write_text(self.path / "study.yaml", to_yaml(as_plain(settings.to_plain())))
 
     def close(self) -> None:
         """Give the lock back."""
@@ -109,7 +105,7 @@ class StudyStore:
     @property
     def rung_epochs(self) -> list[int]:
         """Epochs trained at the end of each rung."""
-        return list(self.settings["identity"]["rungs"])
+        return list(self.settings.identity.rungs)
 
     @property
     def top_rung(self) -> int:
@@ -118,14 +114,14 @@ class StudyStore:
     @property
     def finished(self) -> bool:
         """Whether the study has made a claim and has no trial left to run; with a time limit, fewer may do."""
-        settings, claimed = self.settings["settings"], self.records.evidence[-1:]
-        asked = len(self.records.trials) if settings["time"]["value"] else int(settings["trials"]["value"])
-        return bool(claimed) and claimed[0]["trials"] >= asked
+        claim, settings = self.records.claim, self.settings
+        asked = len(self.records.trials) if settings.setting("time") else int(settings.setting("trials"))
+        return claim is not None and claim.trials >= asked
 
     @property
     def objective(self) -> Objective:
         """What the study is to be good at."""
-        return of_plain(self.settings["identity"]["objective"])
+        return self.settings.identity.goal
 
     @property
     def front(self) -> list[TrialRecord]:
@@ -137,26 +133,27 @@ class StudyStore:
         """The trial that went furthest with the best validation score, or None."""
         return next(iter(ranked(self.records.trials.values())), None)
 
+    def student_file(self, round: int, arm: str, i: int) -> Path:
+        """Where the i-th student of an arm is kept that a round of confirm claimed."""
+        return self.path / "confirm" / f"round{round}" / f"{arm}-{i}.safetensors"
+
     @property
     def task(self) -> Task:
         """The study's task, from `study.yaml`; no data is loaded."""
-        data = dict(self.settings["data"]["task"])
-        tuples = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
-        return Task(**{**data, **tuples})
+        return self.settings.data.task
 
     @property
     def offers(self) -> Shapes | None:
         """What the teacher offers; None without a teacher."""
-        teacher = self.settings["teacher"]
-        return None if teacher is None else shapes_from_plain(teacher["offers"])
+        return None if self.settings.teacher is None else self.settings.teacher.offers
 
     @property
     def space(self) -> Space:
         """The resolved space."""
-        constraints = self.settings["identity"]["space"]["constraints"]
+        limits: Mapping[str, Any] = self.settings.identity.limits
         text = (self.path / "space.yaml").read_text(encoding="utf-8")
         return parse(text, str(self.path / "space.yaml")).resolve(
-            self.task, self.offers, **{f"max_{name}": constraints.get(name) for name in COSTS}
+            self.task, self.offers, **{f"max_{name}": limits.get(name) for name in COSTS}
         )
 
     def trials_dataframe(self) -> pd.DataFrame:
@@ -178,12 +175,6 @@ class StudyStore:
         }
 
 
-def ranked(trials: Any) -> list[TrialRecord]:
-    """Return the trials that finished a rung and did not fail: longest first, then by score, then by loss."""
-    alive = [trial for trial in trials if trial.rungs and trial.failure is None]
-    return sorted(alive, key=lambda t: (-len(t.rungs), -t.rungs[-1].score, t.rungs[-1].loss, t.number))
-
-
 def refuse_foreign(path: Path) -> None:
     """Refuse to make a study where something else lies.
 
@@ -197,7 +188,7 @@ def refuse_foreign(path: Path) -> None:
         raise StudyError(f"{path} exists and is not a study; choose another name with --study")
 
 
-def read_settings(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> StudySettings:
     """Read `study.yaml`.
 
     Raises:
@@ -207,12 +198,15 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise StudyError(f"{path} is not a study (it has no study.yaml); `autokd studies` lists those here")
     try:
-        settings = from_yaml(file.read_text(encoding="utf-8"))
+        plain = from_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StudyError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
-    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
-        raise StudyError(f"{file} is not a study of format {FORMAT}")
-    return settings
+    if not isinstance(plain, dict) or plain.get("format") not in READABLE:
+        raise StudyError(f"{file} is not a study of format {' or '.join(map(str, READABLE))}")
+    try:
+        return StudySettings.from_plain(plain)
+    except (KeyError, TypeError) as error:
+        raise StudyError(f"{file} is damaged: {error} is missing or not what it should be") from error
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -12,8 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +20,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from autokd.metrics import METRICS, Metric, Predictions
+from autokd.study.arms import phrase_of
+from autokd.study.claim import Comparison
 
 LEVEL = 0.95
 POWER = 0.80
@@ -29,33 +30,6 @@ RESAMPLES = 400
 """Bootstrap samples of the test items; they give a variance, known to 7 % then."""
 UNEQUAL = 0.975
 """Variances are pooled unless their ratio exceeds this quantile of F: few seeds give ratios of 20 by chance alone."""
-
-ARM_NAMES = {"ce": "the student alone", "kd": "vanilla KD"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Recommended minus another arm, value of the study's first objective on test; below 0 is better for a log loss.
-
-    Args:
-      difference: of the means over seeds.
-      low, high: 95 % interval.
-      standard_error, df: what it rests on.
-      detectable: smallest true difference that this design finds with 80 % power.
-      verdict: "better", "worse" or "not distinguishable".
-      seeds_needed: seeds an arm that would tell a difference of this size, or None where no number of seeds would.
-      text: one sentence for people.
-    """
-
-    difference: float
-    low: float
-    high: float
-    standard_error: float
-    df: float
-    detectable: float
-    verdict: str
-    seeds_needed: int | None
-    text: str
 
 
 def compare(correct: Mapping[str, NDArray[np.bool_]], arm: str, other: str) -> Comparison:
@@ -133,7 +107,7 @@ def _compared(
     verdict = _verdict(metric.score(difference), margin)
     needed = _seeds_needed(abs(difference), seed_variance, item_variance) if verdict == "not distinguishable" else None
     detectable = float(stats.t.ppf((1 + LEVEL) / 2, df) + stats.t.ppf(POWER, df)) * error
-    text = _sentence(metric, verdict, difference, margin, ARM_NAMES.get(other, other), needed, detectable)
+    text = _sentence(metric, verdict, difference, margin, phrase_of(other), needed, detectable)
     return Comparison(
         difference=difference,
         low=difference - margin,
@@ -149,7 +123,7 @@ def _compared(
 
 def identical(comparison: Comparison, other: str) -> Comparison:
     """Return the comparison of an arm with a baseline that it equals: the search ended at the baseline itself."""
-    text = f"the same as {ARM_NAMES.get(other, other)}: the search found nothing better on validation"
+    text = f"the same as {phrase_of(other)}: the search found nothing better on validation"
     return dataclasses.replace(comparison, seeds_needed=None, text=text)
 
 
@@ -176,10 +150,6 @@ def gap_closed(recommended: float, alone: float, teacher: float, metric: Metric 
     """Share of the gap between student alone and teacher that was closed; None where the teacher is not better."""
     gap = teacher - alone
     return (recommended - alone) / gap if metric.score(gap) > 0 else None
-
-
-def as_plain(comparison: Comparison) -> dict[str, Any]:
-    return asdict(comparison)
 
 
 def _seed_variance(scores: Mapping[str, NDArray[np.float64]], arm: str, other: str) -> tuple[float, float]:

@@ -1,0 +1,85 @@
+"""Which arms a claim may have: the pipeline that the search picked, and what it is compared with.
+
+This table is the only place that knows them. An arm more is one line here: titles, colours and order in summaries and
+reports, the matched baselines of confirm and the start baselines of explore all follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_ALONE: Mapping[str, Any] = {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}
+_VANILLA: Mapping[str, Any] = {"use": "kd", "weight": 1.0, "temperature": 4.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmKind:
+    """What an arm is.
+
+    Args:
+      name: of the kind.
+      title: at the head of a row.
+      phrase: inside a sentence.
+      losses: what a baseline trains with in place of the pick's own losses, plain; None where the arm is no such
+        baseline.
+      reads_teacher: those losses read the teacher; the baseline is left out without one.
+      colour: in figures.
+    """
+
+    name: str
+    title: str
+    phrase: str
+    losses: Mapping[str, Mapping[str, Any]] | None = None
+    reads_teacher: bool = False
+    colour: str
+
+
+ARM_KINDS: Mapping[str, ArmKind] = {
+    kind.name: kind
+    for kind in (
+        ArmKind(
+            name="alone", title="Student alone", phrase="the student alone", colour="#2fa37c", losses={"ce": _ALONE}
+        ),
+        ArmKind(name="hand", title="Recipe by hand", phrase="the recipe by hand", colour="#9a5fc4"),
+        ArmKind(
+            name="kd",
+            title="Vanilla KD",
+            phrase="vanilla KD",
+            colour="#e08a1e",
+            losses={"ce": _ALONE, "kd": _VANILLA},
+            reads_teacher=True,
+        ),
+        ArmKind(name="pick", title="Recommended student", phrase="the recommended student", colour="#2f7fd0"),
+    )
+}
+"""By name, the simplest first."""
+
+PICK = "pick"
+"""The pipeline that the search found, tuned."""
+ALONE = "alone"
+"""The same student without a teacher."""
+
+BASELINE = "baseline:"
+"""What the source of a trial begins with that is a start baseline; the kind of its arm follows."""
+
+
+def baseline_kinds(*, has_teacher: bool) -> list[ArmKind]:
+    """Return the kinds of arm that are the pick with other losses, the simplest first."""
+    return [kind for kind in ARM_KINDS.values() if kind.losses is not None and (has_teacher or not kind.reads_teacher)]
+
+
+def kind_of(name: str) -> ArmKind | None:
+    """Return the kind of arm of a name, or None where this version has no such kind."""
+    return ARM_KINDS.get(name)
+
+
+def phrase_of(name: str) -> str:
+    """Return what an arm is called inside a sentence; its name where this version has no such kind."""
+    return ARM_KINDS[name].phrase if name in ARM_KINDS else name
+
+
+def title_of(name: str) -> str:
+    """Return what an arm is called at the head of a row; its name where this version has no such kind."""
+    return ARM_KINDS[name].title if name in ARM_KINDS else name

@@ -1,0 +1,206 @@
+"""A claim: what the search recommends, and how it did against the other arms on fresh seeds and the test split."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from autokd.metrics import METRICS, Metric
+from autokd.study.arms import ALONE, ARM_KINDS
+from autokd.study.choice import Candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The recommended arm minus another one: the study's first objective on test; below 0 is better for a log loss.
+
+    Args:
+      difference: of the means over seeds.
+      low, high: 95 % interval.
+      standard_error, df: what it rests on.
+      detectable: smallest true difference that this design finds with 80 % power.
+      verdict: "better", "worse" or "not distinguishable".
+      seeds_needed: seeds an arm that would tell a difference of this size, or None where no number of seeds would.
+      text: one sentence for people.
+    """
+
+    difference: float
+    low: float
+    high: float
+    standard_error: float
+    df: float
+    detectable: float
+    verdict: str
+    seeds_needed: int | None
+    text: str
+
+
+class ArmRun(NamedTuple):
+    """One training run of an arm.
+
+    Args:
+      seed: the run's.
+      validation: value of the claim's metric.
+      test: the same on the test split; None for a run that was not asked about it.
+      variant: point of the grid in tune, for instance "learning_rate x0.5"; "" for the pipeline as it is.
+    """
+
+    seed: int
+    validation: float
+    test: float | None = None
+    variant: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One pipeline of a claim.
+
+    Args:
+      name: distinct within the claim.
+      kind: what it is: a name of `autokd.study.arms.ARM_KINDS`.
+      pipeline: plain, tuned.
+      cost: of its student: {"params", "macs", "size" and, where the study looks at it, "latency"}.
+      runs: by purpose: "tune", "choose" (between arms, on validation) and "claim".
+    """
+
+    name: str
+    kind: str
+    pipeline: Mapping[str, Any]
+    cost: Mapping[str, float]
+    runs: Mapping[str, tuple[ArmRun, ...]] = field(default_factory=dict)
+
+    @property
+    def claimed(self) -> tuple[ArmRun, ...]:
+        """The runs on the claim's seeds."""
+        return self.runs.get("claim", ())
+
+    @property
+    def seeds(self) -> list[int]:
+        """The claim's seeds."""
+        return [run.seed for run in self.claimed]
+
+    @property
+    def validation(self) -> list[float]:
+        """Validation values, one a seed of the claim."""
+        return [run.validation for run in self.claimed]
+
+    @property
+    def test(self) -> list[float]:
+        """Test values, one a seed of the claim."""
+        return [run.test for run in self.claimed if run.test is not None]
+
+
+class SplitValues(NamedTuple):
+    """The teacher's value of a claim's metric, by split."""
+
+    validation: float
+    test: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a round of confirm found.
+
+    Args:
+      round: 0, or more where a finished study was continued.
+      trials: how many there were.
+      trial: number of the trial that the pick comes from.
+      use: name of the arm that is recommended.
+      comparator: name of the arm that the verdict is about; fixed on validation.
+      arms: every pipeline that was compared.
+      metric: name of the study's first objective, which all values are of.
+      epochs: of every run.
+      teacher: its values; None without a teacher.
+      comparisons: by name of the other arm: `use` minus that arm, on test.
+      prediction_interval: of the test value of one more run of `use`.
+      gap_closed: share of the gap between student alone and teacher, or None.
+      n_test: items of the test split.
+      front: with several objectives, the candidates that no other one dominates, best first; else ().
+    """
+
+    round: int
+    trials: int
+    trial: int
+    use: str
+    comparator: str
+    arms: tuple[Arm, ...]
+    metric: str
+    epochs: int
+    teacher: SplitValues | None
+    comparisons: Mapping[str, Comparison]
+    prediction_interval: tuple[float, float]
+    gap_closed: float | None
+    n_test: int
+    front: tuple[Candidate, ...] = ()
+
+    def arm(self, name: str) -> Arm | None:
+        """Return the arm of a name, or None."""
+        return next((arm for arm in self.arms if arm.name == name), None)
+
+    @property
+    def used(self) -> Arm:
+        """The arm that is recommended."""
+        return next(arm for arm in self.arms if arm.name == self.use)
+
+    @property
+    def alone(self) -> Arm | None:
+        """The student without a teacher, where it was compared."""
+        return next((arm for arm in self.arms if arm.kind == ALONE), None)
+
+    @property
+    def compared(self) -> Comparison:
+        """The comparison that the verdict is about."""
+        return self.comparisons[self.comparator]
+
+    @property
+    def ordered(self) -> list[Arm]:
+        """The arms as they are shown: the recommended one first, then from the most elaborate to the simplest."""
+        places = {name: place for place, name in enumerate(ARM_KINDS)}
+        return sorted(self.arms, key=lambda arm: (arm.name != self.use, -places.get(arm.kind, -1)))
+
+    @property
+    def about(self) -> Metric:
+        """The metric that all values are of."""
+        return METRICS[self.metric]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the claim as the values of its event."""
+        return {
+            **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)},
+            "arms": [_plain_arm(arm) for arm in self.arms],
+            "teacher": None if self.teacher is None else self.teacher._asdict(),
+            "comparisons": {name: dataclasses.asdict(compared) for name, compared in self.comparisons.items()},
+            "prediction_interval": list(self.prediction_interval),
+            "front": [dataclasses.asdict(candidate) for candidate in self.front],
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Claim:
+        """Inverse of `to_plain`."""
+        return cls(
+            **{
+                **plain,
+                "arms": tuple(_arm(arm) for arm in plain["arms"]),
+                "teacher": None if plain["teacher"] is None else SplitValues(**plain["teacher"]),
+                "comparisons": {name: Comparison(**compared) for name, compared in plain["comparisons"].items()},
+                "prediction_interval": tuple(plain["prediction_interval"]),
+                "front": tuple(Candidate(**candidate) for candidate in plain["front"]),
+            }
+        )
+
+
+def arm_runs(seeds: Sequence[int], validation: Sequence[float], test: Sequence[float]) -> tuple[ArmRun, ...]:
+    """Return the claim's runs of one arm, given seeds and values in the same order."""
+    return tuple(ArmRun(*row) for row in zip(seeds, validation, test, strict=True))
+
+
+def _plain_arm(arm: Arm) -> dict[str, Any]:
+    runs = {purpose: [run._asdict() for run in made] for purpose, made in arm.runs.items()}
+    return {**{item.name: getattr(arm, item.name) for item in dataclasses.fields(arm)}, "runs": runs}
+
+
+def _arm(plain: Mapping[str, Any]) -> Arm:
+    runs = {purpose: tuple(ArmRun(**run) for run in made) for purpose, made in plain["runs"].items()}
+    return Arm(**{**plain, "runs": runs})

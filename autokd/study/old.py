@@ -1,0 +1,60 @@
+"""Records of format 1 in today's form: the only place that knows what earlier versions wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autokd.study.arms import ALONE, BASELINE, PICK
+
+_ARMS = {"recommended": PICK, "ce": ALONE}
+"""Names that arms had."""
+_METRIC = "accuracy"
+"""What studies from before there were objectives are about."""
+
+
+def arm_name(name: str) -> str:
+    """Return today's name of an arm."""
+    return _ARMS.get(name, name)
+
+
+def source_name(source: str) -> str:
+    """Return today's name of where a trial came from."""
+    baseline = source.startswith(BASELINE)
+    return BASELINE + arm_name(source.removeprefix(BASELINE)) if baseline else source
+
+
+def claim_from_evidence(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a claim, given those of an event "evidence"."""
+    seeds = values["seeds"]
+    arms = [
+        {
+            "name": arm_name(name),
+            "kind": arm_name(name),
+            "pipeline": arm["pipeline"],
+            "cost": values["cost"],
+            "runs": {
+                "claim": [
+                    {"seed": seed, "validation": validation, "test": test}
+                    for seed, validation, test in zip(seeds, arm["validation"], arm["test"], strict=True)
+                ]
+            },
+        }
+        for name, arm in values["arms"].items()
+    ]
+    return {
+        "round": values["round"],
+        "trials": values["trials"],
+        "trial": values["trial"],
+        "use": PICK,
+        "comparator": arm_name(values["comparator"]),
+        "arms": arms,
+        "metric": values.get("metric", _METRIC),
+        "epochs": values["epochs"],
+        "teacher": values["teacher"],
+        "comparisons": {arm_name(name): compared for name, compared in values["comparisons"].items()},
+        "prediction_interval": values["prediction_interval"],
+        "gap_closed": values["gap_closed"],
+        "n_test": values["n_test"],
+        "front": values.get("front", []),
+    }

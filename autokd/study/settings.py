@@ -1,0 +1,280 @@
+"""What `study.yaml` says: what a study is, what was asked of it, where it ran, its data and its teacher."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from autokd.networks.models import shapes_from_plain, shapes_to_plain
+from autokd.objective import Objective, of_plain
+from autokd.types import Budget, Shapes, Task
+
+FORMAT = 2
+"""Of a study's files: `study.yaml` and `trials.jsonl`."""
+READABLE = (1, 2)
+"""Formats that this version opens. In 1, claims named their arms otherwise and were no lists; see `study.old`."""
+
+
+class Reference(NamedTuple):
+    """Where data or a teacher come from.
+
+    Args:
+      reference: plain, enough to load it again; None for a teacher that there is not.
+      fingerprint: of the content; None while it is not known.
+    """
+
+    reference: Mapping[str, Any] | None
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What makes a study this study: a search that differs in any of it is another one.
+
+    Args:
+      space: the resolved space with every range written out, its constraints, budget, screening and warm starts.
+      data, teacher: where they come from.
+      objective: direction of each objective, by name.
+      rungs: epochs at the end of each rung.
+      budget: numbers of `autokd.types.Budget`, but for the trials.
+      seed: the study's.
+      slots: rungs under way at a time.
+      bank_features: bytes of the teacher bank where it keeps feature maps, else None.
+      objective_order: names of the objectives, the first one first, where there are several.
+      latency_device: where latency is measured, where the study depends on it.
+    """
+
+    space: Mapping[str, Any]
+    data: Reference
+    teacher: Reference
+    objective: Mapping[str, str]
+    rungs: list[int]
+    budget: Mapping[str, Any]
+    seed: int
+    slots: int
+    bank_features: int | None = None
+    objective_order: Sequence[str] | None = None
+    latency_device: str | None = None
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """Bounds on what a student costs, by name of the cost."""
+        limits: Mapping[str, float] = self.space["constraints"]
+        return limits
+
+    @property
+    def goal(self) -> Objective:
+        """What the study is to be good at."""
+        return of_plain(self.objective)
+
+    def budget_of(self, trials: int) -> Budget:
+        """Return the budget with a number of trials; a study from before side branches has none."""
+        return Budget(**{"branch": 0.0, **self.budget, "trials": trials})
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the identity as `study.yaml` has it; what does not concern this study is left out."""
+        plain = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        optional = ("objective_order", "latency_device")
+        kept = {key: value for key, value in plain.items() if key not in optional or value is not None}
+        return {**kept, "data": self.data._asdict(), "teacher": self.teacher._asdict()}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Identity:
+        """Inverse of `to_plain`."""
+        teacher = plain["teacher"] or {"reference": None, "fingerprint": None}
+        return cls(**{**plain, "data": Reference(**plain["data"]), "teacher": Reference(**teacher)})
+
+
+class Setting(NamedTuple):
+    """A value that may change when a study goes on, with its origin: "asked", "space file", "the time", …"""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFacts:
+    """The data of a study.
+
+    Args:
+      train, validation, test: samples of each split.
+      card: what is worth knowing of the data; see `autokd.data.Dataset.card`.
+      task: all that engine and models know of it.
+    """
+
+    train: int
+    validation: int
+    test: int
+    card: Mapping[str, Any]
+    task: Task
+
+    @property
+    def name(self) -> str:
+        return self.task.dataset
+
+    @property
+    def modality(self) -> str:
+        return self.task.modality
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the facts as `study.yaml` has them."""
+        task = dataclasses.asdict(self.task)
+        return {
+            "name": self.name,
+            "modality": self.modality,
+            "classes": list(self.task.classes),
+            "input_shape": list(self.task.input_shape),
+            "train": self.train,
+            "validation": self.validation,
+            "test": self.test,
+            "card": self.card,
+            "task": task,
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> DataFacts:
+        """Inverse of `to_plain`."""
+        task: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain["task"].items()}
+        sizes = {key: plain[key] for key in ("train", "validation", "test")}
+        return cls(**sizes, card=plain["card"], task=Task(**task))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherFacts:
+    """The teacher of a study.
+
+    Args:
+      origin: in words.
+      fingerprint: of its weights.
+      validation: value of every metric on validation, by name.
+      params: parameters.
+      may_have_seen_validation: it was not trained by autokd on train alone.
+      offers: what it offers.
+    """
+
+    origin: str
+    fingerprint: str
+    validation: Mapping[str, float]
+    params: int
+    may_have_seen_validation: bool
+    offers: Shapes
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the facts as `study.yaml` has them."""
+        return {
+            "origin": self.origin,
+            "fingerprint": self.fingerprint,
+            "validation_accuracy": self.validation.get("accuracy"),
+            "validation_metrics": dict(self.validation),
+            "params": self.params,
+            "may_have_seen_validation": self.may_have_seen_validation,
+            "offers": shapes_to_plain(self.offers),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> TeacherFacts:
+        """Inverse of `to_plain`; a study from before there were several metrics knows the accuracy alone."""
+        accuracy = plain.get("validation_accuracy")
+        alone = {} if accuracy is None else {"accuracy": accuracy}
+        return cls(
+            origin=plain["origin"],
+            fingerprint=plain["fingerprint"],
+            validation={**alone, **plain.get("validation_metrics", {})},
+            params=plain["params"],
+            may_have_seen_validation=plain["may_have_seen_validation"],
+            offers=shapes_from_plain(plain["offers"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimePlan:
+    """How a study was fitted into its time.
+
+    Args:
+      seconds: asked for.
+      budget: fields of `autokd.types.Budget` in place of the space file's; its trials are expected ones.
+      limit_train: size of the training set, or None for all of it.
+      whole_data: fingerprint of all the data, where the training set is limited.
+      teacher_epochs: the space file's own, for full training.
+      grid: there is time for confirm's grid.
+      reason: in words.
+    """
+
+    seconds: float
+    budget: Mapping[str, int]
+    limit_train: int | None
+    whole_data: str | None
+    teacher_epochs: int
+    grid: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySettings:
+    """The content of `study.yaml`.
+
+    Args:
+      name: of the study.
+      created: ISO time.
+      identity: what makes the study this study.
+      settings: what may change, by name.
+      versions: of autokd and what it stands on.
+      machine: device, its name, threads, system.
+      data, teacher: facts; no teacher: None.
+      dropped: what was left out of the space, one line each.
+      time_plan: how the study was fitted into `--time`, or None.
+    """
+
+    name: str
+    created: str
+    identity: Identity
+    settings: Mapping[str, Setting]
+    versions: Mapping[str, str]
+    machine: Mapping[str, Any]
+    data: DataFacts
+    teacher: TeacherFacts | None
+    dropped: tuple[str, ...] = ()
+    time_plan: TimePlan | None = None
+
+    def setting(self, name: str) -> Any:
+        """Return the value of a setting; None where it is not written down."""
+        return self.settings[name].value if name in self.settings else None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the content of `study.yaml`."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "created": self.created,
+            "identity": self.identity.to_plain(),
+            "settings": {name: {"value": s.value, "from": s.origin} for name, s in self.settings.items()},
+            "versions": dict(self.versions),
+            "machine": dict(self.machine),
+            "data": self.data.to_plain(),
+            "teacher": None if self.teacher is None else self.teacher.to_plain(),
+            "dropped": list(self.dropped),
+            "time_plan": None if self.time_plan is None else dataclasses.asdict(self.time_plan),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> StudySettings:
+        """Inverse of `to_plain`, of any readable format.
+
+        Raises:
+          KeyError, TypeError: something is missing, or is not known.
+        """
+        time_plan = plain.get("time_plan")
+        return cls(
+            name=plain["name"],
+            created=plain["created"],
+            identity=Identity.from_plain(plain["identity"]),
+            settings={name: Setting(item["value"], item["from"]) for name, item in plain["settings"].items()},
+            versions=plain["versions"],
+            machine=plain["machine"],
+            data=DataFacts.from_plain(plain["data"]),
+            teacher=None if plain["teacher"] is None else TeacherFacts.from_plain(plain["teacher"]),
+            dropped=tuple(plain.get("dropped", ())),
+            time_plan=None if time_plan is None else TimePlan(**time_plan),
+        )
