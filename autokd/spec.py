@@ -93,6 +93,76 @@ def components(spec: PipelineSpec) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
+def component_at(spec: PipelineSpec, path: str) -> Any:
+    """Return the component of a pipeline at a path, as `components` gives it: "student", "losses.kd".
+
+    Raises:
+      ComponentError: there is none; names the nearest path.
+    """
+    there = dict(components(spec))
+    if path not in there:
+        raise ComponentError(f"the pipeline has no component at {path!r}; {nearest(path, there)}")
+    return there[path]
+
+
+def replaced(spec: PipelineSpec, path: str, value: Any) -> PipelineSpec:
+    """Return a pipeline that differs from `spec` in one place.
+
+    Args:
+      path: a slot ("student", "losses", "batch_size"), a component of a slot that holds several ("losses.kd"), or a
+        component's field ("optimizer.learning_rate", "losses.kd.weight").
+      value: a component; for a slot that holds several, all of them by name; for a field or a number, a plain value,
+        which is converted to the declared type.
+    Raises:
+      ComponentError: there is nothing at the path, or the value does not fit there.
+    """
+    name, _, below = path.partition(".")
+    slot = slots().get(name)
+    if not below:
+        return dataclasses.replace(spec, **{name: _slot_value(name, value)})
+    parent, _, last = path.rpartition(".")
+    if isinstance(slot, Slot) and slot.many and (path in dict(components(spec)) or parent == name):
+        component_at(spec, path)
+        return replaced(spec, name, {**getattr(spec, name), path.removeprefix(f"{name}."): value})
+    return replaced(spec, parent, _with_field(component_at(spec, parent), last, value, path))
+
+
+def _slot_value(name: str, value: Any) -> Any:
+    """What a slot holds, once it has been made sure that it may."""
+    slot = slots().get(name)
+    if slot is None:
+        raise ComponentError(f"a pipeline has no part {name!r}; {nearest(name, slots())}")
+    if not isinstance(slot, Slot):
+        return _count(name, value)
+    if slot.many and not (isinstance(value, Mapping) and value):
+        raise ComponentError(f"expected a mapping of at least one name to a component for {name}, got {value!r}")
+    places = {f"{name}.{key}": item for key, item in value.items()} if slot.many else {name: value}
+    for path, component in places.items():
+        if not _is_of_kind(component, slot.kind):
+            raise ComponentError(f"{path}: expected a component of {slot.kind}, got {component!r}")
+    return value
+
+
+def _is_of_kind(component: Any, kind: str) -> bool:
+    """Whether the catalog lists the component's class as of this kind; a plug-in that was read again is the same."""
+    try:
+        listed = catalog.load(kind, catalog.name_of(component))
+    except ComponentError:
+        return False
+    own = type(component)
+    return (listed.__module__, listed.__qualname__) == (own.__module__, own.__qualname__)
+
+
+def _with_field(component: Any, field: str, value: Any, path: str) -> Any:
+    fields = fields_of(type(component))
+    if field not in fields:
+        raise ComponentError(f"{path}: {catalog.name_of(component)} has no such field; {nearest(field, fields)}")
+    try:
+        return dataclasses.replace(component, **{field: convert(value, fields[field].type)})
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ComponentError(f"{path}: {error}") from error
+
+
 def fields_of(cls: type[Any]) -> dict[str, FieldInfo]:
     """Return a component's fields in order, with default, range and the comment on the field's own line."""
     described: dict[str, FieldInfo] = _fields(cls)  # type: ignore[arg-type]  # a class is hashable
