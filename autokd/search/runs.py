@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from autokd.execution.executors import Executor, Outcome, RungJob
-from autokd.spec import fingerprint
+from autokd.spec import PipelineSpec, fingerprint, to_plain
 from autokd.study.records import RecordLog, RunRecord
 
 
-class Request(NamedTuple):
+class WantedRun(NamedTuple):
     """One training run that is wanted.
 
     Args:
-      stage, round, arm, variant, seed, pipeline: see `autokd.study.records.RunRecord`.
+      stage, round, arm, variant, seed: see `autokd.study.records.RunRecord`.
+      spec: the pipeline.
       view_seed: decides the augmented views.
       epochs: length.
       save: where its student is kept, or None.
@@ -28,9 +29,14 @@ class Request(NamedTuple):
     variant: str
     seed: int
     view_seed: int
-    pipeline: Mapping[str, Any]
+    spec: PipelineSpec
     epochs: int
     save: Path | None = None
+
+    @property
+    def pipeline(self) -> dict[str, Any]:
+        """The plain pipeline."""
+        return to_plain(self.spec)
 
 
 Key = tuple[str, int, int, str]
@@ -54,66 +60,67 @@ class Runner:
     on_change: Callable[[], None]
     worst: float = 0.0
 
-    def all(self, requests: Sequence[Request]) -> list[RunRecord]:
-        """Return the record of every request.
+    def train(self, wanted: Sequence[WantedRun]) -> list[RunRecord]:
+        """Return the record of every run that is wanted.
 
-        Requests that are the same in everything but the name of their arm are trained once. A recorded run is not
-        trained again, unless its student is wanted and was lost. All runs are submitted before the first is collected,
-        and recorded in the order of the requests, so results do not depend on how many run at a time.
+        Runs that are the same in everything but the name of their arm are trained once. A recorded run is not trained
+        again, unless its student is wanted and was lost. All runs are submitted before the first is collected, and
+        recorded in the order in which they are wanted, so results do not depend on how many run at a time.
         """
-        known, missing = self._known(), dict[Key, Request]()
-        for request in requests:
-            if _is_wanting(request, known.get(_key(request))):
-                missing.setdefault(_key(request), request)
-        for key, request in missing.items():
-            self.executor.submit(self._job(key, request))
-        for key, request in missing.items():
+        recorded, missing = self._recorded(), dict[Key, WantedRun]()
+        keys = [_key(run) for run in wanted]
+        for key, run in zip(keys, wanted, strict=True):
+            if _is_missing(run, recorded.get(key)):
+                missing.setdefault(key, run)
+        for key, run in missing.items():
+            self.executor.submit(self._job(key, run))
+        for key, run in missing.items():
             outcome = self.executor.collect()
-            if key not in known:
-                self.log.append("run", **_event(request, outcome, self.worst))
+            if key not in recorded:
+                self.log.append("run", **_event(run, outcome, self.worst))
                 self.on_change()
-        known = self._known()
-        return [known[_key(request)] for request in requests]
+        recorded = self._recorded()
+        return [recorded[key] for key in keys]
 
-    def _known(self) -> dict[Key, RunRecord]:
-        found: dict[Key, RunRecord] = {}
+    def _recorded(self) -> dict[Key, RunRecord]:
+        first: dict[Key, RunRecord] = {}
         for run in self.log.records.runs:
-            found.setdefault(_key(run), run)
-        return found
+            first.setdefault(_key(run), run)
+        return first
 
-    def _job(self, key: Key, request: Request) -> RungJob:
+    def _job(self, key: Key, run: WantedRun) -> RungJob:
         return RungJob(
-            pipeline=request.pipeline,
-            seed=request.seed,
-            view_seed=request.view_seed,
-            horizon=request.epochs,
-            until=request.epochs,
-            student=request.save,
+            pipeline=run.pipeline,
+            seed=run.seed,
+            view_seed=run.view_seed,
+            horizon=run.epochs,
+            until=run.epochs,
+            student=run.save,
             cut=self.folder / ("-".join(map(str, key)) + ".pt"),
         )
 
 
-def _key(run: Request | RunRecord) -> Key:
+def _key(run: WantedRun | RunRecord) -> Key:
     return run.stage, run.round, run.seed, fingerprint(dict(run.pipeline))
 
 
-def _is_wanting(request: Request, known: RunRecord | None) -> bool:
+def _is_missing(run: WantedRun, recorded: RunRecord | None) -> bool:
     """Whether there is no record, or its student was lost (that of a twin is kept under the twin's name)."""
-    if known is None:
+    if recorded is None:
         return True
-    kept = request.save is None or request.arm != known.arm or request.save.exists()
-    return not kept and known.failure is None
+    kept = run.save is None or run.arm != recorded.arm or run.save.exists()
+    return not kept and recorded.failure is None
 
 
-def _event(request: Request, outcome: Outcome, worst: float) -> dict[str, Any]:
+def _event(run: WantedRun, outcome: Outcome, worst: float) -> dict[str, Any]:
     result = outcome.result
     return {
-        "stage": request.stage,
-        "round": request.round,
-        "arm": request.arm,
-        "variant": request.variant,
-        "seed": request.seed,
-        "pipeline": request.pipeline,
+        "stage": run.stage,
+        "round": run.round,
+        "arm": run.arm,
+        "variant": run.variant,
+        "seed": run.seed,
+        "pipeline": run.pipeline,
         "score": worst if result is None else result.score,
         "loss": 1e9 if result is None else result.loss,
         "seconds": 0.0 if result is None else result.seconds,

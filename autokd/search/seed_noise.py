@@ -1,64 +1,59 @@
-"""Noise first: early in a study its better baseline is trained under fresh seeds, as long as explore's top rung."""
+"""Seed noise: early in a study its better baseline is trained under fresh seeds, as long as explore's top rung."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from autokd.execution.executors import Executor
-from autokd.search.runs import Request, Runner
+from autokd.search.runs import WantedRun
+from autokd.search.session import Session
+from autokd.search.work import Scope, Work
 from autokd.seeds import derive
-from autokd.study.noise import Noise, estimate
-from autokd.study.records import RecordLog, Records, TrialRecord
+from autokd.study.records import Records, TrialRecord
 
 SEEDS = 3
 """Under which the better baseline is trained."""
+SHARE = 0.25
+"""Of explore's time left that it may take; else it is left out."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoiseStage:
-    """Runs the better baseline under fresh seeds.
+@dataclass(frozen=True)
+class SeedNoise:
+    """Measures how much a score changes with the seed alone."""
+
+    name: str = "noise"
+
+    def work(self, scope: Scope) -> Sequence[Work]:
+        """Return the runs: as long as the top rung, on the study's views."""
+        epochs = scope.budget.epochs
+        return [Work(stage=self.name, part="explore", runs=SEEDS, epochs=epochs, horizon=epochs, reading=SEEDS)]
+
+    def run(self, session: Session) -> None:
+        """Train the better baseline under a few seeds, unless the study is past its baselines, or lacks time."""
+        if session.is_exploring or not session.may_begin(self._seconds(session) / SHARE):
+            return
+        best = best_baseline(session.records)
+        if best is not None:
+            session.runner(session.on_change).train(wanted_runs(best, session.rung_epochs[-1], session.seed))
+
+    @staticmethod
+    def _seconds(session: Session) -> float:
+        return SEEDS * session.budget.epochs * session.pace / session.executor.capacity
+
+
+def wanted_runs(best: TrialRecord, epochs: int, seed: int) -> list[WantedRun]:
+    """Return the runs that measure the noise.
 
     Args:
-      log: the study's records; the baselines are in them.
-      executor: trains the runs.
-      epochs: of explore's top rung.
-      seed: the study's seed.
-      folder: the study's folder.
-      on_change: called after every run.
-      worst: score that a run counts which failed.
+      best: the baseline that is trained again.
+      epochs: of each run.
+      seed: the study's.
     """
-
-    log: RecordLog
-    executor: Executor
-    epochs: int
-    seed: int
-    folder: Path
-    on_change: Callable[[], None]
-    worst: float = 0.0
-
-    def run(self) -> Noise | None:
-        """Train what is missing and return the estimate; None where no baseline finished."""
-        best = best_baseline(self.log.records)
-        if best is not None:
-            views, arm = derive(self.seed, "views"), best.source.removeprefix("baseline:")
-            requests = [
-                Request("noise", 0, arm, "", derive(self.seed, "noise", i), views, best.pipeline, self.epochs)
-                for i in range(SEEDS)
-            ]
-            runner = Runner(
-                log=self.log,
-                executor=self.executor,
-                folder=self.folder / "confirm",
-                on_change=self.on_change,
-                worst=self.worst,
-            )
-            runner.all(requests)
-        return estimate(self.log.records)
+    views, arm = derive(seed, "views"), best.baseline or ""
+    return [WantedRun("noise", 0, arm, "", derive(seed, "noise", i), views, best.spec, epochs) for i in range(SEEDS)]
 
 
 def best_baseline(records: Records) -> TrialRecord | None:
     """Return the baseline trial that went furthest with the best score, or None where none has a score."""
-    trials = [t for t in records.trials.values() if t.source.startswith("baseline:") and t.rungs and t.failure is None]
+    trials = [t for t in records.trials.values() if t.baseline is not None and t.rungs and t.failure is None]
     return max(trials, key=lambda t: (len(t.rungs), t.rungs[-1].score, -t.number), default=None)

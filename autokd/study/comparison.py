@@ -42,7 +42,7 @@ def compare(correct: Mapping[str, NDArray[np.bool_]], arm: str, other: str) -> C
     items = correct[arm].shape[1]
     scores = {name: values.mean(axis=1) for name, values in correct.items()}
     item_variance = float((correct[arm].mean(axis=0) - correct[other].mean(axis=0)).var(ddof=1)) / items
-    return _compared(METRICS["accuracy"], scores, item_variance, arm, other)
+    return _compare(METRICS["accuracy"], scores, item_variance, arm, other)
 
 
 class Measured(NamedTuple):
@@ -57,7 +57,7 @@ class Measured(NamedTuple):
     resampled: dict[str, NDArray[np.float64]]
 
 
-def measured(metric: Metric, found: Mapping[str, Sequence[Predictions | None]]) -> Measured:
+def measure(metric: Metric, found: Mapping[str, Sequence[Predictions | None]]) -> Measured:
     """Measure every arm's students, on the test split and on bootstrap samples of it.
 
     Args:
@@ -85,10 +85,10 @@ def measured(metric: Metric, found: Mapping[str, Sequence[Predictions | None]]) 
 def compare_measured(metric: Metric, found: Measured, arm: str, other: str) -> Comparison:
     """Compare two arms of a claim by a metric; see `compare`."""
     item_variance = float((found.resampled[arm] - found.resampled[other]).var(ddof=1))
-    return _compared(metric, found.scores, item_variance, arm, other)
+    return _compare(metric, found.scores, item_variance, arm, other)
 
 
-def _compared(
+def _compare(
     metric: Metric, scores: Mapping[str, NDArray[np.float64]], item_variance: float, arm: str, other: str
 ) -> Comparison:
     """Compare two arms.

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from autokd.errors import StudyError
+from autokd.spec import PipelineSpec, from_plain
 from autokd.study import old
-from autokd.study.arms import BASELINE
+from autokd.study.arms import ALONE, BASELINE
 from autokd.study.choice import Choice, ScreenedStudent
 from autokd.study.claim import Claim
 from autokd.study.design import Design
@@ -75,9 +76,23 @@ class TrialRecord:
     failure: Mapping[str, str] | None = None
 
     @property
+    def spec(self) -> PipelineSpec:
+        """The pipeline as a value.
+
+        Raises:
+          ComponentError: a component of it is not here, for instance a plug-in's.
+        """
+        return from_plain(self.pipeline)
+
+    @property
     def baseline(self) -> str | None:
         """Kind of the arm that it is the start baseline of; see `autokd.study.arms`. None for any other trial."""
         return self.source.removeprefix(BASELINE) if self.source.startswith(BASELINE) else None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is the start baseline that trains the student alone."""
+        return self.baseline == ALONE
 
     @property
     def score(self) -> float | None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from autokd.metrics import Metric
 from autokd.objective import ACCURACY, COSTS, Objective
-from autokd.study.noise import Noise
+from autokd.study.design import Noise
 from autokd.study.pareto import non_dominated_ranks
 from autokd.study.records import TrialRecord
 
@@ -85,23 +85,26 @@ def race(
     """
     scores: dict[int, list[Score]] = {name: [] for name in candidates}
     dropped: dict[int, int] = {}
-    tests = max(1, (len(candidates) - 1) * (most - 1))
+    level = 1 - LEVEL / max(1, (len(candidates) - 1) * (most - 1))
     for seeds in [range(min(FIRST, most)), *([i] for i in range(FIRST, most))]:
         alive = [name for name in candidates if name not in dropped]
         if len(alive) == 1 and seeds[0] > 0:
             break
-        for name, found in measure(alive, seeds).items():
-            scores[name] += found
+        for name, more in measure(alive, seeds).items():
+            scores[name] += more
         out = failed(scores, alive)
         if not out and seeds[-1] > 0:
-            out = behind(scores, alive, 1 - LEVEL / tests, noise, resolution)
+            out = behind(scores, alive, level, noise, resolution)
         dropped |= dict.fromkeys(out, seeds[-1] + 1)
-    alive = [name for name in candidates if name not in dropped]
-    apart = behind(scores, alive, TIE, noise, resolution)
-    return {
-        name: Standing(scores[name], dropped.get(name), name in alive and name not in apart, worst)
-        for name in candidates
-    }
+    tied = _tied(scores, [name for name in candidates if name not in dropped], noise, resolution)
+    return {name: Standing(scores[name], dropped.get(name), name in tied, worst) for name in candidates}
+
+
+def _tied(
+    scores: Mapping[int, Sequence[Score]], alive: Collection[int], noise: Noise | None, resolution: float
+) -> set[int]:
+    """Those of `alive` that chance alone would put as far behind the leader one time in five."""
+    return set(alive) - behind(scores, alive, TIE, noise, resolution)
 
 
 def choose(
@@ -144,17 +147,22 @@ def choose_of_front(
       the chosen trial, the numbers of those on the front, how each one stands, and why, in words.
     """
     numbers = [trial.number for trial in trials]
-    sound = [number for number in numbers if number not in failed(scores, numbers)]
+    failing = failed(scores, numbers)
+    sound = [number for number in numbers if number not in failing]
     ranks = non_dominated_ranks([values[number] for number in sound])
-    there = [number for number, rank in zip(sound, ranks, strict=True) if rank == 0]
-    apart = behind(scores, there, TIE, noise, resolution)
+    front = [number for number, rank in zip(sound, ranks, strict=True) if rank == 0]
+    ties = _tied(scores, front, noise, resolution)
     worst = objective.metric.worst_score
-    standings = {n: Standing(list(scores[n]), None, n in there and n not in apart, worst) for n in numbers}
-    tied = [trial for trial in trials if standings[trial.number].tied]
+    standings = {number: Standing(list(scores[number]), None, number in ties, worst) for number in numbers}
+    tied = [trial for trial in trials if trial.number in ties]
     leader = max(tied, key=lambda trial: values[trial.number][0])
-    costs = [place for place, name in enumerate(objective.names) if name in COSTS]
-    best = min(tied, key=lambda t: (*(-values[t.number][place] for place in costs), *_effort(t), t.number))
-    return best, there, standings, _why_of_front(best, leader, standings, len(there), objective)
+    best = min(tied, key=lambda trial: (*_costs(values[trial.number], objective), *_effort(trial), trial.number))
+    return best, front, standings, _why_of_front(best, leader, standings, len(front), objective)
+
+
+def _costs(values: Sequence[float], objective: Objective) -> list[float]:
+    """The costs among the values in each objective, less is better."""
+    return [-value for name, value in zip(objective.names, values, strict=True) if name in COSTS]
 
 
 def _why_of_front(
@@ -227,9 +235,9 @@ def behind(
 
     sound = {name: [s for s in row if s is not None] for name, row in scores.items() if row and None not in row}
     means = {name: float(np.mean(sound[name])) for name in alive if name in sound}
-    variance, df = rest_variance(sound.values(), noise)
     if not means:
         return set()
+    variance, df = rest_variance(sound.values(), noise)
     leader = max(means, key=lambda name: means[name])
     error = max(math.sqrt(variance), resolution) * math.sqrt(2 / len(sound[leader]))
     margin = float(stats.t.ppf(quantile, df)) * error if df else 0.0

@@ -62,7 +62,7 @@ class Clock:
         if self.limit is None:
             return math.inf
         every = records.trials.values()
-        baselines = [trial for trial in every if trial.source.startswith("baseline:")]
+        baselines = [trial for trial in every if trial.baseline is not None]
         pace = (seconds_per_epoch(every) + seconds_per_epoch(baselines or every)) / 2  # half of confirm's are baselines
         return self.left - min(epochs * pace, CONFIRM_SHARE * self.limit)
 

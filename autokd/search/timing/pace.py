@@ -11,7 +11,7 @@ elsewhere, and where a killed search must go on to the same trials they may deci
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +51,9 @@ class SecondsModel:
           pipeline: plain.
           cost: with "macs", the student's multiply-adds for one sample.
         """
-        found = _features(pipeline, cost)
-        return math.exp(
-            self.level + sum(slope * (found.get(name, 0.0) - self.centre[name]) for name, slope in self.effects.items())
-        )
+        features = _features(pipeline, cost)
+        apart = ((slope, features.get(name, 0.0) - self.centre[name]) for name, slope in self.effects.items())
+        return math.exp(self.level + sum(slope * distance for slope, distance in apart))
 
 
 def seconds_model(trials: Iterable[TrialRecord]) -> SecondsModel | None:
@@ -71,8 +70,8 @@ def seconds_model(trials: Iterable[TrialRecord]) -> SecondsModel | None:
     if not timed:
         return None
     features = [_features(trial.pipeline, trial.cost) for trial in timed]
-    names = sorted({name for row in features for name in row})
-    matrix = np.array([[row.get(name, 0.0) for name in names] for row in features])
+    names = sorted(set().union(*features))
+    matrix = _matrix(features, names)
     values = np.log([trial.seconds / trial.rungs[-1].epochs for trial in timed])
     effects = _ridge(matrix - matrix.mean(0), values - values.mean(), names)
     return SecondsModel(
@@ -97,17 +96,25 @@ def expected_seconds(
     return None if model is None else epochs * model.per_epoch(pipeline, cost)
 
 
+def _matrix(features: Sequence[Mapping[str, float]], names: Sequence[str]) -> NDArray[np.float64]:
+    """The features as an array, [trials, names]; what a pipeline does not have is 0."""
+    return np.array([[row.get(name, 0.0) for name in names] for row in features])
+
+
 def _ridge(matrix: NDArray[np.float64], values: NDArray[np.float64], names: list[str]) -> NDArray[np.float64]:
     """Return the effects of centred features on centred values."""
     usual = np.array([USUAL.get(name, 0.0) for name in names])
     penalty = np.diag([(NOISE / SPREAD.get(name, EFFECT)) ** 2 for name in names])
-    found: NDArray[np.float64] = np.linalg.solve(matrix.T @ matrix + penalty, matrix.T @ values + penalty @ usual)
-    return found
+    effects: NDArray[np.float64] = np.linalg.solve(matrix.T @ matrix + penalty, matrix.T @ values + penalty @ usual)
+    return effects
 
 
 def _features(pipeline: Mapping[str, Any], cost: Mapping[str, float]) -> dict[str, float]:
-    parts = {slot: part["use"] for slot, part in pipeline.items() if isinstance(part, Mapping) and "use" in part}
-    present = [f"{slot}={use}" for slot, use in parts.items()]
-    present += [f"losses={part['use']}" for part in pipeline["losses"].values()]
+    present = [f"{slot}={use}" for slot, part in pipeline.items() if isinstance(part, Mapping) for use in _used(part)]
     numbers = {MACS: math.log(max(cost["macs"], 1.0)), BATCH: math.log(pipeline["batch_size"])}
     return {**numbers, **dict.fromkeys(present, 1.0)}
+
+
+def _used(part: Mapping[str, Any]) -> list[str]:
+    """Names of the components of a slot, of which there may be several."""
+    return [part["use"]] if "use" in part else [component["use"] for component in part.values()]

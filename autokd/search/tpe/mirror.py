@@ -391,18 +391,17 @@ def _describe(study: optuna.Study, facts: Mapping[str, Any]) -> None:
 
 def _facts(store: StudyStore) -> dict[str, Any]:
     """What the study is; "created" and "folder" tell it from others of its name."""
-    settings, identity = store.settings, store.settings["identity"]
-    teacher = settings.get("teacher") or {}
+    settings = store.settings
     facts = {
         "study": store.name,
-        "created": settings["created"],
+        "created": settings.created,
         "folder": f"{socket.gethostname()}:{store.path.resolve()}",
-        "version": settings.get("versions", {}).get("autokd"),
-        "dataset": settings["data"].get("name"),
-        "data_fingerprint": settings["data"]["task"].get("fingerprint"),
-        "teacher_fingerprint": teacher.get("fingerprint"),
-        "rungs": identity["rungs"],
-        "seed": identity.get("seed"),
+        "version": settings.versions.get("autokd"),
+        "dataset": settings.data.name,
+        "data_fingerprint": settings.data.task.fingerprint,
+        "teacher_fingerprint": None if settings.teacher is None else settings.teacher.fingerprint,
+        "rungs": list(settings.identity.rungs),
+        "seed": settings.identity.seed,
     }
     return {f"autokd:{key}": value for key, value in facts.items()}
 

@@ -28,6 +28,7 @@ from autokd.ranges import Choice, Integer, Range, Real
 from autokd.seeds import derive
 from autokd.space import Drawn, Space
 from autokd.study.pareto import finished_best_first, values_at
+from autokd.study.ranking import common_rung
 from autokd.study.records import Refused, TrialRecord
 
 SEEN_BEST, SEEN_LATEST = 25, 75
@@ -38,8 +39,6 @@ EI_CANDIDATES = 4
 same few pipelines too soon where scores are noisy; see benchmarks/replay/README.md."""
 SEEN_REFUSED = 50
 """The latest refused suggestions that TPE is shown; all that they tell it is where the budget ends."""
-ENOUGH_FOR_A_RUNG = 8
-"""Trials that must have reached a rung before it becomes the common one."""
 
 
 def candidates(
@@ -210,13 +209,6 @@ def shown(
     told = [(trial.number, 1, frozen(ranges, trial, rung, objective)) for trial in trials if trial.params is not None]
     told += [(before, 0, _infeasible(ranges, draw)) for before, draw in refused]
     return [found for *_, found in sorted(told, key=lambda row: row[:2])]
-
-
-def common_rung(trials: Iterable[TrialRecord]) -> int:
-    """Return the highest rung that enough trials have finished, 0 where none has."""
-    reached = [len(trial.rungs) for trial in trials if trial.failure is None]
-    counts = [sum(1 for length in reached if length > rung) for rung in range(max(reached, default=0))]
-    return max((rung for rung, count in enumerate(counts) if count >= ENOUGH_FOR_A_RUNG), default=0)
 
 
 def distribution(span: Range) -> BaseDistribution:

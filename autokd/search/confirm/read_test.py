@@ -1,0 +1,130 @@
+"""The test split, read once a claim: what every claimed student and the teacher answer there."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
+
+from autokd.engine.evaluate import predict, predict_teacher
+from autokd.engine.train import build_student
+from autokd.engine.views import DeviceData, to_device
+from autokd.files import write_tensors
+from autokd.metrics import METRICS, Metric, Predictions, predictions
+from autokd.networks.models import seeded
+from autokd.search.confirm.round import Round
+from autokd.spec import from_plain
+from autokd.study import comparison
+from autokd.study.claim import Comparison, SplitValues
+from autokd.study.records import RunRecord
+
+
+class Answers(NamedTuple):
+    """What was answered on the test split, and by the teacher on validation.
+
+    Args:
+      students: by arm, one a seed; None for a run that failed.
+      teacher: by split, or None.
+      items: of the test split.
+    """
+
+    students: dict[str, list[Predictions | None]]
+    teacher: dict[str, Predictions] | None
+    items: int
+
+    def values(self, metric: Metric) -> dict[str, list[float]]:
+        """Return a metric's values by arm, one a seed; a run that failed counts the worst."""
+        return {arm: [metric.worst if a is None else metric.of(a) for a in row] for arm, row in self.students.items()}
+
+    def teacher_values(self, metric: Metric) -> SplitValues | None:
+        """Return the teacher's values by split."""
+        if self.teacher is None:
+            return None
+        return SplitValues(**{name: metric.of(answers) for name, answers in self.teacher.items()})
+
+    def compare(self, metric: Metric, arm: str, others: Sequence[str]) -> dict[str, Comparison]:
+        """Compare an arm with others, by their names."""
+        if metric is METRICS["accuracy"]:
+            correct = {
+                name: np.stack([self._correct(answers) for answers in row]) for name, row in self.students.items()
+            }
+            return {other: comparison.compare(correct, arm, other) for other in others}
+        measured = comparison.measure(metric, self.students)
+        return {other: comparison.compare_measured(metric, measured, arm, other) for other in others}
+
+    def _correct(self, answers: Predictions | None) -> NDArray[np.bool_]:
+        """Whether each item is right; with a run that failed none is."""
+        if answers is None:
+            return np.zeros(self.items, dtype=bool)
+        return np.asarray((answers.predicted == answers.labels).numpy())
+
+
+def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Callable[[str, int], Path]) -> Answers:
+    """Read the test split, once, and ask every claimed student and the teacher about it.
+
+    All logits are kept in the study's folder, in half precision, so that no later analysis reads the split again; what
+    is claimed is measured on them as they are.
+
+    Args:
+      round: of confirm.
+      claimed: the claim's runs by arm, one a seed.
+      file: where the i-th student of an arm is kept.
+    """
+    _note_read(round.folder, round.number)
+    task, device = round.context.data.task, round.context.device
+    splits = {
+        "validation": round.context.validation_data,
+        "test": to_device(round.context.data.read_test(), task, device),
+    }
+    labels = {name: data.labels.cpu() for name, data in splits.items()}
+    logits = {
+        f"{arm}/{i}/{name}": _predict(round, run, file(run.arm, i), data)
+        for arm, runs in claimed.items()
+        for i, run in enumerate(runs)
+        for name, data in splits.items()
+    }
+    logits |= dict(_teacher_logits(round, splits))
+    halves = {name: tensor.half() for name, tensor in logits.items()}
+    kept = {**{f"labels/{name}": tensor for name, tensor in labels.items()}, **halves}
+    write_tensors(round.folder / "confirm" / f"round{round.number}.safetensors", kept)
+    students = {
+        arm: [
+            None if run.failure else predictions(logits[f"{arm}/{i}/test"], labels["test"])
+            for i, run in enumerate(runs)
+        ]
+        for arm, runs in claimed.items()
+    }
+    taught = round.context.teacher is not None
+    teacher = {name: predictions(logits[f"teacher/{name}"], labels[name]) for name in splits} if taught else None
+    return Answers(students, teacher, len(labels["test"]))
+
+
+def _teacher_logits(round: Round, splits: Mapping[str, DeviceData]) -> Iterator[tuple[str, Tensor]]:
+    teacher = round.context.teacher
+    if teacher is not None:
+        yield from ((f"teacher/{name}", predict_teacher(teacher, data)) for name, data in splits.items())
+
+
+def _predict(round: Round, run: RunRecord, file: Path, data: DeviceData) -> Tensor:
+    """The run's logits; zeros where it failed."""
+    task, spec = round.context.data.task, from_plain(run.pipeline)
+    if run.failure is not None:
+        return torch.zeros(len(data.labels), task.num_classes)
+    with seeded(run.seed):
+        student = build_student(spec.student, task, round.context.device, head=spec.head, teacher=round.offers)
+    student.load_state_dict(load_file(file))
+    return predict(student, data)
+
+
+def _note_read(folder: Path, number: int) -> None:
+    line = {"time": round(time.time(), 3), "round": number, "why": "claim"}
+    with (folder / "test_reads.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")

@@ -1,0 +1,144 @@
+"""What a search would do and cost, before it does it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autokd.engine.teacher_bank import block_bytes
+from autokd.networks.cost import student_cost
+from autokd.search.baselines import start_baseline
+from autokd.search.explore.stages import Explore
+from autokd.search.session import Setup
+from autokd.search.stages import works
+from autokd.search.timing.measure import Probe, measure_costs
+from autokd.search.work import Parallel, Work, run_total, sizes_of, total_seconds
+from autokd.seeds import derive
+from autokd.spec import component_from_plain, fingerprint
+from autokd.study.arms import baseline_kinds
+
+SIMULATED = 200
+"""Trials that a bank plan looks at, at most: more ask for little that is new."""
+
+
+class Plan(NamedTuple):
+    """What a search would do.
+
+    Args:
+      rung_epochs: epochs at the end of each rung.
+      trial_runs: runs that reach each rung, about.
+      confirm_runs: runs of confirm, at most.
+      sample_seconds: measured seconds of training on one sample.
+      seconds: expected seconds in all, a default teacher's training included.
+      teacher_seconds: of them, for training the default teacher; 0 where one is given.
+      disk_bytes: expected size of the study.
+      bank: what the teacher bank is expected to hold.
+    """
+
+    rung_epochs: list[int]
+    trial_runs: list[int]
+    confirm_runs: int
+    sample_seconds: float
+    seconds: float
+    teacher_seconds: float
+    disk_bytes: int
+    bank: BankPlan
+
+
+class BankPlan(NamedTuple):
+    """What the teacher bank is expected to hold after the study.
+
+    Args:
+      policies: distinct augmentation policies among the trials.
+      nbytes: size of all blocks.
+      hit_rate: share of epochs that find their teacher outputs already there.
+    """
+
+    policies: int
+    nbytes: int
+    hit_rate: float
+
+    def __str__(self) -> str:
+        policies = f"{self.policies} polic{'y' if self.policies == 1 else 'ies'}"
+        return f"about {policies}, {self.nbytes / 1e6:.3g} MB; {100 * self.hit_rate:.0f} % of epochs find theirs there"
+
+
+def plan(setup: Setup) -> Plan:
+    """Return what a search would do, its seconds measured on a few samples with a typical student."""
+    budget, foreseen = setup.budget, works(setup.scope)
+    probe = Probe(
+        data=setup.data,
+        space=setup.space,
+        teacher=setup.teacher,
+        device=setup.device,
+        threads=setup.threads,
+        seed=setup.identity.seed,
+    )
+    costs, sizes = measure_costs(probe), sizes_of(setup.data)
+    parallel = Parallel(setup.identity.slots, setup.identity.slots)
+    teaching = costs.teacher_seconds(budget.teacher_epochs, sizes.train, sizes.validation)
+    student = component_from_plain("students", probe.student)
+    runs = [max(1, budget.trials // budget.eta**k) for k in range(len(setup.identity.rungs))]
+    return Plan(
+        rung_epochs=list(setup.identity.rungs),
+        trial_runs=runs,
+        confirm_runs=run_total(work for work in foreseen if work.part == "confirm"),
+        sample_seconds=costs.train,
+        seconds=teaching + total_seconds(foreseen, sizes, sizes.train, costs, parallel),
+        teacher_seconds=teaching,
+        disk_bytes=4 * student_cost(student, setup.data.task).params * (3 * sum(runs) + 3 * budget.claim_seeds)
+        + 2_000_000,
+        bank=plan_bank(setup),
+    )
+
+
+def plan_bank(setup: Setup) -> BankPlan:
+    """Simulate which teacher outputs a study asks for: random pipelines by successive halving, vanilla KD elsewhere."""
+    asked = list(itertools.chain(_asked_by_trials(setup), *(_asked_by(work, setup) for work in works(setup.scope))))
+    distinct = set(asked)
+    parts = setup.space.teacher_parts() & {"pooled"}
+    each = block_bytes(setup.offers, setup.data.task.num_classes, len(setup.data.train), parts)
+    return BankPlan(
+        policies=len({policy for policy, _, _ in asked}),
+        nbytes=len(distinct) * each,
+        hit_rate=1 - len(distinct) / max(1, len(asked)),
+    )
+
+
+Block = tuple[str, int, int]
+"""Policy, view seed and epoch."""
+
+
+def _asked_by_trials(setup: Setup) -> Iterator[Block]:
+    """What explore's trials beside the baselines ask for."""
+    budget, rungs = setup.budget, setup.identity.rungs
+    for number in range(len(baseline_kinds(has_teacher=True)), min(budget.trials, SIMULATED)):
+        rng = np.random.default_rng(derive(setup.identity.seed, "bank plan", number))
+        drawn = setup.space.sample(rng, number).plain
+        rung = max(k for k in range(len(rungs)) if number % budget.eta**k == 0)
+        branch = 0 if rungs[rung] == rungs[-1] else math.ceil(budget.branch * rungs[rung])
+        yield from _blocks(drawn, 0, rungs[rung] + branch)
+
+
+def _asked_by(work: Work, setup: Setup) -> Iterator[Block]:
+    """What a stage's runs ask for that read the teacher, taken for runs of vanilla KD; trials are simulated apart."""
+    if work.stage == Explore.name:
+        return
+    kind = next(kind for kind in baseline_kinds(has_teacher=True) if kind.reads_teacher)
+    vanilla = start_baseline(setup.space.default(), kind, setup.space).plain
+    for run in range(round(work.reading)):
+        view_seed = 1 + run % work.view_seeds if work.view_seeds else 0
+        yield from _blocks(vanilla, view_seed, round(work.epochs))
+
+
+def _blocks(pipeline: Any, view_seed: int, epochs: int) -> Iterator[Block]:
+    """The blocks that a run asks for; without randomness every epoch is the same view."""
+    teachers = {component_from_plain("losses", loss).teacher for loss in pipeline["losses"].values()}
+    policy = pipeline["augment"]
+    if "live" not in teachers and "stored" in teachers:
+        still = policy["use"] == "none"
+        yield from ((fingerprint(policy), 0 if still else view_seed, 0 if still else e) for e in range(epochs))

@@ -1,0 +1,98 @@
+"""Asynchronous successive halving with promotion from checkpoints: what to do next, as a pure function of the records.
+
+Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020 (ASHA).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from autokd.objective import ACCURACY, Objective
+from autokd.study.pareto import dominators, finished_best_first
+from autokd.study.records import TrialRecord
+from autokd.types import Budget
+
+
+class Job(NamedTuple):
+    """What to do next: train a rung of a trial, or (rung None) ask for a new trial of this number."""
+
+    number: int
+    rung: int | None
+
+
+def next_job(
+    trials: Mapping[int, TrialRecord],
+    in_flight: Iterable[tuple[int, int]],
+    *,
+    wanted: int,
+    top_rung: int,
+    eta: int,
+    objective: Objective = ACCURACY,
+) -> Job | None:
+    """Return the next job of an asynchronous successive halving, or None where there is none at present.
+
+    Args:
+      trials: by number.
+      in_flight: (trial, rung) of what runs already.
+      wanted: number of trials to ask for in all.
+      top_rung: index of the longest rung.
+      eta: the best 1/eta of a rung go on.
+      objective: says which are the best.
+    """
+    running = {number for number, _ in in_flight}
+    alive = [trial for trial in trials.values() if trial.failure is None]
+    idle = [trial for trial in alive if trial.number not in running]
+    begun = next((trial for trial in idle if _goes_on_at_once(trial, top_rung)), None)
+    if begun is not None:
+        return Job(begun.number, len(begun.rungs))
+    for rung in _waiting_rungs(idle, top_rung, reverse=True):
+        finished = finished_best_first(alive, rung, objective)
+        for trial in finished[: len(finished) // eta]:
+            if len(trial.rungs) == rung + 1 and trial.number not in running:
+                return Job(trial.number, rung + 1)
+    return Job(len(trials), None) if len(trials) < wanted else None
+
+
+def _goes_on_at_once(trial: TrialRecord, top_rung: int) -> bool:
+    """Whether a trial goes on without a comparison: a baseline up to the top, any other up to its first score."""
+    return not trial.rungs or (trial.baseline is not None and len(trial.rungs) <= top_rung)
+
+
+def _waiting_rungs(trials: Iterable[TrialRecord], top_rung: int, *, reverse: bool = False) -> list[int]:
+    """The rungs below the top that some trial has reached and waits at."""
+    return sorted({len(trial.rungs) - 1 for trial in trials} & {*range(top_rung)}, reverse=reverse)
+
+
+def hopeless_trials(
+    trials: Mapping[int, TrialRecord], *, wanted: int, top_rung: int, eta: int, objective: Objective = ACCURACY
+) -> list[int]:
+    """Return the paused trials that will not go on, whatever the trials to come are worth.
+
+    With one objective, those before a trial stay before it; with several, those that dominate it do.
+
+    Args:
+      trials, wanted, top_rung, eta, objective: as for `next_job`.
+    """
+    hopeless_ones = []
+    for rung in _waiting_rungs((trial for trial in trials.values() if trial.failure is None), top_rung):
+        finished = finished_best_first(trials.values(), rung, objective)
+        room = max(wanted, len(finished)) // eta
+        before = dominators(finished, rung, objective) if objective.several else range(len(finished))
+        behind = [trial for trial, number in zip(finished, before, strict=True) if number >= room]
+        hopeless_ones += [trial.number for trial in behind if len(trial.rungs) == rung + 1]
+    return hopeless_ones
+
+
+def rung_plan(budget: Budget) -> list[int]:
+    """Return the epochs at the end of each rung: the top one divided by eta again and again, at least 1, distinct."""
+    epochs = {max(1, round(budget.epochs / budget.eta**k)) for k in range(budget.rungs)}
+    return sorted(epochs)
+
+
+def trial_epochs(budget: Budget) -> float:
+    """Return the epochs that a trial takes on average, branches included, when the best 1/eta of each rung go on."""
+    rungs = rung_plan(budget)
+    branches = [budget.branch * end for end in rungs[:-1]] + [0.0]
+    spans = zip([0, *rungs], rungs, branches, strict=False)
+    return sum((b - a + branch) * float(budget.eta) ** -k for k, (a, b, branch) in enumerate(spans))

@@ -1,0 +1,91 @@
+"""Explore's two stages: the start baselines, and all other trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autokd.search.explore.explorer import Explorer
+from autokd.search.explore.halving import trial_epochs
+from autokd.search.explore.propose import Proposer
+from autokd.search.screen.stage import make_screener
+from autokd.search.session import Session
+from autokd.search.work import Scope, Work
+from autokd.study.arms import baseline_kinds
+
+POLICIES = 4
+"""Augmentations of explore, about: the teacher's outputs are computed anew for each."""
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Trains the start baselines up to the top rung."""
+
+    name: str = "baselines"
+
+    def work(self, scope: Scope) -> Sequence[Work]:
+        """Return one run a baseline, as long as the top rung."""
+        kinds, epochs = baseline_kinds(has_teacher=scope.has_teacher), scope.budget.epochs
+        reading = sum(kind.reads_teacher for kind in kinds)
+        return [Work(stage=self.name, part="explore", runs=len(kinds), epochs=epochs, horizon=epochs, reading=reading)]
+
+    def run(self, session: Session) -> None:
+        """Train them, unless the study is past its baselines."""
+        if not session.is_exploring:
+            explore(session, min(session.baselines, session.most_trials))
+
+
+@dataclass(frozen=True)
+class Explore:
+    """Tries pipelines by successive halving."""
+
+    name: str = "explore"
+
+    def work(self, scope: Scope) -> Sequence[Work]:
+        """Return the trials beside the baselines, of which the best 1/eta of each rung go on."""
+        budget = scope.budget
+        runs = max(0, budget.trials - len(baseline_kinds(has_teacher=scope.has_teacher)))
+        return [
+            Work(
+                stage=self.name,
+                part="explore",
+                runs=runs,
+                epochs=trial_epochs(budget),
+                horizon=budget.epochs,
+                reading=runs,
+                views=POLICIES * budget.epochs,
+            )
+        ]
+
+    def run(self, session: Session) -> None:
+        """Try pipelines until there are as many as asked for, or confirm needs the time."""
+        explore(session, session.most_trials)
+
+
+def explore(session: Session, trials: int) -> None:
+    """Train trials until there are so many."""
+    setup = session.setup
+    proposer = Proposer(
+        space=setup.space,
+        task=setup.data.task,
+        records=session.records,
+        screener=make_screener(setup, session.context),
+        seed=session.seed,
+        offers=session.offers,
+        objective=setup.objective,
+        meter=session.meter,
+        enqueue=setup.space.screen.enqueue,
+    )
+    explorer = Explorer(
+        proposer=proposer,
+        log=session.store.log,
+        executor=session.executor,
+        rung_epochs=session.rung_epochs,
+        eta=setup.budget.eta,
+        branch=setup.budget.branch,
+        folder=session.store.path / "trials",
+        slots=setup.identity.slots,
+        max_failures=session.asked.max_failures,
+        profile=session.context.profile,
+    )
+    explorer.run(trials, session.may_begin, session.on_change)

@@ -1,0 +1,78 @@
+"""What `study.yaml` says of a new study: data, teacher, machine, versions."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from autokd import spec as spec_module
+from autokd.engine.evaluate import predict_teacher
+from autokd.engine.precision import cpu_has_bfloat16
+from autokd.engine.views import to_device
+from autokd.metrics import measure, predictions
+from autokd.search.session import Setup
+from autokd.study.settings import DataFacts, StudySettings, TeacherFacts
+
+
+def describe_study(setup: Setup) -> StudySettings:
+    """Return what `study.yaml` says of a new study; its name and date are given to it when it is made."""
+    return StudySettings(
+        name="",
+        created="",
+        identity=setup.identity,
+        settings=setup.settings,
+        versions=_versions(),
+        machine=describe_machine(setup.device),
+        data=DataFacts(
+            train=len(setup.data.train),
+            validation=len(setup.data.validation),
+            test=setup.data.card["samples"]["test"],
+            card=setup.data.card,
+            task=setup.data.task,
+        ),
+        teacher=_describe_teacher(setup),
+        dropped=setup.dropped,
+        time_plan=setup.time_plan,
+    )
+
+
+def _describe_teacher(setup: Setup) -> TeacherFacts | None:
+    teacher = setup.teacher
+    if teacher is None:
+        return None
+    validation = to_device(setup.data.validation, setup.data.task, setup.device)
+    logits = predict_teacher(teacher, validation)
+    return TeacherFacts(
+        origin=teacher.origin,
+        fingerprint=teacher.fingerprint,
+        validation=measure(predictions(logits, setup.data.validation.labels)),
+        params=teacher.params,
+        may_have_seen_validation=(setup.identity.teacher.reference or {}).get("use") != "trained",
+        offers=teacher.offers,
+    )
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """Return the device and the system that a study runs on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "device": str(device),
+        "name": name,
+        "threads": torch.get_num_threads(),
+        "native_bfloat16": device.type == "cuda" or cpu_has_bfloat16(),
+        "system": platform.platform(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    def of(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "unknown"
+
+    names = ("autokd", "torch", "torchvision", "optuna", "numpy", "scikit-learn")
+    return {"python": platform.python_version(), "pipeline_format": str(spec_module.FORMAT)} | {n: of(n) for n in names}

@@ -1,0 +1,243 @@
+"""What the stages of the funnel share while a search runs."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from autokd.data import Dataset
+from autokd.engine.context import TrainContext
+from autokd.execution.executors import Executor
+from autokd.objective import Objective
+from autokd.search.limits import LatencyMeter
+from autokd.search.request import Notify, Progress, Request
+from autokd.search.runs import Runner
+from autokd.search.timing.clock import Clock, seconds_per_epoch
+from autokd.search.tpe.mirror import Mirror
+from autokd.search.work import Scope, Work, Works, run_total, sizes_of, total_epochs
+from autokd.space import Space
+from autokd.study.arms import baseline_kinds
+from autokd.study.records import Records, TrialRecord
+from autokd.study.settings import Identity, Setting, TimePlan
+from autokd.study.store import StudyStore
+from autokd.types import Budget, Shapes, Teacher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """Everything that a search has before the first trial.
+
+    Args:
+      data: the dataset.
+      space: the resolved space.
+      space_text: its file, verbatim.
+      teacher: the teacher; None in a dry run.
+      offers: what the teacher offers.
+      budget: resolved.
+      device: the device.
+      identity: what makes the study this study.
+      settings: what may change, by name.
+      threads: that a rung computes on.
+      objective: what the study is to be good at.
+      time_plan: how the study fits into its time, or None.
+      latencies: milliseconds that were already measured, by `autokd.search.limits.network_key`.
+      dropped: what was left out of the space, one line each.
+    """
+
+    data: Dataset
+    space: Space
+    space_text: str
+    teacher: Teacher | None
+    offers: Shapes
+    budget: Budget
+    device: torch.device
+    identity: Identity
+    settings: Mapping[str, Setting]
+    threads: int
+    objective: Objective
+    time_plan: TimePlan | None
+    latencies: Mapping[str, float]
+    dropped: tuple[str, ...]
+
+    @property
+    def measures_latency(self) -> bool:
+        """Whether latency is bounded or an objective, so that it is measured before a student is trained."""
+        return measures_latency(self.objective, self.space)
+
+    @property
+    def scope(self) -> Scope:
+        """What stages are told when they say what they will do; a teacher that is still to be trained counts."""
+        return Scope(budget=self.budget, grid=self.time_plan is None or self.time_plan.grid)
+
+
+def measures_latency(objective: Objective, space: Space) -> bool:
+    """Whether latency is bounded or an objective."""
+    return "latency" in objective.names or "latency" in space.constraints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One run of a search on a study.
+
+    Args:
+      store: the study.
+      asked: what the user asked for.
+      setup: what was prepared from it.
+      context: data, teacher and device, as rungs see them.
+      executor: trains.
+      clock: how much time is left.
+      notify: tells the user.
+      mirror: shows the study to dashboards.
+      works: what all stages will do.
+      meter: measures latencies, where they are bounded or an objective; else None.
+    """
+
+    store: StudyStore
+    asked: Request
+    setup: Setup
+    context: TrainContext
+    executor: Executor
+    clock: Clock
+    notify: Notify
+    mirror: Mirror
+    works: Works
+    meter: LatencyMeter | None
+
+    @property
+    def records(self) -> Records:
+        return self.store.records
+
+    @property
+    def seed(self) -> int:
+        """The study's seed."""
+        return self.setup.identity.seed
+
+    @property
+    def budget(self) -> Budget:
+        return self.setup.budget
+
+    @property
+    def objective(self) -> Objective:
+        return self.setup.objective
+
+    @property
+    def offers(self) -> Shapes | None:
+        """What the teacher offers; None without a teacher."""
+        return None if self.setup.teacher is None else self.setup.teacher.offers
+
+    @property
+    def rung_epochs(self) -> list[int]:
+        """Epochs at the end of each rung."""
+        return list(self.setup.identity.rungs)
+
+    @property
+    def baselines(self) -> int:
+        """Trials that are start baselines."""
+        return len(baseline_kinds(has_teacher=self.offers is not None))
+
+    @property
+    def is_exploring(self) -> bool:
+        """Whether the study has trials beyond its start baselines."""
+        return len(self.records.trials) > self.baselines
+
+    @property
+    def most_trials(self) -> int:
+        """Trials that explore tries, baselines included: without end where only the time is limited."""
+        return sys.maxsize if self.asked.time is not None and self.asked.trials is None else self.budget.trials
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the newest claim is about all trials that there are."""
+        claim = self.records.claim
+        return claim is not None and claim.trials >= len(self.records.trials)
+
+    @property
+    def pace(self) -> float:
+        """Seconds of an epoch, over the trials that went furthest."""
+        return seconds_per_epoch(self.records.trials.values())
+
+    def runner(self, on_change: Callable[[], None]) -> Runner:
+        """Return what trains runs outside explore's trials; `on_change` is called after each."""
+        return Runner(
+            log=self.store.log,
+            executor=self.executor,
+            folder=self.store.path / "confirm",
+            on_change=on_change,
+            worst=self.objective.metric.worst_score,
+        )
+
+    def may_begin(self, seconds: float) -> bool:
+        """Whether a rung that takes so long may begin, so that confirm can still follow; the baselines' always may."""
+        if sum(bool(trial.rungs or trial.failure) for trial in self.records.trials.values()) < self.baselines:
+            return True
+        return self.clock.left_to_explore(self.records, self._confirm_epochs) >= seconds
+
+    def on_change(self) -> None:
+        """Update the mirror, and tell where explore stands."""
+        with self.context.profile.part("storage"):
+            self.mirror.update()
+        self.notify(self._explored())
+
+    def on_confirm_change(self) -> None:
+        """Update the mirror, and tell where confirm stands."""
+        self.mirror.update()
+        self.tell_confirm()
+
+    def tell_confirm(self) -> None:
+        """Tell where confirm stands."""
+        self.notify(self._confirmed())
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Record the wall time of a stage."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.store.log.append("seconds", stage=stage, seconds=round(time.monotonic() - began, 3))
+
+    @functools.cached_property
+    def _confirm_works(self) -> list[Work]:
+        return [work for work in self.works(self.setup.scope) if work.part == "confirm"]
+
+    @functools.cached_property
+    def _confirm_epochs(self) -> float:
+        return total_epochs(self._confirm_works, sizes_of(self.setup.data), self.executor.capacity)
+
+    def _explored(self) -> Progress:
+        trials, metric, most = list(self.records.trials.values()), self.objective.metric, self.most_trials
+        best, done = self.store.best, sum(1 for trial in trials if trial.rungs or trial.failure)
+        return Progress(
+            stage="explore",
+            done=done,
+            total=most if most < sys.maxsize else max(done, round(done * self.clock.pace)),
+            best=None if best is None or best.score is None else metric.value(best.score),
+            metric=metric.name,
+            failures=sum(1 for trial in trials if trial.failure),
+            note=_note(trials[-1]) if trials else "",
+        )
+
+    def _confirmed(self) -> Progress:
+        number, metric = len(self.records.claims) - int(self.is_claimed), self.objective.metric
+        runs = [run for run in self.records.runs if run.round == number and run.stage != "noise"]
+        best = max((metric.value(run.score) for run in runs), key=metric.score, default=None)
+        return Progress(
+            stage="confirm",
+            done=len(runs),
+            # runs that two arms share are trained once: there may be fewer than foreseen
+            total=len(runs) if self.is_claimed else run_total(self._confirm_works),
+            best=best,
+            metric=metric.name,
+            note=f"{runs[-1].stage} {runs[-1].arm}" if runs else "",
+        )
+
+
+def _note(trial: TrialRecord) -> str:
+    losses = "+".join(trial.pipeline["losses"])
+    return f"trial {trial.number}: {trial.pipeline['student']['use']}, {losses}"

@@ -1,0 +1,162 @@
+"""What the stages of the funnel will do, foreseen: runs, epochs, views and predictions are added up here, once.
+
+`--time`, `--dry-run`, the clock and the totals of the progress display all rest on these sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from autokd.data import Dataset
+from autokd.engine.train import FORWARD, run_samples
+from autokd.teaching import default_teacher
+from autokd.types import Budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a stage is told of a study when it says what it will do.
+
+    Args:
+      budget: of the study.
+      grid: whether confirm tunes.
+      has_teacher: whether there is a teacher; a search trains one where none is given.
+    """
+
+    budget: Budget
+    grid: bool = True
+    has_teacher: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a stage will do.
+
+    Args:
+      stage: its name.
+      runs: training runs, where the noise is small.
+      most: runs at most, where the noise asks for more seeds; None: as many as `runs`.
+      epochs: of each run on average, side branches included.
+      horizon: epochs that a run's curve counts on.
+      reading: runs that read the teacher.
+      view_seeds: seeds of augmented views that are the stage's own; 0: the study's.
+      views: epochs of views that the teacher has not answered before, about.
+      predictions: students that predict validation and test at the end, one by one.
+      part: of the funnel: explore has as many rungs under way as the study has slots, confirm as many runs as there are
+        workers.
+    """
+
+    stage: str
+    runs: float
+    epochs: float
+    horizon: int
+    most: float | None = None
+    reading: float = 0.0
+    view_seeds: int = 0
+    views: float = 0.0
+    predictions: int = 0
+    part: Part = "confirm"
+
+
+Part = Literal["explore", "confirm"]
+Works = Callable[[Scope], Sequence[Work]]
+"""What all stages of the funnel will do."""
+
+
+class Sizes(NamedTuple):
+    """Samples of each split, and classes."""
+
+    train: int
+    validation: int
+    test: int
+    classes: int
+
+
+class Costs(NamedTuple):
+    """Measured seconds of one sample.
+
+    Args:
+      train: of a student's training step.
+      answer: of the teacher's answer.
+      teacher: of a training step of the default teacher's network; 0 where none is trained.
+      networks, compared: full and short trainings of the default teacher.
+    """
+
+    train: float
+    answer: float
+    teacher: float = 0.0
+    networks: int = 1
+    compared: int = 0
+
+    def teacher_seconds(self, epochs: int, train: int, validation: int) -> float:
+        """Return the seconds of training the default teacher with a full length of so many epochs; 0 without one."""
+        lengths = [epochs] * self.networks + [max(1, epochs // default_teacher.SHORT)] * self.compared
+        return self.teacher * sum(run_samples(each, each, train, validation) for each in lengths)
+
+
+class Parallel(NamedTuple):
+    """How much is under way at a time: rungs of explore, and runs of the other stages."""
+
+    slots: int = 1
+    workers: int = 1
+
+    def of(self, work: Work) -> int:
+        """Return how many runs of a stage are under way at a time."""
+        return min(self) if work.part == "explore" else self.workers
+
+
+class Funnel(NamedTuple):
+    """What all stages will do, and how much of it at a time."""
+
+    works: Works
+    parallel: Parallel
+
+
+def sizes_of(data: Dataset) -> Sizes:
+    """Return the sizes of a dataset; the test split's is known from its card."""
+    return Sizes(len(data.train), len(data.validation), data.card["samples"]["test"], data.task.num_classes)
+
+
+def total_seconds(works: Iterable[Work], sizes: Sizes, samples: int, costs: Costs, parallel: Parallel) -> float:
+    """Return the expected wall time of stages.
+
+    Args:
+      works: what they do.
+      sizes: of the data.
+      samples: training samples that are used.
+      costs: measured.
+      parallel: how much is under way at a time.
+    """
+    return sum(_seconds(work, sizes, samples, costs, parallel) for work in works)
+
+
+def _seconds(work: Work, sizes: Sizes, samples: int, costs: Costs, parallel: Parallel) -> float:
+    run = costs.train * run_samples(work.epochs, work.horizon, samples, sizes.validation)
+    answers = costs.answer * work.views * samples
+    predictions = costs.train * predicted_samples(work.predictions, sizes)
+    return (work.runs * run + answers) / parallel.of(work) + predictions
+
+
+def total_epochs(works: Iterable[Work], sizes: Sizes, workers: int) -> float:
+    """Return what stages take, one thing after the other, as epochs of training.
+
+    Args:
+      works: what they do.
+      sizes: of the data.
+      workers: runs at a time; predictions are made one by one.
+    """
+    return sum(
+        work.runs * work.epochs / workers + predicted_samples(work.predictions, sizes) / sizes.train for work in works
+    )
+
+
+def predicted_samples(students: float, sizes: Sizes) -> float:
+    """Return what predicting validation and test with so many students takes, as samples of training."""
+    return students * FORWARD * (sizes.validation + sizes.test)
+
+
+def run_total(works: Iterable[Work]) -> int:
+    """Return the number of runs of stages, at most."""
+    return round(sum(work.runs if work.most is None else work.most for work in works))
