@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from autokd import catalog
 from autokd.engine.evaluate import predict, predict_teacher
 from autokd.engine.train import FORWARD, TrainContext, build_student, run_samples
 from autokd.engine.views import DeviceData, to_device
@@ -465,20 +466,29 @@ class Confirmer:
 
 
 def grid(pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the grid that every arm is tuned over, by name: "" (as it is), learning rate x0.2, …"""
+    """Return the grid that every arm is tuned over, by name: "" (as it is), learning_rate x0.2, …
+
+    What is scaled is what optimizer and losses declare in `tunes`; where none declares any, there is only the pipeline.
+    """
     points: dict[str, Mapping[str, Any]] = {"": pipeline}
-    for factor in RATE_FACTORS:
-        optimizer = pipeline["optimizer"]
-        scaled = {**optimizer, "learning_rate": optimizer["learning_rate"] * factor}
-        points[f"learning_rate x{factor:g}"] = {**pipeline, "optimizer": scaled}
-    distilling = [name for name, loss in pipeline["losses"].items() if loss["use"] != "ce"]
-    for factor in WEIGHT_FACTORS if distilling else ():
-        losses = {
-            name: {**loss, "weight": loss["weight"] * factor} if name in distilling else loss
-            for name, loss in pipeline["losses"].items()
-        }
-        points[f"loss weights x{factor:g}"] = {**pipeline, "losses": losses}
+    optimizer, losses = pipeline["optimizer"], pipeline["losses"]
+    rates = _tunes("optimizers", optimizer)
+    for factor in RATE_FACTORS if rates else ():
+        points[f"{' and '.join(rates)} x{factor:g}"] = {**pipeline, "optimizer": _scaled(optimizer, rates, factor)}
+    weights = {name: _tunes("losses", loss) for name, loss in losses.items()}
+    for factor in WEIGHT_FACTORS if any(weights.values()) else ():
+        scaled = {name: _scaled(loss, weights[name], factor) for name, loss in losses.items()}
+        points[f"loss weights x{factor:g}"] = {**pipeline, "losses": scaled}
     return points
+
+
+def _tunes(kind: str, plain: Mapping[str, Any]) -> tuple[str, ...]:
+    tunes: tuple[str, ...] = catalog.load(kind, plain["use"]).declares.tunes
+    return tunes
+
+
+def _scaled(plain: Mapping[str, Any], fields: Sequence[str], factor: float) -> dict[str, Any]:
+    return {**plain, **{field: plain[field] * factor for field in fields}}
 
 
 def run_count(budget: Budget, *, has_teacher: bool, stretch: int = noise.STRETCH) -> int:

@@ -17,7 +17,7 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from autokd import catalog
+from autokd import catalog, declarations
 from autokd.engine.train import TrainContext, build_student
 from autokd.engine.views import normalise, raw_view
 from autokd.errors import ComponentError, NothingFeasible
@@ -215,8 +215,8 @@ def usable_proxies(names: Sequence[str], context: TrainContext) -> tuple[str, ..
 
 
 def _usable(name: str, context: TrainContext) -> bool:
-    cls = catalog.load("proxies", name)
-    if context.data.task.modality not in cls.modalities or (cls.needs_teacher and context.teacher is None):
+    declares = _declared(name)
+    if context.data.task.modality not in declares.modalities or (declares.needs_teacher and context.teacher is None):
         return False
     try:
         make("proxies", name, {}).build(_context(context))
@@ -309,7 +309,7 @@ def score_against(
     """Return the score of one more student against a screened population, 0 to 1."""
     shares = []
     for name in names:
-        sign = 1.0 if _higher_is_better(name) else -1.0
+        sign = 1.0 if _declared(name).higher_is_better else -1.0
         own, others = values[name], [row["proxies"][name] for row in screened]
         judged = [sign * other for other in others if other is not None]
         shares.append(MIDDLE if own is None or not judged else sum(o < sign * own for o in judged) / len(judged))
@@ -331,7 +331,7 @@ def _alike(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 
 def _ranks(values: Sequence[float | None], name: str) -> Any:
-    sign = 1.0 if _higher_is_better(name) else -1.0
+    sign = 1.0 if _declared(name).higher_is_better else -1.0
     judged = np.array([value is not None for value in values])
     finite = [sign * value if math.isfinite(value) else -math.inf for value in values if value is not None]
     ranks = np.full(len(values), MIDDLE)
@@ -339,8 +339,9 @@ def _ranks(values: Sequence[float | None], name: str) -> Any:
     return ranks
 
 
-def _higher_is_better(name: str) -> bool:
-    return bool(catalog.load("proxies", name).higher_is_better)
+def _declared(name: str) -> declarations.Proxy:
+    declares: declarations.Proxy = catalog.load("proxies", name).declares
+    return declares
 
 
 def _short(student: Mapping[str, Any]) -> str:
