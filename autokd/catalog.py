@@ -4,8 +4,8 @@
 file and returns the component class in it: the one dataclass with a `build` method that the file defines.
 
 Components also come from installed packages, through the entry-point group `autokd.<kind>`, and from a user's own
-Python file (`--plugins FILE.py`), whose component classes carry two class attributes, `kind = "losses"` and
-`name = "my_loss"`.
+Python file (`--plugins FILE.py`). Their kind follows from what they declare, and so does their name:
+`declares = Loss(name="my_loss", …)`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,17 @@ import dataclasses
 import importlib
 import importlib.util
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from autokd import declarations
+from autokd.declarations import Declaration
 from autokd.errors import ComponentError, nearest
+from autokd.faults import HOW, fault
 
-KINDS = ("datasets", "teachers", "students", "heads", "augments", "losses", "optimizers", "schedules", "proxies")
-DECLARED = {
-    "losses": ("teacher", "scale"),
-    "proxies": ("needs_teacher", "higher_is_better"),
-}
-"""Class attributes that a component of a kind must declare: whoever uses it reads them without asking."""
+KINDS = tuple(declarations.KINDS)
 _PLUGIN_PREFIX = "autokd_plugin_"
 
 
@@ -56,16 +54,16 @@ def load(kind: str, name: str) -> type[Any]:
     if name in plugins:
         return plugins[name]
     for point in entry_points(group=f"autokd.{kind}", name=name):
-        loaded: type[Any] = point.load()
-        return loaded
+        return _installed(kind, point)
     raise ComponentError(f"there is no {kind} component called {name!r}; {nearest(name, names(kind))}")
 
 
 def name_of(component: Any) -> str:
     """Return the name of a component class or instance."""
     cls = component if isinstance(component, type) else type(component)
-    name: str = cls.__dict__.get("name") or cls.__module__.rpartition(".")[2].lstrip("_")
-    return name
+    declared = vars(cls).get("declares")
+    name = declared.name if isinstance(declared, Declaration) else ""
+    return name or cls.__module__.rpartition(".")[2].lstrip("_")
 
 
 def load_plugins(path: str | Path) -> None:
@@ -89,8 +87,7 @@ def load_plugins(path: str | Path) -> None:
         spec.loader.exec_module(module)
     except Exception as error:  # a user's file may raise anything; it becomes one clear line
         del sys.modules[module_name]
-        why = (str(error).splitlines() or [""])[0]
-        raise ComponentError(f"--plugins {path}: {type(error).__name__}: {why}") from error
+        raise ComponentError(f"--plugins {path}: {_in_one_line(error)}") from error
     wrong = _misfit(module)
     if wrong is not None:
         del sys.modules[module_name]
@@ -102,23 +99,47 @@ def plugin_files() -> list[str]:
     return sorted(str(m.__file__) for name, m in sys.modules.items() if name.startswith(_PLUGIN_PREFIX))
 
 
+def _installed(kind: str, point: EntryPoint) -> type[Any]:
+    """The component class of an installed package.
+
+    Raises:
+      ComponentError: it cannot be imported, or is no component of this kind and name.
+    """
+    where = f"the installed {kind} component {point.name!r} ({point.value})"
+    try:
+        cls: type[Any] = point.load()
+    except Exception as error:  # a package may raise anything; it becomes one clear line
+        raise ComponentError(f"{where}: {_in_one_line(error)}") from error
+    if wrong := fault(cls):
+        raise ComponentError(f"{where}: {wrong}")
+    if (cls.declares.kind, name_of(cls)) != (kind, point.name):
+        raise ComponentError(
+            f"{where} is called {name_of(cls)!r} among the {cls.declares.kind}; "
+            f"write declares = {declarations.KINDS[kind].__name__}(name={point.name!r}, …)"
+        )
+    return cls
+
+
+def _in_one_line(error: Exception) -> str:
+    why = (str(error).splitlines() or [""])[0]
+    return why if isinstance(error, ComponentError) else f"{type(error).__name__}: {why}"
+
+
 def _misfit(module: ModuleType) -> str | None:
     """Why the components of a plug-in file cannot be used, or None."""
-    found = [(getattr(cls, "kind", ""), name_of(cls), cls) for cls in _components_in(module)]
-    how = (
-        "a component is a frozen dataclass with a build method and class attributes kind = 'losses' (for instance) "
-        "and name = 'my_loss'"
-    )
-    if not found:
-        return f"no component in it; {how}"
-    for kind, name, cls in found:
-        if kind not in KINDS:
-            return f"there is no kind {kind!r}; {nearest(kind, KINDS)}; {how}"
-        if _is_shipped(kind, name):
+    components = _components_in(module)
+    if not components:
+        return f"no component in it; {HOW}"
+    taken: set[tuple[str, str]] = set()
+    for cls in components:
+        if wrong := fault(cls):
+            return wrong
+        kind, name = cls.declares.kind, cls.declares.name
+        if not name:
+            return f"{cls.__name__} has no name; write declares = {type(cls.declares).__name__}(name='my_name', …)"
+        if _is_shipped(kind, name) or (kind, name) in taken:
             return f"there is a {kind} component called {name!r} already; choose another name"
-        missing = [attribute for attribute in DECLARED.get(kind, ()) if not hasattr(cls, attribute)]
-        if missing:
-            return f"{kind} {name!r} does not declare {', '.join(missing)} as class attributes; see the shipped {kind}"
+        taken.add((kind, name))
     return None
 
 
@@ -136,7 +157,7 @@ def _plugins(kind: str) -> dict[str, type[Any]]:
     """Components of the plug-in files imported so far: Python's own table of modules is the only state."""
     modules = [module for name, module in list(sys.modules.items()) if name.startswith(_PLUGIN_PREFIX)]
     classes = [cls for module in modules for cls in _components_in(module)]
-    return {name_of(cls): cls for cls in classes if getattr(cls, "kind", None) == kind}
+    return {cls.declares.name: cls for cls in classes if cls.declares.kind == kind}
 
 
 def _components_in(module: ModuleType) -> list[type[Any]]:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from torch import Tensor, from_numpy
 
+from autokd.declarations import Dataset
+
 Inputs = Tensor | DataFrame
 """Images as uint8 [N, channels, height, width] in 0 to 255, or a table with one row a sample."""
 
@@ -88,6 +90,9 @@ class Raw:
 
 class DatasetComponent(Protocol):
     """A dataset: a frozen dataclass whose fields say where it is."""
+
+    @property
+    def declares(self) -> Dataset: ...
 
     def build(self, context: DataContext) -> Raw:
         """Read it.

@@ -18,6 +18,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
 from autokd import catalog
+from autokd.components import (
+    AugmentComponent,
+    HeadComponent,
+    LossComponent,
+    OptimizerComponent,
+    ScheduleComponent,
+    StudentComponent,
+)
 from autokd.errors import ComponentError, nearest
 from autokd.ranges import Choice, Integer, Range, Real
 
@@ -52,20 +60,20 @@ class PipelineSpec:
       batch_size: samples a step.
     """
 
-    student: Annotated[Any, Slot("students")]
-    head: Annotated[Any, Slot("heads", default="plain")] = dataclasses.field(
+    student: Annotated[StudentComponent, Slot("students")]
+    head: Annotated[HeadComponent, Slot("heads", default="plain")] = dataclasses.field(
         default_factory=lambda: make("heads", "plain", {})
     )
-    augment: Annotated[Any, Slot("augments")]
-    losses: Annotated[Mapping[str, Any], Slot("losses", many=True)]
-    optimizer: Annotated[Any, Slot("optimizers")]
-    schedule: Annotated[Any, Slot("schedules")]
+    augment: Annotated[AugmentComponent, Slot("augments")]
+    losses: Annotated[Mapping[str, LossComponent], Slot("losses", many=True)]
+    optimizer: Annotated[OptimizerComponent, Slot("optimizers")]
+    schedule: Annotated[ScheduleComponent, Slot("schedules")]
     batch_size: Annotated[int, Choice(32, 64, 128)] = 64
 
     @property
     def needs_teacher(self) -> bool:
         """Whether any loss reads the teacher."""
-        return any(loss.teacher != "none" for loss in self.losses.values())
+        return any(loss.declares.teacher != "none" for loss in self.losses.values())
 
 
 class FieldInfo(NamedTuple):

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-ANY: frozenset[str] = frozenset({"image", "table"})
-IMAGE: frozenset[str] = frozenset({"image"})
-TABLE: frozenset[str] = frozenset({"table"})
+Modality = Literal["image", "table"]
+"""A kind of input."""
+
+ANY: frozenset[Modality] = frozenset({"image", "table"})
+IMAGE: frozenset[Modality] = frozenset({"image"})
+TABLE: frozenset[Modality] = frozenset({"table"})
 
 
 class Output(NamedTuple):

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from autokd import compat
+from autokd.declarations import Schedule, Student
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.networks.models import NetworkTeacher
 from autokd.spec import PipelineSpec, make
-from autokd.types import ANY, BuildContext, Output, Split, Task
+from autokd.types import IMAGE, BuildContext, Output, Split, Task
 
 TEMPERATURE = 4.0
 CE_WEIGHT = 0.1
@@ -57,9 +58,8 @@ class NoTeacher(nn.Module):
 class TorchdistillResNet:
     """torchdistill's CIFAR ResNet as a student, so that both sides train the very same network."""
 
-    modalities = ANY
-    kind = "students"
-    name = "torchdistill_resnet"
+    declares = Student(name="torchdistill_resnet", modalities=IMAGE)
+
     depth: int = 8
 
     def build(self, context: BuildContext) -> nn.Module:
@@ -70,9 +70,7 @@ class TorchdistillResNet:
 class Constant:
     """A learning rate that does not change."""
 
-    modalities = ANY
-    kind = "schedules"
-    name = "constant"
+    declares = Schedule(name="constant")
 
     def build(self, context: BuildContext) -> Callable[[float], float]:
         return lambda u: 1.0

@@ -120,7 +120,7 @@ def _step_cost(name: str, task: Task) -> float:
     """CPU time of a step with the loss over that of a step without it, medians of 15 steps each."""
     cls, generator = catalog.load("losses", name), torch.Generator().manual_seed(0)
     with seeded(0):
-        student, teacher = _pair(task, tokens=bool(cls.needs & {"tokens", "attention"}))
+        student, teacher = _pair(task, tokens=bool(cls.declares.reads & {"tokens", "attention"}))
         offers = shapes_of(teacher, task)._replace(head=True)
         student = make("heads", _head(name)["use"], {}).build(BuildContext(task=task, teacher=offers))(student)
         ce, term = (_built(loss, student, offers, task) for loss in ("ce", name))
@@ -159,7 +159,7 @@ def _pair(task: Task, *, tokens: bool) -> tuple[nn.Module, nn.Module]:
 def _built(name: str, student: nn.Module, teacher: Shapes, task: Task) -> Term:
     loss = make("losses", name, {})
     context = BuildContext(task=task, student=shapes_of(student, task), teacher=teacher)
-    if getattr(loss, "prepared_from", ()):
+    if loss.declares.prepared_from is not None:
         outputs = Output(torch.randn(5000, 100), pooled=torch.randn(5000, teacher.pooled or 1))
         context = dataclasses.replace(context, artefact=loss.prepare(outputs, torch.arange(5000) % 100))
     term: Term = loss.build(context)
@@ -203,8 +203,8 @@ def _pipeline(name: str) -> dict[str, Any]:
 
 def _head(name: str) -> dict[str, Any]:
     """The head that a loss requires, with its defaults; else the plain one."""
-    required = () if name == ALONE else catalog.load("losses", name).requires
-    heads = [other.partition(".")[2] for other in required if other.startswith("heads.")]
+    required = () if name == ALONE else catalog.load("losses", name).declares.requires
+    heads = [other.partition(".")[2] for other in required if other.startswith("head.")]
     return component_to_plain(make("heads", heads[0] if heads else "plain", {}))
 
 

@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 from components import cell, shipped, write  # noqa: E402
 
 from autokd import catalog  # noqa: E402
-from autokd.spec import comments_of  # noqa: E402
+from autokd.declarations import Loss  # noqa: E402
 from benchmarks import losses  # noqa: E402
 
 PAGE = Path(__file__).with_name("methods.md")
@@ -42,15 +42,14 @@ def page(text: str) -> str:
     return text
 
 
-def group_of(cls: type[Any]) -> str:
+def group_of(declares: Loss) -> str:
     """Return the group of a loss, by what it declares that it reads."""
-    read = cls.needs | getattr(cls, "student_needs", frozenset())
-    if cls.teacher == "none":
+    if declares.teacher == "none":
         return "labels"
-    if read & {"tokens", "attention"}:
+    if (declares.reads | declares.student_reads) & {"tokens", "attention"}:
         return "tokens"
-    if cls.needs:
-        return "relations" if cls.batch_statistic else "features"
+    if declares.reads:
+        return "relations" if declares.batch_statistic else "features"
     return "answers"
 
 
@@ -58,7 +57,7 @@ def _losses() -> str:
     classes = {name: catalog.load("losses", name) for name in shipped("losses")}
     parts = []
     for group, title in GROUPS.items():
-        rows = "".join(_row(name, cls) for name, cls in classes.items() if group_of(cls) == group)
+        rows = "".join(_row(name, cls) for name, cls in classes.items() if group_of(cls.declares) == group)
         head = "| loss | what it is | source | reads | step | weight of 1 |\n|---|---|---|---|---|---|\n"
         parts.append(f"### {title}\n\n{head}{rows}")
     return "\n".join(parts)
@@ -67,17 +66,18 @@ def _losses() -> str:
 def _row(name: str, cls: type[Any]) -> str:
     about = (inspect.getdoc(cls) or "").split("\n\n")[0]
     source = (importlib.import_module(cls.__module__).__doc__ or "").split("\n\n")[0]
-    scale = f"{cls.scale:g}; {comments_of(cls)['scale']}"
-    cells = (f"`{name}`", about, source, _reads(cls), f"x{cls.cost:g}", scale)
+    declares: Loss = cls.declares
+    scale = f"{declares.scale.value:g}; {declares.scale.source}"
+    cells = (f"`{name}`", about, source, _reads(declares), f"x{declares.cost:g}", scale)
     return f"| {' | '.join(map(cell, cells))} |\n"
 
 
-def _reads(cls: type[Any]) -> str:
+def _reads(declares: Loss) -> str:
     """What a loss reads, beside the student's logits."""
-    student = getattr(cls, "student_needs", frozenset())
-    teacher = [] if cls.teacher == "none" else [f"teacher: {', '.join(sorted(cls.needs)) or 'logits'}"]
-    parts = [*teacher, *([f"student: {', '.join(sorted(student))}"] if student else [])]
-    return "; ".join([*(parts or ["labels"]), *(["the whole batch"] if cls.batch_statistic else [])])
+    teacher = [] if declares.teacher == "none" else [f"teacher: {', '.join(sorted(declares.reads)) or 'logits'}"]
+    student = [f"student: {', '.join(sorted(declares.student_reads))}"] if declares.student_reads else []
+    parts = [*teacher, *student] or ["labels"]
+    return "; ".join([*parts, *(["the whole batch"] if declares.batch_statistic else [])])
 
 
 def _runs(dataset: str) -> str:

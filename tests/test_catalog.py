@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,22 +13,26 @@ import pytest
 
 from autokd import catalog
 from autokd.errors import ComponentError
+from autokd.faults import fault
 
 PLUGIN = """
 from dataclasses import dataclass
 
+from autokd.declarations import Loss, Scale, Student
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mine:
-    kind, name = "losses", "t_mine"
-    teacher, scale = "none", 1.0
+    declares = Loss(name="t_mine", teacher="none", scale=Scale(1.0, "made up"))
+
+    weight: float = 1.0
 
     def build(self, context): ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Net:
-    kind, name = "students", "t_net_mine"
+    declares = Student(name="t_net_mine", modalities={"image"})
 
     def build(self, context): ...
 
@@ -36,6 +41,28 @@ class Net:
 class Settings:
     size: int = 3
 """
+
+BEFORE = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+ANY = frozenset({"image", "table"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitMSE:
+    kind = "losses"
+    name = "logit_mse"
+    modalities = ANY
+    teacher = "stored"
+    needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
+    excludes: ClassVar[frozenset[str]] = frozenset({"kd", "augments.mixup"})
+    scale = 0.5
+    weight: float = 1.0
+
+    def build(self, context): ...
+"""
+"""A plug-in as it was written before components had `declares`."""
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +83,7 @@ def test_each_file_is_a_component_of_its_name(kind: str) -> None:
         cls = catalog.load(kind, name)
         assert catalog.name_of(cls) == name and cls.__doc__
         assert cls.__dataclass_params__.frozen, f"{kind} {name} is not frozen"
+        assert cls.declares.kind == kind and cls.declares.name == "" and fault(cls) is None
 
 
 def test_listing_imports_nothing() -> None:
@@ -96,8 +124,30 @@ def test_a_plugin_file_adds_components(tmp_path: Path) -> None:
         ("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it'"),
         ("def", "SyntaxError: invalid syntax"),
         ("raise ValueError('one\\ntwo')", "ValueError: one"),
-        (PLUGIN.replace('"losses"', '"loses"'), "there is no kind 'loses'; did you mean 'losses'"),
+        (BEFORE.replace('"losses"', '"loses"'), "there is no kind 'loses'; did you mean 'losses'"),
         (PLUGIN.replace("t_mine", "kd"), "there is a losses component called 'kd' already; choose another name"),
+        (PLUGIN + PLUGIN.replace("Mine", "Other"), "there is a losses component called 't_mine' already"),
+        (PLUGIN.replace('name="t_mine", ', ""), "Mine has no name; write declares = Loss(name='my_name', …)"),
+        (
+            PLUGIN.replace("teacher=", "techer="),
+            "TypeError: Loss.__init__() got an unexpected keyword argument 'techer'",
+        ),
+        (PLUGIN.replace('teacher="none", ', ""), "TypeError: Loss.__init__() missing 1 required keyword-only argument"),
+        (PLUGIN.replace('"none"', '"Live"'), "Loss(teacher='Live'): there is no 'Live'; did you mean 'live'?"),
+        (PLUGIN.replace("declares = Loss", "declares: Loss = Loss"), "write 'declares = …' without a type"),
+        (PLUGIN.replace("    weight: float = 1.0\n", ""), "Mine has no field 'weight', which every loss has"),
+        (
+            PLUGIN.replace('teacher="none"', 'teacher="none", tunes=("wait",)'),
+            "Mine has no field 'wait', which tunes=('wait',) names; did you mean 'weight'? (tunes=() for none)",
+        ),
+        (
+            PLUGIN.replace("Student", "Optimizer").replace(', modalities={"image"}', ""),
+            "Net has no field 'learning_rate', which tunes=('learning_rate',) names",
+        ),
+        (
+            re.sub("    declares = Student.*\n", "", PLUGIN),
+            "Net declares nothing; a component is a frozen dataclass with a build method",
+        ),
     ],
 )
 def test_a_plugin_file_that_does_not_serve_is_one_clear_line_and_leaves_nothing(
@@ -128,24 +178,70 @@ def test_two_plugin_files_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "t_mine" in catalog.names("losses")
 
 
-def test_installed_packages_add_components(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_in_the_form_of_before_is_told_the_new_one_with_its_own_values(tmp_path: Path) -> None:
+    file = tmp_path / "before.py"
+    file.write_text(BEFORE)
+    with pytest.raises(ComponentError) as error:
+        catalog.load_plugins(file)
+    (form,) = re.findall(r"in their place (declares = .*), which autokd.declarations has$", str(error.value))
+    assert form == (
+        "declares = Loss(name='logit_mse', excludes={'augment.mixup', 'kd'}, teacher='stored', reads={'pooled'}, "
+        "scale=Scale(0.5, 'where it is from'))"
+    )
+    lines = [
+        line
+        for line in BEFORE.splitlines()
+        if not re.match(r"    (kind|name|modalities|teacher|scale|\w+:.*Var)", line)
+    ]
+    text = "\n".join(lines).replace("class LogitMSE:", f"class LogitMSE:\n    {form}\n")
+    file.write_text("from autokd.declarations import Loss, Scale\n" + text)
+    catalog.load_plugins(file)
+    assert catalog.load("losses", "logit_mse").declares.reads == {"pooled"}
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package that offers two losses, `t_theirs` and `t_wrong`; its module, to be written."""
+
     def points(group: str, **chosen: str) -> list[EntryPoint]:
-        found = [EntryPoint("t_theirs", "collections:OrderedDict", "autokd.losses")]
+        found = [EntryPoint(name, "t_their_losses:Mine", "autokd.losses") for name in ("t_theirs", "t_wrong")]
         return [p for p in found if p.group == group and chosen.get("name", p.name) == p.name]
 
     monkeypatch.setattr(catalog, "entry_points", points)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "t_their_losses", raising=False)
+    return tmp_path / "t_their_losses.py"
+
+
+def test_installed_packages_add_components(installed: Path) -> None:
+    installed.write_text(PLUGIN.replace("t_mine", "t_theirs"))
     assert "t_theirs" in catalog.names("losses") and "t_theirs" not in catalog.names("students")
-    assert catalog.load("losses", "t_theirs").__name__ == "OrderedDict"
+    cls = catalog.load("losses", "t_theirs")
+    assert cls.__name__ == "Mine" and catalog.name_of(cls()) == "t_theirs"
     assert catalog.load("losses", "kd").__module__ == "autokd.losses._kd"
 
 
-def test_a_plug_in_loss_must_declare_what_the_engine_reads(tmp_path: Path) -> None:
-    file = tmp_path / "undeclared_plugin.py"
-    file.write_text(
-        "from dataclasses import dataclass\n\n\n@dataclass(frozen=True, kw_only=True)\nclass Bare:\n"
-        "    kind = 'losses'\n    name = 'bare'\n    teacher = 'none'\n    weight: float = 1.0\n\n"
-        "    def build(self, context):\n        return lambda step: step.student.logits.mean(1)\n"
-    )
-    with pytest.raises(ComponentError, match="losses 'bare' does not declare scale"):
-        catalog.load_plugins(file)
-    assert "bare" not in catalog.names("losses")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (PLUGIN, "is called 't_mine' among the losses; write declares = Loss(name='t_wrong', …)"),
+        (
+            PLUGIN.replace("class Net", "class Old").replace("class Mine", "class Net")[:-1] + "\n\n\nMine = Old",
+            "students",
+        ),
+        (
+            PLUGIN.replace("teacher=", "techer="),
+            "TypeError: Loss.__init__() got an unexpected keyword argument 'techer'",
+        ),
+        (
+            BEFORE.replace("LogitMSE", "Mine"),
+            "Mine declares by class attributes, which no longer counts; write in their",
+        ),
+    ],
+)
+def test_an_installed_component_that_does_not_serve_is_one_clear_line(installed: Path, text: str, message: str) -> None:
+    installed.write_text(text)
+    with pytest.raises(ComponentError) as error:
+        catalog.load("losses", "t_wrong")
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert str(error.value).startswith("the installed losses component 't_wrong' (t_their_losses:Mine)")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import pytest
 
 from autokd import catalog
+from autokd.declarations import Student
 from autokd.errors import ComponentError
 from autokd.ranges import Choice, Integer, Real
 from autokd.spec import (
@@ -29,6 +30,7 @@ from autokd.spec import (
     slots,
     to_plain,
 )
+from autokd.types import IMAGE
 
 
 def pipeline(**parts: Any) -> PipelineSpec:
@@ -45,7 +47,8 @@ def pipeline(**parts: Any) -> PipelineSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    name = "example"
+    declares = Student(name="example", modalities=IMAGE)
+
     width: Annotated[int, Integer(4, 16, step=4, unit="channels")] = 8  # of the first layer # not of all
     rate: Annotated[float, Real(0.1, 1.0, log=True)]  # no default
     kind: Annotated[str, Choice("a", "b")] = "a"

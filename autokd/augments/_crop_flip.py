@@ -7,7 +7,7 @@ from typing import Annotated
 
 import torch
 
-from autokd import imaging
+from autokd import declarations, imaging
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -16,7 +16,8 @@ from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 class CropFlip:
     """Random crop from the zero-padded image, then a mirror image for half of the samples."""
 
-    modalities = IMAGE
+    declares = declarations.Augment(modalities=IMAGE)
+
     padding: Annotated[float, Choice(0.0, 0.0625, 0.125, 0.25, unit="share of the side")] = 0.125  # on each side
     flip: Annotated[bool, Choice(True, False)] = True  # mirror left and right for half of the samples
 

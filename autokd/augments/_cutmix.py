@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from autokd import imaging
+from autokd import declarations, imaging
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -17,7 +17,8 @@ from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 class CutMix:
     """A rectangle of the image comes from another sample, and the labels are mixed by area."""
 
-    modalities = IMAGE
+    declares = declarations.Augment(modalities=IMAGE)
+
     probability: Annotated[float, Choice(0.5, 1.0)] = 0.5  # share of the samples that are mixed
     alpha: Annotated[float, Choice(0.5, 1.0)] = 1.0  # 1: every area is as likely; less: small or large ones
     padding: Annotated[float, Choice(0.0, 0.0625, 0.125, 0.25, unit="share of the side")] = 0.125  # before the crop

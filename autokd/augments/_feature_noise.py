@@ -7,6 +7,7 @@ from typing import Annotated
 
 import torch
 
+from autokd import declarations
 from autokd.ranges import Choice
 from autokd.types import TABLE, Augment, BuildContext, Rows, View
 
@@ -15,7 +16,8 @@ from autokd.types import TABLE, Augment, BuildContext, Rows, View
 class FeatureNoise:
     """Independent Gaussian noise is added to every column."""
 
-    modalities = TABLE
+    declares = declarations.Augment(modalities=TABLE)
+
     std: Annotated[float, Choice(0.02, 0.05, 0.1, 0.2, 0.4)] = 0.1  # standard deviation, in that of the column
 
     def build(self, context: BuildContext) -> Augment:

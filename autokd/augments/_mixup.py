@@ -7,16 +7,17 @@ from typing import Annotated
 
 import torch
 
-from autokd import imaging
+from autokd import declarations, imaging
 from autokd.ranges import Choice
-from autokd.types import ANY, Augment, BuildContext, Rows, View
+from autokd.types import IMAGE, TABLE, Augment, BuildContext, Rows, View
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mixup:
     """Inputs and labels are averaged with those of another sample, in a share drawn from Beta(alpha, alpha)."""
 
-    modalities = ANY
+    declares = declarations.Augment(modalities=IMAGE | TABLE)
+
     alpha: Annotated[float, Choice(0.1, 0.2, 0.4, 1.0)] = 1.0  # 1: any share is as likely; small: nearly unmixed
     padding: Annotated[float, Choice(0.0, 0.0625, 0.125, 0.25, unit="share of the side")] = 0.125  # images only
     flip: Annotated[bool, Choice(True, False)] = True  # images only: mirror left and right for half of the samples

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autokd.types import ANY, Augment, BuildContext
+from autokd import declarations
+from autokd.types import IMAGE, TABLE, Augment, BuildContext
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoAugment:
     """Every epoch shows every sample as it is."""
 
-    modalities = ANY
+    declares = declarations.Augment(modalities=IMAGE | TABLE)
 
     def build(self, context: BuildContext) -> Augment:
         """Return the policy."""

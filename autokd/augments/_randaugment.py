@@ -7,7 +7,7 @@ from typing import Annotated
 
 import torch
 
-from autokd import imaging
+from autokd import declarations, imaging
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -19,7 +19,8 @@ TRANSLATE = 150 / 331
 class RandAugment:
     """A few operations out of 14 in sequence, drawn uniformly with replacement, all at one magnitude."""
 
-    modalities = IMAGE
+    declares = declarations.Augment(modalities=IMAGE)
+
     num_ops: Annotated[int, Choice(1, 2, 3)] = 2  # operations in sequence, the paper's N
     magnitude: Annotated[int, Choice(3, 6, 9, 12, 15)] = 9  # of 30, the paper's M
     padding: Annotated[float, Choice(0.0, 0.0625, 0.125, 0.25, unit="share of the side")] = 0.125  # before the crop

@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from autokd import imaging
+from autokd import declarations, imaging
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -19,7 +19,8 @@ _ATTEMPTS = 10
 class RandomErasing:
     """A rectangle of the image becomes uniform noise (the paper's RE-R)."""
 
-    modalities = IMAGE
+    declares = declarations.Augment(modalities=IMAGE)
+
     probability: Annotated[float, Choice(0.25, 0.5, 0.75)] = 0.5  # share of the samples that lose a rectangle
     area: Annotated[float, Choice(0.1, 0.2, 0.4, unit="share of the image")] = 0.4  # largest; the smallest is 0.02
     aspect: Annotated[float, Choice(0.3, 0.5)] = 0.3  # smallest height / width; the largest is its inverse

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import torch
 
-from autokd import imaging
+from autokd import declarations, imaging
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -19,7 +19,8 @@ TRANSLATE = 32
 class TrivialAugment:
     """One operation out of 14, drawn uniformly, at one of 31 magnitudes, drawn uniformly."""
 
-    modalities = IMAGE
+    declares = declarations.Augment(modalities=IMAGE)
+
     padding: Annotated[float, Choice(0.0, 0.0625, 0.125, 0.25, unit="share of the side")] = 0.125  # before the crop
     flip: Annotated[bool, Choice(True, False)] = True  # mirror left and right for half of the samples
 

@@ -22,10 +22,11 @@ from rich.table import Table
 from rich.text import Text
 
 from autokd import catalog
+from autokd.declarations import Declaration, Loss, Scale
 from autokd.errors import UserError
 from autokd.metrics import Metric
 from autokd.objective import UNITS, amount, shown_limit
-from autokd.spec import comments_of, fields_of
+from autokd.spec import fields_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -344,7 +345,7 @@ def component(kind: str, name: str, *, as_json: bool) -> Shown:
         "about": inspect.getdoc(cls) or "",
         "formula": _formula(vars(module).get(name)),
     }
-    declared = {key: value for key in _DECLARED if (value := _declared(cls, key)) is not None}
+    declared = _declared(cls.declares)
     fields: dict[str, dict[str, Any]] = {
         key: {
             "type": getattr(info.type, "__name__", str(info.type)),
@@ -364,7 +365,7 @@ def component(kind: str, name: str, *, as_json: bool) -> Shown:
     for key, facts in fields.items():
         default = "(required)" if facts["required"] else str(facts["default"])
         table.add_row(key, Text(default), facts["range"] or "not searched", facts["unit"], Text(facts["about"]))
-    why = {key: f"; {comment}" for key, comment in comments_of(cls).items()}
+    why = {key: f"; {comment}" for key, comment in _reasons(cls).items()}
     lines = "\n".join(f"{_DECLARED[key]}: {_in_words(key, value)}{why.get(key, '')}" for key, value in declared.items())
     formula = f"formula: {texts['formula']}" if texts["formula"] else ""
     shown = Text("\n\n".join(part for part in (texts["source"], texts["about"], formula, lines) if part))
@@ -374,8 +375,8 @@ def component(kind: str, name: str, *, as_json: bool) -> Shown:
 _DECLARED = {
     "modalities": "input",
     "teacher": "teacher",
-    "needs": "read of the teacher beside logits",
-    "student_needs": "read of the student beside logits",
+    "reads": "read of the teacher beside logits",
+    "student_reads": "read of the student beside logits",
     "batch_statistic": "batch statistic",
     "min_classes": "fewest classes",
     "scale": "what a weight of 1 stands for",
@@ -384,7 +385,7 @@ _DECLARED = {
     "requires": "only beside",
     "higher_is_better": "higher is better",
 }
-"""What a component class may declare of itself, and how that is called where it is shown."""
+"""What is shown of what a component declares, and how it is called there."""
 
 _TEACHER = {
     "none": "none is read",
@@ -435,9 +436,27 @@ def teacher(reference: str, task: Task, *, as_json: bool) -> Shown:
     return Group(table, Text("\n".join(["offers", *offers, how])))
 
 
-def _declared(cls: type[Any], key: str) -> Any:
-    value = getattr(cls, key, None)
-    return sorted(value) or None if isinstance(value, frozenset) else value
+def _declared(declares: Declaration) -> dict[str, Any]:
+    """What a component declares, as plain data, without empty sets."""
+    values = {field.name: getattr(declares, field.name) for field in dataclasses.fields(declares)}
+    plain = {key: _plain(values[key]) for key in _DECLARED if key in values}
+    return {key: value for key, value in plain.items() if value != []}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return value.value if isinstance(value, Scale) else value
+
+
+def _reasons(cls: type[Any]) -> dict[str, str]:
+    """Why a component declares what it does: where its scale is from, and the comments beside the other values."""
+    try:
+        source = inspect.getsource(cls).partition("    def ")[0]
+    except (OSError, TypeError):
+        source = ""
+    reasons = dict(re.findall(r"^ +(\w+)=.*?  # (.*)$", source, re.MULTILINE))
+    return {**reasons, "scale": cls.declares.scale.source} if isinstance(cls.declares, Loss) else reasons
 
 
 def checked(source: str, problems: Sequence[str], about: str, *, as_json: bool) -> Shown:

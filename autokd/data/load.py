@@ -203,7 +203,7 @@ def _open(component: Any, options: Options, download: bool) -> Dataset:
         validation=splits["validation"],
         preprocess=preprocess,
         reference=_reference(component, options),
-        default_space=component.default_space,
+        default_space=component.declares.default_space,
         card=_card(raw, task, splits, dropped),
         _test=splits["test"],
     )

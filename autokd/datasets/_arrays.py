@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from safetensors import SafetensorError
 
 from autokd.data_types import DataContext, Part, Raw
 from autokd.datasets.store import Stored, read
+from autokd.declarations import Dataset
 from autokd.errors import DataError
 from autokd.files import write_tensors
 
@@ -22,8 +22,8 @@ class Arrays:
     They are stored once as `arrays/<fingerprint>.safetensors` in the cache: `inputs` uint8 [N, C, H, W], `labels` [N].
     """
 
-    modality: ClassVar[str] = "image"
-    default_space: ClassVar[str] = "image"
+    declares = Dataset(modality="image", default_space="image")
+
     fingerprint: str  # content hash, the name of the file
 
     def build(self, context: DataContext) -> Raw:

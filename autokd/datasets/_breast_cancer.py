@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
 from autokd.data_types import DataContext, Part, Raw
+from autokd.declarations import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
 class BreastCancer:
     """569 rows, 30 numeric columns, 2 classes; embedded, no files needed."""
 
-    modality: ClassVar[str] = "table"
-    default_space: ClassVar[str] = "tabular"
+    declares = Dataset(modality="table", default_space="tabular")
 
     def build(self, context: DataContext) -> Raw:
         """Read it; see `autokd.data_types.DatasetComponent`."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
 from autokd.data_types import DataContext, Part, Raw
+from autokd.declarations import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +19,7 @@ class Digits:
     The 17 grey levels 0 to 16 are spread over 0 to 255, each to its own value.
     """
 
-    modality: ClassVar[str] = "image"
-    default_space: ClassVar[str] = "digits"
+    declares = Dataset(modality="image", default_space="digits")
 
     def build(self, context: DataContext) -> Raw:
         """Read it; see `autokd.data_types.DatasetComponent`."""

@@ -7,7 +7,7 @@ import json
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from autokd.data_types import DataContext, Part, Raw
 from autokd.datasets import images
 from autokd.datasets.store import Stored, kept
+from autokd.declarations import Dataset
 from autokd.errors import DataError, nearest
 
 _LARGEST_DEFAULT = 64
@@ -41,8 +42,8 @@ class ImageFolder:
     no image has colour. Decoded once and kept in the cache.
     """
 
-    modality: ClassVar[str] = "image"
-    default_space: ClassVar[str] = "image"
+    declares = Dataset(modality="image", default_space="image")
+
     root: str  # the folder
     validation: str | None = None  # a folder of the same form to validate on
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from autokd.data_types import DataContext, Raw
 from autokd.datasets.vision import mnist
+from autokd.declarations import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +16,8 @@ class Mnist:
     Read by `torchvision.datasets.MNIST`, with the official test split.
     """
 
-    modality: ClassVar[str] = "image"
-    default_space: ClassVar[str] = "image"
+    declares = Dataset(modality="image", default_space="image")
+
     data_dir: str | None = None  # folder that holds MNIST/raw; None for the cache
 
     def build(self, context: DataContext) -> Raw:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from pandas import DataFrame
 
 from autokd.data_types import DataContext, Part, Raw
 from autokd.datasets import tables
+from autokd.declarations import Dataset
 from autokd.errors import DataError
 
 
@@ -21,8 +21,8 @@ class TableFile:
     has most of.
     """
 
-    modality: ClassVar[str] = "table"
-    default_space: ClassVar[str] = "tabular"
+    declares = Dataset(modality="table", default_space="tabular")
+
     file: str  # the table
     target: str | None = None  # the label column; needed
     group: str | None = None  # column whose equal values stay in one split; no feature

@@ -118,7 +118,7 @@ def write_bundle(
         "autokd": __version__,
         "student": student,
         "head": head,
-        "teacher": None if teacher is None or spec.head.teacher == "none" else shapes_to_plain(teacher),
+        "teacher": None if teacher is None or spec.head.declares.teacher == "none" else shapes_to_plain(teacher),
         "task": dataclasses.asdict(dataset.task),
         "weights": state_fingerprint(tensors),
     }

@@ -180,7 +180,7 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
     if not file.spec.needs_teacher:
         return None
     if file.teacher is None or load_teacher is None:
-        readers = [name for name, loss in file.spec.losses.items() if loss.teacher != "none"]
+        readers = [name for name, loss in file.spec.losses.items() if loss.declares.teacher != "none"]
         raise TeacherError(f"the loss {readers[0]!r} reads a teacher, but the pipeline file names none")
     teacher = load_teacher(file.teacher, data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):

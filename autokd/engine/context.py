@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 
+from autokd.components import LossComponent, PreparedLoss
 from autokd.data import Dataset
 from autokd.engine.evaluate import Answered, answers_on
 from autokd.engine.profile import OFF, Profile
@@ -63,18 +64,17 @@ class TrainContext:
         assert self.teacher is not None, "there is no teacher to ask"
         return answers_on(self.teacher, self.train_data)
 
-    def artefact(self, component: Any) -> Any:
-        """Return what a component's `prepare` makes of the teacher and the training set, made once.
+    def artefact(self, loss: LossComponent) -> Any:
+        """Return what a loss's `prepare` makes of the teacher and the training set, made once; None where it has none.
 
-        Args:
-          component: a loss; None is returned where it has no `prepare`. Its `prepared_from` names the fields that the
-            artefact depends on.
+        Losses that agree in the fields that `prepared_from` names share it.
         """
-        prepare = getattr(component, "prepare", None)
-        if prepare is None:
+        fields = loss.declares.prepared_from
+        if fields is None:
             return None
-        plain = component_to_plain(component)
-        key = fingerprint({name: plain[name] for name in ("use", *component.prepared_from)})
+        plain = component_to_plain(loss)
+        key = fingerprint({name: plain[name] for name in ("use", *fields)})
         if key not in self._artefacts:
+            prepare = cast(PreparedLoss, loss).prepare
             self._artefacts[key] = prepare(self.clean_answers.outputs, self.clean_answers.labels)
         return self._artefacts[key]

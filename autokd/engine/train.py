@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from autokd.components import HeadComponent, LossComponent, StudentComponent
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
 from autokd.engine.precision import threads_for, train_dtype
@@ -186,11 +187,11 @@ class Epoch(NamedTuple):
 
 
 def build_student(
-    component: Any,
+    component: StudentComponent,
     task: Task,
     device: torch.device | None = None,
     *,
-    head: Any = None,
+    head: HeadComponent | None = None,
     teacher: Shapes | None = None,
     teacher_head: TeacherHead | None = None,
 ) -> nn.Module:
@@ -203,7 +204,7 @@ def build_student(
       head: the component that is part of the student; None for the bare student.
       teacher, teacher_head: what a head may build on; see `autokd.types.BuildContext`.
     """
-    student: nn.Module = component.build(BuildContext(task=task))
+    student = component.build(BuildContext(task=task))
     if head is not None:
         student = head.build(BuildContext(task=task, teacher=teacher, teacher_head=teacher_head))(student)
     student = student.to(device) if device is not None else student
@@ -247,7 +248,7 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> Run:
         augment=spec.augment.build(build_context),
         teacher_mode=_teacher_mode(context, spec),
         dtype=dtype,
-        max_norm=MAX_NORM if any(_reads_inside(loss) for loss in spec.losses.values()) else None,
+        max_norm=MAX_NORM if any(loss.declares.student_reads for loss in spec.losses.values()) else None,
     )
 
 
@@ -275,8 +276,8 @@ def restore(run: Run, start: Checkpoint) -> int:
 
 def stored_parts(spec: PipelineSpec) -> frozenset[str]:
     """Return the parts of the teacher's output, beside the logits, that a pipeline's losses read."""
-    reading = [loss for loss in spec.losses.values() if loss.teacher != "none"]
-    return frozenset(part for loss in reading for part in getattr(loss, "needs", ()))
+    reading = [loss.declares for loss in spec.losses.values() if loss.declares.teacher != "none"]
+    return frozenset(part for declared in reading for part in declared.reads)
 
 
 @contextlib.contextmanager
@@ -290,23 +291,20 @@ def _threads(context: TrainContext, spec: PipelineSpec) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _term(context: TrainContext, loss: Any, build_context: BuildContext) -> WeightedTerm:
-    artefact = context.artefact(loss) if loss.teacher != "none" else None
+def _term(context: TrainContext, loss: LossComponent, build_context: BuildContext) -> WeightedTerm:
+    artefact = context.artefact(loss) if loss.declares.teacher != "none" else None
     term = loss.build(build_context if artefact is None else _with_artefact(build_context, artefact))
-    return WeightedTerm(term.to(context.device) if isinstance(term, nn.Module) else term, loss.weight * loss.scale)
+    weight = loss.weight * loss.declares.scale.value
+    return WeightedTerm(term.to(context.device) if isinstance(term, nn.Module) else term, weight)
 
 
 def _with_artefact(build_context: BuildContext, artefact: Any) -> BuildContext:
     return BuildContext(**{**vars(build_context), "artefact": artefact})
 
 
-def _reads_inside(loss: Any) -> bool:
-    return bool(getattr(loss, "student_needs", frozenset()))
-
-
 def _teacher_mode(context: TrainContext, spec: PipelineSpec) -> str:
     """How the teacher is read: "stored" from the bank where all that the losses need can be kept there, else "live"."""
-    modes = {loss.teacher for loss in spec.losses.values()}
+    modes = {loss.declares.teacher for loss in spec.losses.values()}
     if "live" not in modes:
         return "stored" if "stored" in modes else "none"
     assert context.teacher is not None, "a loss reads the teacher, but there is none"
@@ -422,7 +420,7 @@ def _stored(context: TrainContext, spec: PipelineSpec, run: Run, at: Epoch, draw
             yield teacher.predict(normalise(data, augmented_view(data, run.augment, rows, fetched).inputs))
 
     parts = (stored_parts(spec) | context.parts) & STORABLE
-    if not any(loss.teacher == "live" for loss in spec.losses.values()):
+    if not any(loss.declares.teacher == "live" for loss in spec.losses.values()):
         parts -= {"features"}
     return context.bank.block(_group(context, spec, at.view_seed), rows_key(drawn), answers, context.device, parts)
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from autokd.types import ANY, BuildContext
+from autokd.declarations import Head
+from autokd.types import BuildContext
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlainHead:
     """The student as it is."""
 
-    modalities = ANY
-    teacher = "none"
+    declares = Head()
 
     def build(self, context: BuildContext) -> Callable[[nn.Module], nn.Module]:
         """Return what makes a student of a student: nothing changes."""

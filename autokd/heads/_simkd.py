@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from autokd.declarations import Head
 from autokd.errors import ComponentError
 from autokd.networks.models import as_map, as_output, classifier_of, shapes_of
 from autokd.networks.pooling import average_pool
 from autokd.ranges import Choice
-from autokd.types import ANY, BuildContext, Output, TeacherHead
+from autokd.types import BuildContext, Output, TeacherHead
 
 Shape = tuple[int, ...]
 
@@ -57,30 +58,27 @@ class SimKDHead:
     maps is pooled to the smaller one.
     """
 
-    modalities = ANY
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"features", "head"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    # the student has no logits but the frozen classifier's
-    excludes: ClassVar[frozenset[str]] = frozenset(
-        f"losses.{name}"
-        for name in (
-            "ctkd",
-            "dist",
-            "dkd",
-            "kd",
-            "lelp",
-            "mlkd",
-            "nkd",
-            "ofa",
-            "sinkhorn",
-            "tfkd",
-            "ttm",
-            "uskd",
-            "wttm",
-        )
+    declares = Head(
+        teacher="live",
+        reads={"features", "head"},
+        student_reads={"features"},
+        excludes={  # the student has no logits but the frozen classifier's
+            "losses.ctkd",
+            "losses.dist",
+            "losses.dkd",
+            "losses.kd",
+            "losses.lelp",
+            "losses.mlkd",
+            "losses.nkd",
+            "losses.ofa",
+            "losses.sinkhorn",
+            "losses.tfkd",
+            "losses.ttm",
+            "losses.uskd",
+            "losses.wttm",
+        },
+        requires={"losses.simkd"},
     )
-    requires: ClassVar[frozenset[str]] = frozenset({"losses.simkd"})
 
     factor: Annotated[int, Choice(2, 4, 8)] = 2  # the teacher's channels over those between the convolutions
 

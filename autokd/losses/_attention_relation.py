@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.errors import ComponentError
 from autokd.losses.common import precise, teacher_of
 from autokd.losses.pairing import offered
 from autokd.losses.relations import matmul
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def attention_relation(
@@ -65,16 +66,13 @@ class AttentionRelation:
     The relations of queries, of keys and of values are added up. Outputs carry no mask: all tokens count.
     """
 
-    modalities = ANY
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"attention"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"attention"})
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # weight of each of the three relations in both papers
-    cost: ClassVar[float] = 1.2
+    declares = Loss(
+        teacher="live",
+        reads={"attention"},
+        student_reads={"attention"},
+        scale=Scale(1.0, "weight of each of the three relations in both papers"),
+        cost=1.2,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     form: Annotated[str, Choice("kl", "mse")] = "kl"  # divergence of softmaxes, or squared difference of raw relations

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, unit
 from autokd.losses.pairing import match, summed
 from autokd.losses.projectors import to_smaller
@@ -49,16 +50,13 @@ class AttentionTransfer:
     Stages' losses are added up.
     """
 
-    modalities = IMAGE
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1000.0  # weight in the CRD benchmark (Tian et al., ICLR 2020), same mean over positions
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        modalities=IMAGE,
+        teacher="live",
+        reads={"features"},
+        student_reads={"features"},
+        scale=Scale(1000.0, "weight in the CRD benchmark (Tian et al., ICLR 2020), same mean over positions"),
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     power: Annotated[int, Choice(1, 2, 4)] = 2  # exponent of the activations

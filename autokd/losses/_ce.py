@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def ce(student_logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
@@ -33,15 +34,11 @@ def ce(student_logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0)
 class CE:
     """Cross-entropy with the labels, optionally smoothed."""
 
-    modalities = ANY
-    teacher = "none"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # the unit that the other losses' published weights refer to
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="none",
+        scale=Scale(1.0, "the unit that the other losses' published weights refer to"),
+        tunes=(),
+    )
 
     weight: Annotated[float, Real(0.1, 1.0, log=True)] = 1.0  # weight of the labels beside the other losses
     label_smoothing: Annotated[float, Real(0.0, 0.2)] = 0.0  # share of a target spread evenly over all classes

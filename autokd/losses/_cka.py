@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise
 from autokd.losses.relations import matmul, pooled_term
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Term
+from autokd.types import BuildContext, Term
 
 
 def cka(student_features: Tensor, teacher_features: Tensor) -> Tensor:
@@ -46,16 +47,13 @@ def _similarities(features: Tensor) -> Tensor:
 class CKA:
     """The student's embedding is the teacher's up to a rotation and a scale."""
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    batch_statistic = True
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # none is published; the loss lies in [0, 1], beside a few nats of ce
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        reads={"pooled"},
+        student_reads={"pooled"},
+        scale=Scale(1.0, "none is published; the loss lies in [0, 1], beside a few nats of ce"),
+        batch_statistic=True,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
 

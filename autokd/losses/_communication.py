@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.errors import ComponentError
 from autokd.losses.common import precise, teacher_of
 from autokd.losses.pairing import offered
 from autokd.losses.projectors import mlp
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 Map = Callable[[Tensor], Tensor]
 
@@ -161,17 +162,13 @@ class Communication:
       ValueError: `message_weight` without `state_weight`: messages of zeros would agree best.
     """
 
-    modalities = ANY
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"tokens"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"tokens"})
-    batch_statistic = False
-    partly_detached = True  # the low state as the target of its own message
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # none is published; mean squares of hidden states are of the order of 1
-    cost: ClassVar[float] = 1.2
+    declares = Loss(
+        teacher="live",
+        reads={"tokens"},
+        student_reads={"tokens"},
+        scale=Scale(1.0, "none is published; mean squares of hidden states are of the order of 1"),
+        cost=1.2,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     message_weight: Annotated[float, Real(0.01, 3.0, log=True)] = 0.1  # of the messages' agreement

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise
 from autokd.losses.pairing import offered
 from autokd.losses.relations import cosines, pooled_of, pooled_term
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 _ADJACENT_WEIGHT = 0.02  # published for the form over neighbouring rows, in the CRD benchmark
 
@@ -86,16 +87,13 @@ class AdjacentTerm(nn.Module):
 class CorrelationCongruence:
     """Pairs of samples are as close to each other in the student's embedding as in the teacher's."""
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    batch_statistic = True
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 100.0  # for this form, gamma and order in the Knowledge-Distillation-Zoo's CIFAR scripts
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        reads={"pooled"},
+        student_reads={"pooled"},
+        scale=Scale(100.0, "for this form, gamma and order in the Knowledge-Distillation-Zoo's CIFAR scripts"),
+        batch_statistic=True,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     gamma: Annotated[float, Real(0.1, 1.0, log=True)] = 0.4  # inverse width of the Gaussian kernel
@@ -113,7 +111,7 @@ class CorrelationCongruence:
             return pooled_term(self._loss, context, "correlation_congruence")
         student, teacher = (shapes.pooled for shapes in offered(context, "correlation_congruence", "pooled"))
         assert student is not None and teacher is not None
-        return AdjacentTerm(student, teacher, self.width, _ADJACENT_WEIGHT / self.scale)
+        return AdjacentTerm(student, teacher, self.width, _ADJACENT_WEIGHT / self.declares.scale.value)
 
     def _loss(self, student: Tensor, teacher: Tensor) -> Tensor:
         return correlation_congruence(student, teacher, gamma=self.gamma, order=self.order)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import class_index, unit
 from autokd.losses.pairing import offered
 from autokd.losses.relations import ZERO, matmul, pooled_of
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 _MOST = 16384  # negatives
 _UNSEEN = -1  # label of a sample that has not been in a batch yet
@@ -128,16 +129,14 @@ class CRD:
     with K in total: nothing is random. Needs whole labels, so no mixed inputs. Published with and without `kd`.
     """
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset({"augments.mixup", "augments.cutmix"})  # a mixed sample has no class
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 0.8  # published weight (CIFAR-100), the same sum over negatives
-    cost: ClassVar[float] = 1.6
+    declares = Loss(
+        teacher="stored",
+        reads={"pooled"},
+        student_reads={"pooled"},
+        scale=Scale(0.8, "published weight (CIFAR-100), the same sum over negatives"),
+        cost=1.6,
+        excludes={"augment.mixup", "augment.cutmix"},  # a mixed sample has no class
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     negatives: Annotated[float, Real(1 / 64, 1 / 4, log=True, unit="share of the set")] = 1 / 4  # K, at most 16384

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.losses._kd import kd
 from autokd.losses.common import teacher_of
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def ctkd(student_logits: Tensor, teacher_logits: Tensor, temperature: Tensor, *, reversal: float = 1.0) -> Tensor:
@@ -64,16 +65,11 @@ class CTKD:
     number and so gets no weight decay here.
     """
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = False
-    min_classes = 2
-    zero_at_teacher = True
-    excludes: ClassVar[frozenset[str]] = frozenset({"kd"})  # the same loss at a fixed temperature
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 0.9  # published, beside ce at 0.1
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        scale=Scale(0.9, "published, beside ce at 0.1"),
+        excludes={"kd"},  # the same loss at a fixed temperature
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     span: Annotated[float, Real(4.0, 20.0, log=True)] = 20.0  # the temperature lies between 1 and 1 + span

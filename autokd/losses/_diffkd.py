@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, teacher_of
 from autokd.losses.pairing import Match, match
 from autokd.losses.projectors import BatchNorm, to_smaller
@@ -168,16 +169,14 @@ class DiffKD:
     more on the logits, with a divergence in place of the square; a loss on logits beside this one takes its place.
     """
 
-    modalities = IMAGE
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # published: all weights 1
-    cost: ClassVar[float] = 1.2
+    declares = Loss(
+        modalities=IMAGE,
+        teacher="live",
+        reads={"features"},
+        student_reads={"features"},
+        scale=Scale(1.0, "published: all weights 1"),
+        cost=1.2,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     steps: Annotated[int, Choice(3, 5, 8)] = 5  # of denoising

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, teacher_of, unit
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 _FLAT = 1e-6  # length of a centred vector of probabilities below which it is rounding noise
 
@@ -54,15 +55,12 @@ def _pearson_distance(a: Tensor, b: Tensor) -> Tensor:
 class DIST:
     """Correlation with the teacher's probabilities instead of equality with them; kinder to a student far behind."""
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = True
-    min_classes = 2  # with two, rows correlate by +1 or -1 only: the column term alone teaches
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 2.0  # published weight of both terms, CIFAR-100 and ImageNet
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        scale=Scale(2.0, "published weight of both terms, CIFAR-100 and ImageNet"),
+        batch_statistic=True,
+        min_classes=2,  # with two, rows correlate by +1 or -1 only: the column term alone teaches
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 8.0, log=True)] = 4.0  # softmax temperature of both networks

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import log_softmax_of_others, precise, target_mask, teacher_of
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def dkd(
@@ -67,15 +68,12 @@ def _binary_kl(student_margin: Tensor, teacher_margin: Tensor) -> Tensor:
 class DKD:
     """Target-class and non-target-class knowledge, weighted apart, with a linear ramp at the start of training."""
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = False
-    min_classes = 3  # with two classes it is kd
-    excludes: ClassVar[frozenset[str]] = frozenset({"kd"})  # kd is the same two terms under fixed weights
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # published: alpha and beta are the weights, beside ce at 1
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        scale=Scale(1.0, "published: alpha and beta are the weights, beside ce at 1"),
+        min_classes=3,  # with two classes it is kd
+        excludes={"kd"},  # kd is the same two terms under fixed weights
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 8.0, log=True)] = 4.0  # softmax temperature of both networks

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, teacher_of
 from autokd.losses.pairing import Match, match, same_rank
 from autokd.losses.projectors import regressor
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def hint(student_map: Tensor, teacher_map: Tensor) -> Tensor:
@@ -63,16 +64,12 @@ class Hint:
     Stages' losses are added up.
     """
 
-    modalities = ANY
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 100.0  # weight in the joint form of the CRD benchmark (Tian et al., ICLR 2020)
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="live",
+        reads={"features"},
+        student_reads={"features"},
+        scale=Scale(100.0, "weight in the joint form of the CRD benchmark (Tian et al., ICLR 2020)"),
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("middle", "last", "skip", "all", "size")] = "middle"  # which learn from which

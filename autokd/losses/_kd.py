@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.errors import ComponentError
 from autokd.losses.common import precise, teacher_of
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 _EPSILON = 1e-7  # added to the standard deviation, as in the authors' code
 _FLAT = 1e-6  # standard deviation of a row of logits below which it is rounding noise
@@ -61,15 +62,11 @@ class KD:
     with weight 9, temperature 2, and 0.1 on `ce`.
     """
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset({"ctkd", "dkd", "lelp", "mlkd"})  # it is in each, or in parts
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # T² KL is in nats like ce; published mixtures use 0.5 to 0.9
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        scale=Scale(1.0, "T² KL is in nats like ce; published mixtures use 0.5 to 0.9"),
+        excludes={"ctkd", "dkd", "lelp", "mlkd"},  # it is in each, or in parts
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 16.0, log=True)] = 4.0  # softmax temperature of both networks

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.errors import ComponentError
 from autokd.losses._kd import kd
 from autokd.losses.common import precise, teacher_of
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Output, Step, Term
+from autokd.types import BuildContext, Output, Step, Term
 
 _SMALL = 1e-8  # variance, relative to the largest, below which a direction of the embedding is rounding noise
 _FEWEST = 20  # samples of a class for each of its directions
@@ -162,17 +163,14 @@ class LELP:
     the factor temperature² and the temperature's default are our choice.
     """
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    prepared_from: ClassVar[tuple[str, ...]] = ("subclasses", "null_space", "rotate")  # fields that `prepare` reads
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset({"kd"})  # its part over the classes
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # T² KL is in nats like ce; the paper uses it alone
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        reads={"pooled"},
+        student_reads={"pooled"},
+        scale=Scale(1.0, "T² KL is in nats like ce; the paper uses it alone"),
+        excludes={"kd"},  # its part over the classes
+        prepared_from=("subclasses", "null_space", "rotate"),  # fields that `prepare` reads
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 8.0, log=True)] = 4.0  # softmax temperature of both networks

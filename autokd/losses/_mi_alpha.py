@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise
 from autokd.losses.pairing import offered
 from autokd.losses.projectors import mlp
 from autokd.losses.relations import matmul, pooled_of
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 _MOST = 20.0  # score of the critic, in either direction: the bound has no upper limit where the baseline is bad
 
@@ -100,16 +101,13 @@ class MIAlpha:
     0.73 here; `legacy_logit` does the same. May be negative.
     """
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    batch_statistic = True
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # published weight of the intermediate loss beside the prediction loss at 1
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        reads={"pooled"},
+        student_reads={"pooled"},
+        scale=Scale(1.0, "published weight of the intermediate loss beside the prediction loss at 1"),
+        batch_statistic=True,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     alpha: Annotated[float, Real(0.05, 0.99)] = 0.9  # 1: InfoNCE-like, low variance; 0: TUBA-like, not limited

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses._kd import kd
 from autokd.losses.common import precise, teacher_of
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 _TEMPERATURES = {"4": (4.0,), "2,4,6": (2.0, 4.0, 6.0), "2 to 6": (2.0, 3.0, 4.0, 5.0, 6.0)}
 
@@ -78,15 +79,12 @@ class MLKD:
     for which the published weight was chosen, to 10 about a thousandfold, so that few classes want a lower weight.
     """
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = True
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset({"kd"})  # its first level
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 0.45  # published 0.9, times the half that masks leave of it in the authors' code
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        scale=Scale(0.45, "published 0.9, times the half that masks leave of it in the authors' code"),
+        batch_statistic=True,
+        excludes={"kd"},  # its first level
+    )
 
     weight: Annotated[float, Real(0.03, 3.0, log=True)] = 1.0  # relative to its own scale; few classes want less
     temperatures: Annotated[str, Choice("4", "2,4,6", "2 to 6")] = "2 to 6"  # softmax temperatures, summed over

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import log_softmax_of_others, precise, target_mask, teacher_of
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def nkd(
@@ -48,16 +49,11 @@ def nkd(
 class NKD:
     """The teacher's trust in the target class, and its view of the other classes scaled to sum to 1, weighted apart."""
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = False
-    min_classes = 3  # with two classes only the target part is left
-    zero_at_teacher = False
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # published: beside ce at 1
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        scale=Scale(1.0, "published: beside ce at 1"),
+        min_classes=3,  # with two classes only the target part is left
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 6.0, log=True)] = 1.0  # of the non-target part; 3 for CIFAR-100

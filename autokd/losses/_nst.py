@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, unit
 from autokd.losses.pairing import match, summed
 from autokd.losses.projectors import to_smaller
@@ -42,16 +43,14 @@ def _kernel(a: Tensor, b: Tensor) -> Tensor:
 class NST:
     """The student's channels respond to the same places, as a set, as the teacher's; stages' losses are added up."""
 
-    modalities = IMAGE
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 50.0  # weight in the CRD benchmark (Tian et al., ICLR 2020); the paper has half of it
-    cost: ClassVar[float] = 1.2
+    declares = Loss(
+        modalities=IMAGE,
+        teacher="live",
+        reads={"features"},
+        student_reads={"features"},
+        scale=Scale(50.0, "weight in the CRD benchmark (Tian et al., ICLR 2020); the paper has half of it"),
+        cost=1.2,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("last", "skip", "all", "size")] = "all"  # which student stages learn from which

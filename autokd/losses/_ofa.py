@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.errors import ComponentError
 from autokd.losses.common import precise, target_mask, teacher_of
 from autokd.losses.exits import exit_from
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 _MOST_EXITS = 4  # stages of the paper's networks
 
@@ -92,17 +93,12 @@ class OFA:
     The authors weight final logits and exits apart; here the ratio is `exit_weight`.
     """
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    batch_statistic = False
-    min_classes = 2
-    zero_at_teacher = False
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # published: all parts at 1, beside ce at 1
-    cost: ClassVar[float] = 1.2
+    declares = Loss(
+        teacher="stored",
+        student_reads={"features"},
+        scale=Scale(1.0, "published: all parts at 1, beside ce at 1"),
+        cost=1.2,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     gamma: Annotated[float, Real(1.0, 2.0)] = 1.0  # exponent that stresses the target class; 1.5 for ImageNet

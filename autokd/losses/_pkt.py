@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise
 from autokd.losses.relations import ZERO, matmul, pooled_term
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Term
+from autokd.types import BuildContext, Term
 
 _EPSILON = 1e-7  # added to lengths and probabilities, as in the authors' code
 
@@ -47,16 +48,13 @@ def _neighbours(features: Tensor) -> Tensor:
 class PKT:
     """The student's embedding has the teacher's neighbourhoods."""
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    batch_statistic = True
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 30000.0  # weight in the CRD benchmark (Tian et al., ICLR 2020), same division by B²
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        reads={"pooled"},
+        student_reads={"pooled"},
+        scale=Scale(30000.0, "weight in the CRD benchmark (Tian et al., ICLR 2020), same division by B²"),
+        batch_statistic=True,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
 

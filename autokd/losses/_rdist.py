@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, teacher_of, unit
 from autokd.losses.pairing import offered, pairs
 from autokd.losses.projectors import grid_side, pool_tokens
 from autokd.losses.relations import ZERO, matmul
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def rdist(student_tokens: Tensor, teacher_tokens: Tensor, *, center: bool = True, normalize: bool = False) -> Tensor:
@@ -63,16 +64,12 @@ class RDist:
     Where the numbers of tokens differ, the larger square grid is average-pooled to the smaller. Layers are added up.
     """
 
-    modalities = ANY
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"tokens"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"tokens"})
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 0.5  # weight of the relation loss in the paper (the released code has 1)
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="live",
+        reads={"tokens"},
+        student_reads={"tokens"},
+        scale=Scale(0.5, "weight of the relation loss in the paper (the released code has 1)"),
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     center: Annotated[bool, Choice(True, False)] = True  # subtract a sample's mean token first

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, teacher_of
 from autokd.losses.pairing import Match, match, offered
 from autokd.losses.projectors import BatchNorm
@@ -121,16 +122,14 @@ class ReviewKD:
     last ReLU; the paper takes them before it.
     """
 
-    modalities = IMAGE
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"features", "pooled"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features", "pooled"})
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # published by pair: 0.6 (ResNet-56 to 20), 1 (110 to 32), 5 (32x4 to 8x4)
-    cost: ClassVar[float] = 2.0
+    declares = Loss(
+        modalities=IMAGE,
+        teacher="live",
+        reads={"features", "pooled"},
+        student_reads={"features", "pooled"},
+        scale=Scale(1.0, "published by pair: 0.6 (ResNet-56 to 20), 1 (110 to 32), 5 (32x4 to 8x4)"),
+        cost=2.0,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("last", "skip", "all", "size")] = "all"  # which student stages learn from which

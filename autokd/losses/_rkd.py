@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, unit
 from autokd.losses.relations import ZERO, matmul, pooled_term
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Term
+from autokd.types import BuildContext, Term
 
 _GROUP = 128
 """Samples among which all triplets are taken; their angles need the cube of it in memory."""
@@ -65,16 +66,13 @@ def _angles(features: Tensor) -> Tensor:
 class RKD:
     """The student's embedding has the shape of the teacher's: distances in pairs and angles in triplets of samples."""
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"pooled"})
-    batch_statistic = True
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # published: the two weights below are the weights, beside ce at 1
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        reads={"pooled"},
+        student_reads={"pooled"},
+        scale=Scale(1.0, "published: the two weights below are the weights, beside ce at 1"),
+        batch_statistic=True,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     distance_weight: Annotated[float, Real(5.0, 100.0, log=True)] = 25.0  # weight of the distances in pairs

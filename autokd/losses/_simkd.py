@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.errors import ComponentError
 from autokd.losses.common import precise
 from autokd.losses.pairing import match, same_rank, summed
 from autokd.losses.projectors import to_smaller
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Term
+from autokd.types import BuildContext, Term
 
 
 def simkd(student_map: Tensor, teacher_map: Tensor) -> Tensor:
@@ -39,16 +40,13 @@ class SimKD:
     alone, without `ce`; beside `ce` the student also learns from the labels, through the frozen classifier.
     """
 
-    modalities = ANY
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset({"heads.simkd"})
-    scale: ClassVar[float] = 1.0  # published weight
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="live",
+        reads={"features"},
+        student_reads={"features"},
+        scale=Scale(1.0, "published weight"),
+        requires={"head.simkd"},
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, teacher_of
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def sinkhorn(
@@ -62,16 +63,12 @@ def _transport(a: Tensor, b: Tensor, epsilon: float, iterations: int) -> Tensor:
 class Sinkhorn:
     """The student's answers to a batch, taken as a set, come close to the teacher's by optimal transport."""
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = True
-    min_classes = 2
-    zero_at_teacher = False  # the plan's entropy keeps it above, unless debiased
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset({"ce"})  # it does not see which sample got which answer
-    scale: ClassVar[float] = 0.0256  # published: 0.8 times 0.001 on the sum over batches of up to 32
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        scale=Scale(0.0256, "published: 0.8 times 0.001 on the sum over batches of up to 32"),
+        batch_statistic=True,
+        requires={"ce"},  # it does not see which sample got which answer
+    )
 
     weight: Annotated[float, Real(0.1, 100.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 8.0, log=True)] = 2.0  # softmax temperature of both networks

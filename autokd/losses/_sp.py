@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, unit
 from autokd.losses.pairing import match, summed
 from autokd.losses.relations import ZERO, matmul
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Term
+from autokd.types import BuildContext, Term
 
 
 def sp(student_map: Tensor, teacher_map: Tensor) -> Tensor:
@@ -40,16 +41,13 @@ def _similarities(features: Tensor) -> Tensor:
 class SP:
     """Samples that the teacher finds similar are similar to the student; stages' losses are added up."""
 
-    modalities = ANY
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    batch_statistic = True
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 3000.0  # published weight, section 4.1, under the same division by B²
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="live",
+        reads={"features"},
+        student_reads={"features"},
+        scale=Scale(3000.0, "published weight, section 4.1, under the same division by B²"),
+        batch_statistic=True,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("last", "skip", "all", "size")] = "last"  # which student stages learn from which

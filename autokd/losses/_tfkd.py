@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, target_mask
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def tfkd(
@@ -53,15 +54,10 @@ class TfKD:
     The method's other form, Tf-KD_self, is `kd` with a trained copy of the student as the teacher.
     """
 
-    modalities = ANY
-    teacher = "none"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 0.1  # published alpha, ResNet18 on CIFAR-100, beside ce at 0.9
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="none",
+        scale=Scale(0.1, "published alpha, ResNet18 on CIFAR-100, beside ce at 0.9"),
+    )
 
     weight: Annotated[float, Real(0.1, 20.0, log=True)] = 1.0  # relative to the method's own scale
     temperature: Annotated[float, Real(1.0, 40.0, log=True)] = 20.0  # of the made-up teacher

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, teacher_of
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def ttm(student_logits: Tensor, teacher_logits: Tensor, *, gamma: float = 0.1) -> Tensor:
@@ -35,16 +36,11 @@ def ttm(student_logits: Tensor, teacher_logits: Tensor, *, gamma: float = 0.1) -
 class TTM:
     """The student matches a softened teacher without being softened itself."""
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = False
-    min_classes = 2
-    zero_at_teacher = False
-    excludes: ClassVar[frozenset[str]] = frozenset({"wttm"})  # the same divergences, weighted by sample
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 45.0  # published for vgg13 and vgg8 on CIFAR-100 with gamma 0.1, beside ce at 1
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        scale=Scale(45.0, "published for vgg13 and vgg8 on CIFAR-100 with gamma 0.1, beside ce at 1"),
+        excludes={"wttm"},  # the same divergences, weighted by sample
+    )
 
     weight: Annotated[float, Real(0.02, 2.0, log=True)] = 1.0  # relative to the method's own scale
     gamma: Annotated[float, Real(0.05, 1.0, log=True)] = 0.1  # exponent on the teacher's probabilities

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.errors import ComponentError
 from autokd.losses._ce import ce
 from autokd.losses.common import class_index, log_softmax_of_others, over_positions, precise, target_mask
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Shapes, Step, Term
+from autokd.types import BuildContext, Shapes, Step, Term
 
 _EPSILON = 1e-6  # added to probabilities left for the other classes, as in the authors' code
 _SMOOTHING = 0.1  # label smoothing of the weak classifier's own loss, as in the authors' code
@@ -110,17 +111,13 @@ class USKD:
     The weak classifier trains along and is no part of the student; its gradient reaches the student's early stages.
     """
 
-    modalities = ANY
-    teacher = "none"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    batch_statistic = False  # one loss a sample, though the target's weight is relative to the batch's mean
-    partly_detached = True
-    min_classes = 3  # with two classes there is nothing to rank
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # published: alpha, beta and mu are the weights, beside ce at 1
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="none",
+        student_reads={"features"},
+        scale=Scale(1.0, "published: alpha, beta and mu are the weights, beside ce at 1"),
+        batch_statistic=False,  # one loss a sample, though the target's weight is relative to the batch's mean
+        min_classes=3,  # with two classes there is nothing to rank
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     alpha: Annotated[float, Real(0.05, 2.0, log=True)] = 0.1  # weight of the target part; 1 for ImageNet

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import precise, teacher_of
 from autokd.losses.pairing import Match, match, same_rank
 from autokd.losses.projectors import pointwise, to_smaller
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 _LEAST = 1e-5  # variance
 
@@ -85,16 +86,13 @@ class VID:
     Stages' losses are added up; a larger map is average-pooled to the smaller. May be negative.
     """
 
-    modalities = ANY
-    teacher = "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    student_needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    batch_statistic = False
-    min_classes = 2
-    excludes: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0  # weight in the CRD benchmark (Tian et al., ICLR 2020), same mean over positions
-    cost: ClassVar[float] = 1.2
+    declares = Loss(
+        teacher="live",
+        reads={"features"},
+        student_reads={"features"},
+        scale=Scale(1.0, "weight in the CRD benchmark (Tian et al., ICLR 2020), same mean over positions"),
+        cost=1.2,
+    )
 
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # relative to the method's own scale
     stages: Annotated[str, Choice("last", "skip", "all", "size")] = "all"  # which student stages learn from which

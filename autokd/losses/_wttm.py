@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
+from autokd.declarations import Loss, Scale
 from autokd.losses._ttm import ttm
 from autokd.losses.common import precise, teacher_of
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 def wttm(student_logits: Tensor, teacher_logits: Tensor, *, gamma: float = 0.1) -> Tensor:
@@ -35,16 +36,11 @@ class WTTM:
     The weights grow with the number of classes, so the best `weight` falls with it.
     """
 
-    modalities = ANY
-    teacher = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = False
-    min_classes = 2
-    zero_at_teacher = False
-    excludes: ClassVar[frozenset[str]] = frozenset({"ttm"})  # the same divergences, unweighted
-    requires: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 4.0  # published with gamma 0.2, CIFAR-100, beside ce at 1 and a second loss
-    cost: ClassVar[float] = 1.0
+    declares = Loss(
+        teacher="stored",
+        scale=Scale(4.0, "published with gamma 0.2, CIFAR-100, beside ce at 1 and a second loss"),
+        excludes={"ttm"},  # the same divergences, unweighted
+    )
 
     weight: Annotated[float, Real(0.25, 10.0, log=True)] = 1.0  # relative to the method's own scale
     gamma: Annotated[float, Real(0.05, 1.0, log=True)] = 0.2  # exponent on the teacher's probabilities

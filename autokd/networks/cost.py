@@ -12,13 +12,14 @@ import functools
 import statistics
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from autokd.components import HeadComponent, StudentComponent
 from autokd.types import BuildContext, Shapes, Task
 
 _WARM_UP = 5
@@ -75,7 +76,9 @@ def latency(
 
 
 @functools.lru_cache(maxsize=4096)
-def student_cost(component: Any, task: Task, head: Any = None, teacher: Shapes | None = None) -> Cost:
+def student_cost(
+    component: StudentComponent, task: Task, head: HeadComponent | None = None, teacher: Shapes | None = None
+) -> Cost:
     """Return what a student costs on a task; built from shapes only, without weights or random numbers.
 
     Args:

@@ -47,8 +47,9 @@ def load_teacher(reference: Reference, task: Task) -> NetworkTeacher:
       MissingDependency: the package that has the architecture is not installed.
     """
     component = to_component(reference)
-    if task.modality not in component.modalities:
-        kinds = " or ".join(sorted(component.modalities))
+    modalities = component.declares.modalities
+    if task.modality not in modalities:
+        kinds = " or ".join(sorted(modalities))
         raise TeacherError(
             f"a {catalog.name_of(component)} teacher takes {kinds} data; {task.dataset} is {task.modality}"
         )

@@ -8,16 +8,17 @@ from typing import Annotated
 from torch.optim import AdamW as TorchAdamW
 from torch.optim import Optimizer
 
+from autokd import declarations
 from autokd.optimizers.groups import MakeOptimizer, Parameters, decay_groups
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext
+from autokd.types import BuildContext
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW:
     """AdamW; biases and normalisation parameters do not decay."""
 
-    modalities = ANY
+    declares = declarations.Optimizer()
 
     learning_rate: Annotated[float, Real(1e-4, 2e-2, log=True)] = 2e-3  # peak; the schedule scales it
     weight_decay: Annotated[float, Real(1e-4, 0.5, log=True)] = 1e-2  # decoupled: times the learning rate

@@ -8,16 +8,17 @@ from typing import Annotated
 from torch.optim import SGD as TorchSGD
 from torch.optim import Optimizer
 
+from autokd import declarations
 from autokd.optimizers.groups import MakeOptimizer, Parameters, decay_groups
 from autokd.ranges import Choice, Real
-from autokd.types import ANY, BuildContext
+from autokd.types import BuildContext
 
 
 @dataclass(frozen=True, kw_only=True)
 class SGD:
     """Momentum SGD; biases and normalisation parameters do not decay."""
 
-    modalities = ANY
+    declares = declarations.Optimizer()
 
     learning_rate: Annotated[float, Real(0.01, 0.5, log=True)] = 0.05  # peak; the schedule scales it
     weight_decay: Annotated[float, Real(1e-5, 1e-2, log=True)] = 5e-4  # L2 penalty added to the gradient

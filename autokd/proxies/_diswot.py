@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from autokd import declarations
 from autokd.errors import ComponentError
 from autokd.networks.models import as_output, seeded
 from autokd.proxies.untrained import untrained_student
 from autokd.ranges import Choice, Integer
-from autokd.types import ANY, BuildContext, Output, Proxy, ScreenInput
+from autokd.types import BuildContext, Output, Proxy, ScreenInput
 
 
 class DisWOTTerms(NamedTuple):
@@ -105,10 +106,8 @@ class DisWOT:
       ComponentError: there is no teacher, or teacher or student offer no features.
     """
 
-    modalities = ANY
-    needs_teacher = True
-    higher_is_better = True
-    unit = "negative distance"
+    declares = declarations.Proxy(needs_teacher=True, higher_is_better=True, unit="negative distance")
+
     semantic: Annotated[bool, Choice(False, True)] = False  # add the semantic term where the widths are equal
     gaussian: Annotated[bool, Choice(False, True)] = False  # N(0, 1) weights, as the released scripts'
     seeds: Annotated[int, Integer(1, 10, unit="initialisations")] = 3  # scores averaged; one is noisy

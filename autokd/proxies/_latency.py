@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from autokd import declarations
 from autokd.networks import cost
 from autokd.ranges import Integer
-from autokd.types import ANY, BuildContext, Proxy, ScreenInput
+from autokd.types import BuildContext, Proxy, ScreenInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +18,8 @@ class Latency:
     A measurement: it differs from run to run. See `autokd.networks.cost.latency`.
     """
 
-    modalities = ANY
-    needs_teacher = False
-    higher_is_better = False
-    unit = "ms"
+    declares = declarations.Proxy(higher_is_better=False, unit="ms")
+
     batch_size: Annotated[int, Integer(1, 1024, log=True, unit="samples")] = 1  # of the forward pass
     repeats: Annotated[int, Integer(5, 1000, log=True)] = 50  # timed passes; their median counts
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autokd import declarations
 from autokd.networks import cost
-from autokd.types import ANY, BuildContext, Proxy, ScreenInput
+from autokd.types import BuildContext, Proxy, ScreenInput
 
 
 @dataclass(frozen=True, kw_only=True)
 class MACs:
     """Ranks students by their multiply-accumulates; see `autokd.networks.cost.macs`."""
 
-    modalities = ANY
-    needs_teacher = False
-    higher_is_better = True
-    unit = "MACs"
+    declares = declarations.Proxy(higher_is_better=True, unit="MACs")
 
     def build(self, context: BuildContext) -> Proxy:
         """Return a score; see the class."""

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from autokd import declarations
 from autokd.errors import ComponentError
 from autokd.proxies.untrained import untrained_student
 from autokd.ranges import Integer
-from autokd.types import ANY, BuildContext, Proxy, ScreenInput
+from autokd.types import BuildContext, Proxy, ScreenInput
 
 
 def agreement(activation: Tensor) -> Tensor:
@@ -76,10 +77,8 @@ class NWOT:
       ComponentError: the student has no `nn.ReLU` module.
     """
 
-    modalities = ANY
-    needs_teacher = False
-    higher_is_better = True
-    unit = "log-determinant"
+    declares = declarations.Proxy(higher_is_better=True, unit="log-determinant")
+
     seeds: Annotated[int, Integer(1, 10, unit="initialisations")] = 1  # scores averaged
 
     def build(self, context: BuildContext) -> Proxy:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autokd import declarations
 from autokd.networks import cost
-from autokd.types import ANY, BuildContext, Proxy, ScreenInput
+from autokd.types import BuildContext, Proxy, ScreenInput
 
 
 @dataclass(frozen=True, kw_only=True)
 class Params:
     """Ranks students by their number of learned parameters."""
 
-    modalities = ANY
-    needs_teacher = False
-    higher_is_better = True
-    unit = "parameters"
+    declares = declarations.Proxy(higher_is_better=True, unit="parameters")
 
     def build(self, context: BuildContext) -> Proxy:
         """Return a score; see the class."""

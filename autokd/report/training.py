@@ -94,7 +94,7 @@ def effective_weight(plain: Mapping[str, Any]) -> float | None:
         loss = component_from_plain("losses", plain)
     except ComponentError:
         return None
-    return float(loss.weight * loss.scale)
+    return float(loss.weight * loss.declares.scale.value)
 
 
 def bank_use(records: Records) -> BankUse | None:

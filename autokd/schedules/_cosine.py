@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
+from autokd.declarations import Schedule
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext
+from autokd.types import BuildContext
 
 _START = 0.01  # factor at the very first step of a warm-up
 
@@ -17,7 +18,7 @@ _START = 0.01  # factor at the very first step of a warm-up
 class Cosine:
     """Rises linearly from 1 % of the peak, then falls along half a cosine."""
 
-    modalities = ANY
+    declares = Schedule()
 
     warmup: Annotated[float, Real(0.0, 0.2)] = 0.05  # share of training spent rising
     final: Annotated[float, Real(1e-4, 0.1, log=True)] = 1e-3  # share of the peak left at the end

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
+from autokd.declarations import Schedule
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext
+from autokd.types import BuildContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class OneCycle:
     The paper's ramps are linear; the cosine form is the usual one today. Momentum is not cycled.
     """
 
-    modalities = ANY
+    declares = Schedule()
 
     warmup: Annotated[float, Real(0.1, 0.5)] = 0.3  # share of training spent rising
     div_factor: Annotated[float, Real(5.0, 50.0, log=True)] = 25.0  # peak over the learning rate at the start

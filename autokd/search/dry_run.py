@@ -137,7 +137,7 @@ def _asked_by(work: Work, setup: Setup) -> Iterator[Block]:
 
 def _blocks(pipeline: Any, view_seed: int, epochs: int) -> Iterator[Block]:
     """The blocks that a run asks for; without randomness every epoch is the same view."""
-    teachers = {component_from_plain("losses", loss).teacher for loss in pipeline["losses"].values()}
+    teachers = {component_from_plain("losses", loss).declares.teacher for loss in pipeline["losses"].values()}
     policy = pipeline["augment"]
     if "live" not in teachers and "stored" in teachers:
         still = policy["use"] == "none"

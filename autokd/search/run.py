@@ -121,9 +121,7 @@ def _resume(path: Path, setup: Setup) -> StudyStore:
         store.close()
         raise
     machine = describe_machine(setup.device)
-    store.update(
-        dataclasses.replace(store.settings, identity=setup.identity, settings=setup.settings, machine=machine)
-    )
+    store.update(dataclasses.replace(store.settings, identity=setup.identity, settings=setup.settings, machine=machine))
     return store
 
 

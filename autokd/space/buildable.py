@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from autokd import spec
+from autokd.components import LossComponent, StudentComponent
 from autokd.errors import ComponentError
 from autokd.networks.models import shapes_of
 from autokd.ranges import Choice
@@ -23,7 +24,7 @@ def refusal(loss: Candidate, student: Candidate, task: Task, teacher: Shapes | N
     The student is tried at its defaults and at both ends of its ranges, the loss at its defaults and at each of its
     named options. A loss that needs an artefact, or a component of another slot beside it, is not tried.
     """
-    if loss.traits.prepared_from or loss.traits.requires:
+    if loss.traits.prepared_from is not None or loss.traits.requires:
         return None
     contexts = [BuildContext(task=task, student=shapes, teacher=teacher) for shapes in _offers(student, task)]
     for values in _settings(loss):
@@ -34,7 +35,7 @@ def refusal(loss: Candidate, student: Candidate, task: Task, teacher: Shapes | N
     return None
 
 
-def _error(component: Any, context: BuildContext) -> str | None:
+def _error(component: LossComponent, context: BuildContext) -> str | None:
     """What a component refuses to be built with; None too where it asks for values that shapes do not have."""
     try:
         with torch.device("meta"):
@@ -56,7 +57,7 @@ def _offers(student: Candidate, task: Task) -> list[Shapes]:
 
 
 @functools.lru_cache(maxsize=256)
-def _shapes(component: Any, task: Task) -> Shapes | None:
+def _shapes(component: StudentComponent, task: Task) -> Shapes | None:
     """What a student offers; None where it cannot be built for the task."""
     try:
         with torch.device("meta"):

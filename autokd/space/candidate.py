@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from autokd.errors import nearest
+from autokd import spec
+from autokd.declarations import Declaration
+from autokd.errors import ComponentError, nearest
 from autokd.ranges import Range, Scalar
 from autokd.space.values import suggest, written
 from autokd.types import ANY, Draw
@@ -16,50 +19,47 @@ Params = dict[str, Scalar]
 
 
 class Traits(NamedTuple):
-    """What a component class declares of itself.
+    """What a space knows of a component: what its class declares; see `autokd.declarations` for the fields.
 
     Args:
-      modalities: kinds of input it takes.
+      role: "term" for a term of the training loss, "" for anything else.
       teacher: "none" where it needs no teacher.
-      needs: what the teacher must offer: "features", "pooled", "tokens", "attention".
-      student_needs: what the student must offer.
+      reads: what the teacher must offer.
+      student_reads: what the student must offer.
       offers: what a student offers.
-      min_classes: fewest classes it is defined for.
-      excludes, requires: components ("losses.dkd"; a bare name is of its own kind) it must not, or must, stand beside.
-      prepared_from: the fields that what it prepares from teacher and data depends on; () where it prepares nothing.
+      excludes, requires: full names ("losses.dkd") of what it must not, or must, stand beside.
     """
 
-    modalities: frozenset[str] = ANY
+    role: Literal["", "term"] = ""
+    modalities: AbstractSet[str] = ANY
     teacher: str = "none"
-    needs: frozenset[str] = frozenset()
-    student_needs: frozenset[str] = frozenset()
-    offers: frozenset[str] = frozenset({"features", "pooled"})
+    reads: AbstractSet[str] = frozenset()
+    student_reads: AbstractSet[str] = frozenset()
+    offers: AbstractSet[str] = frozenset()
     min_classes: int = 2
-    excludes: frozenset[str] = frozenset()
-    requires: frozenset[str] = frozenset()
-    prepared_from: tuple[str, ...] = ()
+    excludes: AbstractSet[str] = frozenset()
+    requires: AbstractSet[str] = frozenset()
+    prepared_from: tuple[str, ...] | None = None
 
 
-def traits_of(kind: str, cls: type[Any]) -> Traits:
-    """Read a component class's declarations; what it does not declare has the value that `Traits` gives it."""
+def traits_of(slot: str, declares: Declaration) -> Traits:
+    """Return what a component declares, for one that may stand in a slot; what its kind has not is as in `Traits`.
 
-    def declared(name: str) -> Any:
-        return getattr(cls, name, Traits._field_defaults[name])
+    Raises:
+      ComponentError: it names another component by a slot that pipelines do not have.
+    """
+    declared = {field.name: getattr(declares, field.name) for field in dataclasses.fields(declares)}
+    traits = Traits(role=declares.role, **{name: declared[name] for name in Traits._fields if name in declared})
+    return traits._replace(excludes=_full(slot, traits.excludes), requires=_full(slot, traits.requires))
 
-    def full(names: Iterable[str]) -> frozenset[str]:
-        return frozenset(name if "." in name else f"{kind}.{name}" for name in names)
 
-    return Traits(
-        modalities=frozenset(declared("modalities")),
-        teacher=declared("teacher"),
-        needs=frozenset(declared("needs")),
-        student_needs=frozenset(declared("student_needs")),
-        offers=frozenset(declared("offers")),
-        min_classes=declared("min_classes"),
-        excludes=full(declared("excludes")),
-        requires=full(declared("requires")),
-        prepared_from=tuple(declared("prepared_from")),
-    )
+def _full(slot: str, names: Iterable[str]) -> frozenset[str]:
+    full = frozenset(name if "." in name else f"{slot}.{name}" for name in names)
+    slots = spec.slots()
+    for name in sorted(full):
+        if (other := name.partition(".")[0]) not in slots:
+            raise ComponentError(f"it declares {name!r}, and a pipeline has no slot {other!r}; {nearest(other, slots)}")
+    return full
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,7 @@ class Candidate:
 
     Args:
       name: its key in the file.
+      slot: of the pipeline.
       kind, use: kind and name of the component.
       place: where it stands in the file.
       ranges: its fields that are drawn.
@@ -76,6 +77,7 @@ class Candidate:
     """
 
     name: str
+    slot: str
     kind: str
     use: str
     place: str
@@ -86,14 +88,15 @@ class Candidate:
 
     @property
     def full_name(self) -> str:
-        return f"{self.kind}.{self.use}"
+        """The slot and the component in it, as others name it in what they exclude or require."""
+        return f"{self.slot}.{self.use}"
 
     def default(self) -> dict[str, Any]:
         return {"use": self.use, **self.fixed, **self.defaults}
 
     def excluding(self, names: Iterable[str]) -> Candidate:
         """Return the candidate that must not stand beside these components (full names) either."""
-        return dataclasses.replace(self, traits=self.traits._replace(excludes=self.traits.excludes.union(names)))
+        return dataclasses.replace(self, traits=self.traits._replace(excludes=self.traits.excludes | {*names}))
 
     def draw(self, draw: Draw, path: str) -> tuple[dict[str, Any], Params]:
         values = {field: suggest(draw, f"{path}.{field}", span) for field, span in self.ranges.items()}

@@ -308,7 +308,7 @@ class Several:
             if len(members) > group.at_most:
                 found.append(f"{self.slot}: {len(members)} of {', '.join(members)}, at most {group.at_most}")
         others = (*present, *chosen)
-        found += [f"{o.kind}.{o.name}: needs {name} beside it" for o in present for name in lacks(o, others)]
+        found += [f"{o.slot}.{o.name}: needs {name} beside it" for o in present for name in lacks(o, others)]
         for candidate in chosen:
             against = [o.full_name for o in others if o is not candidate and o.full_name in candidate.traits.excludes]
             found += [f"{self._path(candidate)}: must not stand beside {name}" for name in against]

@@ -27,7 +27,7 @@ def read_part(name: str, slot: spec.Slot | Range, body: Any, problems: Problems)
         example = f"{name}: {{{'always' if slot.many else 'one_of'}: {{{catalog.names(slot.kind)[0]}: {{}}}}}}"
         problems.append(f"{name}: missing; for example {example}")
         return None
-    return _several(name, slot.kind, body, problems) if slot.many else _one_of(name, slot.kind, body, problems)
+    return _several(name, slot, body, problems) if slot.many else _one_of(name, slot, body, problems)
 
 
 def _number(name: str, own: Range, body: Any, problems: Problems) -> Number | None:
@@ -43,7 +43,7 @@ def _number(name: str, own: Range, body: Any, problems: Problems) -> Number | No
     return Number(slot=name, span=span, value=int(nearest_value(span, default) if span else value))
 
 
-def _one_of(name: str, kind: str, body: Any, problems: Problems) -> OneOf | None:
+def _one_of(name: str, slot: spec.Slot, body: Any, problems: Problems) -> OneOf | None:
     before = len(problems)
     words = known_entries(body, name, ("always", "one_of"), problems)
     if len(words) != 1:
@@ -51,30 +51,30 @@ def _one_of(name: str, kind: str, body: Any, problems: Problems) -> OneOf | None
             problems.append(f"{name}: expected either 'one_of' or 'always', got {' and '.join(words) or 'neither'}")
         return None
     word, options = next(iter(words.items()))
-    candidates = _candidates(f"{name}.{word}", kind, options, problems)
+    candidates = _candidates(f"{name}.{word}", name, slot, options, problems)
     if word == "always" and len(candidates) > 1:
         problems.append(f"{name}.always: takes one component, got {len(candidates)}; use one_of to choose")
     return OneOf(slot=name, candidates=candidates) if candidates else None
 
 
-def _several(name: str, kind: str, body: Any, problems: Problems) -> Several | None:
+def _several(name: str, slot: spec.Slot, body: Any, problems: Problems) -> Several | None:
     words = known_entries(body, name, ("always", "any_of"), problems)
     if "always" not in words:
         problems.append(f"{name}.always: missing; there must be at least one that always stands in the pipeline")
-    always = _candidates(f"{name}.always", kind, words["always"], problems) if "always" in words else ()
+    always = _candidates(f"{name}.always", name, slot, words["always"], problems) if "always" in words else ()
     any_of = words.get("any_of", [])
     bodies = {f"{name}.any_of": any_of}
     if isinstance(any_of, list):
         bodies = {f"{name}.any_of.{index}": item for index, item in enumerate(any_of)}
-    groups = tuple(_group(place, kind, item, problems) for place, item in bodies.items())
+    groups = tuple(_group(place, name, slot, item, problems) for place, item in bodies.items())
     problems += _conflicts(always, groups)
     return Several(slot=name, always=always, groups=groups)
 
 
-def _group(place: str, kind: str, body: Any, problems: Problems) -> Group:
+def _group(place: str, name: str, slot: spec.Slot, body: Any, problems: Problems) -> Group:
     words = known_entries(body, place, ("at_most", "from"), problems)
     at_most = read_count(f"{place}.at_most", words.get("at_most", AT_MOST), 0, problems)
-    candidates = _candidates(f"{place}.from", kind, words.get("from"), problems)
+    candidates = _candidates(f"{place}.from", name, slot, words.get("from"), problems)
     return Group(at_most=min(at_most, len(candidates)), candidates=candidates)
 
 
@@ -89,30 +89,32 @@ def _conflicts(always: tuple[Candidate, ...], groups: tuple[Group, ...]) -> Prob
     for index, candidate in enumerate(always):
         against = [other.use for other in always[:index] if clash(candidate, other)]
         found += [f"{candidate.place}: must not stand beside {use}, which is always there" for use in against]
-        needed = [name for name in lacks(candidate, always) if name.startswith(f"{candidate.kind}.")]
+        needed = [name for name in lacks(candidate, always) if name.startswith(f"{candidate.slot}.")]
         found += [f"{candidate.place}: needs {name} always beside it" for name in needed]
     return found
 
 
-def _candidates(place: str, kind: str, body: Any, problems: Problems) -> tuple[Candidate, ...]:
+def _candidates(place: str, slot_name: str, slot: spec.Slot, body: Any, problems: Problems) -> tuple[Candidate, ...]:
     entries = mapping(body, place, problems)
     if not entries and (body is None or body == {}):
-        names = catalog.names(kind)
+        names = catalog.names(slot.kind)
         problems.append(f"{place}: expected at least one of {', '.join(names)}, got none")
-    found = [_candidate(f"{place}.{name}", kind, name, item, problems) for name, item in entries.items()]
+    found = [_candidate(f"{place}.{name}", slot_name, slot, name, item, problems) for name, item in entries.items()]
     return tuple(candidate for candidate in found if candidate is not None)
 
 
-def _candidate(place: str, kind: str, name: str, body: Any, problems: Problems) -> Candidate | None:
+def _candidate(
+    place: str, slot_name: str, slot: spec.Slot, name: str, body: Any, problems: Problems
+) -> Candidate | None:
     before = len(problems)
     given = mapping(body, place, problems)
-    # Only where a pipeline holds several components of a kind do their instances have names of their own.
-    named = any(isinstance(slot, spec.Slot) and slot.kind == kind and slot.many for slot in spec.slots().values())
-    use = given.pop("use", name) if named else name
-    if named and not name.isidentifier():
+    # Only in a slot that holds several components do the instances have names of their own.
+    use = given.pop("use", name) if slot.many else name
+    if slot.many and not name.isidentifier():
         problems.append(f"{place}: an instance name is made of letters, digits and underscores, got {name!r}")
     try:
-        cls = catalog.load(kind, str(use))
+        cls = catalog.load(slot.kind, str(use))
+        traits = traits_of(slot_name, cls.declares)
     except ComponentError as error:
         problems.append(f"{place}: {error}")
         return None
@@ -127,13 +129,14 @@ def _candidate(place: str, kind: str, name: str, body: Any, problems: Problems) 
     ranges = {field: value for field, value in values.items() if isinstance(value, Range)}
     candidate = Candidate(
         name=name,
-        kind=kind,
+        slot=slot_name,
+        kind=slot.kind,
         use=str(use),
         place=place,
         ranges=ranges,
         fixed={field: value for field, value in values.items() if field not in ranges},
         defaults={field: nearest_value(span, infos[field].default) for field, span in ranges.items()},
-        traits=traits_of(kind, cls),
+        traits=traits,
     )
     problems += _unbuildable(candidate, set(given))
     return candidate if len(problems) == before else None

@@ -138,7 +138,7 @@ class Space:
     def teacher_parts(self) -> frozenset[str]:
         """Return the parts of the teacher's output, beside the logits, that any component of the space reads."""
         reading = [c.traits for part in self.parts.values() for c in part.candidates if c.traits.teacher != "none"]
-        return frozenset(need for traits in reading for need in traits.needs)
+        return frozenset(part for traits in reading for part in traits.reads)
 
     def draw(self, draw: Draw, number: int) -> Drawn:
         """Draw a pipeline; the values come from `draw`, each asked for under its path.
@@ -272,14 +272,14 @@ def _misfit(candidate: Candidate, task: Task, teacher: Shapes | None) -> str | N
         return None
     if teacher is None:
         return f"{candidate.use} needs a teacher, there is none"
-    missing = sorted(need for need in traits.needs if not getattr(teacher, need))
+    missing = sorted(part for part in traits.reads if not getattr(teacher, part))
     return f"{candidate.use} needs {' and '.join(missing)}, which the teacher does not offer" if missing else None
 
 
 def _unfed(candidate: Candidate, students: Sequence[Candidate]) -> str | None:
     """Why a component cannot read what it needs of every student, or None."""
     for student in students:
-        missing = sorted(candidate.traits.student_needs - student.traits.offers)
+        missing = sorted(candidate.traits.student_reads - student.traits.offers)
         if missing:
             return f"{candidate.use} needs {' and '.join(missing)}, which the student {student.use} does not offer"
     return None
@@ -301,7 +301,7 @@ def _fed(
     by_all = {place: next(iter(why.values())) for place, why in refused.items() if len(why) == len(students)}
     left = part.filtered(lambda c: by_all.get(c.place), dropped, problems)
     dropped += [f"{c.place}: not beside {use}: {why}" for c in left.candidates for use, why in refused[c.place].items()]
-    return left.apart(lambda c: [f"students.{use}" for use in refused[c.place]])
+    return left.apart(lambda c: [s.full_name for s in students if s.use in refused[c.place]])
 
 
 def _beside(candidate: Candidate, always: list[Candidate]) -> str | None:
@@ -309,12 +309,12 @@ def _beside(candidate: Candidate, always: list[Candidate]) -> str | None:
     against = [other.use for other in always if clash(candidate, other)]
     if against:
         return f"{candidate.use} must not stand beside {', '.join(against)}"
-    wanting = [other.use for other in always if any(_of_kind(name, candidate) for name in lacks(other, [candidate]))]
+    wanting = [other.use for other in always if any(_of_slot(name, candidate) for name in lacks(other, [candidate]))]
     return f"{', '.join(wanting)} cannot stand beside {candidate.use}" if wanting else None
 
 
-def _of_kind(name: str, candidate: Candidate) -> bool:
-    return name.startswith(f"{candidate.kind}.")
+def _of_slot(name: str, candidate: Candidate) -> bool:
+    return name.startswith(f"{candidate.slot}.")
 
 
 def _alone(candidate: Candidate, there: Collection[str]) -> str | None:

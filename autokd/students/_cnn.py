@@ -11,6 +11,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
+from autokd.declarations import Student
 from autokd.ranges import Integer
 from autokd.students.layers import conv_bn_relu, he_normal_, stem_stride
 from autokd.types import IMAGE, BuildContext, Output, Task
@@ -44,7 +45,8 @@ class _CNN(nn.Module):
 class CNN:
     """Plain small convolutional network; features are the outputs of its layers, after the ReLU."""
 
-    modalities = IMAGE
+    declares = Student(modalities=IMAGE)
+
     layers: Annotated[int, Integer(1, 6, unit="layers")] = 3  # convolutions
     width: Annotated[int, Integer(4, 64, step=4, unit="channels")] = 16  # of the first layer
 

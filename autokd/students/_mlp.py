@@ -12,8 +12,9 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
+from autokd.declarations import Student
 from autokd.ranges import Integer, Real
-from autokd.types import ANY, BuildContext, Output, Task
+from autokd.types import IMAGE, TABLE, BuildContext, Output, Task
 
 
 class _MLP(nn.Module):
@@ -39,7 +40,8 @@ class _MLP(nn.Module):
 class MLP:
     """Multi-layer perceptron; features are the outputs of its hidden layers, pooled is the last of them."""
 
-    modalities = ANY
+    declares = Student(modalities=IMAGE | TABLE)
+
     depth: Annotated[int, Integer(1, 6, unit="layers")] = 2  # hidden layers
     width: Annotated[int, Integer(4, 512, log=True, unit="units")] = 64  # of every hidden layer
     dropout: Annotated[float, Real(0.0, 0.5)] = 0.0  # probability of zeroing a hidden unit in training

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
+from autokd.declarations import Student
 from autokd.ranges import Integer
 from autokd.students.layers import conv_bn_relu, he_normal_, stem_stride
 from autokd.types import IMAGE, BuildContext, Output, Task
@@ -66,7 +67,8 @@ class _MobileNet(nn.Module):
 class MobileNet:
     """Depthwise-separable network; features are the outputs of its stages, after their last ReLU."""
 
-    modalities = IMAGE
+    declares = Student(modalities=IMAGE)
+
     depth: Annotated[int, Integer(2, 13, unit="blocks")] = 6  # depthwise-separable blocks; 13 in the paper
     width: Annotated[int, Integer(4, 64, step=4, unit="channels")] = 16  # of the first convolution; 32 in the paper
 

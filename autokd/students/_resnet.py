@@ -12,6 +12,7 @@ from typing import Annotated, cast
 
 from torch import Tensor, nn
 
+from autokd.declarations import Student
 from autokd.ranges import Choice, Integer
 from autokd.students.layers import Projection, he_normal_, stem_stride
 from autokd.types import IMAGE, BuildContext, Output, Task
@@ -72,7 +73,8 @@ class ResNet:
       ValueError: depth is not 6n + 2.
     """
 
-    modalities = IMAGE
+    declares = Student(modalities=IMAGE)
+
     depth: Annotated[int, Choice(8, 14, 20, 32, 44, 56, 110, unit="layers")] = 20  # 6n + 2; n basic blocks a stage
     width: Annotated[int, Integer(4, 64, step=4, unit="channels")] = 16  # of the first stage; 16 in the paper
 

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from autokd import catalog, spec
+from autokd.declarations import Teacher
 from autokd.errors import TeacherError, UserError, nearest
 from autokd.networks import weights
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.ranges import Choice, Integer, Range
-from autokd.types import ANY, BuildContext, Task
+from autokd.types import IMAGE, TABLE, BuildContext, Task
 
 ALIASES = {f"resnet{depth}": ("resnet", {"depth": depth, "width": 16}) for depth in (8, 14, 20, 32, 44, 56, 110)}
 """Names under which CIFAR papers know some of the architectures (He et al., CVPR 2016, section 4.2)."""
@@ -31,7 +32,8 @@ class AutokdTeacher:
     Fields of the architecture that are not given are inferred from the checkpoint's names and shapes.
     """
 
-    modalities = ANY
+    declares = Teacher(modalities=IMAGE | TABLE)
+
     arch: str = ""  # a student component or a CIFAR name such as resnet56; "" where the file names it
     fields: tuple[str, ...] = ()  # "key=value", fields of the architecture
     file: str  # checkpoint, or the folder of a student bundle

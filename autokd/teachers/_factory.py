@@ -13,10 +13,11 @@ from typing import Any
 
 from torch import nn
 
+from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
 from autokd.networks import weights
 from autokd.networks.models import NetworkTeacher, seeded
-from autokd.types import ANY, BuildContext
+from autokd.types import IMAGE, TABLE, BuildContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,8 @@ class FactoryTeacher:
     The function is called with the given fields, and with `num_classes` where it has a parameter of that name.
     """
 
-    modalities = ANY
+    declares = Teacher(modalities=IMAGE | TABLE)
+
     factory: str  # package.module:function
     fields: tuple[str, ...] = ()  # "key=value", further arguments of the function
     file: str  # checkpoint

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from autokd import compat
+from autokd.declarations import Teacher
 from autokd.errors import MissingDependency, TeacherError, nearest
 from autokd.networks import weights
 from autokd.networks.models import NetworkTeacher, seeded
@@ -24,7 +25,8 @@ class TimmTeacher:
     many values as the data has channels.
     """
 
-    modalities = IMAGE
+    declares = Teacher(modalities=IMAGE)
+
     model: str  # timm's name, such as resnet18 or vit_tiny_patch16_224.augreg_in21k_ft_in1k
     fields: tuple[str, ...] = ()  # "key=value", further arguments of timm.create_model, such as img_size=32
     file: str  # checkpoint

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from autokd import compat
+from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
 from autokd.networks import weights
 from autokd.networks.models import NetworkTeacher, seeded
@@ -18,7 +19,8 @@ from autokd.types import IMAGE, BuildContext, Task
 class TorchvisionTeacher:
     """A torchvision classifier; class count and input channels are the data's, the weights only ever the file's."""
 
-    modalities = IMAGE
+    declares = Teacher(modalities=IMAGE)
+
     model: str  # torchvision's name, such as resnet18
     fields: tuple[str, ...] = ()  # "key=value", further arguments of torchvision.models.get_model
     file: str  # checkpoint

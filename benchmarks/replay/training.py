@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from autokd import data as autokd_data
 from autokd import metrics
 from autokd.data import Dataset
+from autokd.declarations import Schedule
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
 from autokd.engine.step import Run
@@ -33,7 +34,7 @@ from autokd.engine.train import (
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.seeds import derive
 from autokd.spec import PipelineSpec, component_from_plain, from_plain
-from autokd.types import ANY, BuildContext, Split
+from autokd.types import BuildContext, Split
 from benchmarks.replay.crossing import Names, plain
 
 VIEW_SEED = 0
@@ -289,9 +290,8 @@ def _cloned(state: Any) -> Any:
 class Steady:
     """A linear warm-up, a constant rate, and a linear fall to 0 between two shares of training."""
 
-    modalities = ANY
-    kind = "schedules"
-    name = "steady"
+    declares = Schedule(name="steady")
+
     begin: float
     end: float
 

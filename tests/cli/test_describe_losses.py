@@ -33,14 +33,15 @@ def line_of(name: str, title: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_there_is_to_know_is_shown(name: str) -> None:
     cls, text = catalog.load("losses", name), shown(name)
+    declares = cls.declares
     told = json.loads(str(console.component("losses", name, as_json=True)))
     assert re.search(r"(19|20)\d\d", told["formula"])
     assert line_of(name, "formula") == told["formula"]
-    assert line_of(name, "cost of a training step") == COSTS[cls.cost]
-    assert told["cost"] == cls.cost
-    assert line_of(name, "read of the teacher beside logits") == ", ".join(sorted(cls.needs))
-    assert line_of(name, "batch statistic").startswith("yes" if cls.batch_statistic else "no")
-    assert line_of(name, "what a weight of 1 stands for").startswith(f"{cls.scale}; ")
+    assert line_of(name, "cost of a training step") == COSTS[declares.cost]
+    assert told["cost"] == declares.cost
+    assert line_of(name, "read of the teacher beside logits") == ", ".join(sorted(declares.reads))
+    assert line_of(name, "batch statistic").startswith("yes" if declares.batch_statistic else "no")
+    assert line_of(name, "what a weight of 1 stands for") == f"{declares.scale.value}; {declares.scale.source}"
     for field, info in fields_of(cls).items():
         (row,) = re.findall(rf"^│ {field} +│ (.*)$", text, re.MULTILINE)
         assert [cell.strip() for cell in row.split("│")][:2] == [str(info.default), str(info.range or "not searched")]
@@ -52,8 +53,9 @@ def test_the_words_for_teacher_needs_and_exclusions() -> None:
     assert line_of("kd", "teacher") == "its stored answers are read"
     assert line_of("tfkd", "teacher") == "none is read"
     assert line_of("uskd", "read of the student beside logits") == "features"
-    assert line_of("crd", "never beside") == "augments.cutmix, augments.mixup; a mixed sample has no class"
-    assert line_of("simkd", "only beside") == "heads.simkd"
+    assert line_of("crd", "never beside") == "augment.cutmix, augment.mixup; a mixed sample has no class"
+    assert line_of("simkd", "only beside") == "head.simkd"
+    assert line_of("dkd", "fewest classes") == "3; with two classes it is kd"
     assert line_of("reviewkd", "cost of a training step") == "twice the student's own step or more"
 
 

@@ -15,23 +15,20 @@ LOSS = '''\
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
+from autokd.declarations import Loss, Scale
 from autokd.losses.common import teacher_of
 from autokd.ranges import Real
-from autokd.types import ANY, BuildContext, Step, Term
+from autokd.types import BuildContext, Step, Term
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogitDifference:
     """Half the mean over classes of the squared difference."""
 
-    kind: ClassVar[str] = "losses"
-    name: ClassVar[str] = "logit_difference"
-    modalities: ClassVar[frozenset[str]] = ANY
-    teacher: ClassVar[str] = "stored"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    scale: ClassVar[float] = 1.0
+    declares = Loss(name="logit_difference", teacher="stored", scale=Scale(1.0, "that of ce"))
+
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # of the term
 
     def build(self, context: BuildContext) -> Term:
@@ -86,7 +83,8 @@ def test_a_loss_of_ones_own_from_search_to_bundle(run, here, plugin):
     [
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("x = 1", "no component in it; a component is a frozen dataclass with a build method"),
-        (LOSS.replace('"losses"\n', '"loses"\n'), "there is no kind 'loses'; did you mean 'losses'?"),
+        (LOSS.replace("declares = Loss(name", "declares = Loss(nam"), "unexpected keyword argument 'nam'"),
+        (LOSS.replace('"stored"', '"Stored"'), "Loss(teacher='Stored'): there is no 'Stored'; did you mean 'stored'?"),
     ],
 )
 def test_a_plugin_file_that_cannot_be_used(run, here, text, message):

@@ -36,8 +36,8 @@ def test_every_component_says_what_it_is() -> None:
     assert {"digits", "fashion_mnist", "mnist", "cifar10", "cifar100", "image_folder", "table_file"} <= set(names)
     for name in names:
         cls = catalog.load("datasets", name)
-        assert cls.modality in ("image", "table"), name
-        assert cls.default_space in ("digits", "image", "tabular"), name
+        assert cls.declares.modality in ("image", "table"), name
+        assert cls.declares.default_space in ("digits", "image", "tabular"), name
         assert cls.__doc__, name
 
 
@@ -46,7 +46,7 @@ def test_embedded_dataset(name: str, context: DataContext) -> None:
     component = make("datasets", name, {})
     raw = component.build(context)
     assert (len(raw.train), len(raw.classes)) == EMBEDDED[name]
-    assert raw.modality == component.modality
+    assert raw.modality == component.declares.modality
     assert sorted(set(raw.train.labels.tolist())) == list(range(len(raw.classes)))
     assert component_from_plain("datasets", component_to_plain(component)) == component
 

@@ -6,17 +6,19 @@ import dataclasses
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from autokd.data import Dataset
+from autokd.declarations import Loss, Part, Scale, Student
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.train import TrainContext, build_student, train_rung
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.spec import PipelineSpec, make
 from autokd.types import (
+    IMAGE,
     Augment,
     BuildContext,
     Checkpoint,
@@ -126,16 +128,18 @@ class NotingLoss:
     """Cross-entropy that notes every step it sees.
 
     Args:
-      teacher: "none", "stored" or "live".
-      needs: parts of the outputs beside the logits.
-      scale: the method's own scale.
+      teacher, reads, scale: what it declares.
     """
 
-    teacher: str = "none"
-    needs: frozenset[str] = frozenset()
+    teacher: Literal["none", "stored", "live"] = "none"
+    reads: frozenset[Part] = frozenset()
     weight: float = 1.0
     scale: float = 1.0
     steps: list[Step] = field(default_factory=list, compare=False)
+
+    @property
+    def declares(self) -> Loss:
+        return Loss(teacher=self.teacher, reads=self.reads, scale=Scale(self.scale, "made up"))
 
     def build(self, context: BuildContext) -> Term:
         def term(step: Step) -> Tensor:
@@ -149,11 +153,10 @@ class NotingLoss:
 class FittingLoss:
     """Cross-entropy on a device that holds `most` samples."""
 
+    declares = Loss(teacher="none", scale=Scale(1.0, "that of cross-entropy"))
+
     most: int
-    teacher: str = "none"
-    needs: frozenset[str] = frozenset()
     weight: float = 1.0
-    scale: float = 1.0
 
     def build(self, context: BuildContext) -> Term:
         def term(step: Step) -> Tensor:
@@ -168,10 +171,9 @@ class FittingLoss:
 class IdleLoss:
     """A loss that applies to no sample."""
 
-    teacher: str = "none"
-    needs: frozenset[str] = frozenset()
+    declares = Loss(teacher="none", scale=Scale(1.0, "made up"))
+
     weight: float = 1.0
-    scale: float = 1.0
 
     def build(self, context: BuildContext) -> Term:
         return lambda step: torch.zeros_like(step.weight)
@@ -180,6 +182,8 @@ class IdleLoss:
 @dataclass(frozen=True, kw_only=True)
 class NotingStudent:
     """The pipeline's usual small network; notes the inputs it is trained on."""
+
+    declares = Student(modalities=IMAGE)
 
     inputs: list[Tensor] = field(default_factory=list, compare=False)
 

@@ -122,7 +122,7 @@ def test_a_bank_keeps_apart_teachers_and_datasets(digits: Dataset, cancer: Datas
 
 
 def test_the_embedding_is_stored_too(digits: Dataset) -> None:
-    loss = NotingLoss(teacher="stored", needs=frozenset({"pooled"}))
+    loss = NotingLoss(teacher="stored", reads=frozenset({"pooled"}))
     frozen = teacher(digits.task)
     trained(context(digits, frozen), pipeline(losses={"ce": loss}), epochs=1)
     images = (digits.train.inputs.float() / 255 - digits.task.mean[0]) / digits.task.std[0]
@@ -135,7 +135,7 @@ def test_the_embedding_is_stored_too(digits: Dataset) -> None:
 
 def test_stored_feature_maps_match_a_live_teacher(digits: Dataset) -> None:
     def features(bank: TeacherBank) -> tuple[list[torch.Tensor], int]:
-        loss = NotingLoss(teacher="live", needs=frozenset({"features"}))
+        loss = NotingLoss(teacher="live", reads=frozenset({"features"}))
         noting = NotingTeacher(teacher(digits.task))
         spec = pipeline(augment=("crop_flip", {}), losses={"ce": loss})
         trained(context(digits, noting, bank), spec, epochs=1)

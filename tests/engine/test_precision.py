@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from autokd.data import Dataset
+from autokd.declarations import Loss, Scale, Student
 from autokd.engine import precision
 from autokd.engine.precision import HALF_STEP, SMALL_STEP, cpu_has_bfloat16, threads_for, train_dtype
 from autokd.engine.train import build_run, build_student, restore
 from autokd.networks.cost import student_cost
 from autokd.networks.models import seeded
 from autokd.spec import PipelineSpec, make
-from autokd.types import ANY, BuildContext, Output, Task
+from autokd.types import IMAGE, BuildContext, Output, Task
 from tests.engine.helpers import CPU, assert_same, context, losses_of, pipeline, teacher, through_a_file, trained
 
 CUDA = torch.device("cuda")
@@ -98,9 +99,8 @@ def test_the_processors_flags_tell_whether_it_has_bfloat16(
 class Typed:
     """A small student that notes the type its classifier answers in, in training and otherwise."""
 
-    modalities = ANY
-    kind = "students"
-    name = "t_typed"
+    declares = Student(name="t_typed", modalities=IMAGE)
+
     types: dict[bool, set[torch.dtype]] = field(default_factory=lambda: {True: set(), False: set()}, compare=False)
 
     def build(self, context: BuildContext) -> nn.Module:
@@ -140,10 +140,9 @@ def test_losses_see_float32_whatever_the_student_computes_in(digits: Dataset) ->
 
     @dataclass(frozen=True, kw_only=True)
     class Seeing:
-        teacher: str = "none"
-        needs: frozenset[str] = frozenset()
+        declares = Loss(teacher="none", scale=Scale(1.0, "that of cross-entropy"))
+
         weight: float = 1.0
-        scale: float = 1.0
 
         def build(self, context: BuildContext) -> Any:
             def term(step: Any) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from autokd.data import Dataset
+from autokd.declarations import Student
 from autokd.engine.profile import OFF
 from autokd.engine.step import Run, WeightedTerm, gradient_norms, train_step
 from autokd.engine.train import MAX_NORM, build_run
@@ -46,9 +47,8 @@ class Flat(nn.Module):
 class Narrow:
     """A student that fits only where a batch has at most `most` samples."""
 
-    modalities = ANY
-    kind = "students"
-    name = "t_narrow"
+    declares = Student(name="t_narrow", modalities=ANY)
+
     most: int = 10**9
     sizes: list[int] = field(default_factory=list, compare=False)
 

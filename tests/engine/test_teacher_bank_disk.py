@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -22,11 +22,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from autokd.data import Dataset, load
+from autokd.declarations import Loss, Scale
 from autokd.engine import teacher_bank
 from autokd.engine.teacher_bank import TOP, Group, TeacherBank, block_bytes, groups_in_use
 from autokd.networks.models import NetworkTeacher
 from autokd.spec import PipelineSpec, make
-from autokd.types import ANY, BuildContext, Output, Shapes, Step, Term
+from autokd.types import BuildContext, Output, Shapes, Step, Term
 from tests.engine.helpers import (
     CPU,
     NotingLoss,
@@ -391,13 +392,14 @@ def test_counts_tell_hits_policies_and_drops(digits: Dataset) -> None:
 class Distil:
     """Vanilla KD that asks for the teacher in a given mode, and notes its value and the teacher's logits."""
 
-    teacher: str
-    modalities = ANY
-    needs: frozenset[str] = frozenset()
+    teacher: Literal["stored", "live"]
     weight: float = 1.0
-    scale: float = 1.0
     values: list[float] = field(default_factory=list, compare=False)
     logits: list[Tensor] = field(default_factory=list, compare=False)
+
+    @property
+    def declares(self) -> Loss:
+        return Loss(teacher=self.teacher, scale=Scale(1.0, "that of kd"))
 
     def build(self, context: BuildContext) -> Term:
         inner = make("losses", "kd", {"temperature": 4.0}).build(context)
@@ -516,7 +518,7 @@ def test_top_logits_of_many_classes_survive_the_disk(tmp_path: Path) -> None:
 
 def test_the_embedding_is_kept_only_when_a_loss_asks(digits: Dataset, tmp_path: Path) -> None:
     def names(folder: str, needs: set[str], parts: frozenset[str] = NONE) -> set[str]:
-        loss = NotingLoss(teacher="stored", needs=frozenset(needs))
+        loss = NotingLoss(teacher="stored", reads=frozenset(needs))
         where = context(digits, teacher(digits.task), TeacherBank(tmp_path / folder))
         if parts:
             where = type(where)(**{**_fields(where), "parts": parts})

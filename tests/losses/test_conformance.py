@@ -29,7 +29,7 @@ VECTORS = Shapes(((4,), (6,)), 6, MAPS.tokens, MAPS.attention)
 WIDER_VECTORS = Shapes(((5,), (9,)), 9, WIDER_MAPS.tokens, WIDER_MAPS.attention)
 KINDS = {"image": (MAPS, WIDER_MAPS), "table": (VECTORS, WIDER_VECTORS)}
 
-CASES = [(name, kind) for name in NAMES for kind in KINDS if kind in catalog.load("losses", name).modalities]
+CASES = [(name, kind) for name in NAMES for kind in KINDS if kind in catalog.load("losses", name).declares.modalities]
 NEEDS = {"features", "pooled", "tokens", "attention"}
 SIGNED = {"mi_alpha", "vid"}
 """Losses that are a bound or a density, and so may be negative."""
@@ -60,7 +60,7 @@ def build(name: str, context: BuildContext, device: str = "cpu", **values: Any) 
         labels = torch.arange(context.task.train_size) % CLASSES
         outputs = output_of(Shapes(pooled=context.teacher.pooled), torch.Generator().manual_seed(1), len(labels))
         context = dataclasses.replace(context, artefact=prepare(outputs, labels))
-    headed = any(other.startswith("heads.") for other in component.requires)
+    headed = any(other.startswith("head.") for other in component.declares.requires)
     width = context.teacher.features[-1][0] if headed and context.teacher and context.teacher.features else None
     if width and context.student and context.student.features:
         *stages, last = context.student.features

@@ -409,7 +409,7 @@ def test_sinkhorn_of_two_classes_sorts() -> None:
 
 def test_sinkhorn_is_blind_to_the_order_of_samples() -> None:
     close(sinkhorn(STUDENT[[2, 0, 3, 1]], TEACHER), sinkhorn(STUDENT, TEACHER), 1e-5)
-    assert "ce" in catalog.load("losses", "sinkhorn").requires
+    assert "ce" in catalog.load("losses", "sinkhorn").declares.requires
 
 
 def test_sinkhorn_of_one_sample_is_the_l1_distance() -> None:

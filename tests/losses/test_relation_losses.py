@@ -203,7 +203,7 @@ def test_adjacent_congruence_depends_on_order_and_misses_what_gram_sees() -> Non
 def test_correlation_congruence_adjacent_trains_both_embeddings_at_its_published_weight() -> None:
     term = build("correlation_congruence", adjacent=True, width=8).double()
     embedded = term.student_embedding(STUDENT), term.teacher_embedding(TEACHER)
-    scale = catalog.load("losses", "correlation_congruence").scale
+    scale = catalog.load("losses", "correlation_congruence").declares.scale.value
     loss = term(step_of(STUDENT, TEACHER))
     torch.testing.assert_close(scale * loss, 0.02 * adjacent_congruence(*embedded))
     loss.backward()
@@ -408,7 +408,7 @@ def test_crd_takes_a_share_of_the_set_as_negatives(share: float, size: int, expe
 
 
 def test_crd_does_not_go_with_mixed_inputs() -> None:
-    assert catalog.load("losses", "crd").excludes == {"augments.mixup", "augments.cutmix"}
+    assert catalog.load("losses", "crd").declares.excludes == {"augment.mixup", "augment.cutmix"}
 
 
 def test_crd_where_all_are_of_one_class_has_no_negatives() -> None:

@@ -349,23 +349,18 @@ PLUGIN = '''
 import ctypes
 import time
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 
-from autokd.types import ANY
+from autokd.declarations import Loss, Scale
+
+
+def declared(name):
+    return Loss(name=name, teacher="none", scale=Scale(1.0, "made up"))
 
 
 class Bad:
     """A loss that goes wrong in its step."""
-
-    kind = "losses"
-    modalities = ANY
-    teacher = "none"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    batch_statistic = False
-    min_classes = 2
-    scale = 1.0
 
     def build(self, context):
         return self.step
@@ -373,7 +368,8 @@ class Bad:
 
 @dataclass(frozen=True, kw_only=True)
 class Raises(Bad):
-    name = "t_raises"
+    declares = declared("t_raises")
+
     weight: float = 1.0
 
     def step(self, step):
@@ -382,7 +378,8 @@ class Raises(Bad):
 
 @dataclass(frozen=True, kw_only=True)
 class NotANumber(Bad):
-    name = "t_nan"
+    declares = declared("t_nan")
+
     weight: float = 1.0
 
     def step(self, step):
@@ -391,7 +388,8 @@ class NotANumber(Bad):
 
 @dataclass(frozen=True, kw_only=True)
 class Memory(Bad):
-    name = "t_memory"
+    declares = declared("t_memory")
+
     weight: float = 1.0
 
     def step(self, step):
@@ -400,7 +398,8 @@ class Memory(Bad):
 
 @dataclass(frozen=True, kw_only=True)
 class HostMemory(Bad):
-    name = "t_host_memory"
+    declares = declared("t_host_memory")
+
     weight: float = 1.0
 
     def step(self, step):
@@ -409,7 +408,8 @@ class HostMemory(Bad):
 
 @dataclass(frozen=True, kw_only=True)
 class Allocator(Bad):
-    name = "t_cpu_allocator"
+    declares = declared("t_cpu_allocator")
+
     weight: float = 1.0
 
     def step(self, step):
@@ -418,7 +418,8 @@ class Allocator(Bad):
 
 @dataclass(frozen=True, kw_only=True)
 class Unbuilt(Bad):
-    name = "t_unbuilt"
+    declares = declared("t_unbuilt")
+
     weight: float = 1.0
 
     def build(self, context):
@@ -427,7 +428,8 @@ class Unbuilt(Bad):
 
 @dataclass(frozen=True, kw_only=True)
 class Interrupts(Bad):
-    name = "t_interrupts"
+    declares = declared("t_interrupts")
+
     weight: float = 1.0
 
     def step(self, step):
@@ -436,7 +438,8 @@ class Interrupts(Bad):
 
 @dataclass(frozen=True, kw_only=True)
 class Segfault(Bad):
-    name = "t_segfault"
+    declares = declared("t_segfault")
+
     weight: float = 1.0
 
     def step(self, step):
@@ -445,7 +448,8 @@ class Segfault(Bad):
 
 @dataclass(frozen=True, kw_only=True)
 class Hangs(Bad):
-    name = "t_hangs"
+    declares = declared("t_hangs")
+
     weight: float = 1.0
 
     def step(self, step):
@@ -454,7 +458,8 @@ class Hangs(Bad):
 
 @dataclass(frozen=True, kw_only=True)
 class Eats(Bad):
-    name = "t_eats"
+    declares = declared("t_eats")
+
     weight: float = 1.0
 
     def step(self, step):
@@ -465,7 +470,8 @@ class Eats(Bad):
 
 @dataclass(frozen=True, kw_only=True)
 class Chatters(Bad):
-    name = "t_chatters"
+    declares = declared("t_chatters")
+
     weight: float = 1.0
 
     def step(self, step):

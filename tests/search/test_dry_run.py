@@ -32,6 +32,7 @@ from typing import Annotated
 import torch
 from torch import nn
 
+from autokd.declarations import Student
 from autokd.ranges import Choice
 from autokd.spec import make
 from autokd.types import IMAGE
@@ -52,9 +53,8 @@ class Net(nn.Module):
 class Narrow:
     """A student for which memory runs out above `most` samples."""
 
-    kind = "students"
-    name = "t_narrow"
-    modalities = IMAGE
+    declares = Student(name="t_narrow", modalities=IMAGE)
+
     most: Annotated[int, Choice(0, 16)] = 16
 
     def build(self, context):

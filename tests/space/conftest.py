@@ -16,9 +16,12 @@ PLUGIN = """
 from __future__ import annotations
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 from torch import nn
+from autokd.declarations import Head, Loss, Scale, Student
 from autokd.ranges import Choice, Integer, Real
+
+MADE_UP = Scale(1.0, "made up")
 
 
 def linear(task):
@@ -27,7 +30,8 @@ def linear(task):
 
 @dataclass(frozen=True, kw_only=True)
 class Net:
-    kind, name, modalities = "students", "t_net", frozenset({"image"})
+    declares = Student(name="t_net", modalities={"image"})
+
     width: Annotated[int, Integer(4, 16, step=4)] = 8  # channels
     depth: Annotated[int, Choice(8, 14, 20)] = 14  # layers
 
@@ -41,7 +45,8 @@ class Net:
 
 @dataclass(frozen=True, kw_only=True)
 class Perceptron:
-    kind, name, modalities = "students", "t_mlp", frozenset({"image", "table"})
+    declares = Student(name="t_mlp", modalities={"image", "table"})
+
     units: Annotated[int, Integer(2, 64, log=True)]  # no default: the middle of the range on its own scale
     sizes: tuple[int, ...] = (1, 2)  # never searched
     limit: float | None = None  # may be nothing
@@ -52,8 +57,8 @@ class Perceptron:
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    kind, name, modalities, teacher = "losses", "t_base", frozenset({"image", "table"}), "none"
-    scale = 1.0
+    declares = Loss(name="t_base", teacher="none", scale=MADE_UP, tunes=())
+
     weight: Annotated[float, Real(0.1, 1.0, log=True)] = 1.0  # weight
 
     def build(self, context): ...
@@ -61,8 +66,8 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class A:
-    kind, name, modalities, teacher = "losses", "t_a", frozenset({"image", "table"}), "stored"
-    scale = 1.0
+    declares = Loss(name="t_a", teacher="stored", scale=MADE_UP)
+
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # weight
     heat: Annotated[float, Real(1.0, 8.0)] = 4.0  # temperature
 
@@ -71,27 +76,27 @@ class A:
 
 @dataclass(frozen=True, kw_only=True)
 class B:
-    kind, name, modalities, teacher = "losses", "t_b", frozenset({"image", "table"}), "stored"
-    scale = 1.0
-    excludes: ClassVar[frozenset[str]] = frozenset({"t_a", "augments.mixup"})
+    declares = Loss(name="t_b", teacher="stored", scale=MADE_UP, excludes={"t_a", "augment.mixup"})
+
+    weight: float = 1.0
 
     def build(self, context): ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class C:
-    kind, name, modalities, teacher = "losses", "t_c", frozenset({"image", "table"}), "stored"
-    scale = 1.0
-    requires: ClassVar[frozenset[str]] = frozenset({"t_a"})
+    declares = Loss(name="t_c", teacher="stored", scale=MADE_UP, requires={"t_a"})
+
+    weight: float = 1.0
 
     def build(self, context): ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class D:
-    kind, name, modalities, teacher, min_classes = "losses", "t_d", frozenset({"image", "table"}), "live", 3
-    scale = 1.0
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
+    declares = Loss(name="t_d", teacher="live", reads={"features"}, scale=MADE_UP, min_classes=3)
+
+    weight: float = 1.0
 
     def build(self, context): ...
 """
@@ -100,10 +105,10 @@ PLUGIN += """
 
 @dataclass(frozen=True, kw_only=True)
 class OwnHead:
-    kind, name, modalities, teacher = "heads", "t_head", frozenset({"image", "table"}), "live"
-    needs: ClassVar[frozenset[str]] = frozenset({"head"})
-    requires: ClassVar[frozenset[str]] = frozenset({"losses.t_h"})
-    excludes: ClassVar[frozenset[str]] = frozenset({"losses.t_a"})
+    declares = Head(
+        name="t_head", teacher="live", reads={"head"}, requires={"losses.t_h"}, excludes={"losses.t_a"}
+    )
+
     factor: Annotated[int, Choice(2, 4)] = 2  # of something
 
     def build(self, context): ...
@@ -111,9 +116,8 @@ class OwnHead:
 
 @dataclass(frozen=True, kw_only=True)
 class H:
-    kind, name, modalities, teacher = "losses", "t_h", frozenset({"image", "table"}), "live"
-    scale = 1.0
-    requires: ClassVar[frozenset[str]] = frozenset({"heads.t_head"})
+    declares = Loss(name="t_h", teacher="live", scale=MADE_UP, requires={"head.t_head"})
+
     weight: Annotated[float, Real(0.1, 10.0, log=True)] = 1.0  # weight
 
     def build(self, context): ...

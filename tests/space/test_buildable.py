@@ -22,8 +22,9 @@ MAPS = ("attention_transfer", "diffkd", "hint", "nst", "reviewkd", "vid")
 TRANSFORMER = """
 from __future__ import annotations
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 from torch import nn
+from autokd.declarations import Student
 from autokd.ranges import Integer
 from autokd.types import Output
 
@@ -45,8 +46,8 @@ class Tokens(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Transformer:
-    kind, name, modalities = "students", "t_tokens", frozenset({"image"})
-    offers: ClassVar[frozenset[str]] = frozenset({"pooled", "tokens"})
+    declares = Student(name="t_tokens", modalities={"image"}, offers={"pooled", "tokens"})
+
     width: Annotated[int, Integer(4, 8, step=4)] = 4  # channels
 
     def build(self, context):
@@ -102,7 +103,7 @@ def test_losses_on_maps_stand_beside_the_students_that_have_some() -> None:
 def test_a_pipeline_with_such_a_pair_lies_outside_the_space() -> None:
     space = space_of("cnn: {width: 4}, mlp: {width: 4}", "hint: {}").resolve(task_of(), TEACHER)
     mixed = space.complete({"student": {"use": "mlp"}, "losses": {"ce": {}, "hint": {}}})
-    assert space.misfits(mixed) == ["losses.hint: must not stand beside students.mlp"]
+    assert space.misfits(mixed) == ["losses.hint: must not stand beside student.mlp"]
     assert space.misfits({**mixed, "student": space.complete({"student": {"use": "cnn"}})["student"]}) == []
 
 

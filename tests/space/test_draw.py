@@ -221,7 +221,7 @@ def test_params_of_knows_bounds_and_illegal_pairs(make):
     assert space.params_of(space.complete({"losses": {"t_a": {}}})) is not None
     assert make(losses=losses(2, *ALL)).params_of(space.complete({"losses": {"t_a": {}, "t_c": {}}})) is not None
     beside_mixup = space.complete({"augment": {"use": "mixup"}, "losses": {"t_b": {}}})
-    assert space.misfits(beside_mixup) == ["losses.t_b: must not stand beside augments.mixup"]
+    assert space.misfits(beside_mixup) == ["losses.t_b: must not stand beside augment.mixup"]
 
 
 def test_default_takes_first_options_and_values_inside_the_ranges(make):

@@ -54,11 +54,11 @@ def test_a_plain_pipeline_needs_both_or_neither(make, image_task):
     both = space.complete({"head": own, "losses": {"t_h": {}}})
     assert space.misfits(both) == [] and both == space.complete({"head": own})
     alone = {**both, "losses": {"t_base": both["losses"]["t_base"]}}
-    assert space.misfits(alone) == ["heads.t_head: needs losses.t_h beside it"]
+    assert space.misfits(alone) == ["head.t_head: needs losses.t_h beside it"]
     plain = {**both, "head": {"use": "plain"}}
-    assert space.misfits(plain) == ["losses.t_h: needs heads.t_head beside it"]
+    assert space.misfits(plain) == ["losses.t_h: needs head.t_head beside it"]
     with_a = {**both, "losses": {**both["losses"], "t_a": {"use": "t_a", "weight": 1.0, "heat": 4.0}}}
-    assert space.misfits(with_a) == ["losses.t_a: must not stand beside heads.t_head"]
+    assert space.misfits(with_a) == ["losses.t_a: must not stand beside head.t_head"]
 
 
 def test_a_space_that_begins_with_a_head_has_its_loss_in_the_default(make, image_task):
@@ -72,7 +72,7 @@ def test_a_teacher_that_lends_no_head_drops_the_head_and_its_loss(make, image_ta
     space = make(head=HEADS, losses=losses("t_a", "t_h")).resolve(image_task, teacher)
     assert space.dropped == (
         "head.one_of.t_head: t_head needs head, which the teacher does not offer",
-        "losses.any_of.from.t_h: t_h needs heads.t_head beside it, which this space does not offer",
+        "losses.any_of.from.t_h: t_h needs head.t_head beside it, which this space does not offer",
     )
 
 

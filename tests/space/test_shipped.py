@@ -98,7 +98,7 @@ def test_two_classes_and_an_ensemble_drop_what_needs_more():
 def test_image_space_offers_every_image_component():
     space = resolved("image")
     for slot, kind in (("student", "students"), ("augment", "augments")):
-        fitting = {name for name in catalog.names(kind) if "image" in catalog.load(kind, name).modalities}
+        fitting = {name for name in catalog.names(kind) if "image" in catalog.load(kind, name).declares.modalities}
         offered = set(space.ranges()[slot].options)
         assert offered == {name for name in fitting if name != "mlp"}
 

@@ -85,9 +85,9 @@ def grid(spec: PipelineSpec) -> dict[str, PipelineSpec]:
     What may be scaled, optimizer and losses declare (`tunes`); without such fields there is only the pipeline itself.
     """
     points = {"": spec}
-    for path in _tuned_paths(spec, "optimizer"):
-        for factor in RATE_FACTORS:
-            points[f"{path.rpartition('.')[2]} x{factor:g}"] = _scaled(spec, [path], factor)
+    rates = _tuned_paths(spec, "optimizer")
+    for factor in RATE_FACTORS if rates else ():
+        points[f"{' and '.join(map(_field, rates))} x{factor:g}"] = _scaled(spec, rates, factor)
     weights = [path for name in spec.losses for path in _tuned_paths(spec, f"losses.{name}")]
     for factor in WEIGHT_FACTORS if weights else ():
         points[f"loss weights x{factor:g}"] = _scaled(spec, weights, factor)
@@ -97,6 +97,10 @@ def grid(spec: PipelineSpec) -> dict[str, PipelineSpec]:
 def _tuned_paths(spec: PipelineSpec, path: str) -> list[str]:
     """The fields of a component that the grid may scale, as paths."""
     return [f"{path}.{field}" for field in component_at(spec, path).declares.tunes]
+
+
+def _field(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
 def _scaled(spec: PipelineSpec, paths: Sequence[str], factor: float) -> PipelineSpec:

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from autokd import catalog
 from autokd.networks.cost import Cost, student_cost
-from autokd.search.screen.screener import Screener
+from autokd.search.screen.screener import Screener, declared
 from autokd.spec import component_from_plain
 from autokd.study.choice import ScreenedStudent
 
@@ -65,7 +64,7 @@ def score_against(
     """Return the score of one more student against a screened population, 0 to 1."""
     shares = []
     for name in names:
-        sign = 1.0 if _higher_is_better(name) else -1.0
+        sign = 1.0 if declared(name).higher_is_better else -1.0
         own, others = values[name], [row.proxies[name] for row in screened]
         judged = [sign * other for other in others if other is not None]
         shares.append(MIDDLE if own is None or not judged else sum(o < sign * own for o in judged) / len(judged))
@@ -87,13 +86,9 @@ def _alike(a: ScreenedStudent, b: ScreenedStudent) -> bool:
 
 
 def _ranks(values: Sequence[float | None], name: str) -> Any:
-    sign = 1.0 if _higher_is_better(name) else -1.0
+    sign = 1.0 if declared(name).higher_is_better else -1.0
     judged = np.array([value is not None for value in values])
     finite = [sign * value if math.isfinite(value) else -math.inf for value in values if value is not None]
     ranks = np.full(len(values), MIDDLE)
     ranks[judged] = (rankdata(finite) - 1) / max(1, len(finite) - 1)
     return ranks
-
-
-def _higher_is_better(name: str) -> bool:
-    return bool(catalog.load("proxies", name).higher_is_better)

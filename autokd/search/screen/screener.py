@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autokd import catalog
+from autokd import catalog, declarations
 from autokd.engine.train import TrainContext, build_student
 from autokd.engine.views import normalise, raw_view
 from autokd.errors import ComponentError
@@ -118,14 +118,20 @@ def usable_proxies(names: Sequence[str], context: TrainContext) -> tuple[str, ..
 
 
 def _usable(name: str, context: TrainContext) -> bool:
-    cls = catalog.load("proxies", name)
-    if context.data.task.modality not in cls.modalities or (cls.needs_teacher and context.teacher is None):
+    declares = declared(name)
+    if context.data.task.modality not in declares.modalities or (declares.needs_teacher and context.teacher is None):
         return False
     try:
         make("proxies", name, {}).build(_context(context))
     except ComponentError:
         return False
     return True
+
+
+def declared(name: str) -> declarations.Proxy:
+    """Return what a proxy declares."""
+    declares: declarations.Proxy = catalog.load("proxies", name).declares
+    return declares
 
 
 def _context(context: TrainContext) -> BuildContext:

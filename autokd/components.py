@@ -1,0 +1,124 @@
+"""What a component of each kind is to those who use it: what it declares, its `build`, and for a loss its weight.
+
+A component is a frozen, keyword-only dataclass. Datasets have `autokd.data_types.DatasetComponent`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from autokd import declarations
+from autokd.types import Augment, BuildContext, Output, Proxy, Teacher, Term
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+
+class TeacherComponent(Protocol):
+    """A way to load a teacher."""
+
+    @property
+    def declares(self) -> declarations.Teacher: ...
+
+    def build(self, context: BuildContext) -> Teacher:
+        """Return the frozen teacher."""
+        ...
+
+
+class StudentComponent(Protocol):
+    """A student architecture."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def declares(self) -> declarations.Student: ...
+
+    def build(self, context: BuildContext) -> nn.Module:
+        """Return a freshly initialised network, [B, *input_shape] -> `Output` or logits [B, C]."""
+        ...
+
+
+class HeadComponent(Protocol):
+    """What stands in the place of a student's classifier."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def declares(self) -> declarations.Head: ...
+
+    def build(self, context: BuildContext) -> Callable[[nn.Module], nn.Module]:
+        """Return what makes of a student one with this head."""
+        ...
+
+
+class AugmentComponent(Protocol):
+    """An augmentation policy."""
+
+    @property
+    def declares(self) -> declarations.Augment: ...
+
+    def build(self, context: BuildContext) -> Augment:
+        """Return the policy's two functions."""
+        ...
+
+
+class LossComponent(Protocol):
+    """A loss; its effective weight is `weight` times `declares.scale.value`."""
+
+    @property
+    def declares(self) -> declarations.Loss: ...
+
+    @property
+    def weight(self) -> float: ...
+
+    def build(self, context: BuildContext) -> Term:
+        """Return the loss on a step."""
+        ...
+
+
+class PreparedLoss(LossComponent, Protocol):
+    """A loss that declares `prepared_from`: it makes something of teacher and data before training."""
+
+    def prepare(self, outputs: Output, labels: Tensor) -> Any:
+        """Return what `build` finds as `BuildContext.artefact`.
+
+        Args:
+          outputs: the teacher's, on the whole training set without augmentation, N samples, on the CPU.
+          labels: [N] class indices.
+        """
+        ...
+
+
+class OptimizerComponent(Protocol):
+    """An optimizer."""
+
+    @property
+    def declares(self) -> declarations.Optimizer: ...
+
+    def build(self, context: BuildContext) -> Callable[[Iterable[nn.Parameter]], Optimizer]:
+        """Return a function from parameters to the optimizer, at its peak learning rate."""
+        ...
+
+
+class ScheduleComponent(Protocol):
+    """A learning rate schedule."""
+
+    @property
+    def declares(self) -> declarations.Schedule: ...
+
+    def build(self, context: BuildContext) -> Callable[[float], float]:
+        """Return the share of the peak learning rate at u in [0, 1], the share of training done."""
+        ...
+
+
+class ProxyComponent(Protocol):
+    """A training-free proxy."""
+
+    @property
+    def declares(self) -> declarations.Proxy: ...
+
+    def build(self, context: BuildContext) -> Proxy:
+        """Return a score."""
+        ...
