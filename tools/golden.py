@@ -30,6 +30,8 @@ TIMED = {"time", "seconds", "latency", "milliseconds", "date", "created"}
 """Keys that hold what a clock measured."""
 NAMES = {"arm", "stage", "reason", "text"}
 """Keys that hold words."""
+RENAMED = {"baseline:ce": "baseline:alone"}
+"""Words that have changed."""
 
 
 class Case(NamedTuple):
@@ -145,7 +147,9 @@ def _tensors(file: Path) -> Iterator[tuple[str, str]]:
 def _untimed(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _untimed(item) for key, item in value.items() if key not in TIMED | NAMES}
-    return [_untimed(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_untimed(item) for item in value]
+    return RENAMED.get(value, value) if isinstance(value, str) else value
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:

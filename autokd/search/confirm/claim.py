@@ -18,7 +18,7 @@ from autokd.metrics import Metric
 from autokd.search.confirm.read_test import Answers, read_test
 from autokd.search.confirm.round import Round
 from autokd.search.confirm.select import choose_trial
-from autokd.search.confirm.tune import tune_arms
+from autokd.search.confirm.tune import TunedArm, tune_arms
 from autokd.search.limits import recorded_cost
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
@@ -67,7 +67,7 @@ class MakeClaim:
             session.tell_confirm()
 
 
-def make_claim(round: Round, trial: TrialRecord, arms: Mapping[str, PipelineSpec]) -> Claim:
+def make_claim(round: Round, trial: TrialRecord, arms: Mapping[str, TunedArm]) -> Claim:
     """Train every arm on fresh seeds, read test, record the claim and return it.
 
     Args:
@@ -75,7 +75,7 @@ def make_claim(round: Round, trial: TrialRecord, arms: Mapping[str, PipelineSpec
       trial: that the pick comes from.
       arms: by name, tuned.
     """
-    claimed = train_arms(round, trial, arms)
+    claimed = train_arms(round, trial, {name: arm.spec for name, arm in arms.items()})
     claim = _claim(round, trial, arms, claimed)
     shutil.rmtree(round.folder / "best", ignore_errors=True)  # the bundle of an earlier claim
     round.log.append("claim", **claim.to_plain())
@@ -116,7 +116,7 @@ def student_file(round: Round, arm: str, i: int) -> Path:
 
 
 def _claim(
-    round: Round, trial: TrialRecord, arms: Mapping[str, PipelineSpec], claimed: Mapping[str, Sequence[RunRecord]]
+    round: Round, trial: TrialRecord, arms: Mapping[str, TunedArm], claimed: Mapping[str, Sequence[RunRecord]]
 ) -> Claim:
     """The comparator is fixed on validation, before test is read."""
     metric, use = round.objective.metric, PICK
@@ -124,7 +124,7 @@ def _claim(
     comparator = max(others, key=lambda arm: float(np.mean([run.score for run in claimed[arm]])))
     answers = read_test(round, claimed, lambda arm, i: student_file(round, arm, i))
     test, teacher = answers.values(metric), answers.teacher_values(metric)
-    recorded = tuple(_arm(round, name, spec, claimed[name], test[name]) for name, spec in arms.items())
+    recorded = tuple(_arm(round, name, arm, claimed[name], test[name]) for name, arm in arms.items())
     return Claim(
         round=round.number,
         trials=len(round.log.records.trials),
@@ -152,25 +152,23 @@ def _gap_closed(arms: Sequence[Arm], use: str, teacher: SplitValues | None, metr
     return comparison.gap_closed(float(np.mean(used.test)), float(np.mean(alone.test)), teacher.test, metric)
 
 
-def _comparisons(answers: Answers, metric: Metric, use: str, arms: Mapping[str, PipelineSpec]) -> dict[str, Comparison]:
+def _comparisons(answers: Answers, metric: Metric, use: str, arms: Mapping[str, TunedArm]) -> dict[str, Comparison]:
     others = [arm for arm in arms if arm != use]
     compared = answers.compare(metric, use, others)
-    same = [arm for arm in others if arms[arm] == arms[use]]
+    same = [arm for arm in others if arms[arm].spec == arms[use].spec]
     return {**compared, **{arm: comparison.identical(compared[arm], arm) for arm in same}}
 
 
-def _arm(round: Round, name: str, spec: PipelineSpec, runs: Sequence[RunRecord], test: Sequence[float]) -> Arm:
-    metric, pipeline = round.objective.metric, to_plain(spec)
-    values = [metric.value(run.score) for run in runs]
-    tuned = [r for r in round.log.records.runs if (r.stage, r.round, r.arm) == ("tune", round.number, name)]
+def _arm(round: Round, name: str, tuned: TunedArm, runs: Sequence[RunRecord], test: Sequence[float]) -> Arm:
+    metric, pipeline = round.objective.metric, to_plain(tuned.spec)
     return Arm(
         name=name,
         kind=name,
         pipeline=pipeline,
         cost=recorded_cost(pipeline, round.context.data.task, round.offers, round.meter),
         runs={
-            "tune": tuple(ArmRun(r.seed, metric.value(r.score), variant=r.variant) for r in tuned),
-            "claim": arm_runs([run.seed for run in runs], values, test),
+            "tune": tuple(ArmRun(r.seed, metric.value(r.score), variant=variant) for variant, r in tuned.runs),
+            "claim": arm_runs([run.seed for run in runs], [metric.value(run.score) for run in runs], test),
         },
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from autokd.search.baselines import matched_baseline
 from autokd.search.confirm.round import Round
@@ -50,8 +51,15 @@ GRID_POINTS = 1 + len(RATE_FACTORS) + len(WEIGHT_FACTORS)
 """Of an arm with distillation losses; one without them has no weights to tune."""
 
 
-def tune_arms(round: Round, trial: TrialRecord) -> dict[str, PipelineSpec]:
-    """Return each arm's pipeline by name, tuned; where the time left does not bear the grid, all stay as they are.
+class TunedArm(NamedTuple):
+    """An arm's pipeline, tuned, and the runs of its grid, each with its point; () where nothing was tuned."""
+
+    spec: PipelineSpec
+    runs: tuple[tuple[str, RunRecord], ...] = ()
+
+
+def tune_arms(round: Round, trial: TrialRecord) -> dict[str, TunedArm]:
+    """Return each arm by name, tuned; where the time left does not bear the grid, all stay as they are.
 
     Args:
       round: of confirm.
@@ -59,18 +67,21 @@ def tune_arms(round: Round, trial: TrialRecord) -> dict[str, PipelineSpec]:
     """
     arms = matched_arms(trial.spec, has_teacher=round.context.teacher is not None)
     if not _tunes(round, trial, arms):
-        return arms
+        return {name: TunedArm(spec) for name, spec in arms.items()}
     seed = derive(round.seed, "tune", round.number)
     wanted = [
         round.wanted("tune", arm, point, seed=seed, variant=variant)
         for arm, spec in arms.items()
         for variant, point in grid(spec).items()
     ]
-    best: dict[str, RunRecord] = {}
+    runs: dict[str, list[tuple[str, RunRecord]]] = {arm: [] for arm in arms}
     for asked, run in zip(wanted, round.runner.train(wanted), strict=True):
-        held = best.setdefault(asked.arm, run)
-        best[asked.arm] = max(held, run, key=lambda r: (r.failure is None, r.score, -r.loss))
-    return {arm: from_plain(run.pipeline) for arm, run in best.items()}
+        runs[asked.arm].append((asked.variant, run))
+    return {arm: TunedArm(from_plain(_best(row).pipeline), tuple(row)) for arm, row in runs.items()}
+
+
+def _best(runs: Sequence[tuple[str, RunRecord]]) -> RunRecord:
+    return max((run for _, run in runs), key=lambda run: (run.failure is None, run.score, -run.loss))
 
 
 def matched_arms(pick: PipelineSpec, *, has_teacher: bool) -> dict[str, PipelineSpec]:
