@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from autokd import __version__
+from autokd._version import __version__
 from autokd.data import Dataset, Preprocess, from_json
 from autokd.data.preprocess import FORMAT as PREPROCESS_FORMAT
 from autokd.data_types import Inputs

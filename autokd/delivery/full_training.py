@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from autokd import __version__
+from autokd._version import __version__
 from autokd.data import Dataset
 from autokd.delivery import pipeline_file
 from autokd.delivery.bundle import read_metrics, write_bundle
