@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from autokd._version import __version__
+from autokd._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from autokd.api import Study, load_student, open_study, search, train

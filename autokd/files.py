@@ -1,11 +1,11 @@
-"""Writing files whole or not at all, YAML as text, and where caches live."""
+"""Writing files whole or not at all, plain data, YAML as text, and where caches live."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,3 +84,15 @@ def from_yaml(text: str) -> Any:
       yaml.YAMLError: the text is not YAML.
     """
     return yaml.safe_load(text)
+
+
+def as_plain(value: Any) -> Any:
+    """Return nested data with tuples as lists and numpy scalars as numbers, as YAML and JSON keep it."""
+    if isinstance(value, Mapping):
+        return {str(key): as_plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [as_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    item = getattr(value, "item", None)
+    return item() if callable(item) else value

@@ -18,7 +18,7 @@ from rich.table import Column
 from autokd.metrics import METRICS
 
 if TYPE_CHECKING:
-    from autokd.execution.executors import Stop
+    from autokd.execution.executor import Stop
     from autokd.search.run import Notify
     from autokd.search.run import Progress as Stand
 
@@ -81,7 +81,7 @@ def stoppable() -> Iterator[Stop]:
     The first Ctrl-C lets the rungs under way end, the second leaves them at the end of their epoch, a third ends the
     process at once; SIGTERM is like the second. Whatever happens, the same command goes on later.
     """
-    from autokd.execution.executors import Stop
+    from autokd.execution.executor import Stop
 
     stop = Stop()
 

@@ -27,8 +27,8 @@ from autokd.data.preprocess import FORMAT as PREPROCESS_FORMAT
 from autokd.data_types import Inputs
 from autokd.delivery.files import read_bytes, read_json, write_json
 from autokd.delivery.pipeline_file import dump
+from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict
-from autokd.engine.train import build_student
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, UserError
 from autokd.files import write_bytes, write_text

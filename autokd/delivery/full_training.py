@@ -22,9 +22,12 @@ from autokd.data import Dataset
 from autokd.delivery import pipeline_file
 from autokd.delivery.bundle import read_metrics, write_bundle
 from autokd.delivery.pipeline_file import PipelineFile
+from autokd.engine.build import build_student
+from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
+from autokd.engine.loop import OnEpoch, train_rung
+from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import OnEpoch, TrainContext, build_student, train_rung
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.files import write_bytes
@@ -194,16 +197,13 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
 
 
 def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, on_epoch: OnEpoch | None) -> Progress:
-    size = len(context.data.train)
+    size, view_seed = len(context.data.train), derive(file.seed, "view")
     progress = _start(out_dir, file, context.teacher)
     for epoch in range(len(progress.curve), file.epochs):
         result, checkpoint = train_rung(
             context,
             file.spec,
-            seed=file.seed,
-            view_seed=derive(file.seed, "view"),
-            horizon=file.epochs * size,
-            until=(epoch + 1) * size,
+            Rung(seed=file.seed, view_seed=view_seed, horizon=file.epochs * size, until=(epoch + 1) * size),
             start=progress.engine,
         )
         progress = dataclasses.replace(

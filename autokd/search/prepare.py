@@ -5,22 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import psutil
 import torch
 
-from autokd import catalog
 from autokd import data as data_package
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import StudyError, TeacherError
-from autokd.files import cache_dir
+from autokd.files import as_plain, cache_dir
 from autokd.networks.reference import describe, load_teacher
 from autokd.objective import ACCURACY, COSTS, Objective, of_names, of_plain
 from autokd.search.request import Notify, Progress, Request, pick_device
@@ -30,9 +28,6 @@ from autokd.space import Space, find, parse
 from autokd.study.store import differences, read_settings, refuse_foreign
 from autokd.teaching import default_teacher
 from autokd.types import Budget, Shapes, Teacher
-
-MEMORY_SHARE = 0.9
-"""Of the machine's memory that all workers together may take."""
 
 
 class Prepared(NamedTuple):
@@ -223,30 +218,6 @@ def _time_plan(
     )
 
 
-def worker_setup(prepared: Prepared, request: Request, context: TrainContext) -> dict[str, Any]:
-    """Return what a worker process needs, as plain data: how to load again what this process has loaded."""
-    return as_plain(  # type: ignore[no-any-return]
-        {
-            "data": prepared.data.reference,
-            "data_fingerprint": prepared.data.task.fingerprint,
-            "teacher": None if prepared.teacher is None else prepared.teacher_reference,
-            "teacher_fingerprint": None if prepared.teacher is None else prepared.teacher.fingerprint,
-            "device": str(prepared.device),
-            "threads": prepared.threads,
-            "memory": int(MEMORY_SHARE * psutil.virtual_memory().total / (request.workers or 1)),
-            "bank": {
-                "folder": context.bank.folder,
-                "max_bytes": context.bank.max_bytes,
-                "features": context.bank.features,
-            },
-            "parts": sorted(context.parts),
-            "metric": context.metric,
-            "plugins": catalog.plugin_files(),
-            "profile": request.profile,
-        }
-    )
-
-
 def context_of(prepared: Prepared, request: Request) -> TrainContext:
     """Return what all rungs of a study share; the teacher bank lies in the user's cache."""
     return TrainContext(
@@ -350,15 +321,3 @@ def _settings(
         "data_dir": from_environment(data_dir, "AUTOKD_DATA", None),
         "cache": from_environment(None, "AUTOKD_CACHE", cache_dir()),
     }
-
-
-def as_plain(value: Any) -> Any:
-    """Return nested data with tuples as lists and numpy scalars as numbers, as YAML and JSON keep it."""
-    if isinstance(value, Mapping):
-        return {str(key): as_plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [as_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    item = getattr(value, "item", None)
-    return item() if callable(item) else value

@@ -24,8 +24,11 @@ from autokd.engine.evaluate import predict_teacher
 from autokd.engine.precision import cpu_has_bfloat16
 from autokd.engine.views import to_device
 from autokd.errors import AutokdError, StudyError
-from autokd.execution.executors import Executor, InlineExecutor, Stop
-from autokd.execution.workers import WorkerExecutor
+from autokd.execution.executor import Executor, Stop
+from autokd.execution.inline import InlineExecutor
+from autokd.execution.setup import make_setup
+from autokd.execution.workers import Launch, WorkerExecutor
+from autokd.files import as_plain
 from autokd.metrics import Metric, measure, predictions
 from autokd.networks.cost import student_cost
 from autokd.networks.models import shapes_to_plain
@@ -33,12 +36,10 @@ from autokd.search.confirm.confirmer import Confirmer, run_count
 from autokd.search.explore.explorer import Explorer
 from autokd.search.prepare import (
     Prepared,
-    as_plain,
     context_of,
     prepare,
     refuse_another,
     study_path,
-    worker_setup,
 )
 from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.screen.screen import FEW, LatencyMeter, Screener, population, screen, usable_proxies
@@ -194,21 +195,22 @@ def _executor(
     store: StudyStore, prepared: Prepared, request: Request, context: TrainContext, stop: Stop
 ) -> Iterator[Executor]:
     """Train in this process, or in local workers that end with the search."""
+    executor: Executor
     if request.workers is None:
-        yield InlineExecutor(context, stop=stop)
-        return
-    workers = WorkerExecutor(
-        worker_setup(prepared, request, context),
-        request.workers,
-        stop=stop,
-        counts=context.bank.counts,
-        profile=context.profile,
-        log_file=store.path / "workers.log",
-    )
+        executor = InlineExecutor(context, stop=stop)
+    else:
+        executor = WorkerExecutor(
+            make_setup(context, prepared.teacher_reference, threads=prepared.threads, workers=request.workers),
+            request.workers,
+            stop=stop,
+            counts=context.bank.counts,
+            profile=context.profile,
+            launch=Launch(log_file=store.path / "workers.log"),
+        )
     try:
-        yield workers
+        yield executor
     finally:
-        workers.close()
+        executor.close()
 
 
 def _stages(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from autokd.execution.executors import Executor
+from autokd.execution.executor import Executor
 from autokd.search.runs import Request, Runner
 from autokd.seeds import derive
 from autokd.study.noise import Noise, estimate

@@ -10,7 +10,7 @@ import torch
 from autokd.data import Dataset
 from autokd.delivery.full_training import train
 from autokd.delivery.pipeline_file import PipelineFile
-from autokd.engine.train import build_student
+from autokd.engine.build import build_student
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.spec import PipelineSpec, make
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from autokd.data import read_inputs
 from autokd.delivery.bundle import load_student, write_bundle
 from autokd.delivery.predict import predict
+from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict as predict_split
-from autokd.engine.train import build_student
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, DataError
 from autokd.networks import weights

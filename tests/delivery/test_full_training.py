@@ -18,8 +18,10 @@ from safetensors.torch import load_file
 
 from autokd.data import Dataset
 from autokd.delivery.full_training import load_progress, train
+from autokd.engine.context import TrainContext
+from autokd.engine.loop import train_rung
+from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import TrainContext, train_rung
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.seeds import derive
 from tests.delivery.helpers import CPU, Trained, pipeline_for, run, teacher_for
@@ -64,7 +66,8 @@ def test_it_equals_one_call_of_the_engine(bundles: Bundles) -> None:
     teacher = teacher_for(None, made.data)
     context = TrainContext(data=made.data, teacher=teacher, device=CPU, bank=TeacherBank())
     seen, view_seed = 3 * len(made.data.train), derive(3, "view")
-    result, checkpoint = train_rung(context, made.file.spec, seed=3, view_seed=view_seed, horizon=seen, until=seen)
+    rung = Rung(seed=3, view_seed=view_seed, horizon=seen, until=seen)
+    result, checkpoint = train_rung(context, made.file.spec, rung)
     state = load_file(made.directory / "student.safetensors")
     assert all(torch.equal(state[name], tensor) for name, tensor in checkpoint["student"].items())
     assert made.metrics["validation"]["accuracy"] == result.score

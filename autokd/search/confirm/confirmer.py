@@ -27,11 +27,13 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from autokd.engine.build import build_student
+from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict, predict_teacher
-from autokd.engine.train import FORWARD, TrainContext, build_student, run_samples
+from autokd.engine.rung import FORWARD, run_samples
 from autokd.engine.views import DeviceData, to_device
 from autokd.errors import NothingFeasible
-from autokd.execution.executors import Executor
+from autokd.execution.executor import Executor
 from autokd.files import write_tensors
 from autokd.metrics import METRICS, Metric, Predictions, predictions
 from autokd.networks.models import seeded

@@ -19,7 +19,7 @@ import numpy as np
 
 from autokd.engine.profile import OFF, Profile
 from autokd.errors import NothingFeasible, TooManyFailures
-from autokd.execution.executors import Executor, Outcome, RungJob
+from autokd.execution.executor import Executor, Outcome, RungJob
 from autokd.objective import ACCURACY, Objective
 from autokd.search.explore.quasi_random import quasi_random
 from autokd.search.screen.screen import (

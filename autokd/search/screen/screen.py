@@ -18,7 +18,8 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from autokd import catalog
-from autokd.engine.train import TrainContext, build_student
+from autokd.engine.build import build_student
+from autokd.engine.context import TrainContext
 from autokd.engine.views import normalise, raw_view
 from autokd.errors import ComponentError, NothingFeasible
 from autokd.networks.cost import Cost, latency, student_cost

@@ -20,10 +20,11 @@ import torch
 
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
+from autokd.engine.rung import FORWARD, run_samples
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import FORWARD, run_samples
 from autokd.errors import NothingFeasible
-from autokd.execution.executors import RungJob, run_job
+from autokd.execution.executor import RungJob
+from autokd.execution.run_job import run_job
 from autokd.networks.cost import student_cost
 from autokd.search.confirm.confirmer import ARMS, GRID_RUNS, run_count
 from autokd.search.explore.explorer import baseline

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from autokd.data import Dataset
-from autokd.engine.train import curve_step
+from autokd.engine.rung import curve_step
 from autokd.search.confirm.confirmer import GRID_RUNS, run_count
 from autokd.search.timing import fit as timing
 from autokd.search.timing.clock import CLOSING, CONFIRM_SHARE, Clock, seconds_per_epoch, spent
