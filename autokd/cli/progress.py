@@ -67,7 +67,8 @@ def training(*, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
         def on_epoch(line: Mapping[str, Any]) -> None:
             from autokd.search.run import Progress
 
-            score = f", validation {100 * line['score']:.1f} %" if "score" in line else ""
+            metric = METRICS[line["objective"]]
+            score = f", validation {metric.text(metric.value(line['score']))}" if "score" in line else ""
             note = f"loss {line['loss']:.3f}{score}"
             notify(Progress(stage="train", done=line["epoch"], total=line["epochs"], note=note))
 
