@@ -7,13 +7,13 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from autokd._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from autokd.api import Study, load_student, open_study, search, train
     from autokd.delivery.predict import predict
     from autokd.errors import AutokdError, UserError
     from autokd.spec import PipelineSpec
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AutokdError",
@@ -34,7 +34,7 @@ _HOME = {
     "UserError": "errors",
     "load_student": "api",
     "open_study": "api",
-    "predict": "export.predict",
+    "predict": "delivery.predict",
     "search": "api",
     "train": "api",
 }

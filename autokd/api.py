@@ -12,6 +12,7 @@ import torch
 from autokd import report
 from autokd.data import Dataset, load_again
 from autokd.delivery import bundle, full_training, pipeline_file
+from autokd.delivery.export import export_pipeline
 from autokd.engine.teacher_bank import DEFAULT_BYTES
 from autokd.errors import BundleError, StudyError, nearest
 from autokd.search import run
@@ -87,7 +88,7 @@ class Study:
           path: of the YAML file, or None.
           trial: number of a trial; by default the recommended pipeline.
         """
-        plain = pipeline_file.from_study(self.store, trial)
+        plain = export_pipeline(self.store, trial)
         if path is not None:
             pipeline_file.write(Path(path), plain)
         return plain
@@ -223,9 +224,7 @@ def write_best(store: StudyStore, data: Dataset) -> None:
         return
     bundle.write_bundle(
         store.path / "best",
-        spec=from_plain(claim["pipeline"]),
-        teacher=store.offers,
-        state=state,
+        bundle.TrainedStudent(spec=from_plain(claim["pipeline"]), teacher=store.offers, state=state),
         dataset=data,
         metrics={
             "test": {metric.name: claim["arms"]["recommended"]["test"][best], "n": claim["n_test"]},
@@ -233,7 +232,7 @@ def write_best(store: StudyStore, data: Dataset) -> None:
             "seed": claim["seeds"][best],
             "epochs": claim["epochs"],
         },
-        pipeline_doc=pipeline_file.from_study(store),
+        pipeline_doc=export_pipeline(store),
     )
 
 
@@ -281,16 +280,17 @@ def train(
       device: as in `search`.
       data_dir: where the files of a named dataset are.
       dataset: the data, where they are already loaded.
-      on_epoch: called after each epoch with its line of the curve and "epochs", their number.
+      on_epoch: called after each epoch with its line of the curve, "epochs", their number, and "objective", the metric
+        that its score is of.
       download: the network may be used for a named dataset.
     Returns:
-      the test and validation metrics.
+      the test and validation metrics, and "objective", the name of the one that the pipeline is about.
 
     Raises:
       UserError: the file, the data or the teacher cannot be used.
     """
     path = Path(pipeline)
-    file = pipeline_file.read(path)
+    file = pipeline_file.read(path).with_training(epochs=epochs, seed=seed)
     chosen = run.pick_device(device)
     data = dataset or load_again(file.data, data_dir=data_dir, download=download)
 
@@ -298,16 +298,7 @@ def train(
         return default_teacher.load_described(reference, loaded, chosen)
 
     folder = path.with_suffix("") if out is None else Path(out)
-    return full_training.train(
-        file,
-        folder,
-        data=data,
-        load_teacher=teacher,
-        device=chosen,
-        epochs=epochs,
-        seed=seed,
-        on_epoch=on_epoch,
-    )
+    return full_training.train(file, folder, data=data, load_teacher=teacher, device=chosen, on_epoch=on_epoch)
 
 
 def load_student(folder: str | Path, device: str = "cpu") -> bundle.Student:

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, YAML as text, and where caches live."""
+"""Writing files whole or not at all, plain data, YAML as text, and where caches live."""
 
 from __future__ import annotations
 

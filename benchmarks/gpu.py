@@ -21,8 +21,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from autokd import data as autokd_data
+from autokd.engine.loop import train_rung
+from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import train_rung
 from autokd.networks.models import seeded
 from benchmarks import common
 
@@ -98,7 +99,7 @@ def _ours(data: common.InMemory, device: torch.device, batch: int) -> Callable[[
     context = common.context(data, teacher, precision="auto", bank=TeacherBank(), device=str(device))
     recipe = common.spec(batch_size=batch, depth=20)
     size = len(data.train)
-    return lambda: _drop(train_rung(context, recipe, seed=0, view_seed=0, horizon=size, until=size))
+    return lambda: _drop(train_rung(context, recipe, Rung(seed=0, view_seed=0, horizon=size, until=size)))
 
 
 def _torchdistill(data: common.InMemory, device: torch.device, batch: int) -> Callable[[], None]:

@@ -33,10 +33,12 @@ from torch import nn
 from autokd import catalog, compat, metrics
 from autokd import data as autokd_data
 from autokd.data import Dataset
+from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
+from autokd.engine.loop import train_rung
+from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import build_student, train_rung
 from autokd.engine.views import to_device
 from autokd.networks.hooks import hooked
 from autokd.networks.models import NetworkTeacher, as_output, seeded, shapes_of
@@ -211,9 +213,8 @@ def _head(name: str) -> dict[str, Any]:
 def _run(context: TrainContext, name: str, seed: int, epochs: int) -> dict[str, Any]:
     samples = epochs * len(context.data.train)
     began = time.process_time()
-    _, trained = train_rung(
-        context, from_plain(_pipeline(name)), seed=seed, view_seed=seed, horizon=samples, until=samples
-    )
+    rung = Rung(seed=seed, view_seed=seed, horizon=samples, until=samples)
+    _, trained = train_rung(context, from_plain(_pipeline(name)), rung)
     seconds = time.process_time() - began
     assert context.teacher is not None
     student = _network(STUDENT, context.data, head=_head(name), teacher=context.teacher)
@@ -232,7 +233,8 @@ def _teacher(data: Dataset, epochs: int, file: Path) -> NetworkTeacher:
         context = TrainContext(data=data, teacher=None, device=torch.device("cpu"), bank=TeacherBank())
         pipeline = {**_pipeline(ALONE), "student": TEACHER, "schedule": {"use": "one_cycle"}}
         samples = epochs * len(data.train)
-        _, trained = train_rung(context, from_plain(pipeline), seed=0, view_seed=0, horizon=samples, until=samples)
+        rung = Rung(seed=0, view_seed=0, horizon=samples, until=samples)
+        _, trained = train_rung(context, from_plain(pipeline), rung)
         torch.save(trained["student"], file)
     network.load_state_dict(torch.load(file, weights_only=True))
     return NetworkTeacher([network], data.task, origin="benchmark")

@@ -34,11 +34,13 @@ import psutil
 import torch
 
 from autokd import data as autokd_data
+from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import Profile
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import build_student
-from autokd.execution.executors import InlineExecutor, Outcome, RungJob, run_job
+from autokd.execution.executor import Outcome, RungJob
+from autokd.execution.inline import InlineExecutor
+from autokd.execution.run_job import run_job
 from autokd.networks.cost import Cost
 from autokd.networks.models import NetworkTeacher, seeded, shapes_to_plain
 from autokd.search.explore.explorer import Explorer

@@ -26,9 +26,10 @@ from torch.nn.functional import pad
 
 from autokd import catalog
 from autokd import data as autokd_data
+from autokd.engine.loop import train_rung
+from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import train_rung
-from autokd.execution.executors import InlineExecutor
+from autokd.execution.inline import InlineExecutor
 from autokd.networks.models import seeded
 from autokd.search.explore.explorer import Explorer
 from autokd.search.screen.screen import Screener, screen
@@ -101,7 +102,8 @@ def train_teacher(asked: argparse.Namespace, folder: Path) -> None:
     plain = to_plain(common.spec(learning_rate=0.05))
     alone = {**plain, "student": {"use": "torchdistill_resnet", "depth": 20}, "losses": {"ce": plain["losses"]["ce"]}}
     samples = asked.teacher_epochs * len(data.train)
-    result, trained = train_rung(context, from_plain(alone), seed=0, view_seed=0, horizon=samples, until=samples)
+    rung = Rung(seed=0, view_seed=0, horizon=samples, until=samples)
+    result, trained = train_rung(context, from_plain(alone), rung)
     print(f"teacher: validation accuracy {result.score:.4f}")
     torch.save({k.removeprefix("network."): v for k, v in trained["student"].items()}, folder / "teacher.pt")
 

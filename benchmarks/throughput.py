@@ -25,10 +25,10 @@ from unittest import mock
 import numpy as np
 
 from autokd import data as autokd_data
-from autokd.engine.train import TrainContext
+from autokd.engine.context import TrainContext
 from autokd.execution import worker
-from autokd.execution.executors import Outcome, RungJob
-from autokd.execution.workers import WorkerExecutor
+from autokd.execution.executor import Outcome, RungJob
+from autokd.execution.workers import Launch, WorkerExecutor
 from autokd.search.explore.explorer import Explorer, Proposal
 from autokd.seeds import derive
 from autokd.types import RungResult
@@ -78,8 +78,10 @@ def throughput(
         executor = WorkerExecutor(
             setup(study, Path(folder)),
             asked.workers,
-            log_file=study.store.path / "workers.log",
-            command=(sys.executable, "-m", "benchmarks.throughput", "--be-worker"),
+            launch=Launch(
+                command=(sys.executable, "-m", "benchmarks.throughput", "--be-worker"),
+                log_file=study.store.path / "workers.log",
+            ),
         )
         explorer = kind(**{**fields, "executor": executor, "eta": eta, "slots": asked.workers})
         changed = coordinator.changes(study.store, explorer)

@@ -27,10 +27,12 @@ from typing import Any
 import torch
 
 from autokd import data as autokd_data
+from autokd.engine.build import build_run
+from autokd.engine.loop import train_rung
 from autokd.engine.memory import keep_freed_memory
+from autokd.engine.rung import Rung
 from autokd.engine.step import train_step
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import build_run, train_rung
 from autokd.engine.views import augmented_view, fetch, normalise
 from autokd.networks.models import seeded
 from autokd.seeds import generator
@@ -169,7 +171,7 @@ def _ours(data: common.InMemory) -> Iterator[tuple[str, Callable[[], None]]]:
             if not warm:
                 context.bank._memory.clear()
                 context.bank._memory_bytes = 0
-            train_rung(context, recipe, seed=0, view_seed=0, horizon=IMAGES, until=IMAGES)
+            train_rung(context, recipe, Rung(seed=0, view_seed=0, horizon=IMAGES, until=IMAGES))
 
         return block
 
@@ -186,14 +188,14 @@ def accuracy(data_dir: str, *, train: int = 5000, epochs: int = 10, seeds: int =
     context = common.context(data, teacher, precision="auto", bank=TeacherBank())
     recipe = common.spec()
     alone = dataclasses.replace(recipe, losses={"ce": recipe.losses["ce"]}, student=common.TorchdistillResNet(depth=20))
-    size = len(data.train)
-    _, trained = train_rung(context, alone, seed=1, view_seed=1, horizon=epochs * size, until=epochs * size)
+    samples = epochs * len(data.train)
+    _, trained = train_rung(context, alone, Rung(seed=1, view_seed=1, horizon=samples, until=samples))
     teacher.load_state_dict({name.removeprefix("network."): value for name, value in trained["student"].items()})
     print(f"validation accuracy on {train} CIFAR-100 images, {epochs} epochs, {seeds} seeds:")
     for precision in ("float32", "bfloat16"):
         context = common.context(data, teacher, precision=precision, bank=TeacherBank())
         scores = [
-            train_rung(context, recipe, seed=s, view_seed=s, horizon=epochs * size, until=epochs * size)[0].score
+            train_rung(context, recipe, Rung(seed=s, view_seed=s, horizon=samples, until=samples))[0].score
             for s in range(seeds)
         ]
         print(f"  {precision}: {statistics.mean(scores):.4f} ± {statistics.stdev(scores):.4f}")

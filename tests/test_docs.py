@@ -20,7 +20,7 @@ from autokd import catalog, spec
 from autokd.cli.commands import app, run_command
 from autokd.data import preprocess
 from autokd.delivery import bundle, pipeline_file
-from autokd.engine import train
+from autokd.engine import checkpoint
 from autokd.networks.weights import BUNDLE_FORMAT
 from autokd.space import parse
 from autokd.study import records, store
@@ -143,7 +143,7 @@ def test_the_format_numbers_are_those_of_the_code() -> None:
         pipeline_file.FORMAT,
         bundle.FORMAT,
         preprocess.FORMAT,
-        train.CHECKPOINT_FORMAT,
+        checkpoint.CHECKPOINT_FORMAT,
         default_teacher.FORMAT,
     ]
     assert bundle.FORMAT == BUNDLE_FORMAT

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autokd import __version__, catalog
+from autokd import catalog
+from autokd._version import __version__
 from autokd.catalog import KINDS
 from autokd.errors import DISK_FULL, AutokdError
 

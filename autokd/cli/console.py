@@ -24,7 +24,7 @@ from rich.text import Text
 from autokd import catalog
 from autokd.declarations import Declaration, Loss, Scale
 from autokd.errors import UserError
-from autokd.metrics import Metric
+from autokd.metrics import METRICS, Metric
 from autokd.objective import UNITS, amount, shown_limit
 from autokd.spec import fields_of
 
@@ -283,12 +283,18 @@ def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown
     """Return the end of full training."""
     if as_json:
         return document({"folder": str(folder), "metrics": metrics})
-    test, validation = metrics["test"], metrics["validation"]
+    metric, test = METRICS[metrics["objective"]], metrics["test"]
+    value, of_validation = (_precisely(metrics[split][metric.name], metric) for split in ("test", "validation"))
     return (
-        f"{folder}: test accuracy {100 * test['accuracy']:.2f} % on {test['n']} items "
-        f"(validation {100 * validation['accuracy']:.2f} %), seed {metrics['seed']}, {metrics['epochs']} epochs\n"
+        f"{folder}: test {metric.title} {value} on {test['n']} items "
+        f"(validation {of_validation}), seed {metrics['seed']}, {metrics['epochs']} epochs\n"
         f"next: autokd predict {shlex.quote(str(folder))} INPUT…"
     )
+
+
+def _precisely(value: float, metric: Metric) -> str:
+    """0.9541 -> "95.41 %", or "0.210 nats" where it is not shown in percent."""
+    return f"{metric.scale * value:.2f} %" if metric.unit == "%" else metric.text(value)
 
 
 def predictions(frame: DataFrame, output: Path | None, *, as_json: bool) -> Shown:

@@ -18,7 +18,7 @@ from rich.table import Column
 from autokd.metrics import METRICS
 
 if TYPE_CHECKING:
-    from autokd.execution.executors import Stop
+    from autokd.execution.executor import Stop
     from autokd.search.run import Notify
     from autokd.search.run import Progress as Stand
 
@@ -67,7 +67,8 @@ def training(*, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
         def on_epoch(line: Mapping[str, Any]) -> None:
             from autokd.search.run import Progress
 
-            score = f", validation {100 * line['score']:.1f} %" if "score" in line else ""
+            metric = METRICS[line["objective"]]
+            score = f", validation {metric.text(metric.value(line['score']))}" if "score" in line else ""
             note = f"loss {line['loss']:.3f}{score}"
             notify(Progress(stage="train", done=line["epoch"], total=line["epochs"], note=note))
 
@@ -81,7 +82,7 @@ def stoppable() -> Iterator[Stop]:
     The first Ctrl-C lets the rungs under way end, the second leaves them at the end of their epoch, a third ends the
     process at once; SIGTERM is like the second. Whatever happens, the same command goes on later.
     """
-    from autokd.execution.executors import Stop
+    from autokd.execution.executor import Stop
 
     stop = Stop()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -21,14 +22,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from autokd import __version__
+from autokd._version import __version__
 from autokd.data import Dataset, Preprocess, from_json
 from autokd.data.preprocess import FORMAT as PREPROCESS_FORMAT
 from autokd.data_types import Inputs
 from autokd.delivery.files import read_bytes, read_json, write_json
 from autokd.delivery.pipeline_file import dump
+from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict
-from autokd.engine.train import build_student
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, UserError
 from autokd.files import write_bytes, write_text
@@ -87,12 +88,25 @@ class Student:
         return DataFrame(probabilities.numpy(), columns=list(self.classes), index=index)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainedStudent:
+    """The form of a student, and its weights.
+
+    Args:
+      spec: the pipeline, with the student and its head.
+      teacher: what the teacher offers; kept where the head is built on it.
+      state: the student's trained state dict.
+    """
+
+    spec: PipelineSpec
+    teacher: Shapes | None
+    state: Mapping[str, Tensor]
+
+
 def write_bundle(
     directory: Path,
+    student: TrainedStudent,
     *,
-    spec: PipelineSpec,
-    teacher: Shapes | None,
-    state: Mapping[str, Tensor],
     dataset: Dataset,
     metrics: Mapping[str, Any],
     pipeline_doc: Mapping[str, Any],
@@ -101,24 +115,22 @@ def write_bundle(
 
     Args:
       directory: the bundle's folder; made with its parents.
-      spec: the pipeline, with the student and its head.
-      teacher: what the teacher offers; kept where the head is built on it.
-      state: the student's trained state dict.
+      student: what was trained.
       dataset: what it was trained on: task and preprocessing.
       metrics: what it reached, JSON-able.
       pipeline_doc: content of the pipeline file.
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "metrics.json").unlink(missing_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    student, head = component_to_plain(spec.student), component_to_plain(spec.head)
-    write_bytes(directory / "student.safetensors", save(tensors, metadata={METADATA_KEY: json.dumps(student)}))
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in student.state.items()}
+    spec, plain = student.spec, component_to_plain(student.spec.student)
+    write_bytes(directory / "student.safetensors", save(tensors, metadata={METADATA_KEY: json.dumps(plain)}))
     model = {
         "format": FORMAT,
         "autokd": __version__,
-        "student": student,
-        "head": head,
-        "teacher": None if teacher is None or spec.head.declares.teacher == "none" else shapes_to_plain(teacher),
+        "student": plain,
+        "head": component_to_plain(spec.head),
+        "teacher": _kept_shapes(student),
         "task": dataclasses.asdict(dataset.task),
         "weights": state_fingerprint(tensors),
     }
@@ -126,6 +138,13 @@ def write_bundle(
     write_json(directory / "preprocess.json", dataset.preprocess.to_json())
     write_text(directory / "pipeline.yaml", dump(pipeline_doc))
     write_json(directory / "metrics.json", {"format": FORMAT, **metrics})
+
+
+def _kept_shapes(student: TrainedStudent) -> dict[str, Any] | None:
+    """What the teacher offers, where the student cannot be built again without it."""
+    if student.teacher is None or student.spec.head.declares.teacher == "none":
+        return None
+    return shapes_to_plain(student.teacher)
 
 
 def load_student(directory: str | Path, device: str | torch.device = "cpu") -> Student:

@@ -4,64 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import io
 import logging
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import filelock
 import torch
-from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from autokd import __version__
+from autokd._version import __version__
 from autokd.data import Dataset
 from autokd.delivery import pipeline_file
-from autokd.delivery.bundle import read_metrics, write_bundle
+from autokd.delivery.bundle import TrainedStudent, read_metrics, write_bundle
 from autokd.delivery.pipeline_file import PipelineFile
+from autokd.delivery.training_state import TrainingState, delete_training, load_training, save_training
+from autokd.engine.build import build_student
+from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
+from autokd.engine.loop import OnEpoch, train_rung
+from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import OnEpoch, TrainContext, build_student, train_rung
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, DataError, TeacherError
-from autokd.files import write_bytes
 from autokd.metrics import measure, predictions
 from autokd.networks.cost import student_cost
 from autokd.networks.models import seeded
 from autokd.seeds import derive
 from autokd.spec import fingerprint
-from autokd.types import Checkpoint, Shapes, Split, Teacher
+from autokd.types import Split, Teacher
 
 log = logging.getLogger("autokd")
 
 LoadTeacher = Callable[[Mapping[str, Any], Dataset], Teacher]
 """(reference, data) -> teacher."""
-
-_CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt")
-_DIGEST = 32
-"""Bytes of SHA-256 that a checkpoint file begins with."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Progress:
-    """A training run up to the end of an epoch; what a checkpoint file holds.
-
-    Args:
-      plan: fingerprint of what is being trained.
-      teacher: fingerprint of the teacher, or None.
-      curve: one mapping an epoch; see `autokd.types.RungResult`.
-      seconds: wall time spent training.
-      engine: the engine's checkpoint; None before the first epoch.
-    """
-
-    plan: str
-    teacher: str | None
-    curve: list[Mapping[str, Any]]
-    seconds: float = 0.0
-    engine: Checkpoint | None = None
 
 
 def train(
@@ -71,8 +47,6 @@ def train(
     data: Dataset,
     load_teacher: LoadTeacher | None,
     device: torch.device,
-    epochs: int | None = None,
-    seed: int | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> dict[str, Any]:
     """Train a pipeline at full length and write the student bundle; the same call goes on where it was interrupted.
@@ -85,31 +59,34 @@ def train(
       data: the dataset that the file refers to.
       load_teacher: gives the teacher; called only where a loss reads it.
       device: where to train.
-      epochs, seed: in place of the file's.
-      on_epoch: called after each epoch, when it is safe on disk, with its line of the curve and "epochs", their number.
+      on_epoch: called after each epoch, when it is safe on disk, with its line of the curve, "epochs", their number,
+        and "objective", the metric that its score is of.
     Returns:
-      The bundle's metrics.
+      The bundle's metrics, and "objective", the metric that the pipeline is about.
     Raises:
       BundleError: the folder holds other files or another pipeline's training, or another process trains there.
       DataError: the data differ from those that the file names.
       TeacherError: there is no teacher where one is needed, or it is another one.
       TrialFailure: the training diverged.
     """
-    file = _with(file, epochs, seed)
     _check_data(file, data)
     _check_folder(out_dir, file)
     with _held(out_dir):
         done = read_metrics(out_dir)
         if done is not None:
             log.info("%s is already trained; to train again, give another folder or delete it", out_dir)
-            return done
+            return {"objective": file.objective, **done}
         pipeline_file.write(out_dir / "pipeline.yaml", file.to_plain())
         teacher = _teacher(file, data, load_teacher)
         context = TrainContext(
-            data=data, teacher=None if teacher is None else teacher.to(device), device=device, bank=TeacherBank()
+            data=data,
+            teacher=None if teacher is None else teacher.to(device),
+            device=device,
+            bank=TeacherBank(),
+            metric=file.objective,
         )
-        progress = _train_epochs(context, file, out_dir, on_epoch)
-        return _finish(context, file, out_dir, progress)
+        state = _train_epochs(context, file, out_dir, on_epoch)
+        return _finish(context, file, out_dir, state)
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any], path: str = "") -> Iterator[str]:
@@ -120,14 +97,6 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any], path: str = "
             yield from differences(one, other, f"{name}.")
         elif one != other:
             yield f"{name} is {other!r} there, {one!r} here"
-
-
-def _with(file: PipelineFile, epochs: int | None, seed: int | None) -> PipelineFile:
-    epochs = file.epochs if epochs is None else epochs
-    seed = file.seed if seed is None else seed
-    if epochs < 1 or seed < 0:
-        raise BundleError(f"training needs epochs of at least 1 and a seed of at least 0, got {epochs} and {seed}")
-    return dataclasses.replace(file, epochs=epochs, seed=seed)
 
 
 def _plan(file: PipelineFile) -> dict[str, Any]:
@@ -154,9 +123,11 @@ def _check_folder(out_dir: Path, file: PipelineFile) -> None:
     if "pipeline.yaml" not in names:
         raise BundleError(f"{out_dir} holds other files ({sorted(names)[0]}, …); give an empty folder")
     there = pipeline_file.read(out_dir / "pipeline.yaml")
-    found = list(differences(_plan(file), _plan(there)))
-    if found:
-        raise BundleError(f"{out_dir} holds the training of another pipeline: {'; '.join(found)}; give another folder")
+    different = list(differences(_plan(file), _plan(there)))
+    if different:
+        raise BundleError(
+            f"{out_dir} holds the training of another pipeline: {'; '.join(different)}; give another folder"
+        )
 
 
 @contextlib.contextmanager
@@ -193,116 +164,71 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
     return teacher
 
 
-def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, on_epoch: OnEpoch | None) -> Progress:
-    size = len(context.data.train)
-    progress = _start(out_dir, file, context.teacher)
-    for epoch in range(len(progress.curve), file.epochs):
+def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, on_epoch: OnEpoch | None) -> TrainingState:
+    size, view_seed = len(context.data.train), derive(file.seed, "view")
+    state = _start(out_dir, file, context.teacher)
+    for epoch in range(len(state.curve), file.epochs):
         result, checkpoint = train_rung(
             context,
             file.spec,
-            seed=file.seed,
-            view_seed=derive(file.seed, "view"),
-            horizon=file.epochs * size,
-            until=(epoch + 1) * size,
-            start=progress.engine,
+            Rung(seed=file.seed, view_seed=view_seed, horizon=file.epochs * size, until=(epoch + 1) * size),
+            start=state.engine,
         )
-        progress = dataclasses.replace(
-            progress,
-            curve=[*progress.curve, *result.curve],
-            seconds=progress.seconds + result.seconds,
+        state = dataclasses.replace(
+            state,
+            curve=[*state.curve, *result.curve],
+            seconds=state.seconds + result.seconds,
             engine=checkpoint,
         )
-        save_progress(out_dir, progress)
+        save_training(out_dir, state)
         if on_epoch is not None:
-            on_epoch({**progress.curve[-1], "epochs": file.epochs})
-    return progress
+            on_epoch({**state.curve[-1], "epochs": file.epochs, "objective": file.objective})
+    return state
 
 
-def _start(out_dir: Path, file: PipelineFile, teacher: Teacher | None) -> Progress:
-    fresh = Progress(plan=fingerprint(_plan(file)), teacher=None if teacher is None else teacher.fingerprint, curve=[])
-    found = load_progress(out_dir)
-    if found is None:
+def _start(out_dir: Path, file: PipelineFile, teacher: Teacher | None) -> TrainingState:
+    fingerprint_of_teacher = None if teacher is None else teacher.fingerprint
+    fresh = TrainingState(plan=fingerprint(_plan(file)), teacher=fingerprint_of_teacher, curve=[])
+    kept = load_training(out_dir)
+    if kept is None:
         return fresh
-    if (found.plan, found.teacher) != (fresh.plan, fresh.teacher):
+    if (kept.plan, kept.teacher) != (fresh.plan, fresh.teacher):
         raise BundleError(f"the checkpoint in {out_dir} is of another pipeline or teacher; give another folder")
-    log.info("going on after epoch %d of %d", len(found.curve), file.epochs)
-    return found
+    log.info("going on after epoch %d of %d", len(kept.curve), file.epochs)
+    return kept
 
 
-def save_progress(out_dir: Path, progress: Progress) -> None:
-    """Write a checkpoint, with its checksum; the one before is kept beside it."""
-    newest, previous = (out_dir / name for name in _CHECKPOINTS)
-    buffer = io.BytesIO()
-    torch.save({field.name: getattr(progress, field.name) for field in dataclasses.fields(progress)}, buffer)
-    content = buffer.getvalue()
-    if newest.exists():
-        newest.replace(previous)
-    write_bytes(newest, hashlib.sha256(content).digest() + content)
-
-
-def load_progress(out_dir: Path) -> Progress | None:
-    """Read the newest checkpoint that is whole, or None where there is none."""
-    for path in (out_dir / name for name in _CHECKPOINTS):
-        content = path.read_bytes() if path.is_file() else b""
-        if content and hashlib.sha256(content[_DIGEST:]).digest() == content[:_DIGEST]:
-            return _unpack(path, content[_DIGEST:])
-        if path.is_file():
-            log.warning("the checkpoint %s is damaged and passed over", path)
-    return None
-
-
-def _unpack(path: Path, content: bytes) -> Progress:
-    try:
-        return Progress(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise BundleError(f"the checkpoint {path} is not one of this version of autokd: {reason}") from error
-
-
-def _finish(context: TrainContext, file: PipelineFile, out_dir: Path, progress: Progress) -> dict[str, Any]:
+def _finish(context: TrainContext, file: PipelineFile, out_dir: Path, state: TrainingState) -> dict[str, Any]:
     """Measure the trained student, the test split included, and turn the folder into a bundle."""
-    assert progress.engine is not None, "there is at least one epoch"
-    data, state = context.data, progress.engine["student"]
-    cost = student_cost(file.spec.student, data.task, file.spec.head, _offers(context))
-    found = {
-        "test": _measure(context, file, state, data.read_test()),
-        "validation": _measure(context, file, state, data.validation),
+    assert state.engine is not None, "there is at least one epoch"
+    data, offers = context.data, None if context.teacher is None else context.teacher.offers
+    student = TrainedStudent(spec=file.spec, teacher=offers, state=state.engine["student"])
+    cost = student_cost(file.spec.student, data.task, file.spec.head, offers)
+    metrics = {
+        "objective": file.objective,
+        "test": _measure(context, student, data.read_test()),
+        "validation": _measure(context, student, data.validation),
         "seed": file.seed,
         "epochs": file.epochs,
         "train_samples": len(data.train),
         "params": cost.params,
         "macs": cost.macs,
-        "seconds": round(progress.seconds, 3),
+        "seconds": round(state.seconds, 3),
         "device": str(context.device),
-        "teacher_fingerprint": progress.teacher,
+        "teacher_fingerprint": state.teacher,
         "versions": {"autokd": __version__, "torch": torch.__version__},
-        "curve": progress.curve,
+        "curve": state.curve,
     }
-    write_bundle(
-        out_dir,
-        spec=file.spec,
-        teacher=_offers(context),
-        state=state,
-        dataset=data,
-        metrics=found,
-        pipeline_doc=file.to_plain(),
-    )
-    for name in _CHECKPOINTS:
-        (out_dir / name).unlink(missing_ok=True)
-    return {"format": 1, **found}
+    write_bundle(out_dir, student, dataset=data, metrics=metrics, pipeline_doc=file.to_plain())
+    delete_training(out_dir)
+    return {"format": 1, **metrics}
 
 
-def _offers(context: TrainContext) -> Shapes | None:
-    return None if context.teacher is None else context.teacher.offers
-
-
-def _measure(context: TrainContext, file: PipelineFile, state: Mapping[str, Tensor], split: Split) -> dict[str, Any]:
+def _measure(context: TrainContext, student: TrainedStudent, split: Split) -> dict[str, Any]:
+    spec = student.spec
     with seeded(0):
-        spec = file.spec
-        module = build_student(
-            spec.student, context.data.task, context.device, head=spec.head, teacher=_offers(context)
-        )
-    module.load_state_dict(state)
+        module = build_student(spec.student, context.data.task, context.device, head=spec.head, teacher=student.teacher)
+    module.load_state_dict(student.state)
     logits = predict(module, to_device(split, context.data.task, context.device))
     return {
         **measure(predictions(logits, split.labels)),

@@ -6,29 +6,29 @@ data: {…}                 # where the data come from
 data_fingerprint: …       # of content, split and preprocessing; null: not checked
 teacher: {…} | null       # where the teacher comes from
 teacher_fingerprint: …
+objective: accuracy       # the metric that the student is to be good at
 train: {epochs: 100, seed: 5}
 provenance: {…} | null    # which study and trial, with what evidence
 """
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
 from autokd import catalog
 from autokd.delivery.files import read_bytes
-from autokd.errors import BundleError, ComponentError, NothingFeasible, StudyError, nearest
+from autokd.errors import BundleError, ComponentError, nearest
 from autokd.files import from_yaml, to_yaml, write_text
+from autokd.metrics import METRICS
+from autokd.objective import ACCURACY
 from autokd.ranges import Range
-from autokd.seeds import derive
 from autokd.spec import FORMAT as PIPELINE_FORMAT
-from autokd.spec import PipelineSpec, Slot, convert, fields_of, fingerprint, from_plain, make, slots, to_plain
-from autokd.types import Budget
+from autokd.spec import PipelineSpec, Slot, convert, fields_of, from_plain, make, slots, to_plain
 
 FORMAT = 1
 _HEADER = "# A distillation pipeline for autokd; the batch size is part of it. Train it with: autokd train {name}\n"
@@ -49,6 +49,7 @@ class PipelineFile:
       epochs: full length of training, the horizon of the schedules.
       seed: decides initialisation, data order, views and dropout.
       provenance: where the pipeline comes from, or None.
+      objective: name of the metric that the student is to be good at.
     """
 
     spec: PipelineSpec
@@ -59,6 +60,19 @@ class PipelineFile:
     epochs: int
     seed: int
     provenance: Mapping[str, Any] | None
+    objective: str = ACCURACY.metric.name
+
+    def with_training(self, *, epochs: int | None = None, seed: int | None = None) -> PipelineFile:
+        """Return the file with another length or seed of training; None keeps the file's own.
+
+        Raises:
+          BundleError: there are less than 1 epochs, or the seed is negative.
+        """
+        epochs = self.epochs if epochs is None else epochs
+        seed = self.seed if seed is None else seed
+        if epochs < 1 or seed < 0:
+            raise BundleError(f"training needs epochs of at least 1 and a seed of at least 0, got {epochs} and {seed}")
+        return replace(self, epochs=epochs, seed=seed)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the file's content as YAML-able data."""
@@ -69,99 +83,10 @@ class PipelineFile:
             "data_fingerprint": self.data_fingerprint,
             "teacher": None if self.teacher is None else dict(self.teacher),
             "teacher_fingerprint": self.teacher_fingerprint,
+            "objective": self.objective,
             "train": {"epochs": self.epochs, "seed": self.seed},
             "provenance": None if self.provenance is None else dict(self.provenance),
         }
-
-
-class Trial(Protocol):
-    """What is read of a trial's record."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def pipeline(self) -> Mapping[str, Any]: ...
-    @property
-    def failure(self) -> Mapping[str, str] | None: ...
-
-
-class StudyRecords(Protocol):
-    """What is read of a study's records."""
-
-    @property
-    def trials(self) -> Mapping[int, Trial]: ...
-    @property
-    def evidence(self) -> list[Mapping[str, Any]]: ...
-
-
-class StudyView(Protocol):
-    """What is read of a study."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def settings(self) -> Mapping[str, Any]: ...
-    @property
-    def records(self) -> StudyRecords: ...
-    @property
-    def best(self) -> Trial | None: ...
-
-
-def from_study(store: StudyView, trial: int | None = None) -> dict[str, Any]:
-    """Return the content of the pipeline file for a study's trial.
-
-    Args:
-      store: the study.
-      trial: number of the trial, as it was drawn; None: the pipeline that the study recommends, with its evidence, or,
-        where confirm has not made its claim yet, that of the best trial.
-    Raises:
-      StudyError: the study has no such trial.
-      NothingFeasible: no trial has finished.
-    """
-    evidence = store.records.evidence[-1] if store.records.evidence else None
-    number, pipeline, note = _chosen(store, trial, evidence)
-    proven = evidence is not None and fingerprint(evidence["pipeline"]) == fingerprint(pipeline)
-    identity = store.settings["identity"]
-    teacher = identity["teacher"] or {"reference": None, "fingerprint": None}
-    data, teacher = _in_full(identity["data"], teacher, store.settings.get("time_plan"))
-    return {
-        "format": FORMAT,
-        "pipeline": dict(pipeline),
-        "data": data["reference"],
-        "data_fingerprint": data["fingerprint"],
-        "teacher": teacher["reference"],
-        "teacher_fingerprint": teacher["fingerprint"],
-        "train": {
-            "epochs": identity["budget"].get("train_epochs", Budget.train_epochs),
-            "seed": derive(identity["seed"], "train", number) % 2**31,
-        },
-        "provenance": {
-            "study": store.name,
-            "trial": number,
-            "note": None if proven else note,
-            "seed": identity["seed"],
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "versions": dict(store.settings["versions"]),
-            "evidence": _summary(evidence) if evidence is not None and proven else None,
-        },
-    }
-
-
-def _in_full(
-    data: Mapping[str, Any], teacher: Mapping[str, Any], time_plan: Mapping[str, Any] | None
-) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Data and teacher as full training has them, where a study made do with less of both to fit into its time."""
-    if time_plan is None:
-        return data, teacher
-    if time_plan["limit_train"] is not None:
-        reference = {key: value for key, value in data["reference"].items() if key != "limit_train"}
-        data = {"reference": reference, "fingerprint": time_plan["whole_data"]}
-    reference = teacher["reference"] or {}
-    if reference.get("use") == "trained" and (
-        time_plan["limit_train"] is not None or reference["epochs"] != time_plan["teacher_epochs"]
-    ):
-        teacher = {"reference": {**reference, "epochs": time_plan["teacher_epochs"]}, "fingerprint": None}
-    return data, teacher
 
 
 def write(path: Path, plain: Mapping[str, Any]) -> None:
@@ -208,7 +133,12 @@ def parse(plain: Any, source: str) -> PipelineFile:
         raise BundleError(f"{source} is not a pipeline file of autokd: it should begin with 'format: {FORMAT}'")
     if plain["format"] != FORMAT:
         raise BundleError(f"{source} has format {plain['format']!r}; this version of autokd reads format {FORMAT}")
-    problems = [*_key_problems(plain), *_pipeline_problems(plain.get("pipeline")), *_train_problems(plain.get("train"))]
+    problems = [
+        *_key_problems(plain),
+        *_pipeline_problems(plain.get("pipeline")),
+        *_objective_problems(plain.get("objective")),
+        *_train_problems(plain.get("train")),
+    ]
     if problems:
         raise BundleError("\n".join([f"{source}: {len(problems)} mistake(s)", *(f"  {line}" for line in problems)]))
     return PipelineFile(
@@ -220,45 +150,8 @@ def parse(plain: Any, source: str) -> PipelineFile:
         epochs=convert(plain["train"]["epochs"], int),
         seed=convert(plain["train"]["seed"], int),
         provenance=plain.get("provenance"),
+        objective=plain.get("objective") or _metric_of_evidence(plain.get("provenance")),
     )
-
-
-def _chosen(
-    store: StudyView, number: int | None, evidence: Mapping[str, Any] | None
-) -> tuple[int, Mapping[str, Any], str]:
-    """Trial number, pipeline, and what to say where the pipeline is not the one that the evidence is about."""
-    if number is None and evidence is not None:
-        return evidence["trial"], evidence["pipeline"], ""
-    trial = store.best if number is None else _trial(store, number)
-    if trial is None:
-        raise NothingFeasible(f"study {store.name}: no trial has finished, so there is nothing to export")
-    if trial.failure is not None:
-        return trial.number, trial.pipeline, f"no evidence: the trial failed ({trial.failure['reason']})"
-    note = "the trial as it was drawn" if number is not None else "the best trial so far"
-    return trial.number, trial.pipeline, f"no evidence: {note}, not compared with baselines on fresh seeds"
-
-
-def _trial(store: StudyView, number: int) -> Trial:
-    if number not in store.records.trials:
-        known = sorted(store.records.trials)
-        have = f"it has {known[0]} to {known[-1]}" if known else "it has none yet"
-        raise StudyError(f"study {store.name} has no trial {number}; {have}")
-    return store.records.trials[number]
-
-
-def _summary(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """What a claim found, short enough for people: the metric's test values by arm and seed, and the verdicts."""
-    values = {arm: list(scores["test"]) for arm, scores in evidence["arms"].items()}
-    if evidence["teacher"] is not None:
-        values["teacher"] = evidence["teacher"]["test"]
-    return {
-        "text": "; ".join(comparison["text"] for comparison in evidence["comparisons"].values()),
-        "epochs": evidence["epochs"],
-        "seeds": list(evidence["seeds"]),
-        f"test_{evidence.get('metric', 'accuracy')}": values,
-        "prediction_interval": list(evidence["prediction_interval"]),
-        "n_test": evidence["n_test"],
-    }
 
 
 def _key_problems(plain: Mapping[str, Any]) -> Iterator[str]:
@@ -267,6 +160,7 @@ def _key_problems(plain: Mapping[str, Any]) -> Iterator[str]:
         "pipeline": (Mapping,),
         "data": (Mapping,),
         "train": (Mapping,),
+        "objective": (str, type(None)),
         "data_fingerprint": (str, type(None)),
         "teacher": (Mapping, type(None)),
         "teacher_fingerprint": (str, type(None)),
@@ -277,6 +171,17 @@ def _key_problems(plain: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(plain.get(key), kind):
             wanted = "a mapping" if Mapping in kind else "a text in quotes"
             yield f"{key}: {f'expected {wanted}, got {plain[key]!r}' if key in plain else 'missing'}"
+
+
+def _metric_of_evidence(provenance: Mapping[str, Any] | None) -> str:
+    """The metric that a claim in the file is about; accuracy where there is none. Older files say it nowhere else."""
+    evidence = (provenance or {}).get("evidence") or {}
+    return next((name for name in METRICS if f"test_{name}" in evidence), ACCURACY.metric.name)
+
+
+def _objective_problems(name: Any) -> Iterator[str]:
+    if isinstance(name, str) and name not in METRICS:
+        yield f"objective: there is no metric called {name!r}; {nearest(name, METRICS)}"
 
 
 def _train_problems(plain: Any) -> Iterator[str]:

@@ -24,16 +24,21 @@ class Profile:
         self.device = device
         self.seconds: dict[str, float] = {}
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is measured."""
+        return self.device is not None
+
     def part(self, name: str) -> AbstractContextManager[None]:
         """Measure a block as one of `PARTS`."""
-        return _NOTHING if self.device is None else self._measured(name)
+        return self._measured(name) if self.is_on else _NOTHING
 
     def add(self, seconds: Mapping[str, float]) -> None:
         """Add what was measured elsewhere."""
         for name, value in seconds.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + value
 
-    def taken(self) -> dict[str, float]:
+    def take(self) -> dict[str, float]:
         """Return the seconds so far and begin anew."""
         seconds, self.seconds = self.seconds, {}
         return seconds

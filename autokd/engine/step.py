@@ -27,7 +27,7 @@ class WeightedTerm(NamedTuple):
 
 
 @dataclass
-class Run:
+class LiveRun:
     """The live objects of one training run.
 
     Args:
@@ -57,7 +57,7 @@ class Run:
     micro_batches: int = 1
 
 
-def train_step(run: Run, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
+def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
     """Take one step; a batch that does not fit into memory is cut into parts whose gradients add up.
 
     Args:
@@ -84,7 +84,7 @@ def train_step(run: Run, batch: Batch, teacher: Output | None, u: float, profile
             torch.cuda.empty_cache()
 
 
-def gradient_norms(run: Run, batch: Batch, teacher: Output | None, u: float) -> dict[str, float]:
+def gradient_norms(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> dict[str, float]:
     """Return the norm of each weighted term's gradient with respect to the student's parameters, on a part of a batch.
 
     Buffers, such as batch-norm statistics, are not moved: neither the student's nor the losses'.
@@ -114,7 +114,7 @@ def _gradient_norm(value: Tensor, parameters: list[nn.Parameter]) -> float:
     return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
 
 
-def _step(run: Run, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
+def _step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
     run.optimizer.zero_grad(set_to_none=True)
     values: Tensor | None = None
     for part, answer, share in _parts(batch, teacher, run.micro_batches):
@@ -136,7 +136,7 @@ def _step(run: Run, batch: Batch, teacher: Output | None, u: float, profile: Pro
     return values
 
 
-def _losses(run: Run, batch: Batch, teacher: Output | None, u: float) -> tuple[list[Tensor], Tensor]:
+def _losses(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> tuple[list[Tensor], Tensor]:
     device = batch.inputs.device.type
     half = run.dtype != torch.float32
     with torch.autocast(device, run.dtype) if half else contextlib.nullcontext():

@@ -21,18 +21,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
-from autokd import catalog
-from autokd.data import load_again
-from autokd.engine.context import TrainContext
-from autokd.engine.memory import keep_freed_memory
-from autokd.engine.profile import Profile
-from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import AutokdError, Interrupted
-from autokd.execution.executors import run_job
-from autokd.execution.workers import job_from_plain, outcome_to_plain
-from autokd.teaching import default_teacher
+from autokd.execution.executor import job_from_plain, outcome_to_plain
+from autokd.execution.run_job import run_job
+from autokd.execution.setup import load_context
 
 SIGN_EVERY = 1.0
 _DIE_WITH_PARENT = 1
@@ -50,7 +42,7 @@ def main() -> None:
 
     setup = json.loads(inlet.readline())
     try:
-        context = context_of(setup, alive=_signs(say))
+        context = load_context(setup, alive=_signs(say))
     except AutokdError as error:
         say({"refused": str(error)})
         return
@@ -66,49 +58,7 @@ def main() -> None:
         except OSError as error:
             say({"refused": f"{error.filename}: {error.strerror}"})
             return
-        say({**answer, "bank": context.bank.counts.taken(), "profile": context.profile.taken()})
-
-
-def context_of(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainContext:
-    """Load what all jobs share.
-
-    Args:
-      setup: see `autokd.search.prepare.worker_setup`.
-      alive: called at every batch.
-
-    Raises:
-      AutokdError: the data or the teacher is gone, or is no longer what it was.
-    """
-    torch.set_num_threads(setup["threads"])
-    for path in setup["plugins"]:
-        catalog.load_plugins(path)
-    device = _device(setup["device"], setup["index"])
-    if device.type == "cpu":
-        keep_freed_memory()
-        _bound_memory(setup["memory"])
-    data = load_again(setup["data"])
-    if data.task.fingerprint != setup["data_fingerprint"]:
-        raise AutokdError("the data have changed since the search began")
-    described = setup["teacher"]
-    teacher = None if described is None else default_teacher.load_described(described, data, device)
-    if teacher is not None and teacher.fingerprint != setup["teacher_fingerprint"]:
-        raise AutokdError("the teacher has changed since the search began")
-    bank = setup["bank"]
-    return TrainContext(
-        data=data,
-        teacher=teacher,
-        device=device,
-        bank=TeacherBank(Path(bank["folder"]), bank["max_bytes"], features=bank["features"]),
-        parts=frozenset(setup["parts"]),
-        profile=Profile(device if setup["profile"] else None),
-        alive=alive,
-        metric=setup["metric"],
-    )
-
-
-def _device(name: str, index: int) -> torch.device:
-    """The worker's own GPU where "cuda" means any of several; else the device itself."""
-    return torch.device("cuda", index % torch.cuda.device_count()) if name == "cuda" else torch.device(name)
+        say({**answer, "bank": context.bank.counts.take(), "profile": context.profile.take()})
 
 
 def _own_output() -> IO[bytes]:
@@ -155,14 +105,6 @@ def _tie_to_parent() -> None:
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _bound_memory(most: int | None) -> None:
-    """Let allocations beyond a bound fail, so that a job that wants too much fails alone."""
-    if most is not None and platform.system() == "Linux":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ its checkpoint, before the trial counts as failed. A worker whose coordinator is
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import logging
 import os
@@ -26,8 +25,7 @@ from typing import IO, Any
 from autokd.engine.profile import Profile
 from autokd.engine.teacher_bank import Counts
 from autokd.errors import Interrupted, StudyError
-from autokd.execution.executors import Outcome, RungJob, Stop
-from autokd.types import RungResult
+from autokd.execution.executor import Outcome, RungJob, Stop, job_to_plain, outcome_from_plain
 
 log = logging.getLogger("autokd")
 
@@ -61,19 +59,33 @@ class _Worker:
     why: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How worker processes are started and watched.
+
+    Args:
+      command: that starts one.
+      log_file: what they print; None: it is lost.
+      lease: seconds without a sign of life after which one is given up.
+      clock: seconds that never go back.
+    """
+
+    command: Sequence[str] = COMMAND
+    log_file: Path | None = None
+    lease: float = LEASE
+    clock: Callable[[], float] = time.monotonic
+
+
 class WorkerExecutor:
     """Trains in worker processes on this machine; they start when there is work for them.
 
     Args:
-      setup: what a worker needs, as plain data; see `autokd.execution.worker`.
+      setup: what a worker needs, as plain data; see `autokd.execution.setup.make_setup`.
       workers: their number.
       stop: what the user wants.
       counts: of the teacher bank; the workers' are added to it.
       profile: the workers' seconds are added to it.
-      log_file: what the workers print.
-      lease: seconds without a sign of life after which a worker is given up.
-      command: that starts a worker.
-      clock: seconds that never go back.
+      launch: how they are started and watched.
     """
 
     def __init__(
@@ -84,20 +96,14 @@ class WorkerExecutor:
         stop: Stop | None = None,
         counts: Counts | None = None,
         profile: Profile | None = None,
-        log_file: Path | None = None,
-        lease: float = LEASE,
-        command: Sequence[str] = COMMAND,
-        clock: Callable[[], float] = time.monotonic,
+        launch: Launch | None = None,
     ) -> None:
         self._setup = dict(setup)
         self.capacity = workers
         self.stop = stop or Stop()
         self._counts = counts or Counts()
         self._profile = profile or Profile()
-        self._log_file = log_file
-        self._lease = lease
-        self._command = tuple(command)
-        self._clock = clock
+        self._launch = launch or Launch()
         self._tasks: deque[_Task] = deque()
         self._workers: list[_Worker | None] = [None] * workers
         self._selector = selectors.DefaultSelector()
@@ -138,16 +144,16 @@ class WorkerExecutor:
 
     def _start(self, index: int) -> _Worker:
         threads = str(self._setup["threads"])
-        with (self._log_file or Path(os.devnull)).open("ab") as output:
+        with (self._launch.log_file or Path(os.devnull)).open("ab") as output:
             process = subprocess.Popen(
-                self._command,
+                self._launch.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
                 env={**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
                 start_new_session=True,  # Ctrl-C is the coordinator's; and the whole group can be killed
             )
-        worker = _Worker(process, index, sign=self._clock())
+        worker = _Worker(process, index, sign=self._launch.clock())
         self._workers[index] = worker
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
@@ -156,7 +162,7 @@ class WorkerExecutor:
         return worker
 
     def _give(self, worker: _Worker, task: _Task) -> None:
-        worker.task, task.begun, worker.sign = task, True, self._clock()
+        worker.task, task.begun, worker.sign = task, True, self._launch.clock()
         _send(worker, {"job": job_to_plain(task.job)})
 
     def _poll(self) -> None:
@@ -168,8 +174,10 @@ class WorkerExecutor:
         for key, _ in self._selector.select(POLL):
             self._read(key.data, key.fileobj)  # type: ignore[arg-type]
         for worker in filter(None, list(self._workers)):
-            lease = self._lease if worker.ready else max(self._lease, LEASE)  # loading data takes its time
-            if worker.task is not None and self._clock() - worker.sign > lease:
+            lease = (
+                self._launch.lease if worker.ready else max(self._launch.lease, LEASE)
+            )  # loading data takes its time
+            if worker.task is not None and self._launch.clock() - worker.sign > lease:
                 worker.why = f"it gave no sign of life for {lease:g} s"
                 _kill(worker)
                 self._lost(worker)
@@ -180,7 +188,7 @@ class WorkerExecutor:
         lines = (worker.buffer + content).split(b"\n")
         worker.buffer = lines.pop()
         for line in lines:
-            worker.sign = self._clock()
+            worker.sign = self._launch.clock()
             self._heard(worker, json.loads(line))
         if not content:
             self._lost(worker)
@@ -206,7 +214,9 @@ class WorkerExecutor:
         if not worker.ready:
             self._failed_starts += 1
             if self._failed_starts >= STARTS:
-                raise StudyError(f"workers do not start ({why}); what they say is in {self._log_file or 'no file'}")
+                raise StudyError(
+                    f"workers do not start ({why}); what they say is in {self._launch.log_file or 'no file'}"
+                )
         task = worker.task
         if task is None:
             return
@@ -225,30 +235,6 @@ class WorkerExecutor:
         with contextlib.suppress(OSError):
             worker.process.stdin.close()
         self._workers[worker.index] = None
-
-
-def job_to_plain(job: RungJob) -> dict[str, Any]:
-    """Return a job as JSON keeps it."""
-    values = {field.name: getattr(job, field.name) for field in dataclasses.fields(job)}
-    return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in values.items()}
-
-
-def job_from_plain(plain: Mapping[str, Any]) -> RungJob:
-    """Return the job that `job_to_plain` wrote."""
-    places = {name: Path(plain[name]) for name in ("load", "save", "student", "cut") if plain[name] is not None}
-    return RungJob(**{**plain, **places})
-
-
-def outcome_to_plain(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as JSON keeps it."""
-    return dataclasses.asdict(outcome)
-
-
-def outcome_from_plain(plain: Mapping[str, Any]) -> Outcome:
-    """Return the outcome that `outcome_to_plain` wrote."""
-    result = plain["result"]
-    made = None if result is None else RungResult(**{**result, "curve": tuple(result["curve"])})
-    return Outcome(result=made, failure=plain["failure"])
 
 
 def describe_exit(code: int) -> str:

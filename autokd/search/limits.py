@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from autokd.engine.train import build_student
+from autokd.engine.build import build_student
 from autokd.networks.cost import Cost, latency, student_cost
 from autokd.networks.models import seeded
 from autokd.spec import PipelineSpec, component_from_plain, fingerprint

@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
 import torch
 
-from autokd import catalog
 from autokd import data as data_package
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import StudyError, TeacherError
-from autokd.files import as_plain, cache_dir
+from autokd.files import cache_dir
 from autokd.networks.reference import describe, load_teacher
 from autokd.objective import COSTS, Objective, of_names, of_plain
 from autokd.search.explore.halving import rung_plan
@@ -36,9 +34,6 @@ from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
 from autokd.teaching import default_teacher
 from autokd.types import Budget, Shapes, Task, Teacher
-
-MEMORY_SHARE = 0.9
-"""Of the machine's memory that all workers together may take."""
 
 
 class Loaded(NamedTuple):
@@ -232,30 +227,6 @@ def _dropped_warm_starts(space: Space, task: Task, offers: Shapes) -> list[str]:
         for index, excess in enumerate(excesses)
         if excess > 1
     ]
-
-
-def worker_setup(setup: Setup, request: Request, context: TrainContext) -> dict[str, Any]:
-    """Return what a worker process needs, as plain data: how to load again what this process has loaded."""
-    return as_plain(  # type: ignore[no-any-return]
-        {
-            "data": setup.data.reference,
-            "data_fingerprint": setup.data.task.fingerprint,
-            "teacher": None if setup.teacher is None else setup.identity.teacher.reference,
-            "teacher_fingerprint": None if setup.teacher is None else setup.teacher.fingerprint,
-            "device": str(setup.device),
-            "threads": setup.threads,
-            "memory": int(MEMORY_SHARE * psutil.virtual_memory().total / (request.workers or 1)),
-            "bank": {
-                "folder": context.bank.folder,
-                "max_bytes": context.bank.max_bytes,
-                "features": context.bank.features,
-            },
-            "parts": sorted(context.parts),
-            "metric": context.metric,
-            "plugins": catalog.plugin_files(),
-            "profile": request.profile,
-        }
-    )
 
 
 def context_of(setup: Setup, request: Request) -> TrainContext:

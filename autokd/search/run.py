@@ -15,15 +15,17 @@ from safetensors.torch import load_file
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.errors import StudyError
-from autokd.execution.executors import Executor, InlineExecutor, Stop
-from autokd.execution.workers import WorkerExecutor
+from autokd.execution.executor import Executor, Stop
+from autokd.execution.inline import InlineExecutor
+from autokd.execution.setup import make_setup
+from autokd.execution.workers import Launch, WorkerExecutor
 from autokd.search.dry_run import Plan, plan, plan_bank
 from autokd.search.facts import describe_machine, describe_study
 from autokd.search.identity import refuse_another
 from autokd.search.limits import LatencyMeter
 from autokd.search.log_file import log_file
 from autokd.search.population import population
-from autokd.search.prepare import context_of, prepare, study_path, worker_setup
+from autokd.search.prepare import context_of, prepare, study_path
 from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.screen.screen import screen
 from autokd.search.screen.stage import SHOWN, make_screener
@@ -165,21 +167,23 @@ def _executor(
     store: StudyStore, setup: Setup, request: Request, context: TrainContext, stop: Stop
 ) -> Iterator[Executor]:
     """Train in this process, or in local workers that end with the search."""
+    executor: Executor
     if request.workers is None:
-        yield InlineExecutor(context, stop=stop)
-        return
-    workers = WorkerExecutor(
-        worker_setup(setup, request, context),
-        request.workers,
-        stop=stop,
-        counts=context.bank.counts,
-        profile=context.profile,
-        log_file=store.path / "workers.log",
-    )
+        executor = InlineExecutor(context, stop=stop)
+    else:
+        reference = setup.identity.teacher.reference or {}
+        executor = WorkerExecutor(
+            make_setup(context, reference, threads=setup.threads, workers=request.workers),
+            request.workers,
+            stop=stop,
+            counts=context.bank.counts,
+            profile=context.profile,
+            launch=Launch(log_file=store.path / "workers.log"),
+        )
     try:
-        yield workers
+        yield executor
     finally:
-        workers.close()
+        executor.close()
 
 
 def _meter(setup: Setup, latencies: Mapping[str, float], record: Callable[[str, float], None]) -> LatencyMeter:

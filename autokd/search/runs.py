@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autokd.execution.executors import Executor, Outcome, RungJob
+from autokd.execution.executor import Executor, Outcome, RungJob
 from autokd.spec import PipelineSpec, fingerprint, to_plain
 from autokd.study.records import RecordLog, RunRecord
 

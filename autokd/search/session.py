@@ -13,7 +13,7 @@ import torch
 
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
-from autokd.execution.executors import Executor
+from autokd.execution.executor import Executor
 from autokd.objective import Objective
 from autokd.search.limits import LatencyMeter
 from autokd.search.request import Notify, Progress, Request

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from autokd.data import Dataset
-from autokd.engine.train import FORWARD, run_samples
+from autokd.engine.rung import FORWARD, run_samples
 from autokd.teaching import default_teacher
 from autokd.types import Budget
 

@@ -21,8 +21,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from autokd.data import Dataset
+from autokd.engine.build import build_student
+from autokd.engine.context import TrainContext
+from autokd.engine.loop import train_rung
+from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import TrainContext, build_student, train_rung
 from autokd.errors import ComponentError, TeacherError
 from autokd.files import cache_dir, write_tensors, write_text
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
@@ -152,9 +155,8 @@ def _train(data: Dataset, chosen: Recipe, epochs: int, device: torch.device, fol
     def train(pipeline: Mapping[str, Any], length: int, member: int) -> tuple[float, Mapping[str, Tensor]]:
         seed, size = derive(SEED, "teacher", member), len(data.train)
         spec, samples = from_plain(pipeline), length * size
-        result, checkpoint = train_rung(
-            context, spec, seed=seed, view_seed=seed, horizon=samples, until=samples, on_epoch=step
-        )
+        rung = Rung(seed=seed, view_seed=seed, horizon=samples, until=samples)
+        result, checkpoint = train_rung(context, spec, rung, on_epoch=step)
         return result.score, checkpoint["student"]
 
     best = chosen.pipelines[0]

@@ -16,9 +16,9 @@ from unittest import mock
 import numpy as np
 import optuna
 
+from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
-from autokd.engine.train import build_student
-from autokd.execution.executors import Outcome, RungJob
+from autokd.execution.executor import Outcome, RungJob
 from autokd.networks.cost import Cost
 from autokd.networks.models import seeded, shapes_of
 from autokd.ranges import Choice, Integer, Range

@@ -25,7 +25,7 @@ import numpy as np
 import optuna
 
 from autokd.engine.context import TrainContext
-from autokd.execution.executors import Outcome, RungJob
+from autokd.execution.executor import Outcome, RungJob
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.explore.explorer import Explorer, Proposal
 from autokd.search.screen.screen import Screener

@@ -17,20 +17,15 @@ from autokd import data as autokd_data
 from autokd import metrics
 from autokd.data import Dataset
 from autokd.declarations import Schedule
+from autokd.engine.branch import train_branch
+from autokd.engine.build import build_run, build_student
+from autokd.engine.checkpoint import restore, take_checkpoint
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
-from autokd.engine.step import Run
+from autokd.engine.loop import train_epoch, train_rung
+from autokd.engine.rung import Epoch, Rung
+from autokd.engine.step import LiveRun
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import (
-    Epoch,
-    _train_epoch,
-    build_run,
-    build_student,
-    checkpoint,
-    restore,
-    train_branch,
-    train_rung,
-)
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.seeds import derive
 from autokd.spec import PipelineSpec, component_from_plain, from_plain
@@ -118,7 +113,7 @@ def context(dataset: str, data_dir: str | None, teacher: Path) -> TrainContext:
         alone = TrainContext(data=data, teacher=None, device=torch.device("cpu"), bank=TeacherBank())
         spec = from_plain({**plain(Names("resnet8", "crop", "ce", "0.05")), "student": TEACHER})
         samples = SETTINGS[dataset].teacher_epochs * len(data.train)
-        found, trained = train_rung(alone, spec, seed=0, view_seed=1, horizon=samples, until=samples)
+        found, trained = train_rung(alone, spec, Rung(seed=0, view_seed=1, horizon=samples, until=samples))
         print(f"teacher: validation accuracy {found.score:.4f}", flush=True)
         torch.save(trained["student"], teacher)
     network.load_state_dict(torch.load(teacher, weights_only=True))
@@ -210,7 +205,7 @@ def train_decaying(context: TrainContext, names: Names, seed: int, rungs: Sequen
             for rung in rungs:
                 if epoch == (rung if rung < horizon else horizon - lengths[horizon]):
                     last = epoch + lengths[rung]
-                    score = _branch(context, spec, checkpoint(run, epoch * size), (epoch, last, horizon), seed)
+                    score = _branch(context, spec, take_checkpoint(run, epoch * size), (epoch, last, horizon), seed)
                     yield Scored(rung, score, score, time.process_time() - began, 0.0)
             _epoch(context, steady, run, epoch, horizon, seed)
 
@@ -251,11 +246,12 @@ def train_branches(context: TrainContext, names: Names, seed: int, rungs: Sequen
             scoring = time.process_time() - began
             branches: dict[str, dict[str, float]] = {}
             if epoch + 1 in rungs:
-                kept = _cloned(checkpoint(run, (epoch + 1) * size))
+                kept = _cloned(take_checkpoint(run, (epoch + 1) * size))
                 for share in SHARES:
-                    at = Epoch(epoch, rungs[-1], seed, VIEW_SEED, last=False)
+                    until = (epoch + 1) * size
+                    rung = Rung(seed=seed, view_seed=VIEW_SEED, horizon=rungs[-1] * size, until=until, branch=share)
                     began = time.process_time()
-                    train_branch(context, spec, run, at, share)
+                    train_branch(context, spec, run, rung)
                     taken = time.process_time() - began
                     branches[str(share)] = {"score": accuracy(run.student, context), "seconds": taken}
                     restore(run, _cloned(kept))
@@ -309,6 +305,5 @@ class Steady:
         return factor
 
 
-def _epoch(context: TrainContext, spec: PipelineSpec, run: Run, number: int, epochs: int, seed: int) -> None:
-    torch.manual_seed(derive(seed, "dropout", number))
-    _train_epoch(context, spec, run, Epoch(number, epochs, seed, VIEW_SEED, last=False))
+def _epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, number: int, epochs: int, seed: int) -> None:
+    train_epoch(context, spec, run, Epoch(number, epochs, seed, VIEW_SEED))

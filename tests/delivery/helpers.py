@@ -10,7 +10,8 @@ import torch
 from autokd.data import Dataset
 from autokd.delivery.full_training import train
 from autokd.delivery.pipeline_file import PipelineFile
-from autokd.engine.train import build_student
+from autokd.engine.build import build_student
+from autokd.engine.loop import OnEpoch
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.spec import PipelineSpec, make
 
@@ -59,5 +60,15 @@ def teacher_for(_: object, data: Dataset) -> NetworkTeacher:
         return NetworkTeacher([build_student(component, data.task)], data.task, origin="test")
 
 
-def run(file: PipelineFile, out: Path, data: Dataset, **options: Any) -> dict[str, Any]:
-    return train(file, out, data=data, load_teacher=teacher_for, device=CPU, **options)
+def run(
+    file: PipelineFile,
+    out: Path,
+    data: Dataset,
+    *,
+    epochs: int | None = None,
+    seed: int | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> dict[str, Any]:
+    """Train a pipeline file into a folder; return the bundle's metrics."""
+    file = file.with_training(epochs=epochs, seed=seed)
+    return train(file, out, data=data, load_teacher=teacher_for, device=CPU, on_epoch=on_epoch)

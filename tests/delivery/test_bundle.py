@@ -17,10 +17,10 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from torch import Tensor
 
 from autokd.data import read_inputs
-from autokd.delivery.bundle import load_student, write_bundle
+from autokd.delivery.bundle import TrainedStudent, load_student, write_bundle
 from autokd.delivery.predict import predict
+from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict as predict_split
-from autokd.engine.train import build_student
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, DataError
 from autokd.networks import weights
@@ -205,9 +205,7 @@ def test_a_bundle_is_written_over_another(bundles: Bundles, tmp_path: Path) -> N
     directory = _copy(made, tmp_path)
     state = {name: tensor + 1 for name, tensor in load_file(directory / "student.safetensors").items()}
     document = pipeline_for(made.data).to_plain()
-    spec = made.file.spec
-    write_bundle(
-        directory, spec=spec, teacher=None, state=state, dataset=made.data, metrics={"n": 1}, pipeline_doc=document
-    )
+    student = TrainedStudent(spec=made.file.spec, teacher=None, state=state)
+    write_bundle(directory, student, dataset=made.data, metrics={"n": 1}, pipeline_doc=document)
     assert all(torch.equal(tensor, state[name]) for name, tensor in load_student(directory).module.state_dict().items())
     assert json.loads((directory / "metrics.json").read_text()) == {"format": 1, "n": 1}

@@ -17,9 +17,12 @@ import torch
 from safetensors.torch import load_file
 
 from autokd.data import Dataset
-from autokd.delivery.full_training import load_progress, train
+from autokd.delivery.full_training import train
+from autokd.delivery.training_state import load_training
+from autokd.engine.context import TrainContext
+from autokd.engine.loop import train_rung
+from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import TrainContext, train_rung
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.seeds import derive
 from tests.delivery.helpers import CPU, Trained, pipeline_for, run, teacher_for
@@ -49,6 +52,10 @@ def _assert_same_result(made: Trained, out: Path, metrics: dict[str, Any]) -> No
     assert metrics | {"seconds": 0} == made.metrics | {"seconds": 0}
 
 
+def _killed_while_writing(path: Path, content: bytes) -> None:
+    raise OSError("killed while writing")
+
+
 @pytest.mark.parametrize("kind", ["image", "table"])
 def test_interrupted_and_resumed_equals_uninterrupted(kind: str, bundles: Bundles, tmp_path: Path) -> None:
     made = bundles(kind)
@@ -64,7 +71,8 @@ def test_it_equals_one_call_of_the_engine(bundles: Bundles) -> None:
     teacher = teacher_for(None, made.data)
     context = TrainContext(data=made.data, teacher=teacher, device=CPU, bank=TeacherBank())
     seen, view_seed = 3 * len(made.data.train), derive(3, "view")
-    result, checkpoint = train_rung(context, made.file.spec, seed=3, view_seed=view_seed, horizon=seen, until=seen)
+    rung = Rung(seed=3, view_seed=view_seed, horizon=seen, until=seen)
+    result, checkpoint = train_rung(context, made.file.spec, rung)
     state = load_file(made.directory / "student.safetensors")
     assert all(torch.equal(state[name], tensor) for name, tensor in checkpoint["student"].items())
     assert made.metrics["validation"]["accuracy"] == result.score
@@ -78,10 +86,24 @@ def test_a_damaged_checkpoint_is_passed_over(
     content = bytearray((tmp_path / "checkpoint.pt").read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "checkpoint.pt").write_bytes(content)
-    found = load_progress(tmp_path)
+    found = load_training(tmp_path)
     assert found is not None and len(found.curve) == 1  # the one before
     assert "checkpoint.pt is damaged" in caplog.text
     _assert_same_result(made, tmp_path, run(made.file, tmp_path, made.data))
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in made.directory.iterdir()}
+
+
+def test_a_damaged_checkpoint_never_takes_the_place_of_the_good_one_before_it(
+    bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = bundles("table")
+    _interrupted(made, tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(b"half a fi")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="killed while writing"):
+        patch.setattr("autokd.engine.checkpoint.write_bytes", _killed_while_writing)
+        run(made.file, tmp_path, made.data)
+    kept = load_training(tmp_path)
+    assert kept is not None and len(kept.curve) == 1
 
 
 def test_without_any_whole_checkpoint_it_starts_anew(bundles: Bundles, tmp_path: Path) -> None:
@@ -158,10 +180,20 @@ def test_without_distillation_no_teacher_is_loaded_and_the_test_split_is_read_on
         assert not reads
 
     file = pipeline_for(cancer, distil=False)
-    metrics = train(file, tmp_path, data=cancer, load_teacher=None, device=CPU, epochs=2, seed=8, on_epoch=check)
+    file = file.with_training(epochs=2, seed=8)
+    metrics = train(file, tmp_path, data=cancer, load_teacher=None, device=CPU, on_epoch=check)
     assert reads == [1]
     assert (metrics["epochs"], metrics["seed"], metrics["test"]["n"]) == (2, 8, len(original(cancer)))
     assert 0.6 < metrics["test"]["accuracy"] <= 1.0
+
+
+def test_the_curve_is_about_the_metric_that_the_study_was_about(cancer: Dataset, tmp_path: Path) -> None:
+    file = dataclasses.replace(pipeline_for(cancer, distil=False), objective="log_loss")
+    told: list[Mapping[str, Any]] = []
+    metrics = run(file, tmp_path, cancer, on_epoch=told.append)
+    assert metrics["objective"] == "log_loss" and {line["objective"] for line in told} == {"log_loss"}
+    assert metrics["curve"][-1]["score"] == -metrics["validation"]["log_loss"]
+    assert run(file, tmp_path, cancer)["objective"] == "log_loss"  # read from the bundle
 
 
 def test_two_processes_do_not_train_into_one_folder(cancer: Dataset, tmp_path: Path) -> None:

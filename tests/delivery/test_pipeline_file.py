@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from autokd.delivery import pipeline_file
+from autokd.delivery.export import export_pipeline
 from autokd.errors import BundleError, NothingFeasible, StudyError
+from autokd.objective import ACCURACY, Objective
 from autokd.seeds import derive
 from autokd.spec import PipelineSpec, make, to_plain
 from autokd.study.records import Records, RungRecord, TrialRecord
@@ -28,7 +30,7 @@ def _pipeline(rate: float = 1e-5) -> dict[str, Any]:
     return to_plain(spec)
 
 
-def _study(records: Records) -> Any:
+def _study(records: Records, objective: Objective = ACCURACY) -> Any:
     settings = {
         "identity": {
             "data": {"reference": {"component": {"use": "digits"}, "seed": 0}, "fingerprint": "d1"},
@@ -40,7 +42,7 @@ def _study(records: Records) -> Any:
     }
     finished = [trial for trial in records.trials.values() if trial.rungs]
     best = max(finished, key=lambda trial: trial.rungs[-1].score, default=None)
-    return SimpleNamespace(name="mine", settings=settings, records=records, best=best)
+    return SimpleNamespace(name="mine", settings=settings, records=records, best=best, objective=objective)
 
 
 def _trial(number: int, score: float | None, **values: Any) -> TrialRecord:
@@ -78,7 +80,7 @@ def _records(*, evidence: bool = False) -> Records:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    plain = pipeline_file.from_study(_study(_records(evidence=True)))
+    plain = export_pipeline(_study(_records(evidence=True)))
     path = tmp_path / "deep" / "pipeline.yaml"
     pipeline_file.write(path, plain)
     read = pipeline_file.read(path)
@@ -86,8 +88,23 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (read.epochs, read.spec.losses["kd"].temperature, read.spec.optimizer.learning_rate) == (50, 3.3, 0.04)
 
 
+def test_the_file_says_which_metric_the_study_was_about() -> None:
+    study = _study(_records(evidence=True), Objective(("log_loss", "params")))
+    plain = export_pipeline(study)
+    assert plain["objective"] == "log_loss" and pipeline_file.parse(plain, "here").objective == "log_loss"
+    assert pipeline_file.parse({**plain, "objective": None, "provenance": None}, "here").objective == "accuracy"
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "log_loss"])
+def test_an_older_file_is_about_the_metric_of_its_evidence(metric: str) -> None:
+    records = _records(evidence=True)
+    records.evidence[-1]["metric"] = metric
+    plain = {key: value for key, value in export_pipeline(_study(records)).items() if key != "objective"}
+    assert pipeline_file.parse(plain, "here").objective == metric
+
+
 def test_the_recommended_pipeline_comes_with_its_evidence() -> None:
-    plain = pipeline_file.from_study(_study(_records(evidence=True)))
+    plain = export_pipeline(_study(_records(evidence=True)))
     provenance = plain["provenance"]
     assert plain["pipeline"]["optimizer"]["learning_rate"] == 0.04  # the tuned one, not the trial's 0.02
     assert plain["train"] == {"epochs": 50, "seed": derive(7, "train", 1) % 2**31}
@@ -106,14 +123,14 @@ def test_the_recommended_pipeline_comes_with_its_evidence() -> None:
 def test_full_training_takes_the_data_and_the_teacher_that_a_short_search_did_without() -> None:
     study = _study(_records(evidence=True))
     study.settings["identity"]["data"]["reference"]["limit_train"] = 500
-    asked = pipeline_file.from_study(study)
+    asked = export_pipeline(study)
     assert asked["data"]["limit_train"] == 500 and asked["teacher_fingerprint"] == "t1"  # the user's own choice stays
     study.settings["time_plan"] = {"limit_train": 500, "whole_data": "all", "teacher_epochs": 40}
-    plain = pipeline_file.from_study(study)
+    plain = export_pipeline(study)
     assert (plain["data"], plain["data_fingerprint"]) == ({"component": {"use": "digits"}, "seed": 0}, "all")
     assert (plain["teacher"], plain["teacher_fingerprint"]) == ({"use": "trained", "epochs": 40}, None)
     study.settings["time_plan"] = {"limit_train": None, "whole_data": None, "teacher_epochs": 4}
-    assert pipeline_file.from_study(study)["teacher_fingerprint"] == "t1"
+    assert export_pipeline(study)["teacher_fingerprint"] == "t1"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +142,7 @@ def test_full_training_takes_the_data_and_the_teacher_that_a_short_search_did_wi
     ],
 )
 def test_a_pipeline_that_was_not_claimed_says_so(number: int | None, evidence: bool, rate: float, note: str) -> None:
-    plain = pipeline_file.from_study(_study(_records(evidence=evidence)), number)
+    plain = export_pipeline(_study(_records(evidence=evidence)), number)
     assert plain["pipeline"]["optimizer"]["learning_rate"] == pytest.approx(rate)
     assert plain["provenance"]["evidence"] is None
     assert plain["provenance"]["note"].startswith(note)
@@ -133,13 +150,13 @@ def test_a_pipeline_that_was_not_claimed_says_so(number: int | None, evidence: b
 
 def test_trials_that_are_not_there() -> None:
     with pytest.raises(StudyError, match="no trial 9; it has 0 to 2"):
-        pipeline_file.from_study(_study(_records()), 9)
+        export_pipeline(_study(_records()), 9)
     with pytest.raises(NothingFeasible, match="no trial has finished"):
-        pipeline_file.from_study(_study(Records()))
+        export_pipeline(_study(Records()))
 
 
 def test_all_mistakes_are_shown_at_once_with_their_paths(tmp_path: Path) -> None:
-    plain = pipeline_file.from_study(_study(_records()))
+    plain = export_pipeline(_study(_records()))
     plain["pipelin"] = 1
     plain["data"] = "digits"
     plain["train"] = {"epochs": 0, "seeds": 3}
@@ -171,7 +188,7 @@ def test_all_mistakes_are_shown_at_once_with_their_paths(tmp_path: Path) -> None
 
 def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
-    pipeline_file.write(path, pipeline_file.from_study(_study(_records())))
+    pipeline_file.write(path, export_pipeline(_study(_records())))
     text = path.read_text()
     assert "learning_rate: 0.02\n" in text
     path.write_text(text.replace("learning_rate: 0.02\n", "learning_rate: 2e-2\n"))

@@ -13,8 +13,11 @@ from torch import Tensor, nn
 
 from autokd.data import Dataset
 from autokd.declarations import Loss, Part, Scale, Student
+from autokd.engine.build import build_student
+from autokd.engine.context import TrainContext
+from autokd.engine.loop import train_rung
+from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import TrainContext, build_student, train_rung
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.spec import PipelineSpec, make
 from autokd.types import (
@@ -80,16 +83,14 @@ def trained(
 ) -> tuple[RungResult, Checkpoint]:
     """Train for `epochs` epochs, or until the end of epoch `until` of them."""
     size = len(where.data.train)
-    return train_rung(
-        where,
-        spec,
+    rung = Rung(
         seed=seed,
         view_seed=view_seed,
         horizon=epochs * size,
         until=(epochs if until is None else until) * size,
-        start=start,
         branch=branch,
     )
+    return train_rung(where, spec, rung, start=start)
 
 
 def through_a_file(checkpoint: Checkpoint) -> Checkpoint:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from autokd.data import Dataset, load
+from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import TrainContext
 from autokd.spec import make
 from tests.engine.helpers import (
     NotingLoss,

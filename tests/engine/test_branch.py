@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from autokd.data import Dataset
-from autokd.engine import train
-from autokd.engine.step import Run, train_step
+from autokd.engine import branch as branch_module
+from autokd.engine import loop
+from autokd.engine.loop import Stopped, train_rung
+from autokd.engine.rung import Rung
+from autokd.engine.step import LiveRun, train_step
 from autokd.errors import TrialFailure
 from autokd.spec import PipelineSpec, make
 from tests.engine.helpers import (
@@ -68,9 +71,9 @@ def test_a_rung_left_before_its_end_gives_the_same_branch(case: tuple[PipelineSp
 def test_a_branch_can_be_left_and_is_then_trained_again(digits: Dataset, asked: int) -> None:
     where, spec, calls = context(digits), pipeline(losses={"ce": LOSSES["ce"]}), itertools.count(1)
     whole, end = trained(where, spec, epochs=12, until=6, branch=0.5)
-    rung = {"seed": 3, "view_seed": 7, "horizon": 12 * 129, "until": 6 * 129, "branch": 0.5}
-    with pytest.raises(train.Stopped) as left:
-        train.train_rung(where, spec, **rung, stop=lambda: next(calls) == asked)
+    rung = Rung(seed=3, view_seed=7, horizon=12 * 129, until=6 * 129, branch=0.5)
+    with pytest.raises(Stopped) as left:
+        train_rung(where, spec, rung, stop=lambda: next(calls) == asked)
     assert left.value.checkpoint["seen"] == min(asked, 6) * 129 and len(left.value.curve) == min(asked, 6)
     rest, end_too = trained(where, spec, epochs=12, until=6, branch=0.5, start=left.value.checkpoint)
     assert (rest.score, rest.loss) == (whole.score, whole.loss)
@@ -94,19 +97,20 @@ def test_a_branch_takes_the_batches_and_views_that_come_next(digits: Dataset) ->
 
 
 @pytest.mark.parametrize(
-    ("until", "branch", "steps"), [(8, 0.25, 10), (8, 0.26, 10), (4, 0.1, train.BRANCH_STEPS), (9, 1.0, 5)]
+    ("until", "branch", "steps"), [(8, 0.25, 10), (8, 0.26, 10), (4, 0.1, branch_module.BRANCH_STEPS), (9, 1.0, 5)]
 )
 def test_the_rate_falls_to_nothing_within_the_horizon(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch, until: int, branch: float, steps: int
 ) -> None:
     rates: list[float] = []
 
-    def noting(run: Run, *others: object) -> torch.Tensor:
+    def noting(run: LiveRun, *others: object) -> torch.Tensor:
         found = train_step(run, *others)  # type: ignore[arg-type]
         rates.append(run.optimizer.param_groups[0]["lr"])
         return found
 
-    monkeypatch.setattr(train, "train_step", noting)
+    monkeypatch.setattr(loop, "train_step", noting)
+    monkeypatch.setattr(branch_module, "train_step", noting)
     schedule = NotingSchedule(factor=lambda u: 2.0 if u < until / 10 else 1.0)
     trained(context(digits), pipeline(schedule=schedule), epochs=10, until=until, branch=branch)
     assert rates[: 5 * until] == [0.2] * 5 * until

@@ -7,8 +7,8 @@ import dataclasses
 import torch
 
 from autokd.data import Dataset, load
+from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict, predict_teacher
-from autokd.engine.train import build_student
 from autokd.engine.views import augmented_view, fetch, normalise, raw_view, rows_key, to_device
 from autokd.networks.models import seeded
 from autokd.spec import make

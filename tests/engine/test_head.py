@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from autokd.data import Dataset
+from autokd.engine.build import build_student
+from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
-from autokd.engine.train import TrainContext, build_student
 from autokd.metrics import measure, predictions
 from autokd.networks.models import seeded
 from autokd.spec import PipelineSpec, make

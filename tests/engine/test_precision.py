@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from autokd.data import Dataset
 from autokd.declarations import Loss, Scale, Student
 from autokd.engine import precision
+from autokd.engine.build import build_run, build_student
+from autokd.engine.checkpoint import restore
 from autokd.engine.precision import HALF_STEP, SMALL_STEP, cpu_has_bfloat16, threads_for, train_dtype
-from autokd.engine.train import build_run, build_student, restore
 from autokd.networks.cost import student_cost
 from autokd.networks.models import seeded
 from autokd.spec import PipelineSpec, make
@@ -157,7 +158,7 @@ def test_losses_see_float32_whatever_the_student_computes_in(digits: Dataset) ->
 
 
 def test_the_scalers_state_goes_through_a_checkpoint(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autokd.engine.train.train_dtype", lambda *arguments: torch.float16)
+    monkeypatch.setattr("autokd.engine.build.train_dtype", lambda *arguments: torch.float16)
     where = context(digits, teacher(digits.task))
     spec = pipeline(losses=KD)
     _, half_way = trained(where, spec, epochs=4, until=2)
@@ -181,7 +182,7 @@ def test_a_checkpoint_moves_between_machines_with_and_without_scaling(
     _, plain = trained(where, spec, until=1)
     assert plain["scaler"] == {}
     with monkeypatch.context() as patch:
-        patch.setattr("autokd.engine.train.train_dtype", lambda *arguments: torch.float16)
+        patch.setattr("autokd.engine.build.train_dtype", lambda *arguments: torch.float16)
         _, scaled = trained(where, spec, start=through_a_file(plain))
         assert scaled["scaler"]["scale"] > 0
         _, scaled = trained(where, spec, until=1)

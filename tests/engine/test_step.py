@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from autokd.data import Dataset
 from autokd.declarations import Student
+from autokd.engine.build import MAX_NORM, build_run
 from autokd.engine.profile import OFF
-from autokd.engine.step import Run, WeightedTerm, gradient_norms, train_step
-from autokd.engine.train import MAX_NORM, build_run
+from autokd.engine.step import LiveRun, WeightedTerm, gradient_norms, train_step
 from autokd.networks.models import seeded
 from autokd.spec import make
 from autokd.types import ANY, Augment, Batch, BuildContext, Output, Step
@@ -56,11 +56,11 @@ class Narrow:
         return Flat(math.prod(context.task.input_shape), context.task.num_classes, self.most, self.sizes)
 
 
-def run(terms: dict[str, Any], student: nn.Module, *, max_norm: float | None = None, rate: float = 0.0) -> Run:
+def run(terms: dict[str, Any], student: nn.Module, *, max_norm: float | None = None, rate: float = 0.0) -> LiveRun:
     """A run by hand: SGD at a constant rate, float32."""
     weighted = {name: WeightedTerm(term, weight) for name, (term, weight) in terms.items()}
     modules = nn.ModuleDict({name: term for name, (term, _) in terms.items() if isinstance(term, nn.Module)})
-    return Run(
+    return LiveRun(
         student=student,
         terms=weighted,
         term_modules=modules,
@@ -248,5 +248,5 @@ def test_gradient_norms_change_nothing_of_the_training(digits: Dataset, monkeypa
     where = context(digits, teacher(digits.task))
     spec = pipeline(losses={"ce": CE, "kd": KD})
     _, with_norms = trained(where, spec)
-    monkeypatch.setattr("autokd.engine.train.gradient_norms", lambda *arguments: {})
+    monkeypatch.setattr("autokd.engine.loop.gradient_norms", lambda *arguments: {})
     assert_same(trained(where, spec)[1], with_norms)

@@ -102,7 +102,7 @@ def test_a_full_disk_is_said_once_and_changes_nothing(
         raise error
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
-    monkeypatch.setattr(teacher_bank, "MEMORY", 0)
+    monkeypatch.setattr(teacher_bank.bank, "MEMORY", 0)
     bank = TeacherBank(tmp_path)
     for _ in range(2):
         asked, found = asking(digits, bank)
@@ -127,7 +127,7 @@ def test_what_was_evicted_is_computed_again_and_the_same(digits: Dataset, tmp_pa
 def test_a_bank_that_loses_its_blocks_in_the_middle_goes_on(
     digits: Dataset, tmp_path: Path, cold: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teacher_bank, "MEMORY", 0)
+    monkeypatch.setattr(teacher_bank.bank, "MEMORY", 0)
     bank = TeacherBank(tmp_path)
     _, half_way = trained(context(digits, teacher(digits.task), bank), SPEC, until=1)
     for path in blocks(tmp_path):
@@ -153,7 +153,7 @@ def test_no_flipped_byte_of_a_file_is_trusted(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x0F]) + whole[place + 1 :])
-        block = teacher_bank._load(path, CPU)
+        block = teacher_bank.load_block(path, CPU)
         if block is not None:
             assert torch.equal(block.output(torch.arange(2)).logits, truth), place
             assert block.num_classes == 4, place
@@ -164,7 +164,7 @@ def test_a_class_count_of_many_classes_is_checked_too(tmp_path: Path) -> None:
     TeacherBank(tmp_path).block(Group("g", {}), "v", lambda: iter(answers), CPU, NONE)
     (path,) = blocks(tmp_path)
     path.write_bytes(path.read_bytes().replace(b'"num_classes":"300"', b'"num_classes":"301"'))
-    assert teacher_bank._load(path, CPU) is None
+    assert teacher_bank.load_block(path, CPU) is None
 
 
 DAMAGE = {
@@ -240,7 +240,7 @@ def test_two_processes_that_fill_the_same_group_leave_whole_files(tmp_path: Path
     expected = torch.randn(3000, 100, generator=torch.Generator().manual_seed(5)).half()
     assert len(blocks(tmp_path)) == 12 and not list(tmp_path.rglob("*.tmp"))
     for path in blocks(tmp_path):
-        block = teacher_bank._load(path, CPU)
+        block = teacher_bank.load_block(path, CPU)
         assert block is not None and torch.equal(block.tensors["logits"], expected)
 
 
@@ -524,7 +524,7 @@ def test_the_embedding_is_kept_only_when_a_loss_asks(digits: Dataset, tmp_path: 
             where = type(where)(**{**_fields(where), "parts": parts})
         trained(where, pipeline(losses={"ce": loss}), epochs=1)
         (path,) = blocks(tmp_path / folder)
-        found = teacher_bank._load(path, CPU)
+        found = teacher_bank.load_block(path, CPU)
         assert found is not None
         return set(found.tensors)
 

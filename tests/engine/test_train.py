@@ -17,8 +17,9 @@ import pytest
 import torch
 
 from autokd.data import Dataset
+from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict
-from autokd.engine.train import build_student
+from autokd.engine.rung import Rung
 from autokd.errors import TrialFailure
 from autokd.networks.models import state_fingerprint
 from autokd.spec import PipelineSpec, make
@@ -230,12 +231,11 @@ def test_training_learns(digits: Dataset) -> None:
 
 
 def test_each_epoch_is_told_as_it_ends(digits: Dataset) -> None:
-    from autokd.engine.train import train_rung
+    from autokd.engine.loop import train_rung
 
     told: list[Any] = []
-    result, _ = train_rung(
-        context(digits), pipeline(), seed=1, view_seed=1, horizon=3 * 129, until=2 * 129, on_epoch=told.append
-    )
+    rung = Rung(seed=1, view_seed=1, horizon=3 * 129, until=2 * 129)
+    result, _ = train_rung(context(digits), pipeline(), rung, on_epoch=told.append)
     assert [line["epoch"] for line in told] == [1, 2]
     assert tuple(told) == result.curve
 

@@ -12,8 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from autokd.data import Dataset
+from autokd.engine.checkpoint import load_checkpoint, load_state, save_state
 from autokd.errors import Interrupted
-from autokd.execution.executors import InlineExecutor, RungJob, Stop, load_checkpoint, run_job, save_checkpoint
+from autokd.execution.executor import RungJob, Stop
+from autokd.execution.inline import InlineExecutor
+from autokd.execution.run_job import run_job
 from tests.search.helpers import CPU, context, plugin, resolved
 
 
@@ -81,25 +84,30 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("damage", ["none", "missing", "torn", "nonsense", "other", "format"])
+@pytest.mark.parametrize("damage", ["none", "bare", "missing", "torn", "nonsense", "flipped", "other", "format"])
 def test_a_rung_is_the_same_with_and_without_its_checkpoint(digits: Dataset, tmp_path: Path, damage: str) -> None:
     file = tmp_path / "0001" / "rung0.pt"
     run_job(context(digits), job(digits, until=2, save=file))
     whole, expected = trained(digits, tmp_path, until=4)
-    bad = {"torn": file.read_bytes()[:-100], "nonsense": b"x" * 1000}
+    content = file.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    bad = {"torn": content[:-100], "nonsense": b"x" * 1000, "flipped": bytes(flipped)}
     if damage == "missing":
         file.unlink()
+    elif damage == "bare":  # as it was written before there were checksums
+        torch.save(load_state(file, CPU), file)
     elif damage == "other":
         torch.save([1, 2], file)
     elif damage == "format":
-        torch.save({**torch.load(file, weights_only=True), "format": 99}, file)
+        save_state(file, {**(load_state(file, CPU) or {}), "format": 99})
     elif damage in bad:
         file.write_bytes(bad[damage])
     result, student = trained(digits, tmp_path, until=4, load=file)
     assert same(student, expected)
-    assert [line["epoch"] for line in result.curve] == ([3, 4] if damage == "none" else [1, 2, 3, 4])
+    assert [line["epoch"] for line in result.curve] == ([3, 4] if damage in ("none", "bare") else [1, 2, 3, 4])
     assert (result.score, result.loss) == (whole.score, whole.loss)
-    assert file.with_suffix(".damaged").exists() == (damage in ("torn", "nonsense", "other"))
+    assert file.with_suffix(".damaged").exists() == (damage in ("torn", "nonsense", "flipped", "other"))
 
 
 @pytest.mark.parametrize(("until", "branch"), [(4, 0.0), (3, 0.25), (2, 0.25)])
@@ -125,10 +133,10 @@ def test_nothing_begins_once_the_search_is_to_stop(digits: Dataset) -> None:
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a" / "rung0.pt"
-    save_checkpoint(file, {"format": 1, "seen": 1})
+    save_state(file, {"format": 1, "seen": 1})
     monkeypatch.setattr(os, "fsync", lambda handle: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        save_checkpoint(file, {"format": 1, "seen": 2})
+        save_state(file, {"format": 1, "seen": 2})
     assert load_checkpoint(file, CPU) == {"format": 1, "seen": 1}
 
 

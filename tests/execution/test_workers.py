@@ -18,18 +18,21 @@ from safetensors.torch import load_file
 
 from autokd import catalog
 from autokd.data import Dataset
+from autokd.engine.checkpoint import load_state
+from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import TrainContext
 from autokd.errors import Interrupted, StudyError
-from autokd.execution.executors import InlineExecutor, Outcome, RungJob, Stop
-from autokd.execution.workers import (
-    WorkerExecutor,
-    describe_exit,
+from autokd.execution.executor import (
+    Outcome,
+    RungJob,
+    Stop,
     job_from_plain,
     job_to_plain,
     outcome_from_plain,
     outcome_to_plain,
 )
+from autokd.execution.inline import InlineExecutor
+from autokd.execution.workers import Launch, WorkerExecutor, describe_exit
 from tests.search.helpers import CPU, plugin, resolved
 
 pytestmark = pytest.mark.slow
@@ -61,7 +64,7 @@ def setup(data: Dataset, folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def executor(digits: Dataset, tmp_path: Path) -> Iterator[WorkerExecutor]:
-    made = WorkerExecutor(setup(digits, tmp_path), 1, lease=3.0, log_file=tmp_path / "workers.log")
+    made = WorkerExecutor(setup(digits, tmp_path), 1, launch=Launch(lease=3.0, log_file=tmp_path / "workers.log"))
     yield made
     made.close()
 
@@ -165,12 +168,13 @@ def test_draining_ends_what_runs_and_leaving_cuts_it(digits: Dataset, tmp_path: 
             executor.collect()
     finally:
         executor.close()
-    assert torch.load(cut, weights_only=True)["curve"]
+    kept = load_state(cut, CPU)
+    assert kept is not None and kept["curve"]
 
 
 def test_workers_end_with_their_coordinator(digits: Dataset, tmp_path: Path) -> None:
     code = (
-        "import sys, json; from pathlib import Path; from autokd.execution.workers import *; "
+        "import sys, json; from autokd.execution.executor import *; from autokd.execution.workers import *; "
         "e = WorkerExecutor(json.loads(sys.argv[1]), 1); e.submit(job_from_plain(json.loads(sys.argv[2])))\n"
         "while not e._workers[0].ready: e._poll()\n"
         "print(e._workers[0].process.pid, flush=True); e.collect()"
@@ -200,7 +204,7 @@ def test_a_worker_with_other_data_refuses(digits: Dataset, tmp_path: Path) -> No
 
 
 def test_workers_that_do_not_start_end_the_search(digits: Dataset, tmp_path: Path) -> None:
-    executor = WorkerExecutor({"threads": 1}, 2, command=(sys.executable, "-c", "raise SystemExit(7)"))
+    executor = WorkerExecutor({"threads": 1}, 2, launch=Launch(command=(sys.executable, "-c", "raise SystemExit(7)")))
     executor.submit(job(digits))
     with pytest.raises(StudyError, match=r"workers do not start \(it ended with code 7\)"):
         executor.collect()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from autokd import catalog
-from autokd.engine.train import build_student
+from autokd.engine.build import build_student
 from autokd.errors import ComponentError
 from autokd.heads._simkd import bottleneck
 from autokd.losses import simkd

@@ -20,9 +20,10 @@ from optuna.trial import FrozenTrial
 
 from autokd import catalog
 from autokd.data import Dataset
+from autokd.engine.build import build_student
+from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import TrainContext, build_student
-from autokd.execution.executors import Outcome, RungJob
+from autokd.execution.executor import Outcome, RungJob
 from autokd.files import write_tensors
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.ranges import Choice, Integer, Range, Real

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from autokd.search.timing.dry_run import BankPlan, bank_plan, plan
 from typer.testing import CliRunner, Result
 
 from autokd.cli.commands import app
@@ -18,7 +19,6 @@ from autokd.engine.profile import PARTS
 from autokd.engine.teacher_bank import block_bytes
 from autokd.search.prepare import Prepared, prepare
 from autokd.search.request import Request
-from autokd.search.timing.dry_run import BankPlan, bank_plan, plan
 from autokd.space import parse
 from autokd.study.records import RecordLog, Records
 from tests.search.helpers import SPACE

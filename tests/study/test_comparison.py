@@ -5,10 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-
-from autokd.metrics import METRICS, Predictions, predictions
-from autokd.study import evidence
 from autokd.study.evidence import (
     as_plain,
     compare,
@@ -18,6 +14,10 @@ from autokd.study.evidence import (
     measured,
     prediction_interval,
 )
+from numpy.typing import NDArray
+
+from autokd.metrics import METRICS, Predictions, predictions
+from autokd.study import evidence
 from tests.search.helpers import rng
 
 Correct = dict[str, NDArray[np.bool_]]

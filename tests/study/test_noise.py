@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autokd.data import Dataset
-from autokd.execution.executors import RungJob
+from autokd.execution.executor import RungJob
 from autokd.search.explore.explorer import baseline
 from autokd.search.seed_noise import NoiseStage, best_baseline
 from autokd.seeds import derive

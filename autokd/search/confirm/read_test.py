@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict, predict_teacher
-from autokd.engine.train import build_student
 from autokd.engine.views import DeviceData, to_device
 from autokd.files import write_tensors
 from autokd.metrics import METRICS, Metric, Predictions, predictions

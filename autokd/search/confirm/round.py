@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from autokd.engine.train import FORWARD, TrainContext, run_samples
-from autokd.execution.executors import Executor
+from autokd.engine.context import TrainContext
+from autokd.engine.rung import FORWARD, run_samples
+from autokd.execution.executor import Executor
 from autokd.objective import ACCURACY, Objective
 from autokd.search.limits import LatencyMeter, network_cost
 from autokd.search.runs import Runner, WantedRun

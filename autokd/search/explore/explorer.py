@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from autokd.engine.profile import OFF, Profile
-from autokd.execution.executors import Executor, Outcome, RungJob
+from autokd.execution.executor import Executor, Outcome, RungJob
 from autokd.search.explore.failures import Failures
 from autokd.search.explore.halving import Job, hopeless_trials, next_job
 from autokd.search.explore.propose import Proposer

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from autokd import catalog, declarations
-from autokd.engine.train import TrainContext, build_student
+from autokd.engine.build import build_student
+from autokd.engine.context import TrainContext
 from autokd.engine.views import normalise, raw_view
 from autokd.errors import ComponentError
 from autokd.networks.models import seeded

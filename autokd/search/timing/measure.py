@@ -11,10 +11,11 @@ import torch
 
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
+from autokd.engine.rung import FORWARD
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import FORWARD
 from autokd.errors import NothingFeasible
-from autokd.execution.executors import RungJob, run_job
+from autokd.execution.executor import RungJob
+from autokd.execution.run_job import run_job
 from autokd.networks.cost import student_cost
 from autokd.search.baselines import start_baseline
 from autokd.search.population import population

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+from autokd.search.confirm.confirmer import Confirmer, grid, run_count
 from safetensors.torch import load_file
 
 from autokd.data import Dataset
+from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict
-from autokd.engine.train import build_student
 from autokd.engine.views import to_device
 from autokd.errors import NothingFeasible, SpaceError
-from autokd.execution.executors import Outcome, RungJob
+from autokd.execution.executor import Outcome, RungJob
 from autokd.networks.models import seeded
-from autokd.search.confirm.confirmer import Confirmer, grid, run_count
 from autokd.search.explore.explorer import baseline_losses
 from autokd.search.timing.clock import Clock
 from autokd.seeds import derive

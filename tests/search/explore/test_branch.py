@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from autokd.errors import StudyError
-from autokd.files import write_text
-from autokd.search.prepare import Prepared, as_plain, prepare
+from autokd.files import as_plain, write_text
+from autokd.search.prepare import Prepared, prepare
 from autokd.search.request import Request
 from autokd.study.store import StudyStore
 from autokd.types import Budget

@@ -13,7 +13,7 @@ import pytest
 
 from autokd.data import Dataset
 from autokd.errors import NothingFeasible, TooManyFailures
-from autokd.execution.executors import Outcome, RungJob
+from autokd.execution.executor import Outcome, RungJob
 from autokd.search.explore.explorer import Explorer, baseline_losses, hopeless, seconds_per_epoch
 from autokd.search.screen.screen import pipeline_cost
 from autokd.search.timing.pace import expected_seconds

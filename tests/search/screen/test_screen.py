@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from autokd.data import Dataset, load
+from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.train import TrainContext
 from autokd.errors import NothingFeasible
-from autokd.execution.executors import InlineExecutor
+from autokd.execution.inline import InlineExecutor
 from autokd.networks.models import state_fingerprint
 from autokd.search.screen.screen import (
     Screener,

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from autokd.search.confirm.confirmer import GRID_RUNS, run_count
 
 from autokd.data import Dataset
-from autokd.engine.train import curve_step
-from autokd.search.confirm.confirmer import GRID_RUNS, run_count
+from autokd.engine.rung import curve_step
 from autokd.search.timing import fit as timing
 from autokd.search.timing.clock import CLOSING, CONFIRM_SHARE, Clock, seconds_per_epoch, spent
 from autokd.search.timing.fit import Costs, Fitted, Sizes, confirm_epochs, fit, rung_plan, trial_epochs

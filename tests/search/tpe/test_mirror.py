@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autokd.data import Dataset
 from autokd.errors import UserError
-from autokd.execution.executors import Outcome, RungJob
+from autokd.execution.executor import Outcome, RungJob
 from autokd.networks.models import shapes_to_plain
 from autokd.search.tpe import mirror as mirror_module
 from autokd.search.tpe.mirror import Mirror, _reason, database_url, masked, rebuild

@@ -1,0 +1,165 @@
+"""The one training loop: `train_rung` trains a pipeline from one point of its horizon to another.
+
+A rung is a pure function of its arguments: initialisation, data order, views and dropout come from counters (seed,
+epoch), so a run that was stopped and continued from its checkpoint is bit-identical on CPU to one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from autokd.engine.batches import draw_batches
+from autokd.engine.branch import train_branch
+from autokd.engine.build import build_run
+from autokd.engine.checkpoint import restore, take_checkpoint
+from autokd.engine.context import TrainContext
+from autokd.engine.evaluate import predict
+from autokd.engine.precision import threads_for
+from autokd.engine.rung import Epoch, Rung, epochs_of, never
+from autokd.engine.step import LiveRun, gradient_norms, train_step
+from autokd.errors import TrialFailure
+from autokd.metrics import METRICS, measure, predictions
+from autokd.networks.models import seeded
+from autokd.seeds import derive
+from autokd.spec import PipelineSpec
+from autokd.types import Checkpoint, RungResult
+
+OnEpoch = Callable[[Mapping[str, Any]], None]
+
+
+class Stopped(Exception):
+    """A rung was left at the end of an epoch, as it was asked to.
+
+    Args:
+      checkpoint: to go on from.
+      curve: the epochs trained since the rung's start.
+      seconds: of training them.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, curve: Sequence[Mapping[str, Any]], seconds: float) -> None:
+        super().__init__("the rung was left before its end")
+        self.checkpoint = checkpoint
+        self.curve = tuple(curve)
+        self.seconds = seconds
+
+
+def train_rung(
+    context: TrainContext,
+    spec: PipelineSpec,
+    rung: Rung,
+    *,
+    start: Checkpoint | None = None,
+    on_epoch: OnEpoch | None = None,
+    stop: Callable[[], bool] = never,
+) -> tuple[RungResult, Checkpoint]:
+    """Train a pipeline from a checkpoint (or from scratch) until so many samples were seen.
+
+    Args:
+      context: data, teacher, device.
+      spec: the pipeline.
+      rung: how far to train, and the seeds.
+      start: where to go on from; must come from the same spec, seed and horizon.
+      on_epoch: called after each epoch with its line of the curve.
+      stop: asked after each epoch, those of the side branch included, whether to leave the rung there.
+
+    Raises:
+      TrialFailure: a loss or weight became NaN or infinite, in the side branch too.
+      Stopped: `stop` said so.
+    """
+    size, began = len(context.data.train), time.perf_counter()
+    curve: list[Mapping[str, Any]] = []
+    logits: Tensor | None = None
+    with seeded(derive(rung.seed, "init"), context.device), _threads(context, spec):
+        run = build_run(context, spec, rung.horizon)
+        first = restore(run, start) // size if start is not None else 0
+        for epoch in epochs_of(rung, first, size, len(context.validation_data.labels)):
+            line, logits = _train_scored_epoch(context, spec, run, epoch)
+            curve.append(line)
+            if on_epoch is not None:
+                on_epoch(line)
+            if (rung.branch or not epoch.last) and stop():
+                raise Stopped(take_checkpoint(run, (epoch.number + 1) * size), curve, time.perf_counter() - began)
+        state = take_checkpoint(run, rung.until)
+        if rung.branch:
+            state, logits = copy.deepcopy(state), None
+            if not train_branch(context, spec, run, rung, stop):
+                raise Stopped(state, curve, time.perf_counter() - began)
+        if logits is None:
+            with context.profile.part("evaluate"):
+                logits = predict(run.student, context.validation_data)
+    score, loss, values = _measure(context, logits)
+    return RungResult(score, loss, rung.until, time.perf_counter() - began, tuple(curve), values), state
+
+
+def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: Epoch) -> dict[str, Any]:
+    """Train a run for one epoch and return its line of the curve, without a validation point.
+
+    Raises:
+      TrialFailure: a loss or a gradient became NaN or infinite.
+    """
+    torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
+    sums = torch.zeros(len(run.terms) + 1, device=context.device)
+    for batch, teacher, u in draw_batches(context, spec, run, epoch):
+        sums += train_step(run, batch, teacher, u, context.profile) * len(batch.index)
+    means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
+    line = _line(run, epoch, means)
+    if epoch.last and len(run.terms) > 1:
+        line["gradient_norms"] = gradient_norms(run, batch, teacher, u)
+        if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
+            raise TrialFailure("not_finite", f"a gradient became NaN or infinite in epoch {epoch.number + 1}")
+    return line
+
+
+def _train_scored_epoch(
+    context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: Epoch
+) -> tuple[dict[str, Any], Tensor | None]:
+    """Train for one epoch; its line, with the validation score where the curve has one, and then its logits, too."""
+    line = train_epoch(context, spec, run, epoch)
+    if not epoch.scored:
+        return line, None
+    metric = METRICS[context.metric]
+    with context.profile.part("evaluate"):
+        logits = predict(run.student, context.validation_data)
+        score = metric.score(metric.of(predictions(logits, context.data.validation.labels)))
+    return ({**line, "score": score} if math.isfinite(score) else line), logits
+
+
+def _line(run: LiveRun, epoch: Epoch, means: list[float]) -> dict[str, Any]:
+    if not all(math.isfinite(value) for value in means):
+        raise TrialFailure("not_finite", f"the training loss became {means[-1]} in epoch {epoch.number + 1}")
+    line = {
+        "epoch": epoch.number + 1,
+        "learning_rate": run.optimizer.param_groups[0]["lr"],
+        "loss": means[-1],
+        "terms": dict(zip(run.terms, means, strict=False)),
+    }
+    return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
+
+
+def _measure(context: TrainContext, logits: Tensor) -> tuple[float, float, dict[str, float]]:
+    """Score, cross-entropy in nats, and the value of every metric on validation."""
+    if not bool(torch.isfinite(logits).all()):
+        raise TrialFailure("not_finite", "the student's predictions are NaN or infinite")
+    labels, metric = context.data.validation.labels, METRICS[context.metric]
+    values = measure(predictions(logits, labels))
+    return metric.score(values[metric.name]), float(cross_entropy(logits, labels)), values
+
+
+@contextlib.contextmanager
+def _threads(context: TrainContext, spec: PipelineSpec) -> Iterator[None]:
+    """Compute on as many CPU threads as pay; the caller's setting comes back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads_for(spec, context.data.task, before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

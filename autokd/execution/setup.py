@@ -1,0 +1,105 @@
+"""What another process needs so that it can train the jobs of a search, as plain data, and its way back."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from autokd import catalog
+from autokd.data import load_again
+from autokd.engine.context import TrainContext
+from autokd.engine.memory import keep_freed_memory
+from autokd.engine.profile import Profile
+from autokd.engine.teacher_bank import TeacherBank
+from autokd.errors import AutokdError
+from autokd.files import as_plain
+from autokd.teaching import default_teacher
+
+MEMORY_SHARE = 0.9
+"""Of the machine's memory that all workers together may take."""
+
+
+def make_setup(
+    context: TrainContext, teacher_reference: Mapping[str, Any], *, threads: int, workers: int
+) -> dict[str, Any]:
+    """Return how to load again what this process has loaded, as JSON-able data.
+
+    Args:
+      context: data, teacher and device of this process.
+      teacher_reference: where its teacher comes from.
+      threads: that a rung computes on.
+      workers: processes that share the machine's memory.
+    """
+    bank, teacher = context.bank, context.teacher
+    setup: dict[str, Any] = as_plain(
+        {
+            "data": context.data.reference,
+            "data_fingerprint": context.data.task.fingerprint,
+            "teacher": None if teacher is None else teacher_reference,
+            "teacher_fingerprint": None if teacher is None else teacher.fingerprint,
+            "device": str(context.device),
+            "threads": threads,
+            "memory": int(MEMORY_SHARE * psutil.virtual_memory().total / workers),
+            "bank": {"folder": bank.folder, "max_bytes": bank.max_bytes, "features": bank.features},
+            "parts": sorted(context.parts),
+            "metric": context.metric,
+            "plugins": catalog.plugin_files(),
+            "profile": context.profile.is_on,
+        }
+    )
+    return setup
+
+
+def load_context(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainContext:
+    """Load what all jobs share: the inverse of `make_setup`.
+
+    Args:
+      setup: what `make_setup` returned, with the worker's own number as "index".
+      alive: called at every batch.
+
+    Raises:
+      AutokdError: the data or the teacher is gone, or is no longer what it was.
+    """
+    torch.set_num_threads(setup["threads"])
+    for path in setup["plugins"]:
+        catalog.load_plugins(path)
+    device = _device(setup["device"], setup["index"])
+    if device.type == "cpu":
+        keep_freed_memory()
+        _bound_memory(setup["memory"])
+    data = load_again(setup["data"])
+    if data.task.fingerprint != setup["data_fingerprint"]:
+        raise AutokdError("the data have changed since the search began")
+    described = setup["teacher"]
+    teacher = None if described is None else default_teacher.load_described(described, data, device)
+    if teacher is not None and teacher.fingerprint != setup["teacher_fingerprint"]:
+        raise AutokdError("the teacher has changed since the search began")
+    bank = setup["bank"]
+    return TrainContext(
+        data=data,
+        teacher=teacher,
+        device=device,
+        bank=TeacherBank(Path(bank["folder"]), bank["max_bytes"], features=bank["features"]),
+        parts=frozenset(setup["parts"]),
+        profile=Profile(device if setup["profile"] else None),
+        alive=alive,
+        metric=setup["metric"],
+    )
+
+
+def _device(name: str, index: int) -> torch.device:
+    """The worker's own GPU where "cuda" means any of several; else the device itself."""
+    return torch.device("cuda", index % torch.cuda.device_count()) if name == "cuda" else torch.device(name)
+
+
+def _bound_memory(most: int | None) -> None:
+    """Let allocations beyond a bound fail, so that a job that wants too much fails alone."""
+    if most is not None and platform.system() == "Linux":
+        import resource  # it exists on Unix alone
+
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))
