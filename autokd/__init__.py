@@ -34,7 +34,7 @@ _HOME = {
     "UserError": "errors",
     "load_student": "api",
     "open_study": "api",
-    "predict": "export.predict",
+    "predict": "delivery.predict",
     "search": "api",
     "train": "api",
 }
