@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.report.test_page import Page
 
 from autokd.report import training, words, write
+from tests.report.test_page import Page
 
 Fabricate = Callable[..., Any]
 WARM = {"hits": 30, "computed": 10, "dropped": 0, "policies": 3, "groups": 5, "bytes": 3_600_000, "lost_mass": 0.0}

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.search.confirm.test_confirmer import confirmer
 
 import autokd
 from autokd.data import Dataset, load
@@ -16,6 +15,7 @@ from autokd.networks import cost
 from autokd.search.screen.screen import feasible, pipeline_cost
 from autokd.spec import from_plain
 from autokd.types import Shapes
+from tests.search.confirm.test_confirmer import confirmer
 from tests.search.helpers import SPACE, context, explorer, resolved
 
 WITH_HEAD = "head: {one_of: {plain: {}, simkd: {factor: {choice: [2, 8]}}}}" + SPACE.replace(
