@@ -154,7 +154,7 @@ def test_every_import_of_tests_tools_and_benchmarks_is_declared_and_every_extra_
     for_tests = packages(project["dependencies"]) | packages(extras["test"]) | packages(extras["timm"])
     for_developers = for_tests | packages(extras["dev"])
     assert imported("tests") - for_tests == set()
-    assert imported("tools", "benchmarks", "docs") - for_developers == COMPARED_WITH
+    assert imported("tools", "benchmarks", "docs") - for_developers <= COMPARED_WITH
     of_extras = frozenset().union(*(packages(group) for group in extras.values()))
     unread = of_extras - imported("autokd", "tests", "tools", "benchmarks", "docs")
     assert unread == set(UNSEEN)

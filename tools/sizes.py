@@ -91,13 +91,15 @@ def parameters(path: Path, source: str) -> Iterator[Measured]:
 
 def _parameters(parent: ast.AST, prefix: str) -> Iterator[Measured]:
     for node in ast.iter_child_nodes(parent):
+        inside = prefix
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             of = node.args
             bound = isinstance(parent, ast.ClassDef) and not any(map(_is_static, node.decorator_list))
             count = len(of.posonlyargs) + len(of.args) + len(of.kwonlyargs) - bound
             yield Measured(f"{prefix}{node.name}", node.lineno, count)
-        named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        yield from _parameters(node, f"{prefix}{node.name}." if named else prefix)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inside = f"{prefix}{node.name}."
+        yield from _parameters(node, inside)
 
 
 def _is_static(decorator: ast.expr) -> bool:
