@@ -3,7 +3,9 @@
 #   make install   make .venv and install autokd
 #   make demo      install, then search on the digits that come with scikit-learn (under two minutes on 2 CPU cores)
 #   make test      install with the test extra, then run the whole test suite
-#   make lint      install with the dev extra, then ruff, mypy and import-linter
+#   make lint      install with the dev extra, then ruff, mypy, import-linter and the bars on sizes and keyed reads
+#   make sizes     tables: how large folders, files and functions are, and who reads a study's records by key
+#   make coverage  install with the dev extra, then the suite with a count of the lines that it runs (htmlcov/)
 #   make golden    train and search with the version BASE too (BASE=main), and compare every number
 #   make docs      write docs/components.md and the tables of docs/methods.md again, from the code
 #   make clean     remove .venv and caches
@@ -16,7 +18,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet 
 SETUP := pyproject.toml constraints.txt
 WORKERS := --numprocesses logical --maxprocesses 8
 
-.PHONY: install demo test lint golden docs clean
+.PHONY: install demo test coverage lint sizes golden docs clean
 
 install: .venv/installed
 
@@ -33,6 +35,21 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+# Both bars are above what the package is today: take the mark off the lines when `make sizes` says that all is within.
+#	$(BIN)/python tools/sizes.py --check
+#	$(BIN)/python tools/keys.py --check
+
+sizes: .venv/installed-dev
+	$(BIN)/python tools/sizes.py
+	@echo
+	$(BIN)/python tools/keys.py
+
+coverage: .venv/installed-dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report
 
 golden: .venv/installed
 	$(BIN)/python tools/golden.py $(BASE)
@@ -42,7 +59,7 @@ docs: .venv/installed
 	$(BIN)/python docs/methods.py
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 # A stamp is written after an installation went through, so a second make installs only what has changed.
 .venv/bin/python:

@@ -125,6 +125,11 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     Args:
       name: what was given.
       valid: what would have been accepted.
+    Example:
+      >>> nearest("widht", ["depth", "width"])
+      "did you mean 'width'?"
+      >>> nearest("colour", ["depth", "width"])
+      'one of: depth, width'
     """
     options = sorted(valid)
     close = difflib.get_close_matches(str(name), options, n=1)

@@ -73,7 +73,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
 
 
 def to_yaml(value: Any) -> str:
-    """Return plain data as YAML text, keys in their own order."""
+    """Return plain data as YAML text, keys in their own order.
+
+    Example:
+      >>> print(to_yaml({"use": "kd", "temperature": 4.0}), end="")
+      use: kd
+      temperature: 4.0
+    """
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -82,6 +88,9 @@ def from_yaml(text: str) -> Any:
 
     Raises:
       yaml.YAMLError: the text is not YAML.
+    Example:
+      >>> from_yaml("{use: kd, temperature: 4.0}")
+      {'use': 'kd', 'temperature': 4.0}
     """
     return yaml.safe_load(text)
 

@@ -44,6 +44,9 @@ def predictions(logits: Tensor, labels: Tensor) -> Predictions:
     Args:
       logits: [N, C].
       labels: [N] int64.
+    Example:
+      >>> predictions(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])).predicted
+      tensor([0, 1])
     """
     logits, labels = logits.cpu(), labels.cpu()
     own = logits.double().log_softmax(-1).gather(1, labels[:, None])[:, 0]
@@ -106,19 +109,39 @@ class Metric:
         return [self.value(score) for score in scores]
 
     def number(self, value: float) -> str:
-        """0.954 -> "95.4" where it is shown in percent, else "0.954"."""
+        """A value without its unit.
+
+        Example:
+          >>> METRICS["accuracy"].number(0.954), METRICS["mcc"].number(0.954)
+          ('95.4', '0.954')
+        """
         return f"{self.scale * value:.{self.digits}f}"
 
     def text(self, value: float) -> str:
-        """0.954 -> "95.4 %"; 0.21 -> "0.210 nats"."""
+        """A value with its unit.
+
+        Example:
+          >>> METRICS["accuracy"].text(0.954), METRICS["log_loss"].text(0.21)
+          ('95.4 %', '0.210 nats')
+        """
         return f"{self.number(value)} {self.unit}".rstrip()
 
     def signed(self, difference: float) -> str:
-        """0.012 -> "+1.2" (points), or "+0.012"."""
+        """A difference with its sign, without unit.
+
+        Example:
+          >>> METRICS["accuracy"].signed(0.012), METRICS["log_loss"].signed(0.012)
+          ('+1.2', '+0.012')
+        """
         return f"{self.scale * difference:+.{self.digits}f}"
 
     def apart(self, difference: float) -> str:
-        """0.012 -> "1.2 points", or "0.012 nats"."""
+        """How far two values lie apart, with the unit.
+
+        Example:
+          >>> METRICS["accuracy"].apart(0.012), METRICS["log_loss"].apart(0.012)
+          ('1.2 points', '0.012 nats')
+        """
         return f"{self.number(difference)} {self.difference_unit}".rstrip()
 
     @property
@@ -136,7 +159,13 @@ def measure(found: Predictions) -> dict[str, float]:
 
 
 def confusion(found: Predictions) -> Tensor:
-    """Return how often each class (row) was taken for each (column), [C, C] float64."""
+    """Return how often each class (row) was taken for each (column), [C, C] float64.
+
+    Example:
+      >>> confusion(predictions(torch.eye(2)[[0, 1, 1]], torch.tensor([0, 0, 1])))
+      tensor([[1., 1.],
+              [0., 1.]], dtype=torch.float64)
+    """
     cell = found.labels * found.classes + found.predicted
     return cell.bincount(minlength=found.classes**2).reshape(found.classes, found.classes).double()
 
@@ -170,7 +199,12 @@ def _metric(
 
 @_metric("accuracy")
 def accuracy(found: Predictions) -> float:
-    """Share of the items that are right."""
+    """Share of the items that are right.
+
+    Example:
+      >>> accuracy(predictions(torch.eye(2)[[0, 1, 1, 1]], torch.tensor([0, 0, 1, 1])))
+      0.75
+    """
     return float((found.predicted == found.labels).double().mean())
 
 
@@ -179,6 +213,11 @@ def macro_f1(found: Predictions) -> float:
     """Mean over classes of the harmonic mean of precision and recall.
 
     A class that neither occurs nor is predicted is left out, as scikit-learn does.
+
+    Example:
+      >>> found = predictions(torch.eye(2)[[0, 1, 1]], torch.tensor([0, 0, 1]))  # F1 is 2/3 for both classes
+      >>> round(macro_f1(found), 3)
+      0.667
     """
     table = confusion(found)
     both = table.sum(0) + table.sum(1)
@@ -187,7 +226,12 @@ def macro_f1(found: Predictions) -> float:
 
 @_metric("balanced accuracy")
 def balanced_accuracy(found: Predictions) -> float:
-    """Mean recall over the classes that occur."""
+    """Mean recall over the classes that occur.
+
+    Example:
+      >>> balanced_accuracy(predictions(torch.eye(2)[[0, 1, 1]], torch.tensor([0, 0, 1])))  # 1/2 and 1
+      0.75
+    """
     table = confusion(found)
     there = table.sum(1)
     return float((table.diagonal() / there)[there > 0].mean())
@@ -199,6 +243,10 @@ def log_loss(found: Predictions) -> float:
 
     It has no worst value; a failed run counts as if it gave every label the smallest probability that float32 tells
     from nothing beside 1 (1e-7).
+
+    Example:
+      >>> round(log_loss(predictions(torch.zeros(1, 2), torch.tensor([0]))), 3)  # log 2
+      0.693
     """
     return float(-found.log_likelihood.mean())
 
@@ -208,6 +256,9 @@ def mcc(found: Predictions) -> float:
     """Matthews' correlation coefficient of labels and predictions; 0 where one of them is constant.
 
     Source: Gorodkin, Computational Biology and Chemistry 2004, for several classes.
+    Example:
+      >>> mcc(predictions(torch.eye(2), torch.tensor([1, 0])))
+      -1.0
     """
     table = confusion(found)
     true, predicted, items = table.sum(1), table.sum(0), table.sum()

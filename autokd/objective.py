@@ -45,6 +45,9 @@ class Objective:
           score: of the first objective, more is better.
           metrics: values of all metrics, by name.
           cost: of the student, by name.
+        Example:
+          >>> Objective(("log_loss", "params")).values(-0.5, {"log_loss": 0.5}, {"params": 100.0})
+          (-0.5, -100.0)
         """
         others = (METRICS[n].score(metrics[n]) if n in METRICS else -cost[n] for n in self.names[1:])
         return (score, *others)
@@ -63,7 +66,12 @@ ACCURACY = Objective()
 
 
 def direction(name: str) -> str:
-    """Return "maximize" or "minimize"."""
+    """Return "maximize" or "minimize".
+
+    Example:
+      >>> direction("accuracy"), direction("log_loss"), direction("params")
+      ('maximize', 'minimize', 'minimize')
+    """
     return METRICS[name].direction if name in METRICS else "minimize"
 
 
@@ -81,6 +89,9 @@ def of_names(names: Sequence[str], option: str = "--objective") -> Objective:
 
     Raises:
       UserError: there is no such objective, it stands twice, or the first one is not a metric.
+    Example:
+      >>> of_names(["accuracy", "params"]).as_plain()
+      {'accuracy': 'maximize', 'params': 'minimize'}
     """
     there = [*METRICS, *COSTS]
     unknown = [name for name in names if name not in there]
@@ -107,6 +118,9 @@ def amount(cost: str, text: str) -> float:
 
     Raises:
       ValueError: it is no such amount, or not above 0.
+    Example:
+      >>> amount("latency", "0.2s"), amount("size", "1.5 MB")
+      (200.0, 1500000.0)
     """
     units = UNITS[cost]
     match = re.fullmatch(r"([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)", text.strip().lower())
@@ -121,6 +135,11 @@ def amount(cost: str, text: str) -> float:
 
 
 def shown_limit(cost: str, limit: float) -> str:
-    """Return a constraint in words: "params <= 640", "latency <= 5 ms"."""
+    """Return a constraint in words.
+
+    Example:
+      >>> shown_limit("params", 64000), shown_limit("latency", 5)
+      ('params <= 64,000', 'latency <= 5 ms')
+    """
     unit = {"latency": " ms", "size": " bytes"}.get(cost, "")
     return f"{cost} <= {limit:,.6g}{unit}"

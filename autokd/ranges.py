@@ -22,6 +22,10 @@ class Real:
       low, high: bounds, inclusive; low > 0 where `log`.
       log: draw log-uniformly.
       unit: unit of the number, for people ("epochs", "share of the side"); "" for none.
+    Example:
+      >>> rate = Real(0.01, 1.0, log=True)
+      >>> str(rate), rate.contains(0.1), rate.contains(0)
+      ('0.01 to 1, log', True, False)
     """
 
     low: float
@@ -44,7 +48,13 @@ class Real:
 
 @dataclass(frozen=True)
 class Integer:
-    """A whole number low, low + step, … up to high; on a log scale where `log` (then step is 1)."""
+    """A whole number low, low + step, … up to high; on a log scale where `log` (then step is 1).
+
+    Example:
+      >>> width = Integer(4, 12, step=4)
+      >>> str(width), width.contains(8), width.contains(9)
+      ('4 to 12, step 4', True, False)
+    """
 
     low: int
     high: int
@@ -73,7 +83,13 @@ class Integer:
 
 @dataclass(frozen=True, init=False)
 class Choice:
-    """One of a few values, in their order: Choice(8, 14, 20)."""
+    """One of a few values, in their order.
+
+    Example:
+      >>> depth = Choice(8, 14, 20)
+      >>> str(depth), depth.contains(14), depth.contains(15)
+      ('one of 8, 14, 20', True, False)
+    """
 
     options: tuple[Scalar, ...]
     unit: str = ""

@@ -14,11 +14,22 @@ def derive(seed: int, *labels: str | int) -> int:
     Args:
       seed: the parent seed.
       labels: what the seed is for, for instance ("trial", 7, "init").
+    Example:
+      >>> derive(0, "views")
+      4571239846658420536
+      >>> derive(0, "views", 1) == derive(0, "views", 2)
+      False
     """
     text = json.dumps([seed, *labels])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def generator(seed: int, *labels: str | int) -> torch.Generator:
-    """Return a CPU generator seeded by `derive(seed, *labels)`."""
+    """Return a CPU generator seeded by `derive(seed, *labels)`.
+
+    Example:
+      >>> first, again = (torch.rand(2, generator=generator(0, "order", 1)) for _ in range(2))
+      >>> torch.equal(first, again)
+      True
+    """
     return torch.Generator().manual_seed(derive(seed, *labels))

@@ -22,5 +22,10 @@ def escape_csv(frame: DataFrame) -> DataFrame:
 
 
 def escape_cell(value: Any) -> Any:
-    """Return a text that starts with = + - @, a tab or a carriage return behind a quote, anything else as it is."""
+    """Return a text that starts with = + - @, a tab or a carriage return behind a quote, anything else as it is.
+
+    Example:
+      >>> escape_cell("=1+1"), escape_cell("width"), escape_cell(-1)
+      ("'=1+1", 'width', -1)
+    """
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value

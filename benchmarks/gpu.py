@@ -76,7 +76,7 @@ def _networks(num_classes: int) -> tuple[torch.nn.Module, torch.nn.Module]:
 
 def _bare(data: common.InMemory, device: torch.device, batch: int, steps: int) -> Callable[[], None]:
     _, student = _networks(data.task.num_classes)
-    student = student.to(device).to(memory_format=torch.channels_last)
+    student = student.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     inputs = torch.randn(batch, *data.task.input_shape, device=device).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, data.task.num_classes, (batch,), device=device)
     optimizer = torch.optim.SGD(student.parameters(), lr=0.01, momentum=0.9, foreach=True)
@@ -128,7 +128,7 @@ def _seconds(block: Callable[[], None], device: torch.device) -> float:
     block()
     end.record()
     torch.cuda.synchronize(device)
-    return start.elapsed_time(end) / 1000
+    return float(start.elapsed_time(end)) / 1000
 
 
 def _utilisation(block: Callable[[], None], device: torch.device) -> str:

@@ -169,7 +169,7 @@ def _built(name: str, student: nn.Module, teacher: Shapes, task: Task) -> Term:
 
 
 def _mean(runs: list[dict[str, Any]], key: str) -> float:
-    return statistics.mean(run[key] for run in runs)
+    return float(statistics.mean(run[key] for run in runs))
 
 
 def _usable(data: Dataset, teacher: Teacher) -> list[str]:

@@ -148,7 +148,8 @@ def overhead(asked: argparse.Namespace, trials: int) -> dict[str, float]:
 
 def memory(asked: argparse.Namespace) -> list[tuple[int, float, float]]:
     """Return (trials so far, resident MB, peak MB so far), every twenty short trials."""
-    process, samples = psutil.Process(), []
+    process = psutil.Process()
+    samples: list[tuple[int, float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         study = prepare(Path(folder), autokd_data.load("digits", limit_train=256), "digits", [2])
 
@@ -251,7 +252,8 @@ def feasible_draws(explorer: Explorer, rng: np.random.Generator) -> Iterator[tup
 
 def _epochs(study: Study, numbers: Sequence[int], seconds: float) -> int:
     """Epochs in which the trials of these numbers take so many seconds of CPU time on average."""
-    pipelines = [study.explorer.propose(number).drawn.plain for number in numbers]
+    proposals = [study.explorer.propose(number) for number in numbers]
+    pipelines = [proposal.drawn.plain for proposal in proposals if proposal is not None]
     short, longer = (
         statistics.mean(_cpu_seconds(study.context, pipeline, epochs) for pipeline in pipelines) for epochs in (2, 6)
     )

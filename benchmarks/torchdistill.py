@@ -88,6 +88,7 @@ def equal_work(data: common.InMemory) -> float:
     ours = common.context(data, teacher, precision="float32", bank=TeacherBank())
     assert ours.teacher is not None
     run = build_run(ours, recipe, horizon=len(data.train))
+    assert isinstance(run.student.network, torch.nn.Module)
     run.student.network.load_state_dict(student.state_dict())
     box = common.box(teacher, student, data, recipe)
     teacher.eval()
@@ -112,9 +113,10 @@ def throughput(rounds: int) -> dict[str, float]:
     Each side has a process of its own, as in use: autokd's sets its memory allocator up.
     """
     with contextlib.ExitStack() as stack:
-        workers = {}
+        workers: dict[str, Any] = {}
         for side in ("torchdistill", "autokd"):
             process = stack.enter_context(_worker(side))
+            assert process.stdout is not None
             workers |= dict.fromkeys(json.loads(process.stdout.readline()), process)
         speeds: dict[str, list[float]] = {name: [] for name in workers}
         for round_ in range(-1, rounds):
@@ -130,10 +132,11 @@ def throughput(rounds: int) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _worker(side: str) -> Iterator[Any]:
+def _worker(side: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.torchdistill", "--worker", side]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
+        assert process.stdin is not None
         process.stdin.close()
 
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
-
-from components import cell, shipped, write  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from autokd import catalog  # noqa: E402
 from autokd.declarations import Loss  # noqa: E402
 from benchmarks import losses  # noqa: E402
+from docs.components import cell, shipped, write  # noqa: E402
 
 PAGE = Path(__file__).with_name("methods.md")
 GROUPS = {
@@ -36,9 +34,9 @@ DATASETS = ("fashion_mnist", "cifar100")
 def page(text: str) -> str:
     """Return a page with the content between its markers written anew."""
     for name, content in {"losses": _losses(), **{name: _runs(name) for name in DATASETS}}.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
-        assert len(re.findall(pattern, text, re.DOTALL)) == 1, f"{PAGE} needs the markers of {name!r} once"
-        text = re.sub(pattern, lambda found, new=content: f"{found[1]}\n{new}\n{found[2]}", text, flags=re.DOTALL)
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        assert text.count(begin) == text.count(end) == 1, f"{PAGE} needs the markers of {name!r} once"
+        text = f"{text.partition(begin)[0]}{begin}\n{content}\n{end}{text.partition(end)[2]}"
     return text
 
 

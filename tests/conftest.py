@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from autokd.data import Dataset
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: test processes with spinning threads starve each other
+
+
+hypothesis.settings.register_profile("suite", max_examples=40, derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("suite")  # the same examples in every run, so that a run repeats
 
 
 @pytest.fixture(scope="session")

@@ -10,16 +10,33 @@ import sys
 import sysconfig
 import tomllib
 import zipfile
+from collections.abc import Iterable, Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import autokd
 
 ROOT = Path(__file__).parents[1]
 OF_OURSELVES = "autokd"
+UNSEEN = {
+    "psycopg": "sqlalchemy imports it where a database's URL names it",
+    "hatchling": "builds the wheel",
+    "pytest-xdist": "pytest's -n",
+    "coverage": "a command",
+    "import-linter": "a command",
+    "mypy": "a command",
+    "ruff": "a command",
+    "pandas-stubs": "types for mypy",
+    "types-pyyaml": "types for mypy",
+}
+"""Declared packages that no file imports, and what they are for."""
+COMPARED_WITH = {"torchdistill"}
+"""What a benchmark runs beside autokd; whoever runs it installs that by hand."""
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +86,36 @@ def run(*command: str, cwd: Path | None = None) -> str:
     return done.stdout
 
 
+def packages(requirements: Iterable[str]) -> frozenset[str]:
+    """The packages that requirements name, but ourselves."""
+    return frozenset(canonicalize_name(Requirement(text).name) for text in requirements) - {OF_OURSELVES}
+
+
+def imported(*folders: str) -> frozenset[str]:
+    """The packages that the modules in some folders of the checkout import, at their top or later."""
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    modules = {name for path in files for name in modules_of(ast.parse(path.read_text(encoding="utf-8")))}
+    ours = {"autokd", "tests", "benchmarks", "tools", *(path.stem for path in (ROOT / "docs").glob("*.py"))}
+    distributions = packages_distributions()
+    return frozenset(
+        canonicalize_name(distributions.get(name, [name])[0]) for name in modules - ours - sys.stdlib_module_names
+    )
+
+
+def modules_of(tree: ast.Module) -> Iterator[str]:
+    """Yield the top-level modules that a module imports; `import_module("torchvision.models")` counts."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (name.name.partition(".")[0] for name in names)
+            case ast.ImportFrom(module=str(module), level=0):
+                yield module.partition(".")[0]
+            case ast.Call(func=ast.Attribute(attr="import_module"), args=[name, *_]):
+                first = name.values[0] if isinstance(name, ast.JoinedStr) else name
+                if isinstance(first, ast.Constant):
+                    yield str(first.value).partition(".")[0]
+
+
 def test_the_version_is_the_same_everywhere() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -95,6 +142,22 @@ def test_every_dependency_has_a_lower_bound(project: dict[str, Any]) -> None:
     asked += [Requirement(text) for text in project["dependencies"]]
     loose = [str(item) for item in asked if item.name != OF_OURSELVES and ">=" not in str(item.specifier)]
     assert loose == []
+
+
+def test_the_package_imports_what_it_declares_and_nothing_else(project: dict[str, Any]) -> None:
+    asked = {packages(project["dependencies"]), packages(project["optional-dependencies"]["timm"])}
+    assert imported("autokd") == frozenset().union(*asked)
+
+
+def test_every_import_of_tests_tools_and_benchmarks_is_declared_and_every_extra_read(project: dict[str, Any]) -> None:
+    extras = project["optional-dependencies"]
+    for_tests = packages(project["dependencies"]) | packages(extras["test"]) | packages(extras["timm"])
+    for_developers = for_tests | packages(extras["dev"])
+    assert imported("tests") - for_tests == set()
+    assert imported("tools", "benchmarks", "docs") - for_developers <= COMPARED_WITH
+    of_extras = frozenset().union(*(packages(group) for group in extras.values()))
+    unread = of_extras - imported("autokd", "tests", "tools", "benchmarks", "docs")
+    assert unread == set(UNSEEN)
 
 
 @pytest.mark.slow
@@ -128,7 +191,7 @@ def test_a_shipped_space_resolves_by_name_outside_the_checkout(installed: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("first", ["autokd.search", "from autokd.search import records"])
+@pytest.mark.parametrize("first", ["autokd.search", "from autokd.study import records"])
 def test_the_public_names_are_the_same_whatever_was_imported_before(first: str) -> None:
     code = f"import autokd\n{first}\nprint({{n: type(getattr(autokd, n)).__name__ for n in autokd.__all__}})"
     kinds = ast.literal_eval(run(sys.executable, "-c", code))

@@ -32,6 +32,10 @@ def attention_transfer(student_map: Tensor, teacher_map: Tensor, *, power: int =
       [B], the mean over positions, without unit; at most 4 / positions, and 0 where the attention agrees.
     Source: Zagoruyko and Komodakis 2017, section 3.1, with the mean square of the CRD benchmark (Tian et al., ICLR
       2020) in place of the norm of eq. 2.
+    Example:
+      >>> here, there = torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.0, 1.0]]]])
+      >>> attention_transfer(here, there)  # (1 + 1) / 2 positions
+      tensor([1.])
     """
     student, teacher = to_smaller(precise(student_map), precise(teacher_map.detach()))
     return (_attention(student, power) - _attention(teacher, power)).square().mean(-1)

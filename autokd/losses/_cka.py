@@ -28,6 +28,10 @@ def cka(student_features: Tensor, teacher_features: Tensor) -> Tensor:
     Returns:
       Scalar without unit, in [0, 1]; 0 where the centred embeddings agree up to a rotation and a scale.
     Source: Kornblith et al. 2019, section 3, with the linear kernel (biased estimator).
+    Example:
+      >>> left, up = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]]), torch.tensor([[1.0], [1.0], [-1.0], [-1.0]])
+      >>> cka(left, up)  # uncorrelated
+      tensor(1.)
     """
     student, teacher = _similarities(precise(student_features)), _similarities(precise(teacher_features.detach()))
     return 1 - (student * teacher).sum()

@@ -25,6 +25,9 @@ def hint(student_map: Tensor, teacher_map: Tensor) -> Tensor:
     Returns:
       [B], the mean over all but the batch, in squared units of the features; 0 where they agree.
     Source: Romero et al. 2015, eq. 3, with the mean in place of half the sum.
+    Example:
+      >>> hint(torch.tensor([[1.0, 2.0]]), torch.zeros(1, 2))  # (1 + 4) / 2
+      tensor([2.5000])
     """
     difference = precise(student_map) - precise(teacher_map.detach())
     return difference.square().flatten(1).mean(-1)

@@ -31,6 +31,10 @@ def kd(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float | T
     Returns:
       [B], nats; 0 where the logits agree up to a constant a sample.
     Source: Hinton et al. 2015, section 2, with KL in place of cross-entropy (same gradient, minimum 0).
+    Example:
+      >>> teacher = torch.tensor([[0.25, 0.75]]).log()
+      >>> kd(torch.zeros(1, 2), teacher, temperature=1.0)  # log(1/2) / 4 + 3 log(3/2) / 4
+      tensor([0.1308])
     """
     student = F.log_softmax(precise(student_logits) / temperature, dim=-1)
     teacher = F.log_softmax(precise(teacher_logits.detach()) / temperature, dim=-1)
@@ -46,6 +50,9 @@ def standardised(logits: Tensor) -> Tensor:
       [B, C], between -(C - 1)/√C and (C - 1)/√C; a flat row becomes 0, without gradient.
     Source: Sun et al., Logit standardization in knowledge distillation, CVPR 2024, arXiv 2403.01427, algorithm 1. The
       standard deviation divides by C - 1 and 1e-7 is added to it, as in the authors' code.
+    Example:
+      >>> standardised(torch.tensor([[1.0, 3.0]]))
+      tensor([[-0.7071,  0.7071]])
     """
     centred = precise(logits)
     centred = centred - centred.mean(-1, keepdim=True)

@@ -36,6 +36,10 @@ def nkd(
       is reached where the student's non-target softmax is the teacher's and its target probability tends to 1.
     Source: Yang et al. 2023, the NKD loss; the factor temperature² and the first part's temperature of 1 are those of
       the authors' code.
+    Example:
+      >>> even = torch.zeros(1, 3)
+      >>> nkd(even, even, torch.tensor([0]))  # log(3) / 3 + 1.5 log(2)
+      tensor([1.4059])
     """
     student, teacher = precise(student_logits), precise(teacher_logits.detach())
     is_target = target_mask(targets, student.shape[-1])

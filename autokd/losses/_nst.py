@@ -28,6 +28,10 @@ def nst(student_map: Tensor, teacher_map: Tensor) -> Tensor:
     Returns:
       [B], without unit, in [0, 2]; 0 where the two sets of patterns have the same second moments.
     Source: Huang and Wang 2017, with the polynomial kernel of degree 2 without constant.
+    Example:
+      >>> here, there = torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.0, 1.0]]]])
+      >>> nst(here, there)
+      tensor([2.])
     """
     maps = to_smaller(precise(student_map), precise(teacher_map.detach()))
     student, teacher = (unit(x.flatten(2), epsilon=ZERO) for x in maps)

@@ -38,6 +38,10 @@ def rkd(
       Scalar without unit; 0 where the features agree up to translation, rotation and scale.
     Source: Park et al. 2019; means over all pairs and triplets, those with a sample twice included, as in
       the authors' code.
+    Example:
+      >>> line, triangle = torch.tensor([[0.0], [1.0], [2.0]]), torch.eye(3)
+      >>> rkd(line, triangle, distance_weight=24.0, angle_weight=0.0)  # 24 (4 / 32 + 2 / 8) / 9
+      tensor(1.)
     """
     student, teacher = precise(student_features), precise(teacher_features.detach())
     distance = F.smooth_l1_loss(_distances(student), _distances(teacher))

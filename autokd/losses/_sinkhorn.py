@@ -39,6 +39,10 @@ def sinkhorn(
       Scalar without unit: the plan's cost over B, in [0, 2]; without `debiased` it is above 0 at equal batches.
     Source: Cui et al. 2024, batch-wise Sinkhorn distance, divided by B (the authors' code sums). `debiased`: Genevay et
       al., AISTATS 2018, arXiv 1706.00292.
+    Example:
+      >>> teacher = torch.tensor([[0.25, 0.75]]).log()
+      >>> sinkhorn(torch.zeros(1, 2), teacher, temperature=1.0)  # one sample: 1/4 + 1/4
+      tensor(0.5000)
     """
     student = (precise(student_logits) / temperature).softmax(-1)
     teacher = (precise(teacher_logits.detach()) / temperature).softmax(-1)

@@ -26,6 +26,10 @@ def sp(student_map: Tensor, teacher_map: Tensor) -> Tensor:
     Returns:
       Scalar without unit: squared Frobenius distance over B²; 0 where the similarities agree.
     Source: Tung and Mori 2019, eqs. 1 to 4, one pair of layers.
+    Example:
+      >>> alike, apart = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.eye(2)
+      >>> sp(alike, apart)  # 1 - 1/√2
+      tensor(0.2929)
     """
     difference = _similarities(student_map) - _similarities(teacher_map.detach())
     return difference.square().mean()

@@ -26,6 +26,10 @@ def ttm(student_logits: Tensor, teacher_logits: Tensor, *, gamma: float = 0.1) -
     Returns:
       [B], nats; 0 where the student's logits are gamma times the teacher's, up to a constant a sample.
     Source: Zheng and Yang 2024, the TTM objective; no factor temperature².
+    Example:
+      >>> teacher = torch.tensor([[0.1, 0.9]]).log()  # its square root is 1 to 3
+      >>> ttm(torch.zeros(1, 2), teacher, gamma=0.5)  # log(1/2) / 4 + 3 log(3/2) / 4
+      tensor([0.1308])
     """
     target = (gamma * precise(teacher_logits.detach())).log_softmax(-1)
     student = precise(student_logits).log_softmax(-1)

@@ -24,6 +24,10 @@ def wttm(student_logits: Tensor, teacher_logits: Tensor, *, gamma: float = 0.1) 
       [B], nats times a weight in [1, C^(1 - gamma)]; 0 where the student's logits are gamma times the teacher's, up to
       a constant a sample.
     Source: Zheng and Yang 2024, the WTTM objective.
+    Example:
+      >>> teacher = torch.tensor([[0.1, 0.9]]).log()
+      >>> wttm(torch.zeros(1, 2), teacher, gamma=0.5)  # `ttm` times √0.1 + √0.9
+      tensor([0.1655])
     """
     power_sum = (gamma * precise(teacher_logits.detach()).log_softmax(-1)).exp().sum(-1)
     return power_sum * ttm(student_logits, teacher_logits, gamma=gamma)

@@ -27,9 +27,11 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from benchmarks.common import machine
@@ -37,6 +39,8 @@ from benchmarks.replay.crossing import ALL, Names
 from benchmarks.replay.record import TABLE
 from benchmarks.replay.table import INDEX, Floats, Table, interval
 
+Rows = NDArray[np.signedinteger[Any]]
+"""Indices of pipelines."""
 TOPS = (5, 10, 20, 40)
 SEARCHES = 300
 ETA = 3
@@ -66,9 +70,9 @@ def compared(folder: Path, dataset: str) -> str:
     tables = [_rows(ways, target, whole.epochs, np.arange(len(target)))]
     decaying = folder / f"{dataset}-decaying.parquet"
     if decaying.exists():
-        found = Table.read(decaying)
-        ways["constant, decaying branch"] = found.score[:, 0], found.seconds[:, 0]
-        tables.append(_rows(ways, target, whole.epochs, np.flatnonzero(np.isfinite(found.seconds[:, 0, 0]))))
+        decayed = Table.read(decaying)
+        ways["constant, decaying branch"] = decayed.score[:, 0], decayed.seconds[:, 0]
+        tables.append(_rows(ways, target, whole.epochs, np.flatnonzero(np.isfinite(decayed.seconds[:, 0, 0]))))
     branches = folder / f"{dataset}-branches.parquet"
     if branches.exists():
         found = Branches.read(branches)
@@ -91,7 +95,7 @@ class Branches:
     """
 
     shares: tuple[str, ...]
-    kept: Floats
+    kept: Rows
     seeds: int
     score: Floats
     seconds: Floats
@@ -142,11 +146,11 @@ def branched(found: Branches, whole: Table) -> str:
             equal = float(np.interp(seconds, found.seconds, lengths))
             scores = found.branch_score[index, :, :, rung - 1]
 
-            def tau(rows: Floats, scores: Floats = scores) -> float:
+            def tau(rows: Rows, scores: Floats = scores) -> float:
                 pairs = zip(scores[rows].T, targets[rows].T, strict=True)
                 return float(np.mean([kendalltau(score, target).statistic for score, target in pairs]))
 
-            def gain(rows: Floats, epochs: float, tau: Callable[..., float] = tau) -> float:
+            def gain(rows: Rows, epochs: float, tau: Callable[..., float] = tau) -> float:
                 low, share = int(epochs), epochs - int(epochs)
                 below = tau(rows, found.score[:, :, low - 1])
                 above = tau(rows, found.score[:, :, low]) if share else below
@@ -235,7 +239,7 @@ def averaged(path: Path) -> tuple[Floats, Floats]:
     return Table.read(path, column="average").score[:, 0], plain.seconds[:, 0] + extra.score[:, 0]
 
 
-def _rows(ways: Mapping[str, tuple[Floats, Floats]], target: Floats, epochs: tuple[int, ...], kept: Floats) -> str:
+def _rows(ways: Mapping[str, tuple[Floats, Floats]], target: Floats, epochs: tuple[int, ...], kept: Rows) -> str:
     half = kept[target[kept] >= np.median(target[kept])]
     rows = [
         f"| {len(kept)} pipelines: way, epochs | seconds | tau, all | tau, better half | against the first way |",
@@ -252,17 +256,17 @@ def _rows(ways: Mapping[str, tuple[Floats, Floats]], target: Floats, epochs: tup
     return "\n".join(rows)
 
 
-def _tau(score: Floats, target: Floats, kept: Floats, other: Floats | None = None) -> str:
+def _tau(score: Floats, target: Floats, kept: Rows, other: Floats | None = None) -> str:
     """Kendall's tau of a score, or by how much it is above another one's, with its interval."""
 
-    def statistic(rows: Floats) -> float:
+    def statistic(rows: Rows) -> float:
         found = kendalltau(score[rows], target[rows]).statistic
         return float(found if other is None else found - kendalltau(other[rows], target[rows]).statistic)
 
     return _cell(statistic, kept, "+" if other is not None else "")
 
 
-def _cell(statistic: Callable[[Floats], float], kept: Floats, sign: str) -> str:
+def _cell(statistic: Callable[[Rows], float], kept: Rows, sign: str) -> str:
     """A statistic of the kept pipelines with its interval."""
     low, high = interval(kept, statistic, resamples=500)
     return f"{statistic(kept):{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"

@@ -40,6 +40,8 @@ Search = Callable[[Replay], None]
 ETA = 3
 """A rung is this many times as long as the one before."""
 ENDLESS = 100_000
+NAMED = ("student", "augment", "loss")
+"""The parameters of a pipeline that are drawn by name; the learning rate is drawn by its place."""
 DEFAULT = Names("resnet4", "crop", "ce", "0.05")
 """What the crossing's default is: the first student and augmentation, the optimizer's own learning rate."""
 
@@ -95,9 +97,9 @@ def _study(seed: int, pruner: optuna.pruners.BasePruner | None = None) -> optuna
 
 
 def _suggested(trial: optuna.Trial) -> Names:
-    values = [trial.suggest_categorical(name, FACTORS[name]) for name in ("student", "augment", "loss")]
+    student, augment, loss = (str(trial.suggest_categorical(name, FACTORS[name])) for name in NAMED)
     rates = FACTORS["learning_rate"]
-    return Names(*map(str, values), rates[trial.suggest_int("learning_rate", 0, len(rates) - 1)])
+    return Names(student, augment, loss, rates[trial.suggest_int("learning_rate", 0, len(rates) - 1)])
 
 
 def _to_the_top(replay: Replay, pipeline: int) -> float:
@@ -113,14 +115,14 @@ class FlatSpace:
 
     def ranges(self) -> dict[str, Range]:
         """Return the range of every parameter."""
-        named: dict[str, Range] = {name: Choice(*FACTORS[name]) for name in ("student", "augment", "loss")}
+        named: dict[str, Range] = {name: Choice(*FACTORS[name]) for name in NAMED}
         return {**named, "learning_rate": Integer(0, len(FACTORS["learning_rate"]) - 1)}
 
     def draw(self, draw: Draw, number: int) -> Drawn:
         """Draw a pipeline from a sampler's suggestions."""
-        values = [draw.choice(name, FACTORS[name]) for name in ("student", "augment", "loss")]
+        student, augment, loss = (draw.choice(name, FACTORS[name]) for name in NAMED)
         rates = FACTORS["learning_rate"]
-        return _drawn(Names(*values, rates[draw.integer("learning_rate", 0, len(rates) - 1, 1, False)]))
+        return _drawn(Names(student, augment, loss, rates[draw.integer("learning_rate", 0, len(rates) - 1, 1, False)]))
 
     def sample(self, rng: np.random.Generator, number: int) -> Drawn:
         """Draw a pipeline at random."""

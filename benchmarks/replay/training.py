@@ -95,10 +95,10 @@ def load(dataset: str, data_dir: str | None) -> Dataset:
     labels = torch.cat([data.train.labels, data.validation.labels])
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     train, validation = order[: setting.train], order[setting.train :][: setting.validation]
-    size = {"train_size": len(train), "fingerprint": f"{data.task.fingerprint}, {len(train)} for the replay"}
+    fingerprint = f"{data.task.fingerprint}, {len(train)} for the replay"
     return dataclasses.replace(
         data,
-        task=dataclasses.replace(data.task, **size),
+        task=dataclasses.replace(data.task, train_size=len(train), fingerprint=fingerprint),
         train=Split(inputs[train], labels[train]),
         validation=Split(inputs[validation], labels[validation]),
     )
