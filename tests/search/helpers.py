@@ -28,6 +28,7 @@ from autokd.files import write_tensors
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.explore.explorer import Explorer
+from autokd.search.explore.propose import Proposer
 from autokd.space import Drawn, Space, parse
 from autokd.spec import component_from_plain, fingerprint, make
 from autokd.study.records import RecordLog, Records, RungRecord, TrialRecord
@@ -231,21 +232,26 @@ def explorer(
     log = RecordLog(folder / "trials.jsonl")
     if not log.records.screen:
         log.append("screen", students=screen_rows() if screen is None else list(screen))
-    settings: dict[str, Any] = {
+    proposing = {
         "space": space,
         "task": task,
-        "log": log,
-        "executor": Instant(task, score),
+        "records": log.records,
         "screener": Screened(),
-        "rung_epochs": EPOCHS,
-        "eta": 2,
         "seed": 5,
-        "folder": folder / "trials",
         "offers": Shapes(),
         "enqueue": 2,
-        **changed,
     }
-    return Explorer(**settings)
+    settings: dict[str, Any] = {
+        "log": log,
+        "executor": Instant(task, score),
+        "rung_epochs": EPOCHS,
+        "eta": 2,
+        "folder": folder / "trials",
+    }
+    fields = {field.name for field in dataclasses.fields(Proposer)}
+    proposing |= {name: value for name, value in changed.items() if name in fields}
+    settings |= {name: value for name, value in changed.items() if name not in fields}
+    return Explorer(proposer=Proposer(**proposing), **settings)
 
 
 def explore(made: Explorer, trials: int) -> Explorer:
