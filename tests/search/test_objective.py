@@ -21,8 +21,10 @@ from autokd.errors import NothingFeasible, StudyError
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, Objective
 from autokd.search.confirm.racing import choose, choose_of_front, race
+from autokd.search.limits import LatencyMeter, network_key
+from autokd.search.population import population
 from autokd.search.request import Progress
-from autokd.search.screen.screen import LatencyMeter, network_key, population, screen
+from autokd.search.screen.screen import screen
 from autokd.search.tpe.sampler import EI_CANDIDATES, candidates, shown
 from autokd.seeds import derive
 from autokd.spec import make
@@ -220,9 +222,9 @@ def test_a_resumed_study_decides_by_what_it_recorded_whatever_is_measured_now(
         return dataclasses.replace(found, meter=meter)
 
     first = made(1e-3)
-    proposed = [first.propose(number) for number in range(6)]
+    proposed = [first.proposer.propose(number) for number in range(6)]
     again = made(1.0)  # a thousand times slower: nothing that is not on record would fit
-    assert [again.propose(number) for number in range(6)] == proposed
+    assert [again.proposer.propose(number) for number in range(6)] == proposed
     assert {p.source for p in proposed[2:]} <= {"screen", "quasi_random"} and len(again.log.records.latencies) > 3
 
 
