@@ -105,7 +105,9 @@ def test_export_train_predict(run, study):
     of_log_loss = Path("a pipeline.yaml").read_text(encoding="utf-8").replace(": accuracy", ": log_loss")
     Path("of log loss.yaml").write_text(of_log_loss, encoding="utf-8")
     ended = run("train", "of log loss.yaml", "--epochs", "1", "-q")
-    assert ended.code == 0 and re.search(r"test log loss \d\.\d{3} nats on 36 items \(validation \d\.\d{3} nats\)", ended.out)
+    assert ended.code == 0 and re.search(
+        r"test log loss \d\.\d{3} nats on 36 items \(validation \d\.\d{3} nats\)", ended.out
+    )
     frame = wine_rows(Path("new.csv"))
     rows = listed(run, "predict", "student", "new.csv")
     assert [row["input"] for row in rows] == [f"new.csv:{i}" for i in range(1, len(frame) + 1)]
