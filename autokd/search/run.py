@@ -48,7 +48,8 @@ from autokd.search.seed_noise import NoiseStage
 from autokd.search.timing.clock import Clock, seconds_per_epoch, spent
 from autokd.search.timing.dry_run import Plan, bank_plan, plan
 from autokd.search.timing.fit import confirm_epochs, rung_plan, sizes_of
-from autokd.search.tpe.mirror import Mirror, database_url
+from autokd.search.tpe.database import database_url
+from autokd.search.tpe.mirror import Mirror
 from autokd.spec import component_from_plain
 from autokd.study.records import TrialRecord
 from autokd.study.store import StudyStore, delete
