@@ -150,7 +150,9 @@ def memory(asked: argparse.Namespace) -> list[tuple[int, float, float]]:
     """Return (trials so far, resident MB, peak MB so far), every twenty short trials."""
     process, samples = psutil.Process(), []
     with tempfile.TemporaryDirectory() as folder:
-        study = prepare(Path(folder), autokd_data.load("digits", limit_train=256), "digits", [2])
+        study = prepare(
+            Path(folder), autokd_data.load("digits", autokd_data.DataOptions(limit_train=256)), "digits", [2]
+        )
 
         def changed() -> None:
             study.changed()

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from autokd import data as data_package
-from autokd.data import Dataset
+from autokd.data import DataOptions, Dataset, load
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
@@ -87,7 +86,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
       NothingFeasible: no student of the space lies inside the budget.
     """
     device = pick_device(request.device)
-    data = data_package.load(request.dataset, seed=request.seed, **request.data_options)
+    data = _load(request)
     text, source = find(request.space or data.default_space)
     unresolved = parse(text, source)
     existing = _existing(request, data)
@@ -109,8 +108,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     wanted = _as_before(unresolved.budget, existing)
     fitted = _time_plan(request, existing, data, space, wanted, teacher, device, slots, threads)
     if fitted is not None and fitted.limit_train is not None:
-        options = {**request.data_options, "limit_train": fitted.limit_train}
-        data = data_package.load(request.dataset, seed=request.seed, **options)
+        data = _load(request, limit_train=fitted.limit_train)
         space, offers = resolved()
     budget = _budget(wanted, request, fitted)
     reference = default_teacher.reference(budget.teacher_epochs) if teacher is None else describe(request.teacher)
@@ -152,6 +150,11 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         objective=objective,
         latencies=latencies,
     )
+
+
+def _load(request: Request, **changed: Any) -> Dataset:
+    """Load the dataset that was asked for, with some options changed."""
+    return load(request.dataset, DataOptions(seed=request.seed, **{**request.data_options, **changed}))
 
 
 def measures_latency(objective: Objective, space: Space) -> bool:
