@@ -43,7 +43,7 @@ from autokd.search import run
 from autokd.search.explore.explorer import Explorer
 from autokd.search.timing.clock import Clock
 from autokd.search.tpe.mirror import Mirror
-from autokd.search.tpe.sampler import frozen, quiet_optuna
+from autokd.search.tpe.trials import as_frozen_trial, quiet_optuna
 from autokd.study.store import StudyStore
 from autokd.types import RungResult
 from benchmarks import common, overhead
@@ -136,7 +136,7 @@ def trials(asked: argparse.Namespace, number: int) -> dict[str, list[Seconds]]:
     """Return what the trials after so many took, by side."""
     with tempfile.TemporaryDirectory() as folder:
         store, explorer = made_up(Path(folder), number, tuple(range(1, REPORTS + 1)))
-        shown = [frozen(explorer.space.ranges(), t, REPORTS - 1) for t in store.records.trials.values()]
+        shown = [as_frozen_trial(explorer.space.ranges(), t, REPORTS - 1) for t in store.records.trials.values()]
         sides = {"autokd": _ours(store, explorer)}
         for name, make in STORAGES.items():
             sides[f"Optuna, {name}"] = _optunas(make(Path(folder)), shown, explorer)

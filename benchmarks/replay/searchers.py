@@ -25,7 +25,7 @@ from autokd.ranges import Choice, Integer, Range
 from autokd.search.explore.explorer import Explorer
 from autokd.search.screen.screen import Screener, pipeline_cost
 from autokd.search.timing.pace import seconds_model
-from autokd.search.tpe.sampler import quiet_optuna
+from autokd.search.tpe.trials import quiet_optuna
 from autokd.space import Drawn, Space
 from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain
@@ -217,7 +217,7 @@ class Ours:
         """Run until the budget is used up."""
         with contextlib.ExitStack() as stack:
             for place, value in self.changed.items():
-                module, name = place.split(".")
+                module, _, name = place.rpartition(".")
                 stack.enter_context(mock.patch.object(importlib.import_module(f"autokd.search.{module}"), name, value))
             self._run(replay)
 
@@ -308,12 +308,12 @@ def _random_points(space: Space, seed: int) -> Iterator[Drawn]:
 
 VARIANTS: Mapping[str, Search] = {
     "autokd": SEARCHERS["autokd"],
-    "TPE's suggestion is the best of 24 draws": Ours(changed={"sampler.EI_CANDIDATES": 24}),
-    "TPE's suggestion is the best of 2 draws": Ours(changed={"sampler.EI_CANDIDATES": 2}),
-    "random start": Ours(changed={"explore.quasi_random": _random_points}),
+    "TPE's suggestion is the best of 24 draws": Ours(changed={"tpe.sampler.EI_CANDIDATES": 24}),
+    "TPE's suggestion is the best of 2 draws": Ours(changed={"tpe.sampler.EI_CANDIDATES": 2}),
+    "random start": Ours(changed={"explore.explorer.quasi_random": _random_points}),
     "the best half of a rung goes on": Ours(eta=2),
-    "always the best screened of 8": Ours(changed={"explore.SCREEN_PROBABILITY": 1.0}),
-    "never the best screened of 8": Ours(changed={"explore.SCREEN_PROBABILITY": 0.0}),
+    "always the best screened of 8": Ours(changed={"explore.explorer.SCREEN_PROBABILITY": 1.0}),
+    "never the best screened of 8": Ours(changed={"explore.explorer.SCREEN_PROBABILITY": 0.0}),
     "pipelines may be repeated": Ours(explorer=Repeating),
     "cheaper students preferred": Ours(explorer=Thrifty),
 }

@@ -29,7 +29,7 @@ from autokd.execution.executor import Outcome, RungJob
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.explore.explorer import Explorer, Proposal
 from autokd.search.screen.screen import Screener
-from autokd.search.tpe.sampler import quiet_optuna
+from autokd.search.tpe.trials import quiet_optuna
 from autokd.space import Drawn, Space
 from autokd.space.values import UnitDraw, suggest
 from autokd.types import Draw, RungResult

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import autokd
-from autokd.data import Dataset, load
+from autokd.data import DataOptions, Dataset, load
 from autokd.networks import cost
 from autokd.search.confirm.tune import matched_arms
 from autokd.search.limits import feasible, pipeline_cost
@@ -110,7 +110,7 @@ def test_the_recommended_student_has_its_head_in_claim_bundle_and_export(tmp_pat
     student = autokd.load_student(study.path / "best")
     counts = {"params": cost.params(student.module), "macs": cost.macs(student.module, student.task)}
     assert claim.used.cost == {**counts, "size": cost.size_bytes(student.module)}
-    test = load("digits", limit_train=128, seed=3).read_test()
+    test = load("digits", DataOptions(limit_train=128, seed=3)).read_test()
     accuracy = float((student.logits(test.inputs).argmax(-1) == test.labels).double().mean())
     assert accuracy == json.loads((study.path / "best" / "metrics.json").read_text())["test"]["accuracy"] > 0.5
     assert from_plain(study.export()["pipeline"]).head == from_plain(claim.used.pipeline).head

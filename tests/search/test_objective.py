@@ -25,7 +25,8 @@ from autokd.search.limits import LatencyMeter, network_key
 from autokd.search.population import population
 from autokd.search.request import Progress
 from autokd.search.screen.screen import screen
-from autokd.search.tpe.sampler import EI_CANDIDATES, candidates, shown
+from autokd.search.tpe.sampler import EI_CANDIDATES, candidates
+from autokd.search.tpe.trials import trials_for_tpe
 from autokd.seeds import derive
 from autokd.spec import make
 from autokd.study import noise
@@ -301,7 +302,7 @@ def test_the_first_candidate_of_several_objectives_is_what_optuna_itself_would_s
             directions=["maximize", "maximize"],
             sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=1, n_ei_candidates=EI_CANDIDATES),
         )
-        study.add_trials(shown(Plane().ranges(), known, objective=BOTH))
+        study.add_trials(trials_for_tpe(Plane().ranges(), known, objective=BOTH))
         found.append(study.ask().suggest_float("x", -1, 1))
         first = next(candidates(Plane(), known, seed=1, number=number, objective=BOTH))  # type: ignore[arg-type]
         assert first.plain["x"] == found[-1]
