@@ -14,6 +14,7 @@ from autokd import catalog
 from autokd.errors import ComponentError
 from autokd.ranges import Choice, Integer, Real
 from autokd.spec import (
+    Number,
     PipelineSpec,
     Slot,
     component_at,
@@ -25,6 +26,7 @@ from autokd.spec import (
     fingerprint,
     from_plain,
     make,
+    problems,
     replaced,
     slots,
     to_plain,
@@ -85,7 +87,8 @@ def test_a_pipeline_without_a_head_has_the_plain_one() -> None:
 
 def test_slots_are_the_fields_of_a_pipeline() -> None:
     assert list(slots()) == ["student", "head", "augment", "losses", "optimizer", "schedule", "batch_size"]
-    assert slots()["losses"] == Slot("losses", many=True) and slots()["batch_size"] == Choice(32, 64, 128)
+    assert slots()["losses"] == Slot("losses", many=True, on_network=True)
+    assert slots()["batch_size"] == Number(Choice(32, 64, 128), int, least=1, default=64)
     assert [path for path, _ in components(pipeline())] == [
         "student",
         "head",
@@ -105,36 +108,55 @@ def test_a_pipeline_needs_a_teacher_where_a_loss_does() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "pipeline format 2 is not known; this version reads format 1"),
-        ({"format": None}, "pipeline format None is not known"),
-        ({"studnt": {}}, "a pipeline has no part 'studnt'; did you mean 'student'?"),
-        ({"student": {"width": 4}}, "expected a mapping with 'use: <name>' for students"),
-        ({"student": "cnn"}, "expected a mapping with 'use: <name>' for students, got 'cnn'"),
-        ({"student": {"use": "cn"}}, "there is no students component called 'cn'; did you mean 'cnn'?"),
-        ({"student": {"use": "cnn", "widht": 4}}, "students 'cnn' has no field 'widht'; did you mean 'width'?"),
-        ({"student": {"use": "cnn", "width": "wide"}}, "students 'cnn': could not convert string to float: 'wide'"),
-        ({"student": {"use": "cnn", "width": 4.5}}, "students 'cnn': expected int, got 4.5"),
-        ({"optimizer": {"use": "sgd", "learning_rate": math.nan}}, "optimizers 'sgd': expected float, got nan"),
-        ({"losses": {}}, "expected a mapping of at least one name to a component for losses, got {}"),
-        ({"losses": ["ce"]}, "expected a mapping of at least one name to a component for losses, got ['ce']"),
-        ({"losses": {"ce": None}}, "expected a mapping with 'use: <name>' for losses, got None"),
-        ({"batch_size": 64.5}, "expected a whole number of at least 1 for batch_size, got 64.5"),
-        ({"batch_size": "many"}, "expected a whole number of at least 1 for batch_size, got 'many'"),
-        ({"batch_size": 0}, "expected a whole number of at least 1 for batch_size, got 0"),
-        ({"batch_size": None}, "expected a whole number of at least 1 for batch_size, got None"),
+        ({"format": 2}, "format: pipeline format 2 is not known; this version reads format 1"),
+        ({"format": None}, "format: pipeline format None is not known; this version reads format 1"),
+        ({"studnt": {}}, "studnt: a pipeline has no such part; did you mean 'student'?"),
+        ({"student": {"width": 4}}, "student.use: missing; name one of cnn, mlp, mobilenet, resnet"),
+        ({"student": "cnn"}, "student: expected a mapping with 'use: <name>' for students, got 'cnn'"),
+        ({"student": {"use": "cn"}}, "student.use: there is no students component called 'cn'; did you mean 'cnn'?"),
+        ({"student": {"use": ["cnn"]}}, "student.use: there is no students component called \"['cnn']\"; did you mean"),
+        ({"student": {"use": "cnn", "widht": 4}}, "student.widht: cnn has no such field; did you mean 'width'?"),
+        ({"student": {"use": "cnn", "width": "wide"}}, "student.width: could not convert string to float: 'wide'"),
+        ({"student": {"use": "cnn", "width": 4.5}}, "student.width: expected int, got 4.5"),
+        ({"student": {"use": "cnn", "width": 10**400}}, "student.width: expected int, got 1000"),
+        ({"student": {"use": "resnet", "depth": 18}}, "student: students 'resnet': depth must be 6n + 2"),
+        ({"optimizer": {"use": "sgd", "learning_rate": math.nan}}, "optimizer.learning_rate: expected float, got nan"),
+        ({"losses": {}}, "losses: expected a mapping of at least one name to a component, got {}"),
+        ({"losses": ["ce"]}, "losses: expected a mapping of at least one name to a component, got ['ce']"),
+        ({"losses": {"ce": None}}, "losses.ce: expected a mapping with 'use: <name>' for losses, got None"),
+        ({"losses": {"x": {"use": "kdd"}}}, "losses.x.use: there is no losses component called 'kdd'; did you mean"),
+        ({"batch_size": 64.5}, "batch_size: expected a whole number of at least 1, got 64.5"),
+        ({"batch_size": "many"}, "batch_size: expected a whole number of at least 1, got 'many'"),
+        ({"batch_size": 0}, "batch_size: expected a whole number of at least 1, got 0"),
+        ({"batch_size": None}, "batch_size: expected a whole number of at least 1, got None"),
+        ({"batch_size": 10**400}, "batch_size: expected a whole number of at least 1, got 1000"),
     ],
 )
 def test_what_is_no_pipeline_is_one_clear_line(change: dict[str, Any], message: str) -> None:
+    plain = {**to_plain(pipeline()), **change}
+    (mistake,) = problems(plain)
     with pytest.raises(ComponentError) as error:
-        from_plain({**to_plain(pipeline()), **change})
-    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+        from_plain(plain)
+    assert str(error.value) == mistake and mistake.startswith(message) and "\n" not in mistake
+
+
+def test_all_mistakes_are_raised_at_once() -> None:
+    plain = {**to_plain(pipeline()), "schedle": {}, "student": {"use": "cnn", "widht": 4, "layers": "x"}}
+    del plain["augment"], plain["schedule"]
+    mistakes = problems(plain)
+    assert [line.partition(":")[0] for line in mistakes] == [
+        *("schedle", "student.widht", "student.layers", "augment", "schedule"),
+    ]
+    with pytest.raises(ComponentError) as error:
+        from_plain(plain)
+    assert str(error.value).splitlines() == ["the pipeline has 5 mistakes", *(f"  {line}" for line in mistakes)]
 
 
 @pytest.mark.parametrize("part", ["student", "augment", "losses", "optimizer", "schedule", "batch_size"])
 def test_a_missing_part_is_named(part: str) -> None:
     plain = to_plain(pipeline())
     del plain[part]
-    with pytest.raises(ComponentError, match=f"the pipeline has no '{part}'"):
+    with pytest.raises(ComponentError, match=f"^{part}: missing$"):
         from_plain(plain)
 
 
@@ -181,13 +203,13 @@ def test_names_with_a_dot_are_found() -> None:
         ("optimizer.learning_rate.x", 1, "the pipeline has no component at 'optimizer.learning_rate'; one of: "),
         ("losses.sof.weight", 1, "the pipeline has no component at 'losses.sof'; did you mean 'losses.soft'?"),
         ("losses.sof", make("losses", "ce", {}), "the pipeline has no component at 'losses.sof'; did you mean"),
-        ("losses", {}, "expected a mapping of at least one name to a component for losses, got {}"),
-        ("losses", make("losses", "ce", {}), "expected a mapping of at least one name to a component for losses"),
+        ("losses", {}, "losses: expected a mapping of at least one name to a component, got {}"),
+        ("losses", make("losses", "ce", {}), "losses: expected a mapping of at least one name to a component, got CE"),
         ("losses.ce", make("heads", "simkd", {}), "losses.ce: expected a component of losses, got SimKDHead("),
         ("student", {"use": "cnn"}, "student: expected a component of students, got {'use': 'cnn'}"),
         ("student", None, "student: expected a component of students, got None"),
         ("student", type(make("students", "cnn", {})), "student: expected a component of students, got <class"),
-        ("batch_size", 0, "expected a whole number of at least 1 for batch_size, got 0"),
+        ("batch_size", 0, "batch_size: expected a whole number of at least 1, got 0"),
         ("batch_size.x", 1, "the pipeline has no component at 'batch_size'; "),
     ],
 )

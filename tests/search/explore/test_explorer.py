@@ -17,7 +17,7 @@ from autokd.execution.executors import Outcome, RungJob
 from autokd.search.explore.explorer import Explorer, baseline_losses, hopeless, seconds_per_epoch
 from autokd.search.screen.screen import pipeline_cost
 from autokd.search.timing.pace import expected_seconds
-from autokd.space import Several
+from autokd.space import AnyOf
 from autokd.spec import fingerprint, from_plain
 from autokd.study.records import TrialRecord
 from autokd.types import RungResult
@@ -165,7 +165,7 @@ def test_a_student_leaves_out_the_losses_that_may_not_stand_beside_it(digits: Da
     two = SPACE.replace("cnn: {", "resnet: {depth: 8, width: {choice: [2, 4]}}\n    cnn: {")
     space = resolved(digits, two)
     losses = space.parts["losses"]
-    assert isinstance(losses, Several)
+    assert isinstance(losses, AnyOf)
     apart = losses.apart(lambda c: ["students.resnet"] if c.use == "hint" else [])
     space = dataclasses.replace(space, parts={**space.parts, "losses": apart})
     made = explorer(tmp_path, space, digits.task)
