@@ -153,4 +153,4 @@ def component_from_plain(kind: str, plain: Mapping[str, Any]) -> Any:
     """
     if not isinstance(plain, Mapping) or "use" not in plain:
         raise ComponentError(f"expected a mapping with 'use: <name>' for {kind}, got {plain!r}")
-    return make(kind, plain["use"], {key: value for key, value in plain.items() if key != "use"})
+    return make(kind, str(plain["use"]), {key: value for key, value in plain.items() if key != "use"})

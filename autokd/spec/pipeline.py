@@ -77,10 +77,10 @@ class Number(NamedTuple):
           ValueError: it is no number of the declared type, or below the least one.
         """
         try:
-            number: int | float = convert(value, self.type)
+            number: int | float | None = convert(value, self.type)
         except ValueError:
-            number = -float("inf")
-        if number < self.least:
+            number = None
+        if number is None or number < self.least:
             what = "a whole number" if self.type is int else "a number"
             raise ValueError(f"expected {what} of at least {self.least:g}, got {value!r}")
         return number
