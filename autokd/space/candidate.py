@@ -55,7 +55,7 @@ def traits_of(slot: str, declares: Declaration) -> Traits:
 
 def _full(slot: str, names: Iterable[str]) -> frozenset[str]:
     full = frozenset(name if "." in name else f"{slot}.{name}" for name in names)
-    slots = spec.slots()
+    slots = {slot, *spec.slots()}
     for name in sorted(full):
         if (other := name.partition(".")[0]) not in slots:
             raise ComponentError(f"it declares {name!r}, and a pipeline has no slot {other!r}; {nearest(other, slots)}")

@@ -11,10 +11,10 @@ import yaml
 
 from autokd.delivery import pipeline_file
 from autokd.delivery.export import export_pipeline
-from autokd.errors import BundleError, NothingFeasible, StudyError
+from autokd.errors import BundleError, ComponentError, NothingFeasible, StudyError
 from autokd.objective import ACCURACY, Objective
 from autokd.seeds import derive
-from autokd.spec import PipelineSpec, make, to_plain
+from autokd.spec import PipelineSpec, from_plain, make, problems, to_plain
 from autokd.study.records import Records, RungRecord, TrialRecord
 
 
@@ -184,6 +184,30 @@ def test_all_mistakes_are_shown_at_once_with_their_paths(tmp_path: Path) -> None
     ]
     assert "did you mean 'temperature'?" in str(caught.value)
     assert "did you mean 'cnn'?" in str(caught.value)
+
+
+def test_a_pipeline_file_without_a_head_has_the_plain_one(tmp_path: Path) -> None:
+    plain = export_pipeline(_study(_records()))
+    path = tmp_path / "pipeline.yaml"
+    pipeline_file.write(path, {**plain, "pipeline": {k: v for k, v in plain["pipeline"].items() if k != "head"}})
+    assert pipeline_file.read(path).to_plain() == plain and plain["pipeline"]["head"] == {"use": "plain"}
+
+
+def test_a_pipeline_is_judged_alike_wherever_it_is_read() -> None:
+    """What the file says of its pipeline is what `spec.problems` says, and `spec.from_plain` refuses."""
+    plain = export_pipeline(_study(_records()))
+    plain["pipeline"] |= {"studnt": {}, "student": {"use": ["cnn"]}, "batch_size": 10**400, "schedule": "cosine"}
+    plain["pipeline"]["optimizer"] |= {"learning_rate": 10**400}
+    mistakes = problems(plain["pipeline"])
+    assert [line.partition(":")[0] for line in mistakes] == [
+        *("studnt", "student.use", "optimizer.learning_rate", "schedule", "batch_size"),
+    ]
+    with pytest.raises(BundleError) as caught:
+        pipeline_file.parse(plain, "mine.yaml")
+    assert str(caught.value).splitlines() == ["mine.yaml: 5 mistake(s)", *(f"  pipeline.{line}" for line in mistakes)]
+    with pytest.raises(ComponentError) as refused:
+        from_plain(plain["pipeline"])
+    assert str(refused.value).splitlines() == ["the pipeline has 5 mistakes", *(f"  {line}" for line in mistakes)]
 
 
 def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from autokd.search.explore.propose import Proposer
 from autokd.search.limits import pipeline_cost
 from autokd.search.timing.clock import seconds_per_epoch
 from autokd.search.timing.pace import expected_seconds
-from autokd.space import Several
+from autokd.space import AnyOf
 from autokd.spec import fingerprint, from_plain
 from autokd.study.arms import ARM_KINDS
 from autokd.study.records import TrialRecord
@@ -170,7 +170,7 @@ def test_a_student_leaves_out_the_losses_that_may_not_stand_beside_it(digits: Da
     two = SPACE.replace("cnn: {", "resnet: {depth: 8, width: {choice: [2, 4]}}\n    cnn: {")
     space = resolved(digits, two)
     losses = space.parts["losses"]
-    assert isinstance(losses, Several)
+    assert isinstance(losses, AnyOf)
     apart = losses.apart(lambda c: ["student.resnet"] if c.use == "hint" else [])
     space = dataclasses.replace(space, parts={**space.parts, "losses": apart})
     made = explorer(tmp_path, space, digits.task)
