@@ -155,7 +155,7 @@ def _values(span: Range | None, state: Mapping[str, Tensor]) -> list[Any]:
 
 def _unnamed(content: weights.StateFile, task: Task) -> TeacherError:
     """The error for a file that does not say what it holds, with the architectures that fit it best."""
-    names = [n for n in catalog.names("students") if task.modality in catalog.load("students", n).modalities]
+    names = [n for n in catalog.names("students") if task.modality in catalog.load("students", n).declares.modalities]
     fits = list(_fits([_fitted(name, {}, content.state, task) for name in names], content.state, task))
     best = sorted((fit for fit in fits if fit.score[1]), key=lambda fit: fit.score, reverse=True)[:_SUGGESTIONS]
     lines = [

@@ -17,7 +17,7 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from autokd import catalog, declarations
+from autokd.components import ProxyComponent
 from autokd.engine.train import TrainContext, build_student
 from autokd.engine.views import normalise, raw_view
 from autokd.errors import ComponentError, NothingFeasible
@@ -182,7 +182,7 @@ class Screener:
     @functools.cached_property
     def _built(self) -> dict[str, Proxy]:
         context = _context(self.context)
-        return {name: make("proxies", name, {}).build(context) for name in self.proxies}
+        return {name: _proxy(name).build(context) for name in self.proxies}
 
 
 def _value(proxy: Proxy, screened: ScreenInput) -> float | None:
@@ -215,11 +215,14 @@ def usable_proxies(names: Sequence[str], context: TrainContext) -> tuple[str, ..
 
 
 def _usable(name: str, context: TrainContext) -> bool:
-    declares = _declared(name)
-    if context.data.task.modality not in declares.modalities or (declares.needs_teacher and context.teacher is None):
-        return False
     try:
-        make("proxies", name, {}).build(_context(context))
+        proxy = _proxy(name)
+        declares = proxy.declares
+        if context.data.task.modality not in declares.modalities or (
+            declares.needs_teacher and context.teacher is None
+        ):
+            return False
+        proxy.build(_context(context))
     except ComponentError:
         return False
     return True
@@ -309,7 +312,7 @@ def score_against(
     """Return the score of one more student against a screened population, 0 to 1."""
     shares = []
     for name in names:
-        sign = 1.0 if _declared(name).higher_is_better else -1.0
+        sign = 1.0 if _proxy(name).declares.higher_is_better else -1.0
         own, others = values[name], [row["proxies"][name] for row in screened]
         judged = [sign * other for other in others if other is not None]
         shares.append(MIDDLE if own is None or not judged else sum(o < sign * own for o in judged) / len(judged))
@@ -331,7 +334,7 @@ def _alike(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 
 def _ranks(values: Sequence[float | None], name: str) -> Any:
-    sign = 1.0 if _declared(name).higher_is_better else -1.0
+    sign = 1.0 if _proxy(name).declares.higher_is_better else -1.0
     judged = np.array([value is not None for value in values])
     finite = [sign * value if math.isfinite(value) else -math.inf for value in values if value is not None]
     ranks = np.full(len(values), MIDDLE)
@@ -339,9 +342,9 @@ def _ranks(values: Sequence[float | None], name: str) -> Any:
     return ranks
 
 
-def _declared(name: str) -> declarations.Proxy:
-    declares: declarations.Proxy = catalog.load("proxies", name).declares
-    return declares
+def _proxy(name: str) -> ProxyComponent:
+    proxy: ProxyComponent = make("proxies", name, {})
+    return proxy
 
 
 def _short(student: Mapping[str, Any]) -> str:

@@ -109,7 +109,7 @@ def bank_plan(prepared: Prepared) -> BankPlan:
 
 def _asked(pipeline: Any, view_seed: int, epochs: int) -> Iterator[tuple[str, int, int]]:
     """The (policy, view seed, epoch) blocks that a run asks for; without randomness every epoch is the same view."""
-    teachers = {component_from_plain("losses", loss).teacher for loss in pipeline["losses"].values()}
+    teachers = {component_from_plain("losses", loss).declares.teacher for loss in pipeline["losses"].values()}
     policy = pipeline["augment"]
     if "live" not in teachers and "stored" in teachers:
         still = policy["use"] == "none"
