@@ -217,10 +217,8 @@ def usable_proxies(names: Sequence[str], context: TrainContext) -> tuple[str, ..
 def _usable(name: str, context: TrainContext) -> bool:
     try:
         proxy = _proxy(name)
-        declares = proxy.declares
-        if context.data.task.modality not in declares.modalities or (
-            declares.needs_teacher and context.teacher is None
-        ):
+        lacks_teacher = proxy.declares.needs_teacher and context.teacher is None
+        if lacks_teacher or context.data.task.modality not in proxy.declares.modalities:
             return False
         proxy.build(_context(context))
     except ComponentError:
