@@ -5,7 +5,7 @@
 #   make test      install with the test extra, then run the whole test suite
 #   make lint      install with the dev extra, then ruff, mypy and import-linter
 #   make golden    train and search with the version BASE too (BASE=main), and compare every number
-#   make docs      write docs/components.md and the tables of docs/methods.md again, from the code
+#   make docs      write the lists of components and losses again, from the code
 #   make clean     remove .venv and caches
 
 PYTHON ?= python3
@@ -40,6 +40,7 @@ golden: .venv/installed
 docs: .venv/installed
 	$(BIN)/python docs/components.py
 	$(BIN)/python docs/methods.py
+	$(BIN)/python docs/losses.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
