@@ -35,6 +35,12 @@ def test_the_policies() -> None:
         assert "table" in catalog.load("augments", name).declares.modalities
 
 
+@pytest.mark.parametrize("name", catalog.names("augments"))
+def test_every_policy_but_none_draws_something(name) -> None:
+    shape = (3, 32, 32) if "image" in catalog.load("augments", name).declares.modalities else (6,)
+    assert bool(build(name, shape).draw(seeded(), N, 0.0)) == (name != "none")
+
+
 def test_none_returns_the_view_itself() -> None:
     whole = images((1, 8, 8))
     assert build("none", (1, 8, 8)).apply(whole, {}, None, None) is whole
