@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from autokd.components import LossComponent
 from autokd.errors import ComponentError
 from autokd.spec import component_from_plain
 from autokd.study.records import Records, TrialRecord
@@ -91,10 +92,10 @@ def term_lines(trials: Sequence[TrialRecord]) -> list[TermLine]:
 def effective_weight(plain: Mapping[str, Any]) -> float | None:
     """Return a plain loss's weight times its scale; None where there is no such loss here (a plug-in, say)."""
     try:
-        loss = component_from_plain("losses", plain)
+        loss: LossComponent = component_from_plain("losses", plain)
     except ComponentError:
         return None
-    return float(loss.weight * loss.declares.scale.value)
+    return loss.weight * loss.declares.scale.value
 
 
 def bank_use(records: Records) -> BankUse | None:

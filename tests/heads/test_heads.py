@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -16,8 +15,9 @@ from autokd.heads._simkd import bottleneck
 from autokd.losses import simkd
 from autokd.networks import cost
 from autokd.networks.models import NetworkTeacher, as_output, seeded, shapes_of
-from autokd.spec import fields_of, make
-from autokd.types import ANY, BuildContext, Output, Shapes, Task
+from autokd.spec import make
+from autokd.testing import HeadSuite
+from autokd.types import BuildContext, Output, Shapes, Task
 
 IMAGES = Task(dataset="images", modality="image", input_shape=(3, 16, 16), classes=tuple("abcde"), train_size=100)
 TABLE = Task(dataset="rows", modality="table", input_shape=(6,), classes=tuple("abc"), train_size=100)
@@ -54,15 +54,8 @@ def inputs_for(task: Task, count: int = 5) -> torch.Tensor:
     return torch.randn(count, *task.input_shape, generator=torch.Generator().manual_seed(3))
 
 
-@pytest.mark.parametrize("name", catalog.names("heads"))
-def test_declares_what_it_is(name: str) -> None:
-    cls = catalog.load("heads", name)
-    assert dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen
-    assert cls.modalities <= ANY and cls.teacher in {"none", "live"}
-    for other in getattr(cls, "excludes", frozenset()) | getattr(cls, "requires", frozenset()):
-        kind, _, component = other.partition(".")
-        assert component in catalog.names(kind)
-    assert all(info.comment and info.range.contains(info.default) for info in fields_of(cls).values() if info.range)
+class TestHeads(HeadSuite):
+    components = tuple(catalog.load("heads", name) for name in catalog.names("heads"))
 
 
 def test_the_plain_head_is_the_student() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from autokd import catalog
 from autokd.data import Dataset
 from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict, predict_teacher
@@ -153,6 +156,80 @@ def test_the_grid_scales_learning_rate_and_distillation_weights(data: Counted) -
         "",
         *(f"learning_rate x{factor}" for factor in ("0.2", "0.5", "2")),
     ]
+
+
+OWN = """
+from dataclasses import dataclass
+
+from autokd.declarations import Loss, Optimizer, Scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    declares = Optimizer(name="t_own", tunes=("lr", "inner_lr"))
+
+    lr: float = 0.1
+    inner_lr: float = 0.01
+    momentum: float = 0.9
+
+    def build(self, context): ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rateless:
+    declares = Optimizer(name="t_rateless", tunes=())
+
+    momentum: float = 0.9
+
+    def build(self, context): ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margin:
+    declares = Loss(name="t_margin", teacher="stored", scale=Scale(1.0, "made up"), tunes=("weight", "margin"))
+
+    weight: float = 1.0
+    margin: float = 2.0
+
+    def build(self, context): ...
+"""
+
+
+@pytest.fixture
+def own_components(tmp_path: Path) -> Iterator[None]:
+    """Two optimizers without a field `learning_rate`, and a loss with two fields to scale."""
+    (tmp_path / "own_to_tune.py").write_text(OWN)
+    catalog.load_plugins(tmp_path / "own_to_tune.py")
+    yield
+    del sys.modules["autokd_plugin_own_to_tune"]
+
+
+def test_the_grid_scales_what_the_components_declare(data: Counted, own_components: None) -> None:
+    margin = {"use": "t_margin", "weight": 1.0, "margin": 2.0}
+    own = {**pipeline(data, mine=margin), "optimizer": {"use": "t_own", "lr": 0.1, "inner_lr": 0.02, "momentum": 0.9}}
+    points = grid(own)
+    assert list(points)[1:] == [
+        *(f"lr and inner_lr x{f}" for f in ("0.2", "0.5", "2")),
+        *(f"loss weights x{f}" for f in ("0.5", "2")),
+    ]
+    assert points["lr and inner_lr x2"]["optimizer"] == {"use": "t_own", "lr": 0.2, "inner_lr": 0.04, "momentum": 0.9}
+    assert points["loss weights x2"]["losses"]["mine"] == {"use": "t_margin", "weight": 2.0, "margin": 4.0}
+    rateless = {**own, "optimizer": {"use": "t_rateless", "momentum": 0.9}}
+    assert list(grid(rateless)) == ["", "loss weights x0.5", "loss weights x2"]
+    assert list(grid({**rateless, "losses": baseline_losses("ce")})) == [""]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "tuned"),
+    [({"use": "t_own", "lr": 0.1, "inner_lr": 0.02, "momentum": 0.9}, 16), ({"use": "t_rateless", "momentum": 0.9}, 7)],
+)
+def test_an_optimizer_without_a_learning_rate_is_confirmed(
+    data: Counted, tmp_path: Path, own_components: None, optimizer: dict[str, Any], tuned: int
+) -> None:
+    known = [dataclasses.replace(t, pipeline={**t.pipeline, "optimizer": optimizer}) for t in trials(data)]
+    made = opened(tmp_path, data, known=known)
+    confirm(made)
+    assert Counter(run.stage for run in made.log.records.runs) == {"select": 4, "tune": tuned, "claim": 9}
 
 
 @pytest.mark.parametrize(("with_teacher", "expected"), [(True, 4 + 16 + 9), (False, 4 + 10 + 6)])
