@@ -13,7 +13,7 @@ from autokd.spec import fields_of
 from autokd.types import Augment, BuildContext, Rows, Task, View
 
 N = 45
-SHAPES = {"image": [(3, 32, 32), (1, 8, 8), (1, 9, 14)], "table": [(6,)]}
+SHAPES: dict[str, list[tuple[int, ...]]] = {"image": [(3, 32, 32), (1, 8, 8), (1, 9, 14)], "table": [(6,)]}
 CASES = [
     pytest.param(name, modality, shape, id=f"{name}-{'x'.join(map(str, shape))}")
     for name in catalog.names("augments")
@@ -122,11 +122,11 @@ def test_the_seed_decides(name, modality, shape) -> None:
 
 @pytest.mark.parametrize(("name", "modality", "shape"), CASES)
 def test_global_random_state_is_left_alone(name, modality, shape) -> None:
-    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    before, numpy_before = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
     augment = build(name, shape, modality)
     view(augment, augment.draw(seeded(), N, 0.0), data(modality, shape), torch.arange(N))
     assert torch.equal(torch.get_rng_state(), before)
-    assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], numpy_before)  # noqa: NPY002
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

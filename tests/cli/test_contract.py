@@ -15,6 +15,7 @@ import pytest
 import autokd
 from autokd.cli import commands as cli
 from autokd.search import run as search_run
+from autokd.search.explore.explorer import Explorer
 
 COMMANDS = (
     "search",
@@ -88,7 +89,7 @@ def test_internal_error_of_a_search_leaves_the_traceback_in_the_studys_log(run, 
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr(search_run.Explorer, "run", broken)
+    monkeypatch.setattr(Explorer, "run", broken)
     ran = run("search", "--dataset", "wine", "--space", "space.yaml", "--quiet")
     log = Path("studies", "wine", "log.txt")
     assert ran == (1, "", f"error: internal error: ZeroDivisionError: a mistake of ours\nthe traceback is in {log}\n")

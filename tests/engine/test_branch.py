@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_a_rung_left_before_its_end_gives_the_same_branch(case: tuple[PipelineSp
 def test_a_branch_can_be_left_and_is_then_trained_again(digits: Dataset, asked: int) -> None:
     where, spec, calls = context(digits), pipeline(losses={"ce": LOSSES["ce"]}), itertools.count(1)
     whole, end = trained(where, spec, epochs=12, until=6, branch=0.5)
-    rung = {"seed": 3, "view_seed": 7, "horizon": 12 * 129, "until": 6 * 129, "branch": 0.5}
+    rung: dict[str, Any] = {"seed": 3, "view_seed": 7, "horizon": 12 * 129, "until": 6 * 129, "branch": 0.5}
     with pytest.raises(train.Stopped) as left:
         train.train_rung(where, spec, **rung, stop=lambda: next(calls) == asked)
     assert left.value.checkpoint["seen"] == min(asked, 6) * 129 and len(left.value.curve) == min(asked, 6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,8 @@ def test_a_rung_is_the_same_with_and_without_its_checkpoint(digits: Dataset, tmp
 @pytest.mark.parametrize(("until", "branch"), [(4, 0.0), (3, 0.25), (2, 0.25)])
 def test_a_rung_that_is_left_goes_on_where_it_was(digits: Dataset, tmp_path: Path, until: int, branch: float) -> None:
     whole, expected = trained(digits, tmp_path, until=until, branch=branch)
-    cut, epochs = tmp_path / "0001" / "cut.pt", []
+    cut = tmp_path / "0001" / "cut.pt"
+    epochs: list[Mapping[str, Any]] = []
     with pytest.raises(Interrupted):
         left = job(digits, until=until, branch=branch, cut=cut)
         run_job(context(digits), left, epochs.append, lambda: len(epochs) == 2)

@@ -39,7 +39,7 @@ def teacher_on(task: Task) -> NetworkTeacher:
     return NetworkTeacher([network(name, task, seed=1, **fields)], task, origin="test")
 
 
-def headed(name: str, task: Task, teacher: NetworkTeacher, factor: int = 2, **fields: Any) -> nn.Module:
+def headed(name: str, task: Task, teacher: NetworkTeacher, factor: int = 2, **fields: Any) -> Any:
     with seeded(2):
         return build_student(
             make("students", name, fields),
@@ -57,7 +57,7 @@ def inputs_for(task: Task, count: int = 5) -> torch.Tensor:
 @pytest.mark.parametrize("name", catalog.names("heads"))
 def test_declares_what_it_is(name: str) -> None:
     cls = catalog.load("heads", name)
-    assert dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen
+    assert [dataclasses.is_dataclass(cls), cls.__dataclass_params__.frozen] == [True, True]
     assert cls.modalities <= ANY and cls.teacher in {"none", "live"}
     for other in getattr(cls, "excludes", frozenset()) | getattr(cls, "requires", frozenset()):
         kind, _, component = other.partition(".")
@@ -82,6 +82,7 @@ def test_students_answer_through_the_projector_and_the_teachers_classifier(name:
     side = min(4, (bare.features[-1][1:] or (1,))[0])
     assert shapes[-1] == (32, side, side)
     weight, bias = teacher.head or pytest.fail("the teacher has a head")
+    assert bias is not None
     expected = output.features[-1].mean((2, 3)) @ weight.T + bias
     torch.testing.assert_close(output.logits, expected)
 
@@ -146,6 +147,7 @@ def test_the_classifier_is_the_teachers_and_frozen_and_the_rest_trains() -> None
     teacher = teacher_on(IMAGES)
     student = headed("resnet", IMAGES, teacher, depth=8, width=4).train()
     weight, bias = teacher.head or pytest.fail("the teacher has a head")
+    assert bias is not None
     assert torch.equal(student.classifier.weight, weight) and torch.equal(student.classifier.bias, bias)
     assert student.classifier.weight is not weight
     output = student(inputs_for(IMAGES))

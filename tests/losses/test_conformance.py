@@ -96,8 +96,8 @@ def output_of(shapes: Shapes, generator: torch.Generator, batch: int) -> Output:
 def step_of(student: Shapes = MAPS, teacher: Shapes = WIDER_MAPS, *, batch: int = 6, seed: int = 0) -> Step:
     generator = torch.Generator().manual_seed(seed)
     targets = torch.randn(batch, CLASSES, generator=generator).softmax(-1)
-    outputs = (output_of(shapes, generator, batch) for shapes in (student, teacher))
-    return Step(*outputs, targets, torch.ones(batch), torch.arange(batch), u=0.5)
+    own, answer = (output_of(shapes, generator, batch) for shapes in (student, teacher))
+    return Step(own, answer, targets, torch.ones(batch), torch.arange(batch), u=0.5)
 
 
 def changed(step: Step, change: Change, *, student: bool = True, teacher: bool = True, rest: bool = False) -> Step:
@@ -113,8 +113,8 @@ def changed(step: Step, change: Change, *, student: bool = True, teacher: bool =
         teacher=of(step.teacher) if teacher else step.teacher,
     )
     if rest:
-        fields = {name: change(getattr(step, name)) for name in ("targets", "weight", "index")}
-        result = dataclasses.replace(result, **fields)
+        targets, weight, index = (change(x) for x in (step.targets, step.weight, step.index))
+        result = dataclasses.replace(result, targets=targets, weight=weight, index=index)
     return result
 
 
@@ -169,8 +169,7 @@ def _same_draws() -> Iterator[None]:
 @pytest.mark.parametrize("name", NAMES)
 def test_declares_what_it_is(name: str) -> None:
     cls = catalog.load("losses", name)
-    assert dataclasses.is_dataclass(cls)
-    assert cls.__dataclass_params__.frozen
+    assert [dataclasses.is_dataclass(cls), cls.__dataclass_params__.frozen] == [True, True]
     assert cls.modalities <= ANY
     assert cls.modalities
     assert cls.teacher in {"none", "stored", "live"}

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from autokd import catalog, spec
 from autokd.networks.models import seeded
 from autokd.optimizers.groups import decay_groups
+from autokd.ranges import Real
 from autokd.types import ANY, BuildContext, Task
 
 NAMES = catalog.names("optimizers")
@@ -48,12 +49,12 @@ def weight(value: float = 1.0) -> nn.Parameter:
 @pytest.mark.parametrize("name", NAMES)
 def test_is_a_component(name: str) -> None:
     cls = catalog.load("optimizers", name)
-    assert dataclasses.is_dataclass(cls)
-    assert cls.__dataclass_params__.frozen
+    assert [dataclasses.is_dataclass(cls), cls.__dataclass_params__.frozen] == [True, True]
     assert cls.modalities == ANY
     fields = spec.fields_of(cls)
     for field in ("learning_rate", "weight_decay"):
-        assert fields[field].range.log
+        span = fields[field].range
+        assert isinstance(span, Real) and span.log
     for field, info in fields.items():
         assert info.range is None or info.range.contains(info.default), field
         assert info.comment, field
@@ -143,8 +144,10 @@ def test_groups_keep_their_own_settings_and_order() -> None:
 
 
 def test_frozen_parameters_are_left_out_and_none_at_all_is_an_error() -> None:
-    frozen, trained = weight().requires_grad_(False), weight()
+    frozen, trained = weight(), weight()
+    frozen.requires_grad_(False)
     assert [group["params"] for group in decay_groups([frozen, trained])] == [[trained]]
-    for nothing in ([], [frozen], iter([])):
+    none: list[nn.Parameter] = []
+    for nothing in (none, [frozen], iter(none)):
         with pytest.raises(ValueError, match="no parameters to train"):
             decay_groups(nothing)

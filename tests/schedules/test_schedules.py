@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from autokd import catalog, spec
+from autokd.ranges import Real
 from autokd.types import ANY, BuildContext, Task
 
 NAMES = catalog.names("schedules")
@@ -26,14 +27,14 @@ def built(name: str, **values: Any) -> Callable[[float], float]:
 
 def warmups(name: str) -> list[float]:
     info = spec.fields_of(catalog.load("schedules", name))["warmup"]
+    assert isinstance(info.range, Real)
     return [info.range.low, info.default, info.range.high]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_is_a_component(name: str) -> None:
     cls = catalog.load("schedules", name)
-    assert dataclasses.is_dataclass(cls)
-    assert cls.__dataclass_params__.frozen
+    assert [dataclasses.is_dataclass(cls), cls.__dataclass_params__.frozen] == [True, True]
     assert cls.modalities == ANY
     for field, info in spec.fields_of(cls).items():
         assert info.range is None or info.range.contains(info.default), field

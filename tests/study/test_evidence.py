@@ -246,7 +246,10 @@ def test_less_log_loss_is_better_and_said_in_nats() -> None:
 
 
 def test_a_failed_run_counts_the_worst_value() -> None:
-    found = {"recommended": [answers(1, 2.0), None], "ce": [answers(2, 2.0), answers(3, 2.0)]}
+    found: dict[str, list[Predictions | None]] = {
+        "recommended": [answers(1, 2.0), None],
+        "ce": [answers(2, 2.0), answers(3, 2.0)],
+    }
     for name, worst in {"macro_f1": 0.0, "log_loss": 16.0, "mcc": -1.0}.items():
         assert measured(METRICS[name], found).scores["recommended"][1] == worst
     nothing = measured(METRICS["mcc"], {"recommended": [None, None], "ce": [None, None]})

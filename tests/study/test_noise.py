@@ -55,7 +55,7 @@ def test_the_better_baseline_is_trained_under_three_fresh_seeds(digits: Dataset,
     runs = made.log.records.runs
     assert {(run.stage, run.round, run.arm, run.variant) for run in runs} == {("noise", 0, "kd", "")}
     scores = [0.8 + seed % 5 / 100 for seed in seeds]
-    assert found == Noise(pytest.approx(np.std(scores, ddof=1)), 2, pytest.approx(np.mean(scores)))
+    assert found == (pytest.approx(np.std(scores, ddof=1)), 2, pytest.approx(np.mean(scores)))
     made.run()
     assert len(jobs(made)) == 3
 
@@ -108,7 +108,7 @@ def test_pipelines_are_pooled_by_hand() -> None:
     runs += [run("select", "trial 3", 0.1, number=1), run("tune", "kd", 0.1), run("claim", "kd", 0.0)]
     runs += [run("select", "trial 3", 0.0, failed=True)]
     found = estimate(Records(runs=runs))
-    assert found == Noise(pytest.approx((0.025 / 3) ** 0.5), 3, pytest.approx(0.7))
+    assert found == (pytest.approx((0.025 / 3) ** 0.5), 3, pytest.approx(0.7))
     assert found is not None and of_plain(json.loads(json.dumps(found._asdict()))) == found
 
 

@@ -14,8 +14,9 @@ import pytest
 from autokd.data import Dataset
 from autokd.errors import NothingFeasible, TooManyFailures
 from autokd.execution.executors import Outcome, RungJob
-from autokd.search.explore.explorer import Explorer, baseline_losses, hopeless, seconds_per_epoch
+from autokd.search.explore.explorer import Explorer, baseline_losses, hopeless
 from autokd.search.screen.screen import pipeline_cost
+from autokd.search.timing.clock import seconds_per_epoch
 from autokd.search.timing.pace import expected_seconds
 from autokd.space import Several
 from autokd.spec import fingerprint, from_plain
@@ -200,6 +201,12 @@ def test_an_impossible_budget_is_said_to_be_one(digits: Dataset, tmp_path: Path)
         made.propose(20)
 
 
+def proposed_widths(made: Explorer) -> list[int]:
+    """The widths of the students of some proposals."""
+    proposals = [made.propose(number) for number in range(20, 36)]
+    return [proposal.drawn.plain["student"]["width"] for proposal in proposals if proposal is not None]
+
+
 def test_among_eight_candidates_the_best_screened_is_taken_half_of_the_time(digits: Dataset, tmp_path: Path) -> None:
     """Students are screened by width: where screening decides, widths are larger than where it does not."""
     space = resolved(digits)
@@ -210,8 +217,8 @@ def test_among_eight_candidates_the_best_screened_is_taken_half_of_the_time(digi
     for probability in (0.0, 1.0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "SCREEN_PROBABILITY", probability)
-            widths[probability] = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 36)]
-    mixed = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 36)]
+            widths[probability] = proposed_widths(made)
+    mixed = proposed_widths(made)
     assert np.mean(widths[1.0]) > np.mean(widths[0.0]) + 1
     taken = sum(m == b and m != f for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))
     first = sum(m == f and m != b for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))

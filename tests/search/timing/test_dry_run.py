@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -155,7 +155,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         return prepare(request, lambda at: None, dry=True, for_study=False)
 
 
-def narrowed(prepared: Prepared, text: str, **budget: float) -> Prepared:
+def narrowed(prepared: Prepared, text: str, **budget: Any) -> Prepared:
     """The same preparation with another space and budget."""
     space = parse(text, "test").resolve(prepared.data.task, prepared.offers)
     return prepared._replace(space=space, budget=dataclasses.replace(prepared.budget, **budget))

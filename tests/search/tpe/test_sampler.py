@@ -45,7 +45,7 @@ def value(x: float) -> float:
 def suggestions(trials: Iterable[TrialRecord], count: int = 60, *, seed: int = 1) -> list[float]:
     known = list(trials)
     return [
-        next(candidates(LINE, known, seed=seed, number=number)).params["x"]  # type: ignore[arg-type, index]
+        float((next(candidates(LINE, known, seed=seed, number=number)).params or {})["x"])  # type: ignore[arg-type]
         for number in range(100, 100 + count)
     ]
 
