@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 from autokd.data import Dataset
 from autokd.errors import Interrupted
 from autokd.execution.executors import InlineExecutor, RungJob, Stop, load_checkpoint, run_job, save_checkpoint
-from tests.search.helpers import CPU, context, plugin, resolved
+from tests.search.plugins import plugin
+from tests.search.spaces import CPU, context, resolved
 
 
 @pytest.fixture(autouse=True)
 def _plugin(tmp_path: Path) -> Iterator[None]:
-    with plugin(tmp_path):
+    with plugin():
         yield
 
 

@@ -30,7 +30,8 @@ from autokd.execution.workers import (
     outcome_from_plain,
     outcome_to_plain,
 )
-from tests.search.helpers import CPU, plugin, resolved
+from tests.search.plugins import plugin
+from tests.search.spaces import CPU, resolved
 
 pytestmark = pytest.mark.slow
 GB = 2**30
@@ -38,7 +39,7 @@ GB = 2**30
 
 @pytest.fixture(autouse=True)
 def plugin_file(tmp_path: Path) -> Iterator[Path]:
-    with plugin(tmp_path) as path:
+    with plugin() as path:
         yield path
 
 

@@ -16,8 +16,8 @@ from autokd.networks import cost
 from autokd.search.screen.screen import feasible, pipeline_cost
 from autokd.spec import from_plain
 from autokd.types import Shapes
-from tests.search.confirm.test_confirmer import confirmer
-from tests.search.helpers import SPACE, context, explorer, resolved
+from tests.search.spaces import SPACE, context, resolved
+from tests.search.stages import confirmer, explorer
 
 WITH_HEAD = "head: {one_of: {plain: {}, simkd: {factor: {choice: [2, 8]}}}}" + SPACE.replace(
     "hint: {}", "hint: {}, simkd: {}"

@@ -31,7 +31,9 @@ from autokd.spec import make
 from autokd.study import noise
 from autokd.study.pareto import non_dominated_ranks
 from autokd.study.records import TrialRecord
-from tests.search.helpers import SPACE, Line, comparable, explorer, resolved, trial
+from tests.search.records import comparable, trial
+from tests.search.spaces import SPACE, Line, resolved
+from tests.search.stages import explorer
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 128, "device": "cpu", "seed": 3, "study": "mine"}
 BOTH = Objective(("accuracy", "params"))

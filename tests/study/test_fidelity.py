@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from autokd.study.fidelity import Tau, interval, kendall, short_predicts_long, too_short
 from autokd.study.records import Records, RunRecord
-from tests.search.helpers import EPOCHS, rng, trial
+from tests.search.records import EPOCHS, trial
 
 
 def study(short: Sequence[float], long: Sequence[float], alone: int = 0) -> Records:
@@ -93,7 +94,7 @@ def test_the_verdict_on_simulated_studies() -> None:
     verdicts: dict[float, list[str]] = {0.0: [], 3.0: []}
     for signal, found in verdicts.items():
         for number in range(60):
-            random = rng(number)
+            random = np.random.default_rng(number)
             quality = random.normal(0, 1, 15)
             short, long = (signal * quality + random.normal(0, 1, 15) for _ in range(2))
             found.append(short_predicts_long(study(short.tolist(), long.tolist()))[0].verdict)

@@ -15,7 +15,9 @@ from autokd.search.seed_noise import NoiseStage, best_baseline
 from autokd.seeds import derive
 from autokd.study.noise import Noise, design, detectable, estimate, of_plain
 from autokd.study.records import RecordLog, Records, RunRecord, TrialRecord
-from tests.search.helpers import Instant, Score, fixed_score, resolved, rng, trial
+from tests.search.executors import Instant, Score, fixed_score
+from tests.search.records import trial
+from tests.search.spaces import resolved
 
 
 def trials(data: Dataset) -> list[TrialRecord]:
@@ -121,7 +123,7 @@ def test_what_seeds_detect_by_hand() -> None:
 def test_the_detectable_difference_is_detected_in_four_of_five() -> None:
     from scipy import stats
 
-    random, gap = rng(0), detectable(1.0, seeds=5, arms=3)
+    random, gap = np.random.default_rng(0), detectable(1.0, seeds=5, arms=3)
     arms = random.normal(0, 1, (4000, 3, 5))
     pooled = arms.var(axis=2, ddof=1).mean(axis=1)
     difference = gap + arms[:, 0].mean(axis=1) - arms[:, 1].mean(axis=1)

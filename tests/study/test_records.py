@@ -11,7 +11,7 @@ import pytest
 
 from autokd.errors import StudyError
 from autokd.study.records import RecordLog, RungRecord, RunRecord, TrialRecord
-from tests.search.helpers import trial
+from tests.search.records import trial
 
 PIPELINE = {"format": 1, "student": {"use": "cnn"}}
 TRIAL: dict[str, Any] = {

@@ -21,7 +21,8 @@ from autokd.study.store import (
     ranked,
 )
 from autokd.types import Shapes
-from tests.search.helpers import EPOCHS, SPACE, context, resolved, trial
+from tests.search.records import EPOCHS, trial
+from tests.search.spaces import SPACE, context, resolved
 
 IDENTITY: dict[str, Any] = {"rungs": list(EPOCHS), "seed": 1, "space": {"constraints": {"params": 300}}}
 SETTINGS: dict[str, Any] = {

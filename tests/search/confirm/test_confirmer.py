@@ -27,16 +27,12 @@ from autokd.seeds import derive
 from autokd.space import parse
 from autokd.spec import component_from_plain, fingerprint
 from autokd.study import evidence
-from autokd.study.records import RecordLog, RunRecord, TrialRecord
-from autokd.types import Budget, Split
-from tests.search.helpers import SPACE, Instant, Score, context, fixed_score, resolved, trial
-
-ENDLESS = Clock(None, before=0.0, began=0.0)
-BUDGET = Budget(trials=4, finalists=2, select_seeds=2, claim_seeds=3, confirm_epochs=2)
-FOUND = {
-    "kd": {"use": "kd", "weight": 2.0, "temperature": 8.0},
-    "hint": {"use": "hint", "weight": 0.5, "stage": "last", "relu": True},
-}
+from autokd.study.records import RunRecord
+from autokd.types import Split
+from tests.search.executors import Instant, fixed_score
+from tests.search.records import trial
+from tests.search.spaces import SPACE
+from tests.search.stages import BUDGET, FOUND, confirmer, pipeline, trials
 
 
 class Counted(Dataset):
@@ -52,49 +48,6 @@ class Counted(Dataset):
 def data(digits: Dataset) -> Counted:
     values = {field.name: getattr(digits, field.name) for field in dataclasses.fields(digits)}
     return Counted(**{**values, "card": {**digits.card, "reads": []}})
-
-
-def pipeline(data: Dataset, **losses: Any) -> dict[str, Any]:
-    """The space's default with other losses beside cross-entropy."""
-    default = resolved(data).default().plain
-    ce = {"use": "ce", "weight": 0.5, "label_smoothing": 0.0}
-    return {**default, "losses": {"ce": ce, **losses}}
-
-
-def trials(data: Dataset) -> list[TrialRecord]:
-    """Both baselines and two trials that went all the way; the best has two distillation losses."""
-    default = resolved(data).default().plain
-    found = [
-        trial(0, 0.9, 0.9, 0.95, source="baseline:ce", pipeline={**default, "losses": baseline_losses("ce")}),
-        trial(1, 0.5, 0.5, 0.60, source="baseline:kd", pipeline={**default, "losses": baseline_losses("kd")}),
-        trial(2, 0.5, 0.6, 0.90, pipeline=pipeline(data, **FOUND)),
-        trial(3, 0.5, 0.6, 0.80, pipeline=pipeline(data, kd=FOUND["kd"])),
-    ]
-    return [dataclasses.replace(t, cost={"params": 2956, "macs": 1}) for t in found]
-
-
-def confirmer(
-    folder: Path,
-    data: Dataset,
-    score: Score = fixed_score,
-    *,
-    known: list[TrialRecord] | None = None,
-    budget: Budget = BUDGET,
-    with_teacher: bool = True,
-    clock: Clock = ENDLESS,
-) -> Confirmer:
-    log = RecordLog(folder / "trials.jsonl")
-    log.records.trials.update({t.number: t for t in (trials(data) if known is None else known)})
-    return Confirmer(
-        log=log,
-        executor=Instant(data.task, score),
-        context=context(data, with_teacher=with_teacher),
-        budget=budget,
-        seed=11,
-        folder=folder,
-        clock=clock,
-        on_change=lambda: None,
-    )
 
 
 def jobs(made: Confirmer) -> list[RungJob]:

@@ -15,7 +15,7 @@ from autokd.search.prepare import Prepared, as_plain, prepare
 from autokd.search.request import Request
 from autokd.study.store import StudyStore
 from autokd.types import Budget
-from tests.search.helpers import SPACE
+from tests.search.spaces import SPACE
 
 
 @pytest.fixture

@@ -22,16 +22,10 @@ from autokd.space import Several
 from autokd.spec import fingerprint, from_plain
 from autokd.study.records import TrialRecord
 from autokd.types import RungResult
-from tests.search.helpers import (
-    EPOCHS,
-    SPACE,
-    Instant,
-    explore,
-    explorer,
-    fixed_score,
-    resolved,
-    screen_rows,
-)
+from tests.search.executors import Instant, fixed_score
+from tests.search.records import EPOCHS, screen_rows
+from tests.search.spaces import SPACE, resolved
+from tests.search.stages import explore, explorer
 
 WARM = """
 warm_starts:
@@ -349,7 +343,7 @@ def test_checkpoints_are_kept_of_the_trials_that_may_go_on(digits: Dataset, tmp_
 
 
 def test_trials_behind_too_many_better_ones_are_hopeless() -> None:
-    from tests.search.helpers import trial
+    from tests.search.records import trial
 
     paused = {i: trial(i, 0.9 - i / 10) for i in range(6)}
     assert hopeless(paused, wanted=12, top_rung=2, eta=3) == [4, 5]
@@ -411,7 +405,7 @@ def test_the_baselines_losses() -> None:
 
 
 def test_seconds_of_an_epoch_are_those_of_the_trials_that_went_furthest() -> None:
-    from tests.search.helpers import trial
+    from tests.search.records import trial
 
     assert seconds_per_epoch([]) == 0
     assert seconds_per_epoch([trial(0)]) == 0

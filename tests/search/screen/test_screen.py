@@ -26,7 +26,8 @@ from autokd.search.screen.screen import (
     usable_proxies,
 )
 from autokd.types import Split
-from tests.search.helpers import CPU, context, explorer, resolved
+from tests.search.spaces import CPU, context, resolved
+from tests.search.stages import explorer
 
 
 class Unread(Dataset):

@@ -21,7 +21,7 @@ from autokd.search.request import Request
 from autokd.search.timing.dry_run import BankPlan, bank_plan, plan
 from autokd.space import parse
 from autokd.study.records import RecordLog, Records
-from tests.search.helpers import SPACE
+from tests.search.spaces import SPACE
 
 NARROW = '''
 from __future__ import annotations

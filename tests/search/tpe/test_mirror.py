@@ -28,18 +28,11 @@ from autokd.networks.models import shapes_to_plain
 from autokd.search.tpe import mirror as mirror_module
 from autokd.search.tpe.mirror import Mirror, _reason, database_url, masked, rebuild
 from autokd.study.store import StudyStore
-from tests.search.helpers import (
-    EPOCHS,
-    SPACE,
-    context,
-    expected,
-    explore,
-    explorer,
-    fixed_score,
-    in_database,
-    resolved,
-    told,
-)
+from tests.search.executors import fixed_score
+from tests.search.mirrors import expected, in_database, told
+from tests.search.records import EPOCHS
+from tests.search.spaces import SPACE, context, resolved
+from tests.search.stages import explore, explorer
 
 
 @pytest.fixture

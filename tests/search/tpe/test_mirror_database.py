@@ -13,7 +13,8 @@ import autokd
 from autokd.errors import MissingDependency, UserError
 from autokd.search.tpe.mirror import Mirror, database_url, masked, rebuild
 from autokd.study.store import StudyStore
-from tests.search.helpers import SPACE, expected, in_database, told
+from tests.search.mirrors import expected, in_database, told
+from tests.search.spaces import SPACE
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,8 @@ from autokd.search.tpe.sampler import (
 from autokd.seeds import derive
 from autokd.space import Drawn
 from autokd.study.records import Refused, TrialRecord
-from tests.search.helpers import Branches, Line, TrialDraw, trial
+from tests.search.records import trial
+from tests.search.spaces import Branches, Line, TrialDraw
 
 LINE = Line()
 RANGES = LINE.ranges()
