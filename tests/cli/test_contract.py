@@ -103,12 +103,11 @@ def test_what_the_disk_refuses_is_one_line(run, study):
 
 
 def test_a_reader_that_leaves_early_is_no_error(study):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "autokd", "list", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None and process.stderr is not None
-    process.stdout.close()
-    assert (process.stderr.read(), process.wait()) == (b"", 0)
+    command = [sys.executable, "-m", "autokd", "list", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 0)
 
 
 def test_no_colour_and_no_bars_off_a_terminal(run, study, monkeypatch):
