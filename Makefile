@@ -16,6 +16,7 @@ BASE ?= main
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
+TIMED := tests/cli/test_contract.py::test_help_imports_nothing_heavy_and_is_quick
 WORKERS := --numprocesses logical --maxprocesses 8
 
 .PHONY: install demo test coverage lint sizes golden docs clean
@@ -46,7 +47,7 @@ sizes: .venv/installed-dev
 
 coverage: .venv/installed-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest $(WORKERS) --deselect $(TIMED) $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet
 	$(BIN)/coverage report

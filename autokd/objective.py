@@ -32,10 +32,12 @@ class Objective:
 
     @property
     def metric(self) -> Metric:
+        """The first objective."""
         return METRICS[self.names[0]]
 
     @property
     def several(self) -> bool:
+        """Whether there is more than one."""
         return len(self.names) > 1
 
     def values(self, score: float, metrics: Mapping[str, float], cost: Mapping[str, float]) -> tuple[float, ...]:

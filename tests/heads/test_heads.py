@@ -39,7 +39,7 @@ def teacher_on(task: Task) -> NetworkTeacher:
     return NetworkTeacher([network(name, task, seed=1, **fields)], task, origin="test")
 
 
-def headed(name: str, task: Task, teacher: NetworkTeacher, factor: int = 2, **fields: Any) -> nn.Module:
+def headed(name: str, task: Task, teacher: NetworkTeacher, factor: int = 2, **fields: Any) -> Any:
     with seeded(2):
         return build_student(
             make("students", name, fields),
@@ -75,6 +75,7 @@ def test_students_answer_through_the_projector_and_the_teachers_classifier(name:
     side = min(4, (bare.features[-1][1:] or (1,))[0])
     assert shapes[-1] == (32, side, side)
     weight, bias = teacher.head or pytest.fail("the teacher has a head")
+    assert bias is not None
     expected = output.features[-1].mean((2, 3)) @ weight.T + bias
     torch.testing.assert_close(output.logits, expected)
 
@@ -139,6 +140,7 @@ def test_the_classifier_is_the_teachers_and_frozen_and_the_rest_trains() -> None
     teacher = teacher_on(IMAGES)
     student = headed("resnet", IMAGES, teacher, depth=8, width=4).train()
     weight, bias = teacher.head or pytest.fail("the teacher has a head")
+    assert bias is not None
     assert torch.equal(student.classifier.weight, weight) and torch.equal(student.classifier.bias, bias)
     assert student.classifier.weight is not weight
     output = student(inputs_for(IMAGES))

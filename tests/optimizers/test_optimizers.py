@@ -118,8 +118,10 @@ def test_groups_keep_their_own_settings_and_order() -> None:
 
 
 def test_frozen_parameters_are_left_out_and_none_at_all_is_an_error() -> None:
-    frozen, trained = weight().requires_grad_(False), weight()
+    frozen, trained = weight(), weight()
+    frozen.requires_grad_(False)
     assert [group["params"] for group in decay_groups([frozen, trained])] == [[trained]]
-    for nothing in ([], [frozen], iter([])):
+    none: list[nn.Parameter] = []
+    for nothing in (none, [frozen], iter(none)):
         with pytest.raises(ValueError, match="no parameters to train"):
             decay_groups(nothing)

@@ -69,8 +69,9 @@ def test_costs_are_those_of_the_student() -> None:
 
 def test_an_untrained_student_uses_batch_statistics_without_dropout() -> None:
     given = screen(IMAGES, build(IMAGES, "cnn", width=4))
-    first = untrained_student(given, 0).layers[0](given.inputs)
-    scaled = untrained_student(given, 0).layers[0](100 * given.inputs)
+    first, scaled = (
+        untrained_student(given, 0).get_submodule("layers.0")(inputs) for inputs in (given.inputs, 100 * given.inputs)
+    )
     torch.testing.assert_close(first, scaled, rtol=1e-3, atol=1e-3)
     table = screen(TABLE, build(TABLE, "mlp", dropout=0.5))
     mlp = untrained_student(table, 0)
@@ -258,8 +259,9 @@ def test_diswot_with_gaussian_weights() -> None:
     given = screen(IMAGES, build(IMAGES, "resnet", depth=8, width=8))
     network = untrained_student(given, 0)
     gaussian_(network, 0)
-    assert float(network.layer3[0].conv2.weight.detach().std()) == pytest.approx(1.0, abs=0.05)
-    assert not network.fc.bias.any()
+    state = network.state_dict()
+    assert float(state["layer3.0.conv2.weight"].std()) == pytest.approx(1.0, abs=0.05)
+    assert not state["fc.bias"].any()
     expected = diswot_by_hand(given, 3, gaussian=True)
     assert proxy("diswot", IMAGES, semantic=True, gaussian=True, seeds=1)(given) == pytest.approx(sum(expected))
 

@@ -140,7 +140,7 @@ def add_trials(log: RecordLog, number: int, rng: np.random.Generator) -> None:
 
 
 def add_screen(log: RecordLog, rng: np.random.Generator) -> None:
-    students = []
+    students: list[dict[str, Any]] = []
     for name, unit in COST.items():
         for width in (4, 8, 12, 16):
             params = unit * width

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from autokd import catalog, spec
+from autokd.ranges import Real
 from autokd.testing import ScheduleSuite
 from autokd.types import ANY, BuildContext, Task
 
@@ -26,6 +27,7 @@ def built(name: str, **values: Any) -> Callable[[float], float]:
 
 def warmups(name: str) -> list[float]:
     info = spec.fields_of(catalog.load("schedules", name))["warmup"]
+    assert isinstance(info.range, Real)
     return [info.range.low, info.default, info.range.high]
 
 

@@ -26,7 +26,7 @@ from autokd.search.session import Setup
 from autokd.search.work import Costs
 from autokd.space import parse
 from autokd.study.records import RecordLog, Records
-from tests.search.helpers import SPACE
+from tests.search.spaces import SPACE
 
 NARROW = '''
 from __future__ import annotations

@@ -18,7 +18,10 @@ from autokd.students.layers import Projection
 from autokd.testing import StudentSuite
 from autokd.types import BuildContext, Task
 
-SHAPES = {"image": [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 21, 70)], "table": [(5,), (30,)]}
+SHAPES: dict[str, list[tuple[int, ...]]] = {
+    "image": [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 21, 70)],
+    "table": [(5,), (30,)],
+}
 
 
 def task_of(shape: tuple[int, ...], classes: int = 10) -> Task:
@@ -31,7 +34,7 @@ def task_of(shape: tuple[int, ...], classes: int = 10) -> Task:
     )
 
 
-def build(name: str, shape: tuple[int, ...], classes: int = 10, **fields: Any) -> nn.Module:
+def build(name: str, shape: tuple[int, ...], classes: int = 10, **fields: Any) -> Any:
     with seeded(0):
         return spec.make("students", name, fields).build(BuildContext(task=task_of(shape, classes)))
 

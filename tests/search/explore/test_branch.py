@@ -17,7 +17,7 @@ from autokd.search.request import Request
 from autokd.search.session import Setup
 from autokd.study.store import StudyStore
 from autokd.types import Budget
-from tests.search.helpers import SPACE
+from tests.search.spaces import SPACE
 
 
 @pytest.fixture
