@@ -8,7 +8,8 @@ import optuna
 import torch
 
 from autokd.data import Dataset
-from autokd.engine.context import TrainContext, build_student
+from autokd.engine.build import build_student
+from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.ranges import Choice, Integer, Range, Real
