@@ -196,6 +196,7 @@ class TimePlan:
       seconds: asked for.
       budget: fields of `autokd.types.Budget` in place of the space file's; its trials are expected ones.
       limit_train: size of the training set, or None for all of it.
+      whole_train: size of all of it, where the training set is limited; None where an earlier version did not say.
       whole_data: fingerprint of all the data, where the training set is limited.
       teacher_epochs: the space file's own, for full training.
       grid: there is time for confirm's grid.
@@ -209,6 +210,7 @@ class TimePlan:
     teacher_epochs: int
     grid: bool
     reason: str
+    whole_train: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from autokd.files import as_plain, from_yaml, to_yaml, write_text
 from autokd.objective import COSTS, Objective
 from autokd.space import Space, parse
 from autokd.study import pareto
+from autokd.study.old import former_arm_name
 from autokd.study.ranking import ranked
 from autokd.study.records import RecordLog, Records, TrialRecord
 from autokd.study.settings import READABLE, StudySettings
@@ -134,8 +135,10 @@ class StudyStore:
         return next(iter(ranked(self.records.trials.values())), None)
 
     def student_file(self, round: int, arm: str, i: int) -> Path:
-        """Where the i-th student of an arm is kept that a round of confirm claimed."""
-        return self.path / "confirm" / f"round{round}" / f"{arm}-{i}.safetensors"
+        """Where the i-th student of an arm is kept that a round of confirm claimed; an earlier version's file is found."""
+        folder = self.path / "confirm" / f"round{round}"
+        file, former = (folder / f"{name}-{i}.safetensors" for name in (arm, former_arm_name(arm)))
+        return former if former.exists() and not file.exists() else file
 
     @property
     def task(self) -> Task:
