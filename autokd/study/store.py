@@ -135,7 +135,7 @@ class StudyStore:
         return next(iter(ranked(self.records.trials.values())), None)
 
     def student_file(self, round: int, arm: str, i: int) -> Path:
-        """Where the i-th student of an arm is kept that a round of confirm claimed; an earlier version's file is found."""
+        """Where the i-th student of an arm is kept that a round of confirm claimed, under its name of then."""
         folder = self.path / "confirm" / f"round{round}"
         file, former = (folder / f"{name}-{i}.safetensors" for name in (arm, former_arm_name(arm)))
         return former if former.exists() and not file.exists() else file

@@ -146,8 +146,9 @@ def add_confirm(log: RecordLog, rng: np.random.Generator, *, gain: float, teache
     plain = dict(trial.pipeline)
     pipelines = {"pick": plain, **{kind.name: {**plain, "losses": losses_of(kind.name)} for kind in KINDS}}
     for stage, variant in (("select", ""), ("tune", "learning_rate x0.5"), ("tune", ""), ("claim", "")):
-        for arm in [f"trial {trial.number}"] if stage == "select" else pipelines:
-            run = {"stage": stage, "round": 0, "arm": arm, "variant": variant, "seed": 5, "pipeline": plain}
+        arms = {f"trial {trial.number}": plain} if stage == "select" else pipelines
+        for arm, point in arms.items():
+            run = {"stage": stage, "round": 0, "arm": arm, "variant": variant, "seed": 5, "pipeline": point}
             log.append("run", **run, score=0.94, loss=0.2, seconds=11.0, failure=None)
     candidate = Candidate(
         trial=trial.number,

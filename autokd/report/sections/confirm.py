@@ -73,9 +73,13 @@ def standing(candidate: Candidate, chosen: int) -> str:
     return "tied with the best" if candidate.tied else "behind"
 
 
-def tuned_arms(records: Records, round: int) -> list[str]:
-    """Return the names of the arms that a round of confirm tuned; none where it left that out."""
-    return list(dict.fromkeys(run.arm for run in records.runs if (run.stage, run.round) == ("tune", round)))
+def tuned_arms(records: Records, claim: Claim) -> list[str]:
+    """Return the names of a claim's arms that were tuned: their pipelines are points of the grid that tune trained.
+
+    Arms that share a pipeline share its runs, so the name in a run does not say which arms it was for.
+    """
+    points = [run.pipeline for run in _tune_runs(records, claim.round)]
+    return [arm.name for arm in claim.arms if arm.pipeline in points]
 
 
 def all_tuned(records: Records) -> bool:
@@ -83,14 +87,18 @@ def all_tuned(records: Records) -> bool:
     claim = records.claim
     if claim is None:
         return any(run.stage == "tune" for run in records.runs)
-    return {arm.name for arm in claim.arms} <= {*tuned_arms(records, claim.round)}
+    return len(tuned_arms(records, claim)) == len(claim.arms)
 
 
 def tune_rows(records: Records) -> list[TuneRow]:
     """Return the runs of tune of the newest round."""
     claim, newest = records.claim, records.runs[-1].round if records.runs else 0
-    runs = [run for run in records.runs if (run.stage, run.round) == ("tune", newest)]
+    runs = _tune_runs(records, newest)
     return [_tune_row(run, None if claim is None else claim.arm(run.arm), claim) for run in runs]
+
+
+def _tune_runs(records: Records, round: int) -> list[RunRecord]:
+    return [run for run in records.runs if (run.stage, run.round) == ("tune", round)]
 
 
 def _tune_row(run: RunRecord, arm: Arm | None, claim: Claim | None) -> TuneRow:

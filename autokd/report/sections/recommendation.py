@@ -99,7 +99,7 @@ def decide(study: StudyStore) -> Decision | None:
     claim = study.records.claim
     if claim is None:
         return None
-    tuned = tuned_arms(study.records, claim.round)
+    tuned = tuned_arms(study.records, claim)
     comparator = claim.arm(claim.comparator)
     return Decision(
         claim=claim,
