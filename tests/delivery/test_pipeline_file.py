@@ -139,7 +139,7 @@ def test_the_file_says_which_metric_the_study_was_about() -> None:
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "log_loss"])
 def test_an_older_file_is_about_the_metric_of_its_evidence(metric: str) -> None:
     records = _records(evidence=True)
-    records.evidence[-1]["metric"] = metric
+    records.claims[-1] = dataclasses.replace(records.claims[-1], metric=metric)
     plain = {key: value for key, value in export_pipeline(_study(records)).items() if key != "objective"}
     assert pipeline_file.parse(plain, "here").objective == metric
 

@@ -64,15 +64,15 @@ def test_a_terms_line_is_that_of_the_rungs_last_epoch(fabricate: Fabricate) -> N
         (9, "relation", 0.125, None),
         (9, "mine", 3.0, None),
     ]
-    assert [line.weight for line in lines[:3]] == [0.5, 2.0 * RKD.scale, None]
-    assert [line.weighted for line in lines[:3]] == [0.75, 0.5 * RKD.scale, None]
+    assert [line.weight for line in lines[:3]] == [0.5, 2.0 * RKD.declares.scale.value, None]
+    assert [line.weighted for line in lines[:3]] == [0.75, 0.5 * RKD.declares.scale.value, None]
 
 
 def test_a_losss_own_scale_counts() -> None:
     from autokd.losses._sp import SP
 
-    assert SP.scale != 1
-    assert losses.effective_weight({"use": "sp", "weight": 0.5}) == 0.5 * SP.scale
+    assert SP.declares.scale.value != 1
+    assert losses.effective_weight({"use": "sp", "weight": 0.5}) == 0.5 * SP.declares.scale.value
     assert losses.effective_weight({}) is None
 
 
