@@ -126,8 +126,8 @@ def search(
             **limits,
         )
         if dry_run:
-            prepared = run.prepare(request, notify, dry=True)
-            shown = plan(prepared, run.plan(prepared), as_json=as_json)
+            setup = run.prepare(request, notify, dry=True)
+            shown = plan(setup, run.plan(setup), as_json=as_json)
         else:
             with progress.stoppable() as stop:
                 done = api.finish(run.search(request, notify, api.write_best, stop))

@@ -155,7 +155,7 @@ def bank_rows(study: StudyStore) -> list[Row]:
     for session in study.records.bank:
         row = session._asdict()
         nbytes = row.pop("nbytes")
-        rows.append({**row, "bytes": nbytes, "hit_rate": session.hits / max(1, session.asked)})
+        rows.append({**row, "bytes": nbytes, "hit_rate": session.hit_rate})
     return rows
 
 

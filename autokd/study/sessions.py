@@ -29,6 +29,11 @@ class BankSession(NamedTuple):
         """Epochs that read stored outputs."""
         return self.hits + self.computed
 
+    @property
+    def hit_rate(self) -> float:
+        """Share of them that found their outputs; 0 where none was asked for."""
+        return self.hits / max(1, self.asked)
+
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> BankSession:
         """Return what the values of an event "bank" say."""

@@ -93,6 +93,10 @@ class Setting(NamedTuple):
     value: Any
     origin: str
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return the setting as `study.yaml` has it."""
+        return {"value": self.value, "from": self.origin}
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataFacts:
@@ -251,7 +255,7 @@ class StudySettings:
             "name": self.name,
             "created": self.created,
             "identity": self.identity.to_plain(),
-            "settings": {name: {"value": s.value, "from": s.origin} for name, s in self.settings.items()},
+            "settings": {name: setting.to_plain() for name, setting in self.settings.items()},
             "versions": dict(self.versions),
             "machine": dict(self.machine),
             "data": self.data.to_plain(),

@@ -135,10 +135,8 @@ class StudyStore:
         return next(iter(ranked(self.records.trials.values())), None)
 
     def student_file(self, round: int, arm: str, i: int) -> Path:
-        """Where the i-th student of an arm is kept that a round of confirm claimed, under its name of then."""
-        folder = self.path / "confirm" / f"round{round}"
-        file, former = (folder / f"{name}-{i}.safetensors" for name in (arm, former_arm_name(arm)))
-        return former if former.exists() and not file.exists() else file
+        """Where the i-th student of an arm is kept that a round of confirm claimed."""
+        return student_file(self.path, round, arm, i)
 
     @property
     def task(self) -> Task:
@@ -176,6 +174,20 @@ class StudyStore:
             **{key: value if key == "latency" else int(value) for key, value in trial.cost.items()},
             "pipeline": json.dumps(dict(trial.pipeline)),
         }
+
+
+def student_file(study: Path, round: int, arm: str, i: int) -> Path:
+    """Return where the i-th student of an arm is kept that a round of confirm claims.
+
+    Args:
+      study: its folder; a file that an earlier version wrote there has the arm's name of then.
+      round: of confirm.
+      arm: its name.
+      i: which seed of the claim.
+    """
+    folder = study / "confirm" / f"round{round}"
+    file, former = (folder / f"{name}-{i}.safetensors" for name in (arm, former_arm_name(arm)))
+    return former if former.exists() and not file.exists() else file
 
 
 def refuse_foreign(path: Path) -> None:

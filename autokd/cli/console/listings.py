@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shlex
@@ -18,6 +19,7 @@ from autokd.cli.console.output import ROWS, Shown, document
 from autokd.metrics import Metric
 from autokd.report import words
 from autokd.report.sections.recommendation import headline
+from autokd.study.choice import ScreenedStudent
 
 if TYPE_CHECKING:
     from autokd.api import Study
@@ -101,18 +103,18 @@ def _missing(value: float | None) -> bool:
     return value is None or math.isnan(value)
 
 
-def screened(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> Shown:
+def screened(rows: Sequence[ScreenedStudent], *, as_json: bool) -> Shown:
     """Return screened students, best first."""
     if as_json:
-        return document(list(rows))
-    there = rows[0]["proxies"]
+        return document([dataclasses.asdict(row) for row in rows])
+    there = rows[0].proxies
     names = [name for name in dict.fromkeys([*_PROXIES, *there]) if name in there]
     table = Table(caption="score: mean rank of the proxies that the space names, 1 is best", caption_justify="left")
     for column in ("student", "score", *(_PROXIES.get(name, name) for name in names)):
         table.add_column(column, justify="left" if column == "student" else "right")
     for row in rows[:ROWS]:
-        values = [words.figure(row["proxies"][name]) for name in names]
-        table.add_row(Text(words.component(row["student"])), f"{row['score']:.2f}", *values)
+        values = [words.figure(row.proxies[name]) for name in names]
+        table.add_row(Text(words.component(row.student)), f"{row.score:.2f}", *values)
     return Group(table, Text(f"… and {len(rows) - ROWS} more; --json shows all")) if len(rows) > ROWS else table
 
 
