@@ -132,7 +132,7 @@ def amount(cost: str, text: str) -> float:
         found = math.nan
     if not (math.isfinite(found) and found > 0):
         example = "5ms or 0.2s" if cost == "latency" else "200KB or 1.5MB"
-        raise ValueError(f"{text!r} is no {cost}; write for instance {example}")
+        raise ValueError(f"{text!r} is not a {cost}; write for instance {example}")
     return found
 
 

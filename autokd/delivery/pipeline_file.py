@@ -8,7 +8,7 @@ teacher: {…} | null       # where the teacher comes from
 teacher_fingerprint: …
 objective: accuracy       # the metric that the student is to be good at
 train: {epochs: 100, seed: 5}
-provenance: {…} | null    # which study and trial, with what evidence
+provenance: {…} | null    # which study, trial and arm of its claim, with what evidence
 """
 
 from __future__ import annotations

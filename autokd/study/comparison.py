@@ -22,9 +22,8 @@ from scipy import stats
 from autokd.metrics import METRICS, Metric, Predictions
 from autokd.study.arms import phrase_of
 from autokd.study.claim import Comparison
+from autokd.study.intervals import detectable_errors, half_width
 
-LEVEL = 0.95
-POWER = 0.80
 MOST_SEEDS = 200
 RESAMPLES = 400
 """Bootstrap samples of the test items; they give a variance, known to 7 % then."""
@@ -103,10 +102,10 @@ def _compare(
     difference = float(scores[arm].mean() - scores[other].mean())
     seed_variance, df = _seed_variance(scores, arm, other)
     error = math.sqrt(seed_variance / seeds + item_variance)
-    margin = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
+    margin = half_width(df) * error
     verdict = _verdict(metric.score(difference), margin)
     needed = _seeds_needed(abs(difference), seed_variance, item_variance) if verdict == "not distinguishable" else None
-    detectable = float(stats.t.ppf((1 + LEVEL) / 2, df) + stats.t.ppf(POWER, df)) * error
+    detectable = detectable_errors(df) * error
     text = _sentence(metric, verdict, difference, margin, phrase_of(other), needed, detectable)
     return Comparison(
         difference=difference,
@@ -138,11 +137,7 @@ def prediction_interval(
       metric: that they are of.
     """
     values = np.asarray(scores, dtype=float)
-    half = (
-        float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1))
-        * max(float(values.std(ddof=1)), 1 / items)
-        * math.sqrt(1 + 1 / len(values))
-    )
+    half = half_width(len(values) - 1) * max(float(values.std(ddof=1)), 1 / items) * math.sqrt(1 + 1 / len(values))
     return max(metric.low, float(values.mean() - half)), min(metric.high, float(values.mean() + half))
 
 
@@ -178,7 +173,7 @@ def _seeds_needed(difference: float, seed_variance: float, item_variance: float)
     """Smallest number of seeds an arm whose interval would leave zero out, at the seen difference and variances."""
     for seeds in range(2, MOST_SEEDS + 1):
         error = math.sqrt(seed_variance / seeds + item_variance)
-        if stats.t.ppf((1 + LEVEL) / 2, 3 * (seeds - 1)) * error < difference:
+        if half_width(3 * (seeds - 1)) * error < difference:
             return seeds
     return None
 

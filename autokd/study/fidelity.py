@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autokd.study.design import Noise
+from autokd.study.intervals import LEVEL
 from autokd.study.noise import estimate
 from autokd.study.records import Records, RunRecord, TrialRecord
 
-LEVEL = 0.95
 RESAMPLES = 1000
 FEWEST_GROUPS = 5
 """Fewer distinct things than this get no bootstrap interval."""

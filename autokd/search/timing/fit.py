@@ -180,6 +180,7 @@ def make_time_plan(
         teacher_epochs=own.teacher_epochs,
         grid=fitted.grid,
         reason=_reason(fitted, own, estimate.sizes, probe.teacher is None),
+        whole_train=estimate.sizes.train if limited else None,
     )
 
 
