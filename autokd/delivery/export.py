@@ -9,10 +9,10 @@ from typing import Any
 from autokd.delivery.pipeline_file import FORMAT
 from autokd.errors import NothingFeasible, StudyError
 from autokd.seeds import derive
+from autokd.space import Budget
 from autokd.spec import fingerprint
 from autokd.study.records import TrialRecord
 from autokd.study.store import StudyStore
-from autokd.types import Budget
 
 
 def export_pipeline(store: StudyStore, trial: int | None = None) -> dict[str, Any]:

@@ -23,10 +23,10 @@ from autokd.objective import ACCURACY, COSTS, Objective, of_names, of_plain
 from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.screen.screen import LatencyMeter, population
 from autokd.search.timing.fit import TimePlan, make_time_plan, rung_plan
-from autokd.space import Space, find, parse
+from autokd.space import Budget, Space, find, parse
 from autokd.study.store import differences, read_settings, refuse_foreign
 from autokd.teaching import default_teacher
-from autokd.types import Budget, Shapes, Teacher
+from autokd.types import Shapes, Teacher
 
 
 class Prepared(NamedTuple):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from autokd.errors import nearest
 from autokd.ranges import Range, Scalar
-from autokd.space.values import suggest, written
-from autokd.types import ANY, Draw
+from autokd.space.values import Draw, suggest, written
+from autokd.types import ANY
 
 Params = dict[str, Scalar]
 

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from autokd.errors import nearest
 from autokd.ranges import Choice, Range
 from autokd.space.candidate import Candidate, Params, clash, lacks
-from autokd.space.values import suggest, written
-from autokd.types import Draw
+from autokd.space.values import Draw, suggest, written
 
 Check = Callable[[Candidate], str | None]
 """Says why a candidate cannot be used, or None where it can."""

@@ -13,10 +13,10 @@ from autokd import catalog, spec
 from autokd.errors import ComponentError, SpaceError, nearest
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction
+from autokd.space.budget import Budget
 from autokd.space.read_parts import read_part
 from autokd.space.read_values import BAD, MISSING, Problems, convert, join, known_entries, mapping, read_count
 from autokd.space.space import Screen, Space
-from autokd.types import Budget
 
 LONGEST_BRANCH = 0.5
 """Largest length of a side branch, as a share of the steps before it: the next rung is at least twice as long."""

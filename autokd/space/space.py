@@ -13,11 +13,12 @@ import numpy
 from autokd import spec
 from autokd.errors import SpaceError
 from autokd.ranges import Range
+from autokd.space.budget import Budget
 from autokd.space.buildable import refusal
 from autokd.space.candidate import Candidate, Params, clash, lacks
 from autokd.space.parts import OneOf, Part, Several, Source, ask_members, count_members
-from autokd.space.values import UnitDraw
-from autokd.types import Budget, Draw, Shapes, Task
+from autokd.space.values import Draw, UnitDraw
+from autokd.types import Shapes, Task
 
 PATIENCE = 200
 """Random students in a row that bring nothing new before `Space.students` takes the space for exhausted."""

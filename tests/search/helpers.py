@@ -28,11 +28,11 @@ from autokd.files import write_tensors
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.explore.explorer import Explorer
-from autokd.space import Drawn, Space, parse
+from autokd.space import Draw, Drawn, Space, parse
 from autokd.spec import component_from_plain, fingerprint, make
 from autokd.study.records import RecordLog, Records, RungRecord, TrialRecord
 from autokd.study.store import StudyStore
-from autokd.types import Draw, RungResult, Shapes, Task
+from autokd.types import RungResult, Shapes, Task
 
 CPU = torch.device("cpu")
 EPOCHS = (1, 2, 4)

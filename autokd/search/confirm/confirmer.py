@@ -45,12 +45,13 @@ from autokd.search.screen.screen import LatencyMeter, pipeline_cost, recorded_co
 from autokd.search.timing.clock import Clock, answer_seconds, seconds_per_epoch
 from autokd.search.timing.pace import seconds_model
 from autokd.seeds import derive
+from autokd.space import Budget
 from autokd.spec import fingerprint
 from autokd.study import evidence, noise
 from autokd.study.pareto import longest_front
 from autokd.study.records import RecordLog, RunRecord, TrialRecord
 from autokd.study.store import ranked
-from autokd.types import Budget, Shapes
+from autokd.types import Shapes
 
 RECOMMENDED = "recommended"
 RATE_FACTORS = (0.2, 0.5, 2.0)

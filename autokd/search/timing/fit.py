@@ -31,10 +31,10 @@ from autokd.search.explore.explorer import baseline
 from autokd.search.screen.screen import population
 from autokd.search.seed_noise import SEEDS as NOISE_SEEDS
 from autokd.search.timing.clock import TIMED_SAMPLES, answer_seconds
-from autokd.space import Space
+from autokd.space import Budget, Space
 from autokd.spec import component_from_plain
 from autokd.teaching import default_teacher
-from autokd.types import Budget, Split, Task, Teacher
+from autokd.types import Split, Task, Teacher
 
 WARM_UP = 64
 """Samples trained on before those that are timed."""

@@ -24,11 +24,11 @@ from autokd.search.confirm.confirmer import Confirmer, grid, run_count
 from autokd.search.explore.explorer import baseline_losses
 from autokd.search.timing.clock import Clock
 from autokd.seeds import derive
-from autokd.space import parse
+from autokd.space import Budget, parse
 from autokd.spec import component_from_plain, fingerprint
 from autokd.study import evidence
 from autokd.study.records import RecordLog, RunRecord, TrialRecord
-from autokd.types import Budget, Split
+from autokd.types import Split
 from tests.search.helpers import SPACE, Instant, Score, context, fixed_score, resolved, trial
 
 ENDLESS = Clock(None, before=0.0, began=0.0)

@@ -13,8 +13,8 @@ from autokd.errors import StudyError
 from autokd.files import as_plain, write_text
 from autokd.search.prepare import Prepared, prepare
 from autokd.search.request import Request
+from autokd.space import Budget
 from autokd.study.store import StudyStore
-from autokd.types import Budget
 from tests.search.helpers import SPACE
 
 

@@ -15,8 +15,8 @@ from autokd.search.confirm.confirmer import GRID_RUNS, run_count
 from autokd.search.timing import fit as timing
 from autokd.search.timing.clock import CLOSING, CONFIRM_SHARE, Clock, seconds_per_epoch, spent
 from autokd.search.timing.fit import Costs, Fitted, Sizes, confirm_epochs, fit, rung_plan, trial_epochs
+from autokd.space import Budget
 from autokd.study.records import Records
-from autokd.types import Budget
 from tests.search.helpers import resolved, trial
 
 OWN = Budget(trials=60, epochs=27, confirm_epochs=54)
