@@ -8,6 +8,7 @@ from autokd.space.number import Fixed, Ranged
 from autokd.space.one_of import OneOf
 from autokd.space.schema import find, parse, shipped
 from autokd.space.space import Drawn, Screen, Space
+from autokd.space.values import Draw
 
 __all__ = [
     "AnyOf",

@@ -12,8 +12,8 @@ from autokd import spec
 from autokd.declarations import Declaration
 from autokd.errors import ComponentError, nearest
 from autokd.ranges import Range, Scalar
-from autokd.space.values import suggest, written
-from autokd.types import ANY, Draw
+from autokd.space.values import Draw, suggest, written
+from autokd.types import ANY
 
 Params = dict[str, Scalar]
 

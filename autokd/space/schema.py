@@ -13,11 +13,11 @@ from autokd import catalog, spec
 from autokd.errors import SpaceError, nearest
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction
+from autokd.space.budget import Budget
 from autokd.space.read_parts import read_part
 from autokd.space.read_values import BAD, MISSING, Problems, convert, join, known_entries, read_count
 from autokd.space.read_warm_starts import read_warm_starts
 from autokd.space.space import Screen, Space
-from autokd.types import Budget
 
 LONGEST_BRANCH = 0.5
 """Largest length of a side branch, as a share of the steps before it: the next rung is at least twice as long."""

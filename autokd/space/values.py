@@ -5,10 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from autokd.ranges import Choice, Integer, Range, Real, Scalar
-from autokd.types import Draw
+
+
+class Draw(Protocol):
+    """Where the values of a drawn pipeline come from: a random generator, a sampler, or a fixed setting."""
+
+    def real(self, path: str, low: float, high: float, log: bool) -> float:
+        """Return a value of a range of numbers."""
+
+    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
+        """Return a value of a range of whole numbers."""
+
+    def choice(self, path: str, options: tuple[Any, ...]) -> Any:
+        """Return one of several options."""
 
 
 def suggest(draw: Draw, path: str, span: Range) -> Scalar:

@@ -26,11 +26,11 @@ from autokd.search.explore.explorer import Explorer
 from autokd.search.screen.screen import Screener, pipeline_cost
 from autokd.search.timing.pace import seconds_model
 from autokd.search.tpe.trials import quiet_optuna
-from autokd.space import Drawn, Space
+from autokd.space import Draw, Drawn, Space
 from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain
 from autokd.study.records import RecordLog, Records
-from autokd.types import Draw, RungResult, Shapes, Task
+from autokd.types import RungResult, Shapes, Task
 from benchmarks.replay.crossing import ALL, FACTORS, STUDENTS, Names, _whole, names_of, plain
 from benchmarks.replay.crossing import space as own_space
 from benchmarks.replay.table import INDEX, Replay, Spent, Table

@@ -30,9 +30,9 @@ from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.explore.explorer import Explorer, Proposal
 from autokd.search.screen.screen import Screener
 from autokd.search.tpe.trials import quiet_optuna
-from autokd.space import Drawn, Space
+from autokd.space import Draw, Drawn, Space
 from autokd.space.values import UnitDraw, suggest
-from autokd.types import Draw, RungResult
+from autokd.types import RungResult
 from benchmarks.common import machine
 from benchmarks.replay.crossing import STUDENTS, _whole
 from benchmarks.replay.searchers import _TASK, MemoryLog

@@ -81,8 +81,8 @@ def test_fingerprint_names_data_split_and_preprocessing(digits: tuple[np.ndarray
     changed[-1, 0, 0] ^= 1
     variants = [
         data.load((images, labels)),
-        data.load((images, labels), seed=1),
-        data.load((images, labels), image_size=7),
+        data.load((images, labels), data.DataOptions(seed=1)),
+        data.load((images, labels), data.DataOptions(image_size=7)),
         data.load((changed, labels)),
         data.load((images, np.array([f"c{label}" for label in labels]))),
     ]
@@ -224,7 +224,7 @@ def test_references_that_mean_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="group, target does not apply to digits"):
         data.load("digits", data.DataOptions(target="y", group="g"))
     with pytest.raises(DataError, match="target does not apply to data given in Python"):
-        data.load((np.zeros((2, 2)), [0, 1]), target="y")
+        data.load((np.zeros((2, 2)), [0, 1]), data.DataOptions(target="y"))
     with pytest.raises(DataError, match="image_size does not apply to wine"):
         data.load("wine", data.DataOptions(image_size=8))
 
