@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autokd.space.any_of import AnyOf, Group
+from autokd.space.budget import Budget
 from autokd.space.candidate import Candidate
 from autokd.space.number import Fixed, Ranged
 from autokd.space.one_of import OneOf
@@ -12,7 +13,9 @@ from autokd.space.values import Draw
 
 __all__ = [
     "AnyOf",
+    "Budget",
     "Candidate",
+    "Draw",
     "Drawn",
     "Fixed",
     "Group",

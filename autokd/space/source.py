@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from autokd.types import Draw
+from autokd.space.values import Draw
 
 FLAGS = ("off", "on")
 """The values of the parameter of a component that may stand in a pipeline."""

@@ -13,12 +13,13 @@ from autokd import spec
 from autokd.errors import SpaceError
 from autokd.objective import COSTS
 from autokd.ranges import Range
+from autokd.space.budget import Budget
 from autokd.space.candidate import Candidate, Params
 from autokd.space.parts import Part
 from autokd.space.resolve import Situation, resolve_parts
 from autokd.space.source import Source, ask_members, count_members
-from autokd.space.values import UnitDraw
-from autokd.types import Budget, Draw, Shapes, Task
+from autokd.space.values import Draw, UnitDraw
+from autokd.types import Shapes, Task
 
 PATIENCE = 200
 """Random students in a row that bring nothing new before `Space.students` takes the space for exhausted."""

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from autokd.networks.models import shapes_from_plain, shapes_to_plain
 from autokd.objective import Objective, of_plain
-from autokd.types import Budget, Shapes, Task
+from autokd.space import Budget
+from autokd.types import Shapes, Task
 
 FORMAT = 2
 """Of a study's files: `study.yaml` and `trials.jsonl`."""

@@ -14,8 +14,8 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.space import Drawn, Space, parse
+from autokd.space.values import Draw
 from autokd.spec import make
-from autokd.types import Draw
 
 CPU = torch.device("cpu")
 

@@ -13,12 +13,12 @@ from autokd.search.confirm.round import Round
 from autokd.search.explore.explorer import Explorer
 from autokd.search.explore.propose import Proposer
 from autokd.search.timing.clock import Clock
-from autokd.space import Space
+from autokd.space import Budget, Space
 from autokd.spec import component_to_plain, make
 from autokd.study.arms import ARM_KINDS
 from autokd.study.choice import ScreenedStudent
 from autokd.study.records import RecordLog, TrialRecord
-from autokd.types import Budget, Shapes, Task
+from autokd.types import Shapes, Task
 from tests.search.executors import Instant, Score, Screened, fixed_score
 from tests.search.records import EPOCHS, screen_rows, trial
 from tests.search.spaces import context, resolved

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from autokd.objective import ACCURACY, Objective
+from autokd.space import Budget
 from autokd.study.pareto import dominators, finished_best_first
 from autokd.study.records import TrialRecord
-from autokd.types import Budget
 
 
 class Job(NamedTuple):

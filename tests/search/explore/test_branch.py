@@ -15,8 +15,8 @@ from autokd.search.facts import describe_study
 from autokd.search.prepare import prepare
 from autokd.search.request import Request
 from autokd.search.session import Setup
+from autokd.space import Budget
 from autokd.study.store import StudyStore
-from autokd.types import Budget
 from tests.search.spaces import SPACE
 
 
