@@ -119,6 +119,11 @@ class TrialFailure(AutokdError):
         super().__init__(f"{kind}: {reason}")
 
 
+def one_line(error: BaseException) -> str:
+    """Return what an error says, on one line of at most 200 characters."""
+    return " ".join(str(error).split())[:200]
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a hint that names the closest valid name, or lists them all.
 

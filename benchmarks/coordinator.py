@@ -47,7 +47,7 @@ from optuna.storages.journal import JournalFileBackend
 from autokd.execution.executor import Outcome, RungJob
 from autokd.search.explore.explorer import Explorer
 from autokd.search.session import Session
-from autokd.search.tpe.sampler import frozen, quiet_optuna
+from autokd.search.tpe.trials import as_frozen_trial, quiet_optuna
 from autokd.types import RungResult
 from benchmarks import common, studies
 from benchmarks.replay.synthetic import Suggested
@@ -187,7 +187,7 @@ def trials(asked: argparse.Namespace, number: int) -> dict[str, list[Seconds]]:
     with tempfile.TemporaryDirectory() as folder:
         session, explorer = made_up(Path(folder), number, tuple(range(1, REPORTS + 1)))
         ranges = explorer.proposer.space.ranges()
-        shown = [frozen(ranges, trial, REPORTS - 1) for trial in session.records.trials.values()]
+        shown = [as_frozen_trial(ranges, trial, REPORTS - 1) for trial in session.records.trials.values()]
         sides = {"autokd": _ours(session, explorer)}
         for name, make in STORAGES.items():
             sides[f"Optuna, {name}"] = _optunas(make(Path(folder)), shown, explorer)

@@ -66,7 +66,7 @@ def main() -> None:
 def _data(asked: argparse.Namespace) -> Dataset:
     if not asked.data_dir:
         return common.random_images(asked.images)
-    loaded = autokd_data.load("cifar100", data_dir=asked.data_dir, limit_train=asked.images)
+    loaded = autokd_data.load("cifar100", autokd_data.DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
     return common.in_memory(loaded.train.inputs, loaded.train.labels, loaded.task.num_classes)
 
 

@@ -70,7 +70,7 @@ def main() -> None:
         measure_costs(asked.runs or Path("benchmarks/losses-cost.jsonl"))
         return
     runs = asked.runs or Path(f"benchmarks/losses-{asked.dataset}.jsonl")
-    data = autokd_data.load(asked.dataset, data_dir=asked.data_dir, limit_train=asked.images)
+    data = autokd_data.load(asked.dataset, autokd_data.DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
     teacher = _teacher(data, asked.teacher_epochs, runs.with_suffix(".teacher.pt"))
     parts = frozenset({"pooled"})
     context = TrainContext(data=data, teacher=teacher, device=torch.device("cpu"), bank=TeacherBank(), parts=parts)

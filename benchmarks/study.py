@@ -92,7 +92,7 @@ def _timed(side: str, folder: str) -> float:
 
 def load(asked: argparse.Namespace) -> Dataset:
     """Return the images, padded to 32x32 in three channels."""
-    data = autokd_data.load("fashion_mnist", data_dir=asked.data_dir, limit_train=asked.images)
+    data = autokd_data.load("fashion_mnist", autokd_data.DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
     validation = Split(_as_cifar(data.validation.inputs[:1000]), data.validation.labels[:1000])
     return common.in_memory(_as_cifar(data.train.inputs), data.train.labels, data.task.num_classes, validation)
 

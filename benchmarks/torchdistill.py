@@ -187,7 +187,7 @@ def _ours(data: Dataset) -> Iterator[tuple[str, Callable[[], None]]]:
 
 def accuracy(data_dir: str, *, train: int = 5000, epochs: int = 10, seeds: int = 3) -> None:
     """Compare the validation accuracy of both precisions, teacher trained first, on a part of CIFAR-100."""
-    data = autokd_data.load("cifar100", data_dir=data_dir, limit_train=train)
+    data = autokd_data.load("cifar100", autokd_data.DataOptions(data_dir=data_dir, limit_train=train))
     teacher, _ = networks(data.task.num_classes)
     context = common.context(data, teacher, precision="auto", bank=TeacherBank())
     recipe = common.spec()

@@ -42,6 +42,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
     """A small real dataset."""
-    from autokd.data import load
+    from autokd.data import DataOptions, load
 
-    return load("digits", limit_train=128)
+    return load("digits", DataOptions(limit_train=128))

@@ -21,7 +21,7 @@ from autokd.cli.commands import app, run_command
 from autokd.data import preprocess
 from autokd.delivery import bundle, pipeline_file
 from autokd.engine import checkpoint
-from autokd.networks.weights import BUNDLE_FORMAT
+from autokd.networks.state_file import BUNDLE_FORMAT
 from autokd.space import parse
 from autokd.study import records, store
 from autokd.teaching import default_teacher

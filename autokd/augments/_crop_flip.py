@@ -7,7 +7,8 @@ from typing import Annotated
 
 import torch
 
-from autokd import declarations, imaging
+from autokd import declarations
+from autokd.imaging.geometry import random_crop_flip
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -23,12 +24,12 @@ class CropFlip:
 
     def build(self, context: BuildContext) -> Augment:
         """Return the policy for the task's image size."""
-        geometry = imaging.geometry(context.task, self.padding, self.flip)
+        crop = random_crop_flip(context.task, self.padding, self.flip)
 
         def draw(generator: torch.Generator, n: int, u: float) -> Rows:
-            return geometry.draw(generator, n)
+            return crop.draw(generator, n)
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
-            return view._replace(inputs=geometry.apply(view.inputs, rows))
+            return view._replace(inputs=crop.apply(view.inputs, rows))
 
         return Augment(draw, apply)

@@ -8,7 +8,9 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from autokd import declarations, imaging
+from autokd import declarations
+from autokd.imaging.geometry import random_crop_flip
+from autokd.imaging.mixing import draw_beta, inside, mix
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -26,21 +28,21 @@ class CutMix:
 
     def build(self, context: BuildContext) -> Augment:
         """Return the policy for the task's image size."""
-        geometry = imaging.geometry(context.task, self.padding, self.flip)
+        crop = random_crop_flip(context.task, self.padding, self.flip)
         height, width = context.task.input_shape[1:]
 
         def draw(generator: torch.Generator, n: int, u: float) -> Rows:
             partner = torch.randperm(n, generator=generator)
             box = draw_boxes(generator, n, height, width, self.alpha)
             chosen = torch.rand(n, generator=generator) < self.probability
-            return {**geometry.draw(generator, n), "partner": partner, "box": box * chosen[:, None]}
+            return {**crop.draw(generator, n), "partner": partner, "box": box * chosen[:, None]}
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
             assert partner is not None and partner_rows is not None
-            own, other = geometry.apply(view.inputs, rows), geometry.apply(partner.inputs, partner_rows)
+            own, other = crop.apply(view.inputs, rows), crop.apply(partner.inputs, partner_rows)
             share = kept_share(rows["box"], height, width)
-            inputs = torch.where(imaging.inside(rows["box"], height, width), other, own)
-            return View(inputs, imaging.mix(view.targets, partner.targets, share))
+            inputs = torch.where(inside(rows["box"], height, width), other, own)
+            return View(inputs, mix(view.targets, partner.targets, share))
 
         return Augment(draw, apply)
 
@@ -51,7 +53,7 @@ def draw_boxes(generator: torch.Generator, n: int, height: int, width: int, alph
     Returns:
       [n, 4] int64: top, bottom, left, right (bottom and right outside).
     """
-    side = (1 - imaging.draw_beta(generator, n, alpha)).sqrt()
+    side = (1 - draw_beta(generator, n, alpha)).sqrt()
     edges = []
     for length in (height, width):
         half = (side * length).long() // 2

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import torch
 
-from autokd import declarations, imaging
+from autokd import declarations
+from autokd.imaging.geometry import random_crop_flip
+from autokd.imaging.mixing import draw_beta, mix
 from autokd.ranges import Choice
 from autokd.types import IMAGE, TABLE, Augment, BuildContext, Rows, View
 
@@ -24,17 +26,17 @@ class Mixup:
 
     def build(self, context: BuildContext) -> Augment:
         """Return the policy for the task's inputs."""
-        geometry = imaging.geometry(context.task, self.padding, self.flip)
+        crop = random_crop_flip(context.task, self.padding, self.flip)
 
         def draw(generator: torch.Generator, n: int, u: float) -> Rows:
             partner = torch.randperm(n, generator=generator)
-            share = imaging.draw_beta(generator, n, self.alpha)
-            return {**geometry.draw(generator, n), "partner": partner, "share": share}
+            share = draw_beta(generator, n, self.alpha)
+            return {**crop.draw(generator, n), "partner": partner, "share": share}
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
             assert partner is not None and partner_rows is not None
-            own, other = geometry.apply(view.inputs, rows), geometry.apply(partner.inputs, partner_rows)
+            own, other = crop.apply(view.inputs, rows), crop.apply(partner.inputs, partner_rows)
             share = rows["share"]
-            return View(imaging.mix(own, other, share), imaging.mix(view.targets, partner.targets, share))
+            return View(mix(own, other, share), mix(view.targets, partner.targets, share))
 
         return Augment(draw, apply)

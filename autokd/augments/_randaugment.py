@@ -7,7 +7,9 @@ from typing import Annotated
 
 import torch
 
-from autokd import declarations, imaging
+from autokd import declarations
+from autokd.imaging.geometry import random_crop_flip
+from autokd.imaging.moves import Maxima, apply_moves, draw_moves, tabulate_moves
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -32,15 +34,15 @@ class RandAugment:
         Raises:
           ComponentError: the images have neither one nor three channels.
         """
-        geometry = imaging.geometry(context.task, self.padding, self.flip)
+        crop = random_crop_flip(context.task, self.padding, self.flip)
         height, width = context.task.input_shape[1:]
-        maxima = imaging.Maxima(0.3, (TRANSLATE * height, TRANSLATE * width), rotate=30, enhance=0.9, bits=4)
-        table = imaging.moves(context.task, maxima, self.magnitude)
+        maxima = Maxima(0.3, (TRANSLATE * height, TRANSLATE * width), rotate=30, enhance=0.9, bits=4)
+        table = tabulate_moves(context.task, maxima, self.magnitude)
 
         def draw(generator: torch.Generator, n: int, u: float) -> Rows:
-            return geometry.draw(generator, n) | imaging.draw_moves(generator, n, self.num_ops, table)
+            return crop.draw(generator, n) | draw_moves(generator, n, self.num_ops, table)
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
-            return view._replace(inputs=imaging.apply_moves(geometry.apply(view.inputs, rows), rows))
+            return view._replace(inputs=apply_moves(crop.apply(view.inputs, rows), rows))
 
         return Augment(draw, apply)

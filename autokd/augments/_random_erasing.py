@@ -8,7 +8,10 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from autokd import declarations, imaging
+from autokd import declarations
+from autokd.imaging.geometry import random_crop_flip
+from autokd.imaging.mixing import inside, noise_like
+from autokd.imaging.moves import where
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -29,18 +32,18 @@ class RandomErasing:
 
     def build(self, context: BuildContext) -> Augment:
         """Return the policy for the task's image size."""
-        geometry = imaging.geometry(context.task, self.padding, self.flip)
+        crop = random_crop_flip(context.task, self.padding, self.flip)
         height, width = context.task.input_shape[1:]
 
         def draw(generator: torch.Generator, n: int, u: float) -> Rows:
             box = draw_boxes(generator, n, height, width, area=(0.02, self.area), aspect=self.aspect)
             chosen = torch.rand(n, generator=generator) < self.probability
             seed = torch.randint(2**32, (n,), generator=generator)
-            return {**geometry.draw(generator, n), "box": box * chosen[:, None], "seed": seed}
+            return {**crop.draw(generator, n), "box": box * chosen[:, None], "seed": seed}
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
-            images, box = geometry.apply(view.inputs, rows), rows["box"]
-            return view._replace(inputs=imaging.where(box[:, 1] > 0, erase, images, box, rows["seed"]))
+            images, box = crop.apply(view.inputs, rows), rows["box"]
+            return view._replace(inputs=where(box[:, 1] > 0, erase, images, box, rows["seed"]))
 
         return Augment(draw, apply)
 
@@ -76,4 +79,4 @@ def erase(images: Tensor, box: Tensor, seed: Tensor) -> Tensor:
       box: [B, 4] int64: top, bottom, left, right; bottom and right are outside.
       seed: [B] int64 in [0, 2**32), of the noise.
     """
-    return torch.where(imaging.inside(box, *images.shape[-2:]), imaging.noise_like(images, seed), images)
+    return torch.where(inside(box, *images.shape[-2:]), noise_like(images, seed), images)

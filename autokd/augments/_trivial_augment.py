@@ -7,7 +7,9 @@ from typing import Annotated
 
 import torch
 
-from autokd import declarations, imaging
+from autokd import declarations
+from autokd.imaging.geometry import random_crop_flip
+from autokd.imaging.moves import LEVELS, Maxima, apply_moves, draw_moves, tabulate_moves
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -30,16 +32,16 @@ class TrivialAugment:
         Raises:
           ComponentError: the images have neither one nor three channels.
         """
-        geometry = imaging.geometry(context.task, self.padding, self.flip)
+        crop = random_crop_flip(context.task, self.padding, self.flip)
         height, width = context.task.input_shape[1:]
         most = min(TRANSLATE, height), min(TRANSLATE, width)
-        maxima = imaging.Maxima(0.99, most, rotate=135, enhance=0.99, bits=6)
-        table = torch.cat([imaging.moves(context.task, maxima, level) for level in range(imaging.LEVELS)])
+        maxima = Maxima(0.99, most, rotate=135, enhance=0.99, bits=6)
+        table = torch.cat([tabulate_moves(context.task, maxima, level) for level in range(LEVELS)])
 
         def draw(generator: torch.Generator, n: int, u: float) -> Rows:
-            return geometry.draw(generator, n) | imaging.draw_moves(generator, n, 1, table)
+            return crop.draw(generator, n) | draw_moves(generator, n, 1, table)
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
-            return view._replace(inputs=imaging.apply_moves(geometry.apply(view.inputs, rows), rows))
+            return view._replace(inputs=apply_moves(crop.apply(view.inputs, rows), rows))
 
         return Augment(draw, apply)

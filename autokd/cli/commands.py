@@ -325,7 +325,7 @@ def describe(
     if kind == "teacher":
         from autokd import data
 
-        task = data.load(dataset, data_dir=data_dir, target=target).task
+        task = data.load(dataset, data.DataOptions(data_dir=data_dir, target=target)).task
         console.out(console.teacher(name, task, as_json=as_json))
     else:
         console.out(console.component(kind, name, as_json=as_json))

@@ -40,13 +40,13 @@ def from_torch(dataset: TorchDataset[Any], cache: Path) -> Arrays | TableFile:
     if isinstance(dataset, IterableDataset):
         raise DataError(f"{type(dataset).__name__}: an iterable dataset has no order and length; pass a map-style one")
     items = [dataset[i] for i in range(len(dataset))]  # type: ignore[arg-type]
-    if not items or not all(isinstance(item, (tuple, list)) and len(item) == 2 for item in items):
+    if not items or not all(map(_is_pair, items)):
         raise DataError(f"{type(dataset).__name__}: expected a torch dataset of (input, class) pairs")
     inputs = [_array(item[0]) for item in items]
     shapes = {array.shape for array in inputs}
     if len(shapes) > 1:
         raise DataError(f"{type(dataset).__name__}: inputs of several shapes {sorted(shapes)[:3]}; resize them to one")
-    labels = [item[1].item() if isinstance(item[1], (Tensor, np.generic)) else item[1] for item in items]
+    labels = [_label(item[1]) for item in items]
     return from_arrays(np.stack(inputs), labels, cache, getattr(dataset, "classes", None))
 
 
@@ -63,15 +63,24 @@ def from_arrays(inputs: Any, labels: Any, cache: Path, classes: Sequence[str] | 
     Raises:
       DataError: the shapes or values do not fit.
     """
-    table = inputs if isinstance(inputs, DataFrame) else None
-    array = np.empty(0) if table is not None else _array(inputs)
+    data = inputs if isinstance(inputs, DataFrame) else _array(inputs)
     target = Series(labels.tolist() if isinstance(labels, Tensor) else list(labels))
-    count = len(table) if table is not None else len(array)
-    if count != len(target) or count == 0:
-        raise DataError(f"(X, y): X has {count} samples and y has {len(target)}; they must be as many, and some")
-    if table is None and array.ndim == 2:
-        table = DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])])
-    return _keep_images(_images(array), target, cache, classes) if table is None else _keep_table(table, target, cache)
+    if len(data) != len(target) or len(data) == 0:
+        raise DataError(f"(X, y): X has {len(data)} samples and y has {len(target)}; they must be as many, and some")
+    if isinstance(data, DataFrame):
+        return _keep_table(data, target, cache)
+    if data.ndim == 2:
+        return _keep_table(DataFrame(data, columns=[f"x{i}" for i in range(data.shape[1])]), target, cache)
+    return _keep_images(_images(data), target, cache, classes)
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, (tuple, list)) and len(item) == 2
+
+
+def _label(value: Any) -> Any:
+    """A class as a plain value, not a tensor or a scalar of numpy."""
+    return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
 
 def _array(value: Any) -> NDArray[Any]:

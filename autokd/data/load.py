@@ -30,20 +30,35 @@ _log = logging.getLogger("autokd")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a dataset is read and split, apart from what and where it is.
+class DataOptions:
+    """Where a dataset is, and how it is read and split.
 
     Args:
+      data_dir: folder of the files of named datasets; by default the environment's `AUTOKD_DATA`, then the cache.
+      target: label column of a table.
+      group: column of a table whose equal values stay in one split.
+      validation: a folder of images or a table to validate on.
       image_size: side in pixels that images are resized to; None for the dataset's own.
-      skip_bad: leave unreadable files out.
+      skip_bad: leave unreadable files out instead of raising.
+      download: the network may be used.
       limit_train: train on a stratified draw of this many samples.
-      seed: of the splits.
+      seed: of the splits, at least 0.
     """
 
+    data_dir: str | Path | None = None
+    target: str | None = None
+    group: str | None = None
+    validation: str | Path | None = None
     image_size: int | None = None
     skip_bad: bool = False
+    download: bool = False
     limit_train: int | None = None
     seed: int = 0
+
+
+_DEFAULTS = DataOptions()
+_REFERRED = ("image_size", "skip_bad", "limit_train", "seed")
+"""Options that a dataset's reference keeps; the others are part of its component, or of this machine."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,40 +88,20 @@ class Dataset:
         return self._test
 
 
-def load(
-    reference: Any,
-    *,
-    data_dir: str | Path | None = None,
-    target: str | None = None,
-    group: str | None = None,
-    validation: str | Path | None = None,
-    image_size: int | None = None,
-    skip_bad: bool = False,
-    download: bool = False,
-    limit_train: int | None = None,
-    seed: int = 0,
-) -> Dataset:
+def load(reference: Any, options: DataOptions = _DEFAULTS) -> Dataset:
     """Load a dataset.
 
     Args:
       reference: the name of a dataset ("digits"), the path of a folder of images or of a CSV, TSV or Parquet file,
         arrays (X, y), or a torch dataset. A name goes before a path of that name; write ./digits for the path.
-      data_dir: folder of the files of named datasets; by default the environment's `AUTOKD_DATA`, then the cache.
-      target: label column of a table.
-      group: column of a table whose equal values stay in one split.
-      validation: a folder of images or a table to validate on.
-      image_size: side in pixels that images are resized to.
-      skip_bad: leave unreadable files out instead of raising.
-      download: the network may be used.
-      limit_train: train on a stratified draw of this many samples.
-      seed: of the splits, at least 0.
+      options: where it is, and how it is read and split.
 
     Raises:
       DataError: it is missing or cannot be used.
     """
-    options = Options(image_size=image_size, skip_bad=skip_bad, limit_train=limit_train, seed=seed)
-    where = {"target": target, "group": group, "validation": None if validation is None else _absolute(validation)}
-    return _open(_component(reference, data_dir, where), options, download)
+    validation = None if options.validation is None else _absolute(options.validation)
+    where = {"target": options.target, "group": options.group, "validation": validation}
+    return _open(_component(reference, options.data_dir, where), options)
 
 
 def load_again(reference: Mapping[str, Any], *, data_dir: str | Path | None = None, download: bool = False) -> Dataset:
@@ -121,15 +116,14 @@ def load_again(reference: Mapping[str, Any], *, data_dir: str | Path | None = No
       DataError, ComponentError: as `load`, or it is no such reference.
     """
     values = {key: value for key, value in reference.items() if key != "component"}
-    known = {field.name for field in dataclasses.fields(Options)}
-    if "component" not in reference or not set(values) <= known:
+    if "component" not in reference or not set(values) <= set(_REFERRED):
         raise DataError(
-            f"a dataset reference has the keys component, {', '.join(sorted(known))}; got {list(reference)}"
+            f"a dataset reference has the keys component, {', '.join(sorted(_REFERRED))}; got {list(reference)}"
         )
     component = component_from_plain("datasets", reference["component"])
     if data_dir is not None and "data_dir" in _field_names(component):
         component = dataclasses.replace(component, data_dir=_absolute(data_dir))
-    return _open(component, Options(**values), download)
+    return _open(component, DataOptions(download=download, **values))
 
 
 def _component(reference: Any, data_dir: str | Path | None, where: dict[str, str | None]) -> Any:
@@ -186,9 +180,9 @@ def _absolute(path: str | Path) -> str:
     return str(Path(path).expanduser().resolve())
 
 
-def _open(component: Any, options: Options, download: bool) -> Dataset:
+def _open(component: Any, options: DataOptions) -> Dataset:
     context = DataContext(
-        cache=cache_dir(), download=download, image_size=options.image_size, skip_bad=options.skip_bad
+        cache=cache_dir(), download=options.download, image_size=options.image_size, skip_bad=options.skip_bad
     )
     raw = _resized(component.build(context), options.image_size)
     if raw.skipped:
@@ -248,9 +242,10 @@ def _task(raw: Raw, preprocess: Preprocess, splits: dict[str, Split]) -> Task:
     )
 
 
-def _reference(component: Any, options: Options) -> dict[str, Any]:
+def _reference(component: Any, options: DataOptions) -> dict[str, Any]:
     plain = {key: value for key, value in component_to_plain(component).items() if value is not None}
-    chosen = {key: value for key, value in dataclasses.asdict(options).items() if value not in (None, False)}
+    referred = {key: getattr(options, key) for key in _REFERRED}
+    chosen = {key: value for key, value in referred.items() if value not in (None, False)}
     return {"component": plain, **chosen, "seed": options.seed}
 
 

@@ -86,14 +86,14 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 
 def _listing(part: str, folder: Path, classes: tuple[str, ...]) -> list[Listed]:
-    for path in _subfolders(folder):
-        if path.name not in classes:
-            raise DataError(f"{path}: no such class in the training images; {nearest(path.name, classes)}")
-    found = {name: images.image_files(folder / name) for name in classes}
-    empty = [name for name, paths in found.items() if not paths]
-    if empty and (part == "train" or len(empty) == len(classes)):
-        raise DataError(f"{folder / empty[0]}: no image in it; remove the folder, or put images there")
-    return [Listed(part, label, path) for label, name in enumerate(classes) for path in found[name]]
+    strange = [path for path in _subfolders(folder) if path.name not in classes]
+    if strange:
+        raise DataError(f"{strange[0]}: no such class in the training images; {nearest(strange[0].name, classes)}")
+    files = [images.image_files(folder / name) for name in classes]
+    if not (all(files) if part == "train" else any(files)):
+        empty = classes[files.index([])]
+        raise DataError(f"{folder / empty}: no image in it; remove the folder, or put images there")
+    return [Listed(part, label, path) for label, paths in enumerate(files) for path in paths]
 
 
 def _key(listed: list[Listed], context: DataContext) -> str:

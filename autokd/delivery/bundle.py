@@ -34,7 +34,7 @@ from autokd.engine.views import to_device
 from autokd.errors import BundleError, UserError
 from autokd.files import write_bytes, write_text
 from autokd.networks.models import seeded, shapes_from_plain, shapes_to_plain, state_fingerprint
-from autokd.networks.weights import METADATA_KEY
+from autokd.networks.state_file import METADATA_KEY
 from autokd.spec import PipelineSpec, component_from_plain, component_to_plain
 from autokd.types import Shapes, Split, Task
 

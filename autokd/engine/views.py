@@ -181,6 +181,7 @@ def policy_key(augment: Any) -> str:
     Args:
       augment: the component.
     """
-    files = (sys.modules[type(augment).__module__].__file__, imaging.__file__)
-    code = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if file is not None]
+    own = sys.modules[type(augment).__module__].__file__
+    files = [*([] if own is None else [Path(own)]), *sorted(Path(imaging.__path__[0]).glob("*.py"))]
+    code = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     return fingerprint([component_to_plain(augment), code, torch.__version__])

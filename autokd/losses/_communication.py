@@ -111,9 +111,8 @@ class CommunicationTerm(nn.Module):
     Args:
       layers: (low, high) layer of the student, and of the teacher.
       student_widths, teacher_widths: of the states there.
-      width: of the messages.
-      message_weight, state_weight: beside the interaction loss at 1.
-      rounds, middle: as in `communication`; `middle` is no part of the module.
+      component: width of the messages, weights beside the interaction loss at 1, and rounds.
+      middle: as in `communication`; it is no part of the module.
     """
 
     def __init__(
@@ -121,17 +120,14 @@ class CommunicationTerm(nn.Module):
         layers: tuple[tuple[int, int], tuple[int, int]],
         student_widths: tuple[int, int],
         teacher_widths: tuple[int, int],
-        *,
-        width: int,
-        message_weight: float,
-        state_weight: float,
-        rounds: int,
+        component: Communication,
         middle: Map | None,
     ) -> None:
         super().__init__()
+        width = component.width
         (student_low, student_high), (teacher_low, teacher_high) = student_widths, teacher_widths
         self.student_layers, self.teacher_layers = layers
-        self.message_weight, self.state_weight, self.rounds = message_weight, state_weight, rounds
+        self.component = component
         self._middle = (middle,)  # in a tuple, so that its parameters are neither trained nor saved here
         self.student_encoder, self.student_decoder = mlp(student_low, width, width), mlp(width, width, student_low)
         self.teacher_encoder, self.teacher_decoder = mlp(teacher_low, width, width), mlp(width, width, teacher_low)
@@ -145,10 +141,11 @@ class CommunicationTerm(nn.Module):
             (precise(student[self.student_layers[0]]), precise(student[self.student_layers[1]])),
             (precise(teacher[self.teacher_layers[0]]), precise(teacher[self.teacher_layers[1]])),
             coders,
-            rounds=self.rounds,
+            rounds=self.component.rounds,
             middle=self._middle[0],
         )
-        return exchange.interaction + self.message_weight * exchange.message + self.state_weight * exchange.state
+        message_weight, state_weight = self.component.message_weight, self.component.state_weight
+        return exchange.interaction + message_weight * exchange.message + state_weight * exchange.state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +201,8 @@ class Communication:
             layers,
             _widths(student, layers[0]),
             _widths(teacher, layers[1]),
-            width=self.width,
-            message_weight=self.message_weight,
-            state_weight=self.state_weight,
-            rounds=self.rounds,
-            middle=context.artefact,
+            self,
+            context.artefact,
         )
 
     def _layers(self, count: int) -> tuple[int, int]:

@@ -49,7 +49,7 @@ class CRDTerm(nn.Module):
     A sample not seen yet has a random memory and counts as of another class. In evaluation mode nothing is remembered.
 
     Args:
-      student_width, teacher_width: of the pooled embeddings.
+      widths: of the pooled embeddings, the student's and the teacher's.
       samples: of the training set, N.
       width: of the learned embeddings.
       negatives: K.
@@ -64,8 +64,7 @@ class CRDTerm(nn.Module):
 
     def __init__(
         self,
-        student_width: int,
-        teacher_width: int,
+        widths: tuple[int, int],
         *,
         samples: int,
         width: int,
@@ -75,8 +74,8 @@ class CRDTerm(nn.Module):
     ) -> None:
         super().__init__()
         self.negatives, self.temperature, self.momentum = negatives, temperature, momentum
-        self.student_embedding = nn.Linear(student_width, width)
-        self.teacher_embedding = nn.Linear(teacher_width, width)
+        self.student_embedding = nn.Linear(widths[0], width)
+        self.teacher_embedding = nn.Linear(widths[1], width)
         for name in ("student_memory", "teacher_memory"):
             self.register_buffer(name, unit(torch.randn(samples, width), epsilon=ZERO))
         self.register_buffer("labels", torch.full((samples,), _UNSEEN))
@@ -154,8 +153,7 @@ class CRD:
         assert student is not None and teacher is not None
         samples = context.task.train_size
         return CRDTerm(
-            student,
-            teacher,
+            (student, teacher),
             samples=samples,
             width=self.width,
             negatives=min(max(round(self.negatives * samples), 1), _MOST),

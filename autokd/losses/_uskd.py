@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from torch import Tensor, nn
 
@@ -18,14 +18,29 @@ _EPSILON = 1e-6  # added to probabilities left for the other classes, as in the 
 _SMOOTHING = 0.1  # label smoothing of the weak classifier's own loss, as in the authors' code
 
 
+class Weights(NamedTuple):
+    """Weights of the three parts of `uskd`, >= 0.
+
+    Args:
+      alpha: of the target's part.
+      beta: of the other classes' part.
+      mu: of the weak classifier's part.
+    """
+
+    alpha: float = 0.1
+    beta: float = 0.1
+    mu: float = 0.1
+
+
+_DEFAULT_WEIGHTS = Weights()
+
+
 def uskd(
     student_logits: Tensor,
     weak_logits: Tensor,
     targets: Tensor,
     *,
-    alpha: float = 0.1,
-    beta: float = 0.1,
-    mu: float = 0.1,
+    weights: Weights = _DEFAULT_WEIGHTS,
     legacy_rank: bool = False,
 ) -> Tensor:
     """Soft labels that a network makes for itself, for the target class and for the others.
@@ -39,7 +54,7 @@ def uskd(
       student_logits: [B, C] with C >= 2.
       weak_logits: [B, C], of a classifier on a middle feature.
       targets: [B] class indices, or [B, C] class probabilities (their arg-max is the target class, with label 1).
-      alpha, beta, mu: weights of the target, the others' and the weak classifier's part, >= 0.
+      weights: of the target's, the others' and the weak classifier's part.
       legacy_rank: rank by the final classifier's log-probabilities, as the authors' code does.
     Returns:
       [B], nats, although the weights of the target part are relative to the batch's mean.
@@ -51,7 +66,8 @@ def uskd(
     labels = _labels_of_others(student.detach(), weak.detach(), is_target, legacy_rank=legacy_rank)
     others_part = -(labels * log_softmax_of_others(student, is_target)).sum(-1)
     weak_part = ce(weak, class_index(targets), label_smoothing=_SMOOTHING)
-    return -alpha * _target_weight(log_target.detach()) * log_target + beta * others_part + mu * weak_part
+    target_part = -weights.alpha * _target_weight(log_target.detach()) * log_target
+    return target_part + weights.beta * others_part + weights.mu * weak_part
 
 
 def _target_weight(log_target: Tensor) -> Tensor:
@@ -97,9 +113,7 @@ class USKDTerm(nn.Module):
             step.student.logits,
             weak_logits,
             step.targets,
-            alpha=c.alpha,
-            beta=c.beta,
-            mu=c.mu,
+            weights=Weights(c.alpha, c.beta, c.mu),
             legacy_rank=c.legacy_rank,
         )
 

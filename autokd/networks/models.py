@@ -38,9 +38,7 @@ def shapes_of(module: nn.Module, task: Task) -> Shapes:
     """Return what a network offers, by running two zero samples through it in eval mode."""
     was_training = module.training
     module.eval()
-    parameter = next(module.parameters(), None)
-    device = parameter.device if parameter is not None else torch.device("cpu")
-    output = as_output(module(torch.zeros(2, *task.input_shape, device=device)))
+    output = as_output(answer_zeros(module, task))
     module.train(was_training)
     pooled = None if output.pooled is None else int(output.pooled.shape[1])
     features, tokens, attention = (
@@ -48,6 +46,14 @@ def shapes_of(module: nn.Module, task: Task) -> Shapes:
         for group in (output.features, output.tokens, output.attention)
     )
     return Shapes(features, pooled, tokens, attention)
+
+
+@torch.no_grad()
+def answer_zeros(network: nn.Module, task: Task) -> Any:
+    """Return a network's answer to two samples of zeros, in the mode that it is in."""
+    parameter = next(network.parameters(), None)
+    device = parameter.device if parameter is not None else torch.device("cpu")
+    return network(torch.zeros(2, *task.input_shape, device=device))
 
 
 def classifier_of(network: nn.Module, task: Task) -> str:

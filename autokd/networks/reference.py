@@ -23,8 +23,9 @@ from torch import nn
 
 from autokd import catalog, spec
 from autokd.errors import TeacherError
-from autokd.networks import weights
+from autokd.networks import state_file
 from autokd.networks.models import NetworkTeacher, state_fingerprint
+from autokd.networks.options import split_options
 from autokd.types import BuildContext, Task
 
 Reference = str | nn.Module | Mapping[str, Any]
@@ -70,7 +71,7 @@ def describe(reference: Reference) -> dict[str, Any]:
     plain = spec.component_to_plain(component)
     if plain.get("arch") == "":
         plain.update(_architecture_in(component.file))
-    return {**plain, "fingerprint": weights.file_fingerprint(component.file)}
+    return {**plain, "fingerprint": state_file.file_fingerprint(component.file)}
 
 
 def to_component(reference: Reference) -> Any:
@@ -103,7 +104,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     parts = head.split(":")
     options = parts.pop() if "=" in parts[-1] else ""
     name, named = _named(parts, text)
-    return name, {**named, "file": file, **_split(name, options)}
+    return name, {**named, "file": file, **_sort_options(name, options)}
 
 
 def _named(parts: list[str], text: str) -> tuple[str, dict[str, str]]:
@@ -118,17 +119,9 @@ def _named(parts: list[str], text: str) -> tuple[str, dict[str, str]]:
     raise TeacherError(f"{text!r} names no teacher; expected {_FORMS}")
 
 
-def _split(name: str, options: str) -> dict[str, Any]:
-    """Sort "key=value,…" into the component's own fields and the architecture's (`fields`).
-
-    A part without "=" goes on with the value before it: "mean=0.4,0.5,std=0.2" has two keys.
-    """
-    items: list[str] = []
-    for part in options.split(",") if options else []:
-        if "=" in part or not items:
-            items.append(part)
-        else:
-            items[-1] += f",{part}"
+def _sort_options(name: str, options: str) -> dict[str, Any]:
+    """Sort "key=value,…" into the component's own fields and the architecture's (`fields`)."""
+    items = split_options(options)
     cls: Any = catalog.load("teachers", name)
     own = spec.fields_of(cls)
     values: dict[str, Any] = {"fields": [item for item in items if item.partition("=")[0] not in own]}
@@ -144,7 +137,7 @@ def _described(plain: Mapping[str, Any]) -> Any:
             f"the teacher was a network handed over in Python ({plain.get('network')}); hand it over again"
         )
     component = spec.component_from_plain("teachers", {k: v for k, v in plain.items() if k != "fingerprint"})
-    found = weights.file_fingerprint(component.file)
+    found = state_file.file_fingerprint(component.file)
     if plain.get("fingerprint") not in (None, found):
         raise TeacherError(
             f"the teacher file {component.file} has changed: its fingerprint is {found}, not {plain['fingerprint']}"
@@ -154,7 +147,7 @@ def _described(plain: Mapping[str, Any]) -> Any:
 
 def _architecture_in(file: str) -> dict[str, Any]:
     """The architecture that a file names, as `arch` and `fields`; {} where it names none."""
-    student = weights.read(file).student
+    student = state_file.read(file).student
     if student is None:
         return {}
     component = spec.component_from_plain("students", student)

@@ -28,14 +28,16 @@ def decay_groups(parameters: Parameters) -> list[dict[str, Any]]:
     Raises:
       ValueError: nothing to train.
     """
-    given: list[Any] = list(parameters)
-    groups = given if given and isinstance(given[0], dict) else [{"params": given}]
-    found = []
-    for group in groups:
-        trained = [parameter for parameter in group["params"] if parameter.requires_grad]
-        found.append({**group, "params": [p for p in trained if p.ndim > 1]})
-        found.append({**group, "params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0})
-    found = [group for group in found if group["params"]]
-    if not found:
+    listed: list[Any] = list(parameters)
+    groups = listed if listed and isinstance(listed[0], dict) else [{"params": listed}]
+    halves = [half for group in groups for half in _split_by_decay(group) if half["params"]]
+    if not halves:
         raise ValueError("the optimizer got no parameters to train; give it a network with requires_grad parameters")
-    return found
+    return halves
+
+
+def _split_by_decay(group: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A group's trained weights, and its other trained parameters without decay."""
+    trained = [parameter for parameter in group["params"] if parameter.requires_grad]
+    weights, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
+    return {**group, "params": weights}, {**group, "params": others, "weight_decay": 0.0}

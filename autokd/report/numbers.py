@@ -75,7 +75,7 @@ def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | No
     from optuna.importance import PedAnovaImportanceEvaluator
     from optuna.trial import TrialState
 
-    from autokd.search.tpe.sampler import optuna_study
+    from autokd.search.tpe.trials import optuna_study
 
     rung = common_rung(trials)
     cut = [dataclasses.replace(t, rungs=t.rungs[: rung + 1]) for t in trials if score_at(t, rung) is not None]

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from autokd import data as data_package
-from autokd.data import Dataset
+from autokd.data import DataOptions, Dataset, load
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
@@ -145,7 +144,8 @@ def _load(request: Request) -> Loaded:
 
 
 def _load_data(request: Request, **changed: Any) -> Dataset:
-    return data_package.load(request.dataset, seed=request.seed, **{**request.data_options, **changed})
+    """Load the dataset that was asked for, with some options changed."""
+    return load(request.dataset, DataOptions(seed=request.seed, **{**request.data_options, **changed}))
 
 
 def _resolve(request: Request, loaded: Loaded) -> Space:

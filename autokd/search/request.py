@@ -33,7 +33,7 @@ class Request:
       studies_dir: where studies live.
       device: "auto", "cpu", "cuda" or "cuda:i".
       seed: the study's seed.
-      data_options: further arguments of `autokd.data.load`.
+      data_options: fields of `autokd.data.DataOptions`, but for the seed.
       fresh: delete an existing study of this name first.
       bank_bytes: bound on the teacher outputs kept on disk.
       bank_features: also keep the teacher's feature maps.

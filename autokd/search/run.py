@@ -32,7 +32,8 @@ from autokd.search.screen.stage import SHOWN, make_screener
 from autokd.search.session import Session, Setup
 from autokd.search.stages import STAGES, works
 from autokd.search.timing.clock import Clock, spent
-from autokd.search.tpe.mirror import Mirror, database_url
+from autokd.search.tpe.database import database_url
+from autokd.search.tpe.mirror import Mirror
 from autokd.study.choice import ScreenedStudent
 from autokd.study.store import StudyStore, delete
 

@@ -13,8 +13,11 @@ from torch import Tensor
 from autokd import catalog, spec
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, UserError, nearest
-from autokd.networks import weights
+from autokd.networks import state_file
+from autokd.networks.freeze import InputForm, foreign, freeze, resized_task
 from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.options import read_options
+from autokd.networks.weights import agreement, load_whole
 from autokd.ranges import Choice, Integer, Range
 from autokd.types import IMAGE, TABLE, BuildContext, Task
 
@@ -48,29 +51,31 @@ class AutokdTeacher:
           TeacherError: the checkpoint does not load whole, or does not fit the data.
           ComponentError: a field does not exist or has a value of the wrong type.
         """
-        content = weights.read(self.file)
-        task = weights.resized_task(context.task, self.input_size)
+        content = state_file.read(self.file)
+        task = resized_task(context.task, self.input_size)
         student = self._student(content, task)
         plain = spec.component_to_plain(student)
         source = reference(plain, self.file)
         _check_order(content.task.get("classes", ()), task, source)
-        with weights.foreign(f"the teacher {source} cannot be built for {task.dataset}"), seeded(0):
+        with foreign(f"the teacher {source} cannot be built for {task.dataset}"), seeded(0):
             module = student.build(BuildContext(task=task))
-        weights.load_whole(module, content.state, task, source)
-        return weights.frozen(
+        load_whole(module, content.state, task, source)
+        return freeze(
             module,
             context.task,
             source=source,
             identity=plain,
-            mean=self.mean or content.task.get("mean", ()),
-            std=self.std or content.task.get("std", ()),
-            input_size=self.input_size,
+            inputs=InputForm(
+                mean=self.mean or content.task.get("mean", ()),
+                std=self.std or content.task.get("std", ()),
+                size=self.input_size,
+            ),
         )
 
-    def _student(self, content: weights.StateFile, task: Task) -> Any:
+    def _student(self, content: state_file.StateFile, task: Task) -> Any:
         if self.arch:
             name, known = _architecture(self.arch)
-            given = {**known, **weights.options(self.fields)}
+            given = {**known, **read_options(self.fields)}
             return _fitted(name, given, content.state, task)
         if content.student is None:
             raise _unnamed(content, task)
@@ -127,8 +132,8 @@ def _fits(students: list[Any], state: Mapping[str, Tensor], task: Task) -> Itera
     """Score architectures; one that cannot be built scores below any other."""
     for student in students:
         score = (-(10**9), 0)
-        with contextlib.suppress(UserError), weights.foreign("building"), seeded(0):
-            score = weights.agreement(student.build(BuildContext(task=task)), state)
+        with contextlib.suppress(UserError), foreign("building"), seeded(0):
+            score = agreement(student.build(BuildContext(task=task)), state)
         yield _Fit(score, student)
 
 
@@ -153,7 +158,7 @@ def _values(span: Range | None, state: Mapping[str, Tensor]) -> list[Any]:
     return [value for value in values if value in sizes]
 
 
-def _unnamed(content: weights.StateFile, task: Task) -> TeacherError:
+def _unnamed(content: state_file.StateFile, task: Task) -> TeacherError:
     """The error for a file that does not say what it holds, with the architectures that fit it best."""
     names = [n for n in catalog.names("students") if task.modality in catalog.load("students", n).declares.modalities]
     fits = list(_fits([_fitted(name, {}, content.state, task) for name in names], content.state, task))

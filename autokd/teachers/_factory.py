@@ -15,8 +15,11 @@ from torch import nn
 
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
-from autokd.networks import weights
+from autokd.networks import state_file
+from autokd.networks.freeze import InputForm, foreign, freeze
 from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.options import read_options
+from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, TABLE, BuildContext
 
 
@@ -44,28 +47,26 @@ class FactoryTeacher:
           TeacherError: the function cannot be imported, fails or returns no module, or the checkpoint does not load
             whole or does not fit the data.
         """
-        content = weights.read(self.file)
+        content = state_file.read(self.file)
         source = f"{self.factory}@{self.file}"
         module = self._network(context.task.num_classes)
-        weights.load_whole(module, content.state, context.task, source)
-        return weights.frozen(
+        load_whole(module, content.state, context.task, source)
+        return freeze(
             module,
             context.task,
             source=source,
             identity={"factory": self.factory, "fields": list(self.fields)},
-            mean=self.mean,
-            std=self.std,
-            input_size=self.input_size,
+            inputs=InputForm(mean=self.mean, std=self.std, size=self.input_size),
             features=self.features,
         )
 
     def _network(self, num_classes: int) -> nn.Module:
         with _current_folder_importable(), seeded(0):
             function = _function(self.factory)
-            with weights.foreign(f"the teacher's factory {self.factory} failed"):
+            with foreign(f"the teacher's factory {self.factory} failed"):
                 wants = "num_classes" in inspect.signature(function).parameters
                 known = {"num_classes": num_classes} if wants else {}
-                network = function(**{**known, **weights.options(self.fields)})
+                network = function(**{**known, **read_options(self.fields)})
         if not isinstance(network, nn.Module):
             raise TeacherError(
                 f"the teacher's factory {self.factory} must return an nn.Module, got {type(network).__name__}"
@@ -75,7 +76,7 @@ class FactoryTeacher:
 
 def _function(path: str) -> Callable[..., Any]:
     module_name, _, name = path.partition(":")
-    with weights.foreign(f"the teacher's module {module_name!r} cannot be imported"):
+    with foreign(f"the teacher's module {module_name!r} cannot be imported"):
         module = importlib.import_module(module_name)
     found: Any = vars(module).get(name)
     if not callable(found):

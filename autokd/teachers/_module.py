@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from autokd.declarations import Teacher
-from autokd.networks import weights
+from autokd.networks.freeze import InputForm, foreign, freeze
 from autokd.networks.models import NetworkTeacher
 from autokd.types import IMAGE, TABLE, BuildContext
 
@@ -32,15 +32,13 @@ class ModuleTeacher:
           TeacherError: the network cannot be copied or does not fit the data.
         """
         source = f"{type(self.module).__module__}.{type(self.module).__qualname__}"
-        with weights.foreign(f"the teacher {source} cannot be copied"):
+        with foreign(f"the teacher {source} cannot be copied"):
             module = copy.deepcopy(self.module).cpu()
-        return weights.frozen(
+        return freeze(
             module,
             context.task,
             source=source,
             identity={},
-            mean=self.mean,
-            std=self.std,
-            input_size=self.input_size,
+            inputs=InputForm(mean=self.mean, std=self.std, size=self.input_size),
             features=self.features,
         )

@@ -12,8 +12,11 @@ from torch import nn
 from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import MissingDependency, TeacherError, nearest
-from autokd.networks import weights
+from autokd.networks import state_file
+from autokd.networks.freeze import InputForm, foreign, freeze
 from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.options import read_options
+from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, BuildContext, Task
 
 
@@ -42,19 +45,17 @@ class TimmTeacher:
           MissingDependency: timm is not installed.
           TeacherError: timm has no such model, or the checkpoint does not load whole or does not fit the data.
         """
-        content = weights.read(self.file)
+        content = state_file.read(self.file)
         source = f"timm:{self.model}@{self.file}"
         module = self._network(context.task, source)
-        weights.load_whole(module, content.state, context.task, source)
+        load_whole(module, content.state, context.task, source)
         mean, std = _own_normalisation(module, context.task.input_shape[0])
-        return weights.frozen(
+        return freeze(
             module,
             context.task,
             source=source,
             identity={"model": self.model, "fields": list(self.fields)},
-            mean=self.mean or mean,
-            std=self.std or std,
-            input_size=self.input_size,
+            inputs=InputForm(mean=self.mean or mean, std=self.std or std, size=self.input_size),
             features=self.features,
         )
 
@@ -65,9 +66,9 @@ class TimmTeacher:
         arguments: dict[str, Any] = {
             "num_classes": task.num_classes,
             "in_chans": task.input_shape[0],
-            **weights.options(self.fields),
+            **read_options(self.fields),
         }
-        with weights.foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
+        with foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
             network: nn.Module = timm.create_model(self.model, pretrained=False, **arguments)
         return network
 

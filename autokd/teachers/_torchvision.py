@@ -10,8 +10,11 @@ from torch import nn
 from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
-from autokd.networks import weights
+from autokd.networks import state_file
+from autokd.networks.freeze import InputForm, foreign, freeze
 from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.options import read_options
+from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, BuildContext, Task
 
 
@@ -36,18 +39,16 @@ class TorchvisionTeacher:
           TeacherError: torchvision has no such classifier, or the checkpoint does not load whole or does not fit the
             data.
         """
-        content = weights.read(self.file)
+        content = state_file.read(self.file)
         source = f"torchvision:{self.model}@{self.file}"
         module = self._network(context.task, source)
-        weights.load_whole(module, content.state, context.task, source)
-        return weights.frozen(
+        load_whole(module, content.state, context.task, source)
+        return freeze(
             module,
             context.task,
             source=source,
             identity={"model": self.model, "fields": list(self.fields)},
-            mean=self.mean,
-            std=self.std,
-            input_size=self.input_size,
+            inputs=InputForm(mean=self.mean, std=self.std, size=self.input_size),
             features=self.features,
         )
 
@@ -56,8 +57,8 @@ class TorchvisionTeacher:
         names = models.list_models(module=models)  # classifiers only: detection and the like have their own modules
         if self.model not in names:
             raise TeacherError(f"torchvision has no classifier {self.model!r}; {nearest(self.model, names)}")
-        arguments: dict[str, Any] = {"num_classes": task.num_classes, **weights.options(self.fields)}
-        with weights.foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
+        arguments: dict[str, Any] = {"num_classes": task.num_classes, **read_options(self.fields)}
+        with foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
             network: nn.Module = models.get_model(self.model, weights=None, **arguments)
             return _with_channels(network, task.input_shape[0])
 

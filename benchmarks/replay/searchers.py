@@ -26,7 +26,7 @@ from autokd.search.explore.explorer import Explorer
 from autokd.search.explore.propose import Proposer
 from autokd.search.screen.screener import Screener
 from autokd.search.timing.pace import seconds_model
-from autokd.search.tpe.sampler import quiet_optuna
+from autokd.search.tpe.trials import quiet_optuna
 from autokd.space import Drawn, Space
 from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain

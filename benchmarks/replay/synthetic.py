@@ -30,7 +30,7 @@ from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.explore.explorer import Explorer
 from autokd.search.explore.propose import Proposal, Proposer
 from autokd.search.screen.screener import Screener
-from autokd.search.tpe.sampler import quiet_optuna
+from autokd.search.tpe.trials import quiet_optuna
 from autokd.space import Drawn, Space
 from autokd.space.values import UnitDraw, suggest
 from autokd.types import Draw, RungResult

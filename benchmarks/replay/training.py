@@ -90,7 +90,9 @@ class Scored(NamedTuple):
 def load(dataset: str, data_dir: str | None) -> Dataset:
     """Return a dataset whose training and validation parts are small; the test split is not touched."""
     setting = SETTINGS[dataset]
-    data = autokd_data.load(dataset, data_dir=data_dir, image_size=setting.side, limit_train=setting.pool)
+    data = autokd_data.load(
+        dataset, autokd_data.DataOptions(data_dir=data_dir, image_size=setting.side, limit_train=setting.pool)
+    )
     inputs = torch.cat([data.train.inputs, data.validation.inputs])
     labels = torch.cat([data.train.labels, data.validation.labels])
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from autokd import catalog, imaging
+from autokd import catalog
+from autokd.imaging.moves import OPS
 from autokd.ranges import Choice
 from autokd.spec import fields_of
 from autokd.types import Augment, BuildContext, Rows, Task, View
@@ -205,10 +206,10 @@ def test_randaugment_draws_operations_uniformly(num_ops) -> None:
     share = rows["op"].flatten().bincount() / rows["op"].numel()
     assert rows["op"].shape == (7000, num_ops)
     torch.testing.assert_close(share, torch.full((14,), 1 / 14), atol=0.015, rtol=0)
-    angle = rows["strength"][rows["op"] == imaging.OPS.index("rotate")]
+    angle = rows["strength"][rows["op"] == OPS.index("rotate")]
     assert sorted(angle.unique().tolist()) == [-15, 15]
     assert angle.mean().abs() < 3
-    shift = rows["strength"][rows["op"] == imaging.OPS.index("translate_x")]
+    shift = rows["strength"][rows["op"] == OPS.index("translate_x")]
     assert sorted(shift.unique().tolist()) == [-7, 7]  # 150 / 331 * 32 / 2 = 7.25
 
 
@@ -219,7 +220,7 @@ def test_trivial_augment_draws_operations_and_strengths_uniformly() -> None:
     torch.testing.assert_close(share, torch.full((14,), 1 / 14), atol=0.01, rtol=0)
 
     def drawn(name: str) -> Tensor:
-        return rows["strength"][rows["op"] == imaging.OPS.index(name)]
+        return rows["strength"][rows["op"] == OPS.index(name)]
 
     assert drawn("rotate").abs().max() == 135
     assert drawn("rotate").abs().mean().item() == pytest.approx(67.5, abs=5)
@@ -233,7 +234,7 @@ def test_trivial_augment_draws_operations_and_strengths_uniformly() -> None:
 
 def test_trivial_augment_keeps_small_images_in_sight() -> None:
     rows = build("trivial_augment", (1, 8, 8)).draw(seeded(), 5000, 0.0)
-    shift = rows["strength"][rows["op"] == imaging.OPS.index("translate_x")]
+    shift = rows["strength"][rows["op"] == OPS.index("translate_x")]
     assert shift.unique().tolist() == list(range(-8, 9))
 
 

@@ -63,7 +63,7 @@ def test_test_split_has_one_way_to_it() -> None:
     [("digits", {}), ("wine", {"seed": 3}), ("digits", {"image_size": 6, "limit_train": 50})],
 )
 def test_load_again(reference: str, options: dict[str, int]) -> None:
-    dataset = data.load(reference, **options)  # type: ignore[arg-type]
+    dataset = data.load(reference, data.DataOptions(**options))  # type: ignore[arg-type]
     again = data.load_again(json.loads(json.dumps(dataset.reference)))
     assert again.task == dataset.task and again.reference == dataset.reference
     assert torch.equal(again.read_test().inputs, dataset.read_test().inputs)
@@ -97,7 +97,7 @@ def test_fingerprint_is_the_same_in_another_process() -> None:
 
 def test_global_random_state_is_untouched() -> None:
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index,union-attr]  # noqa: NPY002
-    data.load("digits", limit_train=100)
+    data.load("digits", data.DataOptions(limit_train=100))
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert np.random.get_state()[1].tolist() == numpy_state  # type: ignore[index,union-attr]  # noqa: NPY002
 
@@ -220,11 +220,11 @@ def test_references_that_mean_nothing(tmp_path: Path) -> None:
             data.load(reference)
         assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="group, target does not apply to digits"):
-        data.load("digits", target="y", group="g")
+        data.load("digits", data.DataOptions(target="y", group="g"))
     with pytest.raises(DataError, match="target does not apply to data given in Python"):
         data.load((np.zeros((2, 2)), [0, 1]), target="y")
     with pytest.raises(DataError, match="image_size does not apply to wine"):
-        data.load("wine", image_size=8)
+        data.load("wine", data.DataOptions(image_size=8))
 
 
 def test_data_folder_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_data_folder_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(DataError, match="here/cifar-10-batches-py"):
         data.load("cifar10")
     with pytest.raises(DataError, match="there/cifar-10-batches-py"):
-        data.load("cifar10", data_dir=tmp_path / "there")
+        data.load("cifar10", data.DataOptions(data_dir=tmp_path / "there"))
     with pytest.raises(DataError, match="moved/cifar-10-batches-py"):
         data.load_again({"component": {"use": "cifar10", "data_dir": "/old"}}, data_dir=tmp_path / "moved")
     assert "data_dir" not in data.load("digits").reference["component"]
@@ -241,7 +241,7 @@ def test_data_folder_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
 def test_read_inputs_of_tables(tmp_path: Path) -> None:
     frame = pd.DataFrame({"x": range(30), "c": ["red", "blue", "red"] * 10, "y": ["p", "q"] * 15})
     frame.to_csv(tmp_path / "a.csv", index=False)
-    preprocess = data.load(tmp_path / "a.csv", target="y").preprocess
+    preprocess = data.load(tmp_path / "a.csv", data.DataOptions(target="y")).preprocess
     frame.drop(columns="y").head(2).to_csv(tmp_path / "new.csv", index=False)
     raw = data.read_inputs(preprocess, [tmp_path / "new.csv", tmp_path / "new.csv"])
     assert raw.names == tuple(f"{tmp_path / 'new.csv'}:{row}" for row in (1, 2, 1, 2))

@@ -149,7 +149,7 @@ def _mixed_table(path: Path) -> None:
 
 def test_table_from_raw_rows_bit_for_bit(tmp_path: Path) -> None:
     _mixed_table(tmp_path / "wine.csv")
-    dataset = data.load(tmp_path / "wine.csv", target="target")
+    dataset = data.load(tmp_path / "wine.csv", data.DataOptions(target="target"))
     assert dataset.task.input_shape == (17,)  # 13 numbers, a missing mark, 2 categories and missing
     raw = data.read_inputs(dataset.preprocess, [tmp_path / "wine.csv"])
     again = round_trip(dataset.preprocess).apply(raw.inputs)
@@ -168,7 +168,7 @@ def test_images_from_files_bit_for_bit(tmp_path: Path, image_size: int | None) -
             wide = np.kron(digits.images[row], np.ones((1, 2)))  # 8x16: is cropped
             pixels = np.rint(wide * (255 / 16)).astype(np.uint8)
             Image.fromarray(np.stack([pixels] * 3, axis=2)).save(tmp_path / "set" / str(label) / f"{row}.png")
-    dataset = data.load(tmp_path / "set", image_size=image_size)
+    dataset = data.load(tmp_path / "set", data.DataOptions(image_size=image_size))
     raw = data.read_inputs(dataset.preprocess, [tmp_path / "set"])
     again = round_trip(dataset.preprocess).apply(raw.inputs)
     trained = torch.cat([dataset.train.inputs, dataset.validation.inputs, dataset.read_test().inputs])

@@ -129,7 +129,7 @@ def test_damaged_cifar_is_refused(tmp_path: Path, context: DataContext) -> None:
 @pytest.mark.slow
 def test_cifar100_from_its_own_format(shared_data: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(shared_data / "cifar100" / "rebuild.py"), str(tmp_path)], check=True)
-    dataset = data.load("cifar100", data_dir=tmp_path, limit_train=1000)
+    dataset = data.load("cifar100", data.DataOptions(data_dir=tmp_path, limit_train=1000))
     assert dataset.card["samples"] == {"train": 1000, "validation": 5000, "test": 10000}
     assert dataset.task.input_shape == (3, 32, 32) and dataset.task.classes[0] == "apple"
     assert dataset.card["class_counts"]["validation"] == [50] * 100

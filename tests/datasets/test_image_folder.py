@@ -54,7 +54,7 @@ def test_official_parts(tmp_path: Path) -> None:
 def test_validation_folder_given_apart(tmp_path: Path) -> None:
     write_digits(tmp_path / "set", each=10)
     write_digits(tmp_path / "more", each=5, skip=10)
-    dataset = data.load(tmp_path / "set", validation=tmp_path / "more")
+    dataset = data.load(tmp_path / "set", data.DataOptions(validation=tmp_path / "more"))
     assert dataset.card["samples"] == {"train": 16, "validation": 10, "test": 4}
     assert data.load_again(dataset.reference).task == dataset.task
 
@@ -107,7 +107,7 @@ def test_unreadable_image_is_named_or_skipped(tmp_path: Path, caplog: pytest.Log
     assert "\n" not in str(caught.value)
     raw = read(tmp_path / "set", skip_bad=True)
     assert raw.skipped == (str(bad),) and len(raw.train) == 12
-    assert data.load(tmp_path / "set", skip_bad=True).card["skipped_files"] == [str(bad)]
+    assert data.load(tmp_path / "set", data.DataOptions(skip_bad=True)).card["skipped_files"] == [str(bad)]
     assert f"1 unreadable file(s) left out, the first is {bad}" in caplog.text
 
 

@@ -25,7 +25,7 @@ def small(**columns: list[object]) -> pd.DataFrame:
 def refuse(path: Path, frame: pd.DataFrame, message: str, target: str | None = "label") -> None:
     frame.to_csv(path, index=False)
     with pytest.raises(DataError, match=message) as caught:
-        data.load(path, target=target)
+        data.load(path, data.DataOptions(target=target))
     assert "\n" not in str(caught.value)
 
 
@@ -35,7 +35,7 @@ def test_same_table_in_every_format(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "b.csv", index=False, sep=";", encoding="utf-8-sig")
     frame.to_csv(tmp_path / "c.tsv", index=False, sep="\t")
     frame.to_parquet(tmp_path / "d.parquet")
-    loaded = [data.load(path, target="target") for path in sorted(tmp_path.iterdir())]
+    loaded = [data.load(path, data.DataOptions(target="target")) for path in sorted(tmp_path.iterdir())]
     assert len({dataset.task.fingerprint for dataset in loaded}) == 1
     assert loaded[0].task.classes == ("a", "b", "c") and loaded[0].task.input_shape == (13,)
     assert loaded[0].task.fingerprint != data.load("wine").task.fingerprint  # the class names differ
@@ -43,7 +43,7 @@ def test_same_table_in_every_format(tmp_path: Path) -> None:
 
 def test_whole_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
     pd.DataFrame({"x": range(36), "y": [10, 9, 2] * 12}).to_csv(tmp_path / "a.csv", index=False)
-    assert data.load(tmp_path / "a.csv", target="y").task.classes == ("2", "9", "10")
+    assert data.load(tmp_path / "a.csv", data.DataOptions(target="y")).task.classes == ("2", "9", "10")
 
 
 def test_groups_stay_together_and_are_no_feature(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_groups_stay_together_and_are_no_feature(tmp_path: Path) -> None:
     frame["person"] = frame["target"] + frame["person"]
     frame["marker"] = [float(name[2:]) for name in frame["person"]]
     frame.to_csv(tmp_path / "a.csv", index=False)
-    dataset = data.load(tmp_path / "a.csv", target="target", group="person")
+    dataset = data.load(tmp_path / "a.csv", data.DataOptions(target="target", group="person"))
     assert dataset.task.input_shape == (14,)
     parts = (dataset.train, dataset.validation, dataset.read_test())
     groups = [{(int(y), round(float(x), 4)) for x, y in zip(p.inputs[:, 13], p.labels, strict=True)} for p in parts]
@@ -63,18 +63,18 @@ def test_groups_stay_together_and_are_no_feature(tmp_path: Path) -> None:
 def test_class_in_one_group_is_refused(tmp_path: Path) -> None:
     small(g=["one", "two"] * 4).to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(DataError, match="2 group"):
-        data.load(tmp_path / "a.csv", target="label", group="g")
+        data.load(tmp_path / "a.csv", data.DataOptions(target="label", group="g"))
 
 
 def test_validation_table(tmp_path: Path) -> None:
     frame = wine()
     frame.iloc[::2].to_csv(tmp_path / "a.csv", index=False)
     frame.iloc[1::2].to_csv(tmp_path / "b.csv", index=False)
-    dataset = data.load(tmp_path / "a.csv", target="target", validation=tmp_path / "b.csv")
+    dataset = data.load(tmp_path / "a.csv", data.DataOptions(target="target", validation=tmp_path / "b.csv"))
     assert dataset.card["samples"] == {"train": 71, "validation": 89, "test": 18}
     frame.iloc[1::2].assign(target="aa").to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(DataError, match="'aa' is not in the training data; did you mean 'a'"):
-        data.load(tmp_path / "a.csv", target="target", validation=tmp_path / "b.csv")
+        data.load(tmp_path / "a.csv", data.DataOptions(target="target", validation=tmp_path / "b.csv"))
 
 
 def test_label_column_absent(tmp_path: Path) -> None:
@@ -94,12 +94,12 @@ def test_labels_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_text_none_is_a_class_but_empty_is_none(tmp_path: Path) -> None:
     small(label=["None", "mild"] * 4).to_csv(tmp_path / "a.csv", index=False)
-    assert data.load(tmp_path / "a.csv", target="label").task.classes == ("None", "mild")
+    assert data.load(tmp_path / "a.csv", data.DataOptions(target="label")).task.classes == ("None", "mild")
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.csv: no such file"):
-        data.load(tmp_path / "gone.csv", target="y")
+        data.load(tmp_path / "gone.csv", data.DataOptions(target="y"))
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "header.csv").write_text("x,label\n")
     (tmp_path / "ragged.csv").write_text("x,label\n1,a\n2,b,c,d\n")
@@ -107,10 +107,10 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "wrong.parquet").write_text("x,label\n1,a\n")
     for file, message in [("empty.csv", "not a readable"), ("header.csv", "no rows"), ("ragged.csv", "line 3")]:
         with pytest.raises(DataError, match=message):
-            data.load(tmp_path / file, target="label")
+            data.load(tmp_path / file, data.DataOptions(target="label"))
     for file in ("binary.csv", "wrong.parquet"):
         with pytest.raises(DataError, match="not a readable table"):
-            data.load(tmp_path / file, target="label")
+            data.load(tmp_path / file, data.DataOptions(target="label"))
 
 
 def test_cells() -> None:
@@ -121,7 +121,7 @@ def test_cells() -> None:
 
 def test_telco_churn(shared_data: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = shared_data / "telco_churn" / "Telco-Customer-Churn.csv"
-    dataset = data.load(file, target="Churn")
+    dataset = data.load(file, data.DataOptions(target="Churn"))
     assert sum(dataset.card["samples"].values()) == 7043
     assert dataset.card["dropped_columns"] == {"customerID": "identifier"}
     assert any("customerID" in record.getMessage() for record in caplog.records)
@@ -137,7 +137,7 @@ def test_adult_question_marks_are_missing(shared_data: Path, tmp_path: Path) -> 
     )
     lines = (shared_data / "adult" / "adult-train.csv").read_text().splitlines()[:3000]
     (tmp_path / "adult.csv").write_text("\n".join([names.replace(" ", ","), *lines]))
-    dataset = data.load(tmp_path / "adult.csv", target="income")
+    dataset = data.load(tmp_path / "adult.csv", data.DataOptions(target="income"))
     assert dataset.task.classes == ("<=50K", ">50K")
     columns = {column.name: column for column in dataset.preprocess.columns}  # type: ignore[union-attr]
     assert [name for name, column in columns.items() if column.missing] == ["workclass", "occupation", "native-country"]

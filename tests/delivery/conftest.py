@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from autokd.data import Dataset, load
+from autokd.data import DataOptions, Dataset, load
 from tests.delivery.helpers import Trained, pipeline_for, run
 
 
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
-    return load("digits", limit_train=128)
+    return load("digits", DataOptions(limit_train=128))
 
 
 @pytest.fixture(scope="session")

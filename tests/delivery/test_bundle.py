@@ -23,7 +23,7 @@ from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict as predict_split
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, DataError
-from autokd.networks import weights
+from autokd.networks import state_file
 from tests.delivery.helpers import CPU, Trained, pipeline_for
 
 Bundles = Callable[[str], Trained]
@@ -106,8 +106,8 @@ def test_a_bundle_is_text_and_safetensors_only(bundles: Bundles) -> None:
 
 def test_a_bundle_and_its_bare_weights_name_their_architecture(bundles: Bundles) -> None:
     directory = bundles("image").directory
-    assert weights.read(directory).student == {"use": "cnn", "layers": 2, "width": 4}
-    assert weights.read(directory / "student.safetensors").student == {"use": "cnn", "layers": 2, "width": 4}
+    assert state_file.read(directory).student == {"use": "cnn", "layers": 2, "width": 4}
+    assert state_file.read(directory / "student.safetensors").student == {"use": "cnn", "layers": 2, "width": 4}
 
 
 def test_predictions_have_names_labels_and_probabilities(bundles: Bundles, csv: Path) -> None:

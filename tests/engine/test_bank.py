@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from autokd.data import Dataset, load
+from autokd.data import DataOptions, Dataset, load
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.spec import make
@@ -113,7 +113,7 @@ def test_a_bank_keeps_apart_teachers_and_datasets(digits: Dataset, cancer: Datas
     second = outcome(with_bank(digits, 2), spec)
     assert second[0] != first[0]
     assert_same(second, outcome(context(digits, teacher(digits.task, seed=2)), spec))
-    others = load("digits", limit_train=129, seed=1)
+    others = load("digits", DataOptions(limit_train=129, seed=1))
     frozen = teacher(digits.task)
     third = outcome(context(others, frozen, bank), spec)
     assert_same(third, outcome(context(others, frozen), spec))

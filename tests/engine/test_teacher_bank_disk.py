@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from autokd.data import Dataset, load
+from autokd.data import DataOptions, Dataset, load
 from autokd.declarations import Loss, Scale
 from autokd.engine import teacher_bank
 from autokd.engine.teacher_bank import TOP, Group, TeacherBank, block_bytes, groups_in_use
@@ -431,7 +431,7 @@ def test_logits_and_first_losses_stay_close_to_a_live_teachers(digits: Dataset, 
 
 @pytest.mark.slow
 def test_accuracy_does_not_differ_from_a_live_teachers_beyond_noise() -> None:
-    data = load("digits", limit_train=300)
+    data = load("digits", DataOptions(limit_train=300))
     where = context(data, _good_teacher(data))
     scores: dict[str, list[float]] = {"stored": [], "live": []}
     for mode, found in scores.items():

@@ -312,8 +312,11 @@ CURVE = """
 import json
 from tests.engine.helpers import context, pipeline, table_pipeline, teacher, trained
 from tests.engine.test_train import PIPELINES
-from autokd.data import load
-data = {"image": load("digits", limit_train=129), "table": load("breast_cancer", limit_train=96)}
+from autokd.data import DataOptions, load
+data = {
+    "image": load("digits", DataOptions(limit_train=129)),
+    "table": load("breast_cancer", DataOptions(limit_train=96)),
+}
 curves = {}
 for name, spec in PIPELINES.items():
     used = data["table" if name.startswith("mlp") else "image"]

@@ -22,6 +22,7 @@ from autokd.losses import ce, ctkd, kd, lelp, mlkd, nkd, ofa, sinkhorn, tfkd, tt
 from autokd.losses._kd import standardised
 from autokd.losses._lelp import subclass_projections
 from autokd.losses._ofa import exit_stages
+from autokd.losses._uskd import Weights
 from autokd.losses.exits import exit_from
 from autokd.networks.models import seeded
 from autokd.types import BuildContext, Output, Shapes, Step, Task
@@ -79,8 +80,8 @@ def step_of(student: Output, teacher: Output | None, u: float = 0.5) -> Step:
         (lambda: mlkd(STUDENT, TEACHER, temperatures=(4.0,)), 1.34513534 + 0.00156294 + 0.00564793),
         (lambda: mlkd(STUDENT, TEACHER), 6.740983469937504),
         (lambda: mlkd(STUDENT, UNEVEN, temperatures=(4.0,), masked=True), 0.8018072287302804),
-        (lambda: uskd(STUDENT, WEAK, TARGETS, **PUBLISHED_USKD).mean(), 1.87294087),
-        (lambda: uskd(STUDENT, WEAK, TARGETS, **PUBLISHED_USKD, legacy_rank=True).mean(), 1.86796107),
+        (lambda: uskd(STUDENT, WEAK, TARGETS, weights=Weights(**PUBLISHED_USKD)).mean(), 1.87294087),
+        (lambda: uskd(STUDENT, WEAK, TARGETS, weights=Weights(**PUBLISHED_USKD), legacy_rank=True).mean(), 1.86796107),
         (lambda: tfkd(STUDENT, TARGETS, temperature=20.0).mean(), 0.22461819973472885),
         # 0.1 times 100 on the mean over classes, as the authors' code has it
         (
@@ -482,40 +483,41 @@ def classes_part(student: Tensor, *, masked: bool = False) -> Tensor:
 
 def test_uskd_weights_of_the_target_have_mean_one() -> None:
     rows = torch.arange(4)
-    found = uskd(STUDENT, WEAK, TARGETS, alpha=1.0, beta=0.0, mu=0.0)
+    found = uskd(STUDENT, WEAK, TARGETS, weights=Weights(alpha=1.0, beta=0.0, mu=0.0))
     log_target = STUDENT.log_softmax(-1)[rows, TARGETS]
     weights = found / -log_target
     assert weights.mean().item() == pytest.approx(1, abs=1e-12)
     close(weights.diff(), (2 * log_target).exp().diff())
     expected = torch.tensor([1.34987023775817, 2.68678263708165, 1.23017252258975, 2.22493807430754]).double()
-    close(uskd(STUDENT, WEAK, TARGETS, **PUBLISHED_USKD), expected, 1e-7)
+    close(uskd(STUDENT, WEAK, TARGETS, weights=Weights(**PUBLISHED_USKD)), expected, 1e-7)
 
 
 def test_uskd_labels_of_the_others_follow_zipfs_law() -> None:
     """By hand: the target ranks first, so the others share out 1/2, 1/3, 1/4, 1/5, in the order of their scores."""
     student = torch.tensor([[9.0, 1.0, 3.0, 0.0, 2.0]], dtype=torch.float64, requires_grad=True)
-    loss = uskd(student, student.detach(), torch.tensor([0]), alpha=0.0, beta=1.0, mu=0.0)
+    loss = uskd(student, student.detach(), torch.tensor([0]), weights=Weights(alpha=0.0, beta=1.0, mu=0.0))
     others = student.detach()[:, 1:].softmax(-1)[0]
     labels = others - gradient(loss, student)[0, 1:]
     close(labels, torch.tensor([0.1948, 0.3896, 0.1558, 0.2597], dtype=torch.float64), 5e-5)
     assert labels.sum().item() == pytest.approx(1, abs=1e-12)
-    assert gradient(uskd(student, student.detach(), torch.tensor([0]), alpha=0.0, mu=0.0), student)[0, 0] == 0
+    of_others = uskd(student, student.detach(), torch.tensor([0]), weights=Weights(alpha=0.0, mu=0.0))
+    assert gradient(of_others, student)[0, 0] == 0
 
 
 def test_uskd_ranks_ties_by_class_index() -> None:
     student = torch.zeros(1, 5, dtype=torch.float64, requires_grad=True)
-    loss = uskd(student, torch.zeros(1, 5), torch.tensor([4]), alpha=0.0, beta=1.0, mu=0.0)
+    loss = uskd(student, torch.zeros(1, 5), torch.tensor([4]), weights=Weights(alpha=0.0, beta=1.0, mu=0.0))
     labels = 0.25 - gradient(loss, student)[0, :4]
     close(labels, torch.tensor([1, 1 / 2, 1 / 3, 1 / 4], dtype=torch.float64) / (25 / 12))
 
 
 def test_uskd_weak_part_is_label_smoothing_and_reaches_only_the_weak_classifier() -> None:
     weak, student = WEAK.clone().requires_grad_(), STUDENT.clone().requires_grad_()
-    found = uskd(student, weak, TARGETS, alpha=0.0, beta=0.0, mu=2.0)
+    found = uskd(student, weak, TARGETS, weights=Weights(alpha=0.0, beta=0.0, mu=2.0))
     smoothed = 0.9 * F.one_hot(TARGETS, 5).double() + 0.1 / 5
     close(found.detach(), -2 * (smoothed * WEAK.log_softmax(-1)).sum(-1))
     close(gradient(found, weak), 2 * (WEAK.softmax(-1) - smoothed))
-    only_others = uskd(student, weak, TARGETS, alpha=1.0, beta=1.0, mu=0.0)
+    only_others = uskd(student, weak, TARGETS, weights=Weights(alpha=1.0, beta=1.0, mu=0.0))
     assert torch.autograd.grad(only_others.sum(), weak, allow_unused=True)[0].abs().max() == 0
 
 
@@ -531,7 +533,7 @@ def test_uskd_reads_the_last_stage_but_one(features: tuple[tuple[int, ...], ...]
     outputs = tuple(normal(4, *shape).float() for shape in features)
     mean = {4: (2, 3), 3: (1,)}.get(outputs[stage].ndim)
     feature = outputs[stage] if mean is None else outputs[stage].mean(mean)
-    expected = uskd(STUDENT.float(), term.classifier(feature), TARGETS, **PUBLISHED_USKD)
+    expected = uskd(STUDENT.float(), term.classifier(feature), TARGETS, weights=Weights(**PUBLISHED_USKD))
     torch.testing.assert_close(term(step_of(Output(STUDENT.float(), outputs), None)), expected)
 
 

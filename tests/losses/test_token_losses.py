@@ -340,4 +340,4 @@ def test_coders_messages_have_the_width_that_is_asked_for() -> None:
     assert term.student_encoder(torch.zeros(1, 9, 4)).shape == (1, 9, 32)
     assert term.reply_decoder(torch.zeros(1, 9, 32)).shape == (1, 9, 8)
     assert (term.student_layers, term.teacher_layers) == ((0, 2), (0, 2))
-    assert math.isclose(term.message_weight, 0.1)
+    assert math.isclose(term.component.message_weight, 0.1)

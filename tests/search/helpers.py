@@ -28,8 +28,10 @@ from autokd.files import write_tensors
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.explore.explorer import Explorer
+from autokd.search.explore.propose import Proposer
 from autokd.space import Drawn, Space, parse
 from autokd.spec import component_from_plain, fingerprint, make
+from autokd.study.choice import ScreenedStudent
 from autokd.study.records import RecordLog, Records, RungRecord, TrialRecord
 from autokd.study.store import StudyStore
 from autokd.types import Draw, RungResult, Shapes, Task
@@ -202,17 +204,17 @@ def fixed_score(job: RungJob) -> float:
     return 0.5 + 0.3 * share + 0.02 * job.until
 
 
-def screen_rows(widths: Sequence[int] = (9, 7, 5)) -> list[dict[str, Any]]:
+def screen_rows(widths: Sequence[int] = (9, 7, 5)) -> list[ScreenedStudent]:
     """Screened students, best first."""
     count = len(widths)
     return [
-        {
-            "student": {"use": "cnn", "width": width, "layers": 2},
-            "params": 100 * width,
-            "macs": 1000 * width,
-            "proxies": {"params": float(width)},
-            "score": 1 - k / max(1, count - 1),
-        }
+        ScreenedStudent(
+            student={"use": "cnn", "width": width, "layers": 2},
+            params=100 * width,
+            macs=1000 * width,
+            proxies={"params": float(width)},
+            score=1 - k / max(1, count - 1),
+        )
         for k, width in enumerate(widths)
     ]
 
@@ -223,29 +225,36 @@ def explorer(
     task: Task,
     score: Score = fixed_score,
     *,
-    screen: Sequence[Any] | None = None,
+    screen: Sequence[ScreenedStudent] | None = None,
     **changed: Any,
 ) -> Explorer:
     """An explorer on the records in a folder; they start with a screening."""
     folder.mkdir(exist_ok=True)
     log = RecordLog(folder / "trials.jsonl")
     if not log.records.screen:
-        log.append("screen", students=screen_rows() if screen is None else list(screen))
-    settings: dict[str, Any] = {
+        log.append(
+            "screen", students=[dataclasses.asdict(row) for row in (screen_rows() if screen is None else screen)]
+        )
+    proposing = {
         "space": space,
         "task": task,
-        "log": log,
-        "executor": Instant(task, score),
+        "records": log.records,
         "screener": Screened(),
-        "rung_epochs": EPOCHS,
-        "eta": 2,
         "seed": 5,
-        "folder": folder / "trials",
         "offers": Shapes(),
         "enqueue": 2,
-        **changed,
     }
-    return Explorer(**settings)
+    settings: dict[str, Any] = {
+        "log": log,
+        "executor": Instant(task, score),
+        "rung_epochs": EPOCHS,
+        "eta": 2,
+        "folder": folder / "trials",
+    }
+    fields = {field.name for field in dataclasses.fields(Proposer)}
+    proposing |= {name: value for name, value in changed.items() if name in fields}
+    settings |= {name: value for name, value in changed.items() if name not in fields}
+    return Explorer(proposer=Proposer(**proposing), **settings)
 
 
 def explore(made: Explorer, trials: int) -> Explorer:

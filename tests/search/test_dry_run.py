@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from autokd.search.timing.dry_run import BankPlan, bank_plan, plan
 from typer.testing import CliRunner, Result
 
 from autokd.cli.commands import app
 from autokd.engine.profile import PARTS
+from autokd.engine.rung import run_samples
 from autokd.engine.teacher_bank import block_bytes
-from autokd.search.prepare import Prepared, prepare
+from autokd.search import dry_run
+from autokd.search.dry_run import BankPlan, plan, plan_bank
+from autokd.search.explore.halving import rung_plan, trial_epochs
+from autokd.search.prepare import prepare
 from autokd.search.request import Request
+from autokd.search.session import Setup
+from autokd.search.work import Costs
 from autokd.space import parse
 from autokd.study.records import RecordLog, Records
 from tests.search.helpers import SPACE
@@ -142,11 +147,11 @@ def test_a_trial_without_memory_fails_alone_or_is_cut(done: Done) -> None:
     assert none.failure == {"kind": "out_of_memory", "reason": "tried to hold 1 samples"} and not none.rungs
     assert some.failure is None
     assert {line["micro_batches"] for rung in some.rungs for line in rung.curve} <= {2, 4}
-    assert len(done.records.trials) == 8 and done.records.evidence
+    assert len(done.records.trials) == 8 and done.records.claims
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     path = tmp_path_factory.mktemp("plan") / "tiny.yaml"
     path.write_text(SPACE)
     request = Request(dataset="digits", space=path, data_options={"limit_train": 128}, device="cpu", seed=3)
@@ -155,10 +160,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         return prepare(request, lambda at: None, dry=True, for_study=False)
 
 
-def narrowed(prepared: Prepared, text: str, **budget: float) -> Prepared:
+def narrowed(prepared: Setup, text: str, **budget: float) -> Setup:
     """The same preparation with another space and budget."""
     space = parse(text, "test").resolve(prepared.data.task, prepared.offers)
-    return prepared._replace(space=space, budget=dataclasses.replace(prepared.budget, **budget))
+    changed = dataclasses.replace(prepared.budget, **budget)
+    identity = dataclasses.replace(prepared.identity, rungs=rung_plan(changed))
+    return dataclasses.replace(prepared, space=space, budget=changed, identity=identity)
 
 
 FIXED = """
@@ -182,18 +189,21 @@ BUDGET = {
 }
 
 
-def test_branches_take_their_time_and_their_blocks(prepared: Prepared) -> None:
+def test_branches_take_their_time_and_their_blocks(prepared: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     text = FIXED.replace("AUGMENT: {}", "crop_flip: {padding: 0.125, flip: true}").replace("LOSS", "kd")
-    plans = [plan(narrowed(prepared, text, **BUDGET, branch=branch)) for branch in (0.0, 0.5)]
-    epochs = [found.seconds / found.sample_seconds / 128 for found in plans]
-    assert epochs[1] - epochs[0] == pytest.approx(0.5 * (9 * 1 + 3 * 3))
+    setups = [narrowed(prepared, text, **BUDGET, branch=branch) for branch in (0.0, 0.5)]
+    monkeypatch.setattr(dry_run, "measure_costs", lambda probe: Costs(train=1e-3, answer=1e-4))
+    plans = [plan(setup) for setup in setups]
+    trials = [7 * run_samples(trial_epochs(s.budget), 9, 128, len(s.data.validation)) for s in setups]
+    assert trials[1] - trials[0] >= 7 * 128 * (0.5 * 1 + 0.5 * 3 / 3)
+    assert plans[1].seconds - plans[0].seconds == pytest.approx(1e-3 * (trials[1] - trials[0]))
     assert plans[1].bank.nbytes == plans[0].bank.nbytes  # the baseline has been there
     assert plans[1].bank.hit_rate > plans[0].bank.hit_rate
 
 
-def test_one_policy_needs_a_block_an_epoch_and_view_seed(prepared: Prepared) -> None:
+def test_one_policy_needs_a_block_an_epoch_and_view_seed(prepared: Setup) -> None:
     text = FIXED.replace("AUGMENT: {}", "crop_flip: {padding: 0.125, flip: true}").replace("LOSS", "kd")
-    found = bank_plan(narrowed(prepared, text, **BUDGET))
+    found = plan_bank(narrowed(prepared, text, **BUDGET))
     size = block_bytes(prepared.offers, 10, 128, frozenset())
     assert size == 128 * 10 * 2
     # the study's view seed in 9 epochs, and each claim seed's own in 5
@@ -204,23 +214,23 @@ def test_one_policy_needs_a_block_an_epoch_and_view_seed(prepared: Prepared) -> 
     assert explored + 2 * 5 + 2 * 2 * 5 > 19 and found.hit_rate >= 1 - 19 / (explored + 2 * 5 + 2 * 2 * 5)
 
 
-def test_without_randomness_all_epochs_share_one_block(prepared: Prepared) -> None:
-    found = bank_plan(narrowed(prepared, FIXED.replace("AUGMENT", "none").replace("LOSS", "kd"), **BUDGET))
+def test_without_randomness_all_epochs_share_one_block(prepared: Setup) -> None:
+    found = plan_bank(narrowed(prepared, FIXED.replace("AUGMENT", "none").replace("LOSS", "kd"), **BUDGET))
     assert (found.policies, found.nbytes) == (1, 128 * 10 * 2)
     assert found.hit_rate > 0.97
 
 
-def test_losses_on_feature_maps_leave_the_bank_to_the_baseline_and_confirm(prepared: Prepared) -> None:
+def test_losses_on_feature_maps_leave_the_bank_to_the_baseline_and_confirm(prepared: Setup) -> None:
     text = FIXED.replace("AUGMENT", "none").replace("LOSS: {}", "hint: {}")
-    found = bank_plan(narrowed(prepared, text, **BUDGET))
+    found = plan_bank(narrowed(prepared, text, **BUDGET))
     assert (found.policies, found.nbytes) == (1, 128 * 10 * 2)
 
 
-def test_the_embedding_counts_where_a_loss_of_the_space_reads_it(prepared: Prepared) -> None:
+def test_the_embedding_counts_where_a_loss_of_the_space_reads_it(prepared: Setup) -> None:
     text = FIXED.replace("AUGMENT", "none").replace("LOSS", "rkd")
     pooled = prepared.offers.pooled
     assert pooled is not None
-    assert bank_plan(narrowed(prepared, text, **BUDGET)).nbytes == 128 * 2 * (10 + pooled)
+    assert plan_bank(narrowed(prepared, text, **BUDGET)).nbytes == 128 * 2 * (10 + pooled)
 
 
 def test_the_plan_in_words() -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import autokd
-from autokd.data import Dataset, load
+from autokd.data import DataOptions, Dataset, load
 from autokd.networks import cost
-from autokd.search.screen.screen import feasible, pipeline_cost
-from autokd.spec import from_plain
+from autokd.search.confirm.tune import matched_arms
+from autokd.search.limits import feasible, pipeline_cost
+from autokd.spec import from_plain, to_plain
 from autokd.types import Shapes
-from tests.search.confirm.test_confirmer import confirmer
 from tests.search.helpers import SPACE, context, explorer, resolved
 
 WITH_HEAD = "head: {one_of: {plain: {}, simkd: {factor: {choice: [2, 8]}}}}" + SPACE.replace(
@@ -74,15 +74,16 @@ def test_only_students_that_fit_with_their_head_are_tried(digits: Dataset, tmp_p
 def test_where_no_head_fits_the_students_own_remains(digits: Dataset, tmp_path: Path) -> None:
     space = resolved(digits, WITH_HEAD, max_params=300)
     made = explorer(tmp_path, space, digits.task, offers=offers(digits))
-    assert set(heads([made.propose(number).drawn.plain for number in range(8)])) == {"plain"}
+    assert set(heads([made.proposer.propose(number).drawn.plain for number in range(8)])) == {"plain"}
 
 
-def test_the_matched_baselines_have_the_students_own_classifier(digits: Dataset, tmp_path: Path) -> None:
+def test_the_matched_baselines_have_the_students_own_classifier(digits: Dataset) -> None:
     space = resolved(digits, WITH_HEAD)
     plain = space.complete({"head": {"use": "simkd", "factor": 8}})
-    arms = confirmer(tmp_path, digits, known=[])._arms(plain)
+    specs = matched_arms(from_plain(plain), has_teacher=True)
+    arms = {name: to_plain(spec) for name, spec in specs.items()}
     assert heads(list(arms.values())) == ["simkd", "plain", "plain"]
-    for name in ("ce", "kd"):
+    for name in ("alone", "kd"):
         rest = {"head", "losses"}
         assert {k: v for k, v in arms[name].items() if k not in rest} == {
             k: v for k, v in plain.items() if k not in rest
@@ -104,13 +105,13 @@ def test_the_recommended_student_has_its_head_in_claim_bundle_and_export(tmp_pat
     study = search(tmp_path, ONLY, 4)
     claim = study.recommendation
     assert claim is not None
-    arms = [arm["pipeline"] for arm in claim["arms"].values()]
-    assert heads([claim["pipeline"], *arms]) == ["simkd", "simkd", "plain", "plain"]
+    arms = [dict(arm.pipeline) for arm in claim.arms]
+    assert heads([dict(claim.used.pipeline), *arms]) == ["simkd", "simkd", "plain", "plain"]
     student = autokd.load_student(study.path / "best")
     counts = {"params": cost.params(student.module), "macs": cost.macs(student.module, student.task)}
-    assert claim["cost"] == {**counts, "size": cost.size_bytes(student.module)}
-    test = load("digits", limit_train=128, seed=3).read_test()
+    assert claim.used.cost == {**counts, "size": cost.size_bytes(student.module)}
+    test = load("digits", DataOptions(limit_train=128, seed=3)).read_test()
     accuracy = float((student.logits(test.inputs).argmax(-1) == test.labels).double().mean())
     assert accuracy == json.loads((study.path / "best" / "metrics.json").read_text())["test"]["accuracy"] > 0.5
-    assert from_plain(study.export()["pipeline"]).head == from_plain(claim["pipeline"]).head
+    assert from_plain(study.export()["pipeline"]).head == from_plain(claim.used.pipeline).head
     assert study.report_path.is_file()

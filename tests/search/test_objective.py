@@ -21,9 +21,12 @@ from autokd.errors import NothingFeasible, StudyError
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, Objective
 from autokd.search.confirm.racing import choose, choose_of_front, race
+from autokd.search.limits import LatencyMeter, network_key
+from autokd.search.population import population
 from autokd.search.request import Progress
-from autokd.search.screen.screen import LatencyMeter, network_key, population, screen
-from autokd.search.tpe.sampler import EI_CANDIDATES, candidates, shown
+from autokd.search.screen.screen import screen
+from autokd.search.tpe.sampler import EI_CANDIDATES, candidates
+from autokd.search.tpe.trials import trials_for_tpe
 from autokd.seeds import derive
 from autokd.spec import make
 from autokd.study import noise
@@ -220,9 +223,9 @@ def test_a_resumed_study_decides_by_what_it_recorded_whatever_is_measured_now(
         return dataclasses.replace(found, meter=meter)
 
     first = made(1e-3)
-    proposed = [first.propose(number) for number in range(6)]
+    proposed = [first.proposer.propose(number) for number in range(6)]
     again = made(1.0)  # a thousand times slower: nothing that is not on record would fit
-    assert [again.propose(number) for number in range(6)] == proposed
+    assert [again.proposer.propose(number) for number in range(6)] == proposed
     assert {p.source for p in proposed[2:]} <= {"screen", "quasi_random"} and len(again.log.records.latencies) > 3
 
 
@@ -299,7 +302,7 @@ def test_the_first_candidate_of_several_objectives_is_what_optuna_itself_would_s
             directions=["maximize", "maximize"],
             sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=1, n_ei_candidates=EI_CANDIDATES),
         )
-        study.add_trials(shown(Plane().ranges(), known, objective=BOTH))
+        study.add_trials(trials_for_tpe(Plane().ranges(), known, objective=BOTH))
         found.append(study.ask().suggest_float("x", -1, 1))
         first = next(candidates(Plane(), known, seed=1, number=number, objective=BOTH))  # type: ignore[arg-type]
         assert first.plain["x"] == found[-1]

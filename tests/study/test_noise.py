@@ -4,40 +4,56 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from autokd.data import Dataset
 from autokd.execution.executor import RungJob
-from autokd.search.explore.explorer import baseline
-from autokd.search.seed_noise import NoiseStage, best_baseline
+from autokd.search.baselines import start_baseline
+from autokd.search.runs import Runner
+from autokd.search.seed_noise import best_baseline, wanted_runs
 from autokd.seeds import derive
-from autokd.study.noise import Noise, design, detectable, estimate, of_plain
+from autokd.study.arms import ARM_KINDS
+from autokd.study.design import Design, Noise
+from autokd.study.noise import detectable, estimate, plan_seeds
 from autokd.study.records import RecordLog, Records, RunRecord, TrialRecord
 from tests.search.helpers import Instant, Score, fixed_score, resolved, rng, trial
 
 
 def trials(data: Dataset) -> list[TrialRecord]:
     space = resolved(data)
-    ce, kd = (baseline(space.default(), name, space).plain for name in ("ce", "kd"))
+    alone, kd = (start_baseline(space.default(), ARM_KINDS[name], space).plain for name in ("alone", "kd"))
     return [
-        trial(0, 0.5, 0.6, 0.80, source="baseline:ce", pipeline=ce),
+        trial(0, 0.5, 0.6, 0.80, source="baseline:alone", pipeline=alone),
         trial(1, 0.5, 0.6, 0.85, source="baseline:kd", pipeline=kd),
         trial(2, 0.5, 0.6, 0.95, pipeline=kd),
     ]
 
 
-def stage(folder: Path, data: Dataset, score: Score = fixed_score) -> NoiseStage:
+class Measuring(NamedTuple):
+    """Measures the noise of a study whose baselines are trained."""
+
+    log: RecordLog
+    executor: Instant
+    folder: Path
+
+    def run(self) -> Noise | None:
+        runner = Runner(log=self.log, executor=self.executor, folder=self.folder / "confirm", on_change=lambda: None)
+        best = best_baseline(self.log.records)
+        assert best is not None
+        runner.train(wanted_runs(best, 4, 11))
+        return estimate(self.log.records)
+
+
+def stage(folder: Path, data: Dataset, score: Score = fixed_score) -> Measuring:
     log = RecordLog(folder / "trials.jsonl")
     log.records.trials.update({t.number: t for t in trials(data)})
-    return NoiseStage(
-        log=log, executor=Instant(data.task, score), epochs=4, seed=11, folder=folder, on_change=lambda: None
-    )
+    return Measuring(log, Instant(data.task, score), folder)
 
 
-def jobs(made: NoiseStage) -> list[RungJob]:
-    assert isinstance(made.executor, Instant)
+def jobs(made: Measuring) -> list[RungJob]:
     return made.executor.jobs
 
 
@@ -109,7 +125,8 @@ def test_pipelines_are_pooled_by_hand() -> None:
     runs += [run("select", "trial 3", 0.0, failed=True)]
     found = estimate(Records(runs=runs))
     assert found == Noise(pytest.approx((0.025 / 3) ** 0.5), 3, pytest.approx(0.7))
-    assert found is not None and of_plain(json.loads(json.dumps(found._asdict()))) == found
+    planned = Design.of("select", 0, plan_seeds(found, arms=3, least=3), 3)
+    assert Design.from_plain(json.loads(json.dumps(planned.to_plain()))) == planned and planned.noise == found
 
 
 def test_what_seeds_detect_by_hand() -> None:
@@ -130,21 +147,21 @@ def test_the_detectable_difference_is_detected_in_four_of_five() -> None:
 
 
 def test_more_noise_asks_for_more_seeds_between_the_bounds() -> None:
-    seeds = [design(Noise(sd, 2, 0.95), arms=3, least=3).seeds for sd in (0.001, 0.003, 0.0045, 0.006, 0.02)]
+    seeds = [plan_seeds(Noise(sd, 2, 0.95), arms=3, least=3).seeds for sd in (0.001, 0.003, 0.0045, 0.006, 0.02)]
     assert seeds[0] == 3 and seeds[-1] == 6 and seeds == sorted(seeds) and len(set(seeds)) >= 3
-    assert design(Noise(0.02, 2, 0.95), arms=3, least=3, stretch=1).seeds == 3
-    assert design(Noise(0.02, 2, 0.95), arms=3, least=3, stretch=1).target == 0.01
-    easy = design(Noise(0.02, 2, 0.40), arms=3, least=3)  # a tenth of an error of 60 % is six points
+    assert plan_seeds(Noise(0.02, 2, 0.95), arms=3, least=3, stretch=1).seeds == 3
+    assert plan_seeds(Noise(0.02, 2, 0.95), arms=3, least=3, stretch=1).target == 0.01
+    easy = plan_seeds(Noise(0.02, 2, 0.40), arms=3, least=3)  # a tenth of an error of 60 % is six points
     assert easy.target == pytest.approx(0.06) and easy.seeds == 3
 
 
 def test_a_design_says_why() -> None:
-    assert design(None, arms=3, least=1).reason == "1 seed, as the budget says: the noise is not known"
-    fine = design(Noise(0.004, 2, 0.95), arms=3, least=5)
+    assert plan_seeds(None, arms=3, least=1).reason == "1 seed, as the budget says: the noise is not known"
+    fine = plan_seeds(Noise(0.004, 2, 0.95), arms=3, least=5)
     assert fine.reason == (
         "5 seeds: seeds alone move a score by 0.4 points (standard deviation, 2 df), so 5 tell 0.8 points apart"
     )
-    short = design(Noise(0.02, 2, 0.95), arms=3, least=3)
+    short = plan_seeds(Noise(0.02, 2, 0.95), arms=3, least=3)
     assert short.reason.endswith("so 6 tell 3.5 points apart; 1.0 would take more than the budget bears")
-    assert design(Noise(0.0, 2, 0.95), arms=2, least=1).seeds == 2
-    assert "too few to tell anything" in design(Noise(0.01, 2, 0.95), arms=2, least=1, stretch=1).reason
+    assert plan_seeds(Noise(0.0, 2, 0.95), arms=2, least=1).seeds == 2
+    assert "too few to tell anything" in plan_seeds(Noise(0.01, 2, 0.95), arms=2, least=1, stretch=1).reason

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autokd.objective import ACCURACY, Objective
-from autokd.search.explore.explorer import hopeless, next_job
+from autokd.search.explore.halving import hopeless_trials, next_job
 from autokd.study.pareto import (
     crowding_distances,
     dominators,
@@ -119,6 +119,6 @@ def test_what_is_given_up_is_never_promoted_later() -> None:
         given_up: set[int] = set()
         for count in range(1, 15):
             trials = {t.number: t for t in coming[:count]}
-            given_up |= set(hopeless(trials, wanted=14, top_rung=len(EPOCHS) - 1, eta=3, objective=BOTH))
+            given_up |= set(hopeless_trials(trials, wanted=14, top_rung=len(EPOCHS) - 1, eta=3, objective=BOTH))
             best = finished_best_first(trials.values(), 0, BOTH)[: count // 3]
             assert not given_up & {t.number for t in best}

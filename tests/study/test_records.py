@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from autokd.errors import StudyError
+from autokd.study.choice import Candidate, Choice, ScreenedStudent
 from autokd.study.records import RecordLog, RungRecord, RunRecord, TrialRecord
 from tests.search.helpers import trial
+from tests.study.helpers import claim
 
 PIPELINE = {"format": 1, "student": {"use": "cnn"}}
 TRIAL = {"source": "tpe", "seed": 9, "pipeline": PIPELINE, "params": {"x": 1}, "cost": {"params": 5, "macs": 7}}
@@ -28,21 +30,34 @@ RUN: dict[str, Any] = {
     "seconds": 3.0,
     "failure": None,
 }
+SCREENED: dict[str, Any] = {
+    "student": {"use": "cnn", "width": 3},
+    "params": 5,
+    "macs": 7,
+    "size": 20,
+    "proxies": {"nwot": 1.0, "diswot": None},
+    "score": 1.0,
+}
+CANDIDATE = Candidate(
+    trial=0, scores=[0.5, 0.75], mean=0.625, dropped_after=None, tied=True, losses=2, params=5, macs=7
+)
+CHOICE = Choice(round=0, trial=0, candidates=(CANDIDATE,), most_seeds=3, reason="best", trials=2)
+CLAIM = claim()
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Records with every kind of event."""
     log = RecordLog(tmp_path / "trials.jsonl")
-    log.append("screen", students=[{"score": 1.0}])
+    log.append("screen", students=[SCREENED])
     log.append("trial", number=0, **TRIAL)
     log.append("rung", number=0, **RUNG)
     log.append("rung", number=0, **{**RUNG, "rung": 1, "epochs": 9, "score": 0.75, "seconds": 4.0})
     log.append("trial", number=1, **{**TRIAL, "params": None})
     log.append("failure", number=1, kind="error", reason="boom")
     log.append("run", **RUN)
-    log.append("choice", round=0, trial=0, candidates=[], reason="best")
-    log.append("evidence", round=0, trials=2)
+    log.append("choice", **CHOICE.to_plain())
+    log.append("claim", **CLAIM.to_plain())
     log.append("seconds", stage="explore", seconds=1.5)
     log.append("seconds", stage="explore", seconds=2.0)
     return log.path
@@ -62,9 +77,9 @@ def test_events_add_up(path: Path) -> None:
     assert records.trials == {0: first, 1: second}
     assert (first.score, first.seconds, second.score, second.seconds) == (0.75, 6.0, None, 0)
     assert records.runs == [RunRecord(**RUN)]
-    assert records.screen == [{"score": 1.0}]
-    assert records.choices == [{"round": 0, "trial": 0, "candidates": [], "reason": "best"}]
-    assert records.evidence == [{"round": 0, "trials": 2}]
+    assert records.screen == [ScreenedStudent(**SCREENED)]
+    assert records.choices == [CHOICE]
+    assert records.claims == [CLAIM] and records.claim == CLAIM
     assert records.seconds == {"explore": 3.5}
 
 

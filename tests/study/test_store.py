@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from autokd.data import Dataset
 from autokd.errors import StudyError
+from autokd.files import from_yaml
 from autokd.networks.models import shapes_from_plain, shapes_to_plain
 from autokd.spec import fingerprint
+from autokd.study.ranking import ranked
 from autokd.study.records import TrialRecord
-from autokd.study.store import (
-    StudyStore,
-    delete,
-    differences,
-    ranked,
-)
+from autokd.study.settings import Setting, TeacherFacts
+from autokd.study.store import StudyStore, delete, differences
 from autokd.types import Shapes
 from tests.search.helpers import EPOCHS, SPACE, context, resolved, trial
+from tests.study.helpers import claim, settings
 
-IDENTITY: dict[str, Any] = {"rungs": list(EPOCHS), "seed": 1, "space": {"constraints": {"params": 300}}}
-SETTINGS: dict[str, Any] = {
-    "identity": IDENTITY,
-    "settings": {"trials": {"value": 2}, "time": {"value": None}},
-    "teacher": None,
-}
+SETTINGS = settings(rungs=EPOCHS)
 
 
 @pytest.fixture
@@ -57,7 +51,8 @@ def put(store: StudyStore, made: TrialRecord) -> None:
 
 def test_what_was_asked_is_kept(path: Path) -> None:
     store = StudyStore.open(path)
-    assert store.settings["format"] == 1 and store.settings["identity"] == IDENTITY and store.name == "mine"
+    assert store.settings.identity == SETTINGS.identity and store.name == store.settings.name == "mine"
+    assert from_yaml((path / "study.yaml").read_text())["format"] == 2
     assert (path / "space.yaml").read_text() == SPACE
     assert store.rung_epochs == [1, 2, 4] and store.top_rung == 2
 
@@ -126,7 +121,7 @@ def test_a_study_whose_making_was_cut_short_is_made_again(tmp_path: Path, left: 
     for name in left:
         (folder / name).touch()
     StudyStore.create(folder, SETTINGS, SPACE).close()
-    assert StudyStore.open(folder).settings["identity"] == IDENTITY
+    assert StudyStore.open(folder).settings.identity == SETTINGS.identity
 
 
 def test_only_studies_that_nobody_holds_are_deleted(tmp_path: Path, path: Path) -> None:
@@ -147,10 +142,11 @@ def test_only_studies_that_nobody_holds_are_deleted(tmp_path: Path, path: Path) 
 
 def test_settings_change_and_the_rest_stays(path: Path) -> None:
     store = StudyStore.open(path, read_only=False)
-    store.update({"settings": {"trials": {"value": 9}}})
+    store.update(dataclasses.replace(store.settings, settings={"trials": Setting(9, "asked")}))
     store.close()
     again = StudyStore.open(path).settings
-    assert again["settings"] == {"trials": {"value": 9}} and again["identity"] == IDENTITY
+    assert again.settings == {"trials": Setting(9, "asked")} and again.identity == SETTINGS.identity
+    assert again.setting("trials") == 9 and again.setting("time") is None
     assert not [file for file in path.iterdir() if file.suffix == ".tmp"]
 
 
@@ -184,14 +180,15 @@ def test_best_and_finished(path: Path) -> None:
     put(store, trial(0, 0.5, 0.6, 0.7))
     put(store, trial(1, 0.9))
     assert store.best is not None and store.best.number == 0 and not store.finished
-    store.log.append("evidence", round=0, trials=1)
+    store.log.append("claim", **claim(round=0, trials=1).to_plain())
     assert not store.finished  # two trials were asked for
-    store.log.append("evidence", round=1, trials=2)
+    store.log.append("claim", **claim(round=1, trials=2).to_plain())
     assert store.finished
     put(store, trial(2, 0.1))
-    store.update({"settings": {"trials": {"value": 99}, "time": {"value": 60.0}}})
+    timed = {"trials": Setting(99, "asked"), "time": Setting(60.0, "asked")}
+    store.update(dataclasses.replace(store.settings, settings=timed))
     assert not store.finished  # time was the limit, and the last claim does not know the newest trial
-    store.log.append("evidence", round=2, trials=3)
+    store.log.append("claim", **claim(round=2, trials=3).to_plain())
     assert store.finished
     store.close()
 
@@ -199,7 +196,7 @@ def test_best_and_finished(path: Path) -> None:
 def test_a_table_of_trials(path: Path) -> None:
     store = StudyStore.open(path, read_only=False)
     for made in (
-        trial(0, 0.5, 0.6, 0.7, source="baseline:ce"),
+        trial(0, 0.5, 0.6, 0.7, source="baseline:alone"),
         trial(1, 0.4),
         trial(2, failure="not_finite"),
         trial(3),
@@ -218,13 +215,16 @@ def test_the_space_of_a_study_is_the_one_that_was_resolved(digits: Dataset, tmp_
     space = resolved(digits, max_params=300)
     teacher = context(digits).teacher
     assert teacher is not None
-    task = {name: getattr(digits.task, name) for name in digits.task.__dataclass_fields__}
-    settings = {
-        "identity": {**IDENTITY, "space": space.identity()},
-        "data": {"task": {key: list(v) if isinstance(v, tuple) else v for key, v in task.items()}},
-        "teacher": {"offers": shapes_to_plain(teacher.offers)},
-    }
-    StudyStore.create(tmp_path / "mine", settings, SPACE).close()
+    facts = TeacherFacts(
+        origin="made", fingerprint="t", validation={}, params=1, may_have_seen_validation=False, offers=teacher.offers
+    )
+    asked = dataclasses.replace(
+        SETTINGS,
+        identity=dataclasses.replace(SETTINGS.identity, space=space.identity()),
+        data=dataclasses.replace(SETTINGS.data, task=digits.task),
+        teacher=facts,
+    )
+    StudyStore.create(tmp_path / "mine", asked, SPACE).close()
     store = StudyStore.open(tmp_path / "mine")
     assert store.task == digits.task
     assert fingerprint(store.space.identity()) == fingerprint(space.identity())

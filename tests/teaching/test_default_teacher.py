@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from autokd.data import Dataset, load
+from autokd.data import DataOptions, Dataset, load
 from autokd.networks.models import NetworkTeacher
 from autokd.teaching import default_teacher
 from autokd.types import Split
@@ -32,7 +32,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def cancer() -> Dataset:
-    loaded = load("breast_cancer", limit_train=96)
+    loaded = load("breast_cancer", DataOptions(limit_train=96))
     return Unread(**{field.name: getattr(loaded, field.name) for field in dataclasses.fields(loaded)})
 
 
@@ -80,7 +80,7 @@ def test_a_table_teacher_is_trained_on_training_rows_alone(cancer: Dataset) -> N
 
 def test_a_teacher_is_kept_by_what_it_was_trained_on(cancer: Dataset) -> None:
     teacher, _ = obtained(cancer)
-    fewer = load("breast_cancer", limit_train=64)
+    fewer = load("breast_cancer", DataOptions(limit_train=64))
     other, trained = obtained(fewer)
     assert trained == 10 and other.fingerprint != teacher.fingerprint
 

@@ -7,48 +7,27 @@ once it is back.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import json
 import logging
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
-from urllib.parse import quote, quote_plus
+from typing import Self
 
 import optuna
 import sqlalchemy
-from optuna.storages import JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from autokd.errors import MissingDependency, StudyError, UserError
+from autokd.errors import StudyError, UserError
 from autokd.ranges import Range
-from autokd.search.tpe.sampler import frozen, quiet_optuna
-
-if TYPE_CHECKING:
-    from autokd.study.store import StudyStore
+from autokd.search.tpe.database import database_url, describe_error
+from autokd.search.tpe.storage import Copy, open_database, open_journal, remove_journal
+from autokd.search.tpe.trials import as_frozen_trial
+from autokd.study.store import StudyStore
 
 log = logging.getLogger("autokd")
 
-DRIVERS = {
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-    "sqlite": "sqlite",
-}
-"""What the beginning of a URL may be, and SQLAlchemy's name for it."""
-WAITS: Mapping[str, Mapping[str, Any]] = {
-    "postgresql": {"connect_timeout": 3, "tcp_user_timeout": 5000},  # seconds; milliseconds
-    "sqlite": {"timeout": 3},
-}
-"""How long the drivers wait for a database, unless the URL says so itself."""
-SECRETS = ("password", "sslpassword")
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds from a failed attempt to the next one; twice as long each time."""
 LAST_WAIT = 15.0
@@ -64,42 +43,6 @@ FAULTS = (
     sqlalchemy.exc.SQLAlchemyError,
 )
 """What goes wrong with a file or a database."""
-CREATION_LOG = "optuna.storages._rdb.storage"
-
-
-def database_url(text: str) -> sqlalchemy.URL:
-    """Return the URL of a mirror's database with the driver to be used.
-
-    Args:
-      text: postgresql://USER:PASSWORD@HOST/NAME, or sqlite:///FILE.
-
-    Raises:
-      UserError: it is no such URL; the message does not repeat it, since it may hold a password.
-      MissingDependency: the driver is not installed.
-    """
-    try:
-        url = sqlalchemy.make_url(text)
-        url = url.set(drivername=DRIVERS[url.drivername])
-    except (ValueError, KeyError, sqlalchemy.exc.ArgumentError):
-        scheme = text.partition("://")[0] if "://" in text else ""
-        raise UserError(
-            f"--storage {scheme + '://…' if scheme else '…'}: not the URL of a database that can mirror a study; "
-            "use postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE"
-        ) from None
-    if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
-        raise UserError("--storage sqlite://: it names no file; use sqlite:///FILE")
-    try:
-        url.get_dialect().import_dbapi()
-    except (ImportError, sqlalchemy.exc.NoSuchModuleError):
-        raise MissingDependency("psycopg", "postgres") from None
-    return url
-
-
-def masked(text: str) -> str:
-    """Return a database's URL with its passwords replaced, to be shown or kept."""
-    url = sqlalchemy.make_url(text)
-    hidden = {key: "***" for key in SECRETS if key in url.query}
-    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def rebuild(store: StudyStore, storage: str | None = None) -> int:
@@ -115,7 +58,7 @@ def rebuild(store: StudyStore, storage: str | None = None) -> int:
     try:
         return Mirror(store, storage).rebuild()
     except FAULTS as error:
-        raise UserError(f"the Optuna mirror could not be written ({_reason(error, storage)})") from None
+        raise UserError(f"the Optuna mirror could not be written ({describe_error(error, storage)})") from None
 
 
 class Mirror:
@@ -138,16 +81,16 @@ class Mirror:
     ) -> None:
         self._store = store
         self._storage = storage
-        self._open: Callable[[bool], _Copy]
+        self._open: Callable[[bool], Copy]
         if storage is None:
-            _remove_journal(store.path)
-            self._open = functools.partial(_opened_journal, store)
+            remove_journal(store.path)
+            self._open = functools.partial(open_journal, store)
         else:
-            self._open = functools.partial(_opened_database, store, database_url(storage))
+            self._open = functools.partial(open_database, store, database_url(storage))
         self._clock = clock
         self._wanted: dict[int, FrozenTrial] = {}
         self._count = 0
-        self._copy: _Copy | None = None
+        self._copy: Copy | None = None
         self._broken = False
         self._pause, self._next = FIRST_PAUSE, -float("inf")
         self._writing = threading.Lock()
@@ -212,7 +155,7 @@ class Mirror:
         top, trials = self._store.top_rung, self._store.records.trials
         self._count = len(trials)
         fresh = {
-            trial.number: frozen(self._ranges, trial, top, self._store.objective)
+            trial.number: as_frozen_trial(self._ranges, trial, top, self._store.objective)
             for trial in trials.values()
             if trial.number not in self._wanted and trial.params is not None and trial.state(top) in states
         }
@@ -255,7 +198,7 @@ class Mirror:
 
     def _failed(self, error: Exception) -> None:
         if not self._broken:
-            reason = _reason(error, self._storage)
+            reason = describe_error(error, self._storage)
             log.warning("the Optuna mirror could not be written (%s); the search goes on and tries again", reason)
         self._broken = True
         self._next, self._pause = self._clock() + self._pause, min(2 * self._pause, LONGEST_PAUSE)
@@ -265,7 +208,7 @@ class Mirror:
         """Add what is missing; where what is there differs from the records, write everything anew."""
         wanted = dict(self._wanted)
         copy = self._copy = self._copy or self._open(False)
-        if any(n >= self._count or not _same(held, wanted.get(n, held)) for n, held in copy.held.items()):
+        if any(n >= self._count or not _say_the_same(held, wanted.get(n, held)) for n, held in copy.held.items()):
             copy.close()
             copy = self._copy = self._open(True)
         for number in sorted(wanted.keys() - copy.held.keys()):
@@ -278,171 +221,9 @@ class Mirror:
             copy.close()
 
 
-class _Copy(NamedTuple):
-    """An open mirror.
-
-    Args:
-      study: Optuna's.
-      held: the trials that it holds, by number in the records.
-      close: lets go of it.
-    """
-
-    study: optuna.Study
-    held: dict[int, FrozenTrial]
-    close: Callable[[], None]
-
-
-class _Journal(JournalFileBackend):
-    """A journal file that is not flushed to disk at every line, since it can be written anew at any time.
-
-    Args:
-      path: of the file.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path, self._guard = Path(path), JournalFileOpenLock(path)
-        super().__init__(path, lock_obj=self._guard)
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        lines = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in logs)
-        self._guard.acquire()
-        try:
-            with self._path.open("ab") as file:
-                file.write(lines.encode())
-        finally:
-            self._guard.release()
-
-
-def _remove_journal(path: Path) -> None:
-    for name in ("journal.log", "journal.log.lock"):  # a killed search leaves its lock behind
-        with contextlib.suppress(OSError):
-            (path / name).unlink()
-
-
-def _opened_journal(store: StudyStore, anew: bool) -> _Copy:
-    _remove_journal(store.path)
-    path = str(store.path / "journal.log")
-    with quiet_optuna():
-        storage = JournalStorage(_Journal(path))
-        study = optuna.create_study(study_name=store.name, storage=storage, directions=_directions(store))
-    _describe(study, _facts(store))
-    return _Copy(study, {}, lambda: None)
-
-
-def _opened_database(store: StudyStore, url: sqlalchemy.URL, anew: bool) -> _Copy:
-    """Open a study's mirror in a database; make it where it is missing, or holds what no study of autokd would."""
-    waits = {key: value for key, value in WAITS[url.get_backend_name()].items() if key not in url.query}
-    options = {"pool_pre_ping": True, "connect_args": waits}
-    storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
-
-    def close() -> None:
-        storage.remove_session()
-        storage.engine.dispose()
-
-    try:
-        study, held = _study_in(storage, store, anew)
-    except BaseException:
-        close()
-        raise
-    return _Copy(study, held, close)
-
-
-def _study_in(storage: RDBStorage, store: StudyStore, anew: bool) -> tuple[optuna.Study, dict[int, FrozenTrial]]:
-    facts = _facts(store)
-    try:
-        study = optuna.load_study(study_name=store.name, storage=storage)
-    except KeyError:
-        return _created(storage, store, facts), {}
-    trials = study.get_trials(deepcopy=False)
-    _refuse_foreign(study, trials, facts)
-    held = {trial.user_attrs.get("number", -1): trial for trial in trials}
-    if anew or len(held) < len(trials) or -1 in held or study.user_attrs != facts:
-        optuna.delete_study(study_name=store.name, storage=storage)
-        return _created(storage, store, facts), {}
-    return study, held
-
-
-def _refuse_foreign(study: optuna.Study, trials: list[FrozenTrial], facts: Mapping[str, Any]) -> None:
-    """Leave alone what somebody else keeps under this name in a shared database."""
-    attributes = study.user_attrs
-    ours = any(attributes.get(key) == facts[key] for key in ("autokd:created", "autokd:folder"))
-    if not ours and (attributes or trials):
-        raise StudyError(
-            f"the database holds another study {study.study_name!r}, which is left alone; rename or delete one of them"
-        )
-
-
-def _created(storage: RDBStorage, store: StudyStore, facts: Mapping[str, Any]) -> optuna.Study:
-    with _quiet_creation():
-        study = optuna.create_study(study_name=store.name, storage=storage, directions=_directions(store))
-    _describe(study, facts)
-    return study
-
-
-def _directions(store: StudyStore) -> list[StudyDirection]:
-    """Of each objective, all told such that more is better."""
-    return [StudyDirection.MAXIMIZE] * len(store.objective.names)
-
-
-def _describe(study: optuna.Study, facts: Mapping[str, Any]) -> None:
-    for key, value in facts.items():
-        study.set_user_attr(key, value)
-
-
-def _facts(store: StudyStore) -> dict[str, Any]:
-    """What the study is; "created" and "folder" tell it from others of its name."""
-    settings = store.settings
-    facts = {
-        "study": store.name,
-        "created": settings.created,
-        "folder": f"{socket.gethostname()}:{store.path.resolve()}",
-        "version": settings.versions.get("autokd"),
-        "dataset": settings.data.name,
-        "data_fingerprint": settings.data.task.fingerprint,
-        "teacher_fingerprint": None if settings.teacher is None else settings.teacher.fingerprint,
-        "rungs": list(settings.identity.rungs),
-        "seed": settings.identity.seed,
-    }
-    return {f"autokd:{key}": value for key, value in facts.items()}
-
-
-@contextlib.contextmanager
-def _quiet_creation() -> Iterator[None]:
-    """Keep back Optuna's line for every study made; unlike its verbosity, a filter may change in any thread."""
-
-    def above_info(record: logging.LogRecord) -> bool:
-        return record.levelno > logging.INFO
-
-    logger = logging.getLogger(CREATION_LOG)
-    logger.addFilter(above_info)
-    try:
-        yield
-    finally:
-        logger.removeFilter(above_info)
-
-
-def _same(one: FrozenTrial, other: FrozenTrial) -> bool:
+def _say_the_same(one: FrozenTrial, other: FrozenTrial) -> bool:
     """Whether two trials say the same; when they were written, and as which Optuna number, does not count."""
     return one is other or all(
         getattr(one, key) == getattr(other, key)
         for key in ("state", "values", "params", "distributions", "user_attrs", "intermediate_values", "constraints")
     )
-
-
-def _reason(error: BaseException, storage: str | None) -> str:
-    """The error's first line without passwords; Optuna's own hides the database's behind it."""
-    if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
-        error = error.__cause__
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    for secret in _secrets(storage):
-        for form in (secret, quote(secret, safe=""), quote_plus(secret)):
-            text = text.replace(form, "***")
-    return text
-
-
-def _secrets(storage: str | None) -> list[str]:
-    if storage is None:
-        return []
-    url = sqlalchemy.make_url(storage)
-    found = [url.password, *(url.query.get(key) for key in SECRETS)]
-    return [str(secret) for secret in found if secret]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autokd.search.confirm.racing import FIRST, Measure, Score, Standing, behind, choose, race, rest_variance
-from autokd.study.noise import Noise
+from autokd.study.design import Noise
 from autokd.study.records import TrialRecord
 from tests.search.helpers import rng, trial
 

@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from autokd.errors import StudyError
-from autokd.files import as_plain, write_text
-from autokd.search.prepare import Prepared, prepare
+from autokd.files import write_text
+from autokd.search.facts import describe_study
+from autokd.search.prepare import prepare
 from autokd.search.request import Request
+from autokd.search.session import Setup
 from autokd.study.store import StudyStore
 from autokd.types import Budget
 from tests.search.helpers import SPACE
@@ -27,29 +29,28 @@ def request_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
     return Request(dataset="digits", space=space, study="mine", device="cpu", **options)
 
 
-def prepared(request: Request) -> Prepared:
+def prepared(request: Request) -> Setup:
     return prepare(request, lambda at: None, dry=True)
 
 
 def begin(request: Request, **changed: Any) -> None:
     """Make the study of a request, without running it; None leaves a part of its budget out."""
-    found = prepared(request)
-    identity = dict(found.identity)
-    budget = {**identity["budget"], **changed}
-    identity["budget"] = {key: value for key, value in budget.items() if value is not None}
-    settings = {"identity": identity, "settings": found.settings}
-    StudyStore.create(request.studies_dir / str(request.study), as_plain(settings), found.space_text).close()
+    setup = prepared(request)
+    budget = {**setup.identity.budget, **changed}
+    left = {key: value for key, value in budget.items() if value is not None}
+    setup = dataclasses.replace(setup, identity=dataclasses.replace(setup.identity, budget=left))
+    StudyStore.create(request.studies_dir / str(request.study), describe_study(setup), setup.space_text).close()
 
 
 def test_a_new_study_has_branches_and_says_so(request_of: Request) -> None:
     found = prepared(request_of)
-    assert found.budget.branch == found.identity["budget"]["branch"] == Budget.branch > 0
+    assert found.budget.branch == found.identity.budget["branch"] == Budget.branch > 0
 
 
 def test_a_study_from_before_there_were_branches_goes_on_without(request_of: Request) -> None:
     begin(request_of, branch=None)
     found = prepared(request_of)
-    assert found.budget.branch == 0 and "branch" not in found.identity["budget"]
+    assert found.budget.branch == 0 and "branch" not in found.identity.budget
     assert prepared(dataclasses.replace(request_of, fresh=True)).budget.branch == Budget.branch
 
 

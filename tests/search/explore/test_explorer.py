@@ -14,11 +14,16 @@ import pytest
 from autokd.data import Dataset
 from autokd.errors import NothingFeasible, TooManyFailures
 from autokd.execution.executor import Outcome, RungJob
-from autokd.search.explore.explorer import Explorer, baseline_losses, hopeless, seconds_per_epoch
-from autokd.search.screen.screen import pipeline_cost
+from autokd.search.baselines import baseline_losses
+from autokd.search.explore.explorer import Explorer
+from autokd.search.explore.halving import hopeless_trials
+from autokd.search.explore.propose import Proposer
+from autokd.search.limits import pipeline_cost
+from autokd.search.timing.clock import seconds_per_epoch
 from autokd.search.timing.pace import expected_seconds
 from autokd.space import Several
 from autokd.spec import fingerprint, from_plain
+from autokd.study.arms import ARM_KINDS
 from autokd.study.records import TrialRecord
 from autokd.types import RungResult
 from tests.search.helpers import (
@@ -53,7 +58,7 @@ def test_baselines_then_warm_starts_then_screened_students_come_first(digits: Da
     made = explore(explorer(tmp_path, space, digits.task), 9)
     sources = [t.source for t in trials(made)]
     assert sources == [
-        "baseline:ce",
+        "baseline:alone",
         "baseline:kd",
         "warm_start",
         "warm_start",
@@ -74,16 +79,16 @@ def test_baselines_then_warm_starts_then_screened_students_come_first(digits: Da
 def test_without_a_teacher_there_is_one_baseline_and_no_kd(digits: Dataset, tmp_path: Path) -> None:
     text = SPACE.replace("any_of: {at_most: 2, from: {kd: {}, hint: {}}}", "")
     made = explore(explorer(tmp_path, resolved(digits, text), digits.task, offers=None), 4)
-    assert [t.source for t in trials(made)] == ["baseline:ce", "screen", "screen", "quasi_random"]
+    assert [t.source for t in trials(made)] == ["baseline:alone", "screen", "screen", "quasi_random"]
     assert all(set(t.pipeline["losses"]) == {"ce"} for t in trials(made))
 
 
 def test_a_queue_names_no_pipeline_twice(digits: Dataset, tmp_path: Path) -> None:
     space = resolved(digits, SPACE)
-    rows = screen_rows((9, 7))
-    rows[0]["student"] = space.default().plain["student"]  # with KD: the baseline once more
+    first, second = screen_rows((9, 7))
+    rows = [dataclasses.replace(first, student=space.default().plain["student"]), second]  # with KD: the baseline
     made = explorer(tmp_path, space, digits.task, screen=rows)
-    assert [p.source for p in made.queue()] == ["baseline:ce", "baseline:kd", "screen"]
+    assert [p.source for p in made.proposer.queue()] == ["baseline:alone", "baseline:kd", "screen"]
 
 
 def test_after_ten_trials_the_sampler_takes_over(digits: Dataset, tmp_path: Path) -> None:
@@ -91,7 +96,7 @@ def test_after_ten_trials_the_sampler_takes_over(digits: Dataset, tmp_path: Path
     assert [t.source for t in trials(made)][4:] == ["quasi_random"] * 6 + ["tpe"] * 4
     for t in trials(made):
         from_plain(t.pipeline)
-        assert t.params is None or made.space.params_of(t.pipeline) == t.params
+        assert t.params is None or made.proposer.space.params_of(t.pipeline) == t.params
 
 
 def test_no_number_is_spent_outside_the_budget(digits: Dataset, tmp_path: Path) -> None:
@@ -146,9 +151,9 @@ def test_suggestions_outside_the_budget_are_recorded_told_and_never_trained(digi
     assert len(jobs(made)) == sum(len(t.rungs) for t in trials(made))
     opened = explorer(tmp_path, space, digits.task)
     assert opened.log.records == made.log.records
-    told = [opened.propose(number) for number in range(16, 26)]
+    told = [opened.proposer.propose(number) for number in range(16, 26)]
     opened.log.records.refused.clear()
-    assert [opened.propose(number) for number in range(16, 26)] != told
+    assert [opened.proposer.propose(number) for number in range(16, 26)] != told
 
 
 def test_records_from_before_refusals_were_told_still_load(digits: Dataset, tmp_path: Path) -> None:
@@ -173,45 +178,45 @@ def test_a_student_leaves_out_the_losses_that_may_not_stand_beside_it(digits: Da
     hinted = next(drawn for drawn in draws if "hint" in drawn.plain["losses"])
     resnet = space.default().plain["student"]
     assert resnet["use"] == "resnet"
-    found = made._with_student(hinted, resnet)
+    found = made.proposer._with_student(hinted, resnet)
     assert found.plain["student"] == resnet and set(found.plain["losses"]) == {"ce"}
     assert found.params == space.params_of(found.plain) is not None
-    cnn = made._with_student(hinted, {"use": "cnn", "width": 5, "layers": 1})
+    cnn = made.proposer._with_student(hinted, {"use": "cnn", "width": 5, "layers": 1})
     assert {"ce", "kd", "hint"} == set(cnn.plain["losses"])
 
 
 def test_where_random_draws_miss_the_budget_screened_students_are_combined(
     digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autokd.search.explore import explorer as module
+    from autokd.search.explore import propose as module
 
     made = explorer(tmp_path, resolved(digits), digits.task, screen=screen_rows((3, 4)))
-    monkeypatch.setattr(Explorer, "_fits", lambda self, drawn: drawn.plain["student"]["width"] <= 4)
-    monkeypatch.setattr(made.space.__class__, "sample", lambda self, rng, number: self.default())
+    monkeypatch.setattr(Proposer, "_fits", lambda self, drawn: drawn.plain["student"]["width"] <= 4)
+    monkeypatch.setattr(made.proposer.space.__class__, "sample", lambda self, rng, number: self.default())
     monkeypatch.setattr(module, "quasi_random", lambda space, seed: iter(()))
-    found = made.propose(8)
+    found = made.proposer.propose(8)
     assert found is not None and found.source == "random"
-    assert found.drawn.plain["student"] in [row["student"] for row in made.log.records.screen]
+    assert found.drawn.plain["student"] in [row.student for row in made.log.records.screen]
 
 
 def test_an_impossible_budget_is_said_to_be_one(digits: Dataset, tmp_path: Path) -> None:
     made = explorer(tmp_path, resolved(digits, max_params=10), digits.task)
     with pytest.raises(NothingFeasible, match="no pipeline of the space lies inside the budget"):
-        made.propose(20)
+        made.proposer.propose(20)
 
 
 def test_among_eight_candidates_the_best_screened_is_taken_half_of_the_time(digits: Dataset, tmp_path: Path) -> None:
     """Students are screened by width: where screening decides, widths are larger than where it does not."""
     space = resolved(digits)
     made = explore(explorer(tmp_path, space, digits.task), 10)
-    from autokd.search.explore import explorer as module
+    from autokd.search.explore import propose as module
 
     widths = {}
     for probability in (0.0, 1.0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "SCREEN_PROBABILITY", probability)
-            widths[probability] = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 36)]
-    mixed = [made.propose(n).drawn.plain["student"]["width"] for n in range(20, 36)]
+            widths[probability] = [made.proposer.propose(n).drawn.plain["student"]["width"] for n in range(20, 36)]
+    mixed = [made.proposer.propose(n).drawn.plain["student"]["width"] for n in range(20, 36)]
     assert np.mean(widths[1.0]) > np.mean(widths[0.0]) + 1
     taken = sum(m == b and m != f for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))
     first = sum(m == f and m != b for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))
@@ -276,9 +281,9 @@ def test_no_rung_begins_that_time_does_not_bear(digits: Dataset, tmp_path: Path)
 def test_no_pipeline_begins_that_is_too_slow_for_the_time_left(digits: Dataset, tmp_path: Path) -> None:
     made = explore(explorer(tmp_path, resolved(digits), digits.task), 12)
     known = made.log.records.trials.values()
-    next_one = made.propose(12)
+    next_one = made.proposer.propose(12)
     assert next_one is not None
-    cost = pipeline_cost(next_one.drawn.plain, digits.task, made.offers)._asdict()
+    cost = pipeline_cost(next_one.drawn.plain, digits.task, made.proposer.offers)._asdict()
     slow = expected_seconds(known, next_one.drawn.plain, cost, made.rung_epochs[0])
     assert slow is not None and slow > 0
     made.run(13, lambda seconds: seconds < slow, lambda: None)
@@ -337,18 +342,18 @@ def test_checkpoints_are_kept_of_the_trials_that_may_go_on(digits: Dataset, tmp_
     assert max(most) <= 24 // 2
     left = {int(path.parent.name) for path in made.folder.rglob("rung*.pt")}
     paused = {t.number for t in trials(made) if t.state(made.top_rung) == "paused"}
-    behind = set(hopeless(made.log.records.trials, wanted=24, top_rung=made.top_rung, eta=made.eta))
+    behind = set(hopeless_trials(made.log.records.trials, wanted=24, top_rung=made.top_rung, eta=made.eta))
     assert left == paused - behind and behind
 
 
-def test_trials_behind_too_many_better_ones_are_hopeless() -> None:
+def test_trials_behind_too_many_better_ones_are_hopeless_trials() -> None:
     from tests.search.helpers import trial
 
     paused = {i: trial(i, 0.9 - i / 10) for i in range(6)}
-    assert hopeless(paused, wanted=12, top_rung=2, eta=3) == [4, 5]
-    assert hopeless(paused, wanted=3, top_rung=2, eta=3) == [2, 3, 4, 5]  # more were run than are wanted now
+    assert hopeless_trials(paused, wanted=12, top_rung=2, eta=3) == [4, 5]
+    assert hopeless_trials(paused, wanted=3, top_rung=2, eta=3) == [2, 3, 4, 5]  # more were run than are wanted now
     further = {**paused, 5: trial(5, 0.4, 0.9), 6: trial(6, 0.95, failure="crash")}
-    assert hopeless(further, wanted=12, top_rung=2, eta=3) == [4]
+    assert hopeless_trials(further, wanted=12, top_rung=2, eta=3) == [4]
 
 
 def failing(kind: str, *numbers: int) -> Callable[[RungJob], float | Outcome]:
@@ -392,15 +397,17 @@ def test_adding_trials_later_gives_the_trials_of_a_longer_search(digits: Dataset
 def test_another_seed_proposes_otherwise(digits: Dataset, tmp_path: Path) -> None:
     space = resolved(digits)
     made, other = (explorer(tmp_path / str(seed), space, digits.task, seed=seed) for seed in (1, 2))
-    assert made.propose(0) == other.propose(0)  # a baseline is a baseline
-    assert made.propose(7) != other.propose(7) and made.propose(12) != other.propose(12)
-    assert made.propose(12) == made.propose(12) != made.propose(13)
+    assert made.proposer.propose(0) == other.proposer.propose(0)  # a baseline is a baseline
+    assert made.proposer.propose(7) != other.proposer.propose(7) and made.proposer.propose(
+        12
+    ) != other.proposer.propose(12)
+    assert made.proposer.propose(12) == made.proposer.propose(12) != made.proposer.propose(13)
 
 
 def test_the_baselines_losses() -> None:
-    assert baseline_losses("ce") == {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}}
-    assert baseline_losses("kd")["ce"] == baseline_losses("ce")["ce"]
-    assert baseline_losses("kd")["kd"].items() >= {"use": "kd", "weight": 1.0, "temperature": 4.0}.items()
+    assert baseline_losses(ARM_KINDS["alone"]) == {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}}
+    assert baseline_losses(ARM_KINDS["kd"])["ce"] == baseline_losses(ARM_KINDS["alone"])["ce"]
+    assert baseline_losses(ARM_KINDS["kd"])["kd"].items() >= {"use": "kd", "weight": 1.0, "temperature": 4.0}.items()
 
 
 def test_seconds_of_an_epoch_are_those_of_the_trials_that_went_furthest() -> None:

@@ -15,15 +15,11 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import NothingFeasible
 from autokd.execution.inline import InlineExecutor
 from autokd.networks.models import state_fingerprint
-from autokd.search.screen.screen import (
-    Screener,
-    diverse_top,
-    feasible,
-    population,
-    score_against,
-    screen,
-    usable_proxies,
-)
+from autokd.search.limits import feasible
+from autokd.search.population import population
+from autokd.search.screen.screen import diverse_top, score_against, screen
+from autokd.search.screen.screener import Screener, usable_proxies
+from autokd.study.choice import ScreenedStudent
 from autokd.types import Split
 from tests.search.helpers import CPU, context, explorer, resolved
 
@@ -54,7 +50,7 @@ class Given:
 def screened(digits: Dataset, table: dict[int, dict[str, Any]], *ranked_by: str) -> list[tuple[int, float]]:
     given: Any = Given(table, ranked_by, context(digits))
     rows = screen(given, [student(width) for width in table])
-    return [(row["student"]["width"], row["score"]) for row in rows]
+    return [(row.student["width"], row.score) for row in rows]
 
 
 def test_ranks_are_averaged_over_the_proxies_that_count(digits: Dataset) -> None:
@@ -81,17 +77,18 @@ def test_a_lower_latency_ranks_higher(digits: Dataset) -> None:
     assert screened(digits, table, "latency") == [(5, 1.0), (4, 0.0)]
 
 
+def row(use: str, params: int, proxies: dict[str, float | None] | None = None) -> ScreenedStudent:
+    return ScreenedStudent(student={"use": use}, params=params, macs=1, proxies=proxies or {}, score=0.5)
+
+
 def test_one_more_student_is_scored_by_the_share_that_it_beats() -> None:
-    rows = [{"proxies": {"nwot": value, "latency": 10 - value}} for value in (1.0, 2.0, 3.0, 4.0)]
+    rows = [row("cnn", 1000, {"nwot": value, "latency": 10 - value}) for value in (1.0, 2.0, 3.0, 4.0)]
     assert score_against(rows, {"nwot": 2.5}, ["nwot"]) == 0.5
     assert score_against(rows, {"nwot": 9.0, "latency": 9.5}, ["nwot", "latency"]) == 0.5
     assert score_against(rows, {"nwot": 2.0}, ["nwot"]) == 0.25
 
 
 def test_the_best_that_differ_by_15_percent_in_size() -> None:
-    def row(use: str, params: int) -> dict[str, Any]:
-        return {"student": {"use": use}, "params": params}
-
     rows = [
         row("cnn", 1000),
         row("cnn", 1149),
@@ -101,7 +98,7 @@ def test_the_best_that_differ_by_15_percent_in_size() -> None:
         row("cnn", 1324),
     ]
     top = diverse_top(rows, 4)
-    assert [(r["student"]["use"], r["params"]) for r in top] == [
+    assert [(r.student["use"], r.params) for r in top] == [
         ("cnn", 1000),
         ("resnet", 1000),
         ("cnn", 1151),
@@ -174,7 +171,7 @@ def test_screen_and_explore_read_no_test_split_and_leave_the_teacher_alone(digit
     made.run(11, lambda seconds: True, lambda: None)
     trials = made.log.records.trials.values()
     assert len(trials) == 11 and all(t.rungs and t.failure is None for t in trials)
-    assert {"baseline:ce", "baseline:kd", "screen", "quasi_random", "tpe"} == {t.source for t in trials}
+    assert {"baseline:alone", "baseline:kd", "screen", "quasi_random", "tpe"} == {t.source for t in trials}
     assert state_fingerprint(where.teacher.modules.state_dict()) == before  # type: ignore[attr-defined]
     with pytest.raises(AssertionError):
         where.data.read_test()

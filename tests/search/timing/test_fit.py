@@ -8,13 +8,17 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from autokd.search.confirm.confirmer import GRID_RUNS, run_count
 
 from autokd.data import Dataset
 from autokd.engine.rung import curve_step
+from autokd.search.explore.halving import rung_plan, trial_epochs
+from autokd.search.explore.stages import POLICIES
+from autokd.search.stages import works
 from autokd.search.timing import fit as timing
 from autokd.search.timing.clock import CLOSING, CONFIRM_SHARE, Clock, seconds_per_epoch, spent
-from autokd.search.timing.fit import Costs, Fitted, Sizes, confirm_epochs, fit, rung_plan, trial_epochs
+from autokd.search.timing.fit import Estimate, Fitted
+from autokd.search.timing.measure import Probe, measure_costs
+from autokd.search.work import Costs, Funnel, Parallel, Scope, Sizes, total_epochs
 from autokd.study.records import Records
 from autokd.types import Budget
 from tests.search.helpers import resolved, trial
@@ -22,6 +26,24 @@ from tests.search.helpers import resolved, trial
 OWN = Budget(trials=60, epochs=27, confirm_epochs=54)
 SIZES = Sizes(train=54_000, validation=6_000, test=10_000, classes=10)
 COSTS = Costs(train=1e-4, answer=5e-5, teacher=2e-4)
+
+
+GRID_RUNS = 6 + 6 + 4
+"""Of the pick and vanilla KD, and of the student alone, which has no weights to tune."""
+
+
+def fit(
+    seconds: float, own: Budget, sizes: Sizes, costs: Costs, *, slots: int = 1, workers: int = 1, may_limit: bool = True
+) -> Fitted:
+    """Fit the funnel as it is into a time."""
+    estimate = Estimate(funnel=Funnel(works, Parallel(slots, workers)), sizes=sizes, costs=costs)
+    return timing.fit(seconds, own, estimate, may_limit=may_limit)
+
+
+def confirm_epochs(budget: Budget, *, grid: bool, workers: int) -> float:
+    """What confirm takes, as epochs of training."""
+    confirm = [work for work in works(Scope(budget=budget, grid=grid)) if work.part == "confirm"]
+    return total_epochs(confirm, SIZES, workers)
 
 
 def expected(found: Fitted, costs: Costs = COSTS) -> float:
@@ -32,8 +54,8 @@ def expected(found: Fitted, costs: Costs = COSTS) -> float:
         points = 1 + epochs / curve_step(budget.epochs, found.samples, SIZES.validation)
         return costs.train * (epochs * found.samples + points * SIZES.validation / 3)
 
-    confirm = run_count(budget, has_teacher=True, stretch=1) - (0 if found.grid else GRID_RUNS)
-    answers = timing.POLICIES * budget.epochs + budget.claim_seeds * budget.confirm_epochs
+    confirm = budget.finalists * budget.select_seeds + (GRID_RUNS if found.grid else 0) + 3 * budget.claim_seeds
+    answers = POLICIES * budget.epochs + budget.claim_seeds * budget.confirm_epochs
     trials = 5 * run(budget.epochs) + (budget.trials - 2) * run(trial_epochs(budget))
     predicted = 3 * budget.claim_seeds * (SIZES.validation + SIZES.test) * costs.train / 3
     return trials + confirm * run(budget.confirm_epochs) + answers * found.samples * costs.answer + predicted
@@ -123,8 +145,8 @@ def test_what_confirm_takes_is_its_runs_and_its_predictions() -> None:
     budget = Budget(finalists=3, select_seeds=3, claim_seeds=5, confirm_epochs=10)
     runs = 9 + 16 + 15
     predicted = 15 * 16_000 / 3 / 54_000
-    assert confirm_epochs(budget, SIZES, grid=True, workers=1) == pytest.approx(10 * runs + predicted)
-    assert confirm_epochs(budget, SIZES, grid=False, workers=2) == pytest.approx(5 * (runs - 16) + predicted)
+    assert confirm_epochs(budget, grid=True, workers=1) == pytest.approx(10 * runs + predicted)
+    assert confirm_epochs(budget, grid=False, workers=2) == pytest.approx(5 * (runs - 16) + predicted)
 
 
 def test_what_killed_sessions_trained_counts_as_spent() -> None:
@@ -138,7 +160,7 @@ def test_what_killed_sessions_trained_counts_as_spent() -> None:
 
 def test_what_a_sample_costs_is_measured(digits: Dataset) -> None:
     space = resolved(digits)
-    costs = timing.measure_costs(digits, space, space.budget, None, torch.device("cpu"), 1, seed=0)
+    costs = measure_costs(Probe(data=digits, space=space, teacher=None, device=torch.device("cpu"), threads=1, seed=0))
     assert 0 < costs.answer < costs.teacher < 1 and 0 < costs.train < 1
     before = torch.get_num_threads()
     assert before == torch.get_num_threads()

@@ -25,7 +25,8 @@ from autokd.errors import UserError
 from autokd.execution.executor import Outcome, RungJob
 from autokd.networks.models import shapes_to_plain
 from autokd.search.tpe import mirror as mirror_module
-from autokd.search.tpe.mirror import Mirror, _reason, database_url, masked, rebuild
+from autokd.search.tpe.database import database_url, describe_error, mask_passwords
+from autokd.search.tpe.mirror import Mirror, rebuild
 from autokd.study.store import StudyStore
 from tests.search.helpers import (
     EPOCHS,
@@ -286,7 +287,7 @@ def hanging(store: StudyStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirr
         raise OSError("gone")
 
     monkeypatch.setattr(mirror_module, "LAST_WAIT", 60.0)
-    monkeypatch.setattr(mirror_module, "_opened_database", opened)
+    monkeypatch.setattr(mirror_module, "open_database", opened)
     yield Mirror(store, "sqlite:////nowhere.db")
     answers.set()
 
@@ -330,6 +331,6 @@ def test_plain_forms_of_a_url_mean_psycopg(scheme: str) -> None:
 
 def test_passwords_in_a_query_and_in_what_the_driver_says_are_masked() -> None:
     url = "postgresql://me:hush%21@host/db?password=secret&sslmode=require"
-    assert masked(url) == "postgresql://me:***@host/db?password=%2A%2A%2A&sslmode=require"
+    assert mask_passwords(url) == "postgresql://me:***@host/db?password=%2A%2A%2A&sslmode=require"
     error = OSError('login of "me" with hush! or hush%21 and secret failed\nmore')
-    assert _reason(error, url) == 'login of "me" with *** or *** and *** failed'
+    assert describe_error(error, url) == 'login of "me" with *** or *** and *** failed'

@@ -11,7 +11,8 @@ import pytest
 
 import autokd
 from autokd.errors import MissingDependency, UserError
-from autokd.search.tpe.mirror import Mirror, database_url, masked, rebuild
+from autokd.search.tpe.database import database_url, mask_passwords
+from autokd.search.tpe.mirror import Mirror, rebuild
 from autokd.study.store import StudyStore
 from tests.search.helpers import SPACE, expected, in_database, told
 
@@ -90,4 +91,4 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_passwords_are_masked() -> None:
-    assert masked("postgresql://me:secret@here/studies") == "postgresql://me:***@here/studies"
+    assert mask_passwords("postgresql://me:secret@here/studies") == "postgresql://me:***@here/studies"

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from autokd.search.tpe.mirror import database_url, rebuild
+from autokd.search.tpe.database import database_url
+from autokd.search.tpe.mirror import rebuild
 from autokd.study.store import StudyStore
 from tests.search.helpers import SPACE, ended, expected, in_database, started, told, wait_for
 

@@ -13,19 +13,12 @@ import torch
 from optuna.trial import TrialState
 
 from autokd.ranges import Choice, Integer, Real
-from autokd.search.tpe.sampler import (
-    EI_CANDIDATES,
-    _Sampler,
-    candidates,
-    common_rung,
-    distribution,
-    good,
-    optuna_study,
-    seen,
-    shown,
-)
+from autokd.search.tpe.borrowed import AskSampler, good_count
+from autokd.search.tpe.sampler import EI_CANDIDATES, candidates, select_trials
+from autokd.search.tpe.trials import distribution, optuna_study, trials_for_tpe
 from autokd.seeds import derive
 from autokd.space import Drawn
+from autokd.study.ranking import common_rung
 from autokd.study.records import Refused, TrialRecord
 from tests.search.helpers import Branches, Line, TrialDraw, trial
 
@@ -62,7 +55,7 @@ def test_all_are_shown_at_the_highest_rung_that_eight_have_finished() -> None:
     running = [at(12, -0.7)]
     trials = [*eight, *two, *failed, *running]
     assert common_rung(trials) == 1
-    seen = shown(RANGES, trials)
+    seen = trials_for_tpe(RANGES, trials)
     assert [t.state for t in seen] == [TrialState.COMPLETE] * 9 + [TrialState.PRUNED] * 3 + [TrialState.RUNNING]
     assert [t.value for t in seen[:9]] == [0.6] * 8 + [0.45]
     assert seen[9].intermediate_values == {0: 0.3}
@@ -79,7 +72,7 @@ def test_the_common_rung_needs_enough_trials() -> None:
 
 
 def test_a_trial_outside_the_space_is_not_shown() -> None:
-    assert shown(RANGES, [trial(0, 0.5, params=None)]) == []
+    assert trials_for_tpe(RANGES, [trial(0, 0.5, params=None)]) == []
 
 
 def test_ranges_become_distributions() -> None:
@@ -90,7 +83,7 @@ def test_ranges_become_distributions() -> None:
 
 def test_two_bad_completed_baselines_do_not_move_suggestions_from_the_optimum() -> None:
     """Shown as complete beside 20 pruned trials, two bad ones at -0.9 would be the sampler's idea of good."""
-    bad = [at(0, -0.9, 0.1, 0.1, 0.1, source="baseline:ce"), at(1, -0.88, 0.1, 0.1, 0.1, source="baseline:kd")]
+    bad = [at(0, -0.9, 0.1, 0.1, 0.1, source="baseline:alone"), at(1, -0.88, 0.1, 0.1, 0.1, source="baseline:kd")]
     mean = float(np.mean(suggestions([*bad, *grid(20, start=2)])))
     assert abs(mean) < 0.1
 
@@ -146,12 +139,13 @@ def test_told_of_refused_suggestions_the_sampler_keeps_within_the_budget() -> No
 def test_refused_suggestions_are_shown_in_order_as_infeasible_and_make_no_more_good_ones() -> None:
     refused: Mapping[int, Sequence[Refused]] = {1: [Refused(params={"x": 0.9}, excess=1.5)], 9: []}
     told = [(before, draw) for before, draws in refused.items() for draw in draws]
-    first, middle, last = shown(RANGES, [at(0, 0.1, 0.5), at(1, 0.2, 0.6)], told)
+    first, middle, last = trials_for_tpe(RANGES, [at(0, 0.1, 0.5), at(1, 0.2, 0.6)], told)
     assert [t.params["x"] for t in (first, middle, last)] == [0.1, 0.9, 0.2]
     assert middle.state == TrialState.PRUNED and middle.constraints == {"budget": 0.5}
-    assert [good(count) for count in (0, 1, 10, 11, 250, 300)] == [0, 1, 1, 2, 25, 25]
+    assert [good_count(count) for count in (0, 1, 10, 11, 250, 300)] == [0, 1, 1, 2, 25, 25]
     many = [(20, Refused(params={"x": 0.9}, excess=1.5))] * 50
-    assert len(_Sampler(optuna_study(LINE, grid(20), many), 1, refused=50)._good) == good(20)  # type: ignore[arg-type]
+    study = optuna_study(LINE, grid(20), many)  # type: ignore[arg-type]
+    assert len(AskSampler(study, 1, draws=EI_CANDIDATES, refused=50)._good) == good_count(20)
 
 
 def test_what_was_refused_later_is_not_known_yet() -> None:
@@ -203,15 +197,15 @@ def test_a_seed_of_any_size_serves() -> None:
 
 def test_of_a_long_study_the_best_and_the_latest_are_shown_in_order() -> None:
     trials = [at(number, 0.0, 0.9 - number / 1000 if number % 10 else 0.1) for number in range(300)]
-    numbers = [t.number for t in seen(trials)]
+    numbers = [t.number for t in select_trials(trials)]
     good = [number for number in range(300) if number % 10][:25]
     assert numbers == [*good, *range(225, 300)]
-    assert seen(trials[:100]) == trials[:100]
+    assert select_trials(trials[:100]) == trials[:100]
     deeper = [at(number, 0.0, 0.1, 0.2) for number in range(8)]
-    kept = seen([*deeper, *trials[8:]])
+    kept = select_trials([*deeper, *trials[8:]])
     assert kept[:8] == deeper and common_rung(kept) == 1  # the common rung stays
     running, outside = at(400, 0.5), trial(401, 0.9, params=None)
-    assert [t.number for t in seen([*trials, running, outside])] == [n for n in numbers if n != 225] + [400]
+    assert [t.number for t in select_trials([*trials, running, outside])] == [n for n in numbers if n != 225] + [400]
 
 
 @pytest.mark.parametrize("better", ["x", "n"])
@@ -224,7 +218,7 @@ def test_the_first_candidate_is_what_optuna_itself_would_suggest(better: str) ->
             seed=derive(1, "tpe", number) % 2**32, n_startup_trials=1, n_ei_candidates=EI_CANDIDATES
         )
         study = optuna.create_study(direction="maximize", sampler=sampler)
-        study.add_trials(shown(space.ranges(), trials))
+        study.add_trials(trials_for_tpe(space.ranges(), trials))
         first = next(candidates(space, trials, seed=1, number=number))  # type: ignore[arg-type]
         assert first == space.draw(TrialDraw(study.ask()), number)
         found.append(first.plain)

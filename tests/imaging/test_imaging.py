@@ -8,9 +8,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from autokd import imaging
 from autokd.compat import torchvision
 from autokd.errors import ComponentError
+from autokd.imaging.colour import (
+    PHOTOMETRIC,
+    auto_contrast,
+    brightness,
+    color,
+    contrast,
+    equalize,
+    gray,
+    posterize,
+    sharpness,
+    solarize,
+)
+from autokd.imaging.geometry import GEOMETRIC, affine, crop_flip, random_crop_flip
+from autokd.imaging.mixing import draw_beta, inside, mix, noise_like
+from autokd.imaging.moves import OPS, Maxima, apply_moves, tabulate_moves, where
 from autokd.types import Task
 
 F = torchvision().transforms.v2.functional
@@ -40,10 +54,10 @@ def per_sample(values: list[float]) -> Tensor:
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (imaging.brightness, F.adjust_brightness),
-        (imaging.color, F.adjust_saturation),
-        (imaging.contrast, F.adjust_contrast),
-        (imaging.sharpness, F.adjust_sharpness),
+        (brightness, F.adjust_brightness),
+        (color, F.adjust_saturation),
+        (contrast, F.adjust_contrast),
+        (sharpness, F.adjust_sharpness),
     ],
 )
 def test_blends_match_torchvision(ours, theirs, channels) -> None:
@@ -55,40 +69,40 @@ def test_blends_match_torchvision(ours, theirs, channels) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_auto_contrast_matches_torchvision(channels) -> None:
     images = unit(bytes_like(6, channels, 20, 24))
-    torch.testing.assert_close(imaging.auto_contrast(images, images), F.autocontrast(images), atol=1e-6, rtol=0)
+    torch.testing.assert_close(auto_contrast(images, images), F.autocontrast(images), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (20, 24), (32, 32)])
 def test_equalize_matches_torchvision_exactly(size) -> None:
     images = bytes_like(6, 3, *size)
     images[1, :, :1] = 255  # nearly flat
-    assert torch.equal(imaging.equalize(unit(images), images), unit(F.equalize(images)))
+    assert torch.equal(equalize(unit(images), images), unit(F.equalize(images)))
 
 
 def test_equalize_changes_something() -> None:
     images = unit(bytes_like(6, 1, 32, 32))
-    changed = (imaging.equalize(images, images) != images).flatten(1).any(1)
+    changed = (equalize(images, images) != images).flatten(1).any(1)
     assert changed.tolist() == [False, True, True, True, True, True]
 
 
 def test_posterize_matches_torchvision_exactly() -> None:
     images, bits = bytes_like(7, 3, 16, 16), [2, 3, 4, 5, 6, 7, 8]
     expected = torch.stack([F.posterize(image, b) for image, b in zip(images, bits, strict=True)])
-    assert torch.equal(imaging.posterize(unit(images), per_sample([2.0 ** (8 - b) for b in bits])), unit(expected))
+    assert torch.equal(posterize(unit(images), per_sample([2.0 ** (8 - b) for b in bits])), unit(expected))
 
 
 def test_solarize_matches_torchvision_exactly() -> None:
     images, thresholds = bytes_like(6, 3, 16, 16), [0.0, 17.0, 34.0, 178.5, 250.0, 255.0]
     images[5, 0, 0, 0] = 255
     expected = torch.stack([F.solarize(image, level) for image, level in zip(images, thresholds, strict=True)])
-    result = imaging.solarize(unit(images), per_sample(thresholds))
+    result = solarize(unit(images), per_sample(thresholds))
     assert torch.equal((result * 255).round().to(torch.uint8), expected)
     assert result[5, 0, 0, 0] == 0
 
 
 def affine_of(name: str, images: Tensor, strengths: list[float]) -> Tensor:
-    matrices = [imaging.GEOMETRIC[name](strength, *images.shape[-2:]) for strength in strengths]
-    return imaging.affine(images, torch.tensor(matrices, dtype=torch.float32))
+    matrices = [GEOMETRIC[name](strength, *images.shape[-2:]) for strength in strengths]
+    return affine(images, torch.tensor(matrices, dtype=torch.float32))
 
 
 def shear(image: Tensor, x: float, y: float) -> Tensor:
@@ -127,25 +141,25 @@ def test_directions() -> None:
     assert (quarter * 9).round().flatten().tolist() == [3, 6, 9, 2, 5, 8, 1, 4, 7]
 
 
-@pytest.mark.parametrize("name", imaging.PHOTOMETRIC)
+@pytest.mark.parametrize("name", PHOTOMETRIC)
 @pytest.mark.parametrize("shape", [(19, 3, 32, 32), (19, 1, 9, 13)])
 def test_operations_treat_each_sample_on_its_own(name, shape) -> None:
     images = torch.rand(shape, generator=torch.Generator().manual_seed(3))
     strength = torch.linspace(0.4, 1.7, 19).view(-1, 1, 1, 1)
-    whole = imaging.PHOTOMETRIC[name](images, strength)
-    alone = torch.cat([imaging.PHOTOMETRIC[name](images[i : i + 1], strength[i : i + 1]) for i in range(19)])
+    whole = PHOTOMETRIC[name](images, strength)
+    alone = torch.cat([PHOTOMETRIC[name](images[i : i + 1], strength[i : i + 1]) for i in range(19)])
     assert torch.equal(whole, alone)
 
 
 def test_gray_uses_luminance_weights() -> None:
     image = torch.tensor([1.0, 0.5, 0.25]).view(1, 3, 1, 1)
-    assert imaging.gray(image).item() == pytest.approx(0.2989 + 0.2935 + 0.0285)
+    assert gray(image).item() == pytest.approx(0.2989 + 0.2935 + 0.0285)
 
 
 def test_crop_flip_matches_a_loop() -> None:
     images = torch.rand(5, 2, 6, 7, generator=torch.Generator().manual_seed(0))
     shift, flip = torch.tensor([[0, 0], [4, 2], [2, 1], [1, 0], [3, 2]]), torch.tensor([False, True, False, True, True])
-    result = imaging.crop_flip(images, shift, flip, (2, 1))
+    result = crop_flip(images, shift, flip, (2, 1))
     for i in range(5):
         padded = torch.zeros(2, 10, 9)
         padded[:, 2:8, 1:8] = images[i]
@@ -155,29 +169,27 @@ def test_crop_flip_matches_a_loop() -> None:
 
 
 def test_margins_are_rounded_up() -> None:
-    rows = imaging.geometry(task(1, 8, 28), 0.0625, True).draw(torch.Generator().manual_seed(0), 400)
+    rows = random_crop_flip(task(1, 8, 28), 0.0625, True).draw(torch.Generator().manual_seed(0), 400)
     assert rows["shift"].amin(0).tolist() == [0, 0]
     assert rows["shift"].amax(0).tolist() == [2, 4]  # twice ceil(0.5) and ceil(1.75)
 
 
 def test_geometry_of_a_table_changes_nothing() -> None:
     table = Task(dataset="t", modality="table", input_shape=(4,), classes=("a", "b"), train_size=3)
-    pair = imaging.geometry(table, 0.25, True)
+    pair = random_crop_flip(table, 0.25, True)
     inputs = torch.rand(3, 4)
     assert pair.draw(torch.Generator(), 3) == {}
     assert pair.apply(inputs, {}) is inputs
 
 
 def test_mix() -> None:
-    result = imaging.mix(
-        torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.0, 1.0]] * 2), torch.tensor([0.25, 1])
-    )
+    result = mix(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.0, 1.0]] * 2), torch.tensor([0.25, 1]))
     assert result.tolist() == [[0.25, 0.75], [1.0, 0.0]]
 
 
 def test_draw_beta_has_the_distribution() -> None:
     generator = torch.Generator().manual_seed(0)
-    flat, edges = imaging.draw_beta(generator, 20000, 1.0), imaging.draw_beta(generator, 20000, 0.1)
+    flat, edges = draw_beta(generator, 20000, 1.0), draw_beta(generator, 20000, 0.1)
     assert flat.dtype == torch.float32
     assert flat.mean().item() == pytest.approx(0.5, abs=0.01)
     assert flat.var().item() == pytest.approx(1 / 12, abs=0.003)
@@ -185,7 +197,7 @@ def test_draw_beta_has_the_distribution() -> None:
 
 
 def test_inside() -> None:
-    result = imaging.inside(torch.tensor([[1, 3, 0, 2], [0, 0, 0, 0]]), 4, 3)
+    result = inside(torch.tensor([[1, 3, 0, 2], [0, 0, 0, 0]]), 4, 3)
     assert result.shape == (2, 1, 4, 3)
     assert result[0, 0].int().tolist() == [[0, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]]
     assert not result[1].any()
@@ -193,7 +205,7 @@ def test_inside() -> None:
 
 def test_noise_is_uniform_and_independent() -> None:
     images, seed = torch.zeros(40, 3, 16, 16), torch.arange(40) * 100_003
-    noise = imaging.noise_like(images, seed)
+    noise = noise_like(images, seed)
     counts = (noise * 255).round().long().flatten().bincount(minlength=256)
     assert torch.equal(noise, (noise * 255).round() / 255)
     assert ((counts - 120).square() / 120).sum() < 350  # chi-square with 255 degrees: mean 255, sd 23
@@ -201,23 +213,23 @@ def test_noise_is_uniform_and_independent() -> None:
     samples, places = torch.corrcoef(centred) - torch.eye(40), (centred[:, 1:] * centred[:, :-1]).mean() * 12
     assert samples.abs().max() < 0.2
     assert abs(places.item()) < 0.02
-    assert torch.equal(noise[7:9], imaging.noise_like(images[7:9], seed[7:9]))
+    assert torch.equal(noise[7:9], noise_like(images[7:9], seed[7:9]))
 
 
 def test_where_replaces_the_masked_samples_only() -> None:
     images, offset = torch.zeros(3, 1, 1, 1), per_sample([1.0, 2.0, 3.0])
-    result = imaging.where(torch.tensor([True, False, True]), torch.add, images, offset)
+    result = where(torch.tensor([True, False, True]), torch.add, images, offset)
     assert result.flatten().tolist() == [1.0, 0.0, 3.0]
     assert images.abs().sum() == 0
 
 
 def strengths(table: Tensor, name: str) -> list[float]:
-    return sorted(round(value, 4) for value in table[table[:, 0] == imaging.OPS.index(name), 1].tolist())
+    return sorted(round(value, 4) for value in table[table[:, 0] == OPS.index(name), 1].tolist())
 
 
 def test_moves_at_one_level() -> None:
-    maxima = imaging.Maxima(0.3, (150 / 331 * 32, 150 / 331 * 16), rotate=30, enhance=0.9, bits=4)
-    table = imaging.moves(task(3, 32, 16), maxima, 9)
+    maxima = Maxima(0.3, (150 / 331 * 32, 150 / 331 * 16), rotate=30, enhance=0.9, bits=4)
+    table = tabulate_moves(task(3, 32, 16), maxima, 9)
     assert table.shape == (28, 8)
     assert table[:, 0].long().bincount().tolist() == [2] * 14
     assert strengths(table, "shear_x") == strengths(table, "shear_y") == [-0.09, 0.09]
@@ -232,22 +244,22 @@ def test_moves_at_one_level() -> None:
 
 @pytest.mark.parametrize(("level", "shift"), [(0, 0), (15, 16), (29, 30), (30, 32)])
 def test_translations_are_whole_pixels(level, shift) -> None:
-    table = imaging.moves(task(1, 32, 32), imaging.Maxima(1, (32, 32), rotate=1, enhance=0.9, bits=4), level)
+    table = tabulate_moves(task(1, 32, 32), Maxima(1, (32, 32), rotate=1, enhance=0.9, bits=4), level)
     assert strengths(table, "translate_x") == [-shift, shift]
 
 
 def test_moves_need_gray_or_colour() -> None:
     with pytest.raises(ComponentError, match="1 or 3 channels, noise has 4"):
-        imaging.moves(task(4, 8, 8), imaging.Maxima(0.3, (1, 1), rotate=30, enhance=0.9, bits=4), 9)
+        tabulate_moves(task(4, 8, 8), Maxima(0.3, (1, 1), rotate=30, enhance=0.9, bits=4), 9)
 
 
 def test_apply_moves_in_sequence() -> None:
     images = torch.tensor([0.4, 0.4, 0.4]).view(3, 1, 1, 1).expand(3, 1, 8, 8)
-    codes = [[imaging.OPS.index(name) for name in pair] for pair in
+    codes = [[OPS.index(name) for name in pair] for pair in
              (("brightness", "solarize"), ("solarize", "brightness"), ("identity", "translate_y"))]  # fmt: skip
     strength = torch.tensor([[2.0, 128.0], [128.0, 2.0], [0.0, 3.0]])
     matrix = torch.tensor([1.0, 0, 0, 0, 1, -3]).expand(3, 2, 6)
-    result = imaging.apply_moves(images, {"op": torch.tensor(codes), "strength": strength, "matrix": matrix})
+    result = apply_moves(images, {"op": torch.tensor(codes), "strength": strength, "matrix": matrix})
     assert result[0].unique().item() == pytest.approx(0.2)  # 0.8, inverted
     assert result[1].unique().item() == pytest.approx(0.8)
     assert (result[2, 0, :, 0] > 0).tolist() == [False] * 3 + [True] * 5

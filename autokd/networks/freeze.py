@@ -1,0 +1,148 @@
+"""Freezing a network into a teacher, whatever input it was trained on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from autokd.errors import TeacherError, UserError, one_line
+from autokd.networks.hooks import hooked
+from autokd.networks.models import NetworkTeacher, answer_zeros, as_output
+from autokd.networks.weights import class_count_error
+from autokd.spec import fingerprint
+from autokd.types import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputForm:
+    """The input that a network was trained on, where it is not the data's.
+
+    Args:
+      mean, std: per channel; one value stands for all channels, () for the task's own.
+      size: side in pixels to which images are resized (bilinear) inside the teacher; 0 for no resizing.
+    """
+
+    mean: Sequence[float] = ()
+    std: Sequence[float] = ()
+    size: int = 0
+
+
+AS_THE_DATA = InputForm()
+
+
+def freeze(
+    module: nn.Module,
+    task: Task,
+    *,
+    source: str,
+    identity: Mapping[str, Any],
+    inputs: InputForm = AS_THE_DATA,
+    features: Sequence[str] = (),
+) -> NetworkTeacher:
+    """Freeze a network into a teacher, after a dry run on two zero samples.
+
+    A network that answers with bare logits gets hooks that catch its features and pooled embedding.
+
+    Args:
+      module: [B, *input_shape] -> Output or logits [B, C].
+      task: the task.
+      source: where the network came from, for people and messages.
+      identity: plain data that, with the weights, tells the network apart from others.
+      inputs: what the network was trained on.
+      features: paths of the modules whose outputs are the features; () for the last one at each spatial size.
+    Raises:
+      TeacherError: the network does not take the task's input, or its answer does not fit the task's classes.
+    """
+    options = {"mean": list(inputs.mean), "std": list(inputs.std), "input_size": inputs.size}
+    network = f"{type(module).__module__}.{type(module).__qualname__}"
+    centre, spread = _normalisation(task, inputs, source)
+    if inputs.size:
+        resized_task(task, inputs.size)
+        module = Resized(module, inputs.size)
+    _dry_run(module, task, source)
+    module = hooked(module.eval(), task, features)
+    identity_text = fingerprint({"network": network, **identity, **options})
+    return NetworkTeacher([module], task, origin=source, mean=centre, std=spread, identity=identity_text)
+
+
+def resized_task(task: Task, input_size: int) -> Task:
+    """Return the task as a network behind a resize to `input_size` pixels sees it; 0 for no resizing.
+
+    Raises:
+      TeacherError: the samples are no images, or the size is negative.
+    """
+    if not input_size:
+        return task
+    if len(task.input_shape) != 3 or input_size < 0:
+        raise TeacherError(f"input_size is for images and positive, got {input_size} for {task.modality} data")
+    return replace(task, input_shape=(task.input_shape[0], input_size, input_size))
+
+
+class Resized(nn.Module):
+    """A network behind a bilinear resize of its images to `size` × `size` pixels."""
+
+    def __init__(self, network: nn.Module, size: int) -> None:
+        super().__init__()
+        self.network = network
+        self.size = size
+
+    def forward(self, images: Tensor) -> Any:
+        size = (self.size, self.size)
+        return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
+
+
+@contextlib.contextmanager
+def foreign(what: str) -> Iterator[None]:
+    """Turn whatever someone else's code raises in the block into a `TeacherError` that says `what` was tried."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # a user's or a library's network may raise anything; it becomes one clear line
+        raise TeacherError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _normalisation(
+    task: Task, inputs: InputForm, source: str
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Mean and std per channel, the task's where not given; (None, None) where neither is."""
+    if not inputs.mean and not inputs.std:
+        return None, None
+    channels = task.input_shape[0]
+    task_mean, task_std = task.mean or (0.0,) * channels, task.std or (1.0,) * channels
+    mean, std = (
+        _per_channel(values, channels, source) for values in (inputs.mean or task_mean, inputs.std or task_std)
+    )
+    if min(std) <= 0:
+        raise TeacherError(f"the teacher {source}: std must be positive, got {list(inputs.std)}")
+    return mean, std
+
+
+def _per_channel(values: Sequence[float], channels: int, source: str) -> tuple[float, ...]:
+    if len(values) not in (1, channels):
+        raise TeacherError(
+            f"the teacher {source}: mean and std need 1 or {channels} values, one a channel, got {len(values)}"
+        )
+    return tuple(values) if len(values) == channels else tuple(values) * channels
+
+
+def _dry_run(module: nn.Module, task: Task, source: str) -> None:
+    """Check a network's answer to two zero samples."""
+    module.eval()
+    shape = list(task.input_shape)
+    with foreign(f"the teacher {source} does not take this data's samples of shape {shape}"):
+        answer = answer_zeros(module, task)
+    logits = as_output(answer).logits
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 2:
+        seen = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise TeacherError(
+            f"the teacher {source} must answer 2 samples with logits [2, {task.num_classes}] or an Output, got {seen}"
+        )
+    if logits.shape[1] != task.num_classes:
+        raise class_count_error(logits.shape[1], task, source)
+    if not logits.isfinite().all():
+        raise TeacherError(f"the teacher {source} answers with NaN or infinity; its weights are damaged")
