@@ -133,9 +133,8 @@ def memory(asked: argparse.Namespace) -> list[tuple[int, float, float]]:
     process = psutil.Process()
     samples: list[tuple[int, float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        study = prepare(
-            Path(folder), autokd_data.load("digits", autokd_data.DataOptions(limit_train=256)), "digits", [2]
-        )
+        data = autokd_data.load("digits", autokd_data.DataOptions(limit_train=256))
+        study = prepare(Path(folder), data, "digits", [2])
 
         def changed() -> None:
             study.session.on_change()
