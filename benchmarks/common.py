@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from autokd import compat
+from autokd.data import Dataset, ImagePreprocess
 from autokd.declarations import Schedule, Student
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.networks.models import NetworkTeacher
-from autokd.spec import PipelineSpec, make
+from autokd.spec import PipelineSpec, make, to_plain
 from autokd.types import IMAGE, BuildContext, Output, Split, Task
 
 TEMPERATURE = 4.0
@@ -108,33 +109,49 @@ def spec(
     )
 
 
-class InMemory:
-    """Images in memory as a dataset of autokd."""
+def in_memory(images: Tensor, labels: Tensor, num_classes: int, validation: Split | None = None) -> Dataset:
+    """Return images in memory, uint8 [N, channels, height, width], as a dataset without a test split of its own."""
+    classes, channels = tuple(str(i) for i in range(num_classes)), images.shape[1]
+    preprocess = ImagePreprocess(
+        classes=classes,
+        channels=channels,
+        size=(images.shape[2], images.shape[3]),
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+    )
+    task = Task(
+        dataset="in memory",
+        modality="image",
+        input_shape=preprocess.input_shape,
+        classes=classes,
+        train_size=len(labels),
+        mean=preprocess.mean,
+        std=preprocess.std,
+        fingerprint="in memory",
+    )
+    validation = validation or Split(images[:8], labels[:8])
+    return Dataset(
+        task=task,
+        train=Split(images, labels),
+        validation=validation,
+        preprocess=preprocess,
+        reference={},
+        default_space="image",
+        card={"samples": {"train": len(labels), "validation": len(validation), "test": len(validation)}},
+        _test=validation,
+    )
 
-    def __init__(self, images: Tensor, labels: Tensor, num_classes: int, validation: Split | None = None) -> None:
-        self.train = Split(images, labels)
-        self.validation = validation or Split(images[:8], labels[:8])
-        channels = images.shape[1]
-        self.task = Task(
-            dataset="in memory",
-            modality="image",
-            input_shape=tuple(images.shape[1:]),
-            classes=tuple(str(i) for i in range(num_classes)),
-            train_size=len(labels),
-            mean=(0.5,) * channels,
-            std=(0.25,) * channels,
-            fingerprint="in memory",
-        )
 
-
-def random_images(count: int, num_classes: int = 100, side: int = 32) -> InMemory:
+def random_images(count: int, num_classes: int = 100, side: int = 32) -> Dataset:
     """Random colour images: speed does not depend on what they show."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, 3, side, side), generator=generator, dtype=torch.uint8)
-    return InMemory(images, torch.randint(0, num_classes, (count,), generator=generator), num_classes)
+    return in_memory(images, torch.randint(0, num_classes, (count,), generator=generator), num_classes)
 
 
-def context(data: Any, teacher: nn.Module, *, precision: str, bank: TeacherBank, device: str = "cpu") -> TrainContext:
+def context(
+    data: Dataset, teacher: nn.Module, *, precision: str, bank: TeacherBank, device: str = "cpu"
+) -> TrainContext:
     """Return the engine's context around a frozen copy of a network as the teacher."""
     frozen = NetworkTeacher([_Answering(teacher)], data.task, origin="benchmark")
     place = torch.device(device)
@@ -159,13 +176,14 @@ class PilImages(torch.utils.data.Dataset[Any]):
         return self.transform(self.images[i]), self.labels[i]
 
 
-def box(teacher: nn.Module, student: nn.Module, data: Any, recipe: PipelineSpec, device: str = "cpu") -> Any:
+def box(teacher: nn.Module, student: nn.Module, data: Dataset, recipe: PipelineSpec, device: str = "cpu") -> Any:
     """Return torchdistill's distillation box for the same recipe on the same data."""
+    plain = to_plain(recipe)
     transforms = compat.torchvision().transforms
     side, task = data.task.input_shape[1], data.task
     transform = transforms.Compose(
         [
-            transforms.RandomCrop(side, padding=round(side * recipe.augment.padding)),
+            transforms.RandomCrop(side, padding=round(side * plain["augment"]["padding"])),
             transforms.RandomHorizontalFlip(),
             transforms.ToTensor(),
             transforms.Normalize(task.mean, task.std),
@@ -179,10 +197,10 @@ def box(teacher: nn.Module, student: nn.Module, data: Any, recipe: PipelineSpec,
     }
     path = {"student_module_path": ".", "student_module_io": "output"}
     path |= {"teacher_module_path": ".", "teacher_module_io": "output"}
-    kd = recipe.losses.get("kd")
-    weights = {"alpha": recipe.losses["ce"].weight, "beta": 0.0 if kd is None else kd.weight}
-    loss = {"temperature": TEMPERATURE if kd is None else kd.temperature, "reduction": "batchmean", **weights, **path}
-    optimizer = recipe.optimizer
+    kd = plain["losses"].get("kd", {"weight": 0.0, "temperature": TEMPERATURE})
+    weights = {"alpha": plain["losses"]["ce"]["weight"], "beta": kd["weight"]}
+    loss = {"temperature": kd["temperature"], "reduction": "batchmean", **weights, **path}
+    optimizer = plain["optimizer"]
     config = {
         "log_freq": 10**9,
         "num_epochs": 10**6,
@@ -193,9 +211,9 @@ def box(teacher: nn.Module, student: nn.Module, data: Any, recipe: PipelineSpec,
         "optimizer": {
             "key": "SGD",
             "kwargs": {
-                "lr": optimizer.learning_rate,
-                "momentum": optimizer.momentum,
-                "weight_decay": optimizer.weight_decay,
+                "lr": optimizer["learning_rate"],
+                "momentum": optimizer["momentum"],
+                "weight_decay": optimizer["weight_decay"],
             },
         },
         "criterion": {
@@ -205,9 +223,9 @@ def box(teacher: nn.Module, student: nn.Module, data: Any, recipe: PipelineSpec,
     }
     make_box = torchdistill("core.distillation").get_distillation_box
     datasets = {"train": PilImages(data.train, transform)}
-    made = make_box(teacher, student, datasets, config, torch.device(device), None, False, 1)
-    made.pre_epoch_process(epoch=0)
-    return made
+    distillation = make_box(teacher, student, datasets, config, torch.device(device), None, False, 1)
+    distillation.pre_epoch_process(epoch=0)
+    return distillation
 
 
 def machine() -> str:

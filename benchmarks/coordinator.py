@@ -14,6 +14,12 @@ mirror written anew, trial asked and submitted; data, teacher and screener are t
 their whole learning curves.
 
 Each part runs in a process of its own. Takes about five minutes on two cores.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.coordinator --against TREE [--pairs 5]
+
+Two versions: the checkout in the folder TREE and this one are asked for the same trials, each by its own copy of this
+file, in fresh processes that take turns (theirs, ours, theirs, …). A pair's ratio is the median over its trials of our
+seconds over theirs; what is printed is the median over the pairs, with the smallest and the largest one.
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ import argparse
 import dataclasses
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -38,26 +45,29 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 
 from autokd.execution.executor import Outcome, RungJob
-from autokd.objective import ACCURACY
-from autokd.search import run
 from autokd.search.explore.explorer import Explorer
-from autokd.search.timing.clock import Clock
-from autokd.search.tpe.mirror import Mirror
+from autokd.search.session import Session
 from autokd.search.tpe.trials import as_frozen_trial, quiet_optuna
-from autokd.study.store import StudyStore
 from autokd.types import RungResult
-from benchmarks import common, overhead
+from benchmarks import common, studies
 from benchmarks.replay.synthetic import Suggested
 
 REPORTS = 10
 RUNGS = (3, 9, 27)
 BARS = {200: 0.15, 1000: 0.5}
 """Seconds of one trial, by the trials in the study."""
+AGAINST_BAR = 1.05
+"""Our seconds over another version's."""
 STORAGES: dict[str, Callable[[Path], BaseStorage]] = {
     "memory": lambda folder: InMemoryStorage(),
     "journal file": lambda folder: JournalStorage(JournalFileBackend(str(folder / "optuna.log"))),
     "SQLite": lambda folder: RDBStorage(f"sqlite:///{folder / 'optuna.db'}"),
 }
+
+
+ROOT = Path(__file__).parents[1]
+WITHOUT_OPTUNA = "from benchmarks import coordinator; coordinator.STORAGES.clear(); coordinator.main()"
+"""Runs a version's own copy of this file on autokd alone."""
 
 
 class Seconds(NamedTuple):
@@ -85,6 +95,7 @@ class Instant:
         self._jobs: deque[RungJob] = deque()
 
     def submit(self, job: RungJob) -> None:
+        """Add a job."""
         self._jobs.append(job)
 
     def collect(self) -> Outcome:
@@ -92,10 +103,13 @@ class Instant:
         job = self._jobs.popleft()
         return Outcome(result=self.result(job.pipeline, job.until))
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
     def result(self, pipeline: Mapping[str, Any], until: int) -> RungResult:
         """Return a made-up result of the rung that ends after so many epochs."""
         score = float(self._rng.uniform(0.5, 0.9))
-        curve = overhead.made_up_curve(pipeline["losses"], score, range(self._begins[until], until))
+        curve = studies.made_up_curve(pipeline["losses"], score, range(self._begins[until], until))
         return RungResult(score, 1 - score, until, 1.0, tuple(curve))
 
 
@@ -105,12 +119,17 @@ def main() -> None:
     parser.add_argument("--trials", type=int, nargs="+", default=[200, 1000], help="sizes of the studies")
     parser.add_argument("--timed", type=int, default=20, help="trials that are timed")
     parser.add_argument("--resumes", type=int, default=5, help="times that the largest study is gone on with")
+    parser.add_argument("--against", type=Path, metavar="TREE", help="another version's checkout to compare with")
+    parser.add_argument("--pairs", type=int, default=5, help="processes of each version, where two are compared")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.part:
         print(json.dumps(resumes(asked) if asked.part == "resume" else trials(asked, int(asked.part))))
         return
     print(common.machine())
+    if asked.against:
+        compare(asked)
+        return
     print(f"\nOne trial: an ask and {REPORTS} reports, the last of which tells; milliseconds, medians of {asked.timed}")
     print("| trials in the study | side | ask | a report | the last | together | CPU time | slowest | bar |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -132,12 +151,44 @@ def _own_process(part: str) -> Any:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
+def compare(asked: argparse.Namespace) -> None:
+    """Print how long the same trials take in this version, over how long they take in another one."""
+    print(f"\n{asked.pairs} pairs of processes, {asked.timed} trials each; milliseconds; bar: {AGAINST_BAR}")
+    print("| trials in the study | what | theirs | ours | ratio | smallest to largest |\n|---|---|---|---|---|---|")
+    for number in asked.trials:
+        trees = [asked.against.resolve(), ROOT] * asked.pairs
+        taken = np.array([_in_tree(tree, asked.timed, number) for tree in trees])  # [process, trial, what]
+        theirs, ours = taken[::2], taken[1::2]
+        for what in ("ask", "total", "cpu"):
+            column = Seconds._fields.index(what)
+            ratios = np.median(ours[..., column] / theirs[..., column], axis=1)
+            medians = " | ".join(f"{1e3 * np.median(side[..., column]):.1f}" for side in (theirs, ours))
+            spread = f"{ratios.min():.3f} to {ratios.max():.3f}"
+            print(f"| {number} | {what} | {medians} | {np.median(ratios):.3f} | {spread} |", flush=True)
+
+
+def _in_tree(tree: Path, timed: int, number: int) -> list[list[float]]:
+    """What trials after so many take in the version in a folder, in a fresh process."""
+    options = ["--timed", str(timed), "--trials", str(number), "--part", str(number)]
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_OPTUNA, *options],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+    )
+    rows: list[list[float]] = json.loads(ran.stdout.splitlines()[-1])["autokd"]
+    return rows
+
+
 def trials(asked: argparse.Namespace, number: int) -> dict[str, list[Seconds]]:
     """Return what the trials after so many took, by side."""
     with tempfile.TemporaryDirectory() as folder:
-        store, explorer = made_up(Path(folder), number, tuple(range(1, REPORTS + 1)))
-        shown = [as_frozen_trial(explorer.space.ranges(), t, REPORTS - 1) for t in store.records.trials.values()]
-        sides = {"autokd": _ours(store, explorer)}
+        session, explorer = made_up(Path(folder), number, tuple(range(1, REPORTS + 1)))
+        ranges = explorer.proposer.space.ranges()
+        shown = [as_frozen_trial(ranges, trial, REPORTS - 1) for trial in session.records.trials.values()]
+        sides = {"autokd": _ours(session, explorer)}
         for name, make in STORAGES.items():
             sides[f"Optuna, {name}"] = _optunas(make(Path(folder)), shown, explorer)
         taken: dict[str, list[Seconds]] = {side: [] for side in sides}
@@ -151,18 +202,17 @@ def resumes(asked: argparse.Namespace) -> list[float]:
     """Return the seconds in which the largest study is gone on with, several times."""
     with tempfile.TemporaryDirectory() as folder:
         number = max(asked.trials)
-        store, explorer = made_up(Path(folder), number, RUNGS)
-        content = store.log.path.read_bytes()
-        seconds = []
+        session, explorer = made_up(Path(folder), number, RUNGS)
+        explorer = dataclasses.replace(explorer, executor=Waiting())
+        path = session.store.log.path
+        content, seconds = path.read_bytes(), []
         for _ in range(asked.resumes):
-            store.close()
-            store.log.path.write_bytes(content)
+            session.store.close()
+            path.write_bytes(content)
             began = time.perf_counter()
-            store = StudyStore.open(store.path, read_only=False)
-            again = dataclasses.replace(explorer, log=store.log, executor=Waiting())
-            changed = changes(store, again)
+            session, explorer = studies.reopened(session, explorer)
             try:
-                again.run(number + 1, lambda seconds: True, changed)
+                explorer.run(number + 1, lambda seconds: True, session.on_change)
             except Waiting.Reached:
                 seconds.append(time.perf_counter() - began)
         return seconds
@@ -183,26 +233,18 @@ class Waiting:
         """Leave."""
         raise self.Reached
 
-
-def changes(store: StudyStore, explorer: Explorer) -> Callable[[], None]:
-    """Return what `autokd search` does after every event."""
-    mirror, clock = Mirror(store), Clock(None, before=0.0, began=0.0)
-
-    def changed() -> None:
-        mirror.update()
-        run._tell_explore(store, ACCURACY.metric, explorer.space.budget.trials, clock, lambda progress: None)
-
-    return changed
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
-def made_up(folder: Path, number: int, rung_epochs: tuple[int, ...]) -> tuple[StudyStore, Explorer]:
-    """Return a study with so many made-up trials, all of which reached the top rung, and its explorer."""
-    study = overhead.prepare(folder, common.random_images(512, num_classes=10), "image", rung_epochs)
+def made_up(folder: Path, number: int, rung_epochs: tuple[int, ...]) -> tuple[Session, Explorer]:
+    """Return a study with so many made-up trials, all of which reached the top rung: its session and its explorer."""
+    study = studies.prepare(folder, common.random_images(512, num_classes=10), "image", rung_epochs)
     executor = Instant(rung_epochs)
     explorer = dataclasses.replace(study.explorer, executor=executor, eta=1)
     rng = np.random.default_rng(0)
-    drawn = itertools.islice(overhead.feasible_draws(explorer, rng), number)
-    with study.store.log.path.open("a", encoding="utf-8") as file:
+    drawn = itertools.islice(studies.feasible_draws(explorer.proposer, rng), number)
+    with study.session.store.log.path.open("a", encoding="utf-8") as file:
         for trial, (pipeline, cost) in enumerate(drawn):
             common_keys = {"seed": trial, "pipeline": pipeline.plain, "params": pipeline.params, "cost": cost._asdict()}
             events = [{"event": "trial", "number": trial, "source": "random", **common_keys}]
@@ -212,23 +254,20 @@ def made_up(folder: Path, number: int, rung_epochs: tuple[int, ...]) -> tuple[St
                 told = {key: getattr(result, key) for key in ("score", "loss", "seconds", "curve")}
                 events.append({"event": "rung", "number": trial, "rung": rung, "epochs": epochs, **told})
             file.writelines(json.dumps({**event, "time": 0.0}) + "\n" for event in events)
-    study.store.close()
-    store = StudyStore.open(study.store.path, read_only=False)
-    return store, dataclasses.replace(explorer, log=store.log)
+    return studies.reopened(study.session, explorer)
 
 
-def _ours(store: StudyStore, explorer: Explorer) -> Iterator[Seconds]:
+def _ours(session: Session, explorer: Explorer) -> Iterator[Seconds]:
     """Explore one trial after another."""
-    changed = changes(store, explorer)
-    changed()  # the mirror of the trials that were there before
+    session.on_change()  # the mirror of the trials that were there before
     while True:
         marks = [time.perf_counter()]
 
         def mark(marks: list[float] = marks) -> None:
-            changed()
+            session.on_change()
             marks.append(time.perf_counter())
 
-        explorer.run(len(store.records.trials) + 1, lambda seconds: True, mark)
+        explorer.run(len(session.records.trials) + 1, lambda seconds: True, mark)
         yield _seconds([marks[0], *marks[1::2]], ask=marks[1])
 
 
@@ -243,7 +282,7 @@ def _optunas(storage: BaseStorage, shown: list[optuna.trial.FrozenTrial], explor
     while True:
         marks = [time.perf_counter()]
         trial = study.ask()
-        explorer.space.draw(Suggested(trial), trial.number)
+        explorer.proposer.space.draw(Suggested(trial), trial.number)
         asked = time.perf_counter()
         for step in range(REPORTS):
             trial.report(float(rng.uniform(0.5, 0.9)), step)

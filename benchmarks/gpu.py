@@ -21,6 +21,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from autokd import data as autokd_data
+from autokd.data import Dataset
 from autokd.engine.loop import train_rung
 from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
@@ -62,11 +63,11 @@ def main() -> None:
     print(_utilisation(blocks["autokd, warm bank"], device))
 
 
-def _data(asked: argparse.Namespace) -> common.InMemory:
+def _data(asked: argparse.Namespace) -> Dataset:
     if not asked.data_dir:
         return common.random_images(asked.images)
     loaded = autokd_data.load("cifar100", autokd_data.DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
-    return common.InMemory(loaded.train.inputs, loaded.train.labels, loaded.task.num_classes)
+    return common.in_memory(loaded.train.inputs, loaded.train.labels, loaded.task.num_classes)
 
 
 def _networks(num_classes: int) -> tuple[torch.nn.Module, torch.nn.Module]:
@@ -74,7 +75,7 @@ def _networks(num_classes: int) -> tuple[torch.nn.Module, torch.nn.Module]:
         return common.resnet(56, num_classes), common.resnet(20, num_classes)
 
 
-def _bare(data: common.InMemory, device: torch.device, batch: int, steps: int) -> Callable[[], None]:
+def _bare(data: Dataset, device: torch.device, batch: int, steps: int) -> Callable[[], None]:
     _, student = _networks(data.task.num_classes)
     student = student.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     inputs = torch.randn(batch, *data.task.input_shape, device=device).contiguous(memory_format=torch.channels_last)
@@ -94,7 +95,7 @@ def _bare(data: common.InMemory, device: torch.device, batch: int, steps: int) -
     return block
 
 
-def _ours(data: common.InMemory, device: torch.device, batch: int) -> Callable[[], None]:
+def _ours(data: Dataset, device: torch.device, batch: int) -> Callable[[], None]:
     teacher, _ = _networks(data.task.num_classes)
     context = common.context(data, teacher, precision="auto", bank=TeacherBank(), device=str(device))
     recipe = common.spec(batch_size=batch, depth=20)
@@ -102,7 +103,7 @@ def _ours(data: common.InMemory, device: torch.device, batch: int) -> Callable[[
     return lambda: _drop(train_rung(context, recipe, Rung(seed=0, view_seed=0, horizon=size, until=size)))
 
 
-def _torchdistill(data: common.InMemory, device: torch.device, batch: int) -> Callable[[], None]:
+def _torchdistill(data: Dataset, device: torch.device, batch: int) -> Callable[[], None]:
     teacher, student = _networks(data.task.num_classes)
     box = common.box(teacher.to(device), student.to(device), data, common.spec(batch_size=batch), str(device))
 

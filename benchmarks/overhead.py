@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 import json
 import resource
 import statistics
@@ -25,47 +24,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import psutil
-import torch
 
 from autokd import data as autokd_data
-from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
-from autokd.engine.profile import Profile
-from autokd.engine.teacher_bank import TeacherBank
-from autokd.execution.executor import Outcome, RungJob
-from autokd.execution.inline import InlineExecutor
+from autokd.execution.executor import Executor, Outcome, RungJob
 from autokd.execution.run_job import run_job
-from autokd.networks.cost import Cost
-from autokd.networks.models import NetworkTeacher, seeded, shapes_to_plain
-from autokd.search.explore.explorer import Explorer
-from autokd.search.screen.screen import Screener, inside, pipeline_cost, population, screen, usable_proxies
-from autokd.search.tpe.mirror import Mirror
-from autokd.space import Drawn, find, parse
-from autokd.spec import make
-from autokd.study.store import StudyStore
 from benchmarks import common
+from benchmarks.studies import Study, add_trials, prepare
 
-CPU = torch.device("cpu")
 BAR = 0.05
 SAMPLED_EVERY = 20
 EPOCHS = 30
 """Epochs that made-up trials tell of."""
-
-
-class Study(NamedTuple):
-    """A study that is ready to explore."""
-
-    store: StudyStore
-    explorer: Explorer
-    context: TrainContext
-    executor: Timed
-    changed: Callable[[], None]
 
 
 class Timed:
@@ -77,10 +52,13 @@ class Timed:
 
     capacity = 1
 
-    def __init__(self, inner: InlineExecutor) -> None:
-        self.submit = inner.submit
+    def __init__(self, inner: Executor) -> None:
         self.wall = self.cpu = 0.0
         self._inner = inner
+
+    def submit(self, job: RungJob) -> None:
+        """Add a job."""
+        self._inner.submit(job)
 
     def collect(self) -> Outcome:
         """Train the job."""
@@ -89,6 +67,9 @@ class Timed:
         self.wall += time.perf_counter() - wall
         self.cpu += time.process_time() - cpu
         return outcome
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 def main() -> None:
@@ -130,13 +111,14 @@ def overhead(asked: argparse.Namespace, trials: int) -> dict[str, float]:
         study = prepare(Path(folder), autokd_data.load("digits"), "digits", [EPOCHS])
         add_trials(study, trials - asked.timed)
         epochs = _epochs(study, range(trials - asked.timed, trials), asked.seconds)
-        explorer = dataclasses.replace(study.explorer, rung_epochs=[epochs])
-        study.changed()  # the mirror of trials that were there before
-        study.context.profile.seconds.clear()
+        session, trained = study.session, Timed(study.session.executor)
+        explorer = dataclasses.replace(study.explorer, executor=trained, rung_epochs=[epochs])
+        session.on_change()  # the mirror of trials that were there before
+        parts = session.context.profile.seconds
+        parts.clear()
         wall, cpu = time.perf_counter(), time.process_time()
-        explorer.run(trials, lambda seconds: True, study.changed)
+        explorer.run(trials, lambda seconds: True, session.on_change)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        parts, trained = study.context.profile.seconds, study.executor
         return {
             "seconds": trained.cpu / asked.timed,
             "wall": 1 - trained.wall / wall,
@@ -151,13 +133,12 @@ def memory(asked: argparse.Namespace) -> list[tuple[int, float, float]]:
     process = psutil.Process()
     samples: list[tuple[int, float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        study = prepare(
-            Path(folder), autokd_data.load("digits", autokd_data.DataOptions(limit_train=256)), "digits", [2]
-        )
+        data = autokd_data.load("digits", autokd_data.DataOptions(limit_train=256))
+        study = prepare(Path(folder), data, "digits", [2])
 
         def changed() -> None:
-            study.changed()
-            over = sum(1 for trial in study.store.records.trials.values() if trial.rungs or trial.failure)
+            study.session.on_change()
+            over = sum(1 for trial in study.session.records.trials.values() if trial.rungs or trial.failure)
             if over and over % SAMPLED_EVERY == 0 and (not samples or samples[-1][0] != over):
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
                 samples.append((over, process.memory_info().rss / 1e6, peak * 1.024))
@@ -166,104 +147,19 @@ def memory(asked: argparse.Namespace) -> list[tuple[int, float, float]]:
     return samples
 
 
-def prepare(folder: Path, data: Any, space_name: str, rung_epochs: Sequence[int]) -> Study:
-    """Make a study with a shipped space."""
-    context = TrainContext(
-        data=data,
-        teacher=_teacher(data),
-        device=CPU,
-        bank=TeacherBank(folder / "bank"),
-        parts=frozenset({"pooled"}),
-        profile=Profile(CPU),
-    )
-    assert context.teacher is not None
-    text, source = find(space_name)
-    space = parse(text, source).resolve(data.task, context.teacher.offers)
-    settings = {
-        "identity": {
-            "space": {"constraints": dict(space.constraints)},
-            "rungs": list(rung_epochs),
-            "objective": {"accuracy": "maximize"},
-        },
-        "data": {"task": json.loads(json.dumps(dataclasses.asdict(data.task)))},
-        "teacher": {"offers": json.loads(json.dumps(shapes_to_plain(context.teacher.offers)))},
-    }
-    store = StudyStore.create(folder / "study", settings, text)
-    names = usable_proxies(space.screen.proxies, context)
-    screener = Screener(context=context, proxies=names, ranked_by=names, seed=0)
-    students, _ = population(space, data.task, 0)
-    store.log.append("screen", students=screen(screener, students))
-    executor = Timed(InlineExecutor(context))
-    explorer = Explorer(
-        space=space,
-        task=data.task,
-        log=store.log,
-        executor=executor,
-        screener=screener,
-        rung_epochs=rung_epochs,
-        eta=3,
-        seed=0,
-        folder=store.path / "trials",
-        offers=context.teacher.offers,
-        profile=context.profile,
-    )
-    mirror = Mirror(store)
-
-    def changed() -> None:
-        with context.profile.part("storage"):
-            mirror.update()
-
-    return Study(store, explorer, context, executor, changed)
-
-
-def add_trials(study: Study, number: int) -> None:
-    """Write made-up trials inside the budget into the records, as long as real ones."""
-    epochs = study.explorer.rung_epochs[-1]
-    rng = np.random.default_rng(0)
-    for trial, (drawn, cost) in enumerate(itertools.islice(feasible_draws(study.explorer, rng), number)):
-        score = float(rng.uniform(0.5, 0.9))
-        study.store.log.append(
-            "trial",
-            number=trial,
-            source="random",
-            seed=trial,
-            pipeline=drawn.plain,
-            params=drawn.params,
-            cost=cost._asdict(),
-        )
-        curve = made_up_curve(drawn.plain["losses"], score, range(epochs))
-        rung = {"rung": 0, "epochs": epochs, "score": score, "loss": 1 - score, "seconds": 2.0, "curve": curve}
-        study.store.log.append("rung", number=trial, **rung)
-
-
-def made_up_curve(losses: Iterable[str], score: float, epochs: Iterable[int]) -> list[dict[str, Any]]:
-    """Return a learning curve with as much in it as a real one."""
-    terms = dict.fromkeys(losses, 0.123456789)
-    made = {"learning_rate": 0.0123456789, "loss": 0.987654321, "terms": terms, "score": score}
-    return [{"epoch": epoch + 1, **made} for epoch in epochs]
-
-
-def feasible_draws(explorer: Explorer, rng: np.random.Generator) -> Iterator[tuple[Drawn, Cost]]:
-    """Random pipelines inside the budget, and what their students cost."""
-    for number in itertools.count():
-        drawn = explorer.space.sample(rng, number)
-        cost = pipeline_cost(drawn.plain, explorer.task, explorer.offers)
-        if inside(cost, explorer.space.constraints):
-            yield drawn, cost
-
-
 def _epochs(study: Study, numbers: Sequence[int], seconds: float) -> int:
     """Epochs in which the trials of these numbers take so many seconds of CPU time on average."""
-    proposals = [study.explorer.propose(number) for number in numbers]
+    proposals = [study.explorer.proposer.propose(number) for number in numbers]
     pipelines = [proposal.drawn.plain for proposal in proposals if proposal is not None]
     short, longer = (
-        statistics.mean(_cpu_seconds(study.context, pipeline, epochs) for pipeline in pipelines) for epochs in (2, 6)
+        statistics.mean(_cpu_seconds(study.session.context, pipeline, epochs) for pipeline in pipelines)
+        for epochs in (2, 6)
     )
     each = (longer - short) / 4
     return max(1, round(2 + (seconds - short) / each))
 
 
-def _cpu_seconds(context: TrainContext, pipeline: Any, epochs: int) -> float:
+def _cpu_seconds(context: TrainContext, pipeline: Mapping[str, Any], epochs: int) -> float:
     """Seconds of CPU time in which a pipeline is trained, its teacher outputs being there."""
     job = RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=epochs, until=epochs)
     for _ in range(2):
@@ -271,12 +167,6 @@ def _cpu_seconds(context: TrainContext, pipeline: Any, epochs: int) -> float:
         outcome = run_job(context, job)
         assert outcome.result is not None, outcome.failure
     return time.process_time() - began
-
-
-def _teacher(data: Any) -> NetworkTeacher:
-    with seeded(0):
-        network = build_student(make("students", "resnet", {}), data.task)
-    return NetworkTeacher([network], data.task, origin="benchmark")
 
 
 if __name__ == "__main__":

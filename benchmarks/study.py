@@ -12,6 +12,7 @@ epoch; the one without distillation gets a teacher that costs nothing. Wall seco
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -26,13 +27,16 @@ from torch.nn.functional import pad
 
 from autokd import catalog
 from autokd import data as autokd_data
+from autokd.data import Dataset
 from autokd.engine.loop import train_rung
 from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.execution.inline import InlineExecutor
 from autokd.networks.models import seeded
 from autokd.search.explore.explorer import Explorer
-from autokd.search.screen.screen import Screener, screen
+from autokd.search.explore.propose import Proposer
+from autokd.search.screen.screen import screen
+from autokd.search.screen.screener import Screener
 from autokd.space import parse
 from autokd.spec import from_plain, to_plain
 from autokd.study.records import RecordLog
@@ -86,11 +90,11 @@ def _timed(side: str, folder: str) -> float:
     return time.perf_counter() - began
 
 
-def load(asked: argparse.Namespace) -> common.InMemory:
+def load(asked: argparse.Namespace) -> Dataset:
     """Return the images, padded to 32x32 in three channels."""
     data = autokd_data.load("fashion_mnist", autokd_data.DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
     validation = Split(_as_cifar(data.validation.inputs[:1000]), data.validation.labels[:1000])
-    return common.InMemory(_as_cifar(data.train.inputs), data.train.labels, data.task.num_classes, validation)
+    return common.in_memory(_as_cifar(data.train.inputs), data.train.labels, data.task.num_classes, validation)
 
 
 def train_teacher(asked: argparse.Namespace, folder: Path) -> None:
@@ -112,21 +116,22 @@ def run_autokd(asked: argparse.Namespace) -> None:
     """Explore with autokd."""
     data = load(asked)
     context = common.context(data, _teacher(asked, data), precision="auto", bank=TeacherBank(asked.folder / "bank"))
+    assert context.teacher is not None
     log = RecordLog(asked.folder / "trials.jsonl")
     screener = Screener(context=context, proxies=("params",), ranked_by=("params",), seed=0)
-    space = parse(SPACE, "benchmark").resolve(data.task, context.teacher.offers if context.teacher else None)
-    log.append("screen", students=screen(screener, [space.default().plain["student"]]))
+    space = parse(SPACE, "benchmark").resolve(data.task, context.teacher.offers)
+    screened = screen(screener, [space.default().plain["student"]])
+    log.append("screen", students=[dataclasses.asdict(row) for row in screened])
+    proposer = Proposer(
+        space=space, task=data.task, records=log.records, screener=screener, seed=0, offers=context.teacher.offers
+    )
     Explorer(
-        space=space,
-        task=data.task,
+        proposer=proposer,
         log=log,
         executor=InlineExecutor(context),
-        screener=screener,
         rung_epochs=[asked.epochs],
         eta=3,
-        seed=0,
         folder=asked.folder / "trials",
-        offers=context.teacher.offers if context.teacher else None,
     ).run(asked.trials, lambda seconds: True, lambda: None)
     (asked.folder / "autokd.json").write_text(json.dumps([trial.score for trial in log.records.trials.values()]))
 
@@ -139,7 +144,7 @@ def run_torchdistill(asked: argparse.Namespace) -> None:
     (asked.folder / "torchdistill.json").write_text(json.dumps(scores))
 
 
-def _torchdistill_trial(asked: argparse.Namespace, data: common.InMemory, pipeline: Any) -> float:
+def _torchdistill_trial(asked: argparse.Namespace, data: Dataset, pipeline: Any) -> float:
     with seeded(0):
         student = common.resnet(8, data.task.num_classes)
         teacher = _teacher(asked, data) if "kd" in pipeline["losses"] else common.NoTeacher(data.task.num_classes)
@@ -154,7 +159,7 @@ def _torchdistill_trial(asked: argparse.Namespace, data: common.InMemory, pipeli
 
 
 @torch.inference_mode()
-def _accuracy(student: torch.nn.Module, data: common.InMemory) -> float:
+def _accuracy(student: torch.nn.Module, data: Dataset) -> float:
     student.eval()
     inputs = (data.validation.inputs.float() / 255 - 0.5) / 0.25
     right = [
@@ -163,7 +168,7 @@ def _accuracy(student: torch.nn.Module, data: common.InMemory) -> float:
     return float(torch.cat(right).float().mean())
 
 
-def _teacher(asked: argparse.Namespace, data: common.InMemory) -> torch.nn.Module:
+def _teacher(asked: argparse.Namespace, data: Dataset) -> torch.nn.Module:
     network = common.resnet(20, data.task.num_classes)
     network.load_state_dict(torch.load(asked.folder / "teacher.pt", weights_only=True))
     return network

@@ -28,23 +28,26 @@ from autokd import data as autokd_data
 from autokd.engine.context import TrainContext
 from autokd.execution import worker
 from autokd.execution.executor import Outcome, RungJob
+from autokd.execution.setup import make_setup
 from autokd.execution.workers import Launch, WorkerExecutor
-from autokd.search.explore.explorer import Explorer, Proposal
+from autokd.search.explore.explorer import Explorer
+from autokd.search.explore.propose import Proposal, Proposer
 from autokd.seeds import derive
 from autokd.types import RungResult
-from benchmarks import common, coordinator, overhead
+from benchmarks import common, studies
 
 BAR = 50.0
 SHAPES = {"ten rungs, all go on": (tuple(range(1, 11)), 1), "three rungs, a third goes on": ((1, 3, 9), 3)}
 """Epochs at the end of each rung, and eta."""
 
 
-class Blind(Explorer):
-    """An explorer that asks for random pipelines inside the budget."""
+class Blind(Proposer):
+    """Proposes random pipelines inside the budget."""
 
     def propose(self, number: int) -> Proposal:
+        """Return a random pipeline."""
         rng = np.random.default_rng(derive(self.seed, "random", number))
-        drawn, _ = next(overhead.feasible_draws(self, rng))
+        drawn, _ = next(studies.feasible_draws(self, rng))
         return Proposal("random", drawn)
 
 
@@ -62,29 +65,32 @@ def main() -> None:
     print(common.machine())
     print(f"\n{asked.trials} trials, {asked.workers} workers; bar: {BAR:.0f} rungs per second")
     print("| trials | ask | rungs | rungs per second | of the coordinator's CPU time |\n|---|---|---|---|---|")
-    for (shape, (rungs, eta)), kind in itertools.product(SHAPES.items(), (Blind, Explorer)):
+    for (shape, (rungs, eta)), kind in itertools.product(SHAPES.items(), (Blind, Proposer)):
         count, seconds, cpu = throughput(asked, kind, rungs, eta)
-        ask = "the search's own" if kind is Explorer else "random"
+        ask = "the search's own" if kind is Proposer else "random"
         print(f"| {shape} | {ask} | {count} | {count / seconds:.0f} | {count / cpu:.0f} |", flush=True)
 
 
 def throughput(
-    asked: argparse.Namespace, kind: type[Explorer], rungs: tuple[int, ...], eta: int
+    asked: argparse.Namespace, kind: type[Proposer], rungs: tuple[int, ...], eta: int
 ) -> tuple[int, float, float]:
     """Return the number of rungs, and the seconds and CPU seconds that they took."""
     with tempfile.TemporaryDirectory() as folder:
-        study = overhead.prepare(Path(folder), autokd_data.load("digits"), "digits", rungs)
-        fields = {field.name: getattr(study.explorer, field.name) for field in dataclasses.fields(Explorer)}
+        study = studies.prepare(Path(folder), autokd_data.load("digits"), "digits", rungs)
+        proposer, context = study.explorer.proposer, dataclasses.replace(study.session.context, teacher=None)
+        fields = {field.name: getattr(proposer, field.name) for field in dataclasses.fields(Proposer)}
         executor = WorkerExecutor(
-            setup(study, Path(folder)),
+            {**make_setup(context, {}, threads=1, workers=asked.workers), "memory": None},
             asked.workers,
             launch=Launch(
                 command=(sys.executable, "-m", "benchmarks.throughput", "--be-worker"),
-                log_file=study.store.path / "workers.log",
+                log_file=study.session.store.path / "workers.log",
             ),
         )
-        explorer = kind(**{**fields, "executor": executor, "eta": eta, "slots": asked.workers})
-        changed = coordinator.changes(study.store, explorer)
+        explorer = dataclasses.replace(
+            study.explorer, proposer=kind(**fields), executor=executor, eta=eta, slots=asked.workers
+        )
+        changed = study.session.on_change
         try:
             explorer.run(asked.workers, lambda seconds: True, changed)  # all workers start
             before = _rungs(explorer)
@@ -96,29 +102,10 @@ def throughput(
         return _rungs(explorer) - before, wall, cpu
 
 
-def setup(study: overhead.Study, folder: Path) -> dict[str, Any]:
-    """Return what the workers need: the data, and no teacher."""
-    data = study.context.data
-    return {
-        "data": data.reference,
-        "data_fingerprint": data.task.fingerprint,
-        "teacher": None,
-        "teacher_fingerprint": None,
-        "device": "cpu",
-        "threads": 1,
-        "memory": None,
-        "bank": {"folder": str(folder / "bank"), "max_bytes": 0, "features": False},
-        "parts": [],
-        "metric": "accuracy",
-        "plugins": [],
-        "profile": False,
-    }
-
-
 def made_up(context: TrainContext, job: RungJob, **ignored: Any) -> Outcome:
     """Return a result at once; its score depends on the job."""
     score = float(np.random.default_rng(job.seed + job.until).uniform(0.5, 0.9))
-    curve = overhead.made_up_curve(job.pipeline["losses"], score, range(job.until))
+    curve = studies.made_up_curve(job.pipeline["losses"], score, range(job.until))
     return Outcome(result=RungResult(score, 1 - score, job.until, 1.0, tuple(curve)))
 
 

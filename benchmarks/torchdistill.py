@@ -27,6 +27,7 @@ from typing import Any
 import torch
 
 from autokd import data as autokd_data
+from autokd.data import Dataset
 from autokd.engine.build import build_run
 from autokd.engine.loop import train_rung
 from autokd.engine.memory import keep_freed_memory
@@ -81,7 +82,7 @@ def networks(num_classes: int) -> tuple[torch.nn.Module, torch.nn.Module]:
         return common.resnet(20, num_classes), common.resnet(8, num_classes)
 
 
-def equal_work(data: common.InMemory) -> float:
+def equal_work(data: Dataset) -> float:
     """Train both sides on the same views from the same weights; return the largest relative difference of the loss."""
     recipe = common.spec(learning_rate=0.05, weight_decay=0.0)
     teacher, student = networks(data.task.num_classes)
@@ -146,7 +147,7 @@ def _ask(process: Any, name: str) -> float:
     return IMAGES / float(process.stdout.readline())
 
 
-def _torchdistill(data: common.InMemory) -> Iterator[tuple[str, Callable[[], None]]]:
+def _torchdistill(data: Dataset) -> Iterator[tuple[str, Callable[[], None]]]:
     def block_of(box: Any) -> Callable[[], None]:
         def block() -> None:
             for images, labels, extra in box.train_data_loader:
@@ -162,7 +163,7 @@ def _torchdistill(data: common.InMemory) -> Iterator[tuple[str, Callable[[], Non
         yield name, block_of(box)
 
 
-def _ours(data: common.InMemory) -> Iterator[tuple[str, Callable[[], None]]]:
+def _ours(data: Dataset) -> Iterator[tuple[str, Callable[[], None]]]:
     recipe = common.spec()
 
     def block_of(precision: str, *, warm: bool) -> Callable[[], None]:

@@ -25,7 +25,7 @@ import torch
 
 from autokd.engine.context import TrainContext
 from autokd.errors import TrialFailure
-from autokd.search.screen.screen import pipeline_cost
+from autokd.search.limits import pipeline_cost
 from benchmarks.common import machine
 from benchmarks.replay.crossing import ALL, AUGMENTS, Names, plain
 from benchmarks.replay.training import SETTINGS, Branched, Scored, context, train, train_branches, train_decaying

@@ -23,14 +23,15 @@ from autokd.networks.cost import Cost
 from autokd.networks.models import seeded, shapes_of
 from autokd.ranges import Choice, Integer, Range
 from autokd.search.explore.explorer import Explorer
-from autokd.search.screen.screen import Screener, pipeline_cost
+from autokd.search.explore.propose import Proposer
+from autokd.search.screen.screener import Screener
 from autokd.search.timing.pace import seconds_model
 from autokd.search.tpe.trials import quiet_optuna
 from autokd.space import Draw, Drawn, Space
 from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain
-from autokd.study.records import RecordLog, Records
-from autokd.types import RungResult, Shapes, Task
+from autokd.study.records import RecordLog, Records, Refused
+from autokd.types import Draw, RungResult, Shapes, Task
 from benchmarks.replay.crossing import ALL, FACTORS, STUDENTS, Names, _whole, names_of, plain
 from benchmarks.replay.crossing import space as own_space
 from benchmarks.replay.table import INDEX, Replay, Spent, Table
@@ -181,6 +182,9 @@ class Recorded:
             return Outcome(failure={"kind": "not_finite", "reason": "recorded"})
         return Outcome(result=RungResult(score, 1 - score, job.until, replay.seconds - before, ()))
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
 
 class MemoryLog(RecordLog):
     """Records that are not written down."""
@@ -199,15 +203,15 @@ class Ours:
 
     Args:
       flat: the four parameters that the other searchers have; else autokd's own for the same pipelines.
-      explorer: the class.
+      proposer: the class of what proposes pipelines.
       eta: the best 1/eta of a rung go on.
       rungs: of the table, those that trials stop at.
       enqueue: screened students to try early.
-      changed: constants of modules of `autokd.search` that are others in this variant, as "module.NAME".
+      changed: constants of modules of `autokd.search` that are others in this variant, as "room.module.NAME".
     """
 
     flat: bool = True
-    explorer: type[Explorer] = Explorer
+    proposer: type[Proposer] = Proposer
     eta: int = ETA
     rungs: tuple[int, ...] = (0, 1, 2)
     enqueue: int = 3
@@ -226,18 +230,22 @@ class Ours:
         space = cast(Space, FlatSpace()) if self.flat else own_space(task, offers)
         log = MemoryLog()
         log.append("screen", students=_screened(replay.table))
-        explorer = self.explorer(
+        proposer = self.proposer(
             space=space,
             task=task,
-            log=log,
-            executor=Recorded(replay),
+            records=log.records,
             screener=Screener(cast(TrainContext, None), (), (), 0),  # all students are among the screened ones
-            rung_epochs=[replay.table.epochs[rung] for rung in self.rungs],
-            eta=self.eta,
             seed=replay.seed,
-            folder=Path("no checkpoints"),
             offers=offers,
             enqueue=self.enqueue,
+        )
+        explorer = Explorer(
+            proposer=proposer,
+            log=log,
+            executor=Recorded(replay),
+            rung_epochs=[replay.table.epochs[rung] for rung in self.rungs],
+            eta=self.eta,
+            folder=Path("no checkpoints"),
         )
         with quiet_optuna():
             explorer.run(ENDLESS, lambda seconds: True, lambda: None)
@@ -283,20 +291,20 @@ SEARCHERS: Mapping[str, Search] = {
 }
 
 
-class Repeating(Explorer):
-    """An explorer that trains again, under a new seed, what TPE suggests again."""
+class Repeating(Proposer):
+    """Proposes again, to be trained under a new seed, what TPE suggests again."""
 
-    def _suggested(self, number: int, known: set[str], count: int) -> Any:
+    def _suggested(self, number: int, known: set[str], count: int) -> tuple[list[Drawn], tuple[Refused, ...]]:
         return super()._suggested(number, set(), count)
 
 
-class Thrifty(Explorer):
-    """An explorer that takes, at half of the asks, the candidate whose epochs are expected to be the shortest."""
+class Thrifty(Proposer):
+    """Takes, at half of the asks, the candidate whose epochs are expected to be the shortest."""
 
     def _best_screened(self, found: list[Drawn]) -> Drawn:
-        model = seconds_model(self.log.records.trials.values())
+        model = seconds_model(self.records.trials.values())
         assert model is not None
-        costs = [pipeline_cost(drawn.plain, self.task, self.offers)._asdict() for drawn in found]
+        costs = [self.architecture_cost(drawn.plain)._asdict() for drawn in found]
         seconds = [model.per_epoch(drawn.plain, cost) for drawn, cost in zip(found, costs, strict=True)]
         return found[int(np.argmin(seconds))]
 
@@ -310,12 +318,12 @@ VARIANTS: Mapping[str, Search] = {
     "autokd": SEARCHERS["autokd"],
     "TPE's suggestion is the best of 24 draws": Ours(changed={"tpe.sampler.EI_CANDIDATES": 24}),
     "TPE's suggestion is the best of 2 draws": Ours(changed={"tpe.sampler.EI_CANDIDATES": 2}),
-    "random start": Ours(changed={"explore.explorer.quasi_random": _random_points}),
+    "random start": Ours(changed={"explore.propose.quasi_random": _random_points}),
     "the best half of a rung goes on": Ours(eta=2),
-    "always the best screened of 8": Ours(changed={"explore.explorer.SCREEN_PROBABILITY": 1.0}),
-    "never the best screened of 8": Ours(changed={"explore.explorer.SCREEN_PROBABILITY": 0.0}),
-    "pipelines may be repeated": Ours(explorer=Repeating),
-    "cheaper students preferred": Ours(explorer=Thrifty),
+    "always the best screened of 8": Ours(changed={"explore.propose.SCREEN_PROBABILITY": 1.0}),
+    "never the best screened of 8": Ours(changed={"explore.propose.SCREEN_PROBABILITY": 0.0}),
+    "pipelines may be repeated": Ours(proposer=Repeating),
+    "cheaper students preferred": Ours(proposer=Thrifty),
 }
 """autokd and what it might be instead."""
 

@@ -27,8 +27,9 @@ import optuna
 from autokd.engine.context import TrainContext
 from autokd.execution.executor import Outcome, RungJob
 from autokd.ranges import Choice, Integer, Range, Real
-from autokd.search.explore.explorer import Explorer, Proposal
-from autokd.search.screen.screen import Screener
+from autokd.search.explore.explorer import Explorer
+from autokd.search.explore.propose import Proposal, Proposer
+from autokd.search.screen.screener import Screener
 from autokd.search.tpe.trials import quiet_optuna
 from autokd.space import Draw, Drawn, Space
 from autokd.space.values import UnitDraw, suggest
@@ -96,7 +97,8 @@ class MadeUp:
         for chosen in (params["loss"], params["augment"]):
             params |= {path: suggest(draw, path, span) for path, span in BESIDE.get(str(chosen), {}).items()}
         student = _whole("students", STUDENTS["cnn4"])
-        return Drawn({"student": student, "losses": {}, "batch_size": 1, "params": params}, params)
+        values = list(params.items())  # as a mapping it would pass for a slot with components
+        return Drawn({"student": student, "losses": {}, "batch_size": 1, "values": values}, params)
 
     def place(self, unit: Callable[[str], float], number: int) -> Drawn:
         """Return the pipeline at a point."""
@@ -233,8 +235,8 @@ def tpe(trials: Trials, seed: int, count: int) -> None:
         study.tell(trial, trials.score(MadeUp().draw(Suggested(trial), number).params or {}))
 
 
-class Sampling(Explorer):
-    """An explorer without baselines."""
+class Sampling(Proposer):
+    """Proposes no baselines."""
 
     def queue(self) -> list[Proposal]:
         """Return nothing."""
@@ -257,8 +259,11 @@ class Scored:
     def collect(self) -> Outcome:
         """Return the outcome of the oldest job."""
         job = self._queue.pop(0)
-        score = self._trials.score(job.pipeline["params"])
+        score = self._trials.score(dict(job.pipeline["values"]))
         return Outcome(result=RungResult(score, -score, job.until, 1.0, ()))
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 def ours(trials: Trials, seed: int, count: int) -> None:
@@ -266,21 +271,25 @@ def ours(trials: Trials, seed: int, count: int) -> None:
     log = MemoryLog()
     student = _whole("students", STUDENTS["cnn4"])
     log.append("screen", students=[{"student": student, "params": 1, "macs": 1, "proxies": {}, "score": 1.0}])
-    made = Sampling(
+    proposer = Sampling(
         space=cast(Space, MadeUp()),
         task=_TASK,
-        log=log,
-        executor=Scored(trials),
+        records=log.records,
         screener=Screener(cast(TrainContext, None), (), (), 0),
-        rung_epochs=[1],
-        eta=3,
         seed=seed,
-        folder=Path("no checkpoints"),
         offers=None,
         enqueue=0,
     )
+    explorer = Explorer(
+        proposer=proposer,
+        log=log,
+        executor=Scored(trials),
+        rung_epochs=[1],
+        eta=3,
+        folder=Path("no checkpoints"),
+    )
     with quiet_optuna():
-        made.run(count, lambda _: True, lambda: None)
+        explorer.run(count, lambda _: True, lambda: None)
 
 
 SEARCHERS: Mapping[str, Callable[[Trials, int, int], None]] = {"random": random, "Optuna TPE": tpe, "autokd": ours}
