@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,6 @@ def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | No
     shown = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(shown) < FEWEST_FOR_IMPORTANCE:
         return None
-    scores = np.array([trial.value for trial in shown])
     position = {trial.number: index for index, trial in enumerate(shown)}
     quantile = max(0.1, 5 / len(shown))
     evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
@@ -83,18 +82,26 @@ def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | No
     def evaluate(values: NDArray[np.float64]) -> dict[str, float]:
         return evaluator.evaluate(study, target=lambda trial: -float(values[position[trial.number]]))
 
-    rng = np.random.default_rng(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna warns that a target is minimised, which is meant here
-        found = evaluate(scores)
-        shuffled = [evaluate(rng.permutation(scores)) for _ in range(SHUFFLES)]
-    total = sum(found.values())
+    weights, noise = _beside_shuffles(evaluate, np.array([trial.value for trial in shown]))
+    total = sum(weights.values())
     if total <= 0:
         return None
     return Importances(
         rung=rung,
         trials=len(shown),
         top=math.ceil(quantile * len(shown)),
-        shares={name: share / total for name, share in found.items() if share > 0},
-        noise={name: float(np.quantile([s[name] for s in shuffled], LEVEL)) / total for name in found},
+        shares={name: weight / total for name, weight in weights.items() if weight > 0},
+        noise={name: weight / total for name, weight in noise.items()},
     )
+
+
+def _beside_shuffles(
+    evaluate: Callable[[NDArray[np.float64]], dict[str, float]], scores: NDArray[np.float64]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """What an evaluation says of each parameter, and what it says of 95 % of the times the scores are shuffled."""
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna warns that a target is minimised, which is meant here
+        weights = evaluate(scores)
+        shuffled = [evaluate(rng.permutation(scores)) for _ in range(SHUFFLES)]
+    return weights, {name: float(np.quantile([each[name] for each in shuffled], LEVEL)) for name in weights}

@@ -28,8 +28,8 @@ from autokd.report.sections import (
     settings,
     size,
 )
+from autokd.report.start import teacher_value, teacher_weaker_so_far
 from autokd.report.tables import write_tables
-from autokd.report.teacher import teacher_value, teacher_weaker_so_far
 from autokd.study.fidelity import interval, short_predicts_long, too_short
 from autokd.study.ranking import ENOUGH_FOR_A_RUNG, common_rung
 

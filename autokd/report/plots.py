@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from autokd.metrics import Metric
 from autokd.objective import COSTS
 from autokd.report import words
-from autokd.report.teacher import teacher_value
+from autokd.report.start import teacher_value
 from autokd.study.arms import kind_of
 from autokd.study.records import TrialRecord
 

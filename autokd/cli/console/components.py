@@ -16,7 +16,7 @@ from rich.text import Text
 from autokd import catalog
 from autokd.cli.console.output import Shown, document
 from autokd.declarations import Declaration, Loss, Scale
-from autokd.spec import fields_of
+from autokd.spec import FieldInfo, fields_of
 
 if TYPE_CHECKING:
     from autokd.types import Task
@@ -36,31 +36,44 @@ def component(kind: str, name: str, *, as_json: bool) -> Shown:
         "about": inspect.getdoc(cls) or "",
         "formula": _formula(vars(module).get(name)),
     }
-    declared = _declared(cls.declares)
-    fields: dict[str, dict[str, Any]] = {
-        key: {
-            "type": getattr(info.type, "__name__", str(info.type)),
-            "required": info.default is dataclasses.MISSING,
-            "default": None if info.default is dataclasses.MISSING else info.default,
-            "range": None if info.range is None else str(info.range),
-            "unit": getattr(info.range, "unit", ""),
-            "about": info.comment,
-        }
-        for key, info in fields_of(cls).items()
-    }
+    declared, fields = _declared(cls.declares), fields_of(cls)
     if as_json:
-        return document({"kind": kind, "name": name, **texts, **declared, "fields": fields})
-    table = Table(title=f"{kind} {name}", title_justify="left")
+        facts = {key: _field(info) for key, info in fields.items()}
+        return document({"kind": kind, "name": name, **texts, **declared, "fields": facts})
+    lines = _declared_lines(declared, _reasons(cls))
+    formula = f"formula: {texts['formula']}" if texts["formula"] else ""
+    parts = (texts["source"], texts["about"], formula, "\n".join(lines))
+    shown = Text("\n\n".join(part for part in parts if part))
+    return Group(_field_table(f"{kind} {name}", fields), shown) if fields else shown
+
+
+def _declared_lines(declared: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str]:
+    why = {key: f"; {reason}" for key, reason in reasons.items()}
+    return [f"{_DECLARED[key]}: {_in_words(key, value)}{why.get(key, '')}" for key, value in declared.items()]
+
+
+def _field(info: FieldInfo) -> dict[str, Any]:
+    """What there is to know of a field, as plain data."""
+    required = info.default is dataclasses.MISSING
+    return {
+        "type": getattr(info.type, "__name__", str(info.type)),
+        "required": required,
+        "default": None if required else info.default,
+        "range": None if info.range is None else str(info.range),
+        "unit": getattr(info.range, "unit", ""),
+        "about": info.comment,
+    }
+
+
+def _field_table(title: str, fields: Mapping[str, FieldInfo]) -> Table:
+    table = Table(title=title, title_justify="left")
     for column in ("field", "default", "range", "unit", "about"):
         table.add_column(column)
-    for key, facts in fields.items():
-        default = "(required)" if facts["required"] else str(facts["default"])
-        table.add_row(key, Text(default), facts["range"] or "not searched", facts["unit"], Text(facts["about"]))
-    why = {key: f"; {comment}" for key, comment in _reasons(cls).items()}
-    lines = "\n".join(f"{_DECLARED[key]}: {_in_words(key, value)}{why.get(key, '')}" for key, value in declared.items())
-    formula = f"formula: {texts['formula']}" if texts["formula"] else ""
-    shown = Text("\n\n".join(part for part in (texts["source"], texts["about"], formula, lines) if part))
-    return Group(table, shown) if fields else shown
+    for key, info in fields.items():
+        default = "(required)" if info.default is dataclasses.MISSING else str(info.default)
+        span = "not searched" if info.range is None else str(info.range)
+        table.add_row(key, Text(default), span, getattr(info.range, "unit", ""), Text(info.comment))
+    return table
 
 
 _DECLARED = {

@@ -66,11 +66,7 @@ def _study_row(study: Study) -> dict[str, Any]:
 
 def trials(study: Study, *, as_json: bool) -> Shown:
     """Return one row a trial."""
-    frame = study.trials_dataframe()
-    rows: list[dict[str, Any]] = [
-        {**{str(key): value for key, value in row.items()}, "pipeline": json.loads(row["pipeline"])}
-        for row in frame.to_dict("records")
-    ]
+    rows = _trial_rows(study)
     if as_json:
         return document(rows)
     if not rows:
@@ -84,6 +80,12 @@ def trials(study: Study, *, as_json: bool) -> Shown:
     for row in rows:
         table.add_row(*_trial_cells(row, costs, objective.metric))
     return Group(table, Text(f"every drawn value: autokd trials {shlex.quote(study.name)} --json"))
+
+
+def _trial_rows(study: Study) -> list[dict[str, Any]]:
+    frame = study.trials_dataframe()
+    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    return [{**row, "pipeline": json.loads(row["pipeline"])} for row in rows]
 
 
 def _trial_cells(row: Mapping[str, Any], costs: Sequence[str], metric: Metric) -> list[Text]:
@@ -107,8 +109,7 @@ def screened(rows: Sequence[ScreenedStudent], *, as_json: bool) -> Shown:
     """Return screened students, best first."""
     if as_json:
         return document([dataclasses.asdict(row) for row in rows])
-    there = rows[0].proxies
-    names = [name for name in dict.fromkeys([*_PROXIES, *there]) if name in there]
+    names = _proxies_shown(rows[0])
     table = Table(caption="score: mean rank of the proxies that the space names, 1 is best", caption_justify="left")
     for column in ("student", "score", *(_PROXIES.get(name, name) for name in names)):
         table.add_column(column, justify="left" if column == "student" else "right")
@@ -116,6 +117,11 @@ def screened(rows: Sequence[ScreenedStudent], *, as_json: bool) -> Shown:
         values = [words.figure(row.proxies[name]) for name in names]
         table.add_row(Text(words.component(row.student)), f"{row.score:.2f}", *values)
     return Group(table, Text(f"… and {len(rows) - ROWS} more; --json shows all")) if len(rows) > ROWS else table
+
+
+def _proxies_shown(row: ScreenedStudent) -> list[str]:
+    """The proxies that a student has, those with a name for people first."""
+    return [name for name in dict.fromkeys([*_PROXIES, *row.proxies]) if name in row.proxies]
 
 
 def caches(found: Sequence[Cache], freed: int | None, *, as_json: bool) -> Shown:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autokd.report import plots, words
 from autokd.report.plots import QUIET, ErrorScale, Figure
+from autokd.report.start import start_baselines
 from autokd.study.arms import title_of
 from autokd.study.ranking import ranked
 from autokd.study.records import TrialRecord
@@ -34,13 +35,15 @@ def best_trials(study: StudyStore) -> list[TrialRecord]:
 
 def figure(study: StudyStore) -> Figure:
     """The first objective on validation by epoch; the best trials and the start baselines in colour."""
-    trials, scale = [trial for trial in study.records.trials.values() if trial.rungs], ErrorScale.of(study)
-    baselines = [trial for trial in trials if trial.baseline is not None]
-    top = ranked(trial for trial in trials if trial.baseline is None)[:TOP]
-    marked = {trial.number for trial in [*top, *baselines]}
-    data = [_others([_curve(scale, trial) for trial in trials if trial.number not in marked])]
+    scale, drawn = ErrorScale.of(study), [trial for trial in study.records.trials.values() if trial.baseline is None]
+    top = ranked(drawn)[:TOP]
+    data = [_others([_curve(scale, trial) for trial in drawn if trial.rungs and trial not in top])]
     data += [_trace(scale, t, TOP_COLORS[place], f"trial {t.number}") for place, t in enumerate(top)]
-    data += [_baseline(scale, trial, trial.baseline or "") for trial in baselines]
+    data += [
+        _trace(scale, trial, plots.arm_colour(kind), title_of(kind), dash="dash")
+        for kind, trial in start_baselines(study)
+        if trial.rungs
+    ]
     return plots.figure(
         400,
         data,
@@ -67,10 +70,6 @@ def _others(curves: Sequence[Curve]) -> Figure:
     }
 
 
-def _baseline(scale: ErrorScale, trial: TrialRecord, kind: str) -> Figure:
-    return _trace(scale, trial, plots.arm_colour(kind), title_of(kind), dash="dash")
-
-
 def _trace(scale: ErrorScale, trial: TrialRecord, colour: str, name: str, dash: str = "solid") -> Figure:
     curve = _curve(scale, trial)
     return {
@@ -87,9 +86,16 @@ def _trace(scale: ErrorScale, trial: TrialRecord, colour: str, name: str, dash: 
 
 
 def _curve(scale: ErrorScale, trial: TrialRecord) -> Curve:
-    scored = [line for rung in trial.rungs for line in rung.curve if line.get("score") is not None]
-    pairs = [(int(line["epoch"]), float(line["score"])) for line in scored]
-    pairs = pairs or [(rung.epochs, rung.score) for rung in trial.rungs]
-    values = [(epoch, scale.metric.value(score)) for epoch, score in pairs]
-    texts = [plots.hover(trial, f"epoch {epoch}: {words.quality(value, scale.metric)}") for epoch, value in values]
-    return Curve([epoch for epoch, _ in values], [scale.at(value) for _, value in values], texts)
+    curve = Curve([], [], [])
+    for epoch, score in _scores(trial) or [(rung.epochs, rung.score) for rung in trial.rungs]:
+        value = scale.metric.value(score)
+        curve.epochs.append(epoch)
+        curve.places.append(scale.at(value))
+        curve.texts.append(plots.hover(trial, f"epoch {epoch}: {words.quality(value, scale.metric)}"))
+    return curve
+
+
+def _scores(trial: TrialRecord) -> list[tuple[int, float]]:
+    """(epoch, score) of the epochs that were scored, as the trial's curves have them."""
+    lines = [line for rung in trial.rungs for line in rung.curve if line.get("score") is not None]
+    return [(int(line["epoch"]), float(line["score"])) for line in lines]

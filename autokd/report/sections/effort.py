@@ -49,14 +49,15 @@ def bank_use(records: Records) -> BankUse | None:
     sessions = [session for session in records.bank if session.asked]
     if not sessions:
         return None
+    hits, computed, dropped, policies, groups, sizes, lost_mass = zip(*sessions, strict=True)
     return BankUse(
-        hits=sum(session.hits for session in sessions),
-        computed=sum(session.computed for session in sessions),
-        dropped=sum(session.dropped for session in sessions),
-        policies=max(session.policies for session in sessions),
-        groups=max(session.groups for session in sessions),
-        nbytes=max((session.nbytes for session in sessions if session.nbytes is not None), default=None),
-        lost_mass=max(session.lost_mass for session in sessions),
+        hits=sum(hits),
+        computed=sum(computed),
+        dropped=sum(dropped),
+        policies=max(policies),
+        groups=max(groups),
+        nbytes=max((size for size in sizes if size is not None), default=None),
+        lost_mass=max(lost_mass),
     )
 
 

@@ -102,22 +102,27 @@ def _axis(objective: str, places: Sequence[float]) -> Figure:
 def _line(study: StudyStore, scale: ErrorScale, points: Sequence[FrontPoint], other: str, factor: float) -> Figure:
     """The front's points from left to right, with their intervals, and where there are two objectives their line."""
     means = [statistics.fmean(point.reached) for point in points]
-    intervals = [mean_interval(point.reached, scale.metric) for point in points]
+    ends = [scale.ends(statistics.fmean(p.reached), mean_interval(p.reached, scale.metric)) for p in points]
     return {
         "type": "scatter",
         "mode": "lines+markers" if len(study.objective.names) == 2 else "markers",
         "name": "front",
         "x": [factor * point.objectives[other] for point in points],
         "y": [scale.at(mean) for mean in means],
-        "error_y": plots.error_bars([scale.ends(*ends) for ends in zip(means, intervals, strict=True)]),
+        "error_y": plots.error_bars(ends),
         "line": {"color": ACCENT, "width": 2, "shape": "hv" if direction(other) == "minimize" else "vh"},
-        "marker": {
-            "size": [16 if point.recommended else 10 for point in points],
-            "symbol": ["star" if point.recommended else "diamond" for point in points],
-            "color": ACCENT,
-        },
+        "marker": _markers(points),
         "hovertext": [_hover(study, point) for point in points],
         "hoverinfo": "text",
+    }
+
+
+def _markers(points: Sequence[FrontPoint]) -> Figure:
+    """A star for what is recommended, diamonds for the others."""
+    return {
+        "size": [16 if point.recommended else 10 for point in points],
+        "symbol": ["star" if point.recommended else "diamond" for point in points],
+        "color": ACCENT,
     }
 
 

@@ -12,7 +12,7 @@ from autokd.report import plots, words
 from autokd.report.numbers import mean_interval
 from autokd.report.plots import Figure
 from autokd.report.sections.confirm import tuned_arms
-from autokd.report.teacher import teacher_value
+from autokd.report.start import start_baselines, teacher_value
 from autokd.study.arms import PICK, kind_of, simplicity, title_of
 from autokd.study.claim import Arm, Claim, Comparison
 from autokd.study.ranking import ranked
@@ -193,25 +193,32 @@ def _tuning(claim: Claim, tuned: Sequence[str]) -> str:
 
 def figure(decision: Decision) -> Figure:
     """Test value of each arm: a dot a seed, the mean with its interval, the teacher, the prediction interval."""
-    metric = decision.metric
+    metric, teacher = decision.metric, decision.claim.teacher
     arms = [row for row in reversed(decision.rows) if row.arm is not None and row.test]
-    used = next(place for place, row in enumerate(arms) if row.recommended)
-    low, high = (metric.scale * end for end in decision.claim.prediction_interval)
-    shaded = {"x0": low, "x1": high, "y0": used - 0.36, "y1": used + 0.36, "fillcolor": arms[used].colour}
-    teachers = [metric.scale * row.test[0] for row in decision.rows if row.arm is None]
+    data = [trace for place, row in enumerate(arms) for trace in _arm_traces(row, place, metric)]
+    shapes, notes = [_one_more_run(decision, arms)], []
+    if teacher is not None:
+        x = metric.scale * teacher.test
+        shapes.append(plots.line(x=x))
+        notes.append(plots.note("teacher", x=x, y=1, yref="paper", yanchor="bottom"))
     ticks = {"tickvals": list(range(len(arms))), "ticktext": [plots.safe(row.title) for row in arms]}
     return plots.figure(
         70 + 52 * len(arms),
-        [trace for place, row in enumerate(arms) for trace in _arm_traces(row, place, metric)],
+        data,
         xaxis={"title": {"text": metric.heading("test")}, "zeroline": False},
         yaxis={**ticks, "range": [-0.6, len(arms) - 0.4], "zeroline": False, "showgrid": False, "fixedrange": True},
-        shapes=[
-            {"type": "rect", "layer": "below", "line": {"width": 0}, "opacity": 0.14, **shaded},
-            *(plots.line(x=x) for x in teachers),
-        ],
-        annotations=[plots.note("teacher", x=x, y=1, yref="paper", yanchor="bottom") for x in teachers],
+        shapes=shapes,
+        annotations=notes,
         margin={"l": 8, "r": 12, "t": 22, "b": 8},
     )
+
+
+def _one_more_run(decision: Decision, arms: Sequence[Row]) -> Figure:
+    """The prediction interval, shaded on the row of the recommended arm."""
+    used = next(place for place, row in enumerate(arms) if row.recommended)
+    low, high = (decision.metric.scale * end for end in decision.claim.prediction_interval)
+    box = {"x0": low, "x1": high, "y0": used - 0.36, "y1": used + 0.36, "fillcolor": arms[used].colour}
+    return {"type": "rect", "layer": "below", "line": {"width": 0}, "opacity": 0.14, **box}
 
 
 def _arm_traces(row: Row, place: int, metric: Metric) -> list[Figure]:
@@ -247,15 +254,11 @@ class Best(NamedTuple):
 
 def best_so_far(study: StudyStore) -> list[Best]:
     """Return best trial, start baselines and teacher on validation: what can be said without a claim."""
-    trials = study.records.trials.values()
+    trials, metric, teacher = study.records.trials.values(), study.objective.metric, study.settings.teacher
     top = ranked(trial for trial in trials if trial.baseline is None)[:1]
-    baselines = sorted((t for t in trials if t.baseline is not None), key=lambda t: -simplicity(t.baseline or ""))
-    lines = [(f"Best trial so far (trial {trial.number})", trial) for trial in top]
-    lines += [(title_of(trial.baseline or ""), trial) for trial in baselines]
-    metric = study.objective.metric
-    found = [_best(title, trial, metric) for title, trial in lines if trial.rungs]
-    teacher = study.settings.teacher
-    return found if teacher is None else [*found, Best(TEACHER, teacher.params, None, teacher_value(study))]
+    lines = [_best(f"Best trial so far (trial {trial.number})", trial, metric) for trial in top]
+    lines += [_best(title_of(kind), trial, metric) for kind, trial in start_baselines(study) if trial.rungs]
+    return lines if teacher is None else [*lines, Best(TEACHER, teacher.params, None, teacher_value(study))]
 
 
 def _best(title: str, trial: TrialRecord, metric: Metric) -> Best:

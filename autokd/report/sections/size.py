@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from autokd.report import plots, words
 from autokd.report.numbers import mean_interval
 from autokd.report.plots import ErrorScale, Figure
-from autokd.study.arms import phrase_of, simplicity
+from autokd.report.start import start_baselines
+from autokd.study.arms import phrase_of
 from autokd.study.claim import Arm, Claim
 from autokd.study.records import TrialRecord
 
@@ -22,18 +23,15 @@ APART = 1.06
 def figure(study: StudyStore) -> Figure:
     """The first objective on validation against parameters: trials at their last rungs, baselines, claim, teacher."""
     scale, claim = ErrorScale.of(study), study.records.claim
-    trials = [t for t in study.records.trials.values() if t.failure is None and t.rungs and t.cost.get("params")]
-    baselines = sorted((t for t in trials if t.baseline is not None), key=lambda t: -simplicity(t.baseline or ""))
-    sized = [(trial, trial.cost["params"]) for trial in trials]
+    sized = [(trial, trial.cost["params"]) for trial in study.records.trials.values() if _has_place(trial)]
     data = [plots.rung_trace(study, scale, rung, sized) for rung in range(study.top_rung + 1)]
-    data += [_baseline_trace(scale, trial) for trial in baselines]
+    data += [_baseline_trace(scale, kind, trial) for kind, trial in start_baselines(study) if _has_place(trial)]
     data += [] if claim is None else _claim_traces(scale, claim)
     shapes, notes = plots.teacher_line(study, scale)
-    arms = [] if claim is None else [arm.cost["params"] for arm in claim.arms if arm.cost.get("params")]
     return plots.figure(
         430,
         data,
-        xaxis=plots.cost_axis("params", [*(size for _, size in sized), *arms]),
+        xaxis=plots.cost_axis("params", plots.all_of(data, "x")),
         yaxis=scale.axis([*plots.all_of(data, "y"), *(shape["y0"] for shape in shapes)]),
         shapes=shapes,
         annotations=notes,
@@ -41,8 +39,11 @@ def figure(study: StudyStore) -> Figure:
     )
 
 
-def _baseline_trace(scale: ErrorScale, trial: TrialRecord) -> Figure:
-    kind = trial.baseline or ""
+def _has_place(trial: TrialRecord) -> bool:
+    return trial.failure is None and bool(trial.rungs) and bool(trial.cost.get("params"))
+
+
+def _baseline_trace(scale: ErrorScale, kind: str, trial: TrialRecord) -> Figure:
     return {
         "type": "scatter",
         "mode": "markers",
