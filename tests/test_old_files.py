@@ -54,7 +54,10 @@ def test_an_old_study_exports_what_the_old_version_exported(here: Path) -> None:
     then = from_yaml((here / "pipeline.yaml").read_text(encoding="utf-8"))
     now = open_study("old-wine").export()
     assert {**now["provenance"], "date": None} == {**then["provenance"], "date": None}
-    assert {k: v for k, v in now.items() if k != "provenance"} == {k: v for k, v in then.items() if k != "provenance"}
+    expected = {**then, "objective": "accuracy"}  # which it did not say yet
+    assert {k: v for k, v in now.items() if k != "provenance"} == {
+        k: v for k, v in expected.items() if k != "provenance"
+    }
 
 
 def test_the_commands_read_old_studies(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +79,7 @@ def test_an_old_bundle_predicts(here: Path) -> None:
 
 def test_an_old_finished_training_is_not_trained_again(here: Path) -> None:
     metrics = autokd.train("pipeline.yaml", out="bundle")
-    assert metrics["epochs"] == 3
+    assert metrics["epochs"] == 3 and metrics["objective"] == "accuracy"
 
 
 @pytest.mark.parametrize("name", STUDIES)
