@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import stats
+from torch import Tensor
 
 from autokd.metrics import METRICS, Metric, Predictions
 from autokd.study.arms import phrase_of
@@ -64,21 +65,25 @@ def measure(metric: Metric, found: Mapping[str, Sequence[Predictions | None]]) -
       found: by arm, the answers of each seed's student; None for a run that failed, which counts the metric's worst.
     """
 
-    def value(answers: Predictions | None) -> float:
-        return metric.worst if answers is None else metric.of(answers)
-
-    there = [answers for row in found.values() for answers in row if answers is not None]
-    items, rng = len(there[0].labels) if there else 0, np.random.default_rng(0)
-    resampled: dict[str, list[float]] = {arm: [] for arm in found}
-    for _ in range(RESAMPLES):
-        index = torch.from_numpy(rng.integers(items, size=items)) if items else torch.zeros(0)
-        for arm, row in found.items():
-            drawn = [value(None if answers is None else answers.take(index)) for answers in row]
-            resampled[arm].append(float(np.mean(drawn)))
+    some = next((answers for row in found.values() for answers in row if answers is not None), None)
+    items, rng = 0 if some is None else len(some.labels), np.random.default_rng(0)
+    samples = [torch.from_numpy(rng.integers(items, size=items)) for _ in range(RESAMPLES if items else 0)]
     return Measured(
-        {arm: np.array([value(answers) for answers in row]) for arm, row in found.items()},
-        {arm: np.array(values) for arm, values in resampled.items()},
+        {arm: np.array([_value(metric, answers) for answers in row]) for arm, row in found.items()},
+        {arm: np.array(_resampled(metric, row, samples)) for arm, row in found.items()},
     )
+
+
+def _value(metric: Metric, answers: Predictions | None) -> float:
+    return metric.worst if answers is None else metric.of(answers)
+
+
+def _resampled(metric: Metric, row: Sequence[Predictions | None], samples: Sequence[Tensor]) -> list[float]:
+    """Means over seeds on samples of the items; where no student answered, the metric's worst again and again."""
+    if not samples:
+        return [metric.worst] * RESAMPLES
+    takes = ([None if answers is None else answers.take(index) for answers in row] for index in samples)
+    return [float(np.mean([_value(metric, answers) for answers in drawn])) for drawn in takes]
 
 
 def compare_measured(metric: Metric, found: Measured, arm: str, other: str) -> Comparison:
@@ -106,8 +111,7 @@ def _compare(
     verdict = _verdict(metric.score(difference), margin)
     needed = _seeds_needed(abs(difference), seed_variance, item_variance) if verdict == "not distinguishable" else None
     detectable = detectable_errors(df) * error
-    text = _sentence(metric, verdict, difference, margin, phrase_of(other), needed, detectable)
-    return Comparison(
+    compared = Comparison(
         difference=difference,
         low=difference - margin,
         high=difference + margin,
@@ -116,8 +120,9 @@ def _compare(
         detectable=detectable,
         verdict=verdict,
         seeds_needed=needed,
-        text=text,
+        text="",
     )
+    return dataclasses.replace(compared, text=_sentence(metric, compared, phrase_of(other)))
 
 
 def identical(comparison: Comparison, other: str) -> Comparison:
@@ -178,21 +183,13 @@ def _seeds_needed(difference: float, seed_variance: float, item_variance: float)
     return None
 
 
-def _sentence(
-    metric: Metric,
-    verdict: str,
-    difference: float,
-    margin: float,
-    name: str,
-    needed: int | None,
-    detectable: float,
-) -> str:
-    interval = f"[{metric.signed(difference - margin)}, {metric.signed(difference + margin)}]"
-    if verdict != "not distinguishable":
-        return f"{verdict} than {name} by {metric.apart(abs(difference))} {interval}"
-    seen = f"{metric.signed(difference)} {metric.difference_unit}".rstrip()
+def _sentence(metric: Metric, compared: Comparison, name: str) -> str:
+    interval = f"[{metric.signed(compared.low)}, {metric.signed(compared.high)}]"
+    if compared.verdict != "not distinguishable":
+        return f"{compared.verdict} than {name} by {metric.apart(abs(compared.difference))} {interval}"
+    seen, needed = f"{metric.signed(compared.difference)} {metric.difference_unit}".rstrip(), compared.seeds_needed
     more = f"about {needed} seeds would be needed" if needed else "more seeds would not tell: the test set is too small"
     return (
         f"not distinguishable from {name}: {seen} {interval}; {more}; "
-        f"this comparison sees differences from {metric.apart(detectable)}"
+        f"this comparison sees differences from {metric.apart(compared.detectable)}"
     )

@@ -270,10 +270,14 @@ def _holder(path: Path) -> str:
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested data as path -> leaf; lists are leaves unless they hold mappings."""
-    items: Mapping[Any, Any] = value if isinstance(value, Mapping) else {}
+    flat: dict[str, Any] = {}
+    for key, item in _items(value).items():
+        flat |= _flatten(item, f"{prefix}.{key}" if prefix else str(key))
+    return flat or {prefix: list(value) if isinstance(value, tuple) else value}
+
+
+def _items(value: Any) -> Mapping[Any, Any]:
+    """What a mapping, or a list that holds mappings, has inside; nothing for a leaf."""
     if isinstance(value, (list, tuple)) and any(isinstance(item, Mapping) for item in value):
-        items = dict(enumerate(value))
-    if items:
-        parts = [_flatten(item, f"{prefix}.{key}" if prefix else str(key)) for key, item in items.items()]
-        return {key: item for part in parts for key, item in part.items()}
-    return {prefix: list(value) if isinstance(value, tuple) else value}
+        return dict(enumerate(value))
+    return value if isinstance(value, Mapping) else {}

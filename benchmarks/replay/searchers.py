@@ -31,7 +31,7 @@ from autokd.space import Draw, Drawn, Space
 from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain
 from autokd.study.records import RecordLog, Records, Refused
-from autokd.types import Draw, RungResult, Shapes, Task
+from autokd.types import RungResult, Shapes, Task
 from benchmarks.replay.crossing import ALL, FACTORS, STUDENTS, Names, _whole, names_of, plain
 from benchmarks.replay.crossing import space as own_space
 from benchmarks.replay.table import INDEX, Replay, Spent, Table
