@@ -25,6 +25,7 @@ from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.seeds import derive
+from autokd.spec import make
 from autokd.types import Split
 from tests.delivery.helpers import CPU, Trained, pipeline_for, run, teacher_for
 
@@ -126,7 +127,7 @@ def test_a_finished_bundle_is_not_trained_again(bundles: Bundles, caplog: pytest
 
 def test_another_pipeline_in_the_folder_is_refused_with_the_difference(bundles: Bundles) -> None:
     made = bundles("table")
-    kd = dataclasses.replace(made.file.spec.losses["kd"], temperature=2.5)
+    kd = make("losses", "kd", {"temperature": 2.5})
     spec = dataclasses.replace(made.file.spec, losses={**made.file.spec.losses, "kd": kd})
     with pytest.raises(BundleError, match="another pipeline") as caught:
         run(dataclasses.replace(made.file, spec=spec), made.directory, made.data, epochs=9)
