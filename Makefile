@@ -7,7 +7,7 @@
 #   make sizes     tables: how large folders, files and functions are, and who reads a study's records by key
 #   make coverage  install with the dev extra, then the suite with a count of the lines that it runs (htmlcov/)
 #   make golden    train and search with the version BASE too (BASE=main), and compare every number
-#   make docs      write docs/components.md and the tables of docs/methods.md again, from the code
+#   make docs      write the lists of components and losses again, from the code
 #   make clean     remove .venv and caches
 
 PYTHON ?= python3
@@ -16,6 +16,7 @@ BASE ?= main
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
+TIMED := tests/cli/test_contract.py::test_help_imports_nothing_heavy_and_is_quick
 WORKERS := --numprocesses logical --maxprocesses 8
 
 .PHONY: install demo test coverage lint sizes golden docs clean
@@ -46,7 +47,7 @@ sizes: .venv/installed-dev
 
 coverage: .venv/installed-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest $(WORKERS) --deselect $(TIMED) $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet
 	$(BIN)/coverage report
@@ -57,6 +58,7 @@ golden: .venv/installed
 docs: .venv/installed
 	$(BIN)/python docs/components.py
 	$(BIN)/python docs/methods.py
+	$(BIN)/python docs/losses.py
 
 clean:
 	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 
 from autokd import report
 from autokd.data import Dataset, load_again
@@ -17,6 +18,7 @@ from autokd.engine.teacher_bank import DEFAULT_BYTES
 from autokd.errors import BundleError, StudyError, nearest
 from autokd.search import run
 from autokd.spec import from_plain
+from autokd.study.claim import Claim
 from autokd.study.records import TrialRecord
 from autokd.study.store import StudyStore
 from autokd.teaching import default_teacher
@@ -64,9 +66,9 @@ class Study:
         return self.store.front
 
     @property
-    def recommendation(self) -> Mapping[str, Any] | None:
-        """The newest claim: the recommended pipeline, its arms, comparisons and costs; None before confirm is over."""
-        return self.store.records.evidence[-1] if self.store.records.evidence else None
+    def recommendation(self) -> Claim | None:
+        """The newest claim: what is recommended, its arms and comparisons; None before confirm is over."""
+        return self.store.records.claim
 
     def trials_dataframe(self) -> pd.DataFrame:
         """Return one row a trial: number, state, reason, source, rung, score, metrics, seconds, costs, pipeline."""
@@ -81,14 +83,21 @@ class Study:
         """Write the HTML report and the tables behind it; return the page's path."""
         return report.write(self.store, self._reports_dir)
 
-    def export(self, path: str | Path | None = None, *, trial: int | None = None) -> dict[str, Any]:
+    def export(
+        self, path: str | Path | None = None, *, trial: int | None = None, arm: str | None = None
+    ) -> dict[str, Any]:
         """Return the complete pipeline file as plain data, and write it where a path is given.
 
         Args:
           path: of the YAML file, or None.
-          trial: number of a trial; by default the recommended pipeline.
+          trial: number of a trial, as it was drawn.
+          arm: name of an arm of the newest claim, as it was claimed. With neither: the recommended pipeline.
+
+        Raises:
+          StudyError: there is no such trial or arm, or both are given.
+          NothingFeasible: no trial has finished.
         """
-        plain = export_pipeline(self.store, trial)
+        plain = export_pipeline(self.store, trial, arm)
         if path is not None:
             pipeline_file.write(Path(path), plain)
         return plain
@@ -215,22 +224,24 @@ def finish(store: StudyStore, reports_dir: Path = REPORTS) -> Study:
 
 
 def write_best(store: StudyStore, data: Dataset) -> None:
-    """Write the claim's best student (by validation) as a bundle to `best/`."""
-    claim = store.records.evidence[-1]
-    values, metric = claim["arms"]["recommended"]["validation"], store.objective.metric
-    best = max(range(len(values)), key=lambda i: metric.score(values[i]))
-    state = run.claimed_student(store, "recommended", best)
-    if state is None:
+    """Write the best student (by validation) of the recommended arm as a bundle to `best/`."""
+    claim = store.records.claim
+    if claim is None:
+        return
+    used, metric = claim.used, claim.about
+    best = max(range(len(used.claimed)), key=lambda i: metric.score(used.validation[i]))
+    claimed, file = used.claimed[best], store.student_file(claim.round, used.name, best)
+    if not file.exists():
         return
     bundle.write_bundle(
         store.path / "best",
-        bundle.TrainedStudent(spec=from_plain(claim["pipeline"]), teacher=store.offers, state=state),
+        bundle.TrainedStudent(spec=from_plain(used.pipeline), teacher=store.offers, state=load_file(file)),
         dataset=data,
         metrics={
-            "test": {metric.name: claim["arms"]["recommended"]["test"][best], "n": claim["n_test"]},
-            "validation": {metric.name: values[best]},
-            "seed": claim["seeds"][best],
-            "epochs": claim["epochs"],
+            "test": {metric.name: claimed.test, "n": claim.n_test},
+            "validation": {metric.name: claimed.validation},
+            "seed": claimed.seed,
+            "epochs": claim.epochs,
         },
         pipeline_doc=export_pipeline(store),
     )

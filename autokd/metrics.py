@@ -78,10 +78,12 @@ class Metric:
 
     @property
     def direction(self) -> str:
+        """ "maximize" or "minimize", of values."""
         return "maximize" if self.higher_is_better else "minimize"
 
     @property
     def perfect(self) -> float:
+        """The best value."""
         return self.high if self.higher_is_better else self.low
 
     @property
@@ -91,10 +93,12 @@ class Metric:
 
     @property
     def digits(self) -> int:
+        """How many of them values are shown with, behind the point."""
         return 1 if self.unit == "%" else 3
 
     @property
     def worst_score(self) -> float:
+        """What a run that failed counts, as a score."""
         return self.score(self.worst)
 
     def score(self, value: float) -> float:
@@ -146,6 +150,7 @@ class Metric:
 
     @property
     def difference_unit(self) -> str:
+        """The unit of differences: "points" where values are in percent."""
         return "points" if self.unit == "%" else self.unit
 
     def heading(self, what: str) -> str:

@@ -32,10 +32,12 @@ class Objective:
 
     @property
     def metric(self) -> Metric:
+        """The first objective."""
         return METRICS[self.names[0]]
 
     @property
     def several(self) -> bool:
+        """Whether there is more than one."""
         return len(self.names) > 1
 
     def values(self, score: float, metrics: Mapping[str, float], cost: Mapping[str, float]) -> tuple[float, ...]:
@@ -130,7 +132,7 @@ def amount(cost: str, text: str) -> float:
         found = math.nan
     if not (math.isfinite(found) and found > 0):
         example = "5ms or 0.2s" if cost == "latency" else "200KB or 1.5MB"
-        raise ValueError(f"{text!r} is no {cost}; write for instance {example}")
+        raise ValueError(f"{text!r} is not a {cost}; write for instance {example}")
     return found
 
 

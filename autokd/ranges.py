@@ -40,6 +40,7 @@ class Real:
             raise ValueError(f"a log range needs low > 0, got {self.low}")
 
     def contains(self, value: Any) -> bool:
+        """Whether a value lies in the range; True and False are no numbers."""
         return isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high
 
     def __str__(self) -> str:
@@ -69,6 +70,7 @@ class Integer:
             raise ValueError(f"a log range needs low > 0 and step 1, got {self}")
 
     def contains(self, value: Any) -> bool:
+        """Whether a value lies in the range; True and False are no numbers."""
         return (
             isinstance(value, int)
             and not isinstance(value, bool)
@@ -101,6 +103,7 @@ class Choice:
         object.__setattr__(self, "unit", unit)
 
     def contains(self, value: Any) -> bool:
+        """Whether a value is one of the options; True is not 1."""
         return any(value == option and isinstance(value, bool) == isinstance(option, bool) for option in self.options)
 
     def __str__(self) -> str:

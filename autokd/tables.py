@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pandas import DataFrame
+if TYPE_CHECKING:
+    from pandas import DataFrame  # reports write tables without waiting for pandas
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def escape_csv(frame: DataFrame) -> DataFrame:
-    """Return a copy whose texts a spreadsheet takes as texts: those that would be read as formulas get a leading quote.
+    """Return a copy whose texts a spreadsheet takes as texts; see `escape_cell`.
 
-    Cells, column names and the index are looked at; numbers are left alone.
+    Cells, column names and the index are looked at.
     """
-    columns = {position: frame.iloc[:, position].map(escape_cell) for position in range(frame.shape[1])}
-    escaped = DataFrame(columns, index=frame.index)
+    escaped = frame.map(escape_cell)
     escaped.columns = frame.columns.map(escape_cell)
     escaped.index = frame.index.map(escape_cell)
     return escaped
 
 
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = ()) -> None:
+    """Write rows as a CSV file whose texts a spreadsheet takes as texts; see `escape_cell`.
+
+    Args:
+      path: of the file.
+      rows: by column; what a row lacks, or has as None, is an empty cell.
+      columns: that come first; others follow in the order in which they first occur.
+    """
+    rows = list(rows)
+    header = list(dict.fromkeys([*columns, *(key for row in rows for key in row)]))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([escape_cell(key) for key in header])
+        writer.writerows([[escape_cell(row.get(key)) for key in header] for row in rows])
+
+
 def escape_cell(value: Any) -> Any:
-    """Return a text that starts with = + - @, a tab or a carriage return behind a quote, anything else as it is.
+    """Return a text that a spreadsheet would take for a formula behind an apostrophe, anything else as it is.
+
+    A formula starts with = + - @, a tab or a carriage return; a number written as text is none.
 
     Example:
-      >>> escape_cell("=1+1"), escape_cell("width"), escape_cell(-1)
-      ("'=1+1", 'width', -1)
+      >>> escape_cell("=1+1"), escape_cell("width"), escape_cell("-1"), escape_cell(-1)
+      ("'=1+1", 'width', '-1', -1)
     """
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    formula = isinstance(value, str) and value.startswith(_FORMULA_STARTS) and not _is_number(value)
+    return f"'{value}" if formula else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

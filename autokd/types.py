@@ -82,6 +82,7 @@ class Task:
 
     @property
     def num_classes(self) -> int:
+        """Number of classes, C."""
         return len(self.classes)
 
 
@@ -181,7 +182,8 @@ class Term(Protocol):
     Returns [B] (one loss a sample; the engine takes the weighted mean) or a scalar where the loss is a batch statistic.
     """
 
-    def __call__(self, step: Step) -> Tensor: ...
+    def __call__(self, step: Step) -> Tensor:
+        """Return the loss on a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,21 +212,24 @@ class Teacher(Protocol):
     """A frozen model that answers with outputs; bit-identical before and after any use."""
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """16 hex digits that tell it apart from every other teacher."""
 
     @property
-    def offers(self) -> Shapes: ...
+    def offers(self) -> Shapes:
+        """What its outputs hold, beside logits."""
 
     @property
     def head(self) -> TeacherHead | None:
         """Weight [C, D] and bias of its classifier, which reads the last feature's mean over space; None: no such."""
-        ...
 
     @property
-    def origin(self) -> str: ...
+    def origin(self) -> str:
+        """Where it comes from, for people."""
 
     @property
-    def params(self) -> int: ...
+    def params(self) -> int:
+        """Number of its parameters."""
 
     def predict(self, inputs: Tensor) -> Output:
         """Answer a batch.
@@ -232,9 +237,9 @@ class Teacher(Protocol):
         Args:
           inputs: [B, *input_shape] float32, exactly the tensor that the student sees (augmented and normalised).
         """
-        ...
 
-    def to(self, device: torch.device) -> Teacher: ...
+    def to(self, device: torch.device) -> Teacher:
+        """Move it to a device; return it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,45 +292,3 @@ class RungResult:
 
 Checkpoint = dict[str, Any]
 """Named stateful parts (student, losses, optimizer, seen): tensors and plain data only, loadable with weights_only."""
-
-
-class Draw(Protocol):
-    """Where the values of a drawn pipeline come from: a random generator, a sampler, or a fixed setting."""
-
-    def real(self, path: str, low: float, high: float, log: bool) -> float: ...
-
-    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int: ...
-
-    def choice(self, path: str, options: tuple[Any, ...]) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long things are trained.
-
-    Args:
-      trials: number of trials of explore, baselines included.
-      epochs: epochs of the top rung, the horizon of explore's schedules.
-      rungs: number of rungs.
-      eta: the best 1/eta of a rung go on; a rung is eta times as long as the one before.
-      branch: length of the side branch on which a rung below the top is scored, as a share of the steps before it; 0:
-        the run is scored as it is.
-      finalists: candidates that select compares.
-      select_seeds: seeds a finalist in select.
-      claim_seeds: fresh seeds an arm in claim.
-      confirm_epochs: epochs of every confirm run.
-      train_epochs: full length, for `autokd train`.
-      teacher_epochs: for a teacher trained by autokd.
-    """
-
-    trials: int = 30
-    epochs: int = 27
-    rungs: int = 3
-    eta: int = 3
-    branch: float = 0.25
-    finalists: int = 3
-    select_seeds: int = 3
-    claim_seeds: int = 5
-    confirm_epochs: int = 27
-    train_epochs: int = 100
-    teacher_epochs: int = 40

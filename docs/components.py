@@ -66,11 +66,11 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def write(path: Path, text: str, arguments: list[str]) -> int:
-    """Write a page, or with --check say whether it is up to date; return the exit code."""
+def write(path: Path, text: str, arguments: list[str], *, script: Path) -> int:
+    """Write a file, or with --check say whether it is up to date; return the exit code."""
     if arguments == ["--check"]:
         current = path.is_file() and path.read_text(encoding="utf-8") == text
-        print(f"{path} is {'up to date' if current else f'out of date; run: python docs/{path.stem}.py'}")
+        print(f"{path} is {'up to date' if current else f'out of date; run: python docs/{script.name}'}")
         return 0 if current else 1
     path.write_text(text, encoding="utf-8")
     print(f"wrote {path}")
@@ -78,4 +78,4 @@ def write(path: Path, text: str, arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(write(PAGE, page(), sys.argv[1:]))
+    sys.exit(write(PAGE, page(), sys.argv[1:], script=Path(__file__)))

@@ -83,4 +83,4 @@ def _runs(dataset: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(write(PAGE, page(PAGE.read_text(encoding="utf-8")), sys.argv[1:]))
+    sys.exit(write(PAGE, page(PAGE.read_text(encoding="utf-8")), sys.argv[1:], script=Path(__file__)))

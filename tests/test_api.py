@@ -92,7 +92,7 @@ def test_a_study(here):
     frame = study.trials_dataframe()
     assert isinstance(frame, pd.DataFrame) and list(frame["number"]) == [0, 1, 2]
     assert study.best.score == frame["score"].max()
-    assert study.recommendation["trial"] in (0, 1, 2)
+    assert study.recommendation.trial in (0, 1, 2)
     assert study.report() == study.report_path == Path("reports/wine/index.html")
     plain = study.export("deep/p.yaml")
     assert Path("deep/p.yaml").is_file() and plain["provenance"]["study"] == "wine"
@@ -137,7 +137,7 @@ def test_a_network_as_teacher_is_not_changed(here):
     study = autokd.search("wine", space="tables.yaml", teacher=network)
     assert network.training and all(p.requires_grad for p in network.parameters())
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
-    assert study.store.settings["teacher"]["may_have_seen_validation"]
+    assert study.store.settings.teacher.may_have_seen_validation
     study.export("p.yaml", trial=1)
     with pytest.raises(autokd.UserError, match="handed over in Python"):
         autokd.train("p.yaml", epochs=1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -15,8 +17,9 @@ from typing import Any
 import pytest
 import torch
 import typer
+import yaml
 
-from autokd import catalog, spec
+from autokd import catalog, declarations, spec
 from autokd.cli.commands import app, run_command
 from autokd.data import preprocess
 from autokd.delivery import bundle, pipeline_file
@@ -33,6 +36,9 @@ PAGES = [
     *sorted(ROOT.glob("docs/**/*.md")),
     *(ROOT / folder / "README.md" for folder in ("benchmarks", "reports", "studies")),
 ]
+needs_benchmarks = pytest.mark.skipif(
+    not (ROOT / "benchmarks" / "losses.py").is_file(), reason="the benchmarks are not part of this copy"
+)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -206,12 +212,73 @@ def test_the_component_shown_can_stand_in_a_space(own_loss: Path, capsys: pytest
 
 
 def test_the_component_shown_passes_for_one_of_the_package(own_loss: Path) -> None:
-    """It has no line that one in the package would not have, apart from the two that the README names."""
+    """It has no line that one in the package would not have, and declares nothing more, apart from its name."""
     tree = ast.parse(own_loss.read_text(encoding="utf-8"))
     (cls,) = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    assigned = {ast.unparse(target) for node in cls.body if isinstance(node, ast.Assign) for target in node.targets}
-    declared = set(vars(catalog.load("losses", "kd")))
-    assert assigned - declared == {"kind", "name"}
+    (declares,) = [node for node in cls.body if isinstance(node, ast.Assign)]
+    assert ast.unparse(declares.targets[0]) == "declares" and "name=" in ast.unparse(declares.value)
+    catalog.load_plugins(own_loss)
+    ours, theirs = catalog.load("losses", "logit_mse"), catalog.load("losses", "kd")
+    assert set(vars(ours)) - set(vars(theirs)) == set()
+    differing = {f.name for f in dataclasses.fields(ours.declares) if getattr(ours.declares, f.name) != f.default}
+    assert differing == {"name", "teacher", "scale"}
+
+
+@pytest.mark.slow
+def test_the_components_shown_pass_the_suites_as_the_page_on_plugins_runs_them(own_loss: Path) -> None:
+    component, suites = blocks((ROOT / "docs" / "plugins.md").read_text(encoding="utf-8"), "python")
+    own_loss.with_name("step_decay.py").write_text(component, encoding="utf-8")
+    own_loss.with_name("test_own.py").write_text(suites, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_own.py"]
+    ran = subprocess.run(command, cwd=own_loss.parent, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert int(re.findall(r"(\d+) passed", ran.stdout + " 0 passed")[0]) >= 30, ran.stdout
+    wrong = own_loss.read_text(encoding="utf-8").replace("teacher_logits.detach()", "teacher_logits")
+    own_loss.write_text(wrong, encoding="utf-8")
+    ran = subprocess.run([*command, "-k", "LogitMSE"], cwd=own_loss.parent, capture_output=True, text=True)
+    assert (
+        ran.returncode == 1 and "FAILED test_own.py::TestLogitMSE::test_no_gradient_reaches_the_teacher" in ran.stdout
+    )
+    assert "1 failed" in ran.stdout
+
+
+def test_the_page_on_plugins_lists_what_each_kind_declares() -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| `(\w+)` \|(.*?)\|(.*?)\|", text, re.MULTILINE)
+    listed = {
+        kind: (name, set(re.findall(r"`(\w+)`", must)), set(re.findall(r"`(\w+)`", may)))
+        for kind, name, must, may in rows
+    }
+    everywhere = {"name", "excludes", "requires"}
+    assert listed == {
+        kind: (
+            cls.__name__,
+            {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING},
+            {field.name for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING} - everywhere,
+        )
+        for kind, cls in declarations.KINDS.items()
+    }
+
+
+@needs_benchmarks
+@pytest.mark.slow
+def test_the_lists_of_losses_are_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "losses.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_benchmarks
+def test_a_new_loss_comes_into_the_stub_and_to_the_end_of_its_group() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "losses.py"))
+    assert "from autokd.losses._new import new as new\n" in script["stub"](["kd", "new"])
+    before = script["SPACE"].read_text(encoding="utf-8")
+    assert script["space"](before, {"kd": 0, "sp": 2}) == before
+    after = script["space"](before, {"kd": 0, "new": 1})
+    assert max(map(len, after.splitlines())) <= 120
+    groups, wider = (yaml.safe_load(text)["losses"]["any_of"] for text in (before, after))
+    assert list(wider[1]["from"]) == [*groups[1]["from"], "new"] and wider[1]["at_most"] == groups[1]["at_most"]
+    assert [list(group["from"]) for group in wider[::2]] == [list(group["from"]) for group in groups[::2]]
 
 
 @pytest.mark.slow

@@ -105,6 +105,6 @@ def test_the_declared_costs_are_the_measured_ones() -> None:
     lines = losses.lines(ROOT / "benchmarks" / "losses-cost.jsonl")
     assert [line["loss"] for line in lines] == LOSSES
     for line in lines:
-        assert catalog.load("losses", line["loss"]).cost == losses.cost_class(line["ratio"]) == line["cost"]
+        assert catalog.load("losses", line["loss"]).declares.cost == losses.cost_class(line["ratio"]) == line["cost"]
     bounds = {0.97: 1.0, 1.09: 1.0, 1.1: 1.2, 1.29: 1.2, 1.3: 1.6, 1.99: 1.6, 2.0: 2.0, 5.0: 2.0}
     assert {ratio: losses.cost_class(ratio) for ratio in bounds} == bounds

@@ -55,7 +55,7 @@ def test_amounts(cost: str, text: str, value: float) -> None:
 
 @pytest.mark.parametrize("text", ["5m", "ms", "", "-1ms", "0ms", "nan", "inf", "1e999ms", "5 KB", "1.2.3ms"])
 def test_what_is_no_latency_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match="is no latency; write for instance 5ms"):
+    with pytest.raises(ValueError, match="is not a latency; write for instance 5ms"):
         amount("latency", text)
 
 

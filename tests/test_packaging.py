@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -158,6 +159,14 @@ def test_every_import_of_tests_tools_and_benchmarks_is_declared_and_every_extra_
     of_extras = frozenset().union(*(packages(group) for group in extras.values()))
     unread = of_extras - imported("autokd", "tests", "tools", "benchmarks", "docs")
     assert unread == set(UNSEEN)
+
+
+def test_the_pythons_that_are_named_are_those_that_are_tested(project: dict[str, Any]) -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    named = [item.rpartition(" ")[2] for item in project["classifiers"] if "Python :: 3." in item]
+    assert jobs["checks"]["strategy"]["matrix"]["python"] == named
+    assert jobs["nightly"]["strategy"]["matrix"]["python"] == named
+    assert f">={named[0]}" == project["requires-python"]
 
 
 @pytest.mark.slow

@@ -51,9 +51,9 @@ def test_what_is_no_range() -> None:
         Integer(2, 1)
     with pytest.raises(ValueError, match="low <= high and step >= 1"):
         Integer(1, 2, step=0)
-    for bad in ({"low": 0, "high": 4, "log": True}, {"low": 2, "high": 4, "step": 2, "log": True}):
+    for low, step in ((0, 1), (2, 2)):
         with pytest.raises(ValueError, match="low > 0 and step 1"):
-            Integer(**bad)
+            Integer(low, 4, step=step, log=True)
     with pytest.raises(ValueError, match="at least one option"):
         Choice()
 

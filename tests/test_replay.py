@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_points_of_the_flat_space_are_its_pipelines() -> None:
 
 def test_made_up_scores_are_effects_and_parabolas() -> None:
     task = Task.drawn(3)
-    params = dict(MadeUp().place(lambda _: 0.5, 0).params or {})
+    params: dict[str, Any] = dict(MadeUp().place(lambda _: 0.5, 0).params or {})
     better = {**params, "learning_rate": 10 ** (task.rate - (1.3 if params["optimizer"] == "adamw" else 0.0))}
     rate = math.log10(params["learning_rate"]) - math.log10(better["learning_rate"])
     assert task.score(better) - task.score(params) == pytest.approx(1.5 * rate**2)

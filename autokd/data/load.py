@@ -17,7 +17,7 @@ from autokd import catalog
 from autokd.data import arrays
 from autokd.data.preprocess import Preprocess, fit
 from autokd.data.split import split
-from autokd.data_types import DataContext, Part, Raw
+from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.datasets import images, tables
 from autokd.errors import DataError, nearest
 from autokd.files import cache_dir
@@ -180,7 +180,7 @@ def _absolute(path: str | Path) -> str:
     return str(Path(path).expanduser().resolve())
 
 
-def _open(component: Any, options: DataOptions) -> Dataset:
+def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
     context = DataContext(
         cache=cache_dir(), download=options.download, image_size=options.image_size, skip_bad=options.skip_bad
     )

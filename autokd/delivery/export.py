@@ -1,91 +1,117 @@
-"""From a study to the pipeline file of its recommendation, or of one of its trials."""
+"""From a study to the pipeline file of its recommendation, of another arm of its claim, or of one of its trials."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.delivery.pipeline_file import FORMAT
 from autokd.errors import NothingFeasible, StudyError
 from autokd.seeds import derive
 from autokd.spec import fingerprint
+from autokd.study.claim import Arm, Claim
 from autokd.study.records import TrialRecord
-from autokd.study.store import StudyStore
-from autokd.types import Budget
+
+if TYPE_CHECKING:
+    from autokd.study.settings import Reference, TimePlan
+    from autokd.study.store import StudyStore
 
 
-def export_pipeline(store: StudyStore, trial: int | None = None) -> dict[str, Any]:
-    """Return the content of the pipeline file for a study's trial.
+class _Chosen(NamedTuple):
+    """A pipeline of a study that is to be exported.
+
+    Args:
+      trial: number of the trial that it comes from.
+      pipeline: plain.
+      arm: the arm of the claim that it is, or None.
+      note: what to say where it is no arm of the claim.
+    """
+
+    trial: int
+    pipeline: Mapping[str, Any]
+    arm: Arm | None = None
+    note: str | None = None
+
+
+def export_pipeline(store: StudyStore, trial: int | None = None, arm: str | None = None) -> dict[str, Any]:
+    """Return the content of the pipeline file for a study's pipeline.
 
     Args:
       store: the study.
-      trial: number of the trial, as it was drawn; None: the pipeline that the study recommends, with its evidence, or,
-        where confirm has not made its claim yet, that of the best trial.
+      trial: number of a trial, as it was drawn.
+      arm: name of an arm of the newest claim, as it was claimed. With neither: the pipeline that the study recommends,
+        with its evidence, or, where confirm has not made its claim yet, that of the best trial.
     Raises:
-      StudyError: the study has no such trial.
+      StudyError: the study has no such trial or arm, or both are given.
       NothingFeasible: no trial has finished.
     """
-    evidence = store.records.evidence[-1] if store.records.evidence else None
-    number, pipeline, note = _chosen(store, trial, evidence)
-    proven = evidence is not None and fingerprint(evidence["pipeline"]) == fingerprint(pipeline)
-    identity = store.settings["identity"]
-    teacher = identity["teacher"] or {"reference": None, "fingerprint": None}
-    data, teacher = _in_full(identity["data"], teacher, store.settings.get("time_plan"))
+    chosen, claim = _chosen(store, trial, arm), store.records.claim
+    settings, identity = store.settings, store.settings.identity
+    data, teacher = _in_full(identity.data, identity.teacher, settings.time_plan)
     return {
         "format": FORMAT,
-        "pipeline": dict(pipeline),
-        "data": data["reference"],
-        "data_fingerprint": data["fingerprint"],
-        "teacher": teacher["reference"],
-        "teacher_fingerprint": teacher["fingerprint"],
+        "pipeline": dict(chosen.pipeline),
+        "data": data.reference,
+        "data_fingerprint": data.fingerprint,
+        "teacher": teacher.reference,
+        "teacher_fingerprint": teacher.fingerprint,
         "objective": store.objective.metric.name,
         "train": {
-            "epochs": identity["budget"].get("train_epochs", Budget.train_epochs),
-            "seed": derive(identity["seed"], "train", number) % 2**31,
+            "epochs": identity.budget_of(len(store.records.trials)).train_epochs,
+            "seed": derive(identity.seed, "train", chosen.trial) % 2**31,
         },
         "provenance": {
             "study": store.name,
-            "trial": number,
-            "note": None if proven else note,
-            "seed": identity["seed"],
+            "trial": chosen.trial,
+            "arm": None if chosen.arm is None else chosen.arm.name,
+            "note": chosen.note,
+            "seed": identity.seed,
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "versions": dict(store.settings["versions"]),
-            "evidence": _summary(evidence) if evidence is not None and proven else None,
+            "versions": dict(settings.versions),
+            "evidence": None if claim is None or chosen.arm is None else _summary(claim, chosen.arm),
         },
     }
 
 
-def _in_full(
-    data: Mapping[str, Any], teacher: Mapping[str, Any], time_plan: Mapping[str, Any] | None
-) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _in_full(data: Reference, teacher: Reference, plan: TimePlan | None) -> tuple[Reference, Reference]:
     """Data and teacher as full training has them, where a study made do with less of both to fit into its time."""
-    if time_plan is None:
+    if plan is None:
         return data, teacher
-    if time_plan["limit_train"] is not None:
-        reference = {key: value for key, value in data["reference"].items() if key != "limit_train"}
-        data = {"reference": reference, "fingerprint": time_plan["whole_data"]}
-    reference = teacher["reference"] or {}
-    if reference.get("use") == "trained" and (
-        time_plan["limit_train"] is not None or reference["epochs"] != time_plan["teacher_epochs"]
-    ):
-        teacher = {"reference": {**reference, "epochs": time_plan["teacher_epochs"]}, "fingerprint": None}
+    limited = plan.limit_train is not None
+    if limited:
+        whole = {key: value for key, value in (data.reference or {}).items() if key != "limit_train"}
+        data = data._replace(reference=whole, fingerprint=plan.whole_data)
+    own = teacher.reference or {}
+    if own.get("use") == "trained" and (limited or own["epochs"] != plan.teacher_epochs):
+        teacher = teacher._replace(reference={**own, "epochs": plan.teacher_epochs}, fingerprint=None)
     return data, teacher
 
 
-def _chosen(
-    store: StudyStore, number: int | None, evidence: Mapping[str, Any] | None
-) -> tuple[int, Mapping[str, Any], str]:
-    """Trial number, pipeline, and what to say where the pipeline is not the one that the evidence is about."""
-    if number is None and evidence is not None:
-        return evidence["trial"], evidence["pipeline"], ""
-    trial = store.best if number is None else _trial(store, number)
-    if trial is None:
+def _chosen(store: StudyStore, trial: int | None, arm: str | None) -> _Chosen:
+    claim = store.records.claim
+    if arm is not None:
+        if trial is not None:
+            raise StudyError(f"--trial {trial} and --arm {arm} are two pipelines; give one of the two")
+        return _of_arm(store, arm)
+    if trial is None and claim is not None:
+        return _Chosen(claim.trial, claim.used.pipeline, claim.used)
+    found = store.best if trial is None else _trial(store, trial)
+    if found is None:
         raise NothingFeasible(f"study {store.name}: no trial has finished, so there is nothing to export")
-    if trial.failure is not None:
-        return trial.number, trial.pipeline, f"no evidence: the trial failed ({trial.failure['reason']})"
-    note = "the trial as it was drawn" if number is not None else "the best trial so far"
-    return trial.number, trial.pipeline, f"no evidence: {note}, not compared with baselines on fresh seeds"
+    if claim is not None and fingerprint(claim.used.pipeline) == fingerprint(found.pipeline):
+        return _Chosen(found.number, found.pipeline, claim.used)
+    return _Chosen(found.number, found.pipeline, note=_note(found, asked=trial is not None))
+
+
+def _of_arm(store: StudyStore, name: str) -> _Chosen:
+    claim = store.records.claim
+    if claim is None:
+        raise StudyError(f"study {store.name} has no claim yet, so it has no arm {name!r}; --trial exports a trial")
+    arm = claim.arm(name)
+    if arm is None:
+        raise StudyError(f"study {store.name} has no arm {name!r}; it has {', '.join(a.name for a in claim.ordered)}")
+    return _Chosen(claim.trial, arm.pipeline, arm)
 
 
 def _trial(store: StudyStore, number: int) -> TrialRecord:
@@ -96,16 +122,28 @@ def _trial(store: StudyStore, number: int) -> TrialRecord:
     return store.records.trials[number]
 
 
-def _summary(evidence: Mapping[str, Any]) -> dict[str, Any]:
+def _note(trial: TrialRecord, *, asked: bool) -> str:
+    """What to say of a trial that no evidence is about."""
+    if trial.failure is not None:
+        return f"no evidence: the trial failed ({trial.failure['reason']})"
+    what = "the trial as it was drawn" if asked else "the best trial so far"
+    return f"no evidence: {what}, not compared with baselines on fresh seeds"
+
+
+def _summary(claim: Claim, arm: Arm) -> dict[str, Any]:
     """What a claim found, short enough for people: the metric's test values by arm and seed, and the verdicts."""
-    values = {arm: list(scores["test"]) for arm, scores in evidence["arms"].items()}
-    if evidence["teacher"] is not None:
-        values["teacher"] = evidence["teacher"]["test"]
+    values: dict[str, Any] = {each.name: each.test for each in claim.arms}
+    if claim.teacher is not None:
+        values["teacher"] = claim.teacher.test
+    used, other = arm.name == claim.use, claim.comparisons.get(arm.name)
+    texts = [compared.text for compared in claim.comparisons.values()] if used else []
+    if other is not None:
+        texts = [f"{claim.phrase_of(claim.used)} is {other.text}"]
     return {
-        "text": "; ".join(comparison["text"] for comparison in evidence["comparisons"].values()),
-        "epochs": evidence["epochs"],
-        "seeds": list(evidence["seeds"]),
-        f"test_{evidence.get('metric', 'accuracy')}": values,
-        "prediction_interval": list(evidence["prediction_interval"]),
-        "n_test": evidence["n_test"],
+        "text": "; ".join(texts),
+        "epochs": claim.epochs,
+        "seeds": arm.seeds,
+        f"test_{claim.metric}": values,
+        **({"prediction_interval": list(claim.prediction_interval)} if used else {}),
+        "n_test": claim.n_test,
     }

@@ -8,7 +8,7 @@ teacher: {…} | null       # where the teacher comes from
 teacher_fingerprint: …
 objective: accuracy       # the metric that the student is to be good at
 train: {epochs: 100, seed: 5}
-provenance: {…} | null    # which study and trial, with what evidence
+provenance: {…} | null    # which study, trial and arm of its claim, with what evidence
 """
 
 from __future__ import annotations
@@ -20,20 +20,18 @@ from typing import Any
 
 import yaml
 
-from autokd import catalog
 from autokd.delivery.files import read_bytes
-from autokd.errors import BundleError, ComponentError, nearest
+from autokd.errors import BundleError, nearest
 from autokd.files import from_yaml, to_yaml, write_text
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY
-from autokd.ranges import Range
-from autokd.spec import FORMAT as PIPELINE_FORMAT
-from autokd.spec import PipelineSpec, Slot, convert, fields_of, from_plain, make, slots, to_plain
+from autokd.spec import Number, PipelineSpec, from_plain, to_plain
+from autokd.spec import problems as pipeline_problems
 
 FORMAT = 1
 _HEADER = "# A distillation pipeline for autokd; the batch size is part of it. Train it with: autokd train {name}\n"
-_TRAIN = {"epochs": 1, "seed": 0}
-"""Keys under `train`, with their least values."""
+_TRAIN = {"epochs": Number(None, least=1), "seed": Number(None, least=0)}
+"""What `train` holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +133,7 @@ def parse(plain: Any, source: str) -> PipelineFile:
         raise BundleError(f"{source} has format {plain['format']!r}; this version of autokd reads format {FORMAT}")
     problems = [
         *_key_problems(plain),
-        *_pipeline_problems(plain.get("pipeline")),
+        *_pipeline_problems(plain),
         *_objective_problems(plain.get("objective")),
         *_train_problems(plain.get("train")),
     ]
@@ -147,8 +145,8 @@ def parse(plain: Any, source: str) -> PipelineFile:
         data_fingerprint=plain.get("data_fingerprint"),
         teacher=plain.get("teacher"),
         teacher_fingerprint=plain.get("teacher_fingerprint"),
-        epochs=convert(plain["train"]["epochs"], int),
-        seed=convert(plain["train"]["seed"], int),
+        epochs=int(_TRAIN["epochs"].read(plain["train"]["epochs"])),
+        seed=int(_TRAIN["seed"].read(plain["train"]["seed"])),
         provenance=plain.get("provenance"),
         objective=plain.get("objective") or _metric_of_evidence(plain.get("provenance")),
     )
@@ -184,73 +182,20 @@ def _objective_problems(name: Any) -> Iterator[str]:
         yield f"objective: there is no metric called {name!r}; {nearest(name, METRICS)}"
 
 
+def _pipeline_problems(plain: Mapping[str, Any]) -> list[str]:
+    pipeline = plain.get("pipeline")
+    return [f"pipeline.{line}" for line in pipeline_problems(pipeline)] if isinstance(pipeline, Mapping) else []
+
+
 def _train_problems(plain: Any) -> Iterator[str]:
     if not isinstance(plain, Mapping):
         return
     yield from (f"train.{key}: unknown key; {nearest(key, _TRAIN)}" for key in plain if key not in _TRAIN)
-    for key, least in _TRAIN.items():
+    for key, number in _TRAIN.items():
         if key not in plain:
             yield f"train.{key}: missing"
-        elif problem := _conversion_problem(plain[key], int):
-            yield f"train.{key}: {problem}"
-        elif convert(plain[key], int) < least:
-            yield f"train.{key}: expected at least {least}, got {plain[key]!r}"
-
-
-def _pipeline_problems(plain: Any) -> Iterator[str]:
-    if not isinstance(plain, Mapping):
-        return
-    if plain.get("format") != PIPELINE_FORMAT:
-        yield f"pipeline.format: expected {PIPELINE_FORMAT}, got {plain.get('format')!r}"
-    table = slots()
-    yield from (f"pipeline.{k}: unknown key; {nearest(k, table)}" for k in plain if k not in table and k != "format")
-    for name, slot in table.items():
-        if name not in plain:
-            yield f"pipeline.{name}: missing"
-        else:
-            yield from _slot_problems(f"pipeline.{name}", slot, plain[name])
-
-
-def _slot_problems(path: str, slot: Slot | Range, plain: Any) -> Iterator[str]:
-    if not isinstance(slot, Slot):
-        problem = _conversion_problem(plain, int)
-        if problem or convert(plain, int) < 1:
-            yield f"{path}: {problem or f'expected at least 1, got {plain!r}'}"
-    elif not slot.many:
-        yield from _component_problems(path, slot.kind, plain)
-    elif not isinstance(plain, Mapping) or not plain:
-        yield f"{path}: expected a mapping of names to {slot.kind}, got {plain!r}"
-    else:
-        for key, item in plain.items():
-            yield from _component_problems(f"{path}.{key}", slot.kind, item)
-
-
-def _component_problems(path: str, kind: str, plain: Any) -> list[str]:
-    if not isinstance(plain, Mapping) or "use" not in plain:
-        return [f"{path}: expected a mapping with 'use: <name>', got {plain!r}"]
-    values = {key: value for key, value in plain.items() if key != "use"}
-    try:
-        fields = fields_of(catalog.load(kind, plain["use"]))
-    except ComponentError as error:
-        return [f"{path}.use: {error}"]
-    problems = [f"{path}.{key}: unknown key; {nearest(key, fields)}" for key in values if key not in fields]
-    for key, value in values.items():
-        if key in fields and (problem := _conversion_problem(value, fields[key].type)):
-            problems.append(f"{path}.{key}: {problem}")
-    return problems or _making_problems(path, kind, plain["use"], values)
-
-
-def _making_problems(path: str, kind: str, name: str, values: Mapping[str, Any]) -> list[str]:
-    try:
-        make(kind, name, values)
-    except ComponentError as error:
-        return [f"{path}: {error}"]
-    return []
-
-
-def _conversion_problem(value: Any, to: Any) -> str:
-    try:
-        convert(value, to)
-    except (ValueError, OverflowError) as error:
-        return str(error)
-    return ""
+            continue
+        try:
+            number.read(plain[key])
+        except ValueError as error:
+            yield f"train.{key}: {error}"

@@ -52,10 +52,12 @@ class TrainContext:
 
     @functools.cached_property
     def train_data(self) -> DeviceData:
+        """The training split, on the device where it fits."""
         return to_device(self.data.train, self.data.task, self.device)
 
     @functools.cached_property
     def validation_data(self) -> DeviceData:
+        """The validation split, on the device where it fits."""
         return to_device(self.data.validation, self.data.task, self.device)
 
     @functools.cached_property

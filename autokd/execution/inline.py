@@ -32,9 +32,11 @@ class InlineExecutor:
         self._queue: deque[RungJob] = deque()
 
     def submit(self, job: RungJob) -> None:
+        """Add a job to those that wait."""
         self._queue.append(job)
 
     def collect(self) -> Outcome:
+        """Train the oldest job and return its outcome; see `autokd.execution.executor.Executor`."""
         if self.stop.draining:
             raise Interrupted
         return run_job(self.context, self._queue.popleft(), self.on_epoch, lambda: self.stop.leaving)

@@ -111,10 +111,16 @@ class WorkerExecutor:
         self._told_to_leave = False
 
     def submit(self, job: RungJob) -> None:
+        """Add a job to those that wait, and give it to a worker that is idle."""
         self._tasks.append(_Task(job))
         self._dispatch()
 
     def collect(self) -> Outcome:
+        """Wait for the oldest job and return its outcome; see `autokd.execution.executor.Executor`.
+
+        Raises:
+          StudyError: workers do not start, or cannot take part.
+        """
         oldest = self._tasks[0]
         while oldest.outcome is None:
             if oldest.left or (self.stop.draining and not oldest.begun):

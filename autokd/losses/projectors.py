@@ -38,6 +38,7 @@ class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that uses its running statistics where a batch holds one value a channel."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise [B, c, h, w]."""
         if self.training and x.numel() == x.shape[1]:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         return super().forward(x)

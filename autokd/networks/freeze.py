@@ -91,6 +91,7 @@ class Resized(nn.Module):
         self.size = size
 
     def forward(self, images: Tensor) -> Any:
+        """Return the network's answer to the resized images."""
         size = (self.size, self.size)
         return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
 

@@ -64,6 +64,7 @@ class Hooked(nn.Module):
             raise TeacherError(f"the module {attention!r} is no attention whose parts can be read; those are {known}")
 
     def forward(self, x: Tensor) -> Output:
+        """Return logits, and what was caught on the way to them."""
         states: States = []
         with (
             _caught(self.network, {*self._features, *self._tokens}, self._classifier) as outputs,

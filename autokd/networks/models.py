@@ -165,6 +165,7 @@ class NetworkTeacher:
         return None if self._head is None else (self._head.weight, self._head.bias)
 
     def to(self, device: torch.device) -> NetworkTeacher:
+        """Move it to a device; return it."""
         self.modules.to(device)
         if self._renormalise is not None:
             scale, offset = self._renormalise

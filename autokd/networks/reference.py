@@ -17,11 +17,12 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from autokd import catalog, spec
+from autokd.components import TeacherComponent
 from autokd.errors import TeacherError
 from autokd.networks import state_file
 from autokd.networks.models import NetworkTeacher, state_fingerprint
@@ -47,15 +48,14 @@ def load_teacher(reference: Reference, task: Task) -> NetworkTeacher:
       ComponentError: a field of the architecture does not exist or has a value of the wrong type.
       MissingDependency: the package that has the architecture is not installed.
     """
-    component = to_component(reference)
+    component: TeacherComponent = to_component(reference)
     modalities = component.declares.modalities
     if task.modality not in modalities:
         kinds = " or ".join(sorted(modalities))
         raise TeacherError(
             f"a {catalog.name_of(component)} teacher takes {kinds} data; {task.dataset} is {task.modality}"
         )
-    teacher: NetworkTeacher = component.build(BuildContext(task=task))
-    return teacher
+    return cast(NetworkTeacher, component.build(BuildContext(task=task)))
 
 
 def describe(reference: Reference) -> dict[str, Any]:

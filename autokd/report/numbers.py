@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from autokd.metrics import Metric
 from autokd.study.fidelity import score_at
+from autokd.study.intervals import LEVEL, half_width
+from autokd.study.ranking import common_rung
 from autokd.study.records import TrialRecord
 
 if TYPE_CHECKING:
     from autokd.space import Space
 
-LEVEL = 0.95
 FEWEST_FOR_IMPORTANCE = 15
 SHUFFLES = 60
 
@@ -29,7 +30,7 @@ class Importances:
     """How much each parameter decided whether a trial was among the best.
 
     Args:
-      rung: at which the trials are compared.
+      rung: at which the trials are compared, the highest that enough of them have finished.
       trials: how many.
       top: how many of them count as the best.
       shares: parameter -> share of the total, largest first.
@@ -43,21 +44,12 @@ class Importances:
     noise: dict[str, float]
 
 
-def common_rung(trials: Sequence[TrialRecord]) -> int:
-    """Return the highest rung that two thirds of the scored trials reached: trials are compared at one length only."""
-    lengths = [len(trial.rungs) for trial in trials if score_at(trial, 0) is not None]
-    reached = [sum(length > rung for length in lengths) for rung in range(max(lengths, default=0))]
-    return max((rung for rung, number in enumerate(reached) if 3 * number >= 2 * len(lengths)), default=0)
-
-
 def mean_interval(values: Sequence[float], metric: Metric) -> tuple[float, float] | None:
     """95 % t interval of a mean over seeds, inside the metric's bounds; None for a single value."""
-    from scipy import stats
-
     if len(values) < 2:
         return None
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    margin = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    margin = half_width(len(values) - 1) * error
     return max(metric.low, mean - margin), min(metric.high, mean + margin)
 
 
@@ -77,13 +69,12 @@ def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | No
 
     from autokd.search.tpe.trials import optuna_study
 
-    rung = common_rung(trials)
+    rung = common_rung(trials, FEWEST_FOR_IMPORTANCE)
     cut = [dataclasses.replace(t, rungs=t.rungs[: rung + 1]) for t in trials if score_at(t, rung) is not None]
     study = optuna_study(space, cut)
     shown = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(shown) < FEWEST_FOR_IMPORTANCE:
         return None
-    scores = np.array([trial.value for trial in shown])
     position = {trial.number: index for index, trial in enumerate(shown)}
     quantile = max(0.1, 5 / len(shown))
     evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
@@ -91,18 +82,26 @@ def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | No
     def evaluate(values: NDArray[np.float64]) -> dict[str, float]:
         return evaluator.evaluate(study, target=lambda trial: -float(values[position[trial.number]]))
 
-    rng = np.random.default_rng(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna warns that a target is minimised, which is meant here
-        found = evaluate(scores)
-        shuffled = [evaluate(rng.permutation(scores)) for _ in range(SHUFFLES)]
-    total = sum(found.values())
+    weights, noise = _beside_shuffles(evaluate, np.array([trial.value for trial in shown]))
+    total = sum(weights.values())
     if total <= 0:
         return None
     return Importances(
         rung=rung,
         trials=len(shown),
         top=math.ceil(quantile * len(shown)),
-        shares={name: share / total for name, share in found.items() if share > 0},
-        noise={name: float(np.quantile([s[name] for s in shuffled], LEVEL)) / total for name in found},
+        shares={name: weight / total for name, weight in weights.items() if weight > 0},
+        noise={name: weight / total for name, weight in noise.items()},
     )
+
+
+def _beside_shuffles(
+    evaluate: Callable[[NDArray[np.float64]], dict[str, float]], scores: NDArray[np.float64]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """What an evaluation says of each parameter, and what it says of 95 % of the times the scores are shuffled."""
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna warns that a target is minimised, which is meant here
+        weights = evaluate(scores)
+        shuffled = [evaluate(rng.permutation(scores)) for _ in range(SHUFFLES)]
+    return weights, {name: float(np.quantile([each[name] for each in shuffled], LEVEL)) for name in weights}

@@ -10,23 +10,39 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autokd.errors import UserError
 from autokd.files import write_text
-from autokd.report import facts, training, words
-from autokd.report.numbers import FEWEST_FOR_IMPORTANCE, Importances, common_rung
-from autokd.report.numbers import importances as parameter_importances
+from autokd.report import words
+from autokd.report.numbers import Importances
+from autokd.report.plots import Figure
+from autokd.report.sections import (
+    choices,
+    confirm,
+    curves,
+    effort,
+    found,
+    front,
+    importances,
+    losses,
+    proxies,
+    recommendation,
+    settings,
+    size,
+)
+from autokd.report.start import teacher_value, teacher_weaker_so_far
 from autokd.report.tables import write_tables
 from autokd.study.fidelity import interval, short_predicts_long, too_short
+from autokd.study.ranking import ENOUGH_FOR_A_RUNG, common_rung
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from autokd.report.sections.recommendation import Decision
+    from autokd.study.store import StudyStore
+
 TEMPLATE = "template.html.jinja"
-SHOWN = ("name", "modality", "input_shape", "classes", "samples")
-"""Entries of a data card that the page shows anyway."""
 
 
-def write(store: facts.Study, reports_dir: Path) -> Path:
+def write(store: StudyStore, reports_dir: Path) -> Path:
     """Write a study's report and the tables behind it.
 
     Args:
@@ -43,52 +59,78 @@ def write(store: facts.Study, reports_dir: Path) -> Path:
     return path
 
 
-def render(store: facts.Study) -> str:
+def render(store: StudyStore) -> str:
     """Return a study's report as HTML."""
     from plotly.offline import get_plotlyjs
 
     return _template().render(**context(store), plotly=get_plotlyjs())
 
 
-def context(store: facts.Study) -> dict[str, Any]:
+def context(store: StudyStore) -> dict[str, Any]:
     """Return all that the template shows."""
-    records = store.records
+    records, decision = store.records, recommendation.decide(store)
     trials = list(records.trials.values())
-    claim = facts.claim(store)
-    importances, why_no_importances = _importances(store)
-    proxies = facts.proxy_taus(records)
+    importance, why_no_importances = importances.importances_of(store)
     return {
         "study": store,
         "settings": store.settings,
         "records": records,
         "trials": trials,
-        "claim": claim,
+        "decision": decision,
+        "claim": records.claim,
         "scored": any(trial.rungs for trial in trials),
-        "best_so_far": facts.best_so_far(store),
-        "teacher_weaker": claim.teacher_weaker if claim else facts.teacher_weaker_so_far(store),
-        "funnel": facts.funnel(store),
-        "failures": facts.failures(trials),
+        "extent": found.extent(store),
+        "best_so_far": recommendation.best_so_far(store),
+        "teacher_weaker": decision.teacher_weaker if decision else teacher_weaker_so_far(store),
+        "teacher_value": teacher_value(store),
+        "funnel": found.funnel(store),
+        "failures": found.failures(trials),
         "epochs": store.rung_epochs[common_rung(trials)],
-        "importances": importances,
+        "enough_for_a_rung": ENOUGH_FOR_A_RUNG,
+        "importances": importance,
         "why_no_importances": why_no_importances,
-        "proxies": proxies,
-        "noise": facts.noise_runs(records),
-        "designs": facts.designs(records),
+        "proxies": proxies.proxy_taus(records),
+        **_confirm(store),
         "agreements": short_predicts_long(records),
         "too_short": too_short(records),
-        "terms": training.term_lines(facts.ranked(trials)[: facts.TOP]),
-        "bank": training.bank_use(records),
-        "times": training.part_times(records),
-        "card": {key: value for key, value in store.settings["data"]["card"].items() if key not in SHOWN and value},
-        "reads": facts.reads(store.path),
-        "space_text": facts.space_text(store.path),
+        "terms": losses.term_lines(curves.best_trials(store)),
+        "bank": effort.bank_use(records),
+        "times": effort.part_times(records),
+        "card": settings.card(store),
+        "reads": settings.reads(store.path),
+        "space_text": settings.space_text(store.path),
         "metric": store.objective.metric,
         "objectives": store.objective.names,
-        "front": facts.front(store),
-        "teacher_value": facts.teacher_value(store),
-        "figures": _figures(store, claim, importances, proxies),
+        "front": front.front(store),
+        "figures": _figures(store, decision, importance),
         "shell_name": shlex.quote(store.name),
-        "arm_titles": words.ARMS,
+    }
+
+
+def _confirm(store: StudyStore) -> dict[str, Any]:
+    """What the section on confirm shows."""
+    records = store.records
+    return {
+        "noise": confirm.noise_runs(records),
+        "designs": confirm.designs(records),
+        "tuned": confirm.tune_rows(records),
+        "all_tuned": confirm.all_tuned(records),
+        "seed_rows": confirm.seed_rows(records.claim) if records.claim else [],
+    }
+
+
+def _figures(store: StudyStore, decision: Decision | None, importance: Importances | None) -> dict[str, Any]:
+    scored = any(trial.rungs for trial in store.records.trials.values())
+    points, taus = front.front(store), proxies.proxy_taus(store.records)
+    fronts: list[tuple[str, Figure]] = [(name, front.figure(store, points, name)) for name in store.objective.names[1:]]
+    return {
+        "claim": recommendation.figure(decision) if decision else None,
+        "params": size.figure(store) if scored else None,
+        "fronts": fronts,
+        "curves": curves.figure(store) if scored else None,
+        "importances": importances.figure(importance) if importance else None,
+        "choices": choices.figures(store),
+        "proxies": proxies.figure(taus, store.objective.metric) if any(proxy.tau for proxy in taus) else None,
     }
 
 
@@ -99,33 +141,6 @@ def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {function.__name__: function for function in FILTERS}
     return environment.from_string((resources.files("autokd.report") / TEMPLATE).read_text(encoding="utf-8"))
-
-
-def _figures(
-    store: facts.Study, claim: facts.Claim | None, importances: Importances | None, proxies: list[facts.ProxyTau]
-) -> dict[str, Any]:
-    from autokd.report import figures
-
-    scored = any(trial.rungs for trial in store.records.trials.values())
-    return {
-        "claim": figures.claim(claim) if claim else None,
-        "params": figures.quality_by_params(store, claim) if scored else None,
-        "fronts": [(name, figures.front(store, facts.front(store), name)) for name in store.objective.names[1:]],
-        "curves": figures.learning_curves(store) if scored else None,
-        "importances": figures.importances(importances) if importances else None,
-        "choices": figures.choices(store),
-        "proxies": figures.proxies(proxies, store.objective.metric) if any(proxy.tau for proxy in proxies) else None,
-    }
-
-
-def _importances(store: facts.Study) -> tuple[Importances | None, str]:
-    """Return the importances, or None and why there are none."""
-    try:
-        found = parameter_importances(store.space, list(store.records.trials.values()))
-    except UserError as error:
-        return None, f"The search space could not be read: {error}"
-    why = f"Too few trials: importances need at least {FEWEST_FOR_IMPORTANCE} comparable ones inside the space."
-    return found, "" if found else why
 
 
 def pretty(plain: Any) -> str:
@@ -139,7 +154,7 @@ def setting(value: Any) -> str:
         return "–"
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {setting(item)}" for key, item in value.items())
-    return ", ".join(map(setting, value)) if isinstance(value, list) else words.value(value)
+    return ", ".join(map(setting, value)) if isinstance(value, (list, tuple)) else words.value(value)
 
 
 FILTERS: tuple[Callable[..., Any], ...] = (
@@ -159,8 +174,9 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     words.brief,
     words.recipe,
     words.losses,
-    words.component,
-    facts.standing,
+    words.student,
+    words.capital,
+    confirm.standing,
     interval,
     pretty,
     setting,

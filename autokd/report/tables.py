@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from autokd.report.facts import Study
-from autokd.report.training import part_times, term_lines
+from autokd.report.sections.effort import part_times
+from autokd.report.sections.losses import term_lines
 from autokd.study.fidelity import short_predicts_long
+from autokd.tables import write_csv
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
 
 Row = dict[str, Any]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_tables(study: Study, folder: Path) -> None:
+def write_tables(study: StudyStore, folder: Path) -> None:
     """Write the tables behind the report into a folder, each as a CSV file."""
     tables = {
         "trials": (trial_rows(study), ["number", "state"]),
@@ -26,7 +29,7 @@ def write_tables(study: Study, folder: Path) -> None:
         "comparisons": (comparison_rows(study), ["round", "against", "difference", "low", "high", "verdict"]),
         "proxies": (proxy_rows(study), ["student", "params", "macs"]),
         "agreements": (agreement_rows(study), ["shorter", "longer", "tau", "low", "high", "n", "verdict"]),
-        "bank": ([dict(session) for session in study.records.bank], ["hits", "computed", "policies", "bytes"]),
+        "bank": (bank_rows(study), ["hits", "computed", "policies", "bytes"]),
         "time": ([line._asdict() for line in part_times(study.records)], ["part", "seconds", "share"]),
     }
     if study.objective.several:
@@ -35,27 +38,7 @@ def write_tables(study: Study, folder: Path) -> None:
         write_csv(folder / f"{name}.csv", rows, columns)
 
 
-def write_csv(path: Path, rows: Iterable[Row], columns: list[str]) -> None:
-    """Write rows; columns beyond the given ones follow in the order in which they first occur.
-
-    Text that a spreadsheet would take for a formula gets a leading apostrophe.
-    """
-    rows = list(rows)
-    header = list(dict.fromkeys([*columns, *(key for row in rows for key in row)]))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([cell(key) for key in header])
-        writer.writerows([[cell(row.get(key)) for key in header] for row in rows])
-
-
-def cell(value: Any) -> Any:
-    """Return a value as it goes into a CSV cell: None is empty, text that starts like a formula gets an apostrophe."""
-    if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):
-        return f"'{value}"
-    return "" if value is None else value
-
-
-def trial_rows(study: Study) -> list[Row]:
+def trial_rows(study: StudyStore) -> list[Row]:
     return [
         {
             "number": trial.number,
@@ -72,15 +55,14 @@ def trial_rows(study: Study) -> list[Row]:
             "macs": trial.cost.get("macs"),
             "size": trial.cost.get("size"),
             "latency": trial.cost.get("latency"),
-            "failure_kind": trial.failure["kind"] if trial.failure else None,
-            "failure_reason": trial.failure["reason"] if trial.failure else None,
+            **_failure(trial.failure),
             **flat(trial.pipeline),
         }
         for trial in study.records.trials.values()
     ]
 
 
-def curve_rows(study: Study) -> list[Row]:
+def curve_rows(study: StudyStore) -> list[Row]:
     return [
         {"trial": trial.number, "rung": rung.rung, **flat(line)}
         for trial in study.records.trials.values()
@@ -89,12 +71,12 @@ def curve_rows(study: Study) -> list[Row]:
     ]
 
 
-def loss_rows(study: Study) -> list[Row]:
-    lines = term_lines(list(study.records.trials.values()))
+def loss_rows(study: StudyStore) -> list[Row]:
+    lines = term_lines(study.records.trials.values())
     return [{**line._asdict(), "weighted": line.weighted} for line in lines]
 
 
-def run_rows(study: Study) -> list[Row]:
+def run_rows(study: StudyStore) -> list[Row]:
     return [
         {
             "stage": run.stage,
@@ -106,14 +88,13 @@ def run_rows(study: Study) -> list[Row]:
             **run.metrics,
             "loss": run.loss,
             "seconds": run.seconds,
-            "failure_kind": run.failure["kind"] if run.failure else None,
-            "failure_reason": run.failure["reason"] if run.failure else None,
+            **_failure(run.failure),
         }
         for run in study.records.runs
     ]
 
 
-def agreement_rows(study: Study) -> list[Row]:
+def agreement_rows(study: StudyStore) -> list[Row]:
     return [
         {"shorter": found.shorter, "longer": found.longer or "select", "n": found.n, "verdict": found.verdict}
         | ({"why": found.why} if found.tau is None else {**found.tau._asdict(), "why": found.why})
@@ -121,50 +102,61 @@ def agreement_rows(study: Study) -> list[Row]:
     ]
 
 
-def evidence_rows(study: Study) -> list[Row]:
-    rows = []
-    for evidence in study.records.evidence:
-        for arm, scores in evidence["arms"].items():
-            pairs = zip(evidence["seeds"], scores["validation"], scores["test"], strict=True)
-            rows += [
-                {"round": evidence["round"], "arm": arm, "seed": seed, "validation": validation, "test": test}
-                for seed, validation, test in pairs
-            ]
-        if evidence["teacher"] is not None:
-            rows.append({"round": evidence["round"], "arm": "teacher", **evidence["teacher"]})
+def evidence_rows(study: StudyStore) -> list[Row]:
+    rows: list[Row] = []
+    for claim in study.records.claims:
+        rows += [
+            {"round": claim.round, "arm": arm.name, "seed": run.seed, "validation": run.validation, "test": run.test}
+            for arm in claim.arms
+            for run in arm.claimed
+        ]
+        if claim.teacher is not None:
+            rows.append({"round": claim.round, "arm": "teacher", **claim.teacher._asdict()})
     return rows
 
 
-def front_rows(study: Study) -> list[Row]:
-    return [
-        {"round": evidence["round"], "trial": row["trial"], "recommended": row["trial"] == evidence["trial"]}
-        | row["objectives"]
-        for evidence in study.records.evidence
-        for row in evidence.get("front", [])
-    ]
-
-
-def comparison_rows(study: Study) -> list[Row]:
+def front_rows(study: StudyStore) -> list[Row]:
     return [
         {
-            "round": evidence["round"],
-            "against": against,
-            "is_comparator": against == evidence["comparator"],
-            **comparison,
+            "round": claim.round,
+            "trial": candidate.trial,
+            "recommended": candidate.trial == claim.recommended_trial,
+            **candidate.objectives,
         }
-        for evidence in study.records.evidence
-        for against, comparison in evidence["comparisons"].items()
+        for claim in study.records.claims
+        for candidate in claim.front
     ]
 
 
-def proxy_rows(study: Study) -> list[Row]:
+def comparison_rows(study: StudyStore) -> list[Row]:
     return [
-        {"student": entry["student"]["use"], "params": entry["params"], "macs": entry["macs"]}
-        | {"screening_score": entry.get("score")}
-        | flat(entry["proxies"], "proxy")
-        | flat(entry["student"], "student")
+        {
+            "round": claim.round,
+            "against": against,
+            "is_comparator": against == claim.comparator,
+            **dataclasses.asdict(comparison),
+        }
+        for claim in study.records.claims
+        for against, comparison in claim.comparisons.items()
+    ]
+
+
+def proxy_rows(study: StudyStore) -> list[Row]:
+    return [
+        {"params": entry.params, "macs": entry.macs, "screening_score": entry.score}
+        | flat(entry.proxies, "proxy")
+        | flat(entry.student, "student")
         for entry in study.records.screen
     ]
+
+
+def bank_rows(study: StudyStore) -> list[Row]:
+    rows: list[Row] = []
+    for session in study.records.bank:
+        row = session._asdict()
+        nbytes = row.pop("nbytes")
+        rows.append({**row, "bytes": nbytes, "hit_rate": session.hit_rate})
+    return rows
 
 
 def flat(plain: Mapping[str, Any], prefix: str = "") -> Row:
@@ -181,9 +173,6 @@ def flat(plain: Mapping[str, Any], prefix: str = "") -> Row:
     return row
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _failure(failure: Mapping[str, str] | None) -> Row:
+    """The columns of a failure, empty where there was none."""
+    return {f"failure_{key}": None if failure is None else failure[key] for key in ("kind", "reason")}

@@ -10,11 +10,6 @@ from typing import Any
 
 from autokd.metrics import METRICS, Metric
 
-ARMS = {"recommended": "Recommended student", "kd": "Vanilla KD", "ce": "Student alone"}
-"""Titles of the arms of a claim, in the order in which they are shown."""
-
-BASELINES = {"kd": "vanilla KD", "ce": "the student alone"}
-
 
 def percent(share: float | None) -> str:
     """0.954 -> "95.4 %"."""
@@ -74,24 +69,36 @@ def count(number: float | None) -> str:
     return "–" if number is None else f"{number:,.0f}"
 
 
+def number_of(number: int, thing: str) -> str:
+    """(1, "epoch") -> "1 epoch"; (2, "epoch") -> "2 epochs"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def compact(number: float | None) -> str:
     """1234567 -> "1.23 M"; three significant digits."""
     if number is None:
         return "–"
+    rounded = float(f"{number:.3g}")
     for size, suffix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(number) >= size:
-            return f"{number / size:.3g}{suffix}"
-    return f"{number:.3g}"
+        if abs(rounded) >= size:
+            return f"{rounded / size:.3g}{suffix}"
+    return f"{rounded:.3g}"
 
 
 def size(nbytes: float | None) -> str:
     """1234567 -> "1.23 MB"; three significant digits."""
-    return "–" if nbytes is None else f"{compact(nbytes)}B" if nbytes >= 1e3 else f"{nbytes:.0f} B"
+    if nbytes is None:
+        return "–"
+    text = compact(nbytes)
+    return f"{text}B" if " " in text else f"{nbytes:.0f} B"
 
 
 def figure(number: float | None) -> str:
-    """0.012345 -> "0.0123"; three significant digits."""
-    return "–" if number is None else f"{number:.3g}".replace("-", "−")
+    """0.012345 -> "0.0123", three significant digits; a whole number is written out: "1,182"."""
+    if number is None:
+        return "–"
+    whole = abs(number) < 1e15 and float(number).is_integer()
+    return (f"{number:,.0f}" if whole else f"{number:.3g}").replace("-", "−")
 
 
 def duration(seconds: float | None) -> str:
@@ -160,3 +167,18 @@ def brief(pipeline: Mapping[str, Any]) -> str:
 def losses(pipeline: Mapping[str, Any]) -> str:
     """The loss names of a plain pipeline: "ce + kd"."""
     return " + ".join(pipeline["losses"])
+
+
+def student(pipeline: Mapping[str, Any]) -> str:
+    """The student of a plain pipeline: "cnn(width 8)"."""
+    return component(pipeline["student"])
+
+
+def listed(names: Sequence[str]) -> str:
+    """["a", "b", "c"] -> "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def capital(text: str) -> str:
+    """A sentence's first letter as a capital."""
+    return text[:1].upper() + text[1:]

@@ -28,11 +28,11 @@ from autokd.search.stages import works
 from autokd.search.timing.fit import make_time_plan
 from autokd.search.timing.measure import Probe
 from autokd.search.work import Funnel, Parallel
-from autokd.space import Space, find, parse
+from autokd.space import Budget, Space, find, parse
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
 from autokd.teaching import default_teacher
-from autokd.types import Budget, Shapes, Task, Teacher
+from autokd.types import Shapes, Task, Teacher
 
 
 class Loaded(NamedTuple):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
@@ -96,12 +95,6 @@ def screen_only(request: Request, notify: Notify) -> list[ScreenedStudent]:
     meter = _meter(setup, latencies, latencies.__setitem__)
     students, _ = population(setup.space, setup.data.task, request.seed, meter=meter)
     return screen(screener, students, lambda done, total: notify(Progress(stage="screen", done=done, total=total)))
-
-
-def claimed_student(store: StudyStore, arm: str, i: int) -> Mapping[str, torch.Tensor] | None:
-    """Return the weights of the newest claim's i-th student of an arm, or None where they are gone."""
-    path = store.student_file(len(store.records.claims) - 1, arm, i)
-    return load_file(path) if path.exists() else None
 
 
 @contextlib.contextmanager

@@ -21,12 +21,12 @@ from autokd.search.runs import Runner
 from autokd.search.timing.clock import Clock, seconds_per_epoch
 from autokd.search.tpe.mirror import Mirror
 from autokd.search.work import Scope, Work, Works, run_total, sizes_of, total_epochs
-from autokd.space import Space
+from autokd.space import Budget, Space
 from autokd.study.arms import baseline_kinds
 from autokd.study.records import Records, TrialRecord
 from autokd.study.settings import Identity, Setting, TimePlan
 from autokd.study.store import StudyStore
-from autokd.types import Budget, Shapes, Teacher
+from autokd.types import Shapes, Teacher
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 from autokd.data import Dataset
 from autokd.engine.rung import FORWARD, run_samples
+from autokd.space import Budget
 from autokd.teaching import default_teacher
-from autokd.types import Budget
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from autokd.space.any_of import AnyOf, Group
+from autokd.space.budget import Budget
 from autokd.space.candidate import Candidate
-from autokd.space.parts import Group, Number, OneOf, Several
+from autokd.space.number import Fixed, Ranged
+from autokd.space.one_of import OneOf
 from autokd.space.schema import find, parse, shipped
 from autokd.space.space import Drawn, Screen, Space
+from autokd.space.values import Draw
 
-__all__ = ["Candidate", "Drawn", "Group", "Number", "OneOf", "Screen", "Several", "Space", "find", "parse", "shipped"]
+__all__ = [
+    "AnyOf",
+    "Budget",
+    "Candidate",
+    "Draw",
+    "Drawn",
+    "Fixed",
+    "Group",
+    "OneOf",
+    "Ranged",
+    "Screen",
+    "Space",
+    "find",
+    "parse",
+    "shipped",
+]

@@ -1,4 +1,4 @@
-"""Which losses can be built on which students: both are built on shapes only, so that no trial meets a refusal."""
+"""Which components can be built on which networks: both are built on shapes only, so that no trial meets a refusal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from autokd import spec
-from autokd.components import LossComponent, StudentComponent
 from autokd.errors import ComponentError
 from autokd.networks.models import shapes_of
 from autokd.ranges import Choice
@@ -18,24 +17,24 @@ from autokd.space.values import edges
 from autokd.types import BuildContext, Shapes, Task
 
 
-def refusal(loss: Candidate, student: Candidate, task: Task, teacher: Shapes | None) -> str | None:
-    """Say why a loss cannot be built on a student and a teacher, or None where it can.
+def refusal(candidate: Candidate, network: Candidate, task: Task, teacher: Shapes | None) -> str | None:
+    """Say why a component cannot be built on a network and a teacher, or None where it can.
 
-    The student is tried at its defaults and at both ends of its ranges, the loss at its defaults and at each of its
-    named options. A loss that needs an artefact, or a component of another slot beside it, is not tried.
+    The network is tried at its defaults and at both ends of its ranges, the component at its defaults and at each of
+    its named options. A component that needs an artefact, or one of another slot beside it, is not tried.
     """
-    if loss.traits.prepared_from is not None or loss.traits.requires:
+    if candidate.traits.prepared_from is not None or candidate.traits.requires:
         return None
-    contexts = [BuildContext(task=task, student=shapes, teacher=teacher) for shapes in _offers(student, task)]
-    for values in _settings(loss):
-        component = spec.component_from_plain(loss.kind, values)
+    contexts = [BuildContext(task=task, student=shapes, teacher=teacher) for shapes in _offers(network, task)]
+    for values in _settings(candidate):
+        component = spec.component_from_plain(candidate.kind, values)
         for context in contexts:
             if error := _error(component, context):
                 return error
     return None
 
 
-def _error(component: LossComponent, context: BuildContext) -> str | None:
+def _error(component: Any, context: BuildContext) -> str | None:
     """What a component refuses to be built with; None too where it asks for values that shapes do not have."""
     try:
         with torch.device("meta"):
@@ -47,18 +46,18 @@ def _error(component: LossComponent, context: BuildContext) -> str | None:
     return None
 
 
-def _offers(student: Candidate, task: Task) -> list[Shapes]:
-    """What a student offers at its defaults and at both ends of its ranges, without repetitions."""
-    base = student.default()
-    ends = ({field: edges(span)[end] for field, span in student.ranges.items()} for end in (0, -1))
-    components = (spec.component_from_plain(student.kind, {**base, **values}) for values in ({}, *ends))
-    found = (_shapes(component, task) for component in components)
-    return list(dict.fromkeys(shapes for shapes in found if shapes is not None))
+def _offers(network: Candidate, task: Task) -> list[Shapes]:
+    """What a network offers at its defaults and at both ends of its ranges, without repetitions."""
+    base = network.default()
+    ends = ({field: edges(span)[end] for field, span in network.ranges.items()} for end in (0, -1))
+    components = (spec.component_from_plain(network.kind, {**base, **values}) for values in ({}, *ends))
+    offers = (_shapes(component, task) for component in components)
+    return list(dict.fromkeys(shapes for shapes in offers if shapes is not None))
 
 
 @functools.lru_cache(maxsize=256)
-def _shapes(component: StudentComponent, task: Task) -> Shapes | None:
-    """What a student offers; None where it cannot be built for the task."""
+def _shapes(component: Any, task: Task) -> Shapes | None:
+    """What a network offers; None where it cannot be built for the task."""
     try:
         with torch.device("meta"):
             return shapes_of(component.build(BuildContext(task=task)), task)
@@ -66,10 +65,10 @@ def _shapes(component: StudentComponent, task: Task) -> Shapes | None:
         return None
 
 
-def _settings(loss: Candidate) -> Iterator[dict[str, Any]]:
-    """The defaults of a loss, and one change to each named option (words, on or off)."""
-    base = loss.default()
+def _settings(candidate: Candidate) -> Iterator[dict[str, Any]]:
+    """The defaults of a component, and one change to each named option (words, on or off)."""
+    base = candidate.default()
     yield base
-    for field, span in loss.ranges.items():
+    for field, span in candidate.ranges.items():
         options = span.options if isinstance(span, Choice) else ()
         yield from ({**base, field: option} for option in options if isinstance(option, (str, bool)))

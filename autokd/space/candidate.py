@@ -12,8 +12,8 @@ from autokd import spec
 from autokd.declarations import Declaration
 from autokd.errors import ComponentError, nearest
 from autokd.ranges import Range, Scalar
-from autokd.space.values import suggest, written
-from autokd.types import ANY, Draw
+from autokd.space.values import Draw, suggest, written
+from autokd.types import ANY
 
 Params = dict[str, Scalar]
 
@@ -54,12 +54,13 @@ def traits_of(slot: str, declares: Declaration) -> Traits:
 
 
 def _full(slot: str, names: Iterable[str]) -> frozenset[str]:
-    full = frozenset(name if "." in name else f"{slot}.{name}" for name in names)
-    slots = spec.slots()
-    for name in sorted(full):
-        if (other := name.partition(".")[0]) not in slots:
+    full, slots = set(), spec.slots()
+    for name in sorted(names):
+        other, _, use = name.rpartition(".")
+        if other and other not in slots:
             raise ComponentError(f"it declares {name!r}, and a pipeline has no slot {other!r}; {nearest(other, slots)}")
-    return full
+        full.add(f"{other or slot}.{use}")
+    return frozenset(full)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ _RANGE_FORMS = "{float: [low, high]}, {int: [low, high]} or {choice: [...]}"
 
 
 def join(path: str, key: str) -> str:
+    """Return the path of an entry of a mapping; "" is the path of the whole file."""
     return f"{path}.{key}" if path else key
 
 
@@ -134,6 +135,7 @@ def convert(path: str, value: Any, declared: Any, problems: Problems) -> Any:
 
 
 def read_count(path: str, value: Any, least: int, problems: Problems) -> int:
+    """A whole number of at least `least`; `least` itself where there is a mistake."""
     number = convert(path, value, int, problems)
     if number is not BAD and number < least:
         problems.append(f"{path}: expected at least {least}, got {number}")
@@ -141,4 +143,5 @@ def read_count(path: str, value: Any, least: int, problems: Problems) -> int:
 
 
 def plain(value: Any) -> Any:
+    """A field's value as plain data: a tuple as a list."""
     return list(value) if isinstance(value, tuple) else value

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from autokd import catalog, spec
-from autokd.errors import ComponentError, SpaceError, nearest
+from autokd.errors import SpaceError, nearest
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction
+from autokd.space.budget import Budget
 from autokd.space.read_parts import read_part
-from autokd.space.read_values import BAD, MISSING, Problems, convert, join, known_entries, mapping, read_count
+from autokd.space.read_values import BAD, MISSING, Problems, convert, join, known_entries, read_count
+from autokd.space.read_warm_starts import read_warm_starts
 from autokd.space.space import Screen, Space
-from autokd.types import Budget
 
 LONGEST_BRANCH = 0.5
 """Largest length of a side branch, as a share of the steps before it: the next rung is at least twice as long."""
@@ -46,17 +47,18 @@ def find(name_or_path: str | Path) -> tuple[str, str]:
         raise SpaceError([f"cannot be read as text ({error})"], source) from error
 
 
-def parse(text: str, source: str = "search space") -> Space:
+def parse(text: str, source: str = "search space", slots: spec.Slots | None = None) -> Space:
     """Read a search space.
 
     Args:
       text: YAML.
       source: its file or name, for messages.
+      slots: the slots of a pipeline; None: those of `PipelineSpec`.
     Raises:
       SpaceError: the file has mistakes; all of them are in `problems`, each with its path.
     """
-    tree, problems = _load(text, source)
-    table = spec.slots()
+    table = spec.slots() if slots is None else slots
+    tree, problems = _load(text, source, table)
     top = known_entries(tree, "", (*_SECTIONS, *table), problems)
     before = len(problems)
     parts = {name: read_part(name, slot, top.get(name, MISSING), problems) for name, slot in table.items()}
@@ -70,14 +72,15 @@ def parse(text: str, source: str = "search space") -> Space:
         constraints=_constraints(top.get("constraints"), problems),
         budget=_budget(top.get("budget"), problems),
         screen=_screen(top.get("screen"), problems),
+        slots=table,
     )
-    space = dataclasses.replace(space, warm=_warm_starts(top.get("warm_starts"), space, flawed, problems))
+    space = dataclasses.replace(space, warm=read_warm_starts(top.get("warm_starts"), space, flawed, problems))
     if problems:
         raise SpaceError(problems, source)
     return space
 
 
-def _load(text: str, source: str) -> tuple[Any, Problems]:
+def _load(text: str, source: str, table: spec.Slots) -> tuple[Any, Problems]:
     """The file's tree, and the keys that stand twice (of which YAML would silently keep the last)."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -85,7 +88,7 @@ def _load(text: str, source: str) -> tuple[Any, Problems]:
     except yaml.YAMLError as error:
         raise SpaceError([f"not YAML: {' '.join(str(error).split())}"], source) from error
     if not isinstance(tree, dict):
-        raise SpaceError([f"expected a mapping with {', '.join(spec.slots())}, got {tree!r}"], source)
+        raise SpaceError([f"expected a mapping with {', '.join(table)}, got {tree!r}"], source)
     return tree, [f"{path}: this key stands twice" for path in _repeated(node, "", set())]
 
 
@@ -189,51 +192,3 @@ def _screen(value: Any, problems: Problems) -> Screen:
         if name not in there
     ]
     return screen._replace(proxies=tuple(str(name) for name in names))
-
-
-def _warm_starts(body: Any, space: Space, flawed: Collection[str], problems: Problems) -> tuple[dict[str, Any], ...]:
-    """The partial pipelines of a file, checked against those parts of the space that have no mistakes."""
-    if body is not None and not isinstance(body, list):
-        problems.append(f"warm_starts: expected a list of pipelines, got {body!r}")
-        return ()
-    found = []
-    for index, item in enumerate(body or []):
-        place, before = f"warm_starts.{index}", len(problems)
-        given = known_entries(item, place, spec.slots(), problems)
-        partial = {name: _partial(f"{place}.{name}", name, value, problems) for name, value in given.items()}
-        if len(problems) == before:
-            inside = {name: value for name, value in partial.items() if name not in flawed}
-            problems += [f"{place}.{misfit}" for misfit in space.misfits(space.complete(inside))]
-        found.append(partial)
-    return tuple(found)
-
-
-def _partial(path: str, name: str, value: Any, problems: Problems) -> Any:
-    slot = spec.slots()[name]
-    if not isinstance(slot, spec.Slot):
-        return convert(path, value, int, problems)
-    if not slot.many:
-        return _partial_component(path, slot.kind, mapping(value, path, problems), None, problems)
-    return {
-        key: _partial_component(f"{path}.{key}", slot.kind, mapping(item, f"{path}.{key}", problems), key, problems)
-        for key, item in mapping(value, path, problems).items()
-    }
-
-
-def _partial_component(
-    path: str, kind: str, given: dict[str, Any], name: str | None, problems: Problems
-) -> dict[str, Any]:
-    """A component of a warm start with its values converted; whether they fit the space is seen later."""
-    use = given.get("use", name)
-    if use is None:
-        problems.append(f"{path}.use: missing; name one of {', '.join(catalog.names(kind))}")
-        return given
-    try:
-        infos = spec.fields_of(catalog.load(kind, str(use)))
-    except ComponentError:
-        return given  # an instance name, or a component that is not there: not in the space, which is said there
-    known = {key: value for key, value in given.items() if key in infos}
-    return {
-        **given,
-        **{key: convert(f"{path}.{key}", value, infos[key].type, problems) for key, value in known.items()},
-    }

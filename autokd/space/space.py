@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,12 +11,15 @@ import numpy
 
 from autokd import spec
 from autokd.errors import SpaceError
+from autokd.objective import COSTS
 from autokd.ranges import Range
-from autokd.space.buildable import refusal
-from autokd.space.candidate import Candidate, Params, clash, lacks
-from autokd.space.parts import OneOf, Part, Several, Source, ask_members, count_members
-from autokd.space.values import UnitDraw
-from autokd.types import Budget, Draw, Shapes, Task
+from autokd.space.budget import Budget
+from autokd.space.candidate import Candidate, Params
+from autokd.space.parts import Part
+from autokd.space.resolve import Situation, resolve_parts
+from autokd.space.source import Source, ask_members, count_members
+from autokd.space.values import Draw, UnitDraw
+from autokd.types import Shapes, Task
 
 PATIENCE = 200
 """Random students in a row that bring nothing new before `Space.students` takes the space for exhausted."""
@@ -59,6 +61,7 @@ class Space:
       objective: metric or cost -> "maximize" or "minimize", the most important first; see `autokd.objective`.
       constraints: cost -> largest value allowed: params, macs, size in bytes, latency in milliseconds.
       budget, screen: how long things are trained, how students are screened.
+      slots: the slots of a pipeline.
       warm: pipelines to try early, each as a mapping of slots to partial values.
       dropped: "path: reason" for everything that resolving left out.
     """
@@ -71,69 +74,40 @@ class Space:
     constraints: Mapping[str, float]
     budget: Budget
     screen: Screen
+    slots: spec.Slots = dataclasses.field(default_factory=spec.slots)
     warm: tuple[Mapping[str, Any], ...] = ()
     dropped: tuple[str, ...] = ()
 
-    def resolve(
-        self,
-        task: Task,
-        teacher: Shapes | None,
-        *,
-        max_params: float | None = None,
-        max_macs: float | None = None,
-        max_size: float | None = None,
-        max_latency: float | None = None,
-        **budget: int | None,
-    ) -> Space:
+    def resolve(self, task: Task, teacher: Shapes | None, **overrides: float | None) -> Space:
         """Return the space that is left for a task and a teacher.
 
         Args:
           task: the data.
           teacher: what the teacher offers; None without a teacher.
-          max_params, max_macs, max_size, max_latency: constraints that override the file's.
-          budget: fields of `Budget` that override the file's; None keeps.
+          overrides: `max_params`, `max_macs`, `max_size`, `max_latency`, and fields of `Budget`, in place of the file's
+            constraints and budget; None keeps the file's.
         Raises:
           SpaceError: nothing is left for a slot; says why.
         """
-        dropped, problems = list(self.dropped), list[str]()
-        parts = {
-            name: part.filtered(lambda c: _misfit(c, task, teacher), dropped, problems)
-            for name, part in self.parts.items()
-        }
-        if not problems:
-            students = parts["student"].candidates
-            parts = {
-                name: _fed(part, students, task, teacher, dropped, problems)
-                if isinstance(part, Several)
-                else part.filtered(lambda c: _unfed(c, students), dropped, problems)
-                for name, part in parts.items()
-            }
-            always = [c for part in parts.values() if isinstance(part, Several) for c in part.always]
-            parts = {
-                name: part
-                if isinstance(part, Several)
-                else part.filtered(lambda c: _beside(c, always), dropped, problems)
-                for name, part in parts.items()
-            }
-        while not problems:  # what is left out may be what another one requires
-            before, possible = len(dropped), {c.full_name for part in parts.values() for c in part.possible}
-            alone = functools.partial(_alone, there=possible)
-            parts = {name: part.filtered(alone, dropped, problems) for name, part in parts.items()}
-            if len(dropped) == before:
-                break
-        if problems:
-            raise SpaceError(problems, f"{self.source} for {task.dataset}")
-        limits = {"params": max_params, "macs": max_macs, "size": max_size, "latency": max_latency}
+        left = resolve_parts(self.parts, self.slots, Situation(task, teacher))
+        if left.problems:
+            raise SpaceError(left.problems, f"{self.source} for {task.dataset}")
+        stated: dict[str, Any] = {key: value for key, value in overrides.items() if value is not None}
+        limits = {cost: float(stated.pop(f"max_{cost}")) for cost in COSTS if f"max_{cost}" in stated}
         space = dataclasses.replace(
             self,
-            parts=parts,
-            constraints={**self.constraints, **{key: float(v) for key, v in limits.items() if v is not None}},
-            budget=dataclasses.replace(self.budget, **{key: v for key, v in budget.items() if v is not None}),
+            parts=left.parts,
+            constraints={**self.constraints, **limits},
+            budget=dataclasses.replace(self.budget, **stated),
         )
-        warm = {index: space.misfits(space.complete(partial)) for index, partial in enumerate(self.warm)}
-        dropped += [f"warm_starts.{index}: {'; '.join(found)}" for index, found in warm.items() if found]
-        kept = tuple(partial for index, partial in enumerate(self.warm) if not warm[index])
-        return dataclasses.replace(space, warm=kept, dropped=tuple(dropped))
+        return space._with_fitting_warm_starts([*self.dropped, *left.dropped])
+
+    def _with_fitting_warm_starts(self, dropped: list[str]) -> Space:
+        """Leave out the warm starts that lie outside the space; say which beside what was dropped before."""
+        misfits = [self.misfits(self.complete(partial)) for partial in self.warm]
+        reasons = [f"warm_starts.{index}: {'; '.join(why)}" for index, why in enumerate(misfits) if why]
+        warm = tuple(partial for partial, why in zip(self.warm, misfits, strict=True) if not why)
+        return dataclasses.replace(self, warm=warm, dropped=(*dropped, *reasons))
 
     def teacher_parts(self) -> frozenset[str]:
         """Return the parts of the teacher's output, beside the logits, that any component of the space reads."""
@@ -164,8 +138,7 @@ class Space:
 
     def axes(self) -> list[str]:
         """Return the names of the coordinates of a point: every parameter, and how many of each group."""
-        counts = [name for part in self.parts.values() if isinstance(part, Several) for name in part.counts]
-        return [*self.ranges(), *counts]
+        return [*self.ranges(), *(name for part in self.parts.values() for name in part.counts)]
 
     def default(self) -> Drawn:
         """Return the first option of everything, with the components' own defaults where they lie inside the ranges."""
@@ -178,16 +151,14 @@ class Space:
 
     def complete(self, partial: Mapping[str, Any]) -> dict[str, Any]:
         """Fill what a partial pipeline leaves out with defaults; return it as a plain pipeline."""
-        filled = {
-            name: part.complete(partial[name]) if name in partial else part.default()
-            for name, part in self.parts.items()
-        }
-        single = [(part, filled[name]["use"]) for name, part in self.parts.items() if isinstance(part, OneOf)]
-        present = [candidate for part, use in single if (candidate := part.find(use)) is not None]
-        filled |= {
-            name: part.beside(filled[name], present) for name, part in self.parts.items() if isinstance(part, Several)
-        }
-        return {"format": spec.FORMAT, **filled}
+        values, present = dict(partial), list[Candidate]()
+        for name, part in self._in_order():
+            if name in partial and partial[name] is None:
+                continue  # an optional slot that is to hold nothing
+            content = part.complete(partial.get(name), present)
+            values[name] = content.value
+            present += content.chosen
+        return self._plain(values)
 
     def params_of(self, plain: Mapping[str, Any]) -> Params | None:
         """Return the parameters that draw a plain pipeline, or None where it lies outside the space."""
@@ -221,14 +192,15 @@ class Space:
             return rng.random()
 
         source = Source(UnitDraw(unit), count_members(unit), 0)
-        found: dict[str, dict[str, Any]] = {}
+        student = self.parts[spec.network_slot(self.slots)]
+        distinct: dict[str, dict[str, Any]] = {}
         misses = 0
-        while len(found) < n and misses < PATIENCE:
-            student = self.parts["student"].draw(source, ()).value
-            known = len(found)
-            found.setdefault(spec.fingerprint(student), student)
-            misses = misses + 1 if len(found) == known else 0
-        return list(found.values())
+        while len(distinct) < n and misses < PATIENCE:
+            drawn = student.draw(source, ()).value
+            before = len(distinct)
+            distinct.setdefault(spec.fingerprint(drawn), drawn)
+            misses = misses + 1 if len(distinct) == before else 0
+        return list(distinct.values())
 
     def _drawn(self, partial: Mapping[str, Any]) -> Drawn:
         plain = self.complete(partial)
@@ -236,90 +208,29 @@ class Space:
 
     def _compose(self, source: Source) -> Drawn:
         values, params, present = dict[str, Any](), Params(), list[Candidate]()
-        for name, part in self._single_first():
-            found = part.draw(source, present)
-            values[name] = found.value
-            params |= found.params
-            present += found.chosen
-        return Drawn({"format": spec.FORMAT, **{name: values[name] for name in self.parts}}, params)
+        for name, part in self._in_order():
+            content = part.draw(source, present)
+            values[name] = content.value
+            params |= content.params
+            present += content.chosen
+        return Drawn(self._plain(values), params)
 
     def _fit(self, plain: Mapping[str, Any]) -> tuple[Params, list[str]]:
         params, present, problems = Params(), list[Candidate](), list[str]()
-        for name, part in self._single_first():
-            if name not in plain:
+        for name, part in self._in_order():
+            if plain.get(name) is None:
                 problems.append(f"{name}: missing")
                 continue
-            found = part.fit(plain[name], present, problems)
-            params |= found.params
-            present += found.chosen
-        return params, problems
+            content = part.fit(plain[name], present, problems)
+            params |= content.params
+            present += content.chosen
+        absent = [name for name in self.slots if name not in self.parts and plain.get(name) is not None]
+        return params, problems + [f"{name}: this space has none" for name in absent]
 
-    def _single_first(self) -> list[tuple[str, Part]]:
-        """The parts, sets of components last: what may stand in them depends on what else is there."""
-        return sorted(self.parts.items(), key=lambda item: isinstance(item[1], Several))
+    def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A plain pipeline with its slots in their order."""
+        return {"format": spec.FORMAT, **{name: values[name] for name in self.slots if values.get(name) is not None}}
 
-
-def _misfit(candidate: Candidate, task: Task, teacher: Shapes | None) -> str | None:
-    """Why a component cannot be used for a task and a teacher, or None."""
-    traits = candidate.traits
-    if task.modality not in traits.modalities:
-        return (
-            f"{candidate.use} takes {' or '.join(sorted(traits.modalities))} input, {task.dataset} is {task.modality}"
-        )
-    if task.num_classes < traits.min_classes:
-        return f"{candidate.use} needs at least {traits.min_classes} classes, {task.dataset} has {task.num_classes}"
-    if traits.teacher == "none":
-        return None
-    if teacher is None:
-        return f"{candidate.use} needs a teacher, there is none"
-    missing = sorted(part for part in traits.reads if not getattr(teacher, part))
-    return f"{candidate.use} needs {' and '.join(missing)}, which the teacher does not offer" if missing else None
-
-
-def _unfed(candidate: Candidate, students: Sequence[Candidate]) -> str | None:
-    """Why a component cannot read what it needs of every student, or None."""
-    for student in students:
-        missing = sorted(candidate.traits.student_reads - student.traits.offers)
-        if missing:
-            return f"{candidate.use} needs {' and '.join(missing)}, which the student {student.use} does not offer"
-    return None
-
-
-def _fed(
-    part: Several,
-    students: Sequence[Candidate],
-    task: Task,
-    teacher: Shapes | None,
-    dropped: list[str],
-    problems: list[str],
-) -> Several:
-    """Leave out what no student feeds; what only some of them feed must not stand beside the others."""
-    refused = {
-        c.place: {s.use: why for s in students if (why := _unfed(c, [s]) or refusal(c, s, task, teacher))}
-        for c in part.candidates
-    }
-    by_all = {place: next(iter(why.values())) for place, why in refused.items() if len(why) == len(students)}
-    left = part.filtered(lambda c: by_all.get(c.place), dropped, problems)
-    dropped += [f"{c.place}: not beside {use}: {why}" for c in left.candidates for use, why in refused[c.place].items()]
-    return left.apart(lambda c: [s.full_name for s in students if s.use in refused[c.place]])
-
-
-def _beside(candidate: Candidate, always: list[Candidate]) -> str | None:
-    """Why a component cannot stand beside those that are always there, or None."""
-    against = [other.use for other in always if clash(candidate, other)]
-    if against:
-        return f"{candidate.use} must not stand beside {', '.join(against)}"
-    wanting = [other.use for other in always if any(_of_slot(name, candidate) for name in lacks(other, [candidate]))]
-    return f"{', '.join(wanting)} cannot stand beside {candidate.use}" if wanting else None
-
-
-def _of_slot(name: str, candidate: Candidate) -> bool:
-    return name.startswith(f"{candidate.slot}.")
-
-
-def _alone(candidate: Candidate, there: Collection[str]) -> str | None:
-    """Why a component never finds what it requires beside it, or None."""
-    missing = sorted(candidate.traits.requires - {*there})
-    return (
-        f"{candidate.use} needs {' and '.join(missing)} beside it, which this space does not offer" if missing else None
-    )
+    def _in_order(self) -> list[tuple[str, Part]]:
+        """The parts in the order in which they are drawn: those that follow others last."""
+        return sorted(self.parts.items(), key=lambda item: item[1].follows)

@@ -5,10 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from autokd.ranges import Choice, Integer, Range, Real, Scalar
-from autokd.types import Draw
+
+
+class Draw(Protocol):
+    """Where the values of a drawn pipeline come from: a random generator, a sampler, or a fixed setting."""
+
+    def real(self, path: str, low: float, high: float, log: bool) -> float:
+        """Return a value of a range of numbers."""
+
+    def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
+        """Return a value of a range of whole numbers."""
+
+    def choice(self, path: str, options: tuple[Any, ...]) -> Any:
+        """Return one of several options."""
 
 
 def suggest(draw: Draw, path: str, span: Range) -> Scalar:
@@ -22,14 +34,22 @@ def suggest(draw: Draw, path: str, span: Range) -> Scalar:
 
 
 def narrowed(span: Range) -> Range:
-    """Return a range whose upper end can be reached in whole steps: 8 to 31, step 4, becomes 8 to 28, step 4."""
+    """Return a range whose upper end can be reached in whole steps: 8 to 31, step 4, becomes 8 to 28, step 4.
+
+    >>> print(narrowed(Integer(8, 31, step=4)))
+    8 to 28, step 4
+    """
     if not isinstance(span, Integer):
         return span
     return Integer(span.low, span.high - (span.high - span.low) % span.step, span.step, span.log, span.unit)
 
 
 def edges(span: Range) -> tuple[Scalar, ...]:
-    """Return the two ends of a range, or all options of a choice, without repetition."""
+    """Return the two ends of a range, or all options of a choice, without repetition.
+
+    >>> edges(Real(0.1, 10.0)), edges(Choice("a", "b")), edges(Integer(3, 3))
+    ((0.1, 10.0), ('a', 'b'), (3,))
+    """
     values = span.options if isinstance(span, Choice) else (span.low, span.high)
     return tuple(dict.fromkeys(values))
 
@@ -38,6 +58,9 @@ def nearest_value(span: Range, value: Any) -> Scalar:
     """Return `value` where it lies inside the range, otherwise the value inside that is nearest to it.
 
     Where there is no number to be near to, it is the middle of the range (on its own scale), or the first option.
+
+    >>> nearest_value(Integer(8, 28, step=4), 21), nearest_value(Choice(32, 128), 64), nearest_value(Real(1, 9), None)
+    (20, 32, 5.0)
     """
     if span.contains(value):
         inside: Scalar = value
@@ -52,7 +75,11 @@ def nearest_value(span: Range, value: Any) -> Scalar:
 
 
 def written(span: Range) -> dict[str, Any]:
-    """Return a range as it is written in a space file: {"float": [0.1, 10.0], "log": true}."""
+    """Return a range as it is written in a space file.
+
+    >>> written(Real(0.1, 10.0, log=True))
+    {'float': [0.1, 10.0], 'log': True}
+    """
     if isinstance(span, Choice):
         return {"choice": list(span.options)}
     if isinstance(span, Real):
@@ -71,16 +98,19 @@ class UnitDraw:
     unit: Callable[[str], float]
 
     def real(self, path: str, low: float, high: float, log: bool) -> float:
+        """Return the real number of [low, high] that a path's number in [0, 1) stands for."""
         if not log:
             return low + (high - low) * self.unit(path)
         return min(max(self._exponential(path, low, high), low), high)
 
     def integer(self, path: str, low: int, high: int, step: int, log: bool) -> int:
+        """Return the whole number of low, low + step, …, high that a path's number in [0, 1) stands for."""
         if not log:
             return low + step * int(self.unit(path) * ((high - low) // step + 1))
         return min(max(round(self._exponential(path, low - 0.5, high + 0.5)), low), high)
 
     def choice(self, path: str, options: tuple[Any, ...]) -> Any:
+        """Return the option that a path's number in [0, 1) stands for; all are equally likely."""
         return options[int(self.unit(path) * len(options))]
 
     def _exponential(self, path: str, low: float, high: float) -> float:

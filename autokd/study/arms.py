@@ -51,15 +51,17 @@ ARM_KINDS: Mapping[str, ArmKind] = {
             losses={"ce": _ALONE, "kd": _VANILLA},
             reads_teacher=True,
         ),
-        ArmKind(name="pick", title="Recommended student", phrase="the recommended student", colour="#2f7fd0"),
+        ArmKind(name="pick", title="Pick of the search", phrase="the pick of the search", colour="#2f7fd0"),
     )
 }
 """By name, the simplest first."""
 
 PICK = "pick"
-"""The pipeline that the search found, tuned."""
+"""The pipeline that the search found, tuned where there was time for it."""
 ALONE = "alone"
 """The same student without a teacher."""
+RECOMMENDED, RECOMMENDED_PHRASE = "Recommended student", "the recommended student"
+"""What the pick is called where it is also what is recommended, at the head of a row and inside a sentence."""
 
 BASELINE = "baseline:"
 """What the source of a trial begins with that is a start baseline; the kind of its arm follows."""
@@ -68,6 +70,11 @@ BASELINE = "baseline:"
 def baseline_kinds(*, has_teacher: bool) -> list[ArmKind]:
     """Return the kinds of arm that are the pick with other losses, the simplest first."""
     return [kind for kind in ARM_KINDS.values() if kind.losses is not None and (has_teacher or not kind.reads_teacher)]
+
+
+def simplicity(name: str) -> int:
+    """Return the place of a kind of arm in the order of `ARM_KINDS`, the simplest 0; -1 where there is no such kind."""
+    return next((place for place, kind in enumerate(ARM_KINDS) if kind == name), -1)
 
 
 def kind_of(name: str) -> ArmKind | None:

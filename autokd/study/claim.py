@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from autokd.metrics import METRICS, Metric
-from autokd.study.arms import ALONE, ARM_KINDS
+from autokd.study.arms import (
+    ALONE,
+    PICK,
+    RECOMMENDED,
+    RECOMMENDED_PHRASE,
+    phrase_of,
+    simplicity,
+    title_of,
+)
 from autokd.study.choice import Candidate
 
 
@@ -60,7 +68,7 @@ class Arm:
     Args:
       name: distinct within the claim.
       kind: what it is: a name of `autokd.study.arms.ARM_KINDS`.
-      pipeline: plain, tuned.
+      pipeline: plain, as it was claimed: tuned where there was time for it.
       cost: of its student: {"params", "macs", "size" and, where the study looks at it, "latency"}.
       runs: by purpose: "tune", "choose" (between arms, on validation) and "claim".
     """
@@ -70,6 +78,22 @@ class Arm:
     pipeline: Mapping[str, Any]
     cost: Mapping[str, float]
     runs: Mapping[str, tuple[ArmRun, ...]] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What it is called at the head of a row, whether it is recommended or not."""
+        return self._called(title_of(self.kind))
+
+    @property
+    def phrase(self) -> str:
+        """What it is called inside a sentence, whether it is recommended or not."""
+        return self._called(phrase_of(self.kind))
+
+    def _called(self, words: str) -> str:
+        """The kind's words; with the name where that says more, the name alone where the kind has no words."""
+        if self.name == self.kind:
+            return words
+        return self.name if words == self.kind else f"{words} ({self.name})"
 
     @property
     def claimed(self) -> tuple[ArmRun, ...]:
@@ -157,8 +181,22 @@ class Claim:
     @property
     def ordered(self) -> list[Arm]:
         """The arms as they are shown: the recommended one first, then from the most elaborate to the simplest."""
-        places = {name: place for place, name in enumerate(ARM_KINDS)}
-        return sorted(self.arms, key=lambda arm: (arm.name != self.use, -places.get(arm.kind, -1)))
+        return sorted(self.arms, key=lambda arm: (arm.name != self.use, -simplicity(arm.kind)))
+
+    @property
+    def recommended_trial(self) -> int | None:
+        """Number of the trial whose pipeline is recommended; None where another arm than the pick is."""
+        return self.trial if self.used.kind == PICK else None
+
+    def title_of(self, arm: Arm) -> str:
+        """Return what an arm is called at the head of a row of this claim."""
+        if arm.name != self.use:
+            return arm.title
+        return RECOMMENDED if arm.kind == PICK else f"{arm.title} (recommended)"
+
+    def phrase_of(self, arm: Arm) -> str:
+        """Return what an arm is called inside a sentence about this claim."""
+        return RECOMMENDED_PHRASE if arm.name == self.use and arm.kind == PICK else arm.phrase
 
     @property
     def about(self) -> Metric:

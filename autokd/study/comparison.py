@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import stats
+from torch import Tensor
 
 from autokd.metrics import METRICS, Metric, Predictions
 from autokd.study.arms import phrase_of
 from autokd.study.claim import Comparison
+from autokd.study.intervals import detectable_errors, half_width
 
-LEVEL = 0.95
-POWER = 0.80
 MOST_SEEDS = 200
 RESAMPLES = 400
 """Bootstrap samples of the test items; they give a variance, known to 7 % then."""
@@ -65,21 +65,25 @@ def measure(metric: Metric, found: Mapping[str, Sequence[Predictions | None]]) -
       found: by arm, the answers of each seed's student; None for a run that failed, which counts the metric's worst.
     """
 
-    def value(answers: Predictions | None) -> float:
-        return metric.worst if answers is None else metric.of(answers)
-
-    there = [answers for row in found.values() for answers in row if answers is not None]
-    items, rng = len(there[0].labels) if there else 0, np.random.default_rng(0)
-    resampled: dict[str, list[float]] = {arm: [] for arm in found}
-    for _ in range(RESAMPLES):
-        index = torch.from_numpy(rng.integers(items, size=items)) if items else torch.zeros(0)
-        for arm, row in found.items():
-            drawn = [value(None if answers is None else answers.take(index)) for answers in row]
-            resampled[arm].append(float(np.mean(drawn)))
+    some = next((answers for row in found.values() for answers in row if answers is not None), None)
+    items, rng = 0 if some is None else len(some.labels), np.random.default_rng(0)
+    samples = [torch.from_numpy(rng.integers(items, size=items)) for _ in range(RESAMPLES if items else 0)]
     return Measured(
-        {arm: np.array([value(answers) for answers in row]) for arm, row in found.items()},
-        {arm: np.array(values) for arm, values in resampled.items()},
+        {arm: np.array([_value(metric, answers) for answers in row]) for arm, row in found.items()},
+        {arm: np.array(_resampled(metric, row, samples)) for arm, row in found.items()},
     )
+
+
+def _value(metric: Metric, answers: Predictions | None) -> float:
+    return metric.worst if answers is None else metric.of(answers)
+
+
+def _resampled(metric: Metric, row: Sequence[Predictions | None], samples: Sequence[Tensor]) -> list[float]:
+    """Means over seeds on samples of the items; where no student answered, the metric's worst again and again."""
+    if not samples:
+        return [metric.worst] * RESAMPLES
+    takes = ([None if answers is None else answers.take(index) for answers in row] for index in samples)
+    return [float(np.mean([_value(metric, answers) for answers in drawn])) for drawn in takes]
 
 
 def compare_measured(metric: Metric, found: Measured, arm: str, other: str) -> Comparison:
@@ -103,12 +107,11 @@ def _compare(
     difference = float(scores[arm].mean() - scores[other].mean())
     seed_variance, df = _seed_variance(scores, arm, other)
     error = math.sqrt(seed_variance / seeds + item_variance)
-    margin = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
+    margin = half_width(df) * error
     verdict = _verdict(metric.score(difference), margin)
     needed = _seeds_needed(abs(difference), seed_variance, item_variance) if verdict == "not distinguishable" else None
-    detectable = float(stats.t.ppf((1 + LEVEL) / 2, df) + stats.t.ppf(POWER, df)) * error
-    text = _sentence(metric, verdict, difference, margin, phrase_of(other), needed, detectable)
-    return Comparison(
+    detectable = detectable_errors(df) * error
+    compared = Comparison(
         difference=difference,
         low=difference - margin,
         high=difference + margin,
@@ -117,8 +120,9 @@ def _compare(
         detectable=detectable,
         verdict=verdict,
         seeds_needed=needed,
-        text=text,
+        text="",
     )
+    return dataclasses.replace(compared, text=_sentence(metric, compared, phrase_of(other)))
 
 
 def identical(comparison: Comparison, other: str) -> Comparison:
@@ -138,11 +142,7 @@ def prediction_interval(
       metric: that they are of.
     """
     values = np.asarray(scores, dtype=float)
-    half = (
-        float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1))
-        * max(float(values.std(ddof=1)), 1 / items)
-        * math.sqrt(1 + 1 / len(values))
-    )
+    half = half_width(len(values) - 1) * max(float(values.std(ddof=1)), 1 / items) * math.sqrt(1 + 1 / len(values))
     return max(metric.low, float(values.mean() - half)), min(metric.high, float(values.mean() + half))
 
 
@@ -178,26 +178,18 @@ def _seeds_needed(difference: float, seed_variance: float, item_variance: float)
     """Smallest number of seeds an arm whose interval would leave zero out, at the seen difference and variances."""
     for seeds in range(2, MOST_SEEDS + 1):
         error = math.sqrt(seed_variance / seeds + item_variance)
-        if stats.t.ppf((1 + LEVEL) / 2, 3 * (seeds - 1)) * error < difference:
+        if half_width(3 * (seeds - 1)) * error < difference:
             return seeds
     return None
 
 
-def _sentence(
-    metric: Metric,
-    verdict: str,
-    difference: float,
-    margin: float,
-    name: str,
-    needed: int | None,
-    detectable: float,
-) -> str:
-    interval = f"[{metric.signed(difference - margin)}, {metric.signed(difference + margin)}]"
-    if verdict != "not distinguishable":
-        return f"{verdict} than {name} by {metric.apart(abs(difference))} {interval}"
-    seen = f"{metric.signed(difference)} {metric.difference_unit}".rstrip()
+def _sentence(metric: Metric, compared: Comparison, name: str) -> str:
+    interval = f"[{metric.signed(compared.low)}, {metric.signed(compared.high)}]"
+    if compared.verdict != "not distinguishable":
+        return f"{compared.verdict} than {name} by {metric.apart(abs(compared.difference))} {interval}"
+    seen, needed = f"{metric.signed(compared.difference)} {metric.difference_unit}".rstrip(), compared.seeds_needed
     more = f"about {needed} seeds would be needed" if needed else "more seeds would not tell: the test set is too small"
     return (
         f"not distinguishable from {name}: {seen} {interval}; {more}; "
-        f"this comparison sees differences from {metric.apart(detectable)}"
+        f"this comparison sees differences from {metric.apart(compared.detectable)}"
     )

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autokd.study.design import Noise
+from autokd.study.intervals import LEVEL
 from autokd.study.noise import estimate
 from autokd.study.records import Records, RunRecord, TrialRecord
 
-LEVEL = 0.95
 RESAMPLES = 1000
 FEWEST_GROUPS = 5
 """Fewer distinct things than this get no bootstrap interval."""
@@ -73,9 +73,16 @@ def short_predicts_long(records: Records) -> list[Agreement]:
         pairs = [(t.rungs[short].score, t.rungs[long].score) for t in trials if len(t.rungs) > long]
         found.append(_agreement(epochs[short], epochs[long], pairs, noise))
     last = max(epochs, default=0)
-    selected = _selected(records.runs)
-    pairs = [(s, selected[t.number]) for t in trials if (s := score_at(t, last)) is not None and t.number in selected]
+    pairs = _pairs_with_select(trials, last, _selected(records.runs))
     return [*found, _agreement(epochs[last], None, pairs, noise)] if pairs else found
+
+
+def _pairs_with_select(
+    trials: Sequence[TrialRecord], rung: int, selected: Mapping[int, float]
+) -> list[tuple[float, float]]:
+    """Score at a rung and mean in select, of the trials that have both."""
+    scores = ((trial.number, score_at(trial, rung)) for trial in trials if trial.number in selected)
+    return [(score, selected[number]) for number, score in scores if score is not None]
 
 
 def too_short(records: Records) -> str:
@@ -141,11 +148,14 @@ def _verdict(tau: Tau | None, longer: Sequence[float], noise: Noise | None) -> t
         return "unknown", f"only {len(longer)} trial{'' if len(longer) == 1 else 's'}"
     if tau.low > SOME:
         return ("strong" if tau.high >= GOOD else "moderate"), ""
-    if tau.high < GOOD:
-        if noise is not None and np.var(longer, ddof=1) < 2 * noise.sd**2:
-            return "unknown", "these trials differ hardly more than seeds do"
-        return "weak", ""
-    return "unknown", f"{tau.n} trials leave it open"
+    if tau.high >= GOOD:
+        return "unknown", f"{tau.n} trials leave it open"
+    return ("unknown", "these trials differ hardly more than seeds do") if _is_noise(longer, noise) else ("weak", "")
+
+
+def _is_noise(scores: Sequence[float], noise: Noise | None) -> bool:
+    """Whether scores differ hardly more than seeds alone make them."""
+    return noise is not None and bool(np.var(scores, ddof=1) < 2 * noise.sd**2)
 
 
 def _selected(runs: Sequence[RunRecord]) -> dict[int, float]:

@@ -14,11 +14,11 @@ import numpy as np
 from autokd.metrics import Metric
 from autokd.objective import ACCURACY
 from autokd.study.design import Noise, SeedPlan
+from autokd.study.intervals import detectable_errors
 from autokd.study.records import Records
 
 STRETCH = 2
 """At most so many times the budget's seeds are taken where the noise asks for more."""
-LEVEL, POWER = 0.95, 0.80
 
 
 def estimate(records: Records) -> Noise | None:
@@ -88,12 +88,8 @@ def detectable(sd: float, *, seeds: int, arms: int) -> float:
 
     Source: two-sided t-test at 95 % with the spread pooled over `arms`: (t₀.₉₇₅ + t₀.₈₀) sd √(2/n).
     """
-    from scipy import stats
-
     df = arms * (seeds - 1)
-    if not df:
-        return math.inf
-    return float(stats.t.ppf((1 + LEVEL) / 2, df) + stats.t.ppf(POWER, df)) * sd * math.sqrt(2 / seeds)
+    return detectable_errors(df) * sd * math.sqrt(2 / seeds) if df else math.inf
 
 
 def _seeds(number: int) -> str:

@@ -18,6 +18,11 @@ def arm_name(name: str) -> str:
     return _ARMS.get(name, name)
 
 
+def former_arm_name(name: str) -> str:
+    """Return the name that an arm of today had, for the files that it was part of the name of."""
+    return next((former for former, today in _ARMS.items() if today == name), name)
+
+
 def source_name(source: str) -> str:
     """Return today's name of where a trial came from."""
     baseline = source.startswith(BASELINE)

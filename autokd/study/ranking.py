@@ -16,8 +16,8 @@ def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
     return sorted(alive, key=lambda t: (-len(t.rungs), -t.rungs[-1].score, t.rungs[-1].loss, t.number))
 
 
-def common_rung(trials: Iterable[TrialRecord]) -> int:
+def common_rung(trials: Iterable[TrialRecord], enough: int = ENOUGH_FOR_A_RUNG) -> int:
     """Return the highest rung that enough trials have finished, 0 where none has."""
     reached = [len(trial.rungs) for trial in trials if trial.failure is None]
     counts = [sum(1 for length in reached if length > rung) for rung in range(max(reached, default=0))]
-    return max((rung for rung, count in enumerate(counts) if count >= ENOUGH_FOR_A_RUNG), default=0)
+    return max((rung for rung, count in enumerate(counts) if count >= enough), default=0)

@@ -23,6 +23,7 @@ from autokd.study.arms import ALONE, BASELINE
 from autokd.study.choice import Choice, ScreenedStudent
 from autokd.study.claim import Claim
 from autokd.study.design import Design
+from autokd.study.sessions import BankSession, Profile
 
 FOLLOWING = ("promote",)
 """Events that follow from those before them: with one that a crash of the machine takes away nothing is lost."""
@@ -170,8 +171,8 @@ class Records:
       choices: which trial select chose and why; a round's last one counts.
       claims: one a round.
       seconds: wall time spent in each stage, added up over resumptions.
-      bank: what the teacher bank did, one mapping a session.
-      profile: where the time went, one mapping a profiled session.
+      bank: what the teacher bank did, in every session.
+      profile: where the time went, in every profiled session.
     """
 
     trials: dict[int, TrialRecord] = field(default_factory=dict)
@@ -184,8 +185,8 @@ class Records:
     designs: list[Design] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    bank: list[Mapping[str, Any]] = field(default_factory=list)
-    profile: list[Mapping[str, Any]] = field(default_factory=list)
+    bank: list[BankSession] = field(default_factory=list)
+    profile: list[Profile] = field(default_factory=list)
 
     @property
     def claim(self) -> Claim | None:
@@ -243,10 +244,10 @@ class Records:
         self._on_claim(old.claim_from_evidence(values))
 
     def _on_bank(self, values: dict[str, Any]) -> None:
-        self.bank.append(values)
+        self.bank.append(BankSession.from_plain(values))
 
     def _on_profile(self, values: dict[str, Any]) -> None:
-        self.profile.append(values)
+        self.profile.append(Profile(**values))
 
     def _on_seconds(self, values: dict[str, Any]) -> None:
         self.seconds[values["stage"]] = self.seconds.get(values["stage"], 0.0) + values["seconds"]

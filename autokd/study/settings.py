@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from autokd.networks.models import shapes_from_plain, shapes_to_plain
 from autokd.objective import Objective, of_plain
-from autokd.types import Budget, Shapes, Task
+from autokd.space import Budget
+from autokd.types import Shapes, Task
 
 FORMAT = 2
 """Of a study's files: `study.yaml` and `trials.jsonl`."""
@@ -92,6 +93,10 @@ class Setting(NamedTuple):
 
     value: Any
     origin: str
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the setting as `study.yaml` has it."""
+        return {"value": self.value, "from": self.origin}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +201,7 @@ class TimePlan:
       seconds: asked for.
       budget: fields of `autokd.types.Budget` in place of the space file's; its trials are expected ones.
       limit_train: size of the training set, or None for all of it.
+      whole_train: size of all of it, where the training set is limited; None where an earlier version did not say.
       whole_data: fingerprint of all the data, where the training set is limited.
       teacher_epochs: the space file's own, for full training.
       grid: there is time for confirm's grid.
@@ -209,6 +215,7 @@ class TimePlan:
     teacher_epochs: int
     grid: bool
     reason: str
+    whole_train: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +256,7 @@ class StudySettings:
             "name": self.name,
             "created": self.created,
             "identity": self.identity.to_plain(),
-            "settings": {name: {"value": s.value, "from": s.origin} for name, s in self.settings.items()},
+            "settings": {name: setting.to_plain() for name, setting in self.settings.items()},
             "versions": dict(self.versions),
             "machine": dict(self.machine),
             "data": self.data.to_plain(),

@@ -21,6 +21,7 @@ from autokd.files import as_plain, from_yaml, to_yaml, write_text
 from autokd.objective import COSTS, Objective
 from autokd.space import Space, parse
 from autokd.study import pareto
+from autokd.study.old import former_arm_name
 from autokd.study.ranking import ranked
 from autokd.study.records import RecordLog, Records, TrialRecord
 from autokd.study.settings import READABLE, StudySettings
@@ -135,7 +136,7 @@ class StudyStore:
 
     def student_file(self, round: int, arm: str, i: int) -> Path:
         """Where the i-th student of an arm is kept that a round of confirm claimed."""
-        return self.path / "confirm" / f"round{round}" / f"{arm}-{i}.safetensors"
+        return student_file(self.path, round, arm, i)
 
     @property
     def task(self) -> Task:
@@ -173,6 +174,20 @@ class StudyStore:
             **{key: value if key == "latency" else int(value) for key, value in trial.cost.items()},
             "pipeline": json.dumps(dict(trial.pipeline)),
         }
+
+
+def student_file(study: Path, round: int, arm: str, i: int) -> Path:
+    """Return where the i-th student of an arm is kept that a round of confirm claims.
+
+    Args:
+      study: its folder; a file that an earlier version wrote there has the arm's name of then.
+      round: of confirm.
+      arm: its name.
+      i: which seed of the claim.
+    """
+    folder = study / "confirm" / f"round{round}"
+    file, former = (folder / f"{name}-{i}.safetensors" for name in (arm, former_arm_name(arm)))
+    return former if former.exists() and not file.exists() else file
 
 
 def refuse_foreign(path: Path) -> None:
@@ -255,10 +270,14 @@ def _holder(path: Path) -> str:
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested data as path -> leaf; lists are leaves unless they hold mappings."""
-    items: Mapping[Any, Any] = value if isinstance(value, Mapping) else {}
+    flat: dict[str, Any] = {}
+    for key, item in _items(value).items():
+        flat |= _flatten(item, f"{prefix}.{key}" if prefix else str(key))
+    return flat or {prefix: list(value) if isinstance(value, tuple) else value}
+
+
+def _items(value: Any) -> Mapping[Any, Any]:
+    """What a mapping, or a list that holds mappings, has inside; nothing for a leaf."""
     if isinstance(value, (list, tuple)) and any(isinstance(item, Mapping) for item in value):
-        items = dict(enumerate(value))
-    if items:
-        parts = [_flatten(item, f"{prefix}.{key}" if prefix else str(key)) for key, item in items.items()]
-        return {key: item for part in parts for key, item in part.items()}
-    return {prefix: list(value) if isinstance(value, tuple) else value}
+        return dict(enumerate(value))
+    return value if isinstance(value, Mapping) else {}

@@ -27,11 +27,11 @@ from autokd.search.explore.propose import Proposer
 from autokd.search.screen.screener import Screener
 from autokd.search.timing.pace import seconds_model
 from autokd.search.tpe.trials import quiet_optuna
-from autokd.space import Drawn, Space
+from autokd.space import Draw, Drawn, Space
 from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain
 from autokd.study.records import RecordLog, Records, Refused
-from autokd.types import Draw, RungResult, Shapes, Task
+from autokd.types import RungResult, Shapes, Task
 from benchmarks.replay.crossing import ALL, FACTORS, STUDENTS, Names, _whole, names_of, plain
 from benchmarks.replay.crossing import space as own_space
 from benchmarks.replay.table import INDEX, Replay, Spent, Table

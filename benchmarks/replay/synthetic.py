@@ -31,9 +31,9 @@ from autokd.search.explore.explorer import Explorer
 from autokd.search.explore.propose import Proposal, Proposer
 from autokd.search.screen.screener import Screener
 from autokd.search.tpe.trials import quiet_optuna
-from autokd.space import Drawn, Space
+from autokd.space import Draw, Drawn, Space
 from autokd.space.values import UnitDraw, suggest
-from autokd.types import Draw, RungResult
+from autokd.types import RungResult
 from benchmarks.common import machine
 from benchmarks.replay.crossing import STUDENTS, _whole
 from benchmarks.replay.searchers import _TASK, MemoryLog

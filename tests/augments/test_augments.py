@@ -2,154 +2,48 @@
 
 from __future__ import annotations
 
-import numpy as np
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
 
 from autokd import catalog
 from autokd.imaging.moves import OPS
-from autokd.ranges import Choice
-from autokd.spec import fields_of
-from autokd.types import Augment, BuildContext, Rows, Task, View
-
-N = 45
-SHAPES = {"image": [(3, 32, 32), (1, 8, 8), (1, 9, 14)], "table": [(6,)]}
-CASES = [
-    pytest.param(name, modality, shape, id=f"{name}-{'x'.join(map(str, shape))}")
-    for name in catalog.names("augments")
-    for modality in sorted(catalog.load("augments", name).modalities)
-    for shape in SHAPES[modality]
-]
+from autokd.testing import AugmentSuite
+from autokd.testing import augments as suite
+from autokd.testing.augments import N, same, seeded, view
+from autokd.testing.suite import task_of
+from autokd.types import Augment, BuildContext, Rows, View
 
 
-def context(modality: str, shape: tuple[int, ...], std: tuple[float, ...] = ()) -> BuildContext:
-    classes = ("a", "b", "c")
-    task = Task(dataset="d", modality=modality, input_shape=shape, classes=classes, train_size=N, mean=std, std=std)
-    return BuildContext(task=task)
+class TestAugments(AugmentSuite):
+    components = tuple(catalog.load("augments", name) for name in catalog.names("augments"))
 
 
-def build(name: str, shape: tuple[int, ...] = (3, 32, 32), modality: str = "image", **fields) -> Augment:
-    return catalog.load("augments", name)(**fields).build(context(modality, shape))
+def build(name: str, shape: tuple[int, ...] = (3, 32, 32), **fields) -> Augment:
+    return suite.build(catalog.load("augments", name), task_of(shape, classes=3, train_size=N), **fields)
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def data(modality: str, shape: tuple[int, ...], n: int = N) -> View:
-    """Images with every level from 0 to 255 and smooth labels, or a table."""
-    levels = torch.randint(0, 256, (n, *shape), generator=seeded(9)).float() / 255
-    inputs = levels if modality == "image" else torch.randn(n, *shape, generator=seeded(9))
-    return View(inputs, torch.rand(n, 3, generator=seeded(8)).softmax(1))
-
-
-def at(rows: Rows, index: Tensor) -> Rows:
-    return {key: value[index] for key, value in rows.items()}
-
-
-def view(augment: Augment, rows: Rows, whole: View, index: Tensor) -> View:
-    """The batch of these samples, as the engine makes it."""
-    own, partner, partner_rows = at(rows, index), None, None
-    if "partner" in rows:
-        partner = View(whole.inputs[own["partner"]], whole.targets[own["partner"]])
-        partner_rows = at(rows, own["partner"])
-    return augment.apply(View(whole.inputs[index], whole.targets[index]), own, partner, partner_rows)
-
-
-def same(one: View, other: View) -> bool:
-    return torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
+def images(shape: tuple[int, ...]) -> View:
+    return suite.data(task_of(shape, classes=3))
 
 
 def test_the_policies() -> None:
     for name in ("none", "crop_flip", "random_erasing", "randaugment", "trivial_augment", "mixup", "cutmix"):
-        assert "image" in catalog.load("augments", name).modalities
+        assert "image" in catalog.load("augments", name).declares.modalities
     for name in ("none", "feature_noise", "mixup"):
-        assert "table" in catalog.load("augments", name).modalities
+        assert "table" in catalog.load("augments", name).declares.modalities
 
 
 @pytest.mark.parametrize("name", catalog.names("augments"))
-def test_fields_are_coarse_grids_that_hold_their_defaults(name) -> None:
-    for key, info in fields_of(catalog.load("augments", name)).items():
-        assert isinstance(info.range, Choice), key
-        assert info.range.contains(info.default), key
-        assert info.comment, key
-
-
-@pytest.mark.parametrize(("name", "modality", "shape"), CASES)
-def test_views_keep_shape_type_and_range(name, modality, shape) -> None:
-    augment, whole = build(name, shape, modality), data(modality, shape)
-    for seed in range(3):
-        rows = augment.draw(seeded(seed), N, 0.5)
-        assert all(len(value) == N and value.device.type == "cpu" for value in rows.values())
-        inputs, targets = view(augment, rows, whole, torch.arange(N))
-        assert inputs.shape == whole.inputs.shape
-        assert inputs.dtype == targets.dtype == torch.float32
-        assert inputs.isfinite().all()
-        assert modality != "image" or (inputs.min() >= 0 and inputs.max() <= 1)
-        assert targets.min() >= 0
-        torch.testing.assert_close(targets.sum(1), torch.ones(N))
-
-
-@pytest.mark.parametrize(("name", "modality", "shape"), CASES)
-def test_views_do_not_depend_on_the_batch(name, modality, shape) -> None:
-    augment, whole = build(name, shape, modality), data(modality, shape)
-    rows = augment.draw(seeded(1), N, 0.0)
-    everything = view(augment, rows, whole, torch.arange(N))
-    order = torch.randperm(N, generator=seeded(2))
-    for index in (order, order[:17], order[17:24], torch.tensor([3, 3, 30]), *order[:6].split(1)):
-        part = view(augment, rows, whole, index)
-        assert same(part, View(everything.inputs[index], everything.targets[index]))
-
-
-@pytest.mark.parametrize(("name", "modality", "shape"), CASES)
-def test_apply_is_pure(name, modality, shape) -> None:
-    augment, whole = build(name, shape, modality), data(modality, shape)
-    rows = augment.draw(seeded(1), N, 0.0)
-    before = {key: value.clone() for key, value in rows.items()}
-    first, second = (view(augment, rows, whole, torch.arange(N)) for _ in range(2))
-    assert same(first, second)
-    assert same(whole, data(modality, shape))
-    assert all(torch.equal(rows[key], value) for key, value in before.items())
-
-
-@pytest.mark.parametrize(("name", "modality", "shape"), CASES)
-def test_the_seed_decides(name, modality, shape) -> None:
-    augment, whole, all_rows = build(name, shape, modality), data(modality, shape), torch.arange(N)
-    first, again, other = (view(augment, augment.draw(seeded(s), N, 0.0), whole, all_rows) for s in (1, 1, 2))
-    assert same(first, again)
-    assert same(first, other) == (name == "none")
-
-
-@pytest.mark.parametrize(("name", "modality", "shape"), CASES)
-def test_global_random_state_is_left_alone(name, modality, shape) -> None:
-    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    augment = build(name, shape, modality)
-    view(augment, augment.draw(seeded(), N, 0.0), data(modality, shape), torch.arange(N))
-    assert torch.equal(torch.get_rng_state(), before)
-    assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize(("name", "modality", "shape"), CASES)
-def test_views_on_cuda_match_the_cpu(name, modality, shape) -> None:
-    augment, whole = build(name, shape, modality), data(modality, shape)
-    rows = augment.draw(seeded(1), N, 0.0)
-    here = view(augment, rows, whole, torch.arange(N))
-    moved = {key: value.cuda() for key, value in rows.items()}
-    images, index = View(*(part.cuda() for part in whole)), torch.arange(N).cuda()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        there = view(augment, moved, images, index)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    close = ((there.inputs.cpu() - here.inputs).abs() < 1e-5).float().mean()
-    assert close > 0.999  # a pixel half-way between two may round either way
-    torch.testing.assert_close(there.targets.cpu(), here.targets)
+def test_every_policy_but_none_draws_something(name) -> None:
+    shape = (3, 32, 32) if "image" in catalog.load("augments", name).declares.modalities else (6,)
+    assert bool(build(name, shape).draw(seeded(), N, 0.0)) == (name != "none")
 
 
 def test_none_returns_the_view_itself() -> None:
-    whole = data("image", (1, 8, 8))
+    whole = images((1, 8, 8))
     assert build("none", (1, 8, 8)).apply(whole, {}, None, None) is whole
 
 
@@ -162,7 +56,7 @@ def test_crop_flip_draws_uniformly() -> None:
 
 
 def test_crop_flip_switched_off_changes_nothing() -> None:
-    augment, whole = build("crop_flip", padding=0.0, flip=False), data("image", (3, 32, 32))
+    augment, whole = build("crop_flip", padding=0.0, flip=False), images((3, 32, 32))
     assert same(view(augment, augment.draw(seeded(), N, 0.0), whole, torch.arange(N)), whole)
 
 
@@ -260,7 +154,7 @@ def test_mixup_mixes_images_and_labels_after_each_ones_own_flip() -> None:
 
 
 def test_mixup_on_a_table_ignores_the_geometry() -> None:
-    augment = build("mixup", (6,), "table", padding=0.25, flip=True)
+    augment = build("mixup", (6,), padding=0.25, flip=True)
     assert set(augment.draw(seeded(), N, 0.0)) == {"partner", "share"}
     own, partner = View(torch.zeros(1, 6), torch.eye(2)[:1]), View(torch.ones(1, 6), torch.eye(2)[1:])
     inputs, targets = augment.apply(own, {"share": torch.tensor([0.75])}, partner, {})
@@ -309,7 +203,7 @@ def test_cutmix_draws_boxes_inside_the_image() -> None:
 
 def test_feature_noise_is_a_share_of_the_columns_deviation() -> None:
     component = catalog.load("augments", "feature_noise")(std=0.2)
-    augment = component.build(context("table", (2,), std=(1.0, 5.0)))
+    augment = component.build(BuildContext(task=dataclasses.replace(task_of((2,)), std=(1.0, 5.0))))
     rows = augment.draw(seeded(), 20000, 0.0)
     inputs = torch.full((20000, 2), 3.0)
     change = augment.apply(View(inputs, torch.ones(20000, 1)), rows, None, None).inputs - inputs

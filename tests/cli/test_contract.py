@@ -15,6 +15,7 @@ import pytest
 import autokd
 from autokd.cli import commands as cli
 from autokd.search import run as search_run
+from autokd.search.explore.explorer import Explorer
 
 COMMANDS = (
     "search",
@@ -88,7 +89,7 @@ def test_internal_error_of_a_search_leaves_the_traceback_in_the_studys_log(run, 
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr(search_run.Explorer, "run", broken)
+    monkeypatch.setattr(Explorer, "run", broken)
     ran = run("search", "--dataset", "wine", "--space", "space.yaml", "--quiet")
     log = Path("studies", "wine", "log.txt")
     assert ran == (1, "", f"error: internal error: ZeroDivisionError: a mistake of ours\nthe traceback is in {log}\n")
@@ -102,12 +103,11 @@ def test_what_the_disk_refuses_is_one_line(run, study):
 
 
 def test_a_reader_that_leaves_early_is_no_error(study):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "autokd", "list", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None and process.stderr is not None
-    process.stdout.close()
-    assert (process.stderr.read(), process.wait()) == (b"", 0)
+    command = [sys.executable, "-m", "autokd", "list", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 0)
 
 
 def test_no_colour_and_no_bars_off_a_terminal(run, study, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from autokd import catalog
-from autokd.cli import console
+from autokd.cli.console import components
 from autokd.losses.common import COSTS
 from autokd.spec import fields_of
 
@@ -20,7 +20,7 @@ NAMES = catalog.names("losses")
 def shown(name: str) -> str:
     """The text, in lines that are never broken."""
     terminal = Console(file=io.StringIO(), width=1000, highlight=False)
-    terminal.print(console.component("losses", name, as_json=False))
+    terminal.print(components.component("losses", name, as_json=False))
     assert isinstance(terminal.file, io.StringIO)
     return terminal.file.getvalue()
 
@@ -34,7 +34,7 @@ def line_of(name: str, title: str) -> str:
 def test_everything_there_is_to_know_is_shown(name: str) -> None:
     cls, text = catalog.load("losses", name), shown(name)
     declares = cls.declares
-    told = json.loads(str(console.component("losses", name, as_json=True)))
+    told = json.loads(str(components.component("losses", name, as_json=True)))
     assert re.search(r"(19|20)\d\d", told["formula"])
     assert line_of(name, "formula") == told["formula"]
     assert line_of(name, "cost of a training step") == COSTS[declares.cost]
@@ -60,5 +60,5 @@ def test_the_words_for_teacher_needs_and_exclusions() -> None:
 
 
 def test_other_kinds_have_no_formula_and_no_cost() -> None:
-    told = json.loads(str(console.component("students", "resnet", as_json=True)))
+    told = json.loads(str(components.component("students", "resnet", as_json=True)))
     assert told["formula"] == "" and "cost" not in told

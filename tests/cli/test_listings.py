@@ -76,7 +76,7 @@ def test_screen_ranks_students_and_looks_at_no_study(run, study):
 def test_studies_and_trials(run, study):
     (row,) = listed(run, "studies")
     assert (row["study"], row["state"], row["trials"]) == ("wine", "finished", 3)
-    assert set(row["verdicts"]) == {"ce", "kd"} and 0 <= row["test"] <= 1 and row["result"]
+    assert set(row["verdicts"]) == {"alone", "kd"} and 0 <= row["test"] <= 1 and row["result"]
     trials = listed(run, "trials", "wine")
     assert [trial["number"] for trial in trials] == [0, 1, 2]
     assert {"state", "reason", "source", "rung", "score", "seconds", "params", "macs", "pipeline"} <= set(trials[0])

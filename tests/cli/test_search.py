@@ -33,14 +33,14 @@ def test_json_is_the_whole_output(run, study):
     told = json.loads(ran.out)
     assert (ran.code, ran.err) == (0, "")
     assert (told["study"], told["state"], told["report"]) == ("wine", "finished", "reports/wine/index.html")
-    assert set(told["recommendation"]["arms"]) == {"recommended", "ce", "kd"}
+    assert {arm["name"] for arm in told["recommendation"]["arms"]} == {"pick", "alone", "kd"}
 
 
 def test_a_finished_study_is_not_run_again(run, study):
     before = (study / "trials.jsonl").read_text(encoding="utf-8")
     assert run(*WINE).code == 0
     events = [json.loads(line)["event"] for line in (study / "trials.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert not {"trial", "rung", "failure", "run", "choice", "evidence"} & set(events[before.count("\n") :])
+    assert not {"trial", "rung", "failure", "run", "choice", "claim"} & set(events[before.count("\n") :])
 
 
 def test_more_trials_go_on_and_make_a_new_claim(run, study):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from autokd.errors import DataError
 test_size.__test__ = False  # type: ignore[attr-defined]
 
 
-def raw(counts: list[int], **parts: Part) -> Raw:
+def raw(counts: list[int], **parts: Any) -> Raw:
     """A dataset whose only pixel, spread over two bytes, is the row's number."""
     labels = np.repeat(np.arange(len(counts)), counts)
     return Raw(name="set", classes=tuple("abcdefgh"[: len(counts)]), train=part(labels), **parts)

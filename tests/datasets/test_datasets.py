@@ -68,7 +68,7 @@ def test_fashion_mnist_from_packed_files(shared_data: Path, folder: str) -> None
     assert raw.classes[9] == "Ankle boot" and raw.train.labels[0] == 9  # the published first training image is a boot
     packed = next(shared_data.rglob("t10k-images-idx3-ubyte.gz"))
     pixels = np.frombuffer(gzip.decompress(packed.read_bytes()), np.uint8, offset=16)
-    assert (raw.test.inputs.numpy().reshape(-1) == pixels).all()
+    assert isinstance(raw.test.inputs, torch.Tensor) and (raw.test.inputs.numpy().reshape(-1) == pixels).all()
 
 
 def _write_mnist(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,7 @@ def wine() -> pd.DataFrame:
     return frame.assign(target=frame["target"].map({0: "a", 1: "b", 2: "c"}))
 
 
-def small(**columns: list[object]) -> pd.DataFrame:
+def small(**columns: Sequence[object]) -> pd.DataFrame:
     return pd.DataFrame({"x": [1, 2, 3, 4, 5, 6, 7, 8], "label": ["p", "q"] * 4, **columns})
 
 

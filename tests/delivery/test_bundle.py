@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,7 +170,7 @@ def test_a_flipped_bit_in_the_weights_is_seen(bundles: Bundles, tmp_path: Path) 
         ({"task": {}}, "cannot be loaded"),
     ],
 )
-def test_a_model_file_of_another_kind(bundles: Bundles, tmp_path: Path, change: dict, message: str) -> None:
+def test_a_model_file_of_another_kind(bundles: Bundles, tmp_path: Path, change: dict[str, Any], message: str) -> None:
     file = _copy(bundles("table"), tmp_path) / "model.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.raises(BundleError, match=message) as caught:

@@ -25,6 +25,7 @@ from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.seeds import derive
+from autokd.types import Split
 from tests.delivery.helpers import CPU, Trained, pipeline_for, run, teacher_for
 
 Bundles = Callable[[str], Trained]
@@ -174,7 +175,12 @@ def test_without_distillation_no_teacher_is_loaded_and_the_test_split_is_read_on
 ) -> None:
     reads = []
     original = Dataset.read_test
-    monkeypatch.setattr(Dataset, "read_test", lambda self: reads.append(1) or original(self))
+
+    def noted(self: Dataset) -> Split:
+        reads.append(1)
+        return original(self)
+
+    monkeypatch.setattr(Dataset, "read_test", noted)
 
     def check(line: Mapping[str, Any]) -> None:
         assert not reads

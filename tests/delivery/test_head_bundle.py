@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from autokd import catalog
 from autokd.data import Dataset
 from autokd.delivery.bundle import load_student
 from autokd.delivery.pipeline_file import parse
@@ -54,6 +57,47 @@ def test_the_pipeline_file_keeps_the_head(made: Trained) -> None:
     plain = made.file.to_plain()
     assert plain["pipeline"]["head"] == {"use": "simkd", "factor": 4}
     assert parse(plain, "test").spec == made.file.spec
+
+
+OWN_HEAD = """
+from dataclasses import dataclass
+
+from torch import nn
+
+from autokd.declarations import Head
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deeper:
+    declares = Head(name="t_deeper")
+
+    def build(self, context):
+        return lambda student: nn.Sequential(student, Last(context.task.num_classes))
+
+
+class Last(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.layer = nn.Linear(classes, classes)
+
+    def forward(self, output):
+        return output._replace(logits=self.layer(output.logits))
+"""
+
+
+def test_a_head_that_says_nothing_of_a_teacher_is_trained_and_comes_back(tmp_path: Path, digits: Dataset) -> None:
+    (tmp_path / "own_head.py").write_text(OWN_HEAD)
+    catalog.load_plugins(tmp_path / "own_head.py")
+    file = pipeline_for(digits, epochs=1)
+    file = dataclasses.replace(file, spec=dataclasses.replace(file.spec, head=make("heads", "t_deeper", {})))
+    try:
+        metrics, test = run(file, tmp_path / "bundle", digits), digits.read_test()
+        found = predictions(load_student(tmp_path / "bundle").logits(test.inputs), test.labels)
+    finally:
+        del sys.modules["autokd_plugin_own_head"]
+    assert accuracy(found) == metrics["test"]["accuracy"]
+    model = json.loads((tmp_path / "bundle" / "model.json").read_text())
+    assert model["head"] == {"use": "t_deeper"} and model["teacher"] is None
 
 
 def test_such_a_student_is_refused_as_a_teacher_with_the_reason(made: Trained) -> None:

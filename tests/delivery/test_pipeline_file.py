@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,11 @@ from autokd.errors import BundleError, NothingFeasible, StudyError
 from autokd.objective import ACCURACY, Objective
 from autokd.seeds import derive
 from autokd.spec import PipelineSpec, make, to_plain
+from autokd.study.claim import Arm, Claim, Comparison, SplitValues, arm_runs
 from autokd.study.records import Records, RungRecord, TrialRecord
+from autokd.study.settings import DataFacts, Identity, Reference, StudySettings, TimePlan
+from autokd.study.store import StudyStore
+from autokd.types import Task
 
 
 def _pipeline(rate: float = 1e-5) -> dict[str, Any]:
@@ -31,18 +36,32 @@ def _pipeline(rate: float = 1e-5) -> dict[str, Any]:
 
 
 def _study(records: Records, objective: Objective = ACCURACY) -> Any:
-    settings = {
-        "identity": {
-            "data": {"reference": {"component": {"use": "digits"}, "seed": 0}, "fingerprint": "d1"},
-            "teacher": {"reference": {"use": "trained", "epochs": 4}, "fingerprint": "t1"},
-            "budget": {"train_epochs": 50},
-            "seed": 7,
-        },
-        "versions": {"autokd": "0.1.0", "torch": "2.6", "optuna": "5.0"},
-    }
-    finished = [trial for trial in records.trials.values() if trial.rungs]
-    best = max(finished, key=lambda trial: trial.rungs[-1].score, default=None)
-    return SimpleNamespace(name="mine", settings=settings, records=records, best=best, objective=objective)
+    task = Task(dataset="digits", modality="image", input_shape=(1, 8, 8), classes=("0", "1"), train_size=500)
+    settings = StudySettings(
+        name="mine",
+        created="2025-11-03T10:15:00+00:00",
+        identity=Identity(
+            space={"constraints": {}},
+            data=Reference({"component": {"use": "digits"}, "seed": 0}, "d1"),
+            teacher=Reference({"use": "trained", "epochs": 4}, "t1"),
+            objective=objective.as_plain(),
+            rungs=[3],
+            budget={"train_epochs": 50},
+            seed=7,
+            slots=1,
+        ),
+        settings={},
+        versions={"autokd": "0.1.0", "torch": "2.6", "optuna": "5.0"},
+        machine={},
+        data=DataFacts(train=500, validation=100, test=360, card={}, task=task),
+        teacher=None,
+    )
+    log = SimpleNamespace(records=records)
+    return StudyStore(Path("studies/mine"), settings, log)  # type: ignore[arg-type]
+
+
+def _change(study: StudyStore, **values: Any) -> None:
+    study.settings = dataclasses.replace(study.settings, **values)
 
 
 def _trial(number: int, score: float | None, **values: Any) -> TrialRecord:
@@ -63,20 +82,42 @@ def _records(*, evidence: bool = False) -> Records:
     failed = _trial(2, None, failure={"kind": "not_finite", "reason": "the loss became nan"})
     records = Records(trials={0: _trial(0, 0.7), 1: _trial(1, 0.9), 2: failed})
     if evidence:
-        records.evidence.append(
-            {
-                "trial": 1,
-                "pipeline": _pipeline(0.04),
-                "epochs": 27,
-                "seeds": [11, 12],
-                "arms": {"recommended": {"test": [0.95, 0.96]}, "ce": {"test": [0.9, 0.91]}},
-                "teacher": {"validation": 0.98, "test": 0.99},
-                "comparisons": {"ce": {"text": "better by 5.0 points"}},
-                "prediction_interval": [0.93, 0.98],
-                "n_test": 360,
-            }
-        )
+        records.claims.append(CLAIM)
     return records
+
+
+def _arm(name: str, rate: float, test: list[float]) -> Arm:
+    runs = {"claim": arm_runs([11, 12], [0.9, 0.9], test)}
+    return Arm(name=name, kind=name, pipeline=_pipeline(rate), cost={"params": 438}, runs=runs)
+
+
+CLAIM = Claim(
+    round=0,
+    trials=3,
+    trial=1,
+    use="pick",
+    comparator="alone",
+    arms=(_arm("pick", 0.04, [0.95, 0.96]), _arm("alone", 0.05, [0.9, 0.91])),
+    metric="accuracy",
+    epochs=27,
+    teacher=SplitValues(0.98, 0.99),
+    comparisons={
+        "alone": Comparison(
+            difference=0.05,
+            low=0.03,
+            high=0.07,
+            standard_error=0.01,
+            df=2.0,
+            detectable=0.02,
+            verdict="better",
+            seeds_needed=None,
+            text="better by 5.0 points",
+        )
+    },
+    prediction_interval=(0.93, 0.98),
+    gap_closed=None,
+    n_test=360,
+)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -98,7 +139,7 @@ def test_the_file_says_which_metric_the_study_was_about() -> None:
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "log_loss"])
 def test_an_older_file_is_about_the_metric_of_its_evidence(metric: str) -> None:
     records = _records(evidence=True)
-    records.evidence[-1]["metric"] = metric
+    records.claims[-1] = dataclasses.replace(records.claims[-1], metric=metric)
     plain = {key: value for key, value in export_pipeline(_study(records)).items() if key != "objective"}
     assert pipeline_file.parse(plain, "here").objective == metric
 
@@ -109,11 +150,12 @@ def test_the_recommended_pipeline_comes_with_its_evidence() -> None:
     assert plain["pipeline"]["optimizer"]["learning_rate"] == 0.04  # the tuned one, not the trial's 0.02
     assert plain["train"] == {"epochs": 50, "seed": derive(7, "train", 1) % 2**31}
     assert (provenance["study"], provenance["trial"], provenance["note"]) == ("mine", 1, None)
+    assert provenance["arm"] == "pick"
     assert provenance["evidence"] == {
         "text": "better by 5.0 points",
         "epochs": 27,
         "seeds": [11, 12],
-        "test_accuracy": {"recommended": [0.95, 0.96], "ce": [0.9, 0.91], "teacher": 0.99},
+        "test_accuracy": {"pick": [0.95, 0.96], "alone": [0.9, 0.91], "teacher": 0.99},
         "prediction_interval": [0.93, 0.98],
         "n_test": 360,
     }
@@ -122,14 +164,17 @@ def test_the_recommended_pipeline_comes_with_its_evidence() -> None:
 
 def test_full_training_takes_the_data_and_the_teacher_that_a_short_search_did_without() -> None:
     study = _study(_records(evidence=True))
-    study.settings["identity"]["data"]["reference"]["limit_train"] = 500
+    study.settings.identity.data.reference["limit_train"] = 500
     asked = export_pipeline(study)
     assert asked["data"]["limit_train"] == 500 and asked["teacher_fingerprint"] == "t1"  # the user's own choice stays
-    study.settings["time_plan"] = {"limit_train": 500, "whole_data": "all", "teacher_epochs": 40}
+    plan = TimePlan(
+        seconds=20.0, budget={}, limit_train=500, whole_data="all", teacher_epochs=40, grid=False, reason="little time"
+    )
+    _change(study, time_plan=plan)
     plain = export_pipeline(study)
     assert (plain["data"], plain["data_fingerprint"]) == ({"component": {"use": "digits"}, "seed": 0}, "all")
     assert (plain["teacher"], plain["teacher_fingerprint"]) == ({"use": "trained", "epochs": 40}, None)
-    study.settings["time_plan"] = {"limit_train": None, "whole_data": None, "teacher_epochs": 4}
+    _change(study, time_plan=dataclasses.replace(plan, limit_train=None, whole_data=None, teacher_epochs=4))
     assert export_pipeline(study)["teacher_fingerprint"] == "t1"
 
 
@@ -153,6 +198,30 @@ def test_trials_that_are_not_there() -> None:
         export_pipeline(_study(_records()), 9)
     with pytest.raises(NothingFeasible, match="no trial has finished"):
         export_pipeline(_study(Records()))
+
+
+def test_an_arm_is_exported_as_it_was_claimed() -> None:
+    plain = export_pipeline(_study(_records(evidence=True)), arm="alone")
+    provenance = plain["provenance"]
+    assert plain["pipeline"]["optimizer"]["learning_rate"] == 0.05
+    assert (provenance["trial"], provenance["arm"], provenance["note"]) == (1, "alone", None)
+    assert provenance["evidence"]["text"] == "the recommended student is better by 5.0 points"
+    assert provenance["evidence"]["test_accuracy"]["alone"] == [0.9, 0.91]
+    assert "prediction_interval" not in provenance["evidence"]  # it is that of the recommended student
+
+
+@pytest.mark.parametrize(
+    ("evidence", "chosen", "message"),
+    [
+        (True, {"arm": "kd"}, "study mine has no arm 'kd'; it has pick, alone"),
+        (False, {"arm": "kd"}, "study mine has no claim yet, so it has no arm 'kd'; --trial exports a trial"),
+        (True, {"arm": "kd", "trial": 1}, "--trial 1 and --arm kd are two pipelines; give one of the two"),
+    ],
+)
+def test_an_arm_that_cannot_be_exported(evidence: bool, chosen: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        export_pipeline(_study(_records(evidence=evidence)), **chosen)
+    assert str(caught.value) == message
 
 
 def test_all_mistakes_are_shown_at_once_with_their_paths(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import logging
 import math
@@ -498,7 +499,7 @@ def test_a_block_takes_the_bytes_that_are_planned_for_it() -> None:
         answer = Output(
             torch.randn(50, classes), (torch.randn(50, 3, 4, 4), torch.randn(50, 6, 2, 2)), torch.randn(50, 7)
         )
-        block = TeacherBank().block(Group("g", {}), "v", lambda a=answer: iter([a]), CPU, parts)
+        block = TeacherBank().block(Group("g", {}), "v", functools.partial(iter, [answer]), CPU, parts)
         shapes = Shapes(features=((3, 4, 4), (6, 2, 2)), pooled=7)
         assert block.nbytes == block_bytes(shapes, classes, 50, parts)
     assert block_bytes(Shapes(), 1000, 50, NONE) == 50 * (64 * 2 + 64 * 4 + 2)

@@ -181,7 +181,7 @@ def test_mixed_targets_are_probabilities_and_the_curve_is_the_mean_over_samples(
 
 
 def test_a_losss_weight_counts_times_its_scale(digits: Dataset) -> None:
-    def final(**loss: float) -> dict[str, Any]:
+    def final(**loss: Any) -> dict[str, Any]:
         _, checkpoint = trained(context(digits), pipeline(losses={"ce": NotingLoss(**loss)}))
         return checkpoint["student"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from autokd.errors import Interrupted
 from autokd.execution.executor import RungJob, Stop
 from autokd.execution.inline import InlineExecutor
 from autokd.execution.run_job import run_job
-from tests.search.helpers import CPU, context, plugin, resolved
+from tests.search.plugins import plugin
+from tests.search.spaces import CPU, context, resolved
 
 
 @pytest.fixture(autouse=True)
 def _plugin(tmp_path: Path) -> Iterator[None]:
-    with plugin(tmp_path):
+    with plugin():
         yield
 
 
@@ -113,7 +114,8 @@ def test_a_rung_is_the_same_with_and_without_its_checkpoint(digits: Dataset, tmp
 @pytest.mark.parametrize(("until", "branch"), [(4, 0.0), (3, 0.25), (2, 0.25)])
 def test_a_rung_that_is_left_goes_on_where_it_was(digits: Dataset, tmp_path: Path, until: int, branch: float) -> None:
     whole, expected = trained(digits, tmp_path, until=until, branch=branch)
-    cut, epochs = tmp_path / "0001" / "cut.pt", []
+    cut = tmp_path / "0001" / "cut.pt"
+    epochs: list[Mapping[str, Any]] = []
     with pytest.raises(Interrupted):
         left = job(digits, until=until, branch=branch, cut=cut)
         run_job(context(digits), left, epochs.append, lambda: len(epochs) == 2)

@@ -14,7 +14,10 @@ import psutil
 import pytest
 
 from autokd.study.records import Records
-from tests.search.helpers import SPACE, comparable, ended, plugin, records_in, started, wait_for
+from tests.search.plugins import plugin
+from tests.search.processes import ended, records_in, started, wait_for
+from tests.search.records import comparable
+from tests.search.spaces import SPACE
 
 pytestmark = pytest.mark.slow
 
@@ -202,7 +205,7 @@ def test_trials_that_segfault_hang_or_eat_memory_are_told_and_survived(tmp_path:
     text = SPACE.replace("any_of: {at_most: 2, from: {kd: {}, hint: {}}}", bad).replace("trials: 8", "trials: 9")
     assert bad in text
     (tmp_path / "bad.yaml").write_text(text)
-    with plugin(tmp_path) as path:
+    with plugin() as path:
         options = ["--workers", "1", "--plugins", str(path)]
         found = ended(tmp_path, started(tmp_path, tmp_path / "bad.yaml", *options))
     kinds = {next(iter(set(t.pipeline["losses"]) - {"ce"}), ""): t.failure for t in found.trials.values()}

@@ -33,7 +33,8 @@ from autokd.execution.executor import (
 )
 from autokd.execution.inline import InlineExecutor
 from autokd.execution.workers import Launch, WorkerExecutor, describe_exit
-from tests.search.helpers import CPU, plugin, resolved
+from tests.search.plugins import plugin
+from tests.search.spaces import CPU, resolved
 
 pytestmark = pytest.mark.slow
 GB = 2**30
@@ -41,7 +42,7 @@ GB = 2**30
 
 @pytest.fixture(autouse=True)
 def plugin_file(tmp_path: Path) -> Iterator[Path]:
-    with plugin(tmp_path) as path:
+    with plugin() as path:
         yield path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -16,8 +15,9 @@ from autokd.heads._simkd import bottleneck
 from autokd.losses import simkd
 from autokd.networks import cost
 from autokd.networks.models import NetworkTeacher, as_output, seeded, shapes_of
-from autokd.spec import fields_of, make
-from autokd.types import ANY, BuildContext, Output, Shapes, Task
+from autokd.spec import make
+from autokd.testing import HeadSuite
+from autokd.types import BuildContext, Output, Shapes, Task
 
 IMAGES = Task(dataset="images", modality="image", input_shape=(3, 16, 16), classes=tuple("abcde"), train_size=100)
 TABLE = Task(dataset="rows", modality="table", input_shape=(6,), classes=tuple("abc"), train_size=100)
@@ -39,7 +39,7 @@ def teacher_on(task: Task) -> NetworkTeacher:
     return NetworkTeacher([network(name, task, seed=1, **fields)], task, origin="test")
 
 
-def headed(name: str, task: Task, teacher: NetworkTeacher, factor: int = 2, **fields: Any) -> nn.Module:
+def headed(name: str, task: Task, teacher: NetworkTeacher, factor: int = 2, **fields: Any) -> Any:
     with seeded(2):
         return build_student(
             make("students", name, fields),
@@ -54,15 +54,8 @@ def inputs_for(task: Task, count: int = 5) -> torch.Tensor:
     return torch.randn(count, *task.input_shape, generator=torch.Generator().manual_seed(3))
 
 
-@pytest.mark.parametrize("name", catalog.names("heads"))
-def test_declares_what_it_is(name: str) -> None:
-    cls = catalog.load("heads", name)
-    assert dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen
-    assert cls.modalities <= ANY and cls.teacher in {"none", "live"}
-    for other in getattr(cls, "excludes", frozenset()) | getattr(cls, "requires", frozenset()):
-        kind, _, component = other.partition(".")
-        assert component in catalog.names(kind)
-    assert all(info.comment and info.range.contains(info.default) for info in fields_of(cls).values() if info.range)
+class TestHeads(HeadSuite):
+    components = tuple(catalog.load("heads", name) for name in catalog.names("heads"))
 
 
 def test_the_plain_head_is_the_student() -> None:
@@ -82,6 +75,7 @@ def test_students_answer_through_the_projector_and_the_teachers_classifier(name:
     side = min(4, (bare.features[-1][1:] or (1,))[0])
     assert shapes[-1] == (32, side, side)
     weight, bias = teacher.head or pytest.fail("the teacher has a head")
+    assert bias is not None
     expected = output.features[-1].mean((2, 3)) @ weight.T + bias
     torch.testing.assert_close(output.logits, expected)
 
@@ -146,6 +140,7 @@ def test_the_classifier_is_the_teachers_and_frozen_and_the_rest_trains() -> None
     teacher = teacher_on(IMAGES)
     student = headed("resnet", IMAGES, teacher, depth=8, width=4).train()
     weight, bias = teacher.head or pytest.fail("the teacher has a head")
+    assert bias is not None
     assert torch.equal(student.classifier.weight, weight) and torch.equal(student.classifier.bias, bias)
     assert student.classifier.weight is not weight
     output = student(inputs_for(IMAGES))

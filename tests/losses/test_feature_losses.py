@@ -51,8 +51,8 @@ def build(name: str, student: Shapes, teacher: Shapes, **values: Any) -> Any:
 
 def step_of(student: tuple[Tensor, ...], teacher: tuple[Tensor, ...], *, u: float = 0.5) -> Step:
     batch = len(student[0])
-    outputs = [Output(torch.zeros(batch, 5), maps, maps[-1].mean((2, 3))) for maps in (student, teacher)]
-    return Step(*outputs, torch.eye(batch, 5), torch.ones(batch), torch.arange(batch), u)
+    own, answer = (Output(torch.zeros(batch, 5), maps, maps[-1].mean((2, 3))) for maps in (student, teacher))
+    return Step(own, answer, torch.eye(batch, 5), torch.ones(batch), torch.arange(batch), u)
 
 
 def shapes_of(maps: tuple[Tensor, ...]) -> Shapes:
@@ -214,12 +214,14 @@ def test_reviewkd_goes_deepest_first_and_ramps_up() -> None:
     full = term(step)
     torch.testing.assert_close(term(dataclasses.replace(step, u=0.05)), 0.25 * full)
     # what is passed on reaches the shallowest stage: the pooled embedding's gradient goes through it
-    pooled = step.student.pooled.requires_grad_()
+    pooled = step.student.pooled
+    assert pooled is not None
+    pooled.requires_grad_()
     shallow = build("reviewkd", shapes_of(student), shapes_of(teacher), stages="1-1")
     zeroed = [nn.init.zeros_(parameter) for parameter in shallow.first.leave.parameters()]
     assert zeroed
     shallow(step).sum().backward()
-    assert pooled.grad.abs().max() > 0
+    assert pooled.grad is not None and pooled.grad.abs().max() > 0
 
 
 # diffusion

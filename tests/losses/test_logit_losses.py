@@ -453,9 +453,9 @@ def test_mlkd_batch_relations_ignore_a_permutation_of_classes_and_class_relation
 
 def test_mlkd_sums_over_temperatures() -> None:
     parts = [mlkd(STUDENT, TEACHER, temperatures=(t,)) for t in (2.0, 4.0, 6.0)]
-    close(mlkd(STUDENT, TEACHER, temperatures=(2.0, 4.0, 6.0)), sum(parts).item())
+    close(mlkd(STUDENT, TEACHER, temperatures=(2.0, 4.0, 6.0)), float(sum(parts)))
     step = step_of(Output(STUDENT), Output(TEACHER))
-    close(catalog.load("losses", "mlkd")(temperatures="2,4,6").build(context_of())(step), sum(parts).item())
+    close(catalog.load("losses", "mlkd")(temperatures="2,4,6").build(context_of())(step), float(sum(parts)))
 
 
 def test_mlkd_masked_ignores_sure_samples() -> None:
@@ -669,13 +669,12 @@ def test_lelp_has_no_more_directions_than_a_class_can_show() -> None:
     assert used.tolist() == [2, 5, 0]  # 45 // 20, then eight directions less three of the classifier, then none
 
 
-def lelp_term(**fields: Any) -> nn.Module:
+def lelp_term(**fields: Any) -> Any:
     embedding, _, logits, labels = embedded(classes=5)
     component = catalog.load("losses", "lelp")(**fields)
     artefact = component.prepare(Output(logits.float(), (), embedding.float()), labels)
     with seeded(0):
-        term: nn.Module = component.build(context_of(student=Shapes(pooled=6), artefact=artefact))
-    return term
+        return component.build(context_of(student=Shapes(pooled=6), artefact=artefact))
 
 
 def test_lelp_targets_flatten_with_their_temperature() -> None:

@@ -10,7 +10,8 @@ from torch import Tensor
 from autokd import catalog
 from autokd.errors import ComponentError
 from autokd.losses.pairing import pairs
-from autokd.losses.projectors import BatchNorm, average_pool, pool_tokens, to_smaller
+from autokd.losses.projectors import BatchNorm, pool_tokens, to_smaller
+from autokd.networks.pooling import average_pool
 from autokd.types import BuildContext, Shapes, Task
 
 TASK = Task(dataset="synthetic", modality="image", input_shape=(3, 8, 8), classes=tuple("abc"), train_size=100)
@@ -126,11 +127,12 @@ def test_the_larger_map_is_pooled_to_the_smaller_in_each_direction() -> None:
 
 def test_batch_norm_of_one_value_uses_its_running_statistics() -> None:
     norm = BatchNorm(3).double()
-    norm.running_mean.fill_(1.0)
-    norm.running_var.fill_(4.0)
+    means, variances = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+    means.fill_(1.0)
+    variances.fill_(4.0)
     one = norm(torch.full((1, 3, 1, 1), 5.0, dtype=torch.float64))
     assert one.flatten().tolist() == pytest.approx([2.0] * 3, abs=1e-5)  # (5 - 1) / 2
-    assert norm.running_mean.tolist() == [1.0] * 3
+    assert means.tolist() == [1.0] * 3
     many = normal(2, 3, 2, 2)
     torch.testing.assert_close(norm(many).mean((0, 2, 3)), torch.zeros(3, dtype=torch.float64), atol=1e-12, rtol=0)
 

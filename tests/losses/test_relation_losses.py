@@ -56,9 +56,9 @@ def build(name: str, *, student: int = 3, teacher: int = 4, size: int = 100, **v
 def step_of(student: Tensor, teacher: Tensor, *, labels: Tensor | None = None, index: Tensor | None = None) -> Step:
     batch = len(student)
     labels = torch.arange(batch) % 5 if labels is None else labels
-    outputs = (Output(torch.zeros(batch, 5), (), pooled) for pooled in (student, teacher))
+    own, answer = (Output(torch.zeros(batch, 5), (), pooled) for pooled in (student, teacher))
     index = torch.arange(batch) if index is None else index
-    return Step(*outputs, torch.eye(5)[labels], torch.ones(batch), index, 0.5)
+    return Step(own, answer, torch.eye(5)[labels], torch.ones(batch), index, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,10 @@ def test_rkd_by_hand() -> None:
 def test_rkd_of_samples_at_one_place_is_finite() -> None:
     student = torch.zeros(3, 2, requires_grad=True)
     rkd(student, normal(3, 2).float()).backward()
-    assert student.grad.abs().max() == 0
+    assert student.grad is not None and student.grad.abs().max() == 0
     twice = torch.cat([normal(2, 2), normal(2, 2)]).requires_grad_()
     rkd(twice, normal(4, 2, seed=1)).backward()
-    assert twice.grad.isfinite().all()
+    assert twice.grad is not None and twice.grad.isfinite().all()
 
 
 def test_rkd_takes_triplets_within_groups_of_a_large_batch() -> None:
@@ -371,6 +371,7 @@ def test_crd_contrasts_with_the_other_networks_memory_of_other_classes() -> None
     index = [3, 7, 12]
     step = crd_step(0, index)
     found = term(step)
+    assert step.teacher is not None
     embeddings = (
         nn.functional.normalize(term.student_embedding(step.student.pooled), dim=1),
         nn.functional.normalize(term.teacher_embedding(step.teacher.pooled), dim=1),

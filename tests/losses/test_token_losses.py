@@ -97,8 +97,8 @@ def test_attention_relation_adds_up_queries_keys_and_values() -> None:
     student, teacher = (tuple(normal(2, heads, 5, 4, seed=seed) for seed in range(3)) for heads in (2, 4))
     offers = (Shapes(attention=tuple(tuple(x.shape[1:]) for x in group)) for group in (student, teacher))
     term = catalog.load("losses", "attention_relation")().build(context_of(*offers))
-    outputs = (Output(torch.zeros(2, 5), attention=group) for group in (student, teacher))
-    found = term(Step(*outputs, torch.eye(2, 5), torch.ones(2), torch.arange(2), 0.5))
+    own, answer = (Output(torch.zeros(2, 5), attention=group) for group in (student, teacher))
+    found = term(Step(own, answer, torch.eye(2, 5), torch.ones(2), torch.arange(2), 0.5))
     torch.testing.assert_close(found, sum(attention_relation(a, b) for a, b in zip(student, teacher, strict=True)))
 
 
@@ -168,8 +168,8 @@ def test_rdist_pools_the_larger_grid() -> None:
     fewer = image.unflatten(2, (2, 2)).unflatten(-1, (2, 2)).mean((3, 5)).flatten(2).transpose(1, 2)
     with_class = torch.cat([torch.full((2, 1, 5), 9.0, dtype=torch.float64), tokens], 1)
     term = catalog.load("losses", "rdist")().build(context_of(Shapes(tokens=((4, 5),)), Shapes(tokens=((17, 5),))))
-    outputs = (Output(torch.zeros(2, 5), tokens=(group,)) for group in (fewer, with_class))
-    found = term(Step(*outputs, torch.eye(2, 5), torch.ones(2), torch.arange(2), 0.5))
+    own, answer = (Output(torch.zeros(2, 5), tokens=(group,)) for group in (fewer, with_class))
+    found = term(Step(own, answer, torch.eye(2, 5), torch.ones(2), torch.arange(2), 0.5))
     close(found, [0.0, 0.0])
     with pytest.raises(ComponentError, match="12 tokens form no square grid"):
         catalog.load("losses", "rdist")().build(context_of(Shapes(tokens=((12, 5),)), Shapes(tokens=((16, 5),))))
@@ -323,7 +323,8 @@ def test_rounds_go_through_the_teachers_own_layers() -> None:
     term(step).sum().backward()
     assert all(parameter.grad is None for parameter in teacher.parameters())
     assert all(parameter.grad.abs().max() > 0 for parameter in term.parameters())
-    assert student.embed.weight.grad.abs().max() > 0
+    reached = student.embed.weight.grad
+    assert reached is not None and reached.abs().max() > 0
     with pytest.raises(ComponentError, match="rounds 1 needs the teacher's middle layers"):
         catalog.load("losses", "communication")(rounds=1).build(context_of(*shapes))
 

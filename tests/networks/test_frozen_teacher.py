@@ -32,7 +32,7 @@ def test_any_use_leaves_the_teacher_bit_identical(task: Task, inputs: Tensor) ->
         assert torch.equal(teacher.predict(inputs).logits, first)  # dropout would differ
     assert parent.training and not any(module.training for module in teacher.modules.modules())
     assert all(torch.equal(value, teacher.modules.state_dict()[key]) for key, value in state.items())
-    assert teacher.fingerprint == load_teacher(teacher.modules[0].network, task).fingerprint
+    assert teacher.fingerprint == load_teacher(teacher.modules.get_submodule("0.network"), task).fingerprint
 
 
 def test_no_gradient_reaches_the_teacher(task: Task, inputs: Tensor) -> None:

@@ -36,8 +36,8 @@ def test_features_are_the_outputs_of_the_last_module_at_each_size() -> None:
     found = hooked(network, task_of(16))
     x = torch.randn(5, 3, 16, 16)
     output = found(x)
-    stem = network[0](x)
-    body = network[1](stem)
+    stem = network.get_submodule("0")(x)
+    body = network.get_submodule("1")(stem)
     assert torch.equal(output.logits, network(x))
     assert [torch.equal(a, b) for a, b in zip(output.features, (stem, body), strict=True)] == [True, True]
     assert torch.equal(output.pooled, body.mean((2, 3)))
@@ -119,7 +119,7 @@ def test_timm_transformer_offers_queries_keys_and_values_of_its_last_block(optio
     found = hooked(network, task_of(16))
     x = torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     output = found(x)
-    last = network.get_submodule("blocks.1.attn")
+    last: Any = network.get_submodule("blocks.1.attn")
     inputs = network.get_submodule("blocks.1.norm1")(output.tokens[0])
     weight, bias = last.qkv.weight, torch.zeros(36) if last.qkv.bias is None else last.qkv.bias
     norms = (last.q_norm, last.k_norm, nn.Identity())
@@ -137,8 +137,9 @@ def test_a_given_path_of_attention_is_taken_and_a_wrong_one_refused() -> None:
     network = vision_transformer()
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     output = Hooked(network, attention="blocks.0.attn", tokens=["patch_embed"])(x)
-    first = network.get_submodule("blocks.0")
-    inputs = network.pos_embed + torch.cat([network.cls_token.expand(2, -1, -1), output.tokens[0]], dim=1)
+    first: Any = network.get_submodule("blocks.0")
+    class_token = network.get_parameter("cls_token").expand(2, -1, -1)
+    inputs = network.get_parameter("pos_embed") + torch.cat([class_token, output.tokens[0]], dim=1)
     joined = first.attn.qkv(first.norm1(inputs))
     torch.testing.assert_close(output.attention[2], torch.stack(heads_of(joined[..., 24:], 3), dim=1))
     with pytest.raises(TeacherError, match=r"'blocks.0.mlp' is no attention .* \['blocks.0.attn', 'blocks.1.attn'\]"):
@@ -246,6 +247,7 @@ def test_a_timm_teacher_from_a_file_offers_attention_that_the_loss_on_it_reads(t
     context = BuildContext(task=task_of(16), student=teacher.offers, teacher=teacher.offers)
     term = catalog.load("losses", "attention_relation")().build(context)
     assert (term(step) > 0).all()
+    assert step.teacher is not None
     assert term(dataclasses.replace(step, student=step.teacher)).abs().max() < 1e-5
 
 

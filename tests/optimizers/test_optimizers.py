@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 from typing import Any
 
 import pytest
@@ -14,6 +12,7 @@ from torch.optim import Optimizer
 from autokd import catalog, spec
 from autokd.networks.models import seeded
 from autokd.optimizers.groups import decay_groups
+from autokd.testing import OptimizerSuite
 from autokd.types import ANY, BuildContext, Task
 
 NAMES = catalog.names("optimizers")
@@ -45,18 +44,17 @@ def weight(value: float = 1.0) -> nn.Parameter:
     return nn.Parameter(torch.full((1, 1), value, dtype=torch.float64))
 
 
+class TestOptimizers(OptimizerSuite):
+    components = tuple(catalog.load("optimizers", name) for name in NAMES)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_is_a_component(name: str) -> None:
+def test_is_for_any_data_and_searches_rate_and_decay_on_a_log_scale(name: str) -> None:
     cls = catalog.load("optimizers", name)
-    assert dataclasses.is_dataclass(cls)
-    assert cls.__dataclass_params__.frozen
-    assert cls.modalities == ANY
-    fields = spec.fields_of(cls)
+    assert cls.declares.modalities == ANY
+    assert cls.declares.tunes == ("learning_rate",)
     for field in ("learning_rate", "weight_decay"):
-        assert fields[field].range.log
-    for field, info in fields.items():
-        assert info.range is None or info.range.contains(info.default), field
-        assert info.comment, field
+        assert spec.fields_of(cls)[field].range.log
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,29 +83,6 @@ def test_a_weight_without_gradient_shrinks_and_a_bias_does_not(name: str) -> Non
     optimizer.step()
     assert matrix.item() < 1
     assert bias.item() == 1
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_resumes_bit_for_bit_also_from_another_memory_layout(name: str) -> None:
-    """A checkpoint may bring the state of channels_last weights back contiguous."""
-    start = torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(0))
-    gradients = torch.randn(4, 8, 4, 3, 3, generator=torch.Generator().manual_seed(1))
-
-    def run(interrupted: bool) -> Tensor:
-        parameter = nn.Parameter(start.clone().contiguous(memory_format=torch.channels_last))
-        optimizer = built(name, [parameter])
-        for i, value in enumerate(gradients):
-            parameter.grad = value.contiguous(memory_format=torch.channels_last)
-            optimizer.step()
-            if interrupted and i == 1:
-                state = copy.deepcopy(optimizer.state_dict())
-                for entry in state["state"].values():
-                    entry.update({key: value.contiguous() for key, value in entry.items() if value.ndim == 4})
-                optimizer = built(name, [parameter])
-                optimizer.load_state_dict(state)
-        return parameter.detach()
-
-    assert torch.equal(run(interrupted=True), run(interrupted=False))
 
 
 def test_sgd_first_steps() -> None:
@@ -143,8 +118,10 @@ def test_groups_keep_their_own_settings_and_order() -> None:
 
 
 def test_frozen_parameters_are_left_out_and_none_at_all_is_an_error() -> None:
-    frozen, trained = weight().requires_grad_(False), weight()
+    frozen, trained = weight(), weight()
+    frozen.requires_grad_(False)
     assert [group["params"] for group in decay_groups([frozen, trained])] == [[trained]]
-    for nothing in ([], [frozen], iter([])):
+    none: list[nn.Parameter] = []
+    for nothing in (none, [frozen], iter(none)):
         with pytest.raises(ValueError, match="no parameters to train"):
             decay_groups(nothing)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from autokd import catalog, spec
 from autokd.errors import ComponentError
-from autokd.networks.models import NetworkTeacher, as_output, seeded
+from autokd.networks.models import NetworkTeacher, as_output
 from autokd.proxies._diswot import (
     classifier_gradient,
     diswot_terms,
@@ -23,39 +23,15 @@ from autokd.proxies._diswot import (
 )
 from autokd.proxies._nwot import agreement, code_kernel, log_determinant
 from autokd.proxies.untrained import untrained_student
+from autokd.testing import ProxySuite
+from autokd.testing.proxies import BATCH, teacher_of
+from autokd.testing.proxies import screened as screen
+from autokd.testing.proxies import student as build
 from autokd.types import BuildContext, Output, ScreenInput, Shapes, Task
 
 IMAGES = Task(dataset="none", modality="image", input_shape=(1, 8, 8), classes=tuple("abcde"), train_size=100)
 TABLE = Task(dataset="none", modality="table", input_shape=(6,), classes=tuple("ab"), train_size=100)
-BATCH = 16
-
-
-def build(task: Task, name: str, **fields: Any) -> Callable[[int], nn.Module]:
-    component = spec.make("students", name, fields)
-
-    def build_with(seed: int) -> nn.Module:
-        with seeded(seed):
-            network: nn.Module = component.build(BuildContext(task=task))
-        return network
-
-    return build_with
-
-
-def screen(task: Task, builder: Callable[[int], nn.Module], teacher: NetworkTeacher | None = None) -> ScreenInput:
-    generator = torch.Generator().manual_seed(0)
-    return ScreenInput(
-        build=builder,
-        task=task,
-        inputs=torch.randn(BATCH, *task.input_shape, generator=generator),
-        labels=torch.randint(task.num_classes, (BATCH,), generator=generator),
-        teacher=teacher or teacher_of(task),
-        seed=3,
-    )
-
-
-def teacher_of(task: Task) -> NetworkTeacher:
-    network = build(task, "resnet" if task is IMAGES else "mlp", width=8)(9)
-    return NetworkTeacher([network], task, origin="test")
+NAMES = catalog.names("proxies")
 
 
 def proxy(name: str, task: Task, **fields: Any) -> Callable[[ScreenInput], float]:
@@ -64,54 +40,24 @@ def proxy(name: str, task: Task, **fields: Any) -> Callable[[ScreenInput], float
     return score
 
 
-all_proxies = pytest.mark.parametrize("name", catalog.names("proxies"))
-repeatable = pytest.mark.parametrize("name", [name for name in catalog.names("proxies") if name != "latency"])
+class TestProxies(ProxySuite):
+    components = tuple(catalog.load("proxies", name) for name in NAMES)
+    measures = frozenset({"latency"})
 
 
-@all_proxies
+@pytest.mark.parametrize("name", NAMES)
 def test_declares_what_it_needs_and_which_way_is_up(name: str) -> None:
-    cls = catalog.load("proxies", name)
-    assert cls.needs_teacher is (name == "diswot")
-    assert cls.higher_is_better is (name != "latency")
-    assert isinstance(cls.unit, str)
-    assert cls.modalities == {"image", "table"}
+    declares = catalog.load("proxies", name).declares
+    assert declares.needs_teacher is (name == "diswot")
+    assert declares.higher_is_better is (name != "latency")
+    assert declares.unit
+    assert declares.modalities == {"image", "table"}
 
 
-@all_proxies
-@pytest.mark.parametrize(
-    ("task", "student", "fields"),
-    [(IMAGES, "cnn", {"width": 4}), (IMAGES, "mobilenet", {"width": 4}), (TABLE, "mlp", {"width": 4, "dropout": 0.5})],
-    ids=["cnn", "mobilenet", "mlp"],
-)
-def test_scores_are_finite(name: str, task: Task, student: str, fields: dict[str, Any]) -> None:
-    score = proxy(name, task)(screen(task, build(task, student, **fields)))
-    assert isinstance(score, float)
-    assert math.isfinite(score)
-
-
-@repeatable
-def test_same_seed_same_score_and_the_order_of_students_does_not_matter(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "latency"])
+def test_tells_students_of_three_widths_apart(name: str) -> None:
     score = proxy(name, IMAGES)
-    screens = [screen(IMAGES, build(IMAGES, "cnn", width=width)) for width in (4, 8, 12)]
-    forward = [score(each) for each in screens]
-    backward = [score(each) for each in reversed(screens)]
-    assert forward == backward[::-1]
-    assert len(set(forward)) == 3
-
-
-@all_proxies
-def test_leaves_random_state_teacher_and_batch_alone(name: str) -> None:
-    given = screen(IMAGES, build(IMAGES, "resnet", depth=8, width=8))
-    assert isinstance(given.teacher, NetworkTeacher)
-    before = {key: value.clone() for key, value in given.teacher.modules.state_dict().items()}
-    inputs, labels, state = given.inputs.clone(), given.labels.clone(), torch.get_rng_state()
-    proxy(name, IMAGES)(given)
-    assert torch.equal(state, torch.get_rng_state())
-    assert torch.equal(inputs, given.inputs) and torch.equal(labels, given.labels)
-    after = given.teacher.modules.state_dict()
-    assert all(torch.equal(before[key], after[key]) for key in before)
-    assert all(parameter.grad is None for parameter in given.teacher.modules.parameters())
-    assert not any(module.training for module in given.teacher.modules.modules())
+    assert len({score(screen(IMAGES, build(IMAGES, "cnn", width=width))) for width in (4, 8, 12)}) == 3
 
 
 def test_costs_are_those_of_the_student() -> None:
@@ -123,8 +69,9 @@ def test_costs_are_those_of_the_student() -> None:
 
 def test_an_untrained_student_uses_batch_statistics_without_dropout() -> None:
     given = screen(IMAGES, build(IMAGES, "cnn", width=4))
-    first = untrained_student(given, 0).layers[0](given.inputs)
-    scaled = untrained_student(given, 0).layers[0](100 * given.inputs)
+    first, scaled = (
+        untrained_student(given, 0).get_submodule("layers.0")(inputs) for inputs in (given.inputs, 100 * given.inputs)
+    )
     torch.testing.assert_close(first, scaled, rtol=1e-3, atol=1e-3)
     table = screen(TABLE, build(TABLE, "mlp", dropout=0.5))
     mlp = untrained_student(table, 0)
@@ -312,8 +259,9 @@ def test_diswot_with_gaussian_weights() -> None:
     given = screen(IMAGES, build(IMAGES, "resnet", depth=8, width=8))
     network = untrained_student(given, 0)
     gaussian_(network, 0)
-    assert float(network.layer3[0].conv2.weight.detach().std()) == pytest.approx(1.0, abs=0.05)
-    assert not network.fc.bias.any()
+    state = network.state_dict()
+    assert float(state["layer3.0.conv2.weight"].std()) == pytest.approx(1.0, abs=0.05)
+    assert not state["fc.bias"].any()
     expected = diswot_by_hand(given, 3, gaussian=True)
     assert proxy("diswot", IMAGES, semantic=True, gaussian=True, seeds=1)(given) == pytest.approx(sum(expected))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autokd.objective import Objective, of_plain
+from autokd.files import as_plain
 from autokd.ranges import Choice, Integer, Range, Real
-from autokd.study.pareto import longest_front
-from autokd.study.records import RecordLog, Records, TrialRecord
+from autokd.study import choice
+from autokd.study.arms import baseline_kinds
+from autokd.study.choice import Candidate, ScreenedStudent
+from autokd.study.claim import Arm, Claim, Comparison, SplitValues, arm_runs
+from autokd.study.records import RecordLog
+from autokd.study.settings import DataFacts, Identity, Reference, Setting, StudySettings, TeacherFacts
+from autokd.study.store import StudyStore
+from autokd.types import Shapes, Task
 
 RUNGS = [3, 9, 27]
 RANGES: dict[str, Range] = {
@@ -37,35 +44,10 @@ class FakeSpace:
         return RANGES
 
 
-@dataclass
-class FakeStore:
-    """What the report reads of a study store."""
+class FakeStore(StudyStore):
+    """A study store with a space of its own."""
 
-    name: str
-    path: Path
-    settings: dict[str, Any]
-    log: RecordLog
-    space: Any
-
-    @property
-    def records(self) -> Records:
-        return self.log.records
-
-    @property
-    def rung_epochs(self) -> list[int]:
-        return list(self.settings["identity"]["rungs"])
-
-    @property
-    def top_rung(self) -> int:
-        return len(self.rung_epochs) - 1
-
-    @property
-    def objective(self) -> Objective:
-        return of_plain(self.settings["identity"]["objective"])
-
-    @property
-    def front(self) -> list[TrialRecord]:
-        return longest_front(self.records.trials.values(), self.objective) if self.objective.several else []
+    space: Any = FakeSpace()  # type: ignore[assignment]
 
 
 def pipeline(rng: np.random.Generator, losses: tuple[str, ...] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -140,107 +122,151 @@ def add_trials(log: RecordLog, number: int, rng: np.random.Generator) -> None:
 
 
 def add_screen(log: RecordLog, rng: np.random.Generator) -> None:
-    students = []
+    students: list[dict[str, Any]] = []
     for name, unit in COST.items():
         for width in (4, 8, 12, 16):
             params = unit * width
             proxies = {"params": float(params), "macs": 31.0 * params, "nwot": 300 + rng.normal(0, 3)}
             proxies["diswot"] = -float(rng.uniform(0, 1))
             student = {"use": name, "width": width, "depth": 2}
-            students.append({"student": student, "params": params, "macs": 31 * params, "proxies": proxies})
-    ranked = sorted(students, key=lambda s: -s["params"])
-    log.append("screen", students=[{**s, "score": 1 - i / 11} for i, s in enumerate(ranked)])
+            students.append(
+                ScreenedStudent(student=student, params=params, macs=31 * params, proxies=proxies, score=0.0)
+            )
+    ranked = sorted(students, key=lambda student: -student.params)
+    log.append(
+        "screen",
+        students=[
+            dataclasses.asdict(dataclasses.replace(student, score=1 - i / 11)) for i, student in enumerate(ranked)
+        ],
+    )
 
 
 def add_confirm(log: RecordLog, rng: np.random.Generator, *, gain: float, teacher_test: float, n_test: int) -> None:
     trial = max(log.records.trials.values(), key=lambda t: (len(t.rungs), t.score or 0))
-    plain, failure = dict(trial.pipeline), None
-    alone = {"ce": {"use": "ce", "weight": 1.0}}
-    vanilla = {**alone, "kd": {"use": "kd", "weight": 1.0, "temperature": 4.0}}
-    arms = {"recommended": plain, "ce": {**plain, "losses": alone}, "kd": {**plain, "losses": vanilla}}
+    plain = dict(trial.pipeline)
+    pipelines = {"pick": plain, **{kind.name: {**plain, "losses": losses_of(kind.name)} for kind in KINDS}}
     for stage, variant in (("select", ""), ("tune", "learning_rate x0.5"), ("tune", ""), ("claim", "")):
-        for arm in [f"trial {trial.number}"] if stage == "select" else arms:
-            run = {"stage": stage, "round": 0, "arm": arm, "variant": variant, "seed": 5, "pipeline": plain}
-            log.append("run", **run, score=0.94, loss=0.2, seconds=11.0, failure=failure)
-    candidates = [{"trial": trial.number, "scores": [0.95, 0.94, 0.96], "mean": 0.95, "params": trial.cost["params"]}]
-    log.append("choice", round=0, trial=trial.number, candidates=candidates, reason="best mean validation score")
-    centre = {"recommended": 0.954, "kd": 0.954 - gain, "ce": 0.931}
-    tests = {arm: [float(x) for x in centre[arm] + rng.normal(0, 0.005, 5)] for arm in arms}
-
-    def comparison(arm: str) -> dict[str, Any]:
-        difference = float(np.mean(tests["recommended"]) - np.mean(tests[arm]))
-        low, high = difference - 0.006, difference + 0.006
-        verdict = "better" if low > 0 else "worse" if high < 0 else "not distinguishable"
-        name = {"kd": "vanilla KD", "ce": "the student alone"}[arm]
-        sure = verdict != "not distinguishable"
-        interval = f"[{100 * low:+.1f}, {100 * high:+.1f}]"
-        text = f"{verdict} {'than' if sure else 'from'} {name} by {abs(100 * difference):.1f} points {interval}"
-        return {
-            "difference": difference,
-            "low": low,
-            "high": high,
-            "standard_error": 0.0027,
-            "df": 12.0,
-            "detectable": 0.0083,
-            "verdict": verdict,
-            "seeds_needed": None if sure else 23,
-            "text": text,
-        }
-
-    log.append(
-        "evidence",
+        arms = {f"trial {trial.number}": plain} if stage == "select" else pipelines
+        for arm, point in arms.items():
+            run = {"stage": stage, "round": 0, "arm": arm, "variant": variant, "seed": 5, "pipeline": point}
+            log.append("run", **run, score=0.94, loss=0.2, seconds=11.0, failure=None)
+    candidate = Candidate(
+        trial=trial.number,
+        scores=[0.95, 0.94, 0.96],
+        mean=0.95,
+        dropped_after=None,
+        tied=True,
+        losses=len(plain["losses"]),
+        params=trial.cost["params"],
+        macs=trial.cost["macs"],
+    )
+    chosen = choice.Choice(
         round=0,
         trials=len(log.records.trials),
         trial=trial.number,
-        pipeline=plain,
-        epochs=27,
-        seeds=[11, 12, 13, 14, 15],
-        arms={
-            arm: {"pipeline": arms[arm], "validation": [x - 0.004 for x in tests[arm]], "test": tests[arm]}
-            for arm in arms
-        },
-        teacher={"validation": 0.986, "test": teacher_test},
+        candidates=(candidate,),
+        most_seeds=3,
+        reason="best mean validation score",
+    )
+    log.append("choice", **chosen.to_plain())
+    centre = {"pick": 0.954, "kd": 0.954 - gain, "alone": 0.931}
+    tests = {arm: [float(x) for x in centre[arm] + rng.normal(0, 0.005, 5)] for arm in pipelines}
+    claim = Claim(
+        round=0,
+        trials=len(log.records.trials),
+        trial=trial.number,
+        use="pick",
         comparator="kd",
-        comparisons={arm: comparison(arm) for arm in ("ce", "kd")},
-        prediction_interval=[0.938, 0.970],
+        arms=tuple(arm_of(name, name, pipeline, trial.cost, tests[name]) for name, pipeline in pipelines.items()),
+        metric="accuracy",
+        epochs=27,
+        teacher=SplitValues(0.986, teacher_test),
+        comparisons={arm: comparison(tests["pick"], tests[arm], phrase) for arm, phrase in PHRASES.items()},
+        prediction_interval=(0.938, 0.970),
         gap_closed=0.38 if teacher_test > 0.931 else None,
         n_test=n_test,
-        cost=dict(trial.cost),
+    )
+    log.append("claim", **as_plain(claim.to_plain()))
+
+
+KINDS = baseline_kinds(has_teacher=True)
+PHRASES = {"alone": "the student alone", "kd": "vanilla KD"}
+SEEDS = [11, 12, 13, 14, 15]
+
+
+def losses_of(kind: str) -> dict[str, Any]:
+    """The losses of a baseline, plain."""
+    losses = next(k.losses for k in KINDS if k.name == kind)
+    return {name: dict(loss) for name, loss in (losses or {}).items()}
+
+
+def arm_of(name: str, kind: str, pipeline: Mapping[str, Any], cost: Mapping[str, float], tests: list[float]) -> Arm:
+    """An arm with runs on the claim's seeds."""
+    runs = {"claim": arm_runs(SEEDS, [x - 0.004 for x in tests], tests)}
+    return Arm(name=name, kind=kind, pipeline=dict(pipeline), cost=dict(cost), runs=runs)
+
+
+def comparison(used: list[float], other: list[float], name: str) -> Comparison:
+    """What a claim says of two arms, with an interval of 0.6 points."""
+    difference = float(np.mean(used) - np.mean(other))
+    low, high = difference - 0.006, difference + 0.006
+    verdict = "better" if low > 0 else "worse" if high < 0 else "not distinguishable"
+    sure = verdict != "not distinguishable"
+    interval = f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+    text = f"{verdict} {'than' if sure else 'from'} {name} by {abs(100 * difference):.1f} points {interval}"
+    return Comparison(
+        difference=difference,
+        low=low,
+        high=high,
+        standard_error=0.0027,
+        df=12.0,
+        detectable=0.0083,
+        verdict=verdict,
+        seeds_needed=None if sure else 23,
+        text=text,
     )
 
 
-def settings(name: str, dataset: str, classes: list[str]) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "name": name,
-        "created": "2025-11-03T10:15:00+00:00",
-        "identity": {
-            "rungs": RUNGS,
-            "seed": 0,
-            "objective": {"accuracy": "maximize"},
-            "budget": {"claim_seeds": 5, "train_epochs": 100},
+def settings(name: str, dataset: str, classes: list[str]) -> StudySettings:
+    return StudySettings(
+        name=name,
+        created="2025-11-03T10:15:00+00:00",
+        identity=Identity(
+            space={"constraints": {}},
+            data=Reference({"component": {"use": "digits"}, "seed": 0}, "d1"),
+            teacher=Reference({"use": "trained", "epochs": 40}, "90f1c2d3a4b5e6f7"),
+            objective={"accuracy": "maximize"},
+            rungs=RUNGS,
+            budget={"claim_seeds": 5, "train_epochs": 100},
+            seed=0,
+            slots=1,
+        ),
+        settings={
+            "trials": Setting(30, "space file"),
+            "device": Setting("cpu", "default"),
+            "time": Setting(None, "default"),
         },
-        "settings": {"trials": {"value": 30, "from": "space file"}, "device": {"value": "cpu", "from": "default"}},
-        "versions": {"autokd": "0.1.0", "torch": "2.6.0", "optuna": "5.0.0", "python": "3.11.9"},
-        "machine": {"device": "cpu", "name": "x86_64", "threads": 2},
-        "data": {
-            "name": dataset,
-            "modality": "image",
-            "classes": classes,
-            "input_shape": [1, 8, 8],
-            "train": 1006,
-            "validation": 251,
-            "card": {"source": "scikit-learn", "license": "CC BY 4.0", "split": {"test": "stratified, seed 0"}},
-        },
-        "teacher": {
-            "origin": "trained on digits, resnet, 40 epochs",
-            "fingerprint": "90f1c2d3a4b5e6f7",
-            "validation_accuracy": 0.986,
-            "params": 77482,
-            "may_have_seen_validation": False,
-        },
-        "dropped": ["losses.crd: crd needs pooled, which the teacher does not offer"],
-    }
+        versions={"autokd": "0.1.0", "torch": "2.6.0", "optuna": "5.0.0", "python": "3.11.9"},
+        machine={"device": "cpu", "name": "x86_64", "threads": 2},
+        data=DataFacts(
+            train=1006,
+            validation=251,
+            test=540,
+            card={"source": "scikit-learn", "license": "CC BY 4.0", "split": {"test": "stratified, seed 0"}},
+            task=Task(
+                dataset=dataset, modality="image", input_shape=(1, 8, 8), classes=tuple(classes), train_size=1006
+            ),
+        ),
+        teacher=TeacherFacts(
+            origin="trained on digits, resnet, 40 epochs",
+            fingerprint="90f1c2d3a4b5e6f7",
+            validation={"accuracy": 0.986},
+            params=77482,
+            may_have_seen_validation=False,
+            offers=Shapes(),
+        ),
+        dropped=("losses.crd: crd needs pooled, which the teacher does not offer",),
+    )
 
 
 Fabricate = Callable[..., FakeStore]
@@ -298,4 +324,4 @@ def make_study(
         add_confirm(log, rng, gain=gain, teacher_test=teacher_test, n_test=n_test)
         log.append("seconds", stage="confirm", seconds=3725.0)
         (path / "test_reads.jsonl").write_text('{"time": 1.0, "round": 0, "why": "claim"}\n', encoding="utf-8")
-    return FakeStore(path.name, path, settings(path.name, dataset, classes), log, FakeSpace())
+    return FakeStore(path, settings(path.name, dataset, classes), log)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +12,8 @@ import pytest
 from autokd.metrics import METRICS
 from autokd.ranges import Choice, Range, Real
 from autokd.report import words
-from autokd.report.numbers import common_rung, importances, mean_interval
-from autokd.report.tables import cell, flat, write_csv
+from autokd.report.numbers import importances, mean_interval
+from autokd.report.tables import flat
 from autokd.study.fidelity import kendall
 from autokd.study.records import RungRecord, TrialRecord
 
@@ -88,13 +86,6 @@ def test_mean_interval() -> None:
     assert (low, high) == (0.0, pytest.approx(0.6 + 6.353, abs=1e-3))
 
 
-def test_common_rung_is_the_longest_that_two_thirds_reached() -> None:
-    assert common_rung([trial(0, [0.1, 0.2]), trial(1, [0.1, 0.2]), trial(2, [0.1])]) == 1
-    assert common_rung([trial(0, [0.1, 0.2]), trial(1, [0.1]), trial(2, [0.1])]) == 0
-    assert common_rung([trial(0, [0.1, 0.2]), trial(1, [0.1], failed=True), trial(2, [])]) == 1
-    assert common_rung([]) == 0
-
-
 @dataclass
 class TwoBranches:
     def ranges(self) -> dict[str, Range]:
@@ -131,30 +122,6 @@ def test_importances_need_enough_trials_and_differences() -> None:
     assert importances(TwoBranches(), branched(14, lambda kind, rate: rate)) is None  # type: ignore[arg-type]
     assert importances(TwoBranches(), branched(40, lambda kind, rate: 0.5)) is None  # type: ignore[arg-type]
     assert importances(TwoBranches(), []) is None  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("=1+1", "'=1+1"),
-        ("+cmd", "'+cmd"),
-        ("-cmd", "'-cmd"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        ("-0.5", "-0.5"),
-        ("+3", "+3"),
-        ("plain", "plain"),
-        (-0.5, -0.5),
-        (None, ""),
-    ],
-)
-def test_cells_that_look_like_formulas_are_escaped(value: Any, expected: Any) -> None:
-    assert cell(value) == expected
-
-
-def test_csv_keeps_the_given_columns_first_and_escapes_headings(tmp_path: Path) -> None:
-    write_csv(tmp_path / "t.csv", [{"b": 1}, {"=x": "=y", "a": 2.5}], ["a", "b"])
-    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
-        assert list(csv.reader(file)) == [["a", "b", "'=x"], ["", "1", ""], ["2.5", "", "'=y"]]
 
 
 def test_flat_names_a_component_by_its_slot() -> None:

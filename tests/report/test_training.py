@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from autokd.report import training, words, write
+from autokd.report import words, write
+from autokd.report.sections import effort, losses
 from tests.report.test_page import Page
 
 Fabricate = Callable[..., Any]
@@ -54,7 +55,7 @@ def test_a_terms_line_is_that_of_the_rungs_last_epoch(fabricate: Fabricate) -> N
 
     store = fabricate(trials=0, claim=False)
     add_trial(store, LOSSES, RUNGS)
-    lines = training.term_lines(list(store.records.trials.values()))
+    lines = losses.term_lines(store.records.trials.values())
     assert [(line.epochs, line.name, line.value, line.gradient_norm) for line in lines] == [
         (3, "ce", 1.5, 0.75),
         (3, "relation", 0.25, 0.0625),
@@ -63,16 +64,16 @@ def test_a_terms_line_is_that_of_the_rungs_last_epoch(fabricate: Fabricate) -> N
         (9, "relation", 0.125, None),
         (9, "mine", 3.0, None),
     ]
-    assert [line.weight for line in lines[:3]] == [0.5, 2.0 * RKD.scale, None]
-    assert [line.weighted for line in lines[:3]] == [0.75, 0.5 * RKD.scale, None]
+    assert [line.weight for line in lines[:3]] == [0.5, 2.0 * RKD.declares.scale.value, None]
+    assert [line.weighted for line in lines[:3]] == [0.75, 0.5 * RKD.declares.scale.value, None]
 
 
 def test_a_losss_own_scale_counts() -> None:
     from autokd.losses._sp import SP
 
-    assert SP.scale != 1
-    assert training.effective_weight({"use": "sp", "weight": 0.5}) == 0.5 * SP.scale
-    assert training.effective_weight({}) is None
+    assert SP.declares.scale.value != 1
+    assert losses.effective_weight({"use": "sp", "weight": 0.5}) == 0.5 * SP.declares.scale.value
+    assert losses.effective_weight({}) is None
 
 
 def test_the_page_shows_the_best_trials_terms(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -102,8 +103,8 @@ def test_the_bank_over_several_sessions(fabricate: Fabricate, tmp_path: Path) ->
     add_bank(store, **WARM)
     add_bank(store, hits=0, computed=0, dropped=0, policies=0, groups=0, bytes=0, lost_mass=0.0)
     add_bank(store, **LATER)
-    found = training.bank_use(store.records)
-    assert found == training.BankUse(85, 15, 2, 3, 5, 3_600_000, 0.012)
+    found = effort.bank_use(store.records)
+    assert found == effort.BankUse(85, 15, 2, 3, 5, 3_600_000, 0.012)
     assert found.hit_rate == 0.85
     page = Page(write(store, tmp_path).read_text(encoding="utf-8"))
     assert "Found already there 85.0 % of 100 epochs; 15 were computed" in page.words
@@ -127,7 +128,7 @@ def test_a_study_that_read_no_stored_outputs(fabricate: Fabricate, tmp_path: Pat
     store = fabricate(trials=0, claim=False)
     for _ in range(sessions):
         add_bank(store, hits=0, computed=0, dropped=0, policies=0, lost_mass=0.0)
-    assert training.bank_use(store.records) is None
+    assert effort.bank_use(store.records) is None
     page = Page(write(store, tmp_path).read_text(encoding="utf-8"))
     assert "No run has read stored outputs of the teacher yet." in page.words
     assert page.words.count("No trial has a score yet.") == 3  # size, curves, losses
@@ -137,7 +138,7 @@ def test_where_the_time_went(fabricate: Fabricate, tmp_path: Path) -> None:
     store = fabricate(trials=12)
     store.log.append("profile", total=1.0, parts={"data": 1.0})
     store.log.append("profile", total=100.0, parts=PARTS)
-    assert [(line.part, line.seconds, line.share) for line in training.part_times(store.records)] == [
+    assert [(line.part, line.seconds, line.share) for line in effort.part_times(store.records)] == [
         ("forward", 40.0, 0.4),
         ("other", 25.0, 0.25),
         ("teacher", 20.0, 0.2),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import pytest
 
 from autokd import catalog, spec
+from autokd.ranges import Real
+from autokd.testing import ScheduleSuite
 from autokd.types import ANY, BuildContext, Task
 
 NAMES = catalog.names("schedules")
@@ -26,18 +27,17 @@ def built(name: str, **values: Any) -> Callable[[float], float]:
 
 def warmups(name: str) -> list[float]:
     info = spec.fields_of(catalog.load("schedules", name))["warmup"]
+    assert isinstance(info.range, Real)
     return [info.range.low, info.default, info.range.high]
 
 
+class TestSchedules(ScheduleSuite):
+    components = tuple(catalog.load("schedules", name) for name in NAMES)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_is_a_component(name: str) -> None:
-    cls = catalog.load("schedules", name)
-    assert dataclasses.is_dataclass(cls)
-    assert cls.__dataclass_params__.frozen
-    assert cls.modalities == ANY
-    for field, info in spec.fields_of(cls).items():
-        assert info.range is None or info.range.contains(info.default), field
-        assert info.comment, field
+def test_is_for_any_data(name: str) -> None:
+    assert catalog.load("schedules", name).declares.modalities == ANY
 
 
 @pytest.mark.parametrize("name", NAMES)

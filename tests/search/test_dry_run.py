@@ -26,7 +26,7 @@ from autokd.search.session import Setup
 from autokd.search.work import Costs
 from autokd.space import parse
 from autokd.study.records import RecordLog, Records
-from tests.search.helpers import SPACE
+from tests.search.spaces import SPACE
 
 NARROW = '''
 from __future__ import annotations
@@ -101,12 +101,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
 @pytest.mark.slow
 def test_the_profile_is_shown_and_recorded(done: Done) -> None:
     (recorded,) = done.records.profile
-    assert set(recorded["parts"]) == set(PARTS)
-    assert 0.2 * recorded["total"] < sum(recorded["parts"].values()) <= recorded["total"]
+    assert set(recorded.parts) == set(PARTS)
+    assert 0.2 * recorded.total < sum(recorded.parts.values()) <= recorded.total
     table = done.result.stdout.partition("Where the time went")[2]
     rows = dict(re.findall(r"(\w+) .*?(\d+\.\d\d) ", table))
     assert set(rows) == {*PARTS, "other"}
-    assert {name: f"{seconds:.2f}" for name, seconds in recorded["parts"].items()}.items() <= rows.items()
+    assert {name: f"{seconds:.2f}" for name, seconds in recorded.parts.items()}.items() <= rows.items()
     shares = [float(share) for share in re.findall(r"(\d+\.\d) %", table)]
     assert sum(shares) == pytest.approx(100, abs=0.6) and shares == sorted(shares, reverse=True)
 
@@ -128,16 +128,15 @@ def outputs(done: Done) -> list[str]:
 @pytest.mark.slow
 def test_the_bank_is_measured_and_close_to_its_plan(done: Done) -> None:
     (bank,) = done.records.bank
-    assert bank["hits"] + bank["computed"] > 20 and bank["dropped"] == 0 and bank["lost_mass"] == 0.0
-    assert bank["hit_rate"] == pytest.approx(bank["hits"] / (bank["hits"] + bank["computed"]))
+    assert bank.asked == bank.hits + bank.computed > 20 and bank.dropped == 0 and bank.lost_mass == 0.0
     folder = Path("cache/bank")
     files = list(folder.rglob("*.safetensors"))
-    assert len(files) == bank["computed"]
-    assert 0 < bank["bytes"] < sum(file.stat().st_size for file in files)
-    assert len(list(folder.glob("*/about.json"))) == bank["groups"] > bank["policies"]
+    assert len(files) == bank.computed
+    assert 0 < (bank.nbytes or 0) < sum(file.stat().st_size for file in files)
+    assert len(list(folder.glob("*/about.json"))) == bank.groups > bank.policies
     assert not list(folder.rglob("*.tmp")) and not list(folder.glob("users/*"))
     planned = re.search(r"(\d+) % of epochs", outputs(done)[0])
-    assert planned is not None and abs(int(planned[1]) / 100 - bank["hit_rate"]) < 0.25
+    assert planned is not None and abs(int(planned[1]) / 100 - bank.hit_rate) < 0.25
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from autokd.search.confirm.tune import matched_arms
 from autokd.search.limits import feasible, pipeline_cost
 from autokd.spec import from_plain, to_plain
 from autokd.types import Shapes
-from tests.search.helpers import SPACE, context, explorer, resolved
+from tests.search.spaces import SPACE, context, resolved
+from tests.search.stages import explorer
 
 WITH_HEAD = "head: {one_of: {plain: {}, simkd: {factor: {choice: [2, 8]}}}}" + SPACE.replace(
     "hint: {}", "hint: {}, simkd: {}"
@@ -52,7 +54,7 @@ def offers(digits: Dataset) -> Shapes:
     return teacher.offers
 
 
-def heads(plains: list[dict[str, Any]]) -> list[str]:
+def heads(plains: Iterable[Mapping[str, Any]]) -> list[str]:
     return [plain["head"]["use"] for plain in plains]
 
 

@@ -19,6 +19,7 @@ import autokd
 from autokd.data import Dataset
 from autokd.errors import NothingFeasible, StudyError
 from autokd.metrics import METRICS
+from autokd.networks.cost import student_cost
 from autokd.objective import ACCURACY, Objective
 from autokd.search.confirm.racing import choose, choose_of_front, race
 from autokd.search.limits import LatencyMeter, network_key
@@ -32,7 +33,9 @@ from autokd.spec import make
 from autokd.study import noise
 from autokd.study.pareto import non_dominated_ranks
 from autokd.study.records import TrialRecord
-from tests.search.helpers import SPACE, Line, comparable, explorer, resolved, trial
+from tests.search.records import comparable, trial
+from tests.search.spaces import SPACE, Line, resolved
+from tests.search.stages import explorer
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 128, "device": "cpu", "seed": 3, "study": "mine"}
 BOTH = Objective(("accuracy", "params"))
@@ -259,7 +262,7 @@ def test_the_fast_part_of_a_population(digits: Dataset, monkeypatch: pytest.Monk
 
 def make_params(student: dict[str, Any], data: Dataset) -> int:
     fields = {key: value for key, value in student.items() if key != "use"}
-    return screen.student_cost(make("students", student["use"], fields), data.task).params
+    return student_cost(make("students", student["use"], fields), data.task).params
 
 
 class Plane(Line):
@@ -316,7 +319,7 @@ def test_noise_and_race_speak_of_the_metric() -> None:
     assert noise.Noise(0.01, 2, 0.5).target(METRICS["mcc"]) == pytest.approx(0.05)
     planned = noise.design(measured, arms=3, least=3, metric=LOSS)
     assert "0.050 nats" in planned.reason and planned.target == pytest.approx(0.06)
-    scores = {1: [-0.30, -0.31, -0.29], 2: [-0.90, -0.95, -0.92], 3: [None, -0.1, -0.1]}
+    scores: dict[int, list[float | None]] = {1: [-0.30, -0.31, -0.29], 2: [-0.90, -0.95, -0.92], 3: [None, -0.1, -0.1]}
     found = race(
         [1, 2, 3],
         lambda numbers, seeds: {n: [scores[n][i] for i in seeds] for n in numbers},

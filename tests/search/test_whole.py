@@ -21,7 +21,10 @@ from autokd import catalog
 from autokd.errors import NothingFeasible, StudyError
 from autokd.search.request import Progress
 from autokd.study.records import Records
-from tests.search.helpers import SPACE, comparable, ended, plugin, records_in, started, wait_for
+from tests.search.plugins import plugin
+from tests.search.processes import ended, records_in, started, wait_for
+from tests.search.records import comparable
+from tests.search.spaces import SPACE
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 128, "device": "cpu", "seed": 3}
 SEARCH = """
@@ -135,7 +138,7 @@ warm_starts:
 def test_trials_that_misbehave_are_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(SPACE.replace("hint: {}", "t_raises: {}, t_nan: {}, t_memory: {}") + WARM)
-    with plugin(tmp_path):
+    with plugin():
         study = search(tmp_path, path, trials=9)
         frame = study.trials_dataframe()
     reasons = {

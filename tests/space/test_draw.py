@@ -18,7 +18,7 @@ from autokd.space import parse
 from autokd.types import Shapes
 
 OFFERS = Shapes(((8, 4, 4),), 8)
-ALL = {"t_a": {}, "t_b": {}, "t_c": {}, "t_d": {}}
+ALL: dict[str, Any] = {"t_a": {}, "t_b": {}, "t_c": {}, "t_d": {}}
 
 
 def losses(at_most: int, *names: str):

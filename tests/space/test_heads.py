@@ -11,7 +11,7 @@ from autokd.errors import SpaceError
 from autokd.types import Shapes
 
 TEACHER = Shapes(((8, 4, 4),), 8, head=True)
-HEADS = {"one_of": {"plain": {}, "t_head": {}}}
+HEADS: dict[str, Any] = {"one_of": {"plain": {}, "t_head": {}}}
 
 
 def losses(*names: str, at_most: int = 1, always: tuple[str, ...] = ("t_base",)) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def test_a_plain_pipeline_needs_both_or_neither(make, image_task):
 
 
 def test_a_space_that_begins_with_a_head_has_its_loss_in_the_default(make, image_task):
-    heads = {"one_of": {"t_head": {}, "plain": {}}}
+    heads: dict[str, Any] = {"one_of": {"t_head": {}, "plain": {}}}
     default = make(head=heads, losses=losses("t_h")).resolve(image_task, TEACHER).default()
     assert set(default.plain["losses"]) == {"t_base", "t_h"} and default.params["losses.t_h"] == "on"
 

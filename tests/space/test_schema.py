@@ -210,3 +210,36 @@ def test_find_takes_a_path_or_a_shipped_name(tmp_path: Path):
     path.write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(SpaceError, match="cannot be read as text"):
         find(path)
+
+
+def test_values_of_an_instance_with_a_name_of_its_own_are_converted(make):
+    losses = {"always": {"t_base": {}}, "any_of": {"from": {"cold": {"use": "t_a"}}}}
+    (start,) = make(losses=losses, warm_starts=[{"losses": {"cold": {"heat": "2e0"}}}]).warm_starts
+    assert start.plain["losses"]["cold"] == {"use": "t_a", "weight": 1.0, "heat": 2.0} and start.params is not None
+
+
+def test_all_mistakes_of_a_warm_start_are_found_beside_those_of_the_parts(make):
+    start = {
+        "student": {"use": "t_net", "width": "wide", "dept": 8},
+        "losses": {"t_a": {"heet": 2}, "cold": {}, "t_d": 3},
+        "optimizer": 3,
+        "schedule": {"use": "cosin"},
+        "batch_size": 0,
+    }
+    assert mistakes(make, student=student(width=4.5), warm_starts=[start, {"losses": {"t_a": None}}]) == [
+        "student.one_of.t_net.width: expected int, got 4.5",
+        "warm_starts.0.losses.cold: is not in this space; one of: t_a, t_base, t_d",
+        "warm_starts.0.student.width: could not convert string to float: 'wide'",
+        "warm_starts.0.student.dept: t_net has no such field; did you mean 'depth'?",
+        "warm_starts.0.losses.t_a.heet: t_a has no such field; did you mean 'heat'?",
+        "warm_starts.0.losses.t_d: expected a mapping with 'use: <name>' for losses, got 3",
+        "warm_starts.0.optimizer: expected a mapping with 'use: <name>' for optimizers, got 3",
+        "warm_starts.0.schedule.use: there is no schedules component called 'cosin'; did you mean 'cosine'?",
+        "warm_starts.0.batch_size: expected a whole number of at least 1, got 0",
+    ]
+
+
+def test_a_mistake_in_a_set_does_not_cast_doubt_on_names_of_its_own(make):
+    losses = {"always": {"t_base": {"weight": "heavy"}}, "any_of": {"from": {"cold": {"use": "t_a"}}}}
+    found = mistakes(make, losses=losses, warm_starts=[{"losses": {"cold": {"heat": 2}}}])
+    assert found == ["losses.always.t_base.weight: could not convert string to float: 'heavy'"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autokd import catalog, spec
-from autokd.space import Space, find, parse, shipped
+from autokd.space import Several, Space, find, parse, shipped
 from autokd.types import BuildContext, Shapes, Task
 
 TASKS = {
@@ -57,13 +57,15 @@ def test_nothing_is_dropped_on_data_it_is_made_for(name):
 def test_samples_are_valid_pipelines_of_the_space(name):
     space = resolved(name)
     rng = np.random.default_rng(0)
-    starts = [space.default(), *space.warm_starts]
+    starts, losses = [space.default(), *space.warm_starts], space.parts["losses"]
+    assert isinstance(losses, Several)
     for drawn in [*(space.sample(rng, number) for number in range(200)), *starts]:
         pipeline = spec.from_plain(drawn.plain)
         assert spec.to_plain(pipeline) == drawn.plain
         assert space.params_of(drawn.plain) == drawn.params
+        assert drawn.params is not None
         assert all(space.ranges()[path].contains(value) for path, value in drawn.params.items())
-        assert len(drawn.plain["losses"]) <= 1 + sum(group.at_most for group in space.parts["losses"].groups)
+        assert len(drawn.plain["losses"]) <= 1 + sum(group.at_most for group in losses.groups)
         assert not {"kd", "dkd"} <= set(drawn.plain["losses"])
 
 

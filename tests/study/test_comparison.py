@@ -19,7 +19,6 @@ from autokd.study.comparison import (
     measure,
     prediction_interval,
 )
-from tests.search.helpers import rng
 
 Correct = dict[str, NDArray[np.bool_]]
 
@@ -104,7 +103,7 @@ def test_a_failed_seed_counts_as_all_wrong_and_widens_the_interval() -> None:
 
 def noisy(gap: float, items: int, seeds: int, seed: int) -> Correct:
     """Three arms whose accuracy wobbles from seed to seed, on items of different difficulty."""
-    random = rng(seed)
+    random = np.random.default_rng(seed)
     ease = random.normal(1.2, 1.0, items)
     wobble = 0.15
     centres = {"pick": gap, "alone": 0.0, "kd": 0.0}
@@ -162,7 +161,7 @@ def test_equal_scores_still_leave_an_item_of_doubt() -> None:
 
 
 def test_one_more_run_falls_inside_the_prediction_interval_in_95_percent() -> None:
-    random = rng(4)
+    random = np.random.default_rng(4)
     inside = 0
     for _ in range(2000):
         *seen, new = random.normal(0.5, 0.01, 6)

@@ -19,7 +19,9 @@ from autokd.study.arms import ARM_KINDS
 from autokd.study.design import Design, Noise
 from autokd.study.noise import detectable, estimate, plan_seeds
 from autokd.study.records import RecordLog, Records, RunRecord, TrialRecord
-from tests.search.helpers import Instant, Score, fixed_score, resolved, rng, trial
+from tests.search.executors import Instant, Score, fixed_score
+from tests.search.records import trial
+from tests.search.spaces import resolved
 
 
 def trials(data: Dataset) -> list[TrialRecord]:
@@ -71,7 +73,7 @@ def test_the_better_baseline_is_trained_under_three_fresh_seeds(digits: Dataset,
     runs = made.log.records.runs
     assert {(run.stage, run.round, run.arm, run.variant) for run in runs} == {("noise", 0, "kd", "")}
     scores = [0.8 + seed % 5 / 100 for seed in seeds]
-    assert found == Noise(pytest.approx(np.std(scores, ddof=1)), 2, pytest.approx(np.mean(scores)))
+    assert found == (pytest.approx(np.std(scores, ddof=1)), 2, pytest.approx(np.mean(scores)))
     made.run()
     assert len(jobs(made)) == 3
 
@@ -138,7 +140,7 @@ def test_what_seeds_detect_by_hand() -> None:
 def test_the_detectable_difference_is_detected_in_four_of_five() -> None:
     from scipy import stats
 
-    random, gap = rng(0), detectable(1.0, seeds=5, arms=3)
+    random, gap = np.random.default_rng(0), detectable(1.0, seeds=5, arms=3)
     arms = random.normal(0, 1, (4000, 3, 5))
     pooled = arms.var(axis=2, ddof=1).mean(axis=1)
     difference = gap + arms[:, 0].mean(axis=1) - arms[:, 1].mean(axis=1)

@@ -21,7 +21,7 @@ from autokd.study.pareto import (
     non_dominated_ranks,
 )
 from autokd.study.records import TrialRecord
-from tests.search.helpers import EPOCHS, trial
+from tests.search.records import EPOCHS, trial
 
 BOTH = Objective(("accuracy", "params"))
 

@@ -12,11 +12,17 @@ import pytest
 from autokd.errors import StudyError
 from autokd.study.choice import Candidate, Choice, ScreenedStudent
 from autokd.study.records import RecordLog, RungRecord, RunRecord, TrialRecord
-from tests.search.helpers import trial
+from tests.search.records import trial
 from tests.study.helpers import claim
 
 PIPELINE = {"format": 1, "student": {"use": "cnn"}}
-TRIAL = {"source": "tpe", "seed": 9, "pipeline": PIPELINE, "params": {"x": 1}, "cost": {"params": 5, "macs": 7}}
+TRIAL: dict[str, Any] = {
+    "source": "tpe",
+    "seed": 9,
+    "pipeline": PIPELINE,
+    "params": {"x": 1},
+    "cost": {"params": 5, "macs": 7},
+}
 RUNG = {"rung": 0, "epochs": 3, "score": 0.5, "loss": 1.5, "seconds": 2.0, "curve": [{"epoch": 1, "loss": 2.0}]}
 RUN: dict[str, Any] = {
     "stage": "claim",

@@ -19,7 +19,8 @@ from autokd.study.records import TrialRecord
 from autokd.study.settings import Setting, TeacherFacts
 from autokd.study.store import StudyStore, delete, differences
 from autokd.types import Shapes
-from tests.search.helpers import EPOCHS, SPACE, context, resolved, trial
+from tests.search.records import EPOCHS, trial
+from tests.search.spaces import SPACE, context, resolved
 from tests.study.helpers import claim, settings
 
 SETTINGS = settings(rungs=EPOCHS)

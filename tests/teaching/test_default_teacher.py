@@ -15,7 +15,7 @@ from autokd.data import DataOptions, Dataset, load
 from autokd.networks.models import NetworkTeacher
 from autokd.teaching import default_teacher
 from autokd.types import Split
-from tests.search.helpers import CPU
+from tests.search.spaces import CPU
 
 
 class Unread(Dataset):

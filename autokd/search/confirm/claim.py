@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from autokd.study.choice import Candidate
 from autokd.study.claim import Arm, ArmRun, Claim, Comparison, SplitValues, arm_runs
 from autokd.study.noise import STRETCH
 from autokd.study.records import RunRecord, TrialRecord
+from autokd.study.store import student_file
 
 FEWEST, FILL = 2, 4
 """Seeds of the claim where time is short, and times the budget's seeds, at most, where there is time left."""
@@ -99,7 +99,7 @@ def train_arms(round: Round, trial: TrialRecord, arms: Mapping[str, PipelineSpec
     design = round.design("claim", arms=len(arms), least=least, most=bearable, filled=filled)
     wanted = [
         round.wanted("claim", arm, spec, seed=round.derive("claim", i))._replace(
-            view_seed=round.derive("claim views", i), save=student_file(round, arm, i)
+            view_seed=round.derive("claim views", i), save=student_file(round.folder, round.number, arm, i)
         )
         for i in range(design.seeds)
         for arm, spec in arms.items()
@@ -110,11 +110,6 @@ def train_arms(round: Round, trial: TrialRecord, arms: Mapping[str, PipelineSpec
     return claimed
 
 
-def student_file(round: Round, arm: str, i: int) -> Path:
-    """Return where the claim's i-th student of an arm is kept."""
-    return round.folder / "confirm" / f"round{round.number}" / f"{arm}-{i}.safetensors"
-
-
 def _claim(
     round: Round, trial: TrialRecord, arms: Mapping[str, TunedArm], claimed: Mapping[str, Sequence[RunRecord]]
 ) -> Claim:
@@ -122,7 +117,7 @@ def _claim(
     metric, use = round.objective.metric, PICK
     others = [arm for arm in arms if arm != use]
     comparator = max(others, key=lambda arm: float(np.mean([run.score for run in claimed[arm]])))
-    answers = read_test(round, claimed, lambda arm, i: student_file(round, arm, i))
+    answers = read_test(round, claimed, lambda arm, i: student_file(round.folder, round.number, arm, i))
     test, teacher = answers.values(metric), answers.teacher_values(metric)
     recorded = tuple(_arm(round, name, arm, claimed[name], test[name]) for name, arm in arms.items())
     return Claim(

@@ -86,8 +86,8 @@ def race(
     scores: dict[int, list[Score]] = {name: [] for name in candidates}
     dropped: dict[int, int] = {}
     level = 1 - LEVEL / max(1, (len(candidates) - 1) * (most - 1))
+    alive = list(candidates)
     for seeds in [range(min(FIRST, most)), *([i] for i in range(FIRST, most))]:
-        alive = [name for name in candidates if name not in dropped]
         if len(alive) == 1 and seeds[0] > 0:
             break
         for name, more in measure(alive, seeds).items():
@@ -96,8 +96,13 @@ def race(
         if not out and seeds[-1] > 0:
             out = behind(scores, alive, level, noise, resolution)
         dropped |= dict.fromkeys(out, seeds[-1] + 1)
-    tied = _tied(scores, [name for name in candidates if name not in dropped], noise, resolution)
+        alive = _without(alive, out)
+    tied = _tied(scores, alive, noise, resolution)
     return {name: Standing(scores[name], dropped.get(name), name in tied, worst) for name in candidates}
+
+
+def _without(names: Sequence[int], out: Collection[int]) -> list[int]:
+    return [name for name in names if name not in out]
 
 
 def _tied(
@@ -233,15 +238,20 @@ def behind(
     """
     from scipy import stats
 
-    sound = {name: [s for s in row if s is not None] for name, row in scores.items() if row and None not in row}
+    sound = _sound(scores)
     means = {name: float(np.mean(sound[name])) for name in alive if name in sound}
     if not means:
         return set()
     variance, df = rest_variance(sound.values(), noise)
-    leader = max(means, key=lambda name: means[name])
+    leader = max(means, key=means.__getitem__)
     error = max(math.sqrt(variance), resolution) * math.sqrt(2 / len(sound[leader]))
     margin = float(stats.t.ppf(quantile, df)) * error if df else 0.0
     return {name for name, mean in means.items() if means[leader] - mean > margin}
+
+
+def _sound(scores: Mapping[int, Sequence[Score]]) -> dict[int, list[float]]:
+    """The scores of those that have some, and no failed run."""
+    return {name: [s for s in row if s is not None] for name, row in scores.items() if row and None not in row}
 
 
 def rest_variance(rows: Iterable[Sequence[float]], noise: Noise | None) -> tuple[float, int]:

@@ -95,6 +95,16 @@ def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Ca
     halves = {name: tensor.half() for name, tensor in logits.items()}
     kept = {**{f"labels/{name}": tensor for name, tensor in labels.items()}, **halves}
     write_tensors(round.folder / "confirm" / f"round{round.number}.safetensors", kept)
+    return _answers(logits, labels, claimed, taught=round.context.teacher is not None)
+
+
+def _answers(
+    logits: Mapping[str, Tensor],
+    labels: Mapping[str, Tensor],
+    claimed: Mapping[str, Sequence[RunRecord]],
+    *,
+    taught: bool,
+) -> Answers:
     students = {
         arm: [
             None if run.failure else predictions(logits[f"{arm}/{i}/test"], labels["test"])
@@ -102,8 +112,7 @@ def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Ca
         ]
         for arm, runs in claimed.items()
     }
-    taught = round.context.teacher is not None
-    teacher = {name: predictions(logits[f"teacher/{name}"], labels[name]) for name in splits} if taught else None
+    teacher = {name: predictions(logits[f"teacher/{name}"], labels[name]) for name in labels} if taught else None
     return Answers(students, teacher, len(labels["test"]))
 
 

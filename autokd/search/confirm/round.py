@@ -19,11 +19,12 @@ from autokd.search.session import Session
 from autokd.search.timing.clock import Clock, answer_seconds, seconds_per_epoch
 from autokd.search.timing.pace import seconds_model
 from autokd.seeds import derive
+from autokd.space import Budget
 from autokd.spec import PipelineSpec, to_plain
 from autokd.study import noise
 from autokd.study.design import Design
 from autokd.study.records import RecordLog, TrialRecord
-from autokd.types import Budget, Shapes
+from autokd.types import Shapes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,13 @@ Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from autokd.objective import ACCURACY, Objective
+from autokd.space import Budget
 from autokd.study.pareto import dominators, finished_best_first
 from autokd.study.records import TrialRecord
-from autokd.types import Budget
 
 
 class Job(NamedTuple):
@@ -46,12 +46,19 @@ def next_job(
     begun = next((trial for trial in idle if _goes_on_at_once(trial, top_rung)), None)
     if begun is not None:
         return Job(begun.number, len(begun.rungs))
-    for rung in _waiting_rungs(idle, top_rung, reverse=True):
-        finished = finished_best_first(alive, rung, objective)
-        for trial in finished[: len(finished) // eta]:
-            if len(trial.rungs) == rung + 1 and trial.number not in running:
-                return Job(trial.number, rung + 1)
-    return Job(len(trials), None) if len(trials) < wanted else None
+    promotable = (
+        Job(trial.number, rung + 1)
+        for rung in _waiting_rungs(idle, top_rung, reverse=True)
+        for trial in _best_share(alive, rung, eta, objective)
+        if len(trial.rungs) == rung + 1 and trial.number not in running
+    )
+    return next(promotable, Job(len(trials), None) if len(trials) < wanted else None)
+
+
+def _best_share(trials: Sequence[TrialRecord], rung: int, eta: int, objective: Objective) -> list[TrialRecord]:
+    """The best 1/eta of the trials that finished a rung."""
+    finished = finished_best_first(trials, rung, objective)
+    return finished[: len(finished) // eta]
 
 
 def _goes_on_at_once(trial: TrialRecord, top_rung: int) -> bool:

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from autokd.search.timing.measure import Probe, measure_costs
 from autokd.search.work import Costs, Funnel, Scope, Sizes, sizes_of, total_seconds
+from autokd.space import Budget
 from autokd.study.settings import TimePlan
-from autokd.types import Budget
 
 LONGER = 4
 """Times the space file's own epochs, at most."""
@@ -180,6 +180,7 @@ def make_time_plan(
         teacher_epochs=own.teacher_epochs,
         grid=fitted.grid,
         reason=_reason(fitted, own, estimate.sizes, probe.teacher is None),
+        whole_train=estimate.sizes.train if limited else None,
     )
 
 

@@ -136,4 +136,5 @@ class FixedTrials(optuna.storages.InMemoryStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
+        """Return the trials themselves, of some states where these are given."""
         return [trial for trial in self._trials if states is None or trial.state in states]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from autokd import catalog
 from autokd.data import Dataset
 from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict, predict_teacher
@@ -29,21 +32,17 @@ from autokd.search.timing.clock import Clock
 from autokd.search.work import Scope, run_total
 from autokd.seeds import derive
 from autokd.space import parse
-from autokd.spec import component_from_plain, component_to_plain, fingerprint, from_plain, make, to_plain
+from autokd.spec import component_from_plain, fingerprint, from_plain, to_plain
 from autokd.study import comparison
 from autokd.study.arms import ARM_KINDS
 from autokd.study.choice import Candidate
 from autokd.study.claim import Arm, Claim
-from autokd.study.records import RecordLog, RunRecord, TrialRecord
-from autokd.types import Budget, Split
-from tests.search.helpers import SPACE, Instant, Score, context, fixed_score, resolved, trial
-
-ENDLESS = Clock(None, before=0.0, began=0.0)
-BUDGET = Budget(trials=4, finalists=2, select_seeds=2, claim_seeds=3, confirm_epochs=2)
-FOUND = {
-    "kd": component_to_plain(make("losses", "kd", {"weight": 2.0, "temperature": 8.0})),
-    "hint": component_to_plain(make("losses", "hint", {"weight": 0.5, "stages": "last"})),
-}
+from autokd.study.records import RunRecord
+from autokd.types import Split
+from tests.search.executors import Instant, fixed_score
+from tests.search.records import trial
+from tests.search.spaces import SPACE
+from tests.search.stages import BUDGET, FOUND, confirming, pipeline, trials
 
 
 class Counted(Dataset):
@@ -61,54 +60,15 @@ def data(digits: Dataset) -> Counted:
     return Counted(**{**values, "card": {**digits.card, "reads": []}})
 
 
-def pipeline(data: Dataset, **losses: Any) -> dict[str, Any]:
-    """The space's default with other losses beside cross-entropy."""
-    default = resolved(data).default().plain
-    ce = {"use": "ce", "weight": 0.5, "label_smoothing": 0.0}
-    return {**default, "losses": {"ce": ce, **losses}}
-
-
-def trials(data: Dataset) -> list[TrialRecord]:
-    """Both baselines and two trials that went all the way; the best has two distillation losses."""
-    default = resolved(data).default().plain
-    alone, kd = ({**default, "losses": baseline_losses(ARM_KINDS[name])} for name in ("alone", "kd"))
-    found = [
-        trial(0, 0.9, 0.9, 0.95, source="baseline:alone", pipeline=alone),
-        trial(1, 0.5, 0.5, 0.60, source="baseline:kd", pipeline=kd),
-        trial(2, 0.5, 0.6, 0.90, pipeline=pipeline(data, **FOUND)),
-        trial(3, 0.5, 0.6, 0.80, pipeline=pipeline(data, kd=FOUND["kd"])),
-    ]
-    return [dataclasses.replace(t, cost={"params": 2956, "macs": 1}) for t in found]
-
-
-def opened(
-    folder: Path,
-    data: Dataset,
-    score: Score = fixed_score,
-    *,
-    known: list[TrialRecord] | None = None,
-    budget: Budget = BUDGET,
-    with_teacher: bool = True,
-    clock: Clock = ENDLESS,
-) -> Round:
-    log = RecordLog(folder / "trials.jsonl")
-    log.records.trials.update({t.number: t for t in (trials(data) if known is None else known)})
-    return Round(
-        log=log,
-        executor=Instant(data.task, score),
-        context=context(data, with_teacher=with_teacher),
-        budget=budget,
-        seed=11,
-        folder=folder,
-        clock=clock,
-        on_change=lambda: None,
-    )
-
-
 def confirm(made: Round) -> Claim:
     """Select, tune and claim, as the stages do one after the other."""
     trial = choose_trial(made)
     return make_claim(made, trial, tune_arms(made, trial))
+
+
+def plain_grid(pipeline: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The grid of a plain pipeline, plain."""
+    return {name: to_plain(point) for name, point in grid(from_plain(pipeline)).items()}
 
 
 def arm_of(claim: Claim, name: str) -> Arm:
@@ -134,7 +94,7 @@ def is_tuned(job: RungJob | RunRecord) -> bool:
 
 def test_the_grid_scales_learning_rate_and_distillation_weights(data: Counted) -> None:
     plain = pipeline(data, **FOUND)
-    points = {name: to_plain(point) for name, point in grid(from_plain(plain)).items()}
+    points = plain_grid(plain)
     rate = plain["optimizer"]["learning_rate"]
     assert list(points) == [
         "",
@@ -149,17 +109,91 @@ def test_the_grid_scales_learning_rate_and_distillation_weights(data: Counted) -
     halved = points["loss weights x0.5"]["losses"]
     assert (halved["ce"]["weight"], halved["kd"]["weight"], halved["hint"]["weight"]) == (0.5, 1.0, 0.25)
     assert halved["kd"]["temperature"] == 8.0 and plain["losses"]["kd"]["weight"] == 2.0
-    assert list(grid(from_plain({**plain, "losses": baseline_losses(ARM_KINDS["alone"])}))) == [
+    assert list(plain_grid({**plain, "losses": baseline_losses(ARM_KINDS["alone"])})) == [
         "",
         *(f"learning_rate x{factor}" for factor in ("0.2", "0.5", "2")),
     ]
+
+
+OWN = """
+from dataclasses import dataclass
+
+from autokd.declarations import Loss, Optimizer, Scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    declares = Optimizer(name="t_own", tunes=("lr", "inner_lr"))
+
+    lr: float = 0.1
+    inner_lr: float = 0.01
+    momentum: float = 0.9
+
+    def build(self, context): ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rateless:
+    declares = Optimizer(name="t_rateless", tunes=())
+
+    momentum: float = 0.9
+
+    def build(self, context): ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margin:
+    declares = Loss(name="t_margin", teacher="stored", scale=Scale(1.0, "made up"), tunes=("weight", "margin"))
+
+    weight: float = 1.0
+    margin: float = 2.0
+
+    def build(self, context): ...
+"""
+
+
+@pytest.fixture
+def own_components(tmp_path: Path) -> Iterator[None]:
+    """Two optimizers without a field `learning_rate`, and a loss with two fields to scale."""
+    (tmp_path / "own_to_tune.py").write_text(OWN)
+    catalog.load_plugins(tmp_path / "own_to_tune.py")
+    yield
+    del sys.modules["autokd_plugin_own_to_tune"]
+
+
+def test_the_grid_scales_what_the_components_declare(data: Counted, own_components: None) -> None:
+    margin = {"use": "t_margin", "weight": 1.0, "margin": 2.0}
+    own = {**pipeline(data, mine=margin), "optimizer": {"use": "t_own", "lr": 0.1, "inner_lr": 0.02, "momentum": 0.9}}
+    points = plain_grid(own)
+    assert list(points)[1:] == [
+        *(f"lr and inner_lr x{f}" for f in ("0.2", "0.5", "2")),
+        *(f"loss weights x{f}" for f in ("0.5", "2")),
+    ]
+    assert points["lr and inner_lr x2"]["optimizer"] == {"use": "t_own", "lr": 0.2, "inner_lr": 0.04, "momentum": 0.9}
+    assert points["loss weights x2"]["losses"]["mine"] == {"use": "t_margin", "weight": 2.0, "margin": 4.0}
+    rateless = {**own, "optimizer": {"use": "t_rateless", "momentum": 0.9}}
+    assert list(plain_grid(rateless)) == ["", "loss weights x0.5", "loss weights x2"]
+    assert list(plain_grid({**rateless, "losses": baseline_losses(ARM_KINDS["alone"])})) == [""]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "tuned"),
+    [({"use": "t_own", "lr": 0.1, "inner_lr": 0.02, "momentum": 0.9}, 16), ({"use": "t_rateless", "momentum": 0.9}, 7)],
+)
+def test_an_optimizer_without_a_learning_rate_is_confirmed(
+    data: Counted, tmp_path: Path, own_components: None, optimizer: dict[str, Any], tuned: int
+) -> None:
+    known = [dataclasses.replace(t, pipeline={**t.pipeline, "optimizer": optimizer}) for t in trials(data)]
+    made = confirming(tmp_path, data, known=known)
+    confirm(made)
+    assert Counter(run.stage for run in made.log.records.runs) == {"select": 4, "tune": tuned, "claim": 9}
 
 
 @pytest.mark.parametrize(("with_teacher", "expected"), [(True, 4 + 16 + 9), (False, 4 + 10 + 6)])
 def test_the_number_of_runs_announced_is_the_number_made(
     data: Counted, tmp_path: Path, with_teacher: bool, expected: int
 ) -> None:
-    made = opened(tmp_path, data, with_teacher=with_teacher)
+    made = confirming(tmp_path, data, with_teacher=with_teacher)
     confirm(made)
     scope = Scope(budget=BUDGET, has_teacher=with_teacher)
     foreseen = [work for stage in (Select(), Tune(), MakeClaim()) for work in stage.work(scope)]
@@ -176,13 +210,13 @@ def test_the_number_of_runs_announced_is_the_number_made(
 def test_the_student_alone_is_no_finalist_and_no_pipeline_is_one_twice(data: Counted, tmp_path: Path) -> None:
     known = trials(data)
     twin = dataclasses.replace(known[2], number=4)
-    made = opened(tmp_path, data, known=[*known, twin])
+    made = confirming(tmp_path, data, known=[*known, twin])
     choose_trial(made)
     assert [run.arm for run in runs(made, "select")] == ["trial 2", "trial 2", "trial 3", "trial 3"]
 
 
 def test_where_nothing_else_finished_the_student_alone_is_confirmed(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data, known=trials(data)[:1], with_teacher=False)
+    made = confirming(tmp_path, data, known=trials(data)[:1], with_teacher=False)
     claim = confirm(made)
     assert claim.trial == 0 and len(runs(made, "claim")) == 3
 
@@ -191,7 +225,7 @@ def test_a_clearly_better_finalist_is_chosen_and_the_other_stops(data: Counted, 
     def third_is_better(job: RungJob) -> float:
         return 0.9 if "hint" not in job.pipeline["losses"] else 0.8
 
-    made = opened(tmp_path, data, third_is_better, budget=dataclasses.replace(BUDGET, select_seeds=5))
+    made = confirming(tmp_path, data, third_is_better, budget=dataclasses.replace(BUDGET, select_seeds=5))
     assert choose_trial(made).number == 3
     choice = made.log.records.choices[0]
     assert (choice.trial, choice.round, choice.most_seeds, choice.trials) == (3, 0, 5, 4)
@@ -208,7 +242,7 @@ def test_a_clearly_better_finalist_is_chosen_and_the_other_stops(data: Counted, 
 
 def test_among_tied_finalists_the_simpler_one_is_chosen(data: Counted, tmp_path: Path) -> None:
     """One tenth of a point is less than a validation item, however alike the seeds."""
-    made = opened(tmp_path, data, lambda job: 0.7 + job.seed % 9 / 900 + 0.001 * ("hint" in job.pipeline["losses"]))
+    made = confirming(tmp_path, data, lambda job: 0.7 + job.seed % 9 / 900 + 0.001 * ("hint" in job.pipeline["losses"]))
     assert choose_trial(made).number == 3
     choice = made.log.records.choices[0]
     assert choice.reason == (
@@ -231,7 +265,7 @@ def measured(made: Round, scores: list[float]) -> Round:
 
 
 def test_a_noisy_study_takes_more_seeds_and_says_so_before_it_runs_them(data: Counted, tmp_path: Path) -> None:
-    made = measured(opened(tmp_path, data, wobbling), [0.70, 0.80, 0.90])
+    made = measured(confirming(tmp_path, data, wobbling), [0.70, 0.80, 0.90])
     claim = confirm(made)
     assert len(claim.used.seeds) == 6 and len(runs(made, "claim")) == 18  # twice the budget's three
     assert len({run.seed for run in runs(made, "select")}) == 4
@@ -246,7 +280,7 @@ def test_a_noisy_study_takes_more_seeds_and_says_so_before_it_runs_them(data: Co
 
 
 def test_a_quiet_study_keeps_to_the_budget(data: Counted, tmp_path: Path) -> None:
-    made = measured(opened(tmp_path, data, lambda job: 0.8), [0.800, 0.801, 0.802])
+    made = measured(confirming(tmp_path, data, lambda job: 0.8), [0.800, 0.801, 0.802])
     assert len(confirm(made).used.seeds) == 3
 
 
@@ -269,8 +303,8 @@ class Together(Instant):
 def test_the_evidence_does_not_depend_on_how_many_runs_go_on_at_a_time(data: Counted, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "many").mkdir()
-    one = measured(opened(tmp_path / "one", data, wobbling), [0.80, 0.81, 0.82])
-    many = measured(opened(tmp_path / "many", data, wobbling), [0.80, 0.81, 0.82])
+    one = measured(confirming(tmp_path / "one", data, wobbling), [0.80, 0.81, 0.82])
+    many = measured(confirming(tmp_path / "many", data, wobbling), [0.80, 0.81, 0.82])
     assert isinstance(many.executor, Instant)
     many = dataclasses.replace(many, executor=Together(many.executor))
     assert confirm(one) == confirm(many)
@@ -279,7 +313,7 @@ def test_the_evidence_does_not_depend_on_how_many_runs_go_on_at_a_time(data: Cou
 
 
 def test_a_choice_made_before_further_trials_is_made_anew(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data, wobbling)
+    made = confirming(tmp_path, data, wobbling)
     choose_trial(made)
     better = trial(9, 0.5, 0.6, 0.99, pipeline=pipeline(data, kd={**FOUND["kd"], "temperature": 2.0}))
     made.log.records.trials[9] = dataclasses.replace(better, cost={"params": 10, "macs": 1})
@@ -289,12 +323,12 @@ def test_a_choice_made_before_further_trials_is_made_anew(data: Counted, tmp_pat
 
 
 def test_a_finalist_whose_runs_fail_is_not_chosen(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data, lambda job: None if "hint" in job.pipeline["losses"] else 0.3)
+    made = confirming(tmp_path, data, lambda job: None if "hint" in job.pipeline["losses"] else 0.3)
     assert choose_trial(made).number == 3
 
 
 def test_matched_baselines_differ_in_their_losses_alone(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data)
+    made = confirming(tmp_path, data)
     chosen = choose_trial(made)
     tune_arms(made, chosen)
     untuned = {run.arm: run.pipeline for run in runs(made, "tune") if run.variant == ""}
@@ -313,14 +347,14 @@ def test_each_arm_is_claimed_with_the_point_that_was_best_on_validation(data: Co
         wants_more = "kd" not in job.pipeline["losses"]
         return 0.9 if is_tuned(job) == wants_more else 0.5
 
-    made = opened(tmp_path, data, score)
+    made = confirming(tmp_path, data, score)
     confirm(made)
     claimed = {run.arm: run for run in runs(made, "claim")}
     assert is_tuned(claimed["alone"]) and not is_tuned(claimed["kd"]) and not is_tuned(claimed["pick"])
 
 
 def test_claims_are_made_on_fresh_seeds_that_all_arms_share(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data)
+    made = confirming(tmp_path, data)
     claim = confirm(made)
     seeds = {stage: [run.seed for run in runs(made, stage)] for stage in ("select", "tune", "claim")}
     assert set(seeds["claim"]).isdisjoint({*seeds["select"], *seeds["tune"]}) and len(set(seeds["claim"])) == 3
@@ -339,17 +373,17 @@ def test_the_comparator_is_named_on_validation_before_test_is_read(data: Counted
         assert data.card["reads"] == []
         return {1: 0.5, 2: 0.9}.get(len(job.pipeline["losses"]), 0.95)  # KD is the better baseline on validation
 
-    made = opened(tmp_path, data, score)
+    made = confirming(tmp_path, data, score)
     claim = confirm(made)
     assert claim.comparator == "kd"
     assert arm_of(claim, "kd").validation == [0.9] * 3 and arm_of(claim, "alone").validation == [0.5] * 3
     (tmp_path / "turned").mkdir()
-    turned = opened(tmp_path / "turned", data, lambda job: 1 - 0.3 * len(job.pipeline["losses"]))
+    turned = confirming(tmp_path / "turned", data, lambda job: 1 - 0.3 * len(job.pipeline["losses"]))
     assert confirm(turned).comparator == "alone"
 
 
 def test_the_test_split_is_read_once_a_claim_and_each_reading_is_noted(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data)
+    made = confirming(tmp_path, data)
     tune_arms(made, choose_trial(made))
     assert data.card["reads"] == [] and not (tmp_path / "test_reads.jsonl").exists()
     confirm(made)
@@ -360,7 +394,7 @@ def test_the_test_split_is_read_once_a_claim_and_each_reading_is_noted(data: Cou
 
 
 def test_the_evidence_is_that_of_the_students_that_were_kept(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data)
+    made = confirming(tmp_path, data)
     claim = confirm(made)
     test = to_device(data.read_test(), data.task, torch.device("cpu"))
     component = component_from_plain("students", claim.used.pipeline["student"])
@@ -392,7 +426,7 @@ def test_the_evidence_is_that_of_the_students_that_were_kept(data: Counted, tmp_
 
 
 def test_without_a_teacher_nothing_is_said_of_one(data: Counted, tmp_path: Path) -> None:
-    claim = confirm(opened(tmp_path, data, with_teacher=False))
+    claim = confirm(confirming(tmp_path, data, with_teacher=False))
     assert claim.teacher is None and claim.gap_closed is None
     assert {arm.name for arm in claim.arms} == {"pick", "alone"} and claim.comparator == "alone"
 
@@ -403,7 +437,7 @@ def test_a_run_that_fails_counts_as_wrong(data: Counted, tmp_path: Path) -> None
     def score(job: RungJob) -> float | None:
         return None if job.seed == failing and "hint" in job.pipeline["losses"] else fixed_score(job)
 
-    made = opened(tmp_path, data, score, known=[trials(data)[2]])
+    made = confirming(tmp_path, data, score, known=[trials(data)[2]])
     claim = confirm(made)
     assert arm_of(claim, "pick").test[1] == 0.0 and arm_of(claim, "pick").validation[1] == 0.0
     assert arm_of(claim, "alone").test[1] > 0 and arm_of(claim, "pick").test[0] > 0
@@ -423,15 +457,15 @@ def test_a_run_that_failed_is_not_tried_again_after_a_kill(data: Counted, tmp_pa
         return None if job.seed == failing else fixed_score(job)
 
     with pytest.raises(KeyboardInterrupt):
-        confirm(opened(tmp_path, data, score))
+        confirm(confirming(tmp_path, data, score))
     left[0] = 100
-    made = opened(tmp_path, data, score)
+    made = confirming(tmp_path, data, score)
     confirm(made)
     assert len(jobs(made)) == 29 - 23 and sum(run.failure is not None for run in runs(made, "claim")) == 3
 
 
 def test_an_arm_that_equals_a_baseline_is_not_trained_twice(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data, lambda job: 0.5, known=[trials(data)[1]])
+    made = confirming(tmp_path, data, lambda job: 0.5, known=[trials(data)[1]])
     claim = confirm(made)
     trained = [(job.seed, fingerprint(dict(job.pipeline))) for job in jobs(made)]
     assert len(trained) == len(set(trained)) == 2 + (6 + 4) + (3 + 3)
@@ -450,13 +484,13 @@ def stopped(folder: Path, data: Dataset, after: int) -> Round:
         left[0] -= 1
         return fixed_score(job)
 
-    return opened(folder, data, score)
+    return confirming(folder, data, score)
 
 
 def test_confirm_goes_on_where_it_was_killed(data: Counted, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    whole = opened(tmp_path / "whole", data)
+    whole = confirming(tmp_path / "whole", data)
     expected = confirm(whole)
     ran = 0
     for after in (1, 5, 0, 8, 6):
@@ -464,7 +498,7 @@ def test_confirm_goes_on_where_it_was_killed(data: Counted, tmp_path: Path) -> N
         with pytest.raises(KeyboardInterrupt):
             confirm(made)
         ran += after
-    last = opened(tmp_path / "killed", data)
+    last = confirming(tmp_path / "killed", data)
     assert confirm(last) == expected
     assert ran + len(jobs(last)) == len(jobs(whole))
     assert last.log.records.runs == whole.log.records.runs and last.log.records.choices == whole.log.records.choices
@@ -477,7 +511,7 @@ def test_a_claims_student_that_was_lost_is_trained_again_and_recorded_once(data:
     lost = tmp_path / "confirm" / "round0" / "pick-0.safetensors"
     before = lost.read_bytes()
     lost.unlink()
-    made = opened(tmp_path, data)
+    made = confirming(tmp_path, data)
     confirm(made)
     assert lost.read_bytes() == before and len(jobs(made)) == 1 + 29 - 23
     keys = Counter((r.stage, r.arm, r.variant, r.seed) for r in made.log.records.runs)
@@ -485,7 +519,7 @@ def test_a_claims_student_that_was_lost_is_trained_again_and_recorded_once(data:
 
 
 def test_a_new_claim_takes_the_old_claims_bundle_away(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data)
+    made = confirming(tmp_path, data)
     confirm(made)
     (tmp_path / "best").mkdir()
     (tmp_path / "best" / "metrics.json").write_text("{}")
@@ -496,10 +530,10 @@ def test_a_new_claim_takes_the_old_claims_bundle_away(data: Counted, tmp_path: P
 def test_no_finished_trial_is_told_with_reasons(data: Counted, tmp_path: Path) -> None:
     failed = [trial(0, failure="not_finite"), trial(1, failure="error"), trial(2)]
     with pytest.raises(NothingFeasible, match="no trial finished; reasons: made up") as error:
-        confirm(opened(tmp_path, data, known=failed))
+        confirm(confirming(tmp_path, data, known=failed))
     assert error.value.exit_code == 3
     with pytest.raises(NothingFeasible, match="none was run"):
-        confirm(opened(tmp_path, data, known=[]))
+        confirm(confirming(tmp_path, data, known=[]))
     assert data.card["reads"] == []
 
 
@@ -518,7 +552,7 @@ def designs(made: Round) -> dict[str, int]:
 
 
 def test_without_time_confirm_still_claims_on_few_seeds_and_tunes_nothing(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data, clock=left(1e-3))
+    made = confirming(tmp_path, data, clock=left(1e-3))
     found = confirm(made)
     assert designs(made) == {"select": 1, "tune": 0, "claim": 2}
     assert not runs(made, "select") and not runs(made, "tune")  # one finalist: there is nothing to choose
@@ -529,15 +563,15 @@ def test_without_time_confirm_still_claims_on_few_seeds_and_tunes_nothing(data: 
 
 
 def test_time_that_is_left_goes_into_more_seeds(data: Counted, tmp_path: Path) -> None:
-    made = opened(tmp_path, data, clock=left(1e6))
+    made = confirming(tmp_path, data, clock=left(1e6))
     confirm(made)
     assert designs(made)["tune"] == 1 and designs(made)["claim"] == 4 * BUDGET.claim_seeds
     assert len(runs(made, "claim")) == 3 * 4 * BUDGET.claim_seeds and runs(made, "tune")
 
 
 def test_what_time_decided_is_kept_by_the_session_that_goes_on(data: Counted, tmp_path: Path) -> None:
-    first = opened(tmp_path, data, clock=left(1e-3))
+    first = confirming(tmp_path, data, clock=left(1e-3))
     pipelines = tune_arms(first, choose_trial(first))
-    again = opened(tmp_path, data, clock=left(1e6))
+    again = confirming(tmp_path, data, clock=left(1e6))
     assert tune_arms(again, choose_trial(again)) == pipelines
     assert {**designs(again), "claim": None} == {"select": 1, "tune": 0, "claim": None}

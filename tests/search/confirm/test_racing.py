@@ -12,7 +12,7 @@ import pytest
 from autokd.search.confirm.racing import FIRST, Measure, Score, Standing, behind, choose, race, rest_variance
 from autokd.study.design import Noise
 from autokd.study.records import TrialRecord
-from tests.search.helpers import rng, trial
+from tests.search.records import trial
 
 RESOLUTION = 1e-6
 NOISE = Noise(0.01, 2, 0.9)
@@ -62,7 +62,7 @@ def test_equal_differences_are_no_proof_of_no_noise() -> None:
 
 def simulated(means: Sequence[float], seeds: int, number: int, sd: float = 0.01) -> dict[int, list[Score]]:
     """Scores with a part that all candidates of a seed share."""
-    random = rng(number)
+    random = np.random.default_rng(number)
     shared = random.normal(0, sd, seeds)
     return {k: [float(x) for x in mean + shared + random.normal(0, sd, seeds)] for k, mean in enumerate(means)}
 

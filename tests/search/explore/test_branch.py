@@ -15,9 +15,9 @@ from autokd.search.facts import describe_study
 from autokd.search.prepare import prepare
 from autokd.search.request import Request
 from autokd.search.session import Setup
+from autokd.space import Budget
 from autokd.study.store import StudyStore
-from autokd.types import Budget
-from tests.search.helpers import SPACE
+from tests.search.spaces import SPACE
 
 
 @pytest.fixture

@@ -21,21 +21,15 @@ from autokd.search.explore.propose import Proposer
 from autokd.search.limits import pipeline_cost
 from autokd.search.timing.clock import seconds_per_epoch
 from autokd.search.timing.pace import expected_seconds
-from autokd.space import Several
+from autokd.space import AnyOf
 from autokd.spec import fingerprint, from_plain
 from autokd.study.arms import ARM_KINDS
 from autokd.study.records import TrialRecord
 from autokd.types import RungResult
-from tests.search.helpers import (
-    EPOCHS,
-    SPACE,
-    Instant,
-    explore,
-    explorer,
-    fixed_score,
-    resolved,
-    screen_rows,
-)
+from tests.search.executors import Instant, fixed_score
+from tests.search.records import EPOCHS, screen_rows
+from tests.search.spaces import SPACE, resolved
+from tests.search.stages import explore, explorer
 
 WARM = """
 warm_starts:
@@ -170,7 +164,7 @@ def test_a_student_leaves_out_the_losses_that_may_not_stand_beside_it(digits: Da
     two = SPACE.replace("cnn: {", "resnet: {depth: 8, width: {choice: [2, 4]}}\n    cnn: {")
     space = resolved(digits, two)
     losses = space.parts["losses"]
-    assert isinstance(losses, Several)
+    assert isinstance(losses, AnyOf)
     apart = losses.apart(lambda c: ["student.resnet"] if c.use == "hint" else [])
     space = dataclasses.replace(space, parts={**space.parts, "losses": apart})
     made = explorer(tmp_path, space, digits.task)
@@ -203,6 +197,12 @@ def test_an_impossible_budget_is_said_to_be_one(digits: Dataset, tmp_path: Path)
     made = explorer(tmp_path, resolved(digits, max_params=10), digits.task)
     with pytest.raises(NothingFeasible, match="no pipeline of the space lies inside the budget"):
         made.proposer.propose(20)
+
+
+def proposed_widths(made: Explorer) -> list[int]:
+    """The widths of the students of some proposals."""
+    proposals = [made.propose(number) for number in range(20, 36)]
+    return [proposal.drawn.plain["student"]["width"] for proposal in proposals if proposal is not None]
 
 
 def test_among_eight_candidates_the_best_screened_is_taken_half_of_the_time(digits: Dataset, tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_checkpoints_are_kept_of_the_trials_that_may_go_on(digits: Dataset, tmp_
 
 
 def test_trials_behind_too_many_better_ones_are_hopeless_trials() -> None:
-    from tests.search.helpers import trial
+    from tests.search.records import trial
 
     paused = {i: trial(i, 0.9 - i / 10) for i in range(6)}
     assert hopeless_trials(paused, wanted=12, top_rung=2, eta=3) == [4, 5]
@@ -411,7 +411,7 @@ def test_the_baselines_losses() -> None:
 
 
 def test_seconds_of_an_epoch_are_those_of_the_trials_that_went_furthest() -> None:
-    from tests.search.helpers import trial
+    from tests.search.records import trial
 
     assert seconds_per_epoch([]) == 0
     assert seconds_per_epoch([trial(0)]) == 0

@@ -8,7 +8,7 @@ import pytest
 
 from autokd.search.explore.halving import Job, next_job
 from autokd.study.records import RungRecord, TrialRecord
-from tests.search.helpers import trial
+from tests.search.records import trial
 
 
 def job(*trials: TrialRecord, wanted: int = 100, eta: int = 3, top_rung: int = 2) -> Job | None:

@@ -11,7 +11,7 @@ from autokd.data import Dataset
 from autokd.search.explore.quasi_random import quasi_random
 from autokd.space import Drawn, Space
 from autokd.spec import from_plain
-from tests.search.helpers import resolved
+from tests.search.spaces import resolved
 
 
 def first(space: Space, count: int, seed: int = 1) -> list[Drawn]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from autokd.search.screen.screen import diverse_top, score_against, screen
 from autokd.search.screen.screener import Screener, usable_proxies
 from autokd.study.choice import ScreenedStudent
 from autokd.types import Split
-from tests.search.helpers import CPU, context, explorer, resolved
+from tests.search.spaces import CPU, context, resolved
+from tests.search.stages import explorer
 
 
 class Unread(Dataset):
@@ -67,7 +69,7 @@ def test_ties_share_a_rank_and_a_proxy_that_fails_ranks_last(digits: Dataset) ->
     table = {4: {"nwot": 1.0}, 5: {"nwot": 1.0}, 6: {"nwot": 2.0}, 7: {"nwot": float("nan")}}
     assert screened(digits, table, "nwot") == [(6, 1.0), (4, 0.5), (5, 0.5), (7, 0.0)]
     assert screened(digits, {4: {"nwot": 5.0}}, "nwot") == [(4, 0.0)]
-    unjudged = {4: {"nwot": 1.0}, 5: {"nwot": None}, 6: {"nwot": 2.0}}
+    unjudged: dict[int, dict[str, Any]] = {4: {"nwot": 1.0}, 5: {"nwot": None}, 6: {"nwot": 2.0}}
     assert screened(digits, unjudged, "nwot") == [(6, 1.0), (5, 0.5), (4, 0.0)]
     assert screened(digits, {4: {"nwot": None}}, "nwot") == [(4, 0.5)]
 
@@ -146,7 +148,7 @@ def test_proxies_that_cannot_run_here_are_left_out(digits: Dataset) -> None:
 
 
 def test_screening_is_deterministic_and_uses_the_callers_random_state_for_nothing(digits: Dataset) -> None:
-    def values(seed: int) -> dict[str, float]:
+    def values(seed: int) -> Mapping[str, float | None]:
         names = ("params", "macs", "nwot", "diswot")
         return Screener(context=context(digits), proxies=names, ranked_by=names, seed=seed).values(student(4))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import autokd
-from tests.search.helpers import SPACE
+from tests.search.spaces import SPACE
 
 DAY = 86_400.0
 

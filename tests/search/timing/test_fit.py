@@ -19,9 +19,10 @@ from autokd.search.timing.clock import CLOSING, CONFIRM_SHARE, Clock, seconds_pe
 from autokd.search.timing.fit import Estimate, Fitted
 from autokd.search.timing.measure import Probe, measure_costs
 from autokd.search.work import Costs, Funnel, Parallel, Scope, Sizes, total_epochs
+from autokd.space import Budget
 from autokd.study.records import Records
-from autokd.types import Budget
-from tests.search.helpers import resolved, trial
+from tests.search.records import trial
+from tests.search.spaces import resolved
 
 OWN = Budget(trials=60, epochs=27, confirm_epochs=54)
 SIZES = Sizes(train=54_000, validation=6_000, test=10_000, classes=10)

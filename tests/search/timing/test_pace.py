@@ -11,7 +11,7 @@ import pytest
 
 from autokd.search.timing.pace import expected_seconds, seconds_model
 from autokd.study.records import TrialRecord
-from tests.search.helpers import trial
+from tests.search.records import trial
 
 
 def pipeline(*losses: str, student: str = "cnn", augment: str = "none", batch_size: int = 64) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -28,18 +29,11 @@ from autokd.search.tpe import mirror as mirror_module
 from autokd.search.tpe.database import database_url, describe_error, mask_passwords
 from autokd.search.tpe.mirror import Mirror, rebuild
 from autokd.study.store import StudyStore
-from tests.search.helpers import (
-    EPOCHS,
-    SPACE,
-    context,
-    expected,
-    explore,
-    explorer,
-    fixed_score,
-    in_database,
-    resolved,
-    told,
-)
+from tests.search.executors import fixed_score
+from tests.search.mirrors import expected, in_database, told
+from tests.search.records import EPOCHS
+from tests.search.spaces import SPACE, context, resolved
+from tests.search.stages import explore, explorer
 
 
 @pytest.fixture
@@ -161,7 +155,7 @@ def test_paused_trials_are_shown_at_the_end_of_a_finished_search_alone(store: St
     assert told(mirrored(store)) == expected(store)
 
 
-def changed_in(url: str, change: Callable[[RDBStorage, int], None]) -> None:
+def changed_in(url: str, change: Callable[[RDBStorage, int], object]) -> None:
     storage = RDBStorage(url)
     change(storage, storage.get_study_id_from_name("mine"))
     storage.remove_session()
@@ -187,10 +181,10 @@ def test_what_is_missing_is_added_and_what_differs_is_written_anew(store: StudyS
     store.records.trials = {**whole, number: dataclasses.replace(first, rungs=(*first.rungs[:2], top))}
     Mirror(store, url).close()
     assert told(in_database(url)) == expected(store) and told(in_database(url))[number][1] == 0.125
-    changed_in(url, lambda storage, study: storage.create_new_trial(study) and None)  # somebody's own trial
+    changed_in(url, lambda storage, study: storage.create_new_trial(study))  # somebody's own trial
     Mirror(store, url).close()
     assert told(in_database(url)) == expected(store)
-    changed_in(url, lambda storage, study: storage.create_new_trial(study, in_database(url)[0]) and None)  # twice
+    changed_in(url, lambda storage, study: storage.create_new_trial(study, in_database(url)[0]))  # twice
     Mirror(store, url).close()
     assert told(in_database(url)) == expected(store)
     store.records.trials = {number: whole[number] for number in range(5)}  # a fresh study has fewer
@@ -228,7 +222,12 @@ def test_a_database_that_breaks_is_told_once_tried_less_and_less_and_told_again_
     whole = dict(store.records.trials)
     mirror = Mirror(store, url_of(folder), clock=clock)
     opened = mirror._open
-    monkeypatch.setattr(mirror, "_open", lambda anew: (attempts.append(clock.now), opened(anew))[1])
+
+    def noted(anew: bool) -> Any:
+        attempts.append(clock.now)
+        return opened(anew)
+
+    monkeypatch.setattr(mirror, "_open", noted)
     mirror._gather(("complete", "failed"))
     for now in np.arange(100.0, 110.0, 0.5):
         clock.now = float(now)

@@ -14,7 +14,8 @@ from autokd.errors import MissingDependency, UserError
 from autokd.search.tpe.database import database_url, mask_passwords
 from autokd.search.tpe.mirror import Mirror, rebuild
 from autokd.study.store import StudyStore
-from tests.search.helpers import SPACE, expected, in_database, told
+from tests.search.mirrors import expected, in_database, told
+from tests.search.spaces import SPACE
 
 
 @pytest.fixture(scope="module")

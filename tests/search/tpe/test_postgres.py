@@ -16,7 +16,9 @@ import pytest
 from autokd.search.tpe.database import database_url
 from autokd.search.tpe.mirror import rebuild
 from autokd.study.store import StudyStore
-from tests.search.helpers import SPACE, ended, expected, in_database, started, told, wait_for
+from tests.search.mirrors import expected, in_database, told
+from tests.search.processes import ended, started, wait_for
+from tests.search.spaces import SPACE
 
 pytestmark = pytest.mark.slow
 BINARIES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), *map(Path, os.get_exec_path())]

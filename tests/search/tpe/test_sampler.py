@@ -20,7 +20,8 @@ from autokd.seeds import derive
 from autokd.space import Drawn
 from autokd.study.ranking import common_rung
 from autokd.study.records import Refused, TrialRecord
-from tests.search.helpers import Branches, Line, TrialDraw, trial
+from tests.search.records import trial
+from tests.search.spaces import Branches, Line, TrialDraw
 
 LINE = Line()
 RANGES = LINE.ranges()
@@ -38,7 +39,7 @@ def value(x: float) -> float:
 def suggestions(trials: Iterable[TrialRecord], count: int = 60, *, seed: int = 1) -> list[float]:
     known = list(trials)
     return [
-        next(candidates(LINE, known, seed=seed, number=number)).params["x"]  # type: ignore[arg-type, index]
+        float((next(candidates(LINE, known, seed=seed, number=number)).params or {})["x"])  # type: ignore[arg-type]
         for number in range(100, 100 + count)
     ]
 

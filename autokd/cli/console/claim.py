@@ -1,0 +1,164 @@
+"""The end of a search: the verdict, the table of arms, the evidence, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from autokd.cli.console.output import Shown, document, indented
+from autokd.metrics import Metric
+from autokd.report import words
+from autokd.report.sections.effort import part_times
+from autokd.report.sections.found import extent
+from autokd.report.sections.front import front
+from autokd.report.sections.recommendation import Decision, Row, decide
+from autokd.study.fidelity import too_short
+
+if TYPE_CHECKING:
+    from autokd.api import Study
+    from autokd.study.records import Records
+
+
+def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
+    """Return the end of a search.
+
+    Args:
+      study: the study.
+      as_json: one JSON document instead.
+      profiled: also say where the time went.
+    """
+    if as_json:
+        return _document(study, profiled=profiled)
+    decision = decide(study.store)
+    if decision is None:
+        return f"study {study.name}: no recommendation yet; report: {study.report_path}"
+    metric, trained = decision.metric, extent(study.store)
+    less = "" if metric.higher_is_better else f", in {metric.title} (less is better)"
+    return Group(
+        Text(f"{decision.title}.", style="bold"),
+        _arms(study, decision),
+        *([Text(trained)] if trained else []),
+        *_front(study),
+        Text(f"\nRecommended ({_recommended(decision)}):"),
+        Padding(_pipeline(decision), (0, 0, 0, 2)),
+        Text(f"\nOn the test split it is{less}"),
+        *(indented(text) for text in (*_evidence(decision), *_short(study))),
+        Text("\nNext:"),
+        *(indented(text) for text in _next(study)),
+    )
+
+
+def _document(study: Study, *, profiled: bool) -> str:
+    claim = study.recommendation
+    return document(
+        {
+            "study": study.name,
+            "state": state(study),
+            "report": str(study.report_path),
+            "recommendation": None if claim is None else claim.to_plain(),
+            "profile": study.store.records.profile[-1]._asdict() if profiled else None,
+        }
+    )
+
+
+def state(study: Study) -> str:
+    """Return "finished" or "unfinished"."""
+    return "finished" if study.store.finished else "unfinished"
+
+
+def _recommended(decision: Decision) -> str:
+    claim = decision.claim
+    return decision.subject if claim.recommended_trial is None else f"trial {claim.trial}"
+
+
+def _pipeline(decision: Decision) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    for slot, text in words.recipe(decision.claim.used.pipeline):
+        grid.add_row(Text(slot), Text(text))
+    return grid
+
+
+def _arms(study: Study, decision: Decision) -> Table:
+    total, seeds = len(study.store.records.trials), len(decision.claim.used.seeds)
+    table = Table(title=f"{study.name}: {total} trials, {seeds} seeds", title_justify="left")
+    metric, timed = decision.metric, decision.timed
+    columns = ["", "parameters", "MACs", *(["latency, ms"] if timed else []), _column("validation", metric)]
+    for column in (*columns, _column("test", metric)):
+        table.add_column(column, justify="left" if not column else "right")
+    for row in decision.rows:
+        table.add_row(*_row(row, metric, timed))
+    return table
+
+
+def _column(what: str, metric: Metric) -> str:
+    """ "validation" -> "validation %"; metrics other than accuracy are named."""
+    return f"{what} %" if metric.name == "accuracy" else f"{what} {metric.title} {metric.unit}".rstrip()
+
+
+def _row(row: Row, metric: Metric, timed: bool) -> list[Text]:
+    sizes = ["" if name not in row.cost else words.count(row.cost[name]) for name in ("params", "macs")]
+    times = [f"{row.cost['latency']:.3g}" if "latency" in row.cost else ""] if timed else []
+    texts = [row.title, *sizes, *times, words.spread(row.validation, metric), words.spread(row.test, metric)]
+    return [Text(text) for text in texts]
+
+
+def _front(study: Study) -> Iterator[RenderableType]:
+    """The front of a study with several objectives, each trial with its means over seeds."""
+    points = front(study.store)
+    if not points:
+        return
+    names = study.store.objective.names
+    seeds = words.number_of(len(points[0].reached), "seed")
+    table = Table(title=f"\nThe front of {', '.join(names)}, on validation, {seeds}", title_justify="left")
+    for column in ("trial", *(name.replace("_", " ") for name in names), "pipeline"):
+        table.add_column(column, justify="left" if column == "pipeline" else "right")
+    for point in points:
+        number = f"{point.trial.number}{' *' if point.recommended else ''}"
+        values = [words.objective(point.objectives[name], name) for name in names]
+        table.add_row(number, *values, Text(words.brief(point.trial.pipeline)))
+    yield table
+    star = "* recommended; any other" if any(point.recommended for point in points) else "Any of them"
+    yield Text(f"{star}: autokd export {shlex.quote(study.name)} --trial NUMBER")
+
+
+def _evidence(decision: Decision) -> Iterator[str]:
+    claim, metric = decision.claim, decision.metric
+    yield from (comparison.text for _, comparison in decision.comparisons)
+    if decision.teacher_weaker:
+        yield "WARNING: the teacher is worse than the student alone; give a better one with --teacher"
+    low, high = claim.prediction_interval
+    reach = f"{metric.number(low)} to {metric.text(high)}"
+    yield f"one more run of it will reach {reach} (95 %; from {len(claim.used.seeds)} seeds, {claim.n_test} test items)"
+
+
+def _short(study: Study) -> Iterator[str]:
+    """What is to be told where the study's rungs say little about longer trainings."""
+    text = too_short(study.store.records)
+    if text:
+        yield f"WARNING: {text}"
+
+
+def _next(study: Study) -> Iterator[str]:
+    name, file = shlex.quote(study.name), shlex.quote(f"{study.name}.yaml")
+    yield f"open {shlex.quote(str(study.report_path))}"
+    yield f"autokd export {name} -o {file}"
+    yield f"autokd train {file} -o {shlex.quote(f'{study.name}-student')}"
+    limited = study.store.settings.setting("time") is not None
+    more = "a longer --time" if limited else f"--trials {2 * len(study.store.records.trials)}"
+    yield f"more trials: the same search with {more}"
+
+
+def profile(records: Records) -> Shown:
+    """Return where the time of the last profiled session went."""
+    table = Table(title="Where the time went", title_justify="left")
+    for column in ("part", "seconds", "share"):
+        table.add_column(column, justify="left" if column == "part" else "right")
+    for line in part_times(records):
+        table.add_row(line.part, f"{line.seconds:.2f}", words.percent(line.share))
+    return table

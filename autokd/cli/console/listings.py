@@ -1,0 +1,137 @@
+"""Listings: studies, trials, screened students, caches."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shlex
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from autokd.cli.console.claim import state
+from autokd.cli.console.output import ROWS, Shown, document
+from autokd.metrics import Metric
+from autokd.report import words
+from autokd.report.sections.recommendation import headline
+from autokd.study.choice import ScreenedStudent
+
+if TYPE_CHECKING:
+    from autokd.api import Study
+    from autokd.cli.caches import Cache
+
+_PROXIES = {"params": "parameters", "macs": "MACs", "latency": "latency, ms"}
+"""Proxies that have another name for people; they come first."""
+_TRIAL_COSTS = {"macs": "MACs", "size": "bytes", "latency": "latency, ms"}
+"""Costs that `trials` shows beside the parameters where they are objectives."""
+
+
+def studies(found: Sequence[Study], *, as_json: bool) -> Shown:
+    """Return one row a study."""
+    rows = [_study_row(study) for study in found]
+    if as_json:
+        return document(rows)
+    if not rows:
+        return "no studies here; start one with: autokd search --dataset digits"
+    table = Table()
+    numbers = ("trials", "best validation", "test")
+    for column in ("study", "state", "trials", "objective", "best validation", "test", "result"):
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row, study in zip(rows, found, strict=True):
+        metric = study.store.objective.metric
+        values = ["" if row[key] is None else metric.text(row[key]) for key in ("best_validation", "test")]
+        cells = [row["state"], str(row["trials"]), ", ".join(row["objective"]), *values, row["result"] or ""]
+        table.add_row(Text(row["study"]), *cells)
+    return table
+
+
+def _study_row(study: Study) -> dict[str, Any]:
+    claim, best, objective = study.recommendation, study.best, study.store.objective
+    return {
+        "study": study.name,
+        "state": state(study),
+        "trials": len(study.store.records.trials),
+        "objective": list(objective.names),
+        "best_validation": None if best is None or best.score is None else objective.metric.value(best.score),
+        "test": None if claim is None else statistics.fmean(claim.used.test),
+        "result": None if claim is None else headline(claim),
+        "verdicts": None if claim is None else {name: other.verdict for name, other in claim.comparisons.items()},
+    }
+
+
+def trials(study: Study, *, as_json: bool) -> Shown:
+    """Return one row a trial."""
+    rows = _trial_rows(study)
+    if as_json:
+        return document(rows)
+    if not rows:
+        return f"study {study.name}: no trials yet"
+    table = Table()
+    objective = study.store.objective
+    costs = [name for name in _TRIAL_COSTS if name in objective.names]
+    columns = ("trial", "state", "source", "rung", _score_column(objective.metric), "seconds", "parameters")
+    for column in (*columns, *(_TRIAL_COSTS[name] for name in costs), "pipeline"):
+        table.add_column(column, justify="left" if column in ("state", "source", "pipeline") else "right")
+    for row in rows:
+        table.add_row(*_trial_cells(row, costs, objective.metric))
+    return Group(table, Text(f"every drawn value: autokd trials {shlex.quote(study.name)} --json"))
+
+
+def _trial_rows(study: Study) -> list[dict[str, Any]]:
+    frame = study.trials_dataframe()
+    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    return [{**row, "pipeline": json.loads(row["pipeline"])} for row in rows]
+
+
+def _trial_cells(row: Mapping[str, Any], costs: Sequence[str], metric: Metric) -> list[Text]:
+    reason = f"\n{row['reason']}" if row["reason"] else ""
+    score = "" if _missing(row["score"]) else metric.number(metric.value(row["score"]))
+    rung = "" if _missing(row["rung"]) else f"{row['rung']:.0f}"
+    cells = [str(row["number"]), row["state"], row["source"], rung, score]
+    cells += [f"{row['seconds']:.1f}", words.count(row["params"]), *(words.figure(row.get(name)) for name in costs)]
+    return [Text(text) for text in (*cells, f"{words.brief(row['pipeline'])}{reason}")]
+
+
+def _score_column(metric: Metric) -> str:
+    return "score %" if metric.name == "accuracy" else f"{metric.title} {metric.unit}".rstrip()
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def screened(rows: Sequence[ScreenedStudent], *, as_json: bool) -> Shown:
+    """Return screened students, best first."""
+    if as_json:
+        return document([dataclasses.asdict(row) for row in rows])
+    names = _proxies_shown(rows[0])
+    table = Table(caption="score: mean rank of the proxies that the space names, 1 is best", caption_justify="left")
+    for column in ("student", "score", *(_PROXIES.get(name, name) for name in names)):
+        table.add_column(column, justify="left" if column == "student" else "right")
+    for row in rows[:ROWS]:
+        values = [words.figure(row.proxies[name]) for name in names]
+        table.add_row(Text(words.component(row.student)), f"{row.score:.2f}", *values)
+    return Group(table, Text(f"… and {len(rows) - ROWS} more; --json shows all")) if len(rows) > ROWS else table
+
+
+def _proxies_shown(row: ScreenedStudent) -> list[str]:
+    """The proxies that a student has, those with a name for people first."""
+    return [name for name in dict.fromkeys([*_PROXIES, *row.proxies]) if name in row.proxies]
+
+
+def caches(found: Sequence[Cache], freed: int | None, *, as_json: bool) -> Shown:
+    """Return one row a cache, and what clearing freed."""
+    if as_json:
+        return document({"caches": [cache._asdict() for cache in found], "freed": freed})
+    table = Table(box=None, pad_edge=False)
+    for column in ("cache", "entries", "size", "what"):
+        table.add_column(column, justify="right" if column in ("entries", "size") else "left")
+    for cache in found:
+        table.add_row(cache.name, str(cache.entries), words.size(cache.nbytes), Text(cache.about))
+    lines = [f"in {found[0].path.parent}", *([] if freed is None else [f"{words.size(freed)} freed"])]
+    return Group(table, Text("\n".join(lines)))

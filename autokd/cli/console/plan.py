@@ -1,0 +1,51 @@
+"""What a search would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from autokd.cli.console.output import Shown, document
+from autokd.objective import shown_limit
+from autokd.report import words
+
+if TYPE_CHECKING:
+    from autokd.search.run import Plan, Setup
+
+
+def plan(setup: Setup, planned: Plan, *, as_json: bool) -> Shown:
+    """Return what a search would do."""
+    if as_json:
+        numbers = {**planned._asdict(), "bank": planned.bank._asdict()}
+        settings = {name: setting.to_plain() for name, setting in setup.settings.items()}
+        return document({"identity": setup.identity.to_plain(), "settings": settings, "plan": numbers})
+    space = Table(title="Space", title_justify="left")
+    space.add_column("parameter")
+    space.add_column("range")
+    for path, span in setup.space.ranges().items():
+        space.add_row(Text(path), Text(str(span)))
+    return Group(space, *map(Text, [*_lines(setup, planned), "nothing was written"]))
+
+
+def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
+    data, budget = setup.data, setup.budget
+    limits = ", ".join(shown_limit(name, most) for name, most in setup.space.constraints.items())
+    rungs = ", ".join(f"{n} to {e} epochs" for n, e in zip(planned.trial_runs, planned.rung_epochs, strict=True))
+    yield f"data: {data.task.dataset}, {len(data.train)} train, {len(data.validation)} validation"
+    yield f"objective: {', '.join(f'{way} {name}' for name, way in setup.objective.as_plain().items())}"
+    yield f"budget of the student: {limits or 'none'}"
+    yield f"explore: {budget.trials} trials; about {rungs}"
+    yield f"confirm: at most {planned.confirm_runs} runs of {budget.confirm_epochs} epochs"
+    if setup.time_plan is not None:
+        yield f"fitted into {words.duration(setup.time_plan.seconds)}: {setup.time_plan.reason}"
+    teaching = planned.teacher_seconds
+    teacher = f", {words.duration(teaching)} of it for training a teacher" if teaching else ""
+    expected = f"{words.duration(planned.seconds)} on {setup.device}{teacher}"
+    yield f"expected: {expected}; {words.size(planned.disk_bytes)} on disk"
+    yield f"teacher bank: {planned.bank}"
+    if setup.dropped:
+        yield from ("left out of the space:", *(f"  {line}" for line in setup.dropped))

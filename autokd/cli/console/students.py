@@ -1,0 +1,55 @@
+"""The end of full training, and predictions."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from autokd.cli.console.output import ROWS, Shown, document
+from autokd.files import write_text
+from autokd.metrics import METRICS, Metric
+from autokd.tables import escape_csv
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown:
+    """Return the end of full training."""
+    if as_json:
+        return document({"folder": str(folder), "metrics": metrics})
+    metric, test = METRICS[metrics["objective"]], metrics["test"]
+    value, of_validation = (_precisely(metrics[split][metric.name], metric) for split in ("test", "validation"))
+    return (
+        f"{folder}: test {metric.title} {value} on {test['n']} items "
+        f"(validation {of_validation}), seed {metrics['seed']}, {metrics['epochs']} epochs\n"
+        f"next: autokd predict {shlex.quote(str(folder))} INPUT…"
+    )
+
+
+def _precisely(value: float, metric: Metric) -> str:
+    """0.9541 -> "95.41 %", or "0.210 nats" where it is not shown in percent."""
+    return f"{metric.scale * value:.2f} %" if metric.unit == "%" else metric.text(value)
+
+
+def predictions(frame: DataFrame, output: Path | None, *, as_json: bool) -> Shown:
+    """Return predictions as a table, or write them as a CSV."""
+    if output is not None:
+        write_text(output, escape_csv(frame).to_csv(index=False, lineterminator="\n"))
+    if as_json:
+        return document(frame.to_dict("records"))
+    if output is not None:
+        return f"{output}: {len(frame)} predictions"
+    table = Table()
+    for column in ("input", "label", "probability"):
+        table.add_column(column, overflow="fold", justify="right" if column == "probability" else "left")
+    for row in frame[["input", "label", "probability"]].head(ROWS).itertuples(index=False):
+        table.add_row(Text(str(row.input)), Text(str(row.label)), f"{row.probability:.4f}")
+    more = f"… and {len(frame) - ROWS} more; -o FILE writes all, with every class's probability"
+    return Group(table, Text(more)) if len(frame) > ROWS else table

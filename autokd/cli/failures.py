@@ -1,0 +1,42 @@
+"""What a command that failed says, on stderr, and its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+
+from autokd.errors import DISK_FULL
+
+UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+"""Click's base of usage errors: newer versions of typer bring their own copy of click."""
+_DISK_ERRORS = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
+
+
+def complain(message: str, code: int) -> int:
+    """Say what is wrong; return the exit code."""
+    typer.echo(f"error: {message}", err=True)
+    return code
+
+
+def of_system(error: OSError) -> int:
+    """Say what the system refused; return the exit code."""
+    if isinstance(error, BrokenPipeError):  # whoever read the output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    where = f"{error.filename or 'disk'}: {error.strerror}"
+    if isinstance(error, _DISK_ERRORS):
+        return complain(where, 2)
+    if error.errno in DISK_FULL:
+        return complain(f"{where}; make room, and the same command goes on", 2)
+    return internal(error)
+
+
+def internal(error: Exception) -> int:
+    """Say where the traceback of a mistake of autokd's own is; return the exit code."""
+    from autokd.cli.console.output import log_traceback
+
+    where = getattr(error, "__notes__", None) or [f"the traceback is in {log_traceback()}"]
+    return complain(f"internal error: {type(error).__name__}: {error}\n{where[-1]}", 1)

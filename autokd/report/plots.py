@@ -1,0 +1,216 @@
+"""What the report's figures share. A figure is a plain Plotly mapping {"data": …, "layout": …}.
+
+Colours of text, axes and grid are left to the page, which knows whether it is light or dark. Every text that comes from
+a study is escaped, since Plotly reads a little HTML in labels and hovers.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from autokd.metrics import Metric
+from autokd.objective import COSTS
+from autokd.report import words
+from autokd.report.start import teacher_value
+from autokd.study.arms import kind_of
+from autokd.study.records import TrialRecord
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
+
+Figure = dict[str, Any]
+
+QUIET, ACCENT, MARK, TEACHER = "#9aa5b4", "#2f7fd0", "#e08a1e", "#8b8f99"
+"""Colours: of what stands back, of what stands out, of what it is measured by, of the teacher."""
+RUNG_COLORS = (QUIET, "#7ea6cf", ACCENT)
+"""Of the trials' dots, the longest rung last."""
+ROW = 34
+"""Height of a row in a figure of rows, pixels."""
+LEGEND_BELOW: Figure = {"orientation": "h", "y": -0.2, "yanchor": "top"}
+
+
+class ErrorScale(NamedTuple):
+    """Values of a metric drawn by the logarithm of their error, the distance from the perfect value; better is higher.
+
+    Accuracies of 90, 99 and 99.9 % are equally far apart.
+
+    Args:
+      smallest: error that stands for none at all, half a validation sample.
+      metric: that is drawn.
+    """
+
+    smallest: float
+    metric: Metric
+
+    @classmethod
+    def of(cls, study: StudyStore) -> ErrorScale:
+        """Return the scale for a study's first objective on validation."""
+        return cls(0.5 / study.settings.data.validation, study.objective.metric)
+
+    def at(self, value: float) -> float:
+        """Where a value is drawn."""
+        return -math.log10(max(abs(self.metric.perfect - value), self.smallest))
+
+    def ends(self, middle: float, interval: tuple[float, float] | None) -> tuple[float, float]:
+        """How far an interval reaches above and below where its middle is drawn; nowhere without one."""
+        low, high = sorted(self.at(end) for end in interval or (middle, middle))
+        return high - self.at(middle), self.at(middle) - low
+
+    def between(self, middle: float, interval: tuple[float, float] | None) -> Figure:
+        """The error bar of a mean."""
+        return {"visible": False} if interval is None else error_bars([self.ends(middle, interval)])
+
+    def axis(self, places: Sequence[float]) -> Figure:
+        """The axis for what is drawn at these places; round errors are marked, where there is room."""
+        room = 0.1 * (max(places) - min(places))
+        bottom = -math.log10(self.metric.high - self.metric.low) if math.isfinite(self.metric.high) else -math.inf
+        low, high = max(bottom, min(places) - room), max(places) + room
+        marks: dict[float, str] = {}
+        for digit in (1, 2, 5, 3, 7, 4, 6, 8, 9):
+            for decade in range(math.floor(low), math.ceil(high) + 1):
+                error = digit * 10.0 ** -(decade + 1)
+                place = -math.log10(error)
+                if low <= place <= high and all(abs(place - other) > 0.08 * (high - low) for other in marks):
+                    marks[place] = f"{self.metric.scale * self._value(error):.6g}"
+        title = {"text": self.metric.heading("validation")}
+        return {"title": title, "zeroline": False, "tickvals": list(marks), "ticktext": list(marks.values())}
+
+    def _value(self, error: float) -> float:
+        return self.metric.perfect - error if self.metric.higher_is_better else self.metric.perfect + error
+
+
+def arm_colour(kind: str) -> str:
+    """Return the colour of a kind of arm; a quiet one where this version has no such kind."""
+    known = kind_of(kind)
+    return QUIET if known is None else known.colour
+
+
+def cost_axis(cost: str, values: Sequence[float]) -> Figure:
+    """A logarithmic axis of what students cost."""
+    marks = words.ticks(min(values), max(values)) if values else []
+    return {
+        "title": {"text": f"{COSTS[cost]} (log scale)"},
+        "type": "log",
+        "tickvals": marks,
+        "ticktext": [words.compact(mark) for mark in marks],
+    }
+
+
+def rung_trace(study: StudyStore, scale: ErrorScale, rung: int, trials: Sequence[tuple[TrialRecord, float]]) -> Figure:
+    """Dots of the trials that ended at a rung, each with its place across; start baselines are drawn otherwise.
+
+    Args:
+      study: of the trials.
+      scale: of the vertical axis.
+      rung: that they ended at.
+      trials: that finished a rung, each with where it is drawn on the horizontal axis.
+    """
+    here = [(t, x) for t, x in trials if t.rungs[-1].rung == rung and t.baseline is None and t.cost.get("params")]
+    metric = scale.metric
+    place = len(RUNG_COLORS) - 1 - min(study.top_rung - rung, len(RUNG_COLORS) - 1)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"trials, {study.rung_epochs[rung]} epochs",
+        "x": [x for _, x in here],
+        "y": [scale.at(metric.value(t.rungs[-1].score)) for t, _ in here],
+        "marker": {"size": 5 + 1.5 * place, "color": RUNG_COLORS[place]},
+        "hovertext": [hover(t, score_after(t, metric)) for t, _ in here],
+        "hoverinfo": "text",
+    }
+
+
+def teacher_line(study: StudyStore, scale: ErrorScale) -> tuple[list[Figure], list[Figure]]:
+    """Return the line at the teacher's value on validation and the note on it; nothing where it is not known."""
+    teacher, reached = study.settings.teacher, teacher_value(study)
+    if teacher is None or reached is None:
+        return [], []
+    seen = "; may have seen these rows" if teacher.may_have_seen_validation else ""
+    text = f"teacher {words.quality(reached, scale.metric)}, {words.compact(teacher.params)} parameters{seen}"
+    y = scale.at(reached)
+    return [line(y=y)], [note(text, x=0, y=y, xref="paper", xanchor="left", yanchor="bottom")]
+
+
+def score_after(trial: TrialRecord, metric: Metric) -> str:
+    """What a trial reached at its last rung, in words."""
+    last = trial.rungs[-1]
+    return f"{words.quality(metric.value(last.score), metric)} after {last.epochs} epochs"
+
+
+def hover(trial: TrialRecord, text: str) -> str:
+    """The text that is shown when one points at a trial."""
+    return f"<b>trial {trial.number}</b>: {safe(text)}<br>{pipeline_lines(trial.pipeline)}"
+
+
+def pipeline_lines(pipeline: Any) -> str:
+    """A plain pipeline in a hover, a line for each part."""
+    return safe(words.brief(pipeline)).replace(" · ", "<br>")
+
+
+def error_bars(ends: Sequence[tuple[float, float]]) -> Figure:
+    """Error bars that reach so far up and down."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [up for up, _ in ends],
+        "arrayminus": [down for _, down in ends],
+        "thickness": 1.5,
+        "width": 5,
+    }
+
+
+def error_bar(middle: float, interval: tuple[float, float] | None) -> Figure:
+    """The error bar of an interval on an axis that is no `ErrorScale`."""
+    if interval is None:
+        return {"visible": False}
+    low, high = interval
+    return error_bars([(high - middle, middle - low)])
+
+
+def line(*, x: float | None = None, y: float | None = None) -> Figure:
+    """A dotted line across the figure."""
+    ends = {"x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
+    if y is not None:
+        ends = {"y0": y, "y1": y, "x0": 0, "x1": 1, "xref": "paper"}
+    return {"type": "line", "layer": "below", "line": {"color": TEACHER, "width": 1.2, "dash": "dot"}, **ends}
+
+
+def note(text: str, **place: Any) -> Figure:
+    """A text in the figure."""
+    return {"text": safe(text), "showarrow": False, "font": {"size": 12}, **place}
+
+
+def figure(height: int, data: Sequence[Figure], *, xaxis: Figure, yaxis: Figure, **layout: Any) -> Figure:
+    """Return a figure of traces.
+
+    Args:
+      height: pixels.
+      data: the traces; those without a point are left out.
+      xaxis, yaxis: the axes.
+      layout: more of Plotly's layout.
+    """
+    axis = {"automargin": True}
+    return {
+        "data": [trace for trace in data if len(trace["x"])],
+        "layout": {
+            "height": height,
+            "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+            "hovermode": "closest",
+            "xaxis": {**axis, **xaxis},
+            "yaxis": {**axis, **yaxis},
+            **layout,
+        },
+    }
+
+
+def all_of(data: Sequence[Figure], axis: str) -> list[Any]:
+    """Return all values of all traces on an axis, gaps left out."""
+    return [value for trace in data for value in trace[axis] if value is not None]
+
+
+def safe(text: str) -> str:
+    """Escape a text for Plotly."""
+    return html.escape(text, quote=False)

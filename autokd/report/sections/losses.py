@@ -1,0 +1,62 @@
+"""What each loss term did in the best trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from autokd.errors import ComponentError
+from autokd.spec import component_from_plain
+from autokd.study.records import TrialRecord
+
+
+class TermLine(NamedTuple):
+    """What one loss term of a trial did at the end of a rung.
+
+    Args:
+      trial, epochs: which trial, at which length.
+      name: the loss's name in the pipeline.
+      value: its mean over the rung's last epoch, before any weight.
+      weight: searched weight times the method's own scale; None where the loss is not known here.
+      gradient_norm: norm of the weighted term's gradient with respect to the student's parameters, on a part of the
+        last batch; None where it was not taken.
+    """
+
+    trial: int
+    epochs: int
+    name: str
+    value: float
+    weight: float | None
+    gradient_norm: float | None
+
+    @property
+    def weighted(self) -> float | None:
+        """What the term adds to the loss."""
+        return None if self.weight is None else self.value * self.weight
+
+
+def term_lines(trials: Iterable[TrialRecord]) -> list[TermLine]:
+    """Return what each loss term did in each trial, rung by rung."""
+    return [
+        TermLine(
+            trial=trial.number,
+            epochs=rung.epochs,
+            name=name,
+            value=value,
+            weight=effective_weight(trial.pipeline["losses"].get(name, {})),
+            gradient_norm=rung.curve[-1].get("gradient_norms", {}).get(name),
+        )
+        for trial in trials
+        for rung in trial.rungs
+        if rung.curve
+        for name, value in rung.curve[-1].get("terms", {}).items()
+    ]
+
+
+def effective_weight(plain: Mapping[str, Any]) -> float | None:
+    """Return a plain loss's weight times its scale; None where there is no such loss here (a plug-in, say)."""
+    try:
+        loss = component_from_plain("losses", plain)
+    except ComponentError:
+        return None
+    return float(loss.weight * loss.declares.scale.value)

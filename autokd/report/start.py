@@ -1,0 +1,37 @@
+"""What a study begins with: the quality of the teacher, and the start baselines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autokd.study.arms import simplicity
+from autokd.study.records import TrialRecord
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
+
+
+def teacher_value(study: StudyStore) -> float | None:
+    """Return the teacher's value of the first objective on validation, the same wherever it is shown.
+
+    That of the newest claim, which is measured like those of the arms, or else the one from when the study was begun.
+    None where it is not known, or there is no teacher.
+    """
+    claim, teacher = study.records.claim, study.settings.teacher
+    if claim is not None and claim.teacher is not None:
+        return claim.teacher.validation
+    return None if teacher is None else teacher.validation.get(study.objective.metric.name)
+
+
+def start_baselines(study: StudyStore) -> list[tuple[str, TrialRecord]]:
+    """Return (kind of arm, trial) of the start baselines, the most elaborate first."""
+    trials = study.records.trials.values()
+    baselines = [(trial.baseline, trial) for trial in trials if trial.baseline is not None]
+    return sorted(baselines, key=lambda row: -simplicity(row[0]))
+
+
+def teacher_weaker_so_far(study: StudyStore) -> bool:
+    """Whether the teacher is worse on validation than the student alone in its start baseline."""
+    teacher = teacher_value(study)
+    alone = [t.score for t in study.records.trials.values() if t.is_alone and t.score is not None]
+    return teacher is not None and bool(alone) and study.objective.metric.score(teacher) < max(alone)

@@ -1,0 +1,41 @@
+"""A pipeline as a value: `PipelineSpec`, its components, and their translation to and from plain data."""
+
+from __future__ import annotations
+
+from autokd.spec.component import (
+    FieldInfo,
+    comments_of,
+    component_from_plain,
+    component_to_plain,
+    convert,
+    fields_of,
+    make,
+)
+from autokd.spec.pipeline import Number, PipelineSpec, Slot, Slots, component_at, components, network_slot, slots
+from autokd.spec.plain import FORMAT, converted, fingerprint, from_plain, problems, to_plain
+from autokd.spec.replace import replaced
+
+__all__ = [
+    "FORMAT",
+    "FieldInfo",
+    "Number",
+    "PipelineSpec",
+    "Slot",
+    "Slots",
+    "comments_of",
+    "component_at",
+    "component_from_plain",
+    "component_to_plain",
+    "components",
+    "convert",
+    "converted",
+    "fields_of",
+    "fingerprint",
+    "from_plain",
+    "make",
+    "network_slot",
+    "problems",
+    "replaced",
+    "slots",
+    "to_plain",
+]

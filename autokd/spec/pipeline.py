@@ -1,0 +1,175 @@
+"""`PipelineSpec`, everything that decides how a student is trained, and what its fields may hold.
+
+The fields of `PipelineSpec` are the only list of slots. Schema, sampling, storage, export and report are derived from
+them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
+
+from autokd.components import (
+    AugmentComponent,
+    HeadComponent,
+    LossComponent,
+    OptimizerComponent,
+    ScheduleComponent,
+    StudentComponent,
+)
+from autokd.errors import ComponentError, nearest
+from autokd.ranges import Choice, Range
+from autokd.spec.component import convert, make
+
+
+class Slot(NamedTuple):
+    """What a field of `PipelineSpec` holds that is made of components.
+
+    Args:
+      kind: kind of component.
+      many: a mapping of instance name to component, instead of one component.
+      optional: there may be none: None in a pipeline, and left out of its plain form.
+      default: the component, with its own defaults, where a pipeline or a space does not name the slot; "" for none.
+      network: it holds the network that is trained, screened and delivered.
+      on_network: its components are built on that network, so each is tried on it before anything is trained.
+    """
+
+    kind: str
+    many: bool = False
+    optional: bool = False
+    default: str = ""
+    network: bool = False
+    on_network: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether every plain pipeline names the slot."""
+        return not self.optional and not self.default
+
+
+class Number(NamedTuple):
+    """What a field of `PipelineSpec` holds that is a plain number.
+
+    Args:
+      range: what a space that does not name the slot searches; None: nothing, it takes the default.
+      type: `int` or `float`.
+      least: the least value.
+      optional: there may be none: None in a pipeline, and left out of its plain form.
+      default: the field's own default, which `slots` fills in; where a range is searched, what the search begins with.
+    """
+
+    range: Range | None
+    type: type[int] | type[float] = int
+    least: float = 1
+    optional: bool = False
+    default: Any = None
+
+    @property
+    def required(self) -> bool:
+        """Whether every plain pipeline names the slot."""
+        return not self.optional
+
+    def read(self, value: Any) -> int | float:
+        """Return a plain value as a number of the slot.
+
+        >>> Number(None, float, least=0.0).read("1e-2")
+        0.01
+        >>> Number(None).read(0)
+        Traceback (most recent call last):
+        ValueError: expected a whole number of at least 1, got 0
+
+        Raises:
+          ValueError: it is no number of the declared type, or below the least one.
+        """
+        try:
+            number: int | float | None = convert(value, self.type)
+        except ValueError:
+            number = None
+        if number is None or number < self.least:
+            what = "a whole number" if self.type is int else "a number"
+            raise ValueError(f"expected {what} of at least {self.least:g}, got {value!r}")
+        return number
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSpec:
+    """Everything that decides how a student is trained, apart from data, teacher, seed and length.
+
+    Args:
+      student: the student architecture.
+      head: what stands in the place of the student's classifier, as part of the student.
+      augment: the augmentation policy.
+      losses: instance name -> loss; their weighted sum is minimised.
+      optimizer, schedule: how.
+      batch_size: samples a step.
+    """
+
+    student: Annotated[StudentComponent, Slot("students", network=True)]
+    head: Annotated[HeadComponent, Slot("heads", default="plain")] = dataclasses.field(
+        default_factory=lambda: make("heads", "plain", {})
+    )
+    augment: Annotated[AugmentComponent, Slot("augments")]
+    losses: Annotated[Mapping[str, LossComponent], Slot("losses", many=True, on_network=True)]
+    optimizer: Annotated[OptimizerComponent, Slot("optimizers")]
+    schedule: Annotated[ScheduleComponent, Slot("schedules")]
+    batch_size: Annotated[int, Number(Choice(32, 64, 128))] = 64
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether any loss reads the teacher."""
+        return any(loss.declares.teacher != "none" for loss in self.losses.values())
+
+
+Slots = Mapping[str, Slot | Number]
+"""The slots of a pipeline, by field name."""
+
+
+def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Number]:
+    """Return the slots of a pipeline, by field name.
+
+    >>> list(slots())
+    ['student', 'head', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size']
+    """
+    hints = typing.get_type_hints(pipeline, include_extras=True)
+    return {field.name: _slot(field, hints[field.name]) for field in dataclasses.fields(pipeline)}
+
+
+def _slot(field: dataclasses.Field[Any], hint: Any) -> Slot | Number:
+    declared: Slot | Number = hint.__metadata__[0]
+    return declared._replace(default=field.default) if isinstance(declared, Number) else declared
+
+
+def network_slot(table: Slots) -> str:
+    """Return the name of the slot whose network is trained, screened and delivered.
+
+    >>> network_slot(slots())
+    'student'
+    """
+    return next(name for name, slot in table.items() if isinstance(slot, Slot) and slot.network)
+
+
+def components(spec: PipelineSpec) -> Iterator[tuple[str, Any]]:
+    """Yield (path, component) for every component of a pipeline: ("student", …), ("losses.kd", …), …"""
+    for name, slot in slots(type(spec)).items():
+        value = getattr(spec, name)
+        if isinstance(slot, Number) or value is None:
+            continue
+        if slot.many:
+            yield from ((f"{name}.{key}", component) for key, component in value.items())
+        else:
+            yield name, value
+
+
+def component_at(spec: PipelineSpec, path: str) -> Any:
+    """Return the component of a pipeline at a path, as `components` gives it: "student", "losses.kd".
+
+    Raises:
+      ComponentError: there is none; names the nearest path.
+    """
+    there = dict(components(spec))
+    if path not in there:
+        raise ComponentError(f"the pipeline has no component at {path!r}; {nearest(path, there)}")
+    return there[path]

@@ -1,0 +1,93 @@
+"""A pipeline that differs from another one in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from autokd import catalog
+from autokd.errors import ComponentError, nearest
+from autokd.spec.component import convert, fields_of
+from autokd.spec.pipeline import Number, PipelineSpec, Slot, component_at, components, slots
+
+
+def replaced(spec: PipelineSpec, path: str, value: Any) -> PipelineSpec:
+    """Return a pipeline that differs from `spec` in one place.
+
+    >>> from autokd.spec import from_plain
+    >>> plain = {"student": {"use": "mlp"}, "augment": {"use": "none"}, "losses": {"soft": {"use": "kd"}}}
+    >>> plain |= {"optimizer": {"use": "sgd"}, "schedule": {"use": "cosine"}, "batch_size": 64}
+    >>> spec = from_plain({"format": 1, **plain})
+    >>> replaced(spec, "losses.soft.temperature", 2).losses["soft"].temperature
+    2.0
+    >>> replaced(spec, "losses.sof.temperature", 2)
+    Traceback (most recent call last):
+    autokd.errors.ComponentError: the pipeline has no component at 'losses.sof'; did you mean 'losses.soft'?
+
+    Args:
+      path: a slot ("student", "losses", "batch_size"), a component of a slot that holds several ("losses.kd"), or a
+        component's field ("optimizer.learning_rate", "losses.kd.weight").
+      value: a component; for a slot that holds several, all of them by name; for an optional slot, perhaps None; for a
+        field or a number, a plain value, which is converted to the declared type.
+    Raises:
+      ComponentError: there is nothing at the path, or the value does not fit there.
+    """
+    table = slots(type(spec))
+    name, _, below = path.partition(".")
+    slot = table.get(name)
+    if not below and slot is None:
+        raise ComponentError(f"a pipeline has no part {name!r}; {nearest(name, table)}")
+    if not below and slot is not None:
+        return dataclasses.replace(spec, **{name: _checked(name, slot, value)})
+    parent, _, last = path.rpartition(".")
+    if isinstance(slot, Slot) and slot.many and (parent == name or path in dict(components(spec))):
+        component_at(spec, path)  # there must be one already: a misspelt name adds none
+        return replaced(spec, name, {**getattr(spec, name), below: value})
+    return replaced(spec, parent, _with_field(component_at(spec, parent), last, value, path))
+
+
+def _checked(name: str, slot: Slot | Number, value: Any) -> Any:
+    """What a slot is to hold, if it may."""
+    if value is None and slot.optional:
+        return None
+    if isinstance(slot, Number):
+        return _checked_number(name, slot, value)
+    if not slot.many:
+        return _checked_component(name, slot, value)
+    if not isinstance(value, Mapping) or not value:
+        raise ComponentError(f"{name}: expected a mapping of at least one name to a component, got {value!r}")
+    return {key: _checked_component(f"{name}.{key}", slot, item) for key, item in value.items()}
+
+
+def _checked_number(path: str, slot: Number, value: Any) -> int | float:
+    try:
+        return slot.read(value)
+    except ValueError as error:
+        raise ComponentError(f"{path}: {error}") from error
+
+
+def _checked_component(path: str, slot: Slot, component: Any) -> Any:
+    if not _is_of_kind(component, slot.kind):
+        raise ComponentError(f"{path}: expected a component of {slot.kind}, got {component!r}")
+    return component
+
+
+def _is_of_kind(component: Any, kind: str) -> bool:
+    """Whether the catalog lists the component's class as of this kind; a plug-in that was read again is the same."""
+    try:
+        listed = catalog.load(kind, catalog.name_of(component))
+    except ComponentError:
+        return False
+    own = type(component)
+    return (listed.__module__, listed.__qualname__) == (own.__module__, own.__qualname__)
+
+
+def _with_field(component: Any, field: str, value: Any, path: str) -> Any:
+    fields = fields_of(type(component))
+    if field not in fields:
+        raise ComponentError(f"{path}: {catalog.name_of(component)} has no such field; {nearest(field, fields)}")
+    try:
+        return dataclasses.replace(component, **{field: convert(value, fields[field].type)})
+    except (TypeError, ValueError) as error:
+        raise ComponentError(f"{path}: {error}") from error

@@ -1,0 +1,131 @@
+"""What every augmentation policy must do: the contract of `autokd.types.Augment`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from autokd.ranges import Choice
+from autokd.spec import fields_of
+from autokd.testing.suite import Suite, task_of
+from autokd.types import Augment, BuildContext, Rows, Task, View
+
+N = 45
+
+
+class AugmentSuite(Suite):
+    """What every augmentation policy must do."""
+
+    kind = "augments"
+    tasks = tuple(task_of(shape, classes=3, train_size=N) for shape in ((3, 32, 32), (1, 8, 8), (1, 9, 14), (6,)))
+
+    def test_fields_are_coarse_grids_that_hold_their_defaults(self, component: Any) -> None:
+        """The teacher's answers are kept by policy: a policy that nearly agrees is another one."""
+        for key, info in fields_of(component).items():
+            assert isinstance(info.range, Choice), key
+            assert info.range.contains(info.default), key
+
+    def test_views_keep_shape_type_and_range(self, component: Any, task: Task) -> None:
+        augment, whole = build(component, task), data(task)
+        for seed in range(3):
+            rows = augment.draw(seeded(seed), N, 0.5)
+            assert all(len(value) == N and value.device.type == "cpu" for value in rows.values())
+            inputs, targets = view(augment, rows, whole, torch.arange(N))
+            assert inputs.shape == whole.inputs.shape
+            assert inputs.dtype == targets.dtype == torch.float32
+            assert inputs.isfinite().all()
+            assert task.modality != "image" or (inputs.min() >= 0 and inputs.max() <= 1)
+            assert targets.min() >= 0
+            torch.testing.assert_close(targets.sum(1), torch.ones(N))
+
+    def test_views_do_not_depend_on_the_batch(self, component: Any, task: Task) -> None:
+        augment, whole = build(component, task), data(task)
+        rows = augment.draw(seeded(1), N, 0.0)
+        everything = view(augment, rows, whole, torch.arange(N))
+        order = torch.randperm(N, generator=seeded(2))
+        for index in (order, order[:17], order[17:24], torch.tensor([3, 3, 30]), *torch.split(order[:6], 1)):
+            part = view(augment, rows, whole, index)
+            assert same(part, View(everything.inputs[index], everything.targets[index]))
+
+    def test_apply_is_pure(self, component: Any, task: Task) -> None:
+        augment, whole = build(component, task), data(task)
+        rows = augment.draw(seeded(1), N, 0.0)
+        before = {key: value.clone() for key, value in rows.items()}
+        first, second = (view(augment, rows, whole, torch.arange(N)) for _ in range(2))
+        assert same(first, second)
+        assert same(whole, data(task))
+        assert all(torch.equal(rows[key], value) for key, value in before.items())
+
+    def test_the_seed_decides(self, component: Any, task: Task) -> None:
+        augment, whole, all_rows = build(component, task), data(task), torch.arange(N)
+        tables = [augment.draw(seeded(seed), N, 0.0) for seed in (1, 1, 2)]
+        first, again, other = (view(augment, rows, whole, all_rows) for rows in tables)
+        assert same(first, again)
+        assert same(first, other) == (not tables[0]), "a policy that draws something shows it"
+
+    def test_global_random_state_is_left_alone(self, component: Any, task: Task) -> None:
+        before, numpy_before = torch.get_rng_state(), _numpy_state()
+        augment = build(component, task)
+        view(augment, augment.draw(seeded(), N, 0.0), data(task), torch.arange(N))
+        assert torch.equal(torch.get_rng_state(), before)
+        assert np.array_equal(_numpy_state(), numpy_before)
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+    def test_views_on_cuda_match_the_cpu(self, component: Any, task: Task) -> None:
+        augment, whole = build(component, task), data(task)
+        rows = augment.draw(seeded(1), N, 0.0)
+        here = view(augment, rows, whole, torch.arange(N))
+        moved = {key: value.cuda() for key, value in rows.items()}
+        images, index = View(*(part.cuda() for part in whole)), torch.arange(N).cuda()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            there = view(augment, moved, images, index)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        close = ((there.inputs.cpu() - here.inputs).abs() < 1e-5).float().mean()
+        assert close > 0.999  # a pixel half-way between two may round either way
+        torch.testing.assert_close(there.targets.cpu(), here.targets)
+
+
+def build(component: type[Any], task: Task, **fields: Any) -> Augment:
+    """Return a policy's two functions."""
+    augment: Augment = component(**fields).build(BuildContext(task=task))
+    return augment
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    """Return a generator."""
+    return torch.Generator().manual_seed(seed)
+
+
+def data(task: Task, n: int = N) -> View:
+    """Return images with every level from 0 to 255 and smooth labels, or a table."""
+    levels = torch.randint(0, 256, (n, *task.input_shape), generator=seeded(9)).float() / 255
+    inputs = levels if task.modality == "image" else torch.randn(n, *task.input_shape, generator=seeded(9))
+    return View(inputs, torch.rand(n, task.num_classes, generator=seeded(8)).softmax(1))
+
+
+def view(augment: Augment, rows: Rows, whole: View, index: Tensor) -> View:
+    """Return the batch of these samples, as the engine makes it."""
+    own, partner, partner_rows = _at(rows, index), None, None
+    if "partner" in rows:
+        partner = View(whole.inputs[own["partner"]], whole.targets[own["partner"]])
+        partner_rows = _at(rows, own["partner"])
+    return augment.apply(View(whole.inputs[index], whole.targets[index]), own, partner, partner_rows)
+
+
+def same(one: View, other: View) -> bool:
+    """Return whether two views are equal bit for bit."""
+    return torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
+
+
+def _at(rows: Rows, index: Tensor) -> Rows:
+    return {key: value[index] for key, value in rows.items()}
+
+
+def _numpy_state() -> Any:
+    return np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002

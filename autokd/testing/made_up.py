@@ -1,0 +1,97 @@
+"""Made-up outputs of networks and steps of training for the suite of the losses.
+
+Shapes: B samples, C classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autokd.types import BuildContext, Output, Shapes, Step, Task
+
+CLASSES = 5
+PARTS = frozenset({"features", "pooled", "tokens", "attention"})
+
+MAPS = Shapes(((4, 8, 8), (6, 4, 4), (7, 4, 4)), 7, ((5, 8), (5, 8)), ((2, 5, 4),) * 3)
+WIDER_MAPS = Shapes(((5, 8, 8), (9, 2, 2)), 9, ((5, 12), (5, 12), (5, 12)), ((3, 5, 4),) * 3)
+VECTORS = Shapes(((4,), (6,)), 6, MAPS.tokens, MAPS.attention)
+WIDER_VECTORS = Shapes(((5,), (9,)), 9, WIDER_MAPS.tokens, WIDER_MAPS.attention)
+PAIRS = {"image": (MAPS, WIDER_MAPS), "table": (VECTORS, WIDER_VECTORS)}
+"""What a student and a teacher offer, by kind of input."""
+
+Change = Callable[[Tensor], Tensor]
+
+
+def context_of(task: Task, student: Shapes, teacher: Shapes) -> BuildContext:
+    """Return what a loss is built with on a student and a teacher."""
+    return BuildContext(task=task, student=student, teacher=teacher, horizon_steps=10)
+
+
+def output_of(shapes: Shapes, generator: torch.Generator, batch: int) -> Output:
+    """Return a random output of a network that offers these shapes; features are not negative."""
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(batch, *size, generator=generator)
+
+    features = tuple(normal(*shape).relu() for shape in shapes.features)
+    tokens, attention = (tuple(normal(*shape) for shape in group) for group in (shapes.tokens, shapes.attention))
+    return Output(2 * normal(CLASSES), features, normal(shapes.pooled) if shapes.pooled else None, tokens, attention)
+
+
+def step_of(student: Shapes = MAPS, teacher: Shapes = WIDER_MAPS, *, batch: int = 6, seed: int = 0) -> Step:
+    """Return a step of training in its middle, with random outputs and soft labels."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.randn(batch, CLASSES, generator=generator).softmax(-1)
+    outputs = [output_of(shapes, generator, batch) for shapes in (student, teacher)]
+    return Step(outputs[0], outputs[1], targets, torch.ones(batch), torch.arange(batch), u=0.5)
+
+
+def changed(step: Step, change: Change, *, student: bool = True, teacher: bool = True, rest: bool = False) -> Step:
+    """Apply a change to every tensor of the student's and teacher's outputs, or of all the step."""
+
+    def of(output: Output) -> Output:
+        return like(output, map(change, tensors(output)))
+
+    assert step.teacher is not None
+    result = dataclasses.replace(
+        step,
+        student=of(step.student) if student else step.student,
+        teacher=of(step.teacher) if teacher else step.teacher,
+    )
+    if rest:
+        fields: dict[str, Any] = {name: change(getattr(step, name)) for name in ("targets", "weight", "index")}
+        result = dataclasses.replace(result, **fields)
+    return result
+
+
+def tensors(output: Output | None) -> list[Tensor]:
+    """Return the tensors of an output, logits first."""
+    assert output is not None
+    pooled = [] if output.pooled is None else [output.pooled]
+    return [output.logits, *output.features, *pooled, *output.tokens, *output.attention]
+
+
+def like(output: Output, values: Iterable[Tensor]) -> Output:
+    """Return an output with the tensors that `tensors` lists replaced, in the same order."""
+    rest = iter(values)
+    logits = next(rest)
+    features = tuple(next(rest) for _ in output.features)
+    pooled = None if output.pooled is None else next(rest)
+    tokens = tuple(next(rest) for _ in output.tokens)
+    return Output(logits, features, pooled, tokens, tuple(rest))
+
+
+def only(what: Any, parts: AbstractSet[str]) -> Any:
+    """Return an output, or shapes, without the parts that are not named."""
+    return what._replace(**{part: None if part == "pooled" else () for part in PARTS - parts})
+
+
+def leaf(x: Tensor) -> Tensor:
+    """Return a copy that collects a gradient."""
+    return x.detach().clone().requires_grad_()
