@@ -15,11 +15,7 @@ their whole learning curves.
 
 Each part runs in a process of its own. Takes about five minutes on two cores.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.coordinator --against TREE [--pairs 5]
-
-Two versions: the checkout in the folder TREE and this one are asked for the same trials, each by its own copy of this
-file, in fresh processes that take turns (theirs, ours, theirs, …). A pair's ratio is the median over its trials of our
-seconds over theirs; what is printed is the median over the pairs, with the smallest and the largest one.
+`--against TREE` compares with the version in another checkout instead; see `benchmarks.against`.
 """
 
 from __future__ import annotations
@@ -28,7 +24,6 @@ import argparse
 import dataclasses
 import itertools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -49,25 +44,18 @@ from autokd.search.explore.explorer import Explorer
 from autokd.search.session import Session
 from autokd.search.tpe.trials import as_frozen_trial, quiet_optuna
 from autokd.types import RungResult
-from benchmarks import common, studies
+from benchmarks import against, common, studies
 from benchmarks.replay.synthetic import Suggested
 
 REPORTS = 10
 RUNGS = (3, 9, 27)
 BARS = {200: 0.15, 1000: 0.5}
 """Seconds of one trial, by the trials in the study."""
-AGAINST_BAR = 1.05
-"""Our seconds over another version's."""
 STORAGES: dict[str, Callable[[Path], BaseStorage]] = {
     "memory": lambda folder: InMemoryStorage(),
     "journal file": lambda folder: JournalStorage(JournalFileBackend(str(folder / "optuna.log"))),
     "SQLite": lambda folder: RDBStorage(f"sqlite:///{folder / 'optuna.db'}"),
 }
-
-
-ROOT = Path(__file__).parents[1]
-WITHOUT_OPTUNA = "from benchmarks import coordinator; coordinator.STORAGES.clear(); coordinator.main()"
-"""Runs a version's own copy of this file on autokd alone."""
 
 
 class Seconds(NamedTuple):
@@ -120,7 +108,7 @@ def main() -> None:
     parser.add_argument("--timed", type=int, default=20, help="trials that are timed")
     parser.add_argument("--resumes", type=int, default=5, help="times that the largest study is gone on with")
     parser.add_argument("--against", type=Path, metavar="TREE", help="another version's checkout to compare with")
-    parser.add_argument("--pairs", type=int, default=5, help="processes of each version, where two are compared")
+    parser.add_argument("--pairs", type=int, default=3, help="processes of each version, where two are compared")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.part:
@@ -128,7 +116,7 @@ def main() -> None:
         return
     print(common.machine())
     if asked.against:
-        compare(asked)
+        against.compare(asked)
         return
     print(f"\nOne trial: an ask and {REPORTS} reports, the last of which tells; milliseconds, medians of {asked.timed}")
     print("| trials in the study | side | ask | a report | the last | together | CPU time | slowest | bar |")
@@ -149,37 +137,6 @@ def _own_process(part: str) -> Any:
     command = [sys.executable, "-m", "benchmarks.coordinator", *sys.argv[1:], "--part", part]
     ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(ran.stdout.splitlines()[-1])
-
-
-def compare(asked: argparse.Namespace) -> None:
-    """Print how long the same trials take in this version, over how long they take in another one."""
-    print(f"\n{asked.pairs} pairs of processes, {asked.timed} trials each; milliseconds; bar: {AGAINST_BAR}")
-    print("| trials in the study | what | theirs | ours | ratio | smallest to largest |\n|---|---|---|---|---|---|")
-    for number in asked.trials:
-        trees = [asked.against.resolve(), ROOT] * asked.pairs
-        taken = np.array([_in_tree(tree, asked.timed, number) for tree in trees])  # [process, trial, what]
-        theirs, ours = taken[::2], taken[1::2]
-        for what in ("ask", "total", "cpu"):
-            column = Seconds._fields.index(what)
-            ratios = np.median(ours[..., column] / theirs[..., column], axis=1)
-            medians = " | ".join(f"{1e3 * np.median(side[..., column]):.1f}" for side in (theirs, ours))
-            spread = f"{ratios.min():.3f} to {ratios.max():.3f}"
-            print(f"| {number} | {what} | {medians} | {np.median(ratios):.3f} | {spread} |", flush=True)
-
-
-def _in_tree(tree: Path, timed: int, number: int) -> list[list[float]]:
-    """What trials after so many take in the version in a folder, in a fresh process."""
-    options = ["--timed", str(timed), "--trials", str(number), "--part", str(number)]
-    ran = subprocess.run(
-        [sys.executable, "-c", WITHOUT_OPTUNA, *options],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tree,
-        env={**os.environ, "PYTHONPATH": str(tree)},
-    )
-    rows: list[list[float]] = json.loads(ran.stdout.splitlines()[-1])["autokd"]
-    return rows
 
 
 def trials(asked: argparse.Namespace, number: int) -> dict[str, list[Seconds]]:
