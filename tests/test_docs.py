@@ -26,7 +26,7 @@ from autokd.delivery import bundle, pipeline_file
 from autokd.engine import checkpoint
 from autokd.networks.state_file import BUNDLE_FORMAT
 from autokd.space import parse
-from autokd.study import records, store
+from autokd.study import records, settings
 from autokd.teaching import default_teacher
 from autokd.types import BuildContext, Output, Step, Task
 
@@ -143,8 +143,8 @@ def test_the_format_numbers_are_those_of_the_code() -> None:
     text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
     numbers = [int(number) for number in re.findall(r"^\| .* \| (\d+) \| ", text.split("\n## ")[0], re.MULTILINE)]
     assert numbers == [
-        store.FORMAT,
-        records.FORMAT,
+        settings.FORMAT,
+        settings.FORMAT,
         spec.FORMAT,
         pipeline_file.FORMAT,
         bundle.FORMAT,
