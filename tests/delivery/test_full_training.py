@@ -201,6 +201,8 @@ def test_the_curve_is_about_the_metric_that_the_study_was_about(cancer: Dataset,
     assert metrics["objective"] == "log_loss" and {line["objective"] for line in told} == {"log_loss"}
     assert metrics["curve"][-1]["score"] == -metrics["validation"]["log_loss"]
     assert run(file, tmp_path, cancer)["objective"] == "log_loss"  # read from the bundle
+    with pytest.raises(BundleError, match=r"another pipeline: objective is 'log_loss' there, 'macro_f1' here;"):
+        run(dataclasses.replace(file, objective="macro_f1"), tmp_path, cancer)
 
 
 def test_two_processes_do_not_train_into_one_folder(cancer: Dataset, tmp_path: Path) -> None:
