@@ -52,7 +52,6 @@ class Declaration:
     """
 
     kind: ClassVar[str]
-    role: ClassVar[Literal["", "term"]] = ""  # "term": one of those that are summed up and minimised
 
     name: str = ""
 
@@ -171,7 +170,6 @@ class Loss(InPipeline):
     """
 
     kind: ClassVar[str] = "losses"
-    role: ClassVar[Literal["", "term"]] = "term"
 
     modalities: AbstractSet[Modality] = ANY
     teacher: Literal["none", "stored", "live"]

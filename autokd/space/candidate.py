@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from autokd import spec
 from autokd.declarations import Declaration
@@ -22,7 +22,6 @@ class Traits(NamedTuple):
     """What a space knows of a component: what its class declares; see `autokd.declarations` for the fields.
 
     Args:
-      role: "term" for a term of the training loss, "" for anything else.
       teacher: "none" where it needs no teacher.
       reads: what the teacher must offer.
       student_reads: what the student must offer.
@@ -30,7 +29,6 @@ class Traits(NamedTuple):
       excludes, requires: full names ("losses.dkd") of what it must not, or must, stand beside.
     """
 
-    role: Literal["", "term"] = ""
     modalities: AbstractSet[str] = ANY
     teacher: str = "none"
     reads: AbstractSet[str] = frozenset()
@@ -49,7 +47,7 @@ def traits_of(slot: str, declares: Declaration) -> Traits:
       ComponentError: it names another component by a slot that pipelines do not have.
     """
     declared = {field.name: getattr(declares, field.name) for field in dataclasses.fields(declares)}
-    traits = Traits(role=declares.role, **{name: declared[name] for name in Traits._fields if name in declared})
+    traits = Traits(**{name: declared[name] for name in Traits._fields if name in declared})
     return traits._replace(excludes=_full(slot, traits.excludes), requires=_full(slot, traits.requires))
 
 
