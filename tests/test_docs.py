@@ -25,6 +25,7 @@ from autokd.data import preprocess
 from autokd.delivery import bundle, pipeline_file
 from autokd.engine import checkpoint
 from autokd.networks.state_file import BUNDLE_FORMAT
+from autokd.search.stages import STAGES
 from autokd.space import parse
 from autokd.study import records, settings
 from autokd.teaching import default_teacher
@@ -131,12 +132,28 @@ def test_the_layers_are_those_that_the_linter_holds() -> None:
     assert rows == [set(layer.split(" | ")) for layer in contract["layers"]]
 
 
-def test_the_modules_named_in_the_pages_exist() -> None:
+def test_the_stages_are_those_of_the_search() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    named = re.findall(r"`((?:[a-z_]+/)?[a-z_]+\.py)`", text)
-    assert len(named) >= 10
-    homes = [ROOT / "autokd", ROOT / "autokd" / "search", ROOT / "tests", ROOT]
-    assert [name for name in named if not any((home / name).is_file() for home in homes)] == []
+    table = text.partition("<!-- stages -->")[2].partition("<!-- end of stages -->")[0]
+    rows = re.findall(r"^\| `(\w+)` \|.*\| `([\w/]+\.py)` \|$", table, re.MULTILINE)
+    assert rows == [
+        (stage.name, f"{type(stage).__module__.partition('.')[2].replace('.', '/')}.py") for stage in STAGES
+    ]
+
+
+def test_the_modules_and_folders_named_in_the_pages_exist() -> None:
+    """A name without its folder is that of a file in a folder that the same row or paragraph names."""
+    text, wrong = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), []
+    homes = [ROOT / "autokd", ROOT / "tests", ROOT]
+    for block in re.split(r"\n\n|\n(?=\|)", text):
+        folders = [home / name for name in re.findall(r"`((?:[a-z_]+/)+)`", block) for home in homes]
+        named = re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", block)
+        wrong += [name for name in named if not any((home / name).is_file() for home in [*homes, *folders])]
+        wrong += [
+            name for name in re.findall(r"`((?:[a-z_]+/)+)`", block) if not any((h / name).is_dir() for h in homes)
+        ]
+    assert len(re.findall(r"`[a-z_/]+\.py`", text)) >= 40
+    assert wrong == []
 
 
 def test_the_format_numbers_are_those_of_the_code() -> None:
