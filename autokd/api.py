@@ -49,10 +49,12 @@ class Study:
 
     @property
     def name(self) -> str:
+        """Its name, that of its folder."""
         return self.store.name
 
     @property
     def path(self) -> Path:
+        """Its folder."""
         return self.store.path
 
     @property

@@ -395,7 +395,3 @@ def run_command(arguments: list[str]) -> int:
         return of_system(error)
     except Exception as error:  # the outermost place: a mistake of autokd's own
         return internal(error)
-
-
-if __name__ == "__main__":
-    main()

@@ -111,6 +111,7 @@ class Session:
 
     @property
     def records(self) -> Records:
+        """The study's records."""
         return self.store.records
 
     @property
@@ -120,10 +121,12 @@ class Session:
 
     @property
     def budget(self) -> Budget:
+        """How long things are trained."""
         return self.setup.budget
 
     @property
     def objective(self) -> Objective:
+        """What the study is to be good at."""
         return self.setup.objective
 
     @property

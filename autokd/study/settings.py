@@ -130,10 +130,12 @@ class DataFacts:
 
     @property
     def name(self) -> str:
+        """Name of the dataset."""
         return self.task.dataset
 
     @property
     def modality(self) -> str:
+        """Kind of input."""
         return self.task.modality
 
     def to_plain(self) -> dict[str, Any]:

@@ -97,10 +97,12 @@ class StudyStore:
 
     @property
     def name(self) -> str:
+        """Name of the study, that of its folder."""
         return self.path.name
 
     @property
     def records(self) -> Records:
+        """What has happened in the study."""
         return self.log.records
 
     @property
@@ -110,6 +112,7 @@ class StudyStore:
 
     @property
     def top_rung(self) -> int:
+        """Index of the longest rung."""
         return len(self.rung_epochs) - 1
 
     @property

@@ -58,6 +58,7 @@ class Standing(NamedTuple):
 
     @property
     def mean(self) -> float:
+        """The mean of the counted scores."""
         return float(np.mean(self.counted))
 
 
