@@ -37,6 +37,7 @@ def test_everything_there_is_to_know_is_shown(name: str) -> None:
     told = json.loads(str(components.component("losses", name, as_json=True)))
     assert re.search(r"(19|20)\d\d", told["formula"])
     assert line_of(name, "formula") == told["formula"]
+    assert ">>>" not in told["formula"] and "Example" not in told["formula"]
     assert line_of(name, "cost of a training step") == COSTS[declares.cost]
     assert told["cost"] == declares.cost
     assert line_of(name, "read of the teacher beside logits") == ", ".join(sorted(declares.reads))

@@ -110,8 +110,9 @@ def _in_words(key: str, value: Any) -> str:
 
 def _formula(function: Any) -> str:
     """Where the formula of a loss's pure function is from, as its docstring says; "" where there is none."""
-    source = (inspect.getdoc(function) or "").partition("Source: ")[2] if inspect.isfunction(function) else ""
-    return " ".join(source.split())
+    text = inspect.getdoc(function) or "" if inspect.isfunction(function) else ""
+    source = re.search(r"^Source: (.*?)(?=^\w+:|\Z)", text, re.MULTILINE | re.DOTALL)
+    return " ".join(source[1].split()) if source else ""
 
 
 def teacher(reference: str, task: Task, *, as_json: bool) -> Shown:
