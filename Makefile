@@ -36,9 +36,9 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-# Both bars are above what the package is today: take the mark off the lines when `make sizes` says that all is within.
+	$(BIN)/python tools/keys.py --check
+# Not yet: a file is too long and four functions of api and cli ask for too much. `make sizes` names them.
 #	$(BIN)/python tools/sizes.py --check
-#	$(BIN)/python tools/keys.py --check
 
 sizes: .venv/installed-dev
 	$(BIN)/python tools/sizes.py

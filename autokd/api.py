@@ -49,10 +49,12 @@ class Study:
 
     @property
     def name(self) -> str:
+        """The name of the study's folder."""
         return self.store.name
 
     @property
     def path(self) -> Path:
+        """The study's folder."""
         return self.store.path
 
     @property

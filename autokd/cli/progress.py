@@ -122,6 +122,7 @@ class BarNotifier:
         self._tasks = {"": display.add_task("start", total=None, note="")}
 
     def __call__(self, at: Stand) -> None:
+        """Show where the search stands."""
         if "" in self._tasks:
             self._display.remove_task(self._tasks.pop(""))
         if at.stage not in self._tasks:
@@ -143,6 +144,7 @@ class LineNotifier:
         self._when = 0.0
 
     def __call__(self, at: Stand) -> None:
+        """Show where the search stands."""
         begins = self._last is None or self._last.stage != at.stage
         if begins:
             self.finish()

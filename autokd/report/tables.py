@@ -39,6 +39,7 @@ def write_tables(study: StudyStore, folder: Path) -> None:
 
 
 def trial_rows(study: StudyStore) -> list[Row]:
+    """Return a row a trial: where it stands, what it reached and cost, and its pipeline."""
     return [
         {
             "number": trial.number,
@@ -63,6 +64,7 @@ def trial_rows(study: StudyStore) -> list[Row]:
 
 
 def curve_rows(study: StudyStore) -> list[Row]:
+    """Return a row an epoch of every rung."""
     return [
         {"trial": trial.number, "rung": rung.rung, **flat(line)}
         for trial in study.records.trials.values()
@@ -72,11 +74,13 @@ def curve_rows(study: StudyStore) -> list[Row]:
 
 
 def loss_rows(study: StudyStore) -> list[Row]:
+    """Return a row a rung and loss term."""
     lines = term_lines(study.records.trials.values())
     return [{**line._asdict(), "weighted": line.weighted} for line in lines]
 
 
 def run_rows(study: StudyStore) -> list[Row]:
+    """Return a row a training run outside explore."""
     return [
         {
             "stage": run.stage,
@@ -95,6 +99,7 @@ def run_rows(study: StudyStore) -> list[Row]:
 
 
 def agreement_rows(study: StudyStore) -> list[Row]:
+    """Return a row a pair of training lengths: how well the shorter orders trials like the longer."""
     return [
         {"shorter": found.shorter, "longer": found.longer or "select", "n": found.n, "verdict": found.verdict}
         | ({"why": found.why} if found.tau is None else {**found.tau._asdict(), "why": found.why})
@@ -103,6 +108,7 @@ def agreement_rows(study: StudyStore) -> list[Row]:
 
 
 def evidence_rows(study: StudyStore) -> list[Row]:
+    """Return a row a claim, arm and seed, and one for the teacher."""
     rows: list[Row] = []
     for claim in study.records.claims:
         rows += [
@@ -116,6 +122,7 @@ def evidence_rows(study: StudyStore) -> list[Row]:
 
 
 def front_rows(study: StudyStore) -> list[Row]:
+    """Return a row a candidate on the front; none where there is one objective."""
     return [
         {
             "round": claim.round,
@@ -129,6 +136,7 @@ def front_rows(study: StudyStore) -> list[Row]:
 
 
 def comparison_rows(study: StudyStore) -> list[Row]:
+    """Return a row a claim and other arm: the recommended one beside it."""
     return [
         {
             "round": claim.round,
@@ -142,6 +150,7 @@ def comparison_rows(study: StudyStore) -> list[Row]:
 
 
 def proxy_rows(study: StudyStore) -> list[Row]:
+    """Return a row a screened student."""
     return [
         {"params": entry.params, "macs": entry.macs, "screening_score": entry.score}
         | flat(entry.proxies, "proxy")
@@ -151,6 +160,7 @@ def proxy_rows(study: StudyStore) -> list[Row]:
 
 
 def bank_rows(study: StudyStore) -> list[Row]:
+    """Return a row a session: what the teacher bank did."""
     rows: list[Row] = []
     for session in study.records.bank:
         row = session._asdict()

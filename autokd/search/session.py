@@ -111,6 +111,7 @@ class Session:
 
     @property
     def records(self) -> Records:
+        """What has been recorded so far."""
         return self.store.records
 
     @property
@@ -120,10 +121,12 @@ class Session:
 
     @property
     def budget(self) -> Budget:
+        """How much is trained, and for how long."""
         return self.setup.budget
 
     @property
     def objective(self) -> Objective:
+        """What the study is to be good at."""
         return self.setup.objective
 
     @property

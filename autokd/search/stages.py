@@ -19,7 +19,8 @@ class Stage(Protocol):
     """One step of the funnel. What it has done is in the study's records, so running it again does what is missing."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """How the stage is called in records and progress."""
 
     def work(self, scope: Scope) -> Sequence[Work]:
         """Return what the stage will do, before anything runs."""

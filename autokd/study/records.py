@@ -102,6 +102,7 @@ class TrialRecord:
 
     @property
     def seconds(self) -> float:
+        """Wall time of all its rungs."""
         return sum(rung.seconds for rung in self.rungs)
 
     @property

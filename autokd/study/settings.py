@@ -130,10 +130,12 @@ class DataFacts:
 
     @property
     def name(self) -> str:
+        """The dataset's name."""
         return self.task.dataset
 
     @property
     def modality(self) -> str:
+        """The kind of its inputs."""
         return self.task.modality
 
     def to_plain(self) -> dict[str, Any]:

@@ -97,10 +97,12 @@ class StudyStore:
 
     @property
     def name(self) -> str:
+        """The name of the study's folder."""
         return self.path.name
 
     @property
     def records(self) -> Records:
+        """What has been recorded so far."""
         return self.log.records
 
     @property
@@ -110,6 +112,7 @@ class StudyStore:
 
     @property
     def top_rung(self) -> int:
+        """The number of the longest rung."""
         return len(self.rung_epochs) - 1
 
     @property

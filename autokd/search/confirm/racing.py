@@ -58,6 +58,7 @@ class Standing(NamedTuple):
 
     @property
     def mean(self) -> float:
+        """The mean score over the seeds that count."""
         return float(np.mean(self.counted))
 
 

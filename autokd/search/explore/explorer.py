@@ -60,6 +60,7 @@ class Explorer:
 
     @property
     def top_rung(self) -> int:
+        """The number of the longest rung."""
         return len(self.rung_epochs) - 1
 
     @property

@@ -72,6 +72,7 @@ class Proposer:
 
     @property
     def has_teacher(self) -> bool:
+        """Whether there is a teacher to learn from."""
         return self.offers is not None
 
     def propose(self, number: int) -> Proposal | None:
