@@ -20,7 +20,9 @@ class TeacherComponent(Protocol):
     """A way to load a teacher."""
 
     @property
-    def declares(self) -> declarations.Teacher: ...
+    def declares(self) -> declarations.Teacher:
+        """What it declares."""
+        ...
 
     def build(self, context: BuildContext) -> Teacher:
         """Return the frozen teacher."""
@@ -33,7 +35,9 @@ class StudentComponent(Protocol):
     def __hash__(self) -> int: ...
 
     @property
-    def declares(self) -> declarations.Student: ...
+    def declares(self) -> declarations.Student:
+        """What it declares."""
+        ...
 
     def build(self, context: BuildContext) -> nn.Module:
         """Return a freshly initialised network, [B, *input_shape] -> `Output` or logits [B, C]."""
@@ -46,7 +50,9 @@ class HeadComponent(Protocol):
     def __hash__(self) -> int: ...
 
     @property
-    def declares(self) -> declarations.Head: ...
+    def declares(self) -> declarations.Head:
+        """What it declares."""
+        ...
 
     def build(self, context: BuildContext) -> Callable[[nn.Module], nn.Module]:
         """Return what makes of a student one with this head."""
@@ -57,7 +63,9 @@ class AugmentComponent(Protocol):
     """An augmentation policy."""
 
     @property
-    def declares(self) -> declarations.Augment: ...
+    def declares(self) -> declarations.Augment:
+        """What it declares."""
+        ...
 
     def build(self, context: BuildContext) -> Augment:
         """Return the policy's two functions."""
@@ -68,10 +76,14 @@ class LossComponent(Protocol):
     """A loss; its effective weight is `weight` times `declares.scale.value`."""
 
     @property
-    def declares(self) -> declarations.Loss: ...
+    def declares(self) -> declarations.Loss:
+        """What it declares."""
+        ...
 
     @property
-    def weight(self) -> float: ...
+    def weight(self) -> float:
+        """Weight of the term, relative to its scale."""
+        ...
 
     def build(self, context: BuildContext) -> Term:
         """Return the loss on a step."""
@@ -95,7 +107,9 @@ class OptimizerComponent(Protocol):
     """An optimizer."""
 
     @property
-    def declares(self) -> declarations.Optimizer: ...
+    def declares(self) -> declarations.Optimizer:
+        """What it declares."""
+        ...
 
     def build(self, context: BuildContext) -> Callable[[Iterable[nn.Parameter]], Optimizer]:
         """Return a function from parameters to the optimizer, at its peak learning rate."""
@@ -106,7 +120,9 @@ class ScheduleComponent(Protocol):
     """A learning rate schedule."""
 
     @property
-    def declares(self) -> declarations.Schedule: ...
+    def declares(self) -> declarations.Schedule:
+        """What it declares."""
+        ...
 
     def build(self, context: BuildContext) -> Callable[[float], float]:
         """Return the share of the peak learning rate at u in [0, 1], the share of training done."""
@@ -117,7 +133,9 @@ class ProxyComponent(Protocol):
     """A training-free proxy."""
 
     @property
-    def declares(self) -> declarations.Proxy: ...
+    def declares(self) -> declarations.Proxy:
+        """What it declares."""
+        ...
 
     def build(self, context: BuildContext) -> Proxy:
         """Return a score."""

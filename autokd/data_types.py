@@ -92,7 +92,9 @@ class DatasetComponent(Protocol):
     """A dataset: a frozen dataclass whose fields say where it is."""
 
     @property
-    def declares(self) -> Dataset: ...
+    def declares(self) -> Dataset:
+        """What it declares."""
+        ...
 
     def build(self, context: DataContext) -> Raw:
         """Read it.

@@ -52,7 +52,6 @@ class Declaration:
     """
 
     kind: ClassVar[str]
-    role: ClassVar[Literal["", "term"]] = ""
 
     name: str = ""
 
@@ -97,11 +96,7 @@ class Dataset(Declaration):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Teacher(Declaration):
-    """What a way to load a teacher declares.
-
-    Args:
-      modalities: kinds of input that its networks take.
-    """
+    """What a way to load a teacher declares: kinds of input that its networks take."""
 
     kind: ClassVar[str] = "teachers"
 
@@ -147,11 +142,7 @@ class Head(InPipeline):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Augment(InPipeline):
-    """What an augmentation policy declares.
-
-    Args:
-      modalities: kinds of input that it changes sensibly.
-    """
+    """What an augmentation policy declares: kinds of input that it changes sensibly."""
 
     kind: ClassVar[str] = "augments"
 
@@ -179,7 +170,6 @@ class Loss(InPipeline):
     """
 
     kind: ClassVar[str] = "losses"
-    role: ClassVar[Literal["", "term"]] = "term"
 
     modalities: AbstractSet[Modality] = ANY
     teacher: Literal["none", "stored", "live"]
@@ -212,11 +202,7 @@ class Optimizer(InPipeline):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Schedule(InPipeline):
-    """What a learning rate schedule declares.
-
-    Args:
-      modalities: kinds of input that it is for.
-    """
+    """What a learning rate schedule declares: kinds of input that it is for."""
 
     kind: ClassVar[str] = "schedules"
 
@@ -262,40 +248,43 @@ def _checked(value: Any, hint: Any) -> Any:
     Raises:
       ValueError: it is not of the type; says what would work.
     """
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return _one_of(value, arguments)
-    if origin is AbstractSet:
-        return frozenset(_checked(item, arguments[0]) for item in _instance(value, AbstractSet, "a set of texts"))
-    if origin is Annotated:
-        return _inside(_checked(value, arguments[0]), arguments[1])
+    arguments = typing.get_args(hint)
     if type(None) in arguments:
         return None if value is None else _checked(value, arguments[0])
-    if origin is tuple:
-        return tuple(_checked(item, str) for item in _instance(value, tuple, "a tuple of texts"))
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise ValueError(f"expected {_WORDS[hint]}")
+    check = _CHECKS.get(typing.get_origin(hint))
+    return _plain(value, hint) if check is None else check(value, *arguments)
+
+
+def _plain(value: Any, cls: type[Any]) -> Any:
+    value = float(value) if cls is float and type(value) is int else value
+    if type(value) is not cls:
+        raise ValueError(f"expected {_WORDS[cls]}")
     return value
 
 
-_WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text", Scale: "Scale(value, source)"}
-
-
-def _one_of(value: Any, options: tuple[Any, ...]) -> Any:
+def _one_of(value: Any, *options: Any) -> Any:
     if value not in options:
         raise ValueError(f"there is no {value!r}; {nearest(value, options)}")
     return value
 
 
-def _instance(value: Any, cls: type[Any], words: str) -> Any:
-    if not isinstance(value, cls):
-        raise ValueError(f"expected {words}")
-    return value
-
-
-def _inside(value: Any, span: Integer | Real) -> Any:
-    if not span.contains(value):
+def _inside(value: Any, hint: Any, span: Integer | Real) -> Any:
+    if not span.contains(_checked(value, hint)):
         raise ValueError(f"expected {span}")
-    return value
+    return _checked(value, hint)
+
+
+def _set_of(value: Any, hint: Any) -> Any:
+    if not isinstance(value, AbstractSet):
+        raise ValueError("expected a set of texts")
+    return frozenset(_checked(item, hint) for item in value)
+
+
+def _tuple_of(value: Any, hint: Any, _: Any) -> Any:
+    if not isinstance(value, tuple):
+        raise ValueError("expected a tuple of texts")
+    return tuple(_checked(item, hint) for item in value)
+
+
+_WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text", Scale: "Scale(value, source)"}
+_CHECKS: dict[Any, Any] = {Literal: _one_of, Annotated: _inside, AbstractSet: _set_of, tuple: _tuple_of}

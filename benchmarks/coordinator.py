@@ -118,6 +118,11 @@ def main() -> None:
     if asked.against:
         against.compare(asked)
         return
+    _print_trials(asked)
+    _print_resumes(asked)
+
+
+def _print_trials(asked: argparse.Namespace) -> None:
     print(f"\nOne trial: an ask and {REPORTS} reports, the last of which tells; milliseconds, medians of {asked.timed}")
     print("| trials in the study | side | ask | a report | the last | together | CPU time | slowest | bar |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -128,6 +133,9 @@ def main() -> None:
             medians = " | ".join(f"{1e3 * statistics.median(column):.1f}" for column in zip(*taken, strict=True))
             slowest = 1e3 * max(one.total for one in taken)
             print(f"| {number} | {side} | {medians} | {slowest:.0f} | {bar} |", flush=True)
+
+
+def _print_resumes(asked: argparse.Namespace) -> None:
     seconds = _own_process("resume")
     print(f"\nGoing on with a study of {max(asked.trials)} trials, seconds, {asked.resumes} times; bar: 2")
     print(f"median {statistics.median(seconds):.2f}, all {', '.join(f'{one:.2f}' for one in seconds)}")

@@ -59,10 +59,16 @@ def main() -> None:
                 assert scores(records) == expected, "workers must not change what is tried"
                 seconds[workers].append(sum(records.seconds[stage] for stage in STAGES))
     print(f"\n{asked.trials} trials, {asked.slots} slots, explore stage; bar: {BAR} for two workers")
+    _print_table(seconds)
+
+
+def _print_table(seconds: dict[int, list[float]]) -> None:
+    """Print the seconds by number of workers; the first number is the one to compare with."""
     print("| workers | seconds, median | all | times sooner |\n|---|---|---|---|")
     median = {workers: statistics.median(values) for workers, values in seconds.items()}
+    alone = next(iter(median.values()))
     for workers, values in seconds.items():
-        sooner = median[asked.workers[0]] / median[workers]
+        sooner = alone / median[workers]
         print(f"| {workers} | {median[workers]:.1f} | {', '.join(f'{v:.1f}' for v in values)} | {sooner:.2f} |")
 
 

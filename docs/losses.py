@@ -14,13 +14,12 @@ import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
-
-from components import shipped, write  # noqa: E402
-from methods import group_of  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from autokd import catalog  # noqa: E402
 from autokd.losses import ALIASES  # noqa: E402
+from docs.components import shipped, write  # noqa: E402
+from docs.methods import group_of  # noqa: E402
 
 STUB = ROOT / "autokd" / "losses" / "__init__.pyi"
 SPACE = ROOT / "search_spaces" / "image_all_losses.yaml"
@@ -32,7 +31,8 @@ WIDTH, INDENT = 118, 6
 def stub(names: list[str]) -> str:
     """Return the types of the package: every loss's function, and the second names."""
     functions = "".join(f"from autokd.losses._{name} import {name} as {name}\n" for name in names)
-    return functions + "\n" + "".join(f"{second} = {name}\n" for second, name in ALIASES.items())
+    second_names = "".join(f"{second} = {name}\n" for second, name in ALIASES.items())
+    return f"{functions}\nALIASES: dict[str, str]\n\n{second_names}"
 
 
 def space(text: str, places: dict[str, int]) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: test processes with spinning threads starve each other
 
 
-hypothesis.settings.register_profile("suite", max_examples=40, derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile("suite", max_examples=25, derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("suite")  # the same examples in every run, so that a run repeats
 
 

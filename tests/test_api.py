@@ -86,13 +86,13 @@ def test_search_leaves_the_process_as_it_was(here):
 
 
 def test_a_study(here):
-    told = []
+    told: list[Any] = []
     study = autokd.search("wine", space="tables.yaml", notify=told.append)
     assert isinstance(study, autokd.Study) and repr(study) == "Study('studies/wine', 3 trials, finished)"
     frame = study.trials_dataframe()
     assert isinstance(frame, pd.DataFrame) and list(frame["number"]) == [0, 1, 2]
-    assert study.best.score == frame["score"].max()
-    assert study.recommendation.trial in (0, 1, 2)
+    assert study.best is not None and study.best.score == frame["score"].max()
+    assert study.recommendation is not None and study.recommendation.trial in (0, 1, 2)
     assert study.report() == study.report_path == Path("reports/wine/index.html")
     plain = study.export("deep/p.yaml")
     assert Path("deep/p.yaml").is_file() and plain["provenance"]["study"] == "wine"
@@ -137,7 +137,7 @@ def test_a_network_as_teacher_is_not_changed(here):
     study = autokd.search("wine", space="tables.yaml", teacher=network)
     assert network.training and all(p.requires_grad for p in network.parameters())
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
-    assert study.store.settings.teacher.may_have_seen_validation
+    assert study.store.settings.teacher is not None and study.store.settings.teacher.may_have_seen_validation
     study.export("p.yaml", trial=1)
     with pytest.raises(autokd.UserError, match="handed over in Python"):
         autokd.train("p.yaml", epochs=1)
@@ -145,13 +145,14 @@ def test_a_network_as_teacher_is_not_changed(here):
 
 def test_bad_input_is_a_user_error_and_leaves_nothing(here, digits):
     images, labels = digits
-    for arguments, message in [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"dataset": (images, labels[:5])}, "X has 80 samples and y has 5"),
         ({"dataset": 3}, "got int"),
         ({"dataset": "wine", "teacher": nn.Linear(3, 3)}, "does not take this data's samples"),
         ({"dataset": "wine", "teacher": Path("no.pt")}, "there is no teacher file 'no.pt'"),
         ({"dataset": "wine", "device": "cuda:77"}, "CUDA"),
-    ]:
+    ]
+    for arguments, message in refused:
         with pytest.raises(autokd.UserError, match=message):
             autokd.search(**{"space": "tables.yaml", **arguments})
     with pytest.raises(TypeError, match=r"search\(\) got an unexpected keyword argument 'trails'"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autokd.declarations import KINDS, Augment, Dataset, Head, Loss, Optimizer, Proxy, Scale, Student
+from autokd.declarations import KINDS, Augment, Dataset, Head, Loss, Optimizer, Part, Proxy, Scale, Student
 from autokd.errors import ComponentError
 
 LOSS: dict[str, Any] = {"teacher": "stored", "scale": Scale(1.0, "made up")}
@@ -22,7 +22,7 @@ def test_only_what_differs_is_written() -> None:
 
 
 def test_a_declaration_is_a_value() -> None:
-    kept = {"pooled"}
+    kept: set[Part] = {"pooled"}
     loss = Loss(**LOSS, reads=kept, cost=2)
     kept.add("tokens")
     assert loss.reads == frozenset({"pooled"}) and isinstance(loss.reads, frozenset)
@@ -67,7 +67,7 @@ def test_a_wrong_value_is_told_with_what_was_seen_and_what_would_work(
 @pytest.mark.parametrize("word", ["student_need", "min_clases", "need", "kind"])
 def test_a_misspelt_word_is_no_argument(word: str) -> None:
     with pytest.raises(TypeError, match=f"unexpected keyword argument '{word}'"):
-        Loss(**LOSS, **{word: 3})
+        Loss(**{**LOSS, word: 3})
 
 
 @pytest.mark.parametrize(("cls", "word"), [(Loss, "teacher"), (Student, "modalities"), (Augment, "modalities")])

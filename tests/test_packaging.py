@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -94,18 +95,26 @@ def packages(requirements: Iterable[str]) -> frozenset[str]:
 
 def imported(*folders: str) -> frozenset[str]:
     """The packages that the modules in some folders of the checkout import, at their top or later."""
-    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    modules = {name for path in files for name in modules_of(ast.parse(path.read_text(encoding="utf-8")))}
-    ours = {"autokd", "tests", "benchmarks", "tools", *(path.stem for path in (ROOT / "docs").glob("*.py"))}
+    modules = {name for folder in folders for name in modules_in(folder)}
+    ours = {"autokd", "tests", "benchmarks", "docs", "tools"}
     distributions = packages_distributions()
     return frozenset(
         canonicalize_name(distributions.get(name, [name])[0]) for name in modules - ours - sys.stdlib_module_names
     )
 
 
+@functools.cache
+def modules_in(folder: str) -> frozenset[str]:
+    """The top-level modules that the modules in a folder import."""
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py"))
+    return frozenset(name for source in sources for name in modules_of(ast.parse(source)))
+
+
 def modules_of(tree: ast.Module) -> Iterator[str]:
     """Yield the top-level modules that a module imports; `import_module("torchvision.models")` counts."""
     for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom | ast.Call):
+            continue
         match node:
             case ast.Import(names=names):
                 yield from (name.name.partition(".")[0] for name in names)

@@ -34,9 +34,18 @@ HOME = "study"
 """The folder where records become values."""
 BELOW = frozenset(
     {"augments", "datasets", "heads", "losses", "optimizers", "proxies", "schedules", "students", "teachers"}
-    | {"data", "engine", "networks", "space"}
-    | {"catalog.py", "compat.py", "data_types.py", "errors.py", "files.py", "imaging.py", "metrics.py", "objective.py"}
-    | {"ranges.py", "seeds.py", "spec.py", "tables.py", "types.py"}
+    | {"data", "engine", "imaging", "networks", "space", "spec"}
+    | {
+        "catalog.py",
+        "compat.py",
+        "components.py",
+        "data_types.py",
+        "declarations.py",
+        "errors.py",
+        "faults.py",
+        "files.py",
+    }
+    | {"metrics.py", "objective.py", "ranges.py", "seeds.py", "tables.py", "types.py"}
 )
 """Files and folders that stand beside or below `study` in the layers: they see no record."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,11 +61,15 @@ def main() -> int:
     problems = [
         *_show_folders(lines),
         *_show_files(lines),
-        *_show_complexity([function for path, source in sources.items() for function in complexities(path, source)]),
-        *_show_parameters([function for path, source in sources.items() for function in parameters(path, source)]),
+        *_show_complexity(_of_all(sources, complexities)),
+        *_show_parameters(_of_all(sources, parameters)),
     ]
     print("\n" + "\n".join([f"too large: {problem}" for problem in problems] or ["all within the bars"]))
     return int(chosen.check and bool(problems))
+
+
+def _of_all(sources: Mapping[Path, str], measure: Callable[[Path, str], Iterator[Measured]]) -> list[Measured]:
+    return [function for path, source in sources.items() for function in measure(path, source)]
 
 
 def complexities(path: Path, source: str) -> Iterator[Measured]:

@@ -83,6 +83,11 @@ class Dataset:
     card: dict[str, Any]
     _test: Split = dataclasses.field(repr=False)
 
+    @property
+    def test_size(self) -> int:
+        """Samples of the test split, which is not read for it."""
+        return int(self.card["samples"]["test"])
+
     def read_test(self) -> Split:
         """Return the test split; for claims about a finished choice, never for making one."""
         return self._test

@@ -33,6 +33,9 @@ _HEADER = "# A distillation pipeline for autokd; the batch size is part of it. T
 _TRAIN = {"epochs": Number(None, least=1), "seed": Number(None, least=0)}
 """What `train` holds."""
 
+_AS_WRITTEN = ("data", "data_fingerprint", "teacher", "teacher_fingerprint", "provenance")
+"""Keys that are taken as they stand in the file."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineFile:
@@ -139,16 +142,13 @@ def parse(plain: Any, source: str) -> PipelineFile:
     ]
     if problems:
         raise BundleError("\n".join([f"{source}: {len(problems)} mistake(s)", *(f"  {line}" for line in problems)]))
+    as_written: dict[str, Any] = {key: plain.get(key) for key in _AS_WRITTEN}
+    train: dict[str, Any] = {key: int(number.read(plain["train"][key])) for key, number in _TRAIN.items()}
     return PipelineFile(
         spec=from_plain(plain["pipeline"]),
-        data=plain["data"],
-        data_fingerprint=plain.get("data_fingerprint"),
-        teacher=plain.get("teacher"),
-        teacher_fingerprint=plain.get("teacher_fingerprint"),
-        epochs=int(_TRAIN["epochs"].read(plain["train"]["epochs"])),
-        seed=int(_TRAIN["seed"].read(plain["train"]["seed"])),
-        provenance=plain.get("provenance"),
-        objective=plain.get("objective") or _metric_of_evidence(plain.get("provenance")),
+        objective=plain.get("objective") or _metric_of_evidence(as_written["provenance"]),
+        **as_written,
+        **train,
     )
 
 

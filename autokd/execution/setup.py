@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,38 @@ from autokd.teaching import default_teacher
 
 MEMORY_SHARE = 0.9
 """Of the machine's memory that all workers together may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSetup:
+    """What a worker is told before its first job.
+
+    Args:
+      data, data_fingerprint: reference and content of the data.
+      teacher, teacher_fingerprint: of the teacher, or None.
+      device, threads: that rungs compute on.
+      memory: bytes that it may take, or None.
+      bank: folder, bound in bytes, and whether it keeps feature maps.
+      parts: of the teacher's outputs that losses may read beside the logits.
+      metric: that a rung's score is.
+      plugins: files of components.
+      profile: measure where the time goes.
+      index: the worker's own number.
+    """
+
+    data: Mapping[str, Any]
+    data_fingerprint: str
+    teacher: Mapping[str, Any] | None
+    teacher_fingerprint: str | None
+    device: str
+    threads: int
+    memory: int | None
+    bank: Mapping[str, Any]
+    parts: Sequence[str]
+    metric: str
+    plugins: Sequence[str]
+    profile: bool
+    index: int = 0
 
 
 def make_setup(
@@ -65,30 +98,30 @@ def load_context(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainCo
     Raises:
       AutokdError: the data or the teacher is gone, or is no longer what it was.
     """
-    torch.set_num_threads(setup["threads"])
-    for path in setup["plugins"]:
+    wanted = WorkerSetup(**setup)
+    torch.set_num_threads(wanted.threads)
+    for path in wanted.plugins:
         catalog.load_plugins(path)
-    device = _device(setup["device"], setup["index"])
+    device = _device(wanted.device, wanted.index)
     if device.type == "cpu":
         keep_freed_memory()
-        _bound_memory(setup["memory"])
-    data = load_again(setup["data"])
-    if data.task.fingerprint != setup["data_fingerprint"]:
+        _bound_memory(wanted.memory)
+    data = load_again(wanted.data)
+    if data.task.fingerprint != wanted.data_fingerprint:
         raise AutokdError("the data have changed since the search began")
-    described = setup["teacher"]
-    teacher = None if described is None else default_teacher.load_described(described, data, device)
-    if teacher is not None and teacher.fingerprint != setup["teacher_fingerprint"]:
+    teacher = None if wanted.teacher is None else default_teacher.load_described(wanted.teacher, data, device)
+    if teacher is not None and teacher.fingerprint != wanted.teacher_fingerprint:
         raise AutokdError("the teacher has changed since the search began")
-    bank = setup["bank"]
+    bank = wanted.bank
     return TrainContext(
         data=data,
         teacher=teacher,
         device=device,
         bank=TeacherBank(Path(bank["folder"]), bank["max_bytes"], features=bank["features"]),
-        parts=frozenset(setup["parts"]),
-        profile=Profile(device if setup["profile"] else None),
+        parts=frozenset(wanted.parts),
+        profile=Profile(device if wanted.profile else None),
         alive=alive,
-        metric=setup["metric"],
+        metric=wanted.metric,
     )
 
 

@@ -30,4 +30,6 @@ from autokd.losses._uskd import uskd as uskd
 from autokd.losses._vid import vid as vid
 from autokd.losses._wttm import wttm as wttm
 
+ALIASES: dict[str, str]
+
 similarity_preserving = sp

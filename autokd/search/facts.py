@@ -29,7 +29,7 @@ def describe_study(setup: Setup) -> StudySettings:
         data=DataFacts(
             train=len(setup.data.train),
             validation=len(setup.data.validation),
-            test=setup.data.card["samples"]["test"],
+            test=setup.data.test_size,
             card=setup.data.card,
             task=setup.data.task,
         ),

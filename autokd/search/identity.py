@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from autokd.files import as_plain, cache_dir
 from autokd.objective import COSTS
 from autokd.search.request import Request
 from autokd.search.session import Setup
-from autokd.study.settings import Identity, Setting
+from autokd.study.settings import Identity, Setting, comparable
 from autokd.study.store import differences
 
 
@@ -27,24 +26,13 @@ def refuse_another(path: Path, old: Identity, new: Identity) -> None:
     Raises:
       StudyError: they differ; the message has a line for each difference.
     """
-    different = differences(*_comparable(as_plain(old.to_plain()), as_plain(new.to_plain())))
+    different = differences(*(as_plain(one.to_plain()) for one in comparable(old, new)))
     if different:
         lines = "\n".join(f"  {line}" for line in different)
         raise StudyError(
             f"study {path.name!r} was made with other settings:\n{lines}\n"
             "use --study NAME for a new study, or --fresh to delete this one and start again"
         )
-
-
-def _comparable(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Leave out what is not known yet (a teacher still to be trained) and where the same data lie."""
-    for one in (old, new):
-        data, teacher = dict(one["data"]), dict(one["teacher"])
-        if old["data"]["fingerprint"] == new["data"]["fingerprint"]:
-            data["reference"] = {key: item for key, item in data["reference"].items() if key != "component"}
-        if new["teacher"]["fingerprint"] is None:
-            del teacher["fingerprint"]
-        yield {**one, "data": data, "teacher": teacher}
 
 
 def collect_settings(request: Request, setup: Setup, source: str) -> dict[str, Setting]:

@@ -116,7 +116,7 @@ class Funnel(NamedTuple):
 
 def sizes_of(data: Dataset) -> Sizes:
     """Return the sizes of a dataset; the test split's is known from its card."""
-    return Sizes(len(data.train), len(data.validation), data.card["samples"]["test"], data.task.num_classes)
+    return Sizes(len(data.train), len(data.validation), data.test_size, data.task.num_classes)
 
 
 def total_seconds(works: Iterable[Work], sizes: Sizes, samples: int, costs: Costs, parallel: Parallel) -> float:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from autokd import spec
 from autokd.declarations import Declaration
@@ -22,7 +22,6 @@ class Traits(NamedTuple):
     """What a space knows of a component: what its class declares; see `autokd.declarations` for the fields.
 
     Args:
-      role: "term" for a term of the training loss, "" for anything else.
       teacher: "none" where it needs no teacher.
       reads: what the teacher must offer.
       student_reads: what the student must offer.
@@ -30,7 +29,6 @@ class Traits(NamedTuple):
       excludes, requires: full names ("losses.dkd") of what it must not, or must, stand beside.
     """
 
-    role: Literal["", "term"] = ""
     modalities: AbstractSet[str] = ANY
     teacher: str = "none"
     reads: AbstractSet[str] = frozenset()
@@ -49,7 +47,7 @@ def traits_of(slot: str, declares: Declaration) -> Traits:
       ComponentError: it names another component by a slot that pipelines do not have.
     """
     declared = {field.name: getattr(declares, field.name) for field in dataclasses.fields(declares)}
-    traits = Traits(role=declares.role, **{name: declared[name] for name in Traits._fields if name in declared})
+    traits = Traits(**{name: declared[name] for name in Traits._fields if name in declared})
     return traits._replace(excludes=_full(slot, traits.excludes), requires=_full(slot, traits.requires))
 
 
@@ -93,6 +91,7 @@ class Candidate:
         return f"{self.slot}.{self.use}"
 
     def default(self) -> dict[str, Any]:
+        """Return the plain component with the values of the file and, in its ranges, its defaults."""
         return {"use": self.use, **self.fixed, **self.defaults}
 
     def excluding(self, names: Iterable[str]) -> Candidate:
@@ -100,27 +99,33 @@ class Candidate:
         return dataclasses.replace(self, traits=self.traits._replace(excludes=self.traits.excludes | {*names}))
 
     def draw(self, draw: Draw, path: str) -> tuple[dict[str, Any], Params]:
+        """Return a plain component with drawn values, and the parameters that stand for it, below `path`."""
         values = {field: suggest(draw, f"{path}.{field}", span) for field, span in self.ranges.items()}
         params = {f"{path}.{field}": value for field, value in values.items()}
         return {"use": self.use, **self.fixed, **values}, params
 
     def fit(self, plain: Mapping[str, Any], path: str, problems: list[str]) -> Params:
         """Return the parameters that draw `plain`; where there are none, say why in `problems`."""
-        given = {key: value for key, value in plain.items() if key != "use"}
-        for field, value in given.items():
-            if field in self.ranges and not self.ranges[field].contains(value):
-                problems.append(f"{path}.{field}: {value!r} lies outside {self.ranges[field]}")
-            elif field in self.fixed and value != self.fixed[field]:
-                problems.append(f"{path}.{field}: {value!r}, but this space fixes it at {self.fixed[field]!r}")
-        fields = [*self.ranges, *self.fixed]
-        problems += [f"{path}.{key}: there is no such field; {nearest(key, fields)}" for key in given.keys() - fields]
-        problems += [f"{path}.{key}: missing" for key in fields if key not in given]
-        return {f"{path}.{field}": given[field] for field in self.ranges if field in given}
+        values = {key: value for key, value in plain.items() if key != "use"}
+        reasons = {field: self._misfit(field, value) for field, value in values.items()}
+        reasons |= {field: "missing" for field in (*self.ranges, *self.fixed) if field not in values}
+        problems += [f"{path}.{field}: {reason}" for field, reason in reasons.items() if reason]
+        return {f"{path}.{field}": values[field] for field in self.ranges if field in values}
+
+    def _misfit(self, field: str, value: Any) -> str | None:
+        if field in self.ranges:
+            return None if self.ranges[field].contains(value) else f"{value!r} lies outside {self.ranges[field]}"
+        if field in self.fixed:
+            known = self.fixed[field]
+            return None if value == known else f"{value!r}, but this space fixes it at {known!r}"
+        return f"there is no such field; {nearest(field, [*self.ranges, *self.fixed])}"
 
     def spans(self, path: str) -> dict[str, Range]:
+        """Return the ranges of what is drawn, by path."""
         return {f"{path}.{field}": span for field, span in self.ranges.items()}
 
     def identity(self) -> dict[str, Any]:
+        """Return the component with its fixed values and its ranges, as plain data."""
         ranges = {field: written(span) for field, span in self.ranges.items()}
         return {"use": self.use, **self.fixed, **ranges}
 

@@ -104,6 +104,11 @@ class TrialRecord:
     def seconds(self) -> float:
         return sum(rung.seconds for rung in self.rungs)
 
+    @property
+    def why_failed(self) -> str:
+        """Kind and reason of its failure; "" where it did not fail."""
+        return "" if self.failure is None else f"{self.failure['kind']}: {self.failure['reason']}"
+
     def state(self, top_rung: int) -> str:
         """Return "failed", "complete" (it reached the top rung), "paused" (shorter) or "running" (nothing yet)."""
         if self.failure is not None:

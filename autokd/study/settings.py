@@ -88,6 +88,19 @@ class Identity:
         return cls(**{**plain, "data": Reference(**plain["data"]), "teacher": Reference(**teacher)})
 
 
+def comparable(*identities: Identity) -> list[Identity]:
+    """Return identities without what makes no other study: where the same data lie, and a teacher not known yet."""
+    same_data = len({identity.data.fingerprint for identity in identities}) == 1
+    known = all(identity.teacher.fingerprint is not None for identity in identities)
+    return [_without_places(one, data=same_data, fingerprint=not known) for one in identities]
+
+
+def _without_places(identity: Identity, *, data: bool, fingerprint: bool) -> Identity:
+    reference = {key: item for key, item in (identity.data.reference or {}).items() if not data or key != "component"}
+    teacher = identity.teacher._replace(fingerprint=None) if fingerprint else identity.teacher
+    return dataclasses.replace(identity, data=identity.data._replace(reference=reference), teacher=teacher)
+
+
 class Setting(NamedTuple):
     """A value that may change when a study goes on, with its origin: "asked", "space file", "the time", …"""
 

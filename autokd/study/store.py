@@ -165,7 +165,7 @@ class StudyStore:
         return {
             "number": trial.number,
             "state": trial.state(self.top_rung),
-            "reason": "" if trial.failure is None else f"{trial.failure['kind']}: {trial.failure['reason']}",
+            "reason": trial.why_failed,
             "source": trial.source,
             "rung": trial.rungs[-1].rung if trial.rungs else None,
             "score": trial.score,

@@ -216,21 +216,33 @@ class LossSuite(Suite):
 def build(component: type[Any], context: BuildContext, device: str = "cpu", **values: Any) -> Term:
     """Return a loss ready to train with; what it prepares is made of random answers."""
     loss = component(**values)
-    if loss.declares.prepared_from is not None:
-        assert context.teacher is not None
-        labels = torch.arange(context.task.train_size) % CLASSES
-        outputs = output_of(Shapes(pooled=context.teacher.pooled), torch.Generator().manual_seed(1), len(labels))
-        context = dataclasses.replace(context, artefact=loss.prepare(outputs, labels))
     headed = any(other.startswith("head.") for other in loss.declares.requires)
-    width = context.teacher.features[-1][0] if headed and context.teacher and context.teacher.features else None
-    if width and context.student and context.student.features:
-        *stages, last = context.student.features
-        context = dataclasses.replace(context, student=context.student._replace(features=(*stages, (width, *last[1:]))))
+    context = _prepared(loss, context)
+    context = _projected(context) if headed else context
     with seeded(0):
         term: Term = loss.build(context)
     if headed:
         return _behind_head(term)
     return term.to(device) if isinstance(term, nn.Module) else term
+
+
+def _prepared(loss: Any, context: BuildContext) -> BuildContext:
+    if loss.declares.prepared_from is None:
+        return context
+    assert context.teacher is not None
+    labels = torch.arange(context.task.train_size) % CLASSES
+    outputs = output_of(Shapes(pooled=context.teacher.pooled), torch.Generator().manual_seed(1), len(labels))
+    return dataclasses.replace(context, artefact=loss.prepare(outputs, labels))
+
+
+def _projected(context: BuildContext) -> BuildContext:
+    """What a student offers behind a head: its last feature has as many channels as the teacher's."""
+    student, teacher = context.student, context.teacher
+    if student is None or teacher is None or not student.features or not teacher.features:
+        return context
+    *stages, last = student.features
+    features = (*stages, (teacher.features[-1][0], *last[1:]))
+    return dataclasses.replace(context, student=student._replace(features=features))
 
 
 def _behind_head(term: Term) -> Term:

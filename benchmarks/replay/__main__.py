@@ -139,13 +139,17 @@ def speed(ours: Runs, theirs: Runs, mark: float) -> tuple[float, float, float]:
     grid = np.linspace(0.0, max(p.seconds for points in theirs for p in points if p.tops <= mark), 1500)
     a, b = (np.array([_sampled(points, grid) for points in runs]) for runs in (ours, theirs))
     final = np.array([worth(points, mark) for points in theirs])
-    rng, ratios = np.random.default_rng(0), []
-    for resample in range(1001):
-        i, j = (np.arange(len(x)) if not resample else rng.integers(0, len(x), len(x)) for x in (a, b))
+
+    def ratio(i: Any, j: Any) -> float:
         quality = final[j].mean() - 1e-12
-        times = [_first(grid, x.mean(0), quality) for x in (a[i], b[j])]
-        ratios.append(min(times[1], grid[-1]) / times[0])
-    return ratios[0], *(float(q) for q in np.percentile(ratios[1:], [2.5, 97.5]))
+        mine, others = _first(grid, a[i].mean(0), quality), _first(grid, b[j].mean(0), quality)
+        return float(min(others, grid[-1]) / mine)
+
+    rng, ratios = np.random.default_rng(0), [ratio(np.arange(len(a)), np.arange(len(b)))]
+    for _ in range(1000):
+        ratios.append(ratio(rng.integers(0, len(a), len(a)), rng.integers(0, len(b), len(b))))
+    low, high = (float(q) for q in np.percentile(ratios[1:], [2.5, 97.5]))
+    return ratios[0], low, high
 
 
 def _sampled(points: Sequence[Point], grid: Any) -> Any:

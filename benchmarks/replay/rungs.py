@@ -200,13 +200,7 @@ def _halving(
     waiting, spent, picks = iter(rng.permutation(len(told))), 0.0, list[int]()
     done: list[dict[int, float]] = [{} for _ in epochs]
     while len(picks) < len(budgets):
-        for rung in reversed(range(1, len(epochs))):
-            below = sorted(done[rung - 1], key=lambda pipeline: -done[rung - 1][pipeline])
-            pipeline = next((p for p in below[: len(below) // ETA] if p not in done[rung]), None)
-            if pipeline is not None:
-                break
-        else:
-            rung, pipeline = 0, next(waiting, None)
+        rung, pipeline = _promotion(done) or (0, next(waiting, None))
         spent += np.inf if pipeline is None else epochs[rung] * an_epoch[pipeline]
         longest = next((scores for scores in reversed(done) if scores), {0: 0.0})
         pick = max(longest, key=lambda pipeline: longest[pipeline])
@@ -214,6 +208,21 @@ def _halving(
         if pipeline is not None:
             done[rung][pipeline] = told[pipeline, rung]
     return picks
+
+
+def _promotion(done: list[dict[int, float]]) -> tuple[int, int] | None:
+    """The highest rung that a pipeline may go on to, and that pipeline; None where none may.
+
+    Args:
+      done: scores by pipeline, a mapping a rung.
+    """
+    for rung in reversed(range(1, len(done))):
+        scores = done[rung - 1]
+        below = sorted(scores, key=lambda pipeline: -scores[pipeline])
+        pipeline = next((p for p in below[: len(below) // ETA] if p not in done[rung]), None)
+        if pipeline is not None:
+            return rung, pipeline
+    return None
 
 
 def told_branches(folder: Path, dataset: str, share: str) -> pd.DataFrame:

@@ -14,8 +14,8 @@ import pytest
 
 import autokd
 from autokd.cli import commands as cli
-from autokd.search import run as search_run
 from autokd.search.explore.explorer import Explorer
+from autokd.search.session import Session
 
 COMMANDS = (
     "search",
@@ -124,7 +124,7 @@ def test_no_colour_and_no_bars_off_a_terminal(run, study, monkeypatch):
 def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(run, monkeypatch):
     asked = ("search", "--dataset", "wine", "--space", "space.yaml", "--trials", "4", "--quiet")
     with monkeypatch.context() as patch:
-        patch.setattr(search_run, "_tell_explore", lambda store, *rest: _after(2, store))
+        patch.setattr(Session, "on_change", lambda session: _after(2, session.store))
         ran = run(*asked)
     said = "stopping once what runs is over; Ctrl-C again to wait less\n"
     assert ran == (130, "", f"{said}error: stopped; the same command goes on where this one left off\n")

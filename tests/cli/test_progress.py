@@ -48,10 +48,16 @@ def test_nothing_at_all_when_quiet(capsys):
 
 def test_training_tells_its_epochs(capsys):
     with progress.training(quiet=False) as on_epoch:
-        on_epoch({"epoch": 1, "epochs": 2, "loss": 0.5})
-        on_epoch({"epoch": 2, "epochs": 2, "loss": 0.25, "score": 0.9})
+        on_epoch({"epoch": 1, "epochs": 2, "loss": 0.5, "objective": "accuracy"})
+        on_epoch({"epoch": 2, "epochs": 2, "loss": 0.25, "score": 0.9, "objective": "accuracy"})
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["train: 1/2 loss 0.500", "train: 2/2 loss 0.250, validation 90.0 %"]
+
+
+def test_training_tells_the_metric_that_the_pipeline_is_about(capsys):
+    with progress.training(quiet=False) as on_epoch:
+        on_epoch({"epoch": 1, "epochs": 1, "loss": 0.25, "score": -0.31, "objective": "log_loss"})
+    assert capsys.readouterr().err == "train: 1/1 loss 0.250, validation 0.310 nats\n"
 
 
 def test_the_log_shows_warnings_only_unless_verbose_and_is_left_as_it_was(capsys):

@@ -25,6 +25,7 @@ from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.seeds import derive
+from autokd.spec import make
 from autokd.types import Split
 from tests.delivery.helpers import CPU, Trained, pipeline_for, run, teacher_for
 
@@ -126,7 +127,7 @@ def test_a_finished_bundle_is_not_trained_again(bundles: Bundles, caplog: pytest
 
 def test_another_pipeline_in_the_folder_is_refused_with_the_difference(bundles: Bundles) -> None:
     made = bundles("table")
-    kd = dataclasses.replace(made.file.spec.losses["kd"], temperature=2.5)
+    kd = make("losses", "kd", {"temperature": 2.5})
     spec = dataclasses.replace(made.file.spec, losses={**made.file.spec.losses, "kd": kd})
     with pytest.raises(BundleError, match="another pipeline") as caught:
         run(dataclasses.replace(made.file, spec=spec), made.directory, made.data, epochs=9)
@@ -200,6 +201,8 @@ def test_the_curve_is_about_the_metric_that_the_study_was_about(cancer: Dataset,
     assert metrics["objective"] == "log_loss" and {line["objective"] for line in told} == {"log_loss"}
     assert metrics["curve"][-1]["score"] == -metrics["validation"]["log_loss"]
     assert run(file, tmp_path, cancer)["objective"] == "log_loss"  # read from the bundle
+    with pytest.raises(BundleError, match=r"another pipeline: objective is 'log_loss' there, 'macro_f1' here;"):
+        run(dataclasses.replace(file, objective="macro_f1"), tmp_path, cancer)
 
 
 def test_two_processes_do_not_train_into_one_folder(cancer: Dataset, tmp_path: Path) -> None:

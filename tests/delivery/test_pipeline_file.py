@@ -126,7 +126,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     pipeline_file.write(path, plain)
     read = pipeline_file.read(path)
     assert read.to_plain() == plain
-    assert (read.epochs, read.spec.losses["kd"].temperature, read.spec.optimizer.learning_rate) == (50, 3.3, 0.04)
+    written = to_plain(read.spec)
+    assert read.epochs == 50
+    assert (written["losses"]["kd"]["temperature"], written["optimizer"]["learning_rate"]) == (3.3, 0.04)
 
 
 def test_the_file_says_which_metric_the_study_was_about() -> None:
@@ -261,7 +263,7 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path: Path) -> None:
     text = path.read_text()
     assert "learning_rate: 0.02\n" in text
     path.write_text(text.replace("learning_rate: 0.02\n", "learning_rate: 2e-2\n"))
-    assert pipeline_file.read(path).spec.optimizer.learning_rate == 0.02
+    assert to_plain(pipeline_file.read(path).spec)["optimizer"]["learning_rate"] == 0.02
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from autokd import imaging
 from autokd.data import DataOptions, Dataset, load
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
+from autokd.engine.views import policy_key
 from autokd.spec import make
 from tests.engine.helpers import (
     NotingLoss,
@@ -30,6 +33,19 @@ KD = {"ce": make("losses", "ce", {}), "kd": make("losses", "kd", {})}
 def outcome(where: TrainContext, spec: Any, **options: Any) -> tuple[Any, Any]:
     result, checkpoint = trained(where, spec, **options)
     return result.curve, checkpoint
+
+
+@pytest.mark.parametrize("changed", ["geometry.py", "colour.py", "mixing.py", "moves.py"])
+def test_views_of_other_image_operations_are_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    augment, folder = make("augments", "randaugment", {}), tmp_path / "imaging"
+    key = policy_key(augment)
+    shutil.copytree(imaging.__path__[0], folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(imaging, "__path__", [str(folder)])
+    assert policy_key(augment) == key
+    (folder / changed).write_text((folder / changed).read_text() + "# other\n")
+    assert policy_key(augment) != key
 
 
 @pytest.mark.parametrize("augment", ["none", "crop_flip", "mixup"])

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from autokd.data import DataOptions, Dataset, load
-from autokd.declarations import Loss, Scale
+from autokd.declarations import Loss, Part, Scale
 from autokd.engine import teacher_bank
 from autokd.engine.teacher_bank import TOP, Group, TeacherBank, block_bytes, groups_in_use
 from autokd.networks.models import NetworkTeacher
@@ -434,7 +434,7 @@ def test_logits_and_first_losses_stay_close_to_a_live_teachers(digits: Dataset, 
 def test_accuracy_does_not_differ_from_a_live_teachers_beyond_noise() -> None:
     data = load("digits", DataOptions(limit_train=300))
     where = context(data, _good_teacher(data))
-    scores: dict[str, list[float]] = {"stored": [], "live": []}
+    scores: dict[Literal["stored", "live"], list[float]] = {"stored": [], "live": []}
     for mode, found in scores.items():
         losses = {"ce": make("losses", "ce", {}), "kd": Distil(teacher=mode)}
         spec = pipeline(
@@ -518,7 +518,7 @@ def test_top_logits_of_many_classes_survive_the_disk(tmp_path: Path) -> None:
 
 
 def test_the_embedding_is_kept_only_when_a_loss_asks(digits: Dataset, tmp_path: Path) -> None:
-    def names(folder: str, needs: set[str], parts: frozenset[str] = NONE) -> set[str]:
+    def names(folder: str, needs: set[Part], parts: frozenset[str] = NONE) -> set[str]:
         loss = NotingLoss(teacher="stored", reads=frozenset(needs))
         where = context(digits, teacher(digits.task), TeacherBank(tmp_path / folder))
         if parts:

@@ -63,7 +63,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def whole_and_once(folder: Path, found: Records) -> None:
     """No trial is left under way, none told twice."""
-    assert found.in_flight == [] and len(found.trials) == 14 and found.evidence
+    assert found.in_flight == [] and len(found.trials) == 14 and found.claims
     events = [json.loads(line) for line in (folder / "studies/mine/trials.jsonl").read_bytes().splitlines()]
     for kind, of in (("trial", ("number",)), ("rung", ("number", "rung")), ("promote", ("number", "rung"))):
         told = [tuple(event[name] for name in of) for event in events if event["event"] == kind]
@@ -209,7 +209,7 @@ def test_trials_that_segfault_hang_or_eat_memory_are_told_and_survived(tmp_path:
         options = ["--workers", "1", "--plugins", str(path)]
         found = ended(tmp_path, started(tmp_path, tmp_path / "bad.yaml", *options))
     kinds = {next(iter(set(t.pipeline["losses"]) - {"ce"}), ""): t.failure for t in found.trials.values()}
-    assert len(found.trials) == 9 and found.in_flight == [] and found.evidence
+    assert len(found.trials) == 9 and found.in_flight == [] and found.claims
     segfault, nan = kinds.get("t_segfault"), kinds.get("t_nan")
     assert segfault is not None and segfault["kind"] == "crash"
     assert nan is not None and nan["kind"] == "not_finite"

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from autokd import catalog, spec
 from autokd.networks.models import seeded
 from autokd.optimizers.groups import decay_groups
+from autokd.ranges import Real
 from autokd.testing import OptimizerSuite
 from autokd.types import ANY, BuildContext, Task
 
@@ -54,7 +55,8 @@ def test_is_for_any_data_and_searches_rate_and_decay_on_a_log_scale(name: str) -
     assert cls.declares.modalities == ANY
     assert cls.declares.tunes == ("learning_rate",)
     for field in ("learning_rate", "weight_decay"):
-        assert spec.fields_of(cls)[field].range.log
+        span = spec.fields_of(cls)[field].range
+        assert isinstance(span, Real) and span.log
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -47,7 +47,7 @@ class FakeSpace:
 class FakeStore(StudyStore):
     """A study store with a space of its own."""
 
-    space: Any = FakeSpace()  # type: ignore[assignment]
+    space: Any = FakeSpace()
 
 
 def pipeline(rng: np.random.Generator, losses: tuple[str, ...] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -122,11 +122,15 @@ def add_trials(log: RecordLog, number: int, rng: np.random.Generator) -> None:
 
 
 def add_screen(log: RecordLog, rng: np.random.Generator) -> None:
-    students: list[dict[str, Any]] = []
+    students: list[ScreenedStudent] = []
     for name, unit in COST.items():
         for width in (4, 8, 12, 16):
             params = unit * width
-            proxies = {"params": float(params), "macs": 31.0 * params, "nwot": 300 + rng.normal(0, 3)}
+            proxies: dict[str, float | None] = {
+                "params": float(params),
+                "macs": 31.0 * params,
+                "nwot": 300 + rng.normal(0, 3),
+            }
             proxies["diswot"] = -float(rng.uniform(0, 1))
             student = {"use": name, "width": width, "depth": 2}
             students.append(

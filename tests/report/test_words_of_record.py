@@ -14,6 +14,7 @@ from autokd.cli.console import claim as console
 from autokd.cli.console import listings
 from autokd.report import words
 from autokd.report.sections import curves, effort, recommendation
+from autokd.study.choice import ScreenedStudent
 from autokd.study.claim import SplitValues
 from autokd.study.design import Design
 from autokd.study.ranking import ENOUGH_FOR_A_RUNG
@@ -68,7 +69,8 @@ def test_where_the_time_went_is_counted_once(fabricate: Fabricate, tmp_path: Pat
 
 
 def test_the_terminal_writes_numbers_like_the_report() -> None:
-    rows = [{"student": {"use": "mlp"}, "score": 0.5, "proxies": {"params": 1182.0, "nwot": 312.456, "latency": None}}]
+    proxies = {"params": 1182.0, "nwot": 312.456, "latency": None}
+    rows = [ScreenedStudent(student={"use": "mlp"}, params=1182, macs=1, score=0.5, proxies=proxies)]
     told = text_of(listings.screened(rows, as_json=False))
     assert "│ mlp │ 0.50 │ 1,182 │ – │ 312 │" in told
     assert [words.figure(n) for n in (1182.0, 1182.5, 312.456, 1e-5, None)] == [

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -159,7 +159,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Setup:
         return prepare(request, lambda at: None, dry=True, for_study=False)
 
 
-def narrowed(prepared: Setup, text: str, **budget: float) -> Setup:
+def narrowed(prepared: Setup, text: str, **budget: Any) -> Setup:
     """The same preparation with another space and budget."""
     space = parse(text, "test").resolve(prepared.data.task, prepared.offers)
     changed = dataclasses.replace(prepared.budget, **budget)

@@ -21,16 +21,17 @@ from autokd.errors import NothingFeasible, StudyError
 from autokd.metrics import METRICS
 from autokd.networks.cost import student_cost
 from autokd.objective import ACCURACY, Objective
+from autokd.search import limits
 from autokd.search.confirm.racing import choose, choose_of_front, race
 from autokd.search.limits import LatencyMeter, network_key
 from autokd.search.population import population
 from autokd.search.request import Progress
-from autokd.search.screen.screen import screen
 from autokd.search.tpe.sampler import EI_CANDIDATES, candidates
 from autokd.search.tpe.trials import trials_for_tpe
 from autokd.seeds import derive
 from autokd.spec import make
 from autokd.study import noise
+from autokd.study.design import Noise
 from autokd.study.pareto import non_dominated_ranks
 from autokd.study.records import TrialRecord
 from tests.search.records import comparable, trial
@@ -71,7 +72,7 @@ def counted_latency(monkeypatch: pytest.MonkeyPatch, *, noisy: bool = False) -> 
         seen[params] += 1
         return params / 1000 * (1 + (0.01 * float(noise.random()) if noisy else 0.0))
 
-    monkeypatch.setattr(screen, "latency", latency)
+    monkeypatch.setattr(limits, "latency", latency)
     return seen
 
 
@@ -90,34 +91,35 @@ def test_a_search_for_the_log_loss_minimises_it(by_loss: autokd.Study) -> None:
     went_on = {t.number for t in records.trials.values() if len(t.rungs) > 1 and not t.source.startswith("baseline")}
     assert went_on <= {number for _, number in first[:3]} and went_on
     choice = records.choices[-1]
-    means = {row["trial"]: row["mean"] for row in choice["candidates"]}
-    tied = [row["trial"] for row in choice["candidates"] if row["tied"]]
-    assert max(means, key=lambda n: means[n]) in tied and choice["trial"] in tied
-    assert all(mean < 0 for mean in means.values()) and "nats" in records.designs[0]["reason"]
+    means = {row.trial: row.mean for row in choice.candidates}
+    tied = [row.trial for row in choice.candidates if row.tied]
+    assert max(means, key=lambda n: means[n]) in tied and choice.trial in tied
+    assert all(mean < 0 for mean in means.values()) and "nats" in records.designs[0].reason
 
 
 def test_the_claim_is_about_the_log_loss_of_the_kept_logits(by_loss: autokd.Study) -> None:
     claim = by_loss.recommendation
-    assert claim is not None and claim["metric"] == "log_loss"
+    assert claim is not None and claim.metric == "log_loss"
     kept = load_file(by_loss.path / "confirm" / "round0.safetensors")
     labels = kept["labels/test"].numpy()
-    for arm, scores in claim["arms"].items():
-        for i, value in enumerate(scores["test"]):
-            given = kept[f"{arm}/{i}/test"].double().softmax(1).numpy()
-            assert value == pytest.approx(log_loss(labels, given, labels=np.arange(10)), rel=1e-9)
-    means = {arm: np.mean(scores["validation"]) for arm, scores in claim["arms"].items() if arm != "recommended"}
-    assert claim["comparator"] == min(means, key=lambda arm: means[arm])
-    for arm, found in claim["comparisons"].items():
-        ours, theirs = (np.mean(claim["arms"][name]["test"]) for name in ("recommended", arm))
-        assert found["difference"] == pytest.approx(ours - theirs)
-        if found["low"] > 0 or found["high"] < 0:
-            assert found["verdict"] == ("better" if found["high"] < 0 else "worse") and "nats" in found["text"]
-    best = claim["arms"]["recommended"]["validation"].index(min(claim["arms"]["recommended"]["validation"]))
+    for one in claim.arms:
+        for i, value in enumerate(one.test):
+            given = kept[f"{one.name}/{i}/test"].double().softmax(1).numpy()
+            assert value == pytest.approx(log_loss(labels, given, labels=np.arange(10)), rel=1e-3)  # half precision
+    means = {arm.name: float(np.mean(arm.validation)) for arm in claim.arms if arm.name != claim.use}
+    assert claim.comparator == min(means, key=lambda arm: means[arm])
+    tested = {arm.name: arm.test for arm in claim.arms}
+    for arm, found in claim.comparisons.items():
+        ours, theirs = (np.mean(tested[name]) for name in (claim.use, arm))
+        assert found.difference == pytest.approx(ours - theirs)
+        if found.low > 0 or found.high < 0:
+            assert found.verdict == ("better" if found.high < 0 else "worse") and "nats" in found.text
+    best = claim.used.validation.index(min(claim.used.validation))
     bundle = load_file(by_loss.path / "best" / "student.safetensors")
-    student = load_file(by_loss.path / "confirm" / "round0" / f"recommended-{best}.safetensors")
+    student = load_file(by_loss.path / "confirm" / "round0" / f"{claim.use}-{best}.safetensors")
     assert all(torch.equal(bundle[name], tensor) for name, tensor in student.items())
     exported = by_loss.export()["provenance"]["evidence"]
-    assert exported["test_log_loss"]["recommended"] == claim["arms"]["recommended"]["test"]
+    assert exported["test_log_loss"][claim.use] == claim.used.test
     page = by_loss.report_path.read_text()
     assert "validation log loss" in page and "less is better" in page and "test accuracy" not in page
 
@@ -138,11 +140,11 @@ def test_a_space_file_names_the_objective_and_the_limits(tmp_path: Path) -> None
     assert all(t.cost["size"] <= 2000 for t in trials)
     assert all(rung.score == rung.metrics["macro_f1"] for t in trials for rung in t.rungs)
     claim = study.recommendation
-    assert claim is not None and claim["cost"]["size"] <= 2000 and "latency" not in claim["cost"]
+    assert claim is not None and claim.used.cost["size"] <= 2000 and "latency" not in claim.used.cost
     kept = load_file(study.path / "confirm" / "round0.safetensors")
-    said = kept["recommended/0/test"].argmax(1).numpy()
+    said = kept[f"{claim.use}/0/test"].argmax(1).numpy()
     expected = f1_score(kept["labels/test"].numpy(), said, average="macro", zero_division=0)
-    assert claim["arms"]["recommended"]["test"][0] == pytest.approx(expected)
+    assert claim.used.test[0] == pytest.approx(expected)
 
 
 def test_several_objectives_give_a_front_and_going_on_gives_the_same(tmp_path: Path) -> None:
@@ -154,23 +156,23 @@ def test_several_objectives_give_a_front_and_going_on_gives_the_same(tmp_path: P
     assert "tpe" in {t.source for t in whole.store.records.trials.values()}
     claim, choice = whole.recommendation, whole.store.records.choices[-1]
     assert claim is not None
-    rows = {row["trial"]: row for row in choice["candidates"]}
+    rows = {row.trial: row for row in choice.candidates}
     assert set(rows) <= {t.number for t in whole.front}
-    values = {n: (row["objectives"]["accuracy"], -row["objectives"]["params"]) for n, row in rows.items()}
+    values = {n: (row.objectives["accuracy"], -row.objectives["params"]) for n, row in rows.items()}
     ranks = dict(zip(values, non_dominated_ranks(list(values.values())), strict=True))
-    assert {n for n, row in rows.items() if row["on_front"]} == {n for n, rank in ranks.items() if rank == 0}
-    assert {row["trial"] for row in claim["front"]} == {n for n, row in rows.items() if row["on_front"]}
-    assert [row["mean"] for row in claim["front"]] == sorted((row["mean"] for row in claim["front"]), reverse=True)
-    leader = max(claim["front"], key=lambda row: row["objectives"]["accuracy"])
-    chosen = rows[claim["trial"]]
-    assert chosen["tied"] and chosen["objectives"]["params"] <= leader["objectives"]["params"]
-    assert all(len(row["scores"]) == choice["most_seeds"] for row in rows.values())  # nobody is stopped early
+    assert {n for n, row in rows.items() if row.on_front} == {n for n, rank in ranks.items() if rank == 0}
+    assert {row.trial for row in claim.front} == {n for n, row in rows.items() if row.on_front}
+    assert [row.mean for row in claim.front] == sorted((row.mean for row in claim.front), reverse=True)
+    leader = max(claim.front, key=lambda row: row.objectives["accuracy"])
+    chosen = rows[claim.trial]
+    assert chosen.tied and chosen.objectives["params"] <= leader.objectives["params"]
+    assert all(len(row.scores) == choice.most_seeds for row in rows.values())  # nobody is stopped early
     for number, row in rows.items():
-        assert row["objectives"]["params"] == whole.store.records.trials[number].cost["params"]
+        assert row.objectives["params"] == whole.store.records.trials[number].cost["params"]
         assert whole.export(trial=number)["pipeline"] == whole.store.records.trials[number].pipeline
     page = whole.report_path.read_text()
     assert 'id="plot-front-1"' in page and "The front of accuracy, params" in page
-    assert (tmp_path / "whole/reports/mine/front.csv").read_text().count("\n") == 1 + len(claim["front"])
+    assert (tmp_path / "whole/reports/mine/front.csv").read_text().count("\n") == 1 + len(claim.front)
     mirrored = optuna.load_study(
         study_name="mine",
         storage=optuna.storages.JournalStorage(
@@ -201,7 +203,7 @@ def test_latency_is_measured_once_before_it_is_used_and_bounds_what_is_trained(
         if line["event"] == "trial":
             assert network_key(line["pipeline"]) in told
     claim = study.recommendation
-    assert claim is not None and claim["cost"]["latency"] <= 0.6
+    assert claim is not None and claim.used.cost["latency"] <= 0.6
     assert "a sample trained with" in study.report_path.read_text()
     with pytest.raises(StudyError, match=r"space\.constraints\.latency: 0.6 in the study, 0.5 asked"):
         search(tmp_path, **{**given, "max_latency": 0.5})
@@ -216,14 +218,14 @@ def test_a_resumed_study_decides_by_what_it_recorded_whatever_is_measured_now(
         found = explorer(tmp_path, space, digits.task)
         log = found.log
         monkeypatch.setattr(
-            screen, "latency", lambda network, *_: factor * sum(p.numel() for p in network.parameters())
+            limits, "latency", lambda network, *_: factor * sum(p.numel() for p in network.parameters())
         )
 
         def record(network: str, milliseconds: float) -> None:
             log.append("latency", network=network, milliseconds=milliseconds)
 
         meter = LatencyMeter(digits.task, torch.device("cpu"), None, 1, log.records.latencies, record)
-        return dataclasses.replace(found, meter=meter)
+        return dataclasses.replace(found, proposer=dataclasses.replace(found.proposer, meter=meter))
 
     first = made(1e-3)
     proposed = [first.proposer.propose(number) for number in range(6)]
@@ -313,18 +315,18 @@ def test_the_first_candidate_of_several_objectives_is_what_optuna_itself_would_s
 
 
 def test_noise_and_race_speak_of_the_metric() -> None:
-    measured = noise.Noise(0.05, 2, -0.6)
+    measured = Noise(0.05, 2, -0.6)
     assert measured.target(LOSS) == pytest.approx(0.06)  # a tenth of the log loss
-    assert noise.Noise(0.01, 2, 0.95).target(METRICS["macro_f1"]) == pytest.approx(0.01)
-    assert noise.Noise(0.01, 2, 0.5).target(METRICS["mcc"]) == pytest.approx(0.05)
-    planned = noise.design(measured, arms=3, least=3, metric=LOSS)
+    assert Noise(0.01, 2, 0.95).target(METRICS["macro_f1"]) == pytest.approx(0.01)
+    assert Noise(0.01, 2, 0.5).target(METRICS["mcc"]) == pytest.approx(0.05)
+    planned = noise.plan_seeds(measured, arms=3, least=3, metric=LOSS)
     assert "0.050 nats" in planned.reason and planned.target == pytest.approx(0.06)
     scores: dict[int, list[float | None]] = {1: [-0.30, -0.31, -0.29], 2: [-0.90, -0.95, -0.92], 3: [None, -0.1, -0.1]}
     found = race(
         [1, 2, 3],
         lambda numbers, seeds: {n: [scores[n][i] for i in seeds] for n in numbers},
         most=3,
-        noise=noise.Noise(0.01, 5, -0.3),
+        noise=Noise(0.01, 5, -0.3),
         resolution=0.001,
         worst=LOSS.worst_score,
     )
@@ -348,7 +350,7 @@ def test_the_cheapest_of_those_tied_in_the_first_objective_is_chosen() -> None:
     }
     values = {t.number: (float(np.mean([s or 0 for s in scores[t.number]])), -t.cost["params"]) for t in trials}
     best, there, standings, why = choose_of_front(
-        trials, scores, values, objective=BOTH, noise=noise.Noise(0.01, 4, 0.9), resolution=0.001
+        trials, scores, values, objective=BOTH, noise=Noise(0.01, 4, 0.9), resolution=0.001
     )
     assert best.number == 1 and there == [0, 1, 2]
     assert [n for n, standing in standings.items() if standing.tied] == [0, 1]

@@ -93,7 +93,7 @@ def test_a_search_killed_in_explore_and_in_confirm_ends_as_if_undisturbed(
     assert sum(len(t.rungs) for t in cut.trials.values()) >= 6 and len(cut.trials) < TRIALS and not cut.runs
     kill_after(tmp_path, searching(tmp_path, space), "run", 4)
     cut = records_in(tmp_path)
-    assert len(cut.trials) == TRIALS and len(cut.runs) >= 4 and not cut.evidence
+    assert len(cut.trials) == TRIALS and len(cut.runs) >= 4 and not cut.claims
     done = search(tmp_path, space)
     assert comparable(done.store.records) == comparable(twins[1])
     assert done.store.finished and (done.path / "best" / "student.safetensors").is_file() and done.report_path.is_file()
@@ -120,8 +120,8 @@ def test_a_study_continued_with_more_trials_makes_a_new_claim_on_fresh_seeds(spa
     bundle = (first.path / "best" / "pipeline.yaml").read_text()
     more = search(tmp_path, space, trials=6)
     assert claim is not None and more.recommendation is not None
-    assert (claim["trials"], more.recommendation["trials"]) == (3, 6) and more.recommendation["round"] == 1
-    assert set(claim["seeds"]).isdisjoint(more.recommendation["seeds"])
+    assert (claim.trials, more.recommendation.trials) == (3, 6) and more.recommendation.round == 1
+    assert set(claim.used.seeds).isdisjoint(more.recommendation.used.seeds)
     assert (more.path / "best" / "pipeline.yaml").read_text() != bundle
     assert len((more.path / "test_reads.jsonl").read_text().splitlines()) == 2
 
@@ -172,10 +172,10 @@ def test_a_search_in_which_everything_fails_ends_with_the_reason(tmp_path: Path)
 def test_without_time_the_baselines_are_compared_and_the_search_can_go_on(space: Path, tmp_path: Path) -> None:
     study = search(tmp_path, space, time=1e-6)
     assert len(study.store.records.trials) == 2 and study.store.finished
-    assert study.recommendation is not None and study.recommendation["trials"] == 2
+    assert study.recommendation is not None and study.recommendation.trials == 2
     again = search(tmp_path, space, trials=4)
     assert len(again.store.records.trials) == 4 and again.store.finished
-    assert again.store.records.evidence[-1]["round"] == 1
+    assert again.store.records.claims[-1].round == 1
 
 
 @pytest.mark.slow
@@ -185,14 +185,15 @@ def test_a_time_alone_decides_how_long_runs_are_and_how_many(space: Path, tmp_pa
         **limited, space=space, study="mine", time=8, studies_dir=tmp_path / "studies", reports_dir=tmp_path / "reports"
     )
     settings = study.store.settings
-    planned = {key: value for key, value in settings["time_plan"]["budget"].items() if key != "trials"}
-    assert settings["identity"]["budget"].items() >= planned.items()
-    assert settings["settings"]["trials"]["from"] == settings["settings"]["epochs"]["from"] == "the time"
-    stages = {design["stage"]: design["reason"] for design in study.store.records.designs}
+    assert settings.time_plan is not None
+    planned = {key: value for key, value in settings.time_plan.budget.items() if key != "trials"}
+    assert settings.identity.budget.items() >= planned.items()
+    assert settings.settings["trials"].origin == settings.settings["epochs"].origin == "the time"
+    stages = {design.stage: design.reason for design in study.store.records.designs}
     assert stages["claim"].endswith("as many as the time left bears") and "tune" in stages
     assert study.store.finished and study.store.records.seconds["prepare"] > 0
     more = search(tmp_path, space, limit_train=None, trials=len(study.store.records.trials) + 2)  # the plan is kept
-    assert len(more.store.records.evidence) == 2
+    assert len(more.store.records.claims) == 2
 
 
 @pytest.mark.slow
@@ -219,8 +220,8 @@ def test_studies_share_a_teacher(space: Path, tmp_path: Path) -> None:
         seen.clear()
         second = search(tmp_path, space, trials=2, study="other", notify=notify)
     assert not [done for stage, done in seen if stage == "teacher" and done] and ("confirm", 1) in seen
-    facts = [study.store.settings["teacher"] for study in (first, second)]
-    assert facts[0] == facts[1] and facts[0]["may_have_seen_validation"] is False
+    facts = [study.store.settings.teacher for study in (first, second)]
+    assert facts[0] is not None and facts[0] == facts[1] and facts[0].may_have_seen_validation is False
 
 
 @pytest.mark.slow
@@ -271,6 +272,6 @@ def test_a_student_that_a_proxy_cannot_judge_is_searched_like_any_other(tmp_path
         study = search(tmp_path, tmp_path / "own.yaml")
     finally:
         del sys.modules["autokd_plugin_own"]
-    rows = {row["student"]["use"]: row["proxies"] for row in study.store.records.screen}
-    assert rows["own_linear"]["nwot"] is None and rows["cnn"]["nwot"] > 0
+    rows = {row.student["use"]: row.proxies for row in study.store.records.screen}
+    assert rows["own_linear"]["nwot"] is None and (rows["cnn"]["nwot"] or 0) > 0
     assert study.store.finished and study.report_path.is_file()

@@ -28,12 +28,12 @@ def test_what_a_kind_does_not_declare_is_nothing() -> None:
     assert traits_of("student", Student(modalities={"image"})).offers == {"features", "pooled"}
 
 
-def test_only_a_loss_is_a_term() -> None:
+def test_what_a_loss_declares_is_what_a_space_knows_of_it() -> None:
     loss = Loss(teacher="stored", reads={"pooled"}, scale=ONE, min_classes=3, prepared_from=())
     assert traits_of("losses", loss) == Traits(
-        role="term", teacher="stored", reads=frozenset({"pooled"}), min_classes=3, prepared_from=()
+        teacher="stored", reads=frozenset({"pooled"}), min_classes=3, prepared_from=()
     )
-    assert traits_of("head", Head(teacher="live", reads={"head"})).role == ""
+    assert traits_of("head", Head(teacher="live", reads={"head"})).reads == {"head"}
 
 
 def test_a_bare_name_is_of_the_components_own_slot() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from autokd import catalog, spec
-from autokd.space import Several, Space, find, parse, shipped
+from autokd.ranges import Choice
+from autokd.space import AnyOf, Space, find, parse, shipped
 from autokd.types import BuildContext, Shapes, Task
 
 TASKS = {
@@ -58,7 +59,7 @@ def test_samples_are_valid_pipelines_of_the_space(name):
     space = resolved(name)
     rng = np.random.default_rng(0)
     starts, losses = [space.default(), *space.warm_starts], space.parts["losses"]
-    assert isinstance(losses, Several)
+    assert isinstance(losses, AnyOf)
     for drawn in [*(space.sample(rng, number) for number in range(200)), *starts]:
         pipeline = spec.from_plain(drawn.plain)
         assert spec.to_plain(pipeline) == drawn.plain
@@ -101,7 +102,9 @@ def test_image_space_offers_every_image_component():
     space = resolved("image")
     for slot, kind in (("student", "students"), ("augment", "augments")):
         fitting = {name for name in catalog.names(kind) if "image" in catalog.load(kind, name).declares.modalities}
-        offered = set(space.ranges()[slot].options)
+        span = space.ranges()[slot]
+        assert isinstance(span, Choice)
+        offered = set(span.options)
         assert offered == {name for name in fitting if name != "mlp"}
 
 

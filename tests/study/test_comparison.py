@@ -240,8 +240,12 @@ def test_less_log_loss_is_better_and_said_in_nats() -> None:
 
 
 def test_a_failed_run_counts_the_worst_value() -> None:
-    found = {"pick": [answers(1, 2.0), None], "alone": [answers(2, 2.0), answers(3, 2.0)]}
+    found: dict[str, list[Predictions | None]] = {
+        "pick": [answers(1, 2.0), None],
+        "alone": [answers(2, 2.0), answers(3, 2.0)],
+    }
     for name, worst in {"macro_f1": 0.0, "log_loss": 16.0, "mcc": -1.0}.items():
         assert measure(METRICS[name], found).scores["pick"][1] == worst
-    nothing = measure(METRICS["mcc"], {"pick": [None, None], "alone": [None, None]})
+    none: dict[str, list[Predictions | None]] = {"pick": [None, None], "alone": [None, None]}
+    nothing = measure(METRICS["mcc"], none)
     assert set(nothing.scores["alone"]) == {-1.0}

@@ -7,7 +7,7 @@ import json
 import math
 import shlex
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -20,6 +20,7 @@ from autokd.metrics import Metric
 from autokd.report import words
 from autokd.report.sections.recommendation import headline
 from autokd.study.choice import ScreenedStudent
+from autokd.study.records import TrialRecord
 
 if TYPE_CHECKING:
     from autokd.api import Study
@@ -66,10 +67,10 @@ def _study_row(study: Study) -> dict[str, Any]:
 
 def trials(study: Study, *, as_json: bool) -> Shown:
     """Return one row a trial."""
-    rows = _trial_rows(study)
     if as_json:
-        return document(rows)
-    if not rows:
+        return document(_trial_rows(study))
+    records = list(study.store.records.trials.values())
+    if not records:
         return f"study {study.name}: no trials yet"
     table = Table()
     objective = study.store.objective
@@ -77,8 +78,8 @@ def trials(study: Study, *, as_json: bool) -> Shown:
     columns = ("trial", "state", "source", "rung", _score_column(objective.metric), "seconds", "parameters")
     for column in (*columns, *(_TRIAL_COSTS[name] for name in costs), "pipeline"):
         table.add_column(column, justify="left" if column in ("state", "source", "pipeline") else "right")
-    for row in rows:
-        table.add_row(*_trial_cells(row, costs, objective.metric))
+    for trial in records:
+        table.add_row(*_trial_cells(trial, study.store.top_rung, costs, objective.metric))
     return Group(table, Text(f"every drawn value: autokd trials {shlex.quote(study.name)} --json"))
 
 
@@ -88,13 +89,13 @@ def _trial_rows(study: Study) -> list[dict[str, Any]]:
     return [{**row, "pipeline": json.loads(row["pipeline"])} for row in rows]
 
 
-def _trial_cells(row: Mapping[str, Any], costs: Sequence[str], metric: Metric) -> list[Text]:
-    reason = f"\n{row['reason']}" if row["reason"] else ""
-    score = "" if _missing(row["score"]) else metric.number(metric.value(row["score"]))
-    rung = "" if _missing(row["rung"]) else f"{row['rung']:.0f}"
-    cells = [str(row["number"]), row["state"], row["source"], rung, score]
-    cells += [f"{row['seconds']:.1f}", words.count(row["params"]), *(words.figure(row.get(name)) for name in costs)]
-    return [Text(text) for text in (*cells, f"{words.brief(row['pipeline'])}{reason}")]
+def _trial_cells(trial: TrialRecord, top_rung: int, costs: Sequence[str], metric: Metric) -> list[Text]:
+    reason = f"\n{trial.why_failed}" if trial.failure else ""
+    score = "" if trial.score is None else metric.number(metric.value(trial.score))
+    rung = str(trial.rungs[-1].rung) if trial.rungs else ""
+    cells = [str(trial.number), trial.state(top_rung), trial.source, rung, score, f"{trial.seconds:.1f}"]
+    cells += [words.count(trial.cost["params"]), *(words.figure(trial.cost.get(name)) for name in costs)]
+    return [Text(text) for text in (*cells, f"{words.brief(trial.pipeline)}{reason}")]
 
 
 def _score_column(metric: Metric) -> str:

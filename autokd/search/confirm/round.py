@@ -159,7 +159,7 @@ class Round:
     def _prediction_seconds(self, run: float) -> float:
         """What one student's predictions of validation and test take, given the seconds of a run."""
         data, epochs = self.context.data, self.budget.confirm_epochs
-        items = len(data.validation) + int(data.card["samples"]["test"])
+        items = len(data.validation) + data.test_size
         return run * FORWARD * items / run_samples(epochs, epochs, len(data.train), len(data.validation))
 
     def _answer_seconds(self) -> float:

@@ -41,6 +41,5 @@ class Failures:
 
     @staticmethod
     def _reasons(trials: list[TrialRecord]) -> str:
-        failures = [trial.failure for trial in trials if trial.failure is not None]
-        reasons = list(dict.fromkeys(f"{failure['kind']}: {failure['reason']}" for failure in failures))
+        reasons = list(dict.fromkeys(trial.why_failed for trial in trials if trial.failure is not None))
         return "; ".join(reasons[:IN_A_ROW]) + "; the same command goes on once the cause is mended"

@@ -5,7 +5,7 @@ Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from autokd.objective import ACCURACY, Objective
@@ -43,16 +43,19 @@ def next_job(
     running = {number for number, _ in in_flight}
     alive = [trial for trial in trials.values() if trial.failure is None]
     idle = [trial for trial in alive if trial.number not in running]
-    begun = next((trial for trial in idle if _goes_on_at_once(trial, top_rung)), None)
-    if begun is not None:
-        return Job(begun.number, len(begun.rungs))
-    promotable = (
-        Job(trial.number, rung + 1)
-        for rung in _waiting_rungs(idle, top_rung, reverse=True)
-        for trial in _best_share(alive, rung, eta, objective)
-        if len(trial.rungs) == rung + 1 and trial.number not in running
-    )
-    return next(promotable, Job(len(trials), None) if len(trials) < wanted else None)
+    begun = next((Job(trial.number, len(trial.rungs)) for trial in idle if _goes_on_at_once(trial, top_rung)), None)
+    promoted = begun or next(_promotions(alive, idle, top_rung, eta, objective), None)
+    return promoted or (Job(len(trials), None) if len(trials) < wanted else None)
+
+
+def _promotions(
+    alive: Sequence[TrialRecord], idle: Sequence[TrialRecord], top_rung: int, eta: int, objective: Objective
+) -> Iterator[Job]:
+    """The trials that wait and are among the best 1/eta of their rung, from the highest rung down."""
+    waiting = {trial.number: len(trial.rungs) - 1 for trial in idle}
+    for rung in _waiting_rungs(idle, top_rung, reverse=True):
+        best = _best_share(alive, rung, eta, objective)
+        yield from (Job(trial.number, rung + 1) for trial in best if waiting.get(trial.number) == rung)
 
 
 def _best_share(trials: Sequence[TrialRecord], rung: int, eta: int, objective: Objective) -> list[TrialRecord]:

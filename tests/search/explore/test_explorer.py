@@ -201,7 +201,7 @@ def test_an_impossible_budget_is_said_to_be_one(digits: Dataset, tmp_path: Path)
 
 def proposed_widths(made: Explorer) -> list[int]:
     """The widths of the students of some proposals."""
-    proposals = [made.propose(number) for number in range(20, 36)]
+    proposals = [made.proposer.propose(number) for number in range(20, 36)]
     return [proposal.drawn.plain["student"]["width"] for proposal in proposals if proposal is not None]
 
 
@@ -215,8 +215,8 @@ def test_among_eight_candidates_the_best_screened_is_taken_half_of_the_time(digi
     for probability in (0.0, 1.0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "SCREEN_PROBABILITY", probability)
-            widths[probability] = [made.proposer.propose(n).drawn.plain["student"]["width"] for n in range(20, 36)]
-    mixed = [made.proposer.propose(n).drawn.plain["student"]["width"] for n in range(20, 36)]
+            widths[probability] = proposed_widths(made)
+    mixed = proposed_widths(made)
     assert np.mean(widths[1.0]) > np.mean(widths[0.0]) + 1
     taken = sum(m == b and m != f for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))
     first = sum(m == f and m != b for m, f, b in zip(mixed, widths[0.0], widths[1.0], strict=True))

@@ -24,7 +24,6 @@ from optuna.trial import FrozenTrial, TrialState
 from autokd.data import Dataset
 from autokd.errors import UserError
 from autokd.execution.executor import Outcome, RungJob
-from autokd.networks.models import shapes_to_plain
 from autokd.search.tpe import mirror as mirror_module
 from autokd.search.tpe.database import database_url, describe_error, mask_passwords
 from autokd.search.tpe.mirror import Mirror, rebuild
@@ -34,6 +33,7 @@ from tests.search.mirrors import expected, in_database, told
 from tests.search.records import EPOCHS
 from tests.search.spaces import SPACE, context, resolved
 from tests.search.stages import explore, explorer
+from tests.study.helpers import settings
 
 
 @pytest.fixture
@@ -45,19 +45,11 @@ def store(digits: Dataset, tmp_path: Path) -> StudyStore:
 
     space, teacher = resolved(digits), context(digits).teacher
     assert teacher is not None
-    task = {name: getattr(digits.task, name) for name in digits.task.__dataclass_fields__}
     made = explorer(tmp_path / "explored", space, digits.task, score)
-    settings = {
-        "identity": {
-            "objective": {"accuracy": "maximize"},
-            "rungs": list(EPOCHS),
-            "space": {"constraints": {"params": 4000}},
-        },
-        "data": {"task": {key: list(v) if isinstance(v, tuple) else v for key, v in task.items()}},
-        "teacher": {"offers": shapes_to_plain(teacher.offers)},
-    }
+    asked = settings(rungs=EPOCHS)
+    asked = dataclasses.replace(asked, data=dataclasses.replace(asked.data, task=made.proposer.task))
     explore(made, 8)
-    created = StudyStore.create(tmp_path / "mine", settings, SPACE)
+    created = StudyStore.create(tmp_path / "mine", asked, SPACE)
     created.log.records = made.log.records
     return created
 
@@ -142,7 +134,7 @@ def test_a_database_mirrors_the_records(store: StudyStore, tmp_path: Path) -> No
     facts = optuna.load_study(study_name="mine", storage=storage).user_attrs
     storage.engine.dispose()
     assert facts["autokd:study"] == "mine" and facts["autokd:dataset"] is None and facts["autokd:rungs"] == [1, 2, 4]
-    assert facts["autokd:data_fingerprint"] == store.settings["data"]["task"]["fingerprint"]
+    assert facts["autokd:data_fingerprint"] == store.settings.data.task.fingerprint
 
 
 def test_paused_trials_are_shown_at_the_end_of_a_finished_search_alone(store: StudyStore, tmp_path: Path) -> None:
