@@ -136,9 +136,8 @@ def test_the_stages_are_those_of_the_search() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     table = text.partition("<!-- stages -->")[2].partition("<!-- end of stages -->")[0]
     rows = re.findall(r"^\| `(\w+)` \|.*\| `([\w/]+\.py)` \|$", table, re.MULTILINE)
-    assert rows == [
-        (stage.name, f"{type(stage).__module__.partition('.')[2].replace('.', '/')}.py") for stage in STAGES
-    ]
+    files = [type(stage).__module__.removeprefix("autokd.").replace(".", "/") + ".py" for stage in STAGES]
+    assert rows == list(zip([stage.name for stage in STAGES], files, strict=True))
 
 
 def test_the_modules_and_folders_named_in_the_pages_exist() -> None:
@@ -146,12 +145,11 @@ def test_the_modules_and_folders_named_in_the_pages_exist() -> None:
     text, wrong = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), []
     homes = [ROOT / "autokd", ROOT / "tests", ROOT]
     for block in re.split(r"\n\n|\n(?=\|)", text):
-        folders = [home / name for name in re.findall(r"`((?:[a-z_]+/)+)`", block) for home in homes]
+        rooms = re.findall(r"`((?:[a-z_]+/)+)`", block)
+        near = [*homes, *(home / room for room in rooms for home in homes)]
         named = re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", block)
-        wrong += [name for name in named if not any((home / name).is_file() for home in [*homes, *folders])]
-        wrong += [
-            name for name in re.findall(r"`((?:[a-z_]+/)+)`", block) if not any((h / name).is_dir() for h in homes)
-        ]
+        wrong += [name for name in named if not any((home / name).is_file() for home in near)]
+        wrong += [room for room in rooms if not any((home / room).is_dir() for home in homes)]
     assert len(re.findall(r"`[a-z_/]+\.py`", text)) >= 40
     assert wrong == []
 
