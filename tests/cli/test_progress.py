@@ -96,7 +96,9 @@ def test_bars_on_a_terminal_fit_its_width_and_honour_no_color(no_color):
     while chunk := _read(reader):
         seen += chunk
     os.close(reader)
-    assert process.stdout is not None and process.stdout.read() == b"the result\n" and process.wait() == 0
+    with process:
+        assert process.stdout is not None and process.stdout.read() == b"the result\n"
+    assert process.returncode == 0
     text = seen.decode()
     assert bool(re.search(r"\x1b\[[\d;]*3\d", text)) is not no_color
     lines = re.sub(r"\x1b\[[\d;?]*\w", "", text).replace("\r", "\n").splitlines()

@@ -187,8 +187,8 @@ def test_workers_end_with_their_coordinator(digits: Dataset, tmp_path: Path) -> 
     assert coordinator.stdout is not None
     pid = int(coordinator.stdout.readline())
     assert psutil.pid_exists(pid)
-    coordinator.kill()
-    coordinator.wait()
+    with coordinator:
+        coordinator.kill()
     deadline = time.monotonic() + 10
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -144,7 +144,7 @@ def test_a_space_file_names_the_objective_and_the_limits(tmp_path: Path) -> None
     kept = load_file(study.path / "confirm" / "round0.safetensors")
     said = kept[f"{claim.use}/0/test"].argmax(1).numpy()
     expected = f1_score(kept["labels/test"].numpy(), said, average="macro", zero_division=0)
-    assert claim.used.test[0] == pytest.approx(expected)
+    assert claim.used.test[0] == pytest.approx(expected, abs=0.005)  # half precision ties what was apart
 
 
 def test_several_objectives_give_a_front_and_going_on_gives_the_same(tmp_path: Path) -> None:

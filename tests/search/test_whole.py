@@ -251,15 +251,14 @@ def test_a_student_that_a_proxy_cannot_judge_is_searched_like_any_other(tmp_path
     (tmp_path / "own.py").write_text(
         "from dataclasses import dataclass\n"
         "from torch import nn\n"
+        "from autokd.declarations import Student\n"
         "from autokd.types import ANY, Output\n"
         "class Linear(nn.Linear):\n"
         "    def forward(self, x):\n"
         "        return Output(super().forward(x.flatten(1)))\n"
         "@dataclass(frozen=True, kw_only=True)\n"
         "class Own:\n"
-        "    kind = 'students'\n"
-        "    name = 'own_linear'\n"
-        "    modalities = ANY\n"
+        "    declares = Student(name='own_linear', modalities=ANY)\n"
         "    def build(self, context):\n"
         "        return Linear(64, context.task.num_classes)\n"
     )

@@ -27,6 +27,7 @@ from autokd.execution.executor import Outcome, RungJob
 from autokd.search.tpe import mirror as mirror_module
 from autokd.search.tpe.database import database_url, describe_error, mask_passwords
 from autokd.search.tpe.mirror import Mirror, rebuild
+from autokd.study.settings import TeacherFacts
 from autokd.study.store import StudyStore
 from tests.search.executors import fixed_score
 from tests.search.mirrors import expected, in_database, told
@@ -47,7 +48,11 @@ def store(digits: Dataset, tmp_path: Path) -> StudyStore:
     assert teacher is not None
     made = explorer(tmp_path / "explored", space, digits.task, score)
     asked = settings(rungs=EPOCHS)
-    asked = dataclasses.replace(asked, data=dataclasses.replace(asked.data, task=made.proposer.task))
+    taught = TeacherFacts(
+        origin="made", fingerprint="t", validation={}, params=1, may_have_seen_validation=False, offers=teacher.offers
+    )
+    data = dataclasses.replace(asked.data, task=made.proposer.task)
+    asked = dataclasses.replace(asked, data=data, teacher=taught)
     explore(made, 8)
     created = StudyStore.create(tmp_path / "mine", asked, SPACE)
     created.log.records = made.log.records
@@ -133,7 +138,10 @@ def test_a_database_mirrors_the_records(store: StudyStore, tmp_path: Path) -> No
     storage = RDBStorage(url_of(tmp_path))
     facts = optuna.load_study(study_name="mine", storage=storage).user_attrs
     storage.engine.dispose()
-    assert facts["autokd:study"] == "mine" and facts["autokd:dataset"] is None and facts["autokd:rungs"] == [1, 2, 4]
+    assert (facts["autokd:study"], facts["autokd:dataset"]) == ("mine", "digits")
+    assert facts["autokd:rungs"] == [1, 2, 4]
+        facts["autokd:study"] == "mine" and facts["autokd:dataset"] == "digits" and facts["autokd:rungs"] == [1, 2, 4]
+    )
     assert facts["autokd:data_fingerprint"] == store.settings.data.task.fingerprint
 
 
