@@ -140,8 +140,6 @@ def test_a_database_mirrors_the_records(store: StudyStore, tmp_path: Path) -> No
     storage.engine.dispose()
     assert (facts["autokd:study"], facts["autokd:dataset"]) == ("mine", "digits")
     assert facts["autokd:rungs"] == [1, 2, 4]
-        facts["autokd:study"] == "mine" and facts["autokd:dataset"] == "digits" and facts["autokd:rungs"] == [1, 2, 4]
-    )
     assert facts["autokd:data_fingerprint"] == store.settings.data.task.fingerprint
 
 
