@@ -90,13 +90,14 @@ def test_bars_on_a_terminal_fit_its_width_and_honour_no_color(no_color):
     environment = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR")}
     environment |= {"TERM": "xterm", "COLUMNS": "80"} | ({"NO_COLOR": "1"} if no_color else {})
     reader, writer = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-c", STANDS], stdout=subprocess.PIPE, stderr=writer, env=environment)
-    os.close(writer)
-    seen = b""
-    while chunk := _read(reader):
-        seen += chunk
-    os.close(reader)
-    assert process.stdout is not None and process.stdout.read() == b"the result\n" and process.wait() == 0
+    command = [sys.executable, "-c", STANDS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=writer, env=environment) as process:
+        os.close(writer)
+        seen = b""
+        while chunk := _read(reader):
+            seen += chunk
+        os.close(reader)
+        assert process.stdout is not None and process.stdout.read() == b"the result\n" and process.wait() == 0
     text = seen.decode()
     assert bool(re.search(r"\x1b\[[\d;]*3\d", text)) is not no_color
     lines = re.sub(r"\x1b\[[\d;?]*\w", "", text).replace("\r", "\n").splitlines()

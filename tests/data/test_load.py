@@ -96,7 +96,7 @@ def test_fingerprint_is_the_same_in_another_process() -> None:
 
 
 def test_global_random_state_is_untouched() -> None:
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state(legacy=False)  # noqa: NPY002
     data.load("digits", data.DataOptions(limit_train=100))
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert str(np.random.get_state(legacy=False)) == str(numpy_state)  # noqa: NPY002

@@ -183,12 +183,12 @@ def test_workers_end_with_their_coordinator(digits: Dataset, tmp_path: Path) -> 
     import json
 
     arguments = [json.dumps(setup(digits, tmp_path)), json.dumps(job_to_plain(job(digits, "t_hangs")))]
-    coordinator = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
-    assert coordinator.stdout is not None
-    pid = int(coordinator.stdout.readline())
-    assert psutil.pid_exists(pid)
-    coordinator.kill()
-    coordinator.wait()
+    command = [sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as coordinator:
+        assert coordinator.stdout is not None
+        pid = int(coordinator.stdout.readline())
+        assert psutil.pid_exists(pid)
+        coordinator.kill()
     deadline = time.monotonic() + 10
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
