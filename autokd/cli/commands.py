@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autokd import catalog
-from autokd._version import __version__
 from autokd.catalog import KINDS
 from autokd.cli import arguments, options
 from autokd.cli.console.output import document, out
@@ -35,18 +34,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"autokd {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and exit.")
-    ] = False,
-) -> None:
+def _root(version: options.Version = False) -> None:
     """Options of autokd itself."""
 
 

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
+from autokd._version import __version__
 from autokd.study.arms import ARM_KINDS
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"autokd {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+]
 
 # Data
 Dataset = Annotated[str, typer.Option(help="A name (see autokd list datasets), a folder of images, or a table file.")]

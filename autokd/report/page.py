@@ -109,12 +109,12 @@ def context(store: StudyStore) -> dict[str, Any]:
 
 def _confirm(store: StudyStore) -> dict[str, Any]:
     """What the section on confirm shows."""
-    records = store.records
+    records, newest = store.records, confirm.newest_round(store.records)
     return {
         "noise": confirm.noise_runs(records),
         "designs": confirm.designs(records),
-        "tuned": confirm.tune_rows(records),
-        "all_tuned": confirm.all_tuned(records),
+        "tuned": confirm.tune_rows(records, newest),
+        "all_tuned": confirm.all_tuned(records, newest),
         "seed_rows": confirm.seed_rows(records.claim) if records.claim else [],
     }
 

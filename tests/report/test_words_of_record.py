@@ -12,6 +12,7 @@ import pytest
 from autokd.api import Study
 from autokd.cli.console import claim as console
 from autokd.cli.console import listings
+from autokd.files import as_plain
 from autokd.report import words
 from autokd.report.sections import curves, effort, recommendation
 from autokd.study.choice import ScreenedStudent
@@ -120,6 +121,28 @@ def test_arms_that_share_a_pipeline_share_its_tuning(fabricate: Fabricate, tmp_p
 
     change_claim(store, ended_at_kd)
     assert "over the same grid for every arm." in page_of(store, tmp_path).words
+
+
+def test_a_round_that_was_not_tuned_leaves_what_is_said_of_an_earlier_one(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    store.log.append("claim", **as_plain(dataclasses.replace(store.records.claims[0], round=1).to_plain()))
+    text = page_of(store, tmp_path).words
+    assert "learning rate and loss weights were not tuned." in text and "runs that tuned all arms alike" in text
+
+
+def test_students_with_another_head_are_not_called_the_same_network(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate(gain=0.0)
+    alike = "All students are the same network;"
+    before = page_of(store, tmp_path).words
+    assert alike in before and "over vanilla KD with the same student, which is simpler." in before
+
+    def with_a_head(claim: Any) -> Any:
+        used = dataclasses.replace(claim.used, cost={**claim.used.cost, "params": 9999})
+        return dataclasses.replace(claim, arms=tuple(used if arm.name == "pick" else arm for arm in claim.arms))
+
+    change_claim(store, with_a_head)
+    text = page_of(store, tmp_path).words
+    assert alike not in text and "over vanilla KD, which is simpler." in text
 
 
 def plan_of(limit_train: int | None, whole_train: int | None) -> TimePlan:

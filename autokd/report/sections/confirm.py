@@ -82,19 +82,26 @@ def tuned_arms(records: Records, claim: Claim) -> list[str]:
     return [arm.name for arm in claim.arms if arm.pipeline in points]
 
 
-def all_tuned(records: Records) -> bool:
-    """Whether the newest claim's arms were all tuned; while there is no claim, whether any was."""
-    claim = records.claim
-    if claim is None:
-        return any(run.stage == "tune" for run in records.runs)
-    return len(tuned_arms(records, claim)) == len(claim.arms)
+def all_tuned(records: Records, round: int) -> bool:
+    """Whether a round of confirm that tuned did so for all arms of its claim; True while it has made none."""
+    claim = _claim_of(records, round)
+    return claim is None or len(tuned_arms(records, claim)) == len(claim.arms)
 
 
-def tune_rows(records: Records) -> list[TuneRow]:
-    """Return the runs of tune of the newest round."""
-    claim, newest = records.claim, records.runs[-1].round if records.runs else 0
-    runs = _tune_runs(records, newest)
+def tune_rows(records: Records, round: int) -> list[TuneRow]:
+    """Return the runs of tune of a round of confirm."""
+    claim = _claim_of(records, round)
+    runs = _tune_runs(records, round)
     return [_tune_row(run, None if claim is None else claim.arm(run.arm), claim) for run in runs]
+
+
+def newest_round(records: Records) -> int:
+    """Return the round of confirm that the last run was of."""
+    return records.runs[-1].round if records.runs else 0
+
+
+def _claim_of(records: Records, round: int) -> Claim | None:
+    return next((claim for claim in records.claims if claim.round == round), None)
 
 
 def _tune_runs(records: Records, round: int) -> list[RunRecord]:

@@ -36,10 +36,12 @@ def funnel(study: StudyStore) -> list[Stage]:
 
 def _runs(records: Records) -> dict[str, str]:
     """What the runs of each stage were for."""
+    rounds = {run.round for run in records.runs if run.stage == "tune"}
+    alike = all(all_tuned(records, round) for round in rounds)
     return {
         "noise": "runs that measured the noise",
         "select": "runs that chose one",
-        "tune": "runs that tuned all arms alike" if all_tuned(records) else "runs that tuned some of the arms",
+        "tune": "runs that tuned all arms alike" if alike else "runs that tuned learning rate and loss weights",
         "claim": "runs on fresh seeds",
     }
 

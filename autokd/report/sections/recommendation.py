@@ -107,7 +107,7 @@ def decide(study: StudyStore) -> Decision | None:
         subject=claim.phrase_of(claim.used),
         other=other_phrase(claim, claim.comparator),
         itself=_itself(claim),
-        same_student=len({words.student(arm.pipeline) for arm in claim.arms}) == 1,
+        same_student=all(_is_same_student(arm, claim.used) for arm in claim.arms),
         comparator=_comparator(claim),
         simpler=comparator is not None and simplicity(comparator.kind) < simplicity(claim.used.kind),
         tuning=_tuning(claim, tuned),
@@ -161,6 +161,12 @@ def rows(study: StudyStore, claim: Claim) -> list[Row]:
     facts = study.settings.teacher
     cost = {} if facts is None else {"params": float(facts.params)}
     return [*arms, Row(TEACHER, cost, [claim.teacher.validation], [claim.teacher.test], plots.TEACHER)]
+
+
+def _is_same_student(arm: Arm, other: Arm) -> bool:
+    """Whether two arms have the same network; one with another head differs in what it costs."""
+    costs = all(arm.cost.get(name) == other.cost.get(name) for name in ("params", "macs"))
+    return costs and words.student(arm.pipeline) == words.student(other.pipeline)
 
 
 def _itself(claim: Claim) -> bool:
