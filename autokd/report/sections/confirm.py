@@ -101,7 +101,7 @@ def newest_round(records: Records) -> int:
 
 
 def _claim_of(records: Records, round: int) -> Claim | None:
-    return next((claim for claim in records.claims if claim.round == round), None)
+    return next((claim for claim in reversed(records.claims) if claim.round == round), None)
 
 
 def _tune_runs(records: Records, round: int) -> list[RunRecord]:
