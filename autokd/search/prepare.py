@@ -196,7 +196,7 @@ def _budget(own: Budget, request: Request, plan: TimePlan | None) -> Budget:
     if request.trials is not None:
         changed["trials"] = request.trials
     if request.epochs is not None:
-        changed.update(epochs=request.epochs, confirm_epochs=request.epochs)
+        changed["epochs"] = request.epochs
     return dataclasses.replace(own, **changed)
 
 

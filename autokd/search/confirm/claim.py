@@ -49,11 +49,11 @@ class MakeClaim:
                 stage=self.name,
                 runs=arms * seeds,
                 most=STRETCH * arms * seeds,
-                epochs=budget.confirm_epochs,
+                epochs=budget.epochs,
                 horizon=budget.epochs,
                 reading=seeds * (1 + sum(kind.reads_teacher for kind in kinds)),
                 view_seeds=seeds,
-                views=seeds * budget.confirm_epochs,
+                views=seeds * budget.epochs,
                 predictions=arms * seeds,
             )
         ]
@@ -129,7 +129,7 @@ def _claim(
         evidence="fresh seeds",
         arms=recorded,
         metric=metric.name,
-        epochs=round.budget.confirm_epochs,
+        epochs=round.budget.epochs,
         teacher=teacher,
         comparisons=_comparisons(answers, metric, use, arms),
         prediction_interval=comparison.prediction_interval(test[use], answers.items, metric),

@@ -43,7 +43,7 @@ class Select:
                 stage=self.name,
                 runs=runs,
                 most=STRETCH * runs,
-                epochs=budget.confirm_epochs,
+                epochs=budget.epochs,
                 horizon=budget.epochs,
                 reading=runs,
             )
