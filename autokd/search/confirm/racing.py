@@ -13,7 +13,7 @@ Source: Maron and Moore, Hoeffding Races, NIPS 1993; t-test races: Birattari et 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from autokd.objective import ACCURACY, COSTS, Objective
 from autokd.study.design import Noise
 from autokd.study.pareto import non_dominated_ranks
 from autokd.study.records import TrialRecord
+from autokd.study.spread import rest_variance
 
 LEVEL = 0.05
 """Probability, at most, that the truly best candidate is stopped."""
@@ -253,25 +254,3 @@ def behind(
 def _sound(scores: Mapping[int, Sequence[Score]]) -> dict[int, list[float]]:
     """The scores of those that have some, and no failed run."""
     return {name: [s for s in row if s is not None] for name, row in scores.items() if row and None not in row}
-
-
-def rest_variance(rows: Iterable[Sequence[float]], noise: Noise | None) -> tuple[float, int]:
-    """Return the variance of score − candidate − seed, pooled with the noise, and its degrees of freedom.
-
-    Args:
-      rows: scores of each candidate on the first seeds; some have fewer.
-      noise: estimated beforehand, or None.
-    """
-    cells = [(k, i, score) for k, row in enumerate(rows) for i, score in enumerate(row)]
-    squares, df = _additive_fit(cells) if cells else (0.0, 0)
-    if noise is not None:
-        squares, df = squares + noise.df * noise.sd**2, df + noise.df
-    return (squares / df, df) if df else (0.0, 0)
-
-
-def _additive_fit(cells: Sequence[tuple[int, int, float]]) -> tuple[float, int]:
-    """Sum of squares that candidate and seed leave of the scores, and its degrees of freedom."""
-    candidate, seed, score = (np.array(column) for column in zip(*cells, strict=True))
-    columns = np.hstack([np.eye(candidate.max() + 1)[candidate], np.eye(seed.max() + 1)[seed]])
-    fit, _, rank, _ = np.linalg.lstsq(columns, score, rcond=None)
-    return float(((score - columns @ fit) ** 2).sum()), len(cells) - int(rank)
