@@ -8,7 +8,7 @@ import yaml
 from autokd.errors import SpaceError
 from autokd.networks.cost import student_cost
 from autokd.ranges import Integer
-from autokd.space import find, parse
+from autokd.space import Space, find, parse
 from autokd.spec import component_from_plain
 from autokd.types import Task
 
@@ -22,13 +22,19 @@ def text_of(mlp=None, **constraints) -> str:
     return yaml.safe_dump(tree, sort_keys=False)
 
 
+def width_of(space: Space) -> Integer:
+    width = space.ranges()["student.mlp.width"]
+    assert isinstance(width, Integer)
+    return width
+
+
 def params(**fields) -> int:
     return student_cost(component_from_plain("students", {"use": "mlp", **fields}), ROWS).params
 
 
 def test_the_end_is_the_largest_value_that_fits_with_the_other_sizes_at_their_smallest():
     space = parse(text_of(params=3_000)).resolve(ROWS, None)
-    end = space.ranges()["student.mlp.width"].high
+    end = width_of(space).high
     assert params(depth=1, width=end) <= 3_000 < params(depth=1, width=end + 1)
     assert space.ranges()["student.mlp.width"] == Integer(4, end, log=True)
     assert space.default().plain["student"]["width"] == min(64, end)
@@ -36,9 +42,9 @@ def test_the_end_is_the_largest_value_that_fits_with_the_other_sizes_at_their_sm
 
 def test_the_limits_of_the_command_line_go_before_and_every_limit_counts():
     space = parse(text_of(params=100_000))
-    narrow = space.resolve(ROWS, None, max_params=1_000).ranges()["student.mlp.width"].high
+    narrow = width_of(space.resolve(ROWS, None, max_params=1_000)).high
     assert params(depth=1, width=narrow) <= 1_000 < params(depth=1, width=narrow + 1)
-    by_macs = space.resolve(ROWS, None, max_macs=520).ranges()["student.mlp.width"].high
+    by_macs = width_of(space.resolve(ROWS, None, max_macs=520)).high
     assert by_macs == 20  # 16 w + 10 w
 
 
@@ -50,14 +56,14 @@ def test_without_a_limit_it_is_the_components_own_end():
 
 def test_whole_steps_are_kept():
     space = parse(text_of({"width": {"int": [4, "limit"], "step": 5}, "depth": 1}, params=3_000)).resolve(ROWS, None)
-    end = space.ranges()["student.mlp.width"].high
+    end = width_of(space).high
     assert (end - 4) % 5 == 0
     assert params(depth=1, width=end) <= 3_000 < params(depth=1, width=end + 5)
 
 
 def test_the_identity_holds_the_number_and_that_a_limit_made_it():
     space = parse(text_of(params=3_000)).resolve(ROWS, None)
-    end = space.ranges()["student.mlp.width"].high
+    end = width_of(space).high
     assert space.identity()["student"]["one_of"]["mlp"]["width"] == {
         "int": [4, end],
         "step": 1,

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from autokd.study.edges import Edge, edges_of, words
 
-SPACE = {
+SPACE: dict[str, Any] = {
     "student": {
         "one_of": {
             "mlp": {
@@ -24,7 +26,7 @@ SPACE = {
     "batch_size": {"choice": [32, 64, 128]},
     "budget": {"epochs": 3},
 }
-INSIDE = {
+INSIDE: dict[str, Any] = {
     "format": 1,
     "student": {"use": "mlp", "depth": 2, "width": 16, "dropout": 0.1},
     "losses": {
