@@ -35,7 +35,7 @@ class Tune:
         kinds, budget = baseline_kinds(has_teacher=scope.has_teacher), scope.budget
         reading = GRID_POINTS * (1 + sum(kind.reads_teacher for kind in kinds))
         runs = reading + sum(not kind.reads_teacher for kind in kinds) * (GRID_POINTS - len(WEIGHT_FACTORS))
-        if not scope.grid:
+        if not budget.grid:
             return []
         epochs = budget.epochs
         return [Work(stage=self.name, runs=runs, epochs=epochs, horizon=budget.epochs, reading=reading)]
