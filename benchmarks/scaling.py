@@ -31,7 +31,7 @@ from autokd.study.store import StudyStore
 from benchmarks import common
 
 BAR = 1.7
-SHORT = {"finalists": 2, "select_seeds": 2, "claim_seeds": 2, "confirm_epochs": 2}
+SHORT = {"finalists": 2, "select_seeds": 2, "claim_seeds": 2}
 """A confirm stage that takes no time: only explore is compared."""
 STAGES = (Baselines.name, SeedNoise.name, Explore.name)
 """Whose seconds are compared."""

@@ -58,8 +58,8 @@ RECORDS: Mapping[str, tuple[str, ...]] = {
         *("bank_features", "latency_device", "reference", "fingerprint"),
     ),
     "budget": (
-        *("trials", "epochs", "rungs", "eta", "branch", "finalists", "select_seeds", "claim_seeds", "confirm_epochs"),
-        *("train_epochs", "teacher_epochs"),
+        *("trials", "epochs", "rungs", "eta", "branch", "recipes", "noise_seeds", "finalists", "select_seeds"),
+        *("grid", "choose_seeds", "claim_seeds", "fresh_claim", "ablation_seeds", "train_epochs", "teacher_epochs"),
     ),
     "settings": (
         *("trials", "epochs", "max_params", "max_macs", "max_size", "max_latency", "time", "space", "device", "seed"),

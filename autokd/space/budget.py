@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Budget:
-    """How long things are trained.
+    """How long things are trained. Every run outside explore is as long as explore's longest.
 
     Args:
       trials: number of trials of explore, baselines included.
@@ -16,22 +16,32 @@ class Budget:
       eta: the best 1/eta of a rung go on; a rung is eta times as long as the one before.
       branch: length of the side branch on which a rung below the top is scored, as a share of the steps before it; 0:
         the run is scored as it is.
+      recipes: known recipes that are tried first, at most, hand KD and the student alone included.
+      noise_seeds: seeds of a baseline that measure the noise; 0: it is not measured.
       finalists: candidates that select compares.
-      select_seeds: seeds a finalist in select.
-      claim_seeds: fresh seeds an arm in claim.
-      confirm_epochs: epochs of every confirm run.
+      select_seeds: seeds a finalist in select, beside that of its longest rung; 0: the longest rung decides.
+      grid: whether the arms are tuned over a small grid.
+      choose_seeds: seeds an arm, of which the mean says what is recommended; 0: the longest rung says it.
+      claim_seeds: seeds an arm in claim, 2 or more; 0: nothing is claimed, and test is not read.
+      fresh_claim: whether the claim's seeds are others than those of choose.
+      ablation_seeds: seeds of each swap from the pick back to the recipe by hand; 0: there are none.
       train_epochs: full length, for `autokd train`.
       teacher_epochs: for a teacher trained by autokd.
     """
 
-    trials: int = 30
+    trials: int = 60
     epochs: int = 27
     rungs: int = 3
     eta: int = 3
     branch: float = 0.25
+    recipes: int = 12
+    noise_seeds: int = 2
     finalists: int = 3
-    select_seeds: int = 3
-    claim_seeds: int = 5
-    confirm_epochs: int = 27
+    select_seeds: int = 1
+    grid: bool = False
+    choose_seeds: int = 2
+    claim_seeds: int = 3
+    fresh_claim: bool = True
+    ablation_seeds: int = 0
     train_epochs: int = 100
     teacher_epochs: int = 40

@@ -22,6 +22,14 @@ from autokd.space.space import Screen, Space
 LONGEST_BRANCH = 0.5
 """Largest length of a side branch, as a share of the steps before it: the next rung is at least twice as long."""
 
+_MAY_BE_NONE = ("noise_seeds", "select_seeds", "choose_seeds", "claim_seeds", "ablation_seeds")
+LEAST = {"eta": 2, "recipes": 2, **dict.fromkeys(_MAY_BE_NONE, 0)}
+"""Smallest numbers of the budget that are not 1."""
+SWITCHES = ("grid", "fresh_claim")
+"""Fields of the budget that are true or false."""
+GONE = "confirm_epochs"
+"""A field of the budget that earlier versions had: confirm's runs are as long as explore's longest."""
+
 _SECTIONS = ("description", "objective", "constraints", "budget", "screen", "warm_starts")
 _SHIPPED = (Path(__file__).parents[1] / "search_spaces", Path(__file__).parents[2] / "search_spaces")
 
@@ -73,6 +81,7 @@ def parse(text: str, source: str = "search space", slots: spec.Slots | None = No
         budget=_budget(top.get("budget"), problems),
         screen=_screen(top.get("screen"), problems),
         slots=table,
+        dropped=_without_effect(top.get("budget")),
     )
     space = dataclasses.replace(space, warm=read_warm_starts(top.get("warm_starts"), space, flawed, problems))
     if problems:
@@ -151,11 +160,17 @@ def _limit(cost: str, value: Any, problems: Problems) -> Any:
 
 def _budget(value: Any, problems: Problems) -> Budget:
     names = [field.name for field in dataclasses.fields(Budget)]
-    found = known_entries(value, "budget", names, problems)
-    least = {"eta": 2, "claim_seeds": 2}  # one seed has no spread, so nothing could be claimed
+    found = known_entries(value, "budget", (*names, GONE), problems)
     branch = _branch(found.pop("branch", Budget.branch), problems)
-    counts = {key: read_count(f"budget.{key}", item, least.get(key, 1), problems) for key, item in found.items()}
-    budget = dataclasses.replace(Budget(), **counts, branch=branch)
+    switches = {key: _switch(f"budget.{key}", found.pop(key), problems) for key in SWITCHES if key in found}
+    counts = {
+        key: read_count(f"budget.{key}", item, LEAST.get(key, 1), problems)
+        for key, item in found.items()
+        if key != GONE
+    }
+    budget = dataclasses.replace(Budget(), **counts, **switches, branch=branch)
+    if budget.claim_seeds == 1:
+        problems.append("budget.claim_seeds: one seed has no spread; expected 0 (no claim) or 2 and more")
     shortest = budget.eta ** (budget.rungs - 1)
     if budget.epochs < shortest:
         problems.append(
@@ -163,6 +178,19 @@ def _budget(value: Any, problems: Problems) -> Budget:
             f"eta {budget.eta} needs at least {shortest}"
         )
     return budget
+
+
+def _switch(path: str, value: Any, problems: Problems) -> Any:
+    if not isinstance(value, bool):
+        problems.append(f"{path}: expected true or false, got {value!r}")
+    return value
+
+
+def _without_effect(budget: Any) -> tuple[str, ...]:
+    """One line for what the file says and this version passes over."""
+    if not isinstance(budget, dict) or GONE not in budget:
+        return ()
+    return (f"budget.{GONE}: without effect, confirm's runs are as long as the longest trials",)
 
 
 def _branch(value: Any, problems: Problems) -> float:

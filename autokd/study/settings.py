@@ -72,7 +72,9 @@ class Identity:
 
     def budget_of(self, trials: int) -> Budget:
         """Return the budget with a number of trials; a study from before side branches has none."""
-        return Budget(**{"branch": 0.0, **self.budget, "trials": trials})
+        known = {item.name for item in dataclasses.fields(Budget)}
+        kept = {name: value for name, value in self.budget.items() if name in known}
+        return Budget(**{"branch": 0.0, **kept, "trials": trials})
 
     def to_plain(self) -> dict[str, Any]:
         """Return the identity as `study.yaml` has it; what does not concern this study is left out."""

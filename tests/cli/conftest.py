@@ -19,7 +19,7 @@ losses: {always: {ce: {weight: 1.0, label_smoothing: 0.0}}, any_of: {at_most: 1,
 optimizer: {one_of: {adamw: {}}}
 schedule: {one_of: {one_cycle: {}}}
 batch_size: 32
-budget: {trials: 3, epochs: 1, rungs: 1, finalists: 1, select_seeds: 1, claim_seeds: 2, confirm_epochs: 1,
+budget: {trials: 3, epochs: 1, rungs: 1, finalists: 1, select_seeds: 1, claim_seeds: 2,
          teacher_epochs: 1}
 """
 

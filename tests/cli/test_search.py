@@ -61,7 +61,6 @@ def test_other_settings_are_refused_key_by_key_and_nothing_changes(run, study):
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.splitlines() == [
         "error: study 'wine' was made with other settings:",
-        "  budget.confirm_epochs: 1 in the study, 2 asked",
         "  budget.epochs: 1 in the study, 2 asked",
         "  rungs: [1] in the study, [2] asked",
         "  space.losses.any_of.0.from.kd.temperature: '(nothing)' in the study, 2.0 asked",

@@ -184,7 +184,6 @@ BUDGET = {
     "finalists": 1,
     "select_seeds": 2,
     "claim_seeds": 2,
-    "confirm_epochs": 5,
 }
 
 

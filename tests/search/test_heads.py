@@ -30,7 +30,6 @@ ONLY = (
     .replace("[0.02, 0.5]", "[1.0e-6, 1.0e-5]")
     .replace("teacher_epochs: 2", "teacher_epochs: 30")
     .replace("epochs: 4", "epochs: 12")
-    .replace("confirm_epochs: 2", "confirm_epochs: 12")
     .replace("finalists: 2", "finalists: 1")
     + """
 warm_starts:

@@ -39,7 +39,7 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     yield f"objective: {', '.join(f'{way} {name}' for name, way in setup.objective.as_plain().items())}"
     yield f"budget of the student: {limits or 'none'}"
     yield f"explore: {budget.trials} trials; about {rungs}"
-    yield f"confirm: at most {planned.confirm_runs} runs of {budget.confirm_epochs} epochs"
+    yield f"confirm: at most {planned.confirm_runs} runs of {budget.epochs} epochs"
     if setup.time_plan is not None:
         yield f"fitted into {words.duration(setup.time_plan.seconds)}: {setup.time_plan.reason}"
     teaching = planned.teacher_seconds

@@ -101,7 +101,7 @@ class Round:
     def wanted(self, stage: str, arm: str, spec: PipelineSpec, *, seed: int, variant: str = "") -> WantedRun:
         """Return a run on the study's own views."""
         views = derive(self.seed, "views")
-        return WantedRun(stage, self.number, arm, variant, seed, views, spec, self.budget.confirm_epochs)
+        return WantedRun(stage, self.number, arm, variant, seed, views, spec, self.budget.epochs)
 
     def designed(self, stage: str) -> Design | None:
         """Return how many seeds a stage takes, where that is recorded."""
@@ -137,7 +137,7 @@ class Round:
         """Return what a run of some trials' pipelines takes, by their own runs of this round where there are any."""
         arms = {f"trial {trial.number}" for trial in trials}
         timed = [r.seconds for r in self.log.records.runs if r.round == self.number and r.arm in arms and not r.failure]
-        return float(np.mean(timed)) if timed else self.budget.confirm_epochs * seconds_per_epoch(trials)
+        return float(np.mean(timed)) if timed else self.budget.epochs * seconds_per_epoch(trials)
 
     def bearable(self, trials: Sequence[TrialRecord], share: float, *, arms: float = 1.0, predicted: int = 0) -> int:
         """Return how many runs a share of the time left bears, at the pace of some trials.
@@ -158,7 +158,7 @@ class Round:
 
     def _prediction_seconds(self, run: float) -> float:
         """What one student's predictions of validation and test take, given the seconds of a run."""
-        data, epochs = self.context.data, self.budget.confirm_epochs
+        data, epochs = self.context.data, self.budget.epochs
         items = len(data.validation) + data.test_size
         return run * FORWARD * items / run_samples(epochs, epochs, len(data.train), len(data.validation))
 
@@ -167,7 +167,7 @@ class Round:
         if self.context.teacher is None:
             return 0.0
         each = answer_seconds(self.context.teacher, self.context.data, self.context.device)
-        return each * self.budget.confirm_epochs * len(self.context.data.train) / self.executor.capacity
+        return each * self.budget.epochs * len(self.context.data.train) / self.executor.capacity
 
     def relative_seconds(self, trial: TrialRecord, arms: Mapping[str, PipelineSpec]) -> Mapping[str, float]:
         """Return how long a run of each arm is expected to take, as a multiple of one of the trial's pipeline."""

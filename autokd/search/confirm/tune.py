@@ -37,7 +37,7 @@ class Tune:
         runs = reading + sum(not kind.reads_teacher for kind in kinds) * (GRID_POINTS - len(WEIGHT_FACTORS))
         if not scope.grid:
             return []
-        epochs = budget.confirm_epochs
+        epochs = budget.epochs
         return [Work(stage=self.name, runs=runs, epochs=epochs, horizon=budget.epochs, reading=reading)]
 
     def run(self, session: Session) -> None:

@@ -129,7 +129,6 @@ def _levels(own: Budget, sizes: Sizes, may_limit: bool) -> Iterator[_Level]:
     light = dataclasses.replace(
         own,
         trials=min(own.trials, 30),
-        confirm_epochs=own.epochs,
         select_seeds=min(own.select_seeds, 2),
         claim_seeds=min(own.claim_seeds, 3),
     )
@@ -141,8 +140,7 @@ def _levels(own: Budget, sizes: Sizes, may_limit: bool) -> Iterator[_Level]:
 
 def _at(budget: Budget, epochs: int) -> Budget:
     """The budget with longest runs of so many epochs, confirm's in proportion."""
-    confirm = max(1, round(budget.confirm_epochs * epochs / budget.epochs))
-    return dataclasses.replace(budget, epochs=epochs, confirm_epochs=confirm)
+    return dataclasses.replace(budget, epochs=epochs)
 
 
 def _rounded(value: float) -> int:
@@ -188,8 +186,6 @@ def _reason(fitted: Fitted, own: Budget, sizes: Sizes, teaches: bool) -> str:
     budget = fitted.budget
     of = "" if budget.epochs == own.epochs else f" in place of {own.epochs}"
     parts = [f"about {budget.trials} trials of up to {budget.epochs} epochs{of}"]
-    if budget.confirm_epochs != budget.epochs:
-        parts.append(f"confirm's of {budget.confirm_epochs}")
     if fitted.samples < sizes.train:
         parts.append(f"{fitted.samples:,} of {sizes.train:,} training samples (full training takes them all)")
     if teaches and budget.teacher_epochs != own.teacher_epochs:
