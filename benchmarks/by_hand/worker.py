@@ -85,7 +85,7 @@ def run(task: Task) -> Done:
         tested=tuple(each.tested for each in tested),
         notes=found.notes,
     )
-    fresh = [
+    rows = [
         made.row(
             task.side,
             found.candidate.pipeline,
@@ -97,8 +97,9 @@ def run(task: Task) -> Done:
             seconds=round(each.seconds, 3),
         )
         for each in tested
+        if each.seconds  # the others were recorded before
     ]
-    return Done([*found.rows, *fresh], answer)
+    return Done([*found.rows, *rows], answer)
 
 
 def main() -> None:
