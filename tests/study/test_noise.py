@@ -28,8 +28,8 @@ def trials(data: Dataset) -> list[TrialRecord]:
     space = resolved(data)
     alone, kd = (start_baseline(space.default(), ARM_KINDS[name], space).plain for name in ("alone", "kd"))
     return [
-        trial(0, 0.5, 0.6, 0.80, source="baseline:alone", pipeline=alone),
-        trial(1, 0.5, 0.6, 0.85, source="baseline:kd", pipeline=kd),
+        trial(0, 0.5, 0.6, 0.80, source="recipe:alone", pipeline=alone),
+        trial(1, 0.5, 0.6, 0.85, source="recipe:kd", pipeline=kd),
         trial(2, 0.5, 0.6, 0.95, pipeline=kd),
     ]
 
@@ -99,7 +99,7 @@ def test_it_goes_on_where_it_was_killed(digits: Dataset, tmp_path: Path) -> None
 def test_failed_runs_and_missing_baselines_leave_no_estimate(digits: Dataset, tmp_path: Path) -> None:
     assert stage(tmp_path, digits, lambda job: None).run() is None
     assert (
-        best_baseline(Records(trials={0: trial(0, 0.5), 1: trial(1, 0.9, source="baseline:kd", failure="error")}))
+        best_baseline(Records(trials={0: trial(0, 0.5), 1: trial(1, 0.9, source="recipe:kd", failure="error")}))
         is None
     )
     assert estimate(Records()) is None
