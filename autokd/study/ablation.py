@@ -52,9 +52,7 @@ def slot_values(records: Records, round: int, noise: Noise | None) -> dict[str, 
     return _values([pick[seed] for seed in seeds], whole, noise) if seeds and whole else {}
 
 
-def _values(
-    pick: Sequence[float], swapped: Mapping[str, Sequence[float]], noise: Noise | None
-) -> dict[str, SlotValue]:
+def _values(pick: Sequence[float], swapped: Mapping[str, Sequence[float]], noise: Noise | None) -> dict[str, SlotValue]:
     variance, df = rest_variance([pick, *swapped.values()], noise)
     if not df:
         return {}

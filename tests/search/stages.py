@@ -34,7 +34,7 @@ FOUND = {
 def by_hand(space: Space, *, has_teacher: bool = True) -> dict[str, Drawn]:
     """The recipes by hand: the space's default with their losses."""
     ce = {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}
-    kd = {"ce": {**ce, "weight": 0.1}, "kd": {"use": "kd", "weight": 0.9, "temperature": 4.0}}
+    kd = {"ce": {**ce, "weight": 0.1}, "kd": component_to_plain(make("losses", "kd", {"weight": 0.9}))}
     return recipes_of(space, **({"kd": {"losses": kd}} if has_teacher else {}), alone={"losses": {"ce": ce}})
 
 

@@ -99,8 +99,7 @@ def test_it_goes_on_where_it_was_killed(digits: Dataset, tmp_path: Path) -> None
 def test_failed_runs_and_missing_baselines_leave_no_estimate(digits: Dataset, tmp_path: Path) -> None:
     assert stage(tmp_path, digits, lambda job: None).run() is None
     assert (
-        best_baseline(Records(trials={0: trial(0, 0.5), 1: trial(1, 0.9, source="recipe:kd", failure="error")}))
-        is None
+        best_baseline(Records(trials={0: trial(0, 0.5), 1: trial(1, 0.9, source="recipe:kd", failure="error")})) is None
     )
     assert estimate(Records()) is None
 

@@ -77,7 +77,9 @@ def test_of_the_other_recipes_one_is_trained_to_the_end_at_least(digits: Dataset
 def test_design_trials_are_the_best_recipe_with_one_or_two_slots_changed(digits: Dataset, tmp_path: Path) -> None:
     made = explore(explorer(tmp_path, resolved(digits), digits.task, planned=40), 20)
     designed = [t for t in trials(made) if t.source == "design"]
-    assert len(designed) >= 6 and [t.base for t in trials(made) if t.source != "design"] == [None] * (20 - len(designed))
+    assert len(designed) >= 6 and [t.base for t in trials(made) if t.source != "design"] == [None] * (
+        20 - len(designed)
+    )
     for t in designed:
         assert t.base is not None and trials(made)[t.base].recipe
         assert 1 <= len({slot for slot, _ in changes(trials(made)[t.base].pipeline, t.pipeline)}) <= 2
