@@ -57,9 +57,11 @@ def whole(
     """Let a design run to its end, every trial worse than the recipes; return its trials."""
     for number in itertools.count(len(trials)):
         known = {fingerprint(t.pipeline) for t in trials}
-        found = design.propose(
-            trials, number, lambda drawn, known=known: usable(drawn) and fingerprint(drawn.plain) not in known
-        )
+
+        def fresh(drawn: Drawn, known: set[str] = known) -> bool:
+            return usable(drawn) and fingerprint(drawn.plain) not in known
+
+        found = design.propose(trials, number, fresh)
         if found is None:
             return [t for t in trials if t.source == DESIGN]
         assert design.space.params_of(found.drawn.plain) == found.drawn.params is not None
