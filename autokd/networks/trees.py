@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 FLOOR = 1e-12
 """Least probability whose logarithm is a logit, as for ensembles of networks."""
-BLOCK = 2**20
+BLOCK = 2**18
 """Pairs of rows and trees that are walked at a time, so that they stay in a CPU's caches."""
 
 Link = Literal["probabilities", "logits"]
@@ -50,8 +50,10 @@ class TreeEnsemble(nn.Module):
     """
 
     feature: Tensor
+    threshold: Tensor
     below: Tensor
     leaf: Tensor
+    value: Tensor
     roots: Tensor
     depth: Tensor
     base: Tensor
@@ -89,10 +91,10 @@ class TreeEnsemble(nn.Module):
             seen = values.index_select(0, self.feature.index_select(0, node).add_(first))
             right = seen > self.threshold.index_select(0, node)
             node = self.below.index_select(0, node.mul_(2).add_(right))
-        groups = len(self.base) // self.value.shape[1]
-        leaves = self.leaf.index_select(0, node).view(-1, groups, rows).permute(2, 1, 0)
-        sums = F.embedding_bag(leaves.reshape(rows * groups, -1), self.value, mode="sum")
-        return sums.view(rows, -1) + self.base
+        said = self.value.index_select(0, self.leaf.index_select(0, node))
+        width = said.shape[1]
+        sums = said.view(-1, len(self.base) // width, rows, width).sum(0)
+        return sums.transpose(0, 1).reshape(rows, -1) + self.base
 
 
 def arrays_of(trees: Sequence[Tree], base: NDArray[np.float64]) -> dict[str, Tensor]:
@@ -134,7 +136,7 @@ def arrays_of(trees: Sequence[Tree], base: NDArray[np.float64]) -> dict[str, Ten
 
 
 def _distinct(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The distinct rows [d, w] of values [n, w], and for each row which of them it is [n]; they are compared as bytes."""
+    """The distinct rows [d, w] of values [n, w], and for each row which it is [n]; compared as bytes."""
     as_bytes = np.ascontiguousarray(values).view(np.dtype((np.void, values.itemsize * values.shape[1]))).reshape(-1)
     _, first, rows = np.unique(as_bytes, return_index=True, return_inverse=True)
     return values[first], rows.reshape(-1)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from autokd.networks.trees import Link, Tree, TreeEnsemble, arrays_of
 from autokd.types import Split
 
-LEAVES, DEPTH = 31, 8
+LEAVES, DEPTH = 31, 6
 """Of a boosted tree, at most."""
 ROUNDS, BOOSTED = 300, 1500
 """Rounds of boosting, and trees in all (with more than two classes a round has one a class), at most."""
@@ -25,13 +26,16 @@ RATE, FAST_RATE = 0.1, 0.2
 """Learning rate of boosting, and that where the bound on trees leaves fewer rounds."""
 HELD_OUT, PATIENCE = 0.1, 15
 """Boosting stops after so many rounds without gain on this share of the training rows."""
-TREES, FOREST_DEPTH = 200, 20
-"""Of the forest."""
+TREES, FEWEST, FOREST_DEPTH = 200, 50, 20
+"""Of the forest: trees at most and at least, and their depth."""
+FOREST_ROWS = 3_000_000
+"""Rows that all trees of the forest read together, which bounds their number on large tables."""
 FEW, ASKED = 4, 256
 """Rounds, or trees, whose time tells that of all; rows that they are asked about."""
 SEED = 0
 """Fixed, so that studies with different seeds share the teacher."""
 
+T = TypeVar("T")
 Model = Any
 """A classifier of scikit-learn, which has no types."""
 
@@ -42,13 +46,13 @@ class Kind(NamedTuple):
     Args:
       link: what the sum over its trees is.
       model: (split, classes, rounds or trees) -> classifier, not yet fitted.
-      length: rounds or trees of a full fit, at most, by the number of classes.
+      length: (rows, classes) -> rounds or trees of a full fit, at most.
       trees: fitted classifier -> its trees, and what is added to their sum [C].
     """
 
     link: Link
     model: Callable[[Split, int, int], Model]
-    length: Callable[[int], int]
+    length: Callable[[int, int], int]
     trees: Callable[[Model], tuple[list[Tree], NDArray[np.float64]]]
 
 
@@ -69,25 +73,27 @@ def fit_trees(name: str, split: Split, num_classes: int, length: int | None = No
       length: rounds or trees; None: the kind's own.
     """
     kind = KINDS[name]
-    model = kind.model(split, num_classes, length or kind.length(num_classes))
+    model = kind.model(split, num_classes, length or kind.length(len(split), num_classes))
     model.fit(split.inputs.numpy(), split.labels.numpy())
     return TreeEnsemble(arrays_of(*kind.trees(model)), kind.link)
 
 
 def tree_costs(split: Split, num_classes: int) -> TreeCosts:
     """Measure, on the first few trees, what fitting all of them and their answers take; boosting may stop sooner."""
+    asked = split.inputs[:ASKED]
     fits, answers = [], []
     for name, kind in KINDS.items():
-        length = kind.length(num_classes)
-        few, several = _timed(lambda name=name: fit_trees(name, split, num_classes, FEW))
-        _, one = _timed(lambda name=name: fit_trees(name, split, num_classes, 1))  # binning is done once
-        _, answer = _timed(lambda few=few: few(split.inputs[:ASKED]))
+        length = kind.length(len(split), num_classes)
+        few, several = _timed(partial(fit_trees, name, split, num_classes, FEW))
+        _, one = _timed(partial(fit_trees, name, split, num_classes, 1))  # binning is done once
+        _, answer = _timed(partial(few, asked))
         fits.append(one + max(0.0, several - one) / (FEW - 1) * (length - 1))
         answers.append(answer * length / FEW)
-    return TreeCosts(sum(fits) / len(split), max(answers) / min(ASKED, len(split)))
+    return TreeCosts(sum(fits) / len(split), max(answers) / len(asked))
 
 
-def _timed(make: Callable[[], Any]) -> tuple[Any, float]:
+def _timed(make: Callable[[], T]) -> tuple[T, float]:
+    """What a call returns, and its seconds."""
     began = time.perf_counter()
     made = make()
     return made, time.perf_counter() - began
@@ -95,7 +101,7 @@ def _timed(make: Callable[[], Any]) -> tuple[Any, float]:
 
 def _boosting(split: Split, num_classes: int, rounds: int) -> Model:
     return HistGradientBoostingClassifier(
-        learning_rate=RATE if _rounds(num_classes) == ROUNDS else FAST_RATE,
+        learning_rate=RATE if _rounds(len(split), num_classes) == ROUNDS else FAST_RATE,
         max_iter=rounds,
         max_leaf_nodes=LEAVES,
         max_depth=DEPTH,
@@ -112,7 +118,7 @@ def _may_hold_out(split: Split, num_classes: int) -> bool:
     return rarest >= 2 and HELD_OUT * len(split) >= num_classes
 
 
-def _rounds(num_classes: int) -> int:
+def _rounds(rows: int, num_classes: int) -> int:
     return max(1, min(ROUNDS, BOOSTED // (num_classes if num_classes > 2 else 1)))
 
 
@@ -133,6 +139,10 @@ def _forest(split: Split, num_classes: int, trees: int) -> Model:
     return ExtraTreesClassifier(trees, max_depth=FOREST_DEPTH, random_state=SEED, n_jobs=threads)
 
 
+def _forest_size(rows: int, num_classes: int) -> int:
+    return max(FEWEST, min(TREES, FOREST_ROWS // rows))
+
+
 def _grown(model: Model) -> tuple[list[Tree], NDArray[np.float64]]:
     """Each tree adds its share of the mean probability."""
     trees = []
@@ -144,6 +154,6 @@ def _grown(model: Model) -> tuple[list[Tree], NDArray[np.float64]]:
 
 KINDS: Mapping[str, Kind] = {
     "gradient boosting": Kind("logits", _boosting, _rounds, _boosted),
-    "forest": Kind("probabilities", _forest, lambda _: TREES, _grown),
+    "forest": Kind("probabilities", _forest, _forest_size, _grown),
 }
 """By their names in origins and files."""

@@ -24,7 +24,8 @@ from autokd.search.work import Costs
 from autokd.space import Space
 from autokd.spec import component_from_plain
 from autokd.study.arms import baseline_kinds
-from autokd.teaching import default_teacher
+from autokd.teaching.recipe import recipe
+from autokd.teaching.trees import TreeCosts, tree_costs
 from autokd.types import Split, Task, Teacher
 
 WARM_UP = 64
@@ -76,10 +77,17 @@ def measure_costs(probe: Probe) -> Costs:
     """
     train = probe.sample_seconds(probe.pipeline)
     if probe.teacher is None:
-        recipe = default_teacher.recipe(probe.data.task)
-        each = probe.sample_seconds(recipe.pipelines[0])
-        return Costs(train, FORWARD * each * recipe.members, each, recipe.members, default_teacher.compared(recipe))
+        return _taught(probe, train)
     return Costs(train, answer_seconds(probe.teacher, probe.data, probe.device))
+
+
+def _taught(probe: Probe, train: float) -> Costs:
+    """Costs where a default teacher is trained; which of its kinds will answer is not known: the slowest, say."""
+    chosen, task = recipe(probe.data.task), probe.data.task
+    each = probe.sample_seconds(chosen.pipelines[0])
+    trees = tree_costs(probe.data.train, task.num_classes) if chosen.trees else TreeCosts()
+    answer = max(FORWARD * each * chosen.members, trees.answer)
+    return Costs(train, answer, each, chosen.members, chosen.compared, trees.fit)
 
 
 def typical_student(space: Space, task: Task, seed: int) -> dict[str, Any]:
