@@ -109,9 +109,7 @@ def compare_measured(metric: Metric, found: Measured, pair: Pair) -> Comparison:
     return _compare(metric, found.scores, item_variance, pair)
 
 
-def _compare(
-    metric: Metric, scores: Mapping[str, NDArray[np.float64]], item_variance: float, pair: Pair
-) -> Comparison:
+def _compare(metric: Metric, scores: Mapping[str, NDArray[np.float64]], item_variance: float, pair: Pair) -> Comparison:
     """Compare two arms.
 
     Args:
