@@ -119,10 +119,7 @@ def record(lines: Sequence[str], task: Task, records: Path) -> None:
     name = answers.file_name(task.side, task.label)
     for line in lines[:-1]:
         append_row(records / name, RunRow(**json.loads(line)))
-    file = records / "answers" / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as there:
-        there.write(lines[-1] + "\n")
+    answers.append(records, name, lines[-1])
 
 
 def _run(task: Task) -> list[str] | None:

@@ -23,7 +23,7 @@ Unit = tuple[str, str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested:
+class FreshRun:
     """One run of a recommended pipeline at full length.
 
     Args:
@@ -69,7 +69,7 @@ class Answer:
     epochs: int
     runs: int
     seconds: float
-    tested: tuple[Tested, ...]
+    tested: tuple[FreshRun, ...]
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -91,7 +91,7 @@ class Answer:
 def from_json(line: str) -> Answer:
     """Inverse of `Answer.to_json`."""
     plain = json.loads(line)
-    return Answer(**{**plain, "tested": tuple(Tested(**run) for run in plain["tested"])})
+    return Answer(**{**plain, "tested": tuple(FreshRun(**run) for run in plain["tested"])})
 
 
 def packed(right: NDArray[np.bool_]) -> str:
@@ -123,6 +123,16 @@ def read(folder: Path = RECORDS) -> list[Answer]:
         for line in file.read_text(encoding="utf-8").splitlines(keepends=True)
         if line.endswith("\n")
     ]
+
+
+def append(folder: Path, name: str, line: str) -> None:
+    """Write an answer as a file's last line; what a killed writer left of a line is cut off first."""
+    file = folder / "answers" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab+") as there:
+        there.seek(0)
+        there.truncate(there.read().rfind(b"\n") + 1)
+        there.write(line.encode() + b"\n")
 
 
 def of_label(answers: Iterable[Answer], label: str) -> dict[Unit, Answer]:

@@ -18,7 +18,7 @@ from autokd.execution.run_job import run_job
 from autokd.networks.models import seeded
 from autokd.seeds import derive
 from autokd.spec import fingerprint, from_plain
-from benchmarks.by_hand.answers import Answer, Tested, packed
+from benchmarks.by_hand.answers import Answer, FreshRun, packed
 from benchmarks.by_hand.bench import Bench
 from benchmarks.by_hand.tuning import Candidate
 
@@ -28,7 +28,7 @@ RUNS = 3
 class Trained(NamedTuple):
     """A fresh run, and its seconds; 0 where it was known."""
 
-    tested: Tested
+    tested: FreshRun
     seconds: float
 
 
@@ -66,14 +66,16 @@ def _run(bench: Bench, candidate: Candidate, seed: int) -> Trained:
         result = run_job(bench.context, job).result
         if result is None:
             nowhere = np.zeros(len(labels), dtype=bool)
-            return Trained(Tested(seed=seed, validation=0.0, test=0.0, correct=packed(nowhere), items=len(labels)), 0.0)
+            return Trained(
+                FreshRun(seed=seed, validation=0.0, test=0.0, correct=packed(nowhere), items=len(labels)), 0.0
+            )
         spec = from_plain(candidate.pipeline)
         with seeded(seed):
             student = build_student(spec.student, data.task, head=spec.head, teacher=bench.setup.offers)
         student.load_state_dict(load_file(file))
     logits = predict(student, to_device(data.read_test(), data.task, bench.setup.device))
     right = (logits.argmax(1) == labels).numpy()
-    tested = Tested(
+    tested = FreshRun(
         seed=seed,
         validation=result.score,
         test=float(right.mean()),
