@@ -29,6 +29,14 @@ def source_name(source: str) -> str:
     return BASELINE + arm_name(source.removeprefix(BASELINE)) if baseline else source
 
 
+def claim_of_today(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of an event "claim"; one from before there were several comparators has a single one."""
+    if "comparators" in values:
+        return dict(values)
+    kept = {key: value for key, value in values.items() if key != "comparator"}
+    return {**kept, "comparators": [values["comparator"]], "evidence": "fresh seeds"}
+
+
 def claim_from_evidence(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a claim, given those of an event "evidence"."""
     seeds = values["seeds"]

@@ -24,6 +24,7 @@ from autokd.study.choice import Choice, ScreenedStudent
 from autokd.study.claim import Claim
 from autokd.study.design import Design
 from autokd.study.sessions import BankSession, Profile
+from autokd.study.use import Use
 
 FOLLOWING = ("promote",)
 """Events that follow from those before them: with one that a crash of the machine takes away nothing is lost."""
@@ -137,10 +138,10 @@ class RunRecord:
     """One training run outside explore.
 
     Args:
-      stage: "noise", "select", "tune" or "claim".
+      stage: "noise", "select", "tune", "choose", "claim" or "ablate".
       round: 0, or more where a finished study was continued.
       arm: "trial 12" in select; else the name of the arm.
-      variant: grid point in tune, for instance "learning_rate x0.5"; "" elsewhere.
+      variant: grid point in tune, for instance "learning_rate x0.4"; the slot that was swapped in ablate; "" elsewhere.
       seed: the run's seed.
       pipeline: the plain pipeline.
       score, loss: on validation.
@@ -175,6 +176,7 @@ class Records:
       latencies: measured milliseconds, by `autokd.search.screen.screen.network_key`.
       designs: how many seeds each stage of confirm takes, and why.
       choices: which trial select chose and why; a round's last one counts.
+      uses: which arm is recommended and what it is to be compared with; a round's last one counts.
       claims: one a round.
       seconds: wall time spent in each stage, added up over resumptions.
       bank: what the teacher bank did, in every session.
@@ -189,6 +191,7 @@ class Records:
     latencies: dict[str, float] = field(default_factory=dict)
     choices: list[Choice] = field(default_factory=list)
     designs: list[Design] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     bank: list[BankSession] = field(default_factory=list)
@@ -243,8 +246,11 @@ class Records:
     def _on_design(self, values: dict[str, Any]) -> None:
         self.designs.append(Design.from_plain(values))
 
+    def _on_use(self, values: dict[str, Any]) -> None:
+        self.uses.append(Use.from_plain(values))
+
     def _on_claim(self, values: dict[str, Any]) -> None:
-        self.claims.append(Claim.from_plain(values))
+        self.claims.append(Claim.from_plain(old.claim_of_today(values)))
 
     def _on_evidence(self, values: dict[str, Any]) -> None:
         self._on_claim(old.claim_from_evidence(values))
