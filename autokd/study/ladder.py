@@ -7,6 +7,7 @@ trial counts only where nothing else was trained of it, and then flatters it.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,6 @@ from typing import Any
 from autokd.metrics import Metric
 from autokd.study.intervals import half_width
 from autokd.study.records import Records, TrialRecord
-
-Plain = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +59,11 @@ def ladder(records: Records, epochs: int, metric: Metric) -> list[Step]:
       epochs: of its longest rung.
       metric: the study's first objective.
     """
-    hand = [_hand(records, name, epochs, metric) for name in HAND]
-    found = [_found(records, name, epochs, metric) for name in FOUND]
+    hand = [hand_step(records, name, epochs, metric) for name in HAND]
+    found = [_found_step(records, name) for name in FOUND]
     steps = [step for step in (*hand, *found) if step is not None]
-    return [Step(**{**vars(step), "interval": interval}) for step, interval in zip(steps, _intervals(steps, metric))]
+    intervals = _intervals(steps, metric)
+    return [dataclasses.replace(step, interval=found) for step, found in zip(steps, intervals, strict=True)]
 
 
 def hand_step(records: Records, name: str, epochs: int, metric: Metric) -> Step | None:
@@ -75,40 +75,27 @@ def hand_step(records: Records, name: str, epochs: int, metric: Metric) -> Step 
       epochs: of the study's longest rung.
       metric: the study's first objective.
     """
-    return _hand(records, name, epochs, metric)
-
-
-def _hand(records: Records, name: str, epochs: int, metric: Metric) -> Step | None:
-    trial = next((t for t in records.trials.values() if t.recipe == name), None)
+    trial = next((t for t in records.trials.values() if t.baseline == name), None)
     if trial is None:
         return None
-    first = _full_score(trial, epochs)
-    scores = ([] if first is None else [first]) + _scores(records, trial.pipeline, ("noise", "choose", "claim"))
+    score = _full_score(trial, epochs)
+    scores = ([] if score is None else [score]) + _scores(records, trial.pipeline)
     return Step(title=HAND[name], values=tuple(metric.values(scores))) if scores else None
 
 
-def _found(records: Records, name: str, epochs: int, metric: Metric) -> Step | None:
-    pipeline = _pipeline(records, name)
-    scores = [] if pipeline is None else _scores(records, pipeline, ("choose", "claim"))
-    if scores or name != "pick":
-        return Step(title=FOUND[name], values=tuple(metric.values(scores))) if scores else None
-    chosen = records.claim.trial if records.claim is not None else None
-    trial = records.trials.get(-1 if chosen is None else chosen)
-    score = None if trial is None else _full_score(trial, epochs)
-    return None if score is None else Step(title=FOUND[name], values=(metric.value(score),), flattered=True)
-
-
-def _pipeline(records: Records, name: str) -> Plain | None:
-    """The pipeline of an arm of the newest round, whether it was claimed or only chosen between."""
+def _found_step(records: Records, name: str) -> Step | None:
+    """The step of an arm of the newest claim: by the runs that no choice was made for, or else by its trial."""
     arm = None if records.claim is None else records.claim.arm(name)
-    if arm is not None:
-        return arm.pipeline
-    runs = [run for run in records.runs if run.stage in ("choose", "claim") and run.arm == name]
-    return runs[-1].pipeline if runs else None
+    if arm is None:
+        return None
+    fresh = {run.seed: run.validation for purpose in ("choose", "claim") for run in arm.runs.get(purpose, ())}
+    values = list(fresh.values()) or [run.validation for run in arm.runs.get("explore", ())]
+    return Step(title=FOUND[name], values=tuple(values), flattered=not fresh) if values else None
 
 
-def _scores(records: Records, pipeline: Plain, stages: Sequence[str]) -> list[float]:
-    """Scores of a pipeline's runs, one a seed."""
+def _scores(records: Records, pipeline: Mapping[str, Any]) -> list[float]:
+    """Scores of a pipeline's runs outside explore at full length, one a seed."""
+    stages = ("noise", "choose", "claim")
     runs = [r for r in records.runs if r.stage in stages and r.failure is None and r.pipeline == pipeline]
     return list({run.seed: run.score for run in runs}.values())
 

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-
 from autokd.metrics import METRICS, Metric, Predictions
 
 RARE = 0.05
@@ -44,6 +42,8 @@ def majority(train: Sequence[int], split: Sequence[int], metric: Metric) -> Majo
       >>> majority([30, 70], [40, 60], METRICS["accuracy"])
       Majority(value=0.6, error=0.04898979485566357)
     """
+    import torch
+
     items = sum(split)
     if not items or not sum(train):
         return None
