@@ -226,7 +226,7 @@ def finish(store: StudyStore, reports_dir: Path = REPORTS) -> Study:
 
 
 def write_best(store: StudyStore, data: Dataset) -> None:
-    """Write the best student (by validation) of the recommended arm as a bundle to `best/`."""
+    """Write the best student (by validation) of the recommended arm as a bundle to `best/`; its test value if read."""
     claim = store.records.claim
     if claim is None:
         return
@@ -240,7 +240,7 @@ def write_best(store: StudyStore, data: Dataset) -> None:
         bundle.TrainedStudent(spec=from_plain(used.pipeline), teacher=store.offers, state=load_file(file)),
         dataset=data,
         metrics={
-            "test": {metric.name: claimed.test, "n": claim.n_test},
+            **({} if claimed.test is None else {"test": {metric.name: claimed.test, "n": claim.n_test}}),
             "validation": {metric.name: claimed.validation},
             "seed": claimed.seed,
             "epochs": claim.epochs,

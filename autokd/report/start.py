@@ -27,7 +27,7 @@ def teacher_value(study: StudyStore) -> float | None:
 def start_baselines(study: StudyStore) -> list[tuple[str, TrialRecord]]:
     """Return (kind of arm, trial) of the start baselines, the most elaborate first."""
     trials = study.records.trials.values()
-    baselines = [(trial.baseline, trial) for trial in trials if trial.baseline is not None]
+    baselines = [(trial.recipe or "", trial) for trial in trials if trial.is_baseline]
     return sorted(baselines, key=lambda row: -simplicity(row[0]))
 
 

@@ -18,6 +18,8 @@ from autokd.errors import StudyError, TeacherError
 from autokd.files import cache_dir
 from autokd.networks.reference import describe, load_teacher
 from autokd.objective import COSTS, Objective, of_names, of_plain
+from autokd.recipes.apply import portfolio
+from autokd.recipes.students import largest_of_families
 from autokd.search.explore.halving import rung_plan
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
@@ -89,6 +91,8 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         loaded = loaded._replace(data=_load_data(request, limit_train=plan.limit_train))
         space = _resolve(request, loaded)
     budget = _budget(own, request, plan)
+    students = largest_of_families(space, loaded.data.task, loaded.offers)
+    known_recipes = portfolio(space, loaded.data.task, loaded.offers)
     trained = default_teacher.reference(budget.teacher_epochs)
     known = Reference(
         trained if loaded.teacher is None else describe(request.teacher),
@@ -108,7 +112,13 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         objective=loaded.objective,
         time_plan=plan,
         latencies={},
-        dropped=(*space.dropped, *_dropped_warm_starts(space, loaded.data.task, loaded.offers)),
+        portfolio=known_recipes,
+        students=tuple(students),
+        dropped=(
+            *space.dropped,
+            *known_recipes.dropped,
+            *_dropped_warm_starts(space, loaded.data.task, loaded.offers),
+        ),
     )
     setup = dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
     if for_study:

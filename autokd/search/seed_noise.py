@@ -1,4 +1,7 @@
-"""Seed noise: early in a study its better baseline is trained under fresh seeds, as long as explore's top rung."""
+"""Seed noise: early in a study the better recipe by hand is trained again, as long as explore's top rung.
+
+Its trial counts as one more seed of the same pipeline; see `autokd.study.noise.estimate`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from autokd.search.work import Scope, Work
 from autokd.seeds import derive
 from autokd.study.records import Records, TrialRecord
 
-SEEDS = 3
-"""Under which the better baseline is trained."""
 SHARE = 0.25
 """Of explore's time left that it may take; else it is left out."""
 
@@ -25,35 +26,37 @@ class SeedNoise:
 
     def work(self, scope: Scope) -> Sequence[Work]:
         """Return the runs: as long as the top rung, on the study's views."""
-        epochs = scope.budget.epochs
-        return [Work(stage=self.name, part="explore", runs=SEEDS, epochs=epochs, horizon=epochs, reading=SEEDS)]
+        seeds, epochs = scope.budget.noise_seeds, scope.budget.epochs
+        return [Work(stage=self.name, part="explore", runs=seeds, epochs=epochs, horizon=epochs, reading=seeds)]
 
     def run(self, session: Session) -> None:
         """Train the better baseline under a few seeds, unless the study is past its baselines, or lacks time."""
-        if session.is_exploring or not session.may_begin(self._seconds(session) / SHARE):
+        seeds = session.budget.noise_seeds
+        if not seeds or session.is_exploring or not session.may_begin(self._seconds(session) / SHARE):
             return
         best = best_baseline(session.records)
         if best is not None:
-            session.runner(session.on_change).train(wanted_runs(best, session.rung_epochs[-1], session.seed))
+            session.runner(session.on_change).train(wanted_runs(best, session.rung_epochs[-1], session.seed, seeds))
 
     @staticmethod
     def _seconds(session: Session) -> float:
-        return SEEDS * session.budget.epochs * session.pace / session.executor.capacity
+        return session.budget.noise_seeds * session.budget.epochs * session.pace / session.executor.capacity
 
 
-def wanted_runs(best: TrialRecord, epochs: int, seed: int) -> list[WantedRun]:
+def wanted_runs(best: TrialRecord, epochs: int, seed: int, seeds: int) -> list[WantedRun]:
     """Return the runs that measure the noise.
 
     Args:
       best: the baseline that is trained again.
       epochs: of each run.
       seed: the study's.
+      seeds: how many runs.
     """
-    views, arm = derive(seed, "views"), best.baseline or ""
-    return [WantedRun("noise", 0, arm, "", derive(seed, "noise", i), views, best.spec, epochs) for i in range(SEEDS)]
+    views, arm = derive(seed, "views"), best.recipe or ""
+    return [WantedRun("noise", 0, arm, "", derive(seed, "noise", i), views, best.spec, epochs) for i in range(seeds)]
 
 
 def best_baseline(records: Records) -> TrialRecord | None:
     """Return the baseline trial that went furthest with the best score, or None where none has a score."""
-    trials = [t for t in records.trials.values() if t.baseline is not None and t.rungs and t.failure is None]
+    trials = [t for t in records.trials.values() if t.is_baseline and t.rungs and t.failure is None]
     return max(trials, key=lambda t: (len(t.rungs), t.rungs[-1].score, -t.number), default=None)

@@ -255,7 +255,7 @@ class Claim:
         )
 
 
-def arm_runs(seeds: Sequence[int], validation: Sequence[float], test: Sequence[float]) -> tuple[ArmRun, ...]:
+def arm_runs(seeds: Sequence[int], validation: Sequence[float], test: Sequence[float | None]) -> tuple[ArmRun, ...]:
     """Return the claim's runs of one arm, given seeds and values in the same order."""
     return tuple(ArmRun(*row) for row in zip(seeds, validation, test, strict=True))
 

@@ -19,7 +19,7 @@ from typing import Any
 from autokd.errors import StudyError
 from autokd.spec import PipelineSpec, from_plain
 from autokd.study import old
-from autokd.study.arms import ALONE, BASELINE
+from autokd.study.arms import ALONE, BASELINES, RECIPE
 from autokd.study.choice import Choice, ScreenedStudent
 from autokd.study.claim import Claim
 from autokd.study.design import Design
@@ -59,13 +59,15 @@ class TrialRecord:
 
     Args:
       number: from 0.
-      source: "baseline:" and the kind of its arm, "warm_start", "screen", "quasi_random", "random" or "tpe".
+      source: "recipe:" and the recipe's name, "warm_start", "design" (one or two slots of the best recipe are
+        others), "random" or "tpe"; older studies have "screen" and "quasi_random" too.
       seed: decides initialisation and data order.
       pipeline: the plain pipeline, every value written out.
       params: the sampler's parameters by path, or None where the pipeline lies outside the space.
       cost: {"params": int, "macs": int, "size": bytes} and, where the study looks at it, {"latency": milliseconds}.
       rungs: finished rungs in order.
       failure: None, or {"kind": …, "reason": …}.
+      base: number of the trial that it was changed from, where there is one.
     """
 
     number: int
@@ -76,6 +78,7 @@ class TrialRecord:
     cost: Mapping[str, float]
     rungs: tuple[RungRecord, ...] = ()
     failure: Mapping[str, str] | None = None
+    base: int | None = None
 
     @property
     def spec(self) -> PipelineSpec:
@@ -87,14 +90,19 @@ class TrialRecord:
         return from_plain(self.pipeline)
 
     @property
-    def baseline(self) -> str | None:
-        """Kind of the arm that it is the start baseline of; see `autokd.study.arms`. None for any other trial."""
-        return self.source.removeprefix(BASELINE) if self.source.startswith(BASELINE) else None
+    def recipe(self) -> str | None:
+        """Name of the known recipe that it is; None for any other trial."""
+        return self.source.removeprefix(RECIPE) if self.source.startswith(RECIPE) else None
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is one of the recipes that every study trains to the end."""
+        return self.recipe in BASELINES
 
     @property
     def is_alone(self) -> bool:
-        """Whether it is the start baseline that trains the student alone."""
-        return self.baseline == ALONE
+        """Whether it is the recipe that trains the student alone, by hand."""
+        return self.recipe == ALONE
 
     @property
     def score(self) -> float | None:

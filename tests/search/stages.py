@@ -24,7 +24,7 @@ from tests.search.records import EPOCHS, screen_rows, trial
 from tests.search.spaces import context, resolved
 
 ENDLESS = Clock(None, before=0.0, began=0.0)
-BUDGET = Budget(trials=4, finalists=2, select_seeds=2, claim_seeds=3)
+BUDGET = Budget(trials=4, epochs=2, finalists=2, select_seeds=2, grid=True, choose_seeds=2, claim_seeds=3)
 FOUND = {
     "kd": component_to_plain(make("losses", "kd", {"weight": 2.0, "temperature": 8.0})),
     "hint": component_to_plain(make("losses", "hint", {"weight": 0.5, "stages": "last"})),
@@ -85,8 +85,8 @@ def trials(data: Dataset) -> list[TrialRecord]:
     default = resolved(data).default().plain
     alone, kd = ({**default, "losses": baseline_losses(ARM_KINDS[name])} for name in ("alone", "kd"))
     found = [
-        trial(0, 0.9, 0.9, 0.95, source="baseline:alone", pipeline=alone),
-        trial(1, 0.5, 0.5, 0.60, source="baseline:kd", pipeline=kd),
+        trial(0, 0.9, 0.9, 0.95, source="recipe:alone", pipeline=alone),
+        trial(1, 0.5, 0.5, 0.60, source="recipe:kd", pipeline=kd),
         trial(2, 0.5, 0.6, 0.90, pipeline=pipeline(data, **FOUND)),
         trial(3, 0.5, 0.6, 0.80, pipeline=pipeline(data, kd=FOUND["kd"])),
     ]

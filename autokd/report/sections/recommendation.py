@@ -258,7 +258,7 @@ class Best(NamedTuple):
 def best_so_far(study: StudyStore) -> list[Best]:
     """Return best trial, start baselines and teacher on validation: what can be said without a claim."""
     trials, metric, teacher = study.records.trials.values(), study.objective.metric, study.settings.teacher
-    top = ranked(trial for trial in trials if trial.baseline is None)[:1]
+    top = ranked(trial for trial in trials if not trial.is_baseline)[:1]
     lines = [_best(f"Best trial so far (trial {trial.number})", trial, metric) for trial in top]
     lines += [_best(title_of(kind), trial, metric) for kind, trial in start_baselines(study) if trial.rungs]
     return lines if teacher is None else [*lines, Best(TEACHER, teacher.params, None, teacher_value(study))]

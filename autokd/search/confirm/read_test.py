@@ -24,6 +24,7 @@ from autokd.search.confirm.round import Round
 from autokd.spec import from_plain
 from autokd.study import comparison
 from autokd.study.claim import Comparison, SplitValues
+from autokd.study.comparison import Pair
 from autokd.study.records import RunRecord
 
 
@@ -50,15 +51,15 @@ class Answers(NamedTuple):
             return None
         return SplitValues(**{name: metric.of(answers) for name, answers in self.teacher.items()})
 
-    def compare(self, metric: Metric, arm: str, others: Sequence[str]) -> dict[str, Comparison]:
-        """Compare an arm with others, by their names."""
+    def compare(self, metric: Metric, pairs: Sequence[Pair]) -> dict[str, Comparison]:
+        """Compare arms; return the comparisons by the name of the other arm."""
         if metric is METRICS["accuracy"]:
             correct = {
                 name: np.stack([self._correct(answers) for answers in row]) for name, row in self.students.items()
             }
-            return {other: comparison.compare(correct, arm, other) for other in others}
+            return {pair.other: comparison.compare(correct, pair) for pair in pairs}
         measured = comparison.measure(metric, self.students)
-        return {other: comparison.compare_measured(metric, measured, arm, other) for other in others}
+        return {pair.other: comparison.compare_measured(metric, measured, pair) for pair in pairs}
 
     def _correct(self, answers: Predictions | None) -> NDArray[np.bool_]:
         """Whether each item is right; with a run that failed none is."""

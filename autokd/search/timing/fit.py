@@ -71,7 +71,7 @@ class Estimate:
 
     def seconds(self, budget: Budget, samples: int, *, grid: bool) -> float:
         """Return the expected wall time of all stages on so many training samples."""
-        works = self.funnel.works(Scope(budget=budget, grid=grid))
+        works = self.funnel.works(Scope(budget=dataclasses.replace(budget, grid=grid)))
         return total_seconds(works, self.sizes, samples, self.costs, self.funnel.parallel)
 
 

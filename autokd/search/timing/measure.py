@@ -17,7 +17,7 @@ from autokd.errors import NothingFeasible
 from autokd.execution.executor import RungJob
 from autokd.execution.run_job import run_job
 from autokd.networks.cost import student_cost
-from autokd.search.baselines import start_baseline
+from autokd.search.baselines import baseline_parts
 from autokd.search.population import population
 from autokd.search.timing.clock import TIMED_SAMPLES, answer_seconds
 from autokd.search.work import Costs
@@ -61,7 +61,7 @@ class Probe:
     def pipeline(self) -> dict[str, Any]:
         """The simplest baseline of the space on a typical student, plain."""
         simplest = baseline_kinds(has_teacher=False)[0]
-        return {**start_baseline(self.space.default(), simplest, self.space).plain, "student": self.student}
+        return {**self.space.default().plain, **baseline_parts(simplest), "student": self.student}
 
     def sample_seconds(self, pipeline: Mapping[str, Any]) -> float:
         """Return the seconds of training a plain pipeline without a teacher on one sample; see `sample_seconds`."""
