@@ -150,7 +150,7 @@ def rows(study: StudyStore, claim: Claim) -> list[Row]:
 
 def chosen_on(arm: Arm) -> list[float]:
     """Return the validation values by which an arm was chosen or not: of choose, of the claim, or of its trial."""
-    runs = next((arm.runs[purpose] for purpose in ("choose", "claim", "explore") if arm.runs.get(purpose)), ())
+    runs = next((arm.runs[purpose] for purpose in ("choose", "explore", "claim") if arm.runs.get(purpose)), ())
     return [run.validation for run in runs]
 
 
