@@ -73,14 +73,15 @@ def plan(setup: Setup) -> Plan:
         data=setup.data,
         space=setup.space,
         teacher=setup.teacher,
+        offers=setup.offers,
         device=setup.device,
         threads=setup.threads,
-        seed=setup.identity.seed,
+        student=None if setup.time_plan is None else setup.time_plan.student,
     )
     costs, sizes = measure_costs(probe), sizes_of(setup.data)
     parallel = Parallel(setup.identity.slots, setup.identity.slots)
     teaching = costs.teacher_seconds(budget.teacher_epochs, sizes.train, sizes.validation)
-    student = component_from_plain("students", probe.student)
+    student = component_from_plain("students", probe.recipe(distils=True)["student"])
     runs = [max(1, budget.trials // budget.eta**k) for k in range(len(setup.identity.rungs))]
     return Plan(
         rung_epochs=list(setup.identity.rungs),

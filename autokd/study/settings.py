@@ -232,8 +232,11 @@ class TimePlan:
       whole_train: size of all of it, where the training set is limited; None where an earlier version did not say.
       whole_data: fingerprint of all the data, where the training set is limited.
       teacher_epochs: the space file's own, for full training.
-      grid: there is time for confirm's grid.
       reason: in words.
+      hand_seconds: measured, of a full-length run of hand KD; None where an earlier version did not measure it.
+      hand_runs: that the time bears; None likewise.
+      student: of the recipes, plain: the first family of the space that is quick enough; None: as the space has it.
+      left_out: families of students that are no candidates, with why.
     """
 
     seconds: float
@@ -241,9 +244,18 @@ class TimePlan:
     limit_train: int | None
     whole_data: str | None
     teacher_epochs: int
-    grid: bool
     reason: str
     whole_train: int | None = None
+    hand_seconds: float | None = None
+    hand_runs: float | None = None
+    student: Mapping[str, Any] | None = None
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> TimePlan:
+        """Return the plan that `study.yaml` has, of this version or an earlier one."""
+        known = {item.name for item in dataclasses.fields(cls)}
+        return cls(**{key: value for key, value in plain.items() if key in known})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,5 +323,5 @@ class StudySettings:
             data=DataFacts.from_plain(plain["data"]),
             teacher=None if plain["teacher"] is None else TeacherFacts.from_plain(plain["teacher"]),
             dropped=tuple(plain.get("dropped", ())),
-            time_plan=None if time_plan is None else TimePlan(**time_plan),
+            time_plan=None if time_plan is None else TimePlan.from_plain(time_plan),
         )
