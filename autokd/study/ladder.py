@@ -75,7 +75,7 @@ def hand_step(records: Records, name: str, epochs: int, metric: Metric) -> Step 
       epochs: of the study's longest rung.
       metric: the study's first objective.
     """
-    trial = next((t for t in records.trials.values() if t.baseline == name), None)
+    trial = next((t for t in records.trials.values() if t.recipe == name), None)
     if trial is None:
         return None
     score = _full_score(trial, epochs)

@@ -54,6 +54,7 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
         Text(f"\n{_compared(decision)}"),
         *(indented(text) for text in (*_evidence(study, decision), *_short(study))),
         Text(f"\n{promised(study.store)}\n{happened(study.store)}"),
+        *_trained(study),
         Text("\nNext:"),
         *(indented(text) for text in _next(study)),
     )
@@ -67,6 +68,7 @@ def _document(study: Study, *, profiled: bool) -> str:
             "state": state(study),
             "report": str(study.report_path),
             "recommendation": None if claim is None else claim.to_plain(),
+            "student": None if study.student_path is None else str(study.student_path),
             "profile": study.store.records.profile[-1]._asdict() if profiled else None,
         }
     )
@@ -179,11 +181,30 @@ def _short(study: Study) -> Iterator[str]:
         yield f"WARNING: {text}"
 
 
+def _trained(study: Study) -> Iterator[RenderableType]:
+    """What became of the training at the end, where that was asked for."""
+    records, folder = study.store.records, study.student_path
+    if not records.trainings:
+        return
+    training = records.trainings[-1]
+    if folder is None:
+        yield Text(f"\nNot trained further: {training.reason}; {study.path / 'best'} holds the best student of the claim")
+        return
+    length = words.number_of(training.epochs, "epoch")
+    whole = "" if training.epochs == training.full else f" ({training.reason}; full length is {training.full})"
+    yield Text(
+        f"\nTrained for {length}{whole}: {folder}. Test was not looked at again; its figures are those of the claim."
+    )
+
+
 def _next(study: Study) -> Iterator[str]:
     name, file = shlex.quote(study.name), shlex.quote(f"{study.name}.yaml")
     yield f"open {shlex.quote(str(study.report_path))}"
-    yield f"autokd export {name} -o {file}"
-    yield f"autokd train {file} -o {shlex.quote(f'{study.name}-student')}"
+    if study.student_path is not None:
+        yield f"autokd predict {shlex.quote(str(study.student_path))} INPUT…"
+    else:
+        yield f"autokd export {name} -o {file}"
+        yield f"autokd train {file} -o {shlex.quote(f'{study.name}-student')}"
     limited = study.store.settings.setting("time") is not None
     more = "a longer --time" if limited else f"--trials {2 * len(study.store.records.trials)}"
     yield f"more trials: the same search with {more}"

@@ -10,6 +10,7 @@ from autokd.study.records import Records
 
 if TYPE_CHECKING:
     from autokd.space import Budget
+    from autokd.study.settings import TimePlan
     from autokd.study.store import StudyStore
 
 WORTH_NAMING = 0.5
@@ -22,7 +23,8 @@ def promised(study: StudyStore) -> str:
     budget = study.settings.identity.budget_of(asked or len(study.records.trials))
     within = f", in {words.duration(seconds)}" if seconds else ""
     trials = f"{words.number_of(budget.trials, 'trial')} of up to {words.number_of(study.rung_epochs[-1], 'epoch')}"
-    return f"Planned: {trials}, {_planned_seeds(budget)}{within}."
+    quick = " (--quick)" if study.settings.setting("quick") else ""
+    return f"Planned{quick}: {trials}, {_planned_seeds(budget)}{within}.{_hand_runs(study.settings.time_plan)}"
 
 
 def happened(study: StudyStore) -> str:
@@ -41,6 +43,14 @@ def stages(records: Records) -> str:
     long = {stage: spent for stage, spent in records.seconds.items() if spent >= WORTH_NAMING}
     parts = [f"{stage} {words.duration(spent)}, {100 * spent / total:.0f} %" for stage, spent in long.items()]
     return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _hand_runs(plan: TimePlan | None) -> str:
+    """What the plan was made by, a sentence; "" where there was none."""
+    if plan is None or plan.hand_seconds is None or plan.hand_runs is None:
+        return ""
+    each = words.duration(plan.hand_seconds)
+    return f" A full-length run of KD by hand takes {each} here; the time bears {plan.hand_runs:.0f} of them."
 
 
 def _planned_seeds(budget: Budget) -> str:
