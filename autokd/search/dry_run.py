@@ -62,8 +62,8 @@ class BankPlan(NamedTuple):
     hit_rate: float
 
     def __str__(self) -> str:
-        policies = f"{self.policies} polic{'y' if self.policies == 1 else 'ies'}"
-        return f"about {policies}, {self.nbytes / 1e6:.3g} MB; {100 * self.hit_rate:.0f} % of epochs find theirs there"
+        size = f"{self.nbytes / 1e3:.3g} kB" if self.nbytes < 1e6 else f"{self.nbytes / 1e6:.3g} MB"
+        return f"about {size}, so that {100 * self.hit_rate:.0f} % of epochs need no teacher"
 
 
 def plan(setup: Setup) -> Plan:

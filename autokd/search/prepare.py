@@ -91,7 +91,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         _check(request, loaded, latencies)
     teaching = _teaching(request, loaded)
     if teaching.limit_train is not None:
-        loaded = loaded._replace(data=_load_data(request, limit_train=teaching.limit_train))
+        loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
     known = loaded
     if loaded.teacher is None and not dry:
         loaded = loaded._replace(teacher=_trained(loaded, teaching.epochs, notify))
@@ -150,7 +150,7 @@ def _trained(loaded: Loaded, epochs: int, notify: Notify) -> Teacher:
 def _load(request: Request) -> Loaded:
     """Load what the request names."""
     device = pick_device(request.device)
-    data = _load_data(request)
+    data = load_data(request)
     text, source = find(request.space or data.default_space)
     space = parse(text, source)
     path = study_path(request, data)
@@ -174,8 +174,12 @@ def _load(request: Request) -> Loaded:
     )
 
 
-def _load_data(request: Request, **changed: Any) -> Dataset:
-    """Load the dataset that was asked for, with some options changed."""
+def load_data(request: Request, **changed: Any) -> Dataset:
+    """Load the dataset that was asked for, with some options changed.
+
+    Raises:
+      DataError: it is missing or cannot be used.
+    """
     return load(request.dataset, DataOptions(seed=request.seed, **{**request.data_options, **changed}))
 
 
@@ -230,7 +234,7 @@ def _time_plan(request: Request, loaded: Loaded, teaching: _Teaching) -> TimePla
         return None
     whole = None
     if teaching.limit_train is not None:
-        every = _load_data(request)
+        every = load_data(request)
         whole = Whole(len(every.train), every.task.fingerprint)
     own = dataclasses.replace(_own_budget(loaded), teacher_epochs=teaching.epochs)
     return make_time_plan(_timing(request, loaded), request.began + request.time, own, _probe(request, loaded), whole)
@@ -358,6 +362,6 @@ def _check(request: Request, loaded: Loaded, latencies: dict[str, float]) -> Non
         return
     teaching, plan = _teaching(request, loaded), before.time_plan
     if teaching.limit_train is not None:
-        loaded = loaded._replace(data=_load_data(request, limit_train=teaching.limit_train))
+        loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
     named = default_teacher.reference(teaching.epochs) if loaded.teacher is None else describe(request.teacher)
     refuse_another(path, before.identity, _setup(request, loaded, named, plan, latencies).identity)

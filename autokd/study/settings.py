@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from autokd.metrics import Metric
 from autokd.networks.models import shapes_from_plain, shapes_to_plain
 from autokd.objective import Objective, of_plain
 from autokd.space import Budget
+from autokd.study.majority import Majority, majority
 from autokd.types import Shapes, Task
 
 FORMAT = 2
@@ -139,6 +141,15 @@ class DataFacts:
     def modality(self) -> str:
         """Kind of input."""
         return self.task.modality
+
+    def counts(self, split: str) -> Sequence[int]:
+        """Return the samples of each class of "train" or "validation"; () where an earlier version did not count."""
+        counted: Mapping[str, Sequence[int]] = self.card.get("class_counts", {})
+        return counted.get(split, ())
+
+    def majority(self, split: str, metric: Metric) -> Majority | None:
+        """Return what always giving the commonest class reaches on a split; None where it is not known."""
+        return majority(self.counts("train"), self.counts(split), metric)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as `study.yaml` has them."""

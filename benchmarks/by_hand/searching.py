@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from autokd.data import Dataset
 from autokd.recipes.records import RunRow
 from autokd.search import run
 from autokd.study.records import Records
@@ -32,7 +31,7 @@ def search(bench: Bench, seed: int) -> Found:
             study="study",
             began=began,
         )
-        store = run.search(asked, _unseen, _unclaimed)
+        store = run.search(asked, _unseen, _ended)
         seconds = time.monotonic() - began
         return Found(recommended(store), _rows(bench, store.records), seconds, _notes(store))
 
@@ -81,5 +80,5 @@ def _unseen(progress: run.Progress) -> None:
     """Nobody looks."""
 
 
-def _unclaimed(store: StudyStore, data: Dataset) -> None:
+def _ended(ended: run.Ended) -> None:
     """No bundle is written: the recommended pipeline is trained again at full length."""
