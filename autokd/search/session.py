@@ -15,7 +15,7 @@ from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.execution.executor import Executor
 from autokd.objective import Objective
-from autokd.recipes.apply import Portfolio
+from autokd.recipes import Portfolio
 from autokd.search.limits import LatencyMeter
 from autokd.search.request import Notify, Progress, Request
 from autokd.search.runs import Runner
@@ -87,7 +87,7 @@ class Setup:
     @property
     def scope(self) -> Scope:
         """What stages are told when they say what they will do; a teacher that is still to be trained counts."""
-        return Scope(budget=self.budget, grid=self.time_plan is None or self.time_plan.grid)
+        return Scope(budget=self.budget)
 
 
 def measures_latency(objective: Objective, space: Space) -> bool:

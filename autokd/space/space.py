@@ -103,6 +103,19 @@ class Space:
         )
         return space._with_fitting_warm_starts([*self.dropped, *left.dropped])
 
+    def without(self, students: Mapping[str, str]) -> Space:
+        """Return the space without some families of students, given why by the name of the component.
+
+        Raises:
+          SpaceError: no student is left.
+        """
+        slot, dropped, problems = spec.network_slot(self.slots), list[str](), list[str]()
+        left = self.parts[slot].filtered(lambda candidate: students.get(candidate.use), dropped, problems)
+        if problems:
+            raise SpaceError(problems, self.source)
+        space = dataclasses.replace(self, parts={**self.parts, slot: left})
+        return space._with_fitting_warm_starts([*self.dropped, *dropped])
+
     def _with_fitting_warm_starts(self, dropped: list[str]) -> Space:
         """Leave out the warm starts that lie outside the space; say which beside what was dropped before."""
         misfits = [self.misfits(self.complete(partial)) for partial in self.warm]

@@ -30,13 +30,12 @@ class SlotValue(NamedTuple):
     seeds: int
 
 
-def slot_values(records: Records, round: int, noise: Noise | None) -> dict[str, SlotValue]:
+def slot_values(records: Records, round: int) -> dict[str, SlotValue]:
     """Return what each slot of the pick is worth, by slot; {} where none was swapped back.
 
     Args:
       records: the study's.
-      round: of confirm.
-      noise: estimated beforehand, or None; pooled with what the runs themselves show.
+      round: of confirm. The spread between seeds is what its runs show, pooled with what was known before them.
     """
     swapped: dict[str, dict[int, float]] = {}
     for run in records.runs:
@@ -49,12 +48,12 @@ def slot_values(records: Records, round: int, noise: Noise | None) -> dict[str, 
     }
     seeds = [seed for seed in pick if any(seed in row for row in swapped.values())]
     whole = {slot: [row[seed] for seed in seeds] for slot, row in swapped.items() if all(s in row for s in seeds)}
+    design = next((d for d in records.designs if (d.stage, d.round) == ("ablate", round)), None)
+    noise = None if design is None else design.noise
     return _values([pick[seed] for seed in seeds], whole, noise) if seeds and whole else {}
 
 
-def _values(
-    pick: Sequence[float], swapped: Mapping[str, Sequence[float]], noise: Noise | None
-) -> dict[str, SlotValue]:
+def _values(pick: Sequence[float], swapped: Mapping[str, Sequence[float]], noise: Noise | None) -> dict[str, SlotValue]:
     variance, df = rest_variance([pick, *swapped.values()], noise)
     if not df:
         return {}

@@ -146,6 +146,8 @@ def explain(options: Sequence[Option], use: Option, within: float, metric: Metri
     seeds = len(use.scores)
     over = f"over {seeds} seeds" if seeds > 1 else "on one seed"
     shown = metric.text(metric.value(use.mean))
+    if len(options) == 1:
+        return f"{use.phrase} is the only arm: {shown} {over}"
     if best.mean == use.mean:
         return f"{use.phrase} has the best mean validation score of {len(options)} arms {over}, {shown}"
     behind = metric.apart(best.mean - use.mean)

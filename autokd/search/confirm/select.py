@@ -202,8 +202,8 @@ def _field(round: Round) -> _Field:
 def find_finalists(round: Round) -> list[TrialRecord]:
     """Return the trials that select compares: the best, or with several objectives those of the front.
 
-    Where there is a teacher, they read it, unless no such trial finished; and unless nothing is to be claimed: then
-    the best trial is what is recommended, whatever it is.
+    Where there is a teacher, they read it, unless no such trial finished; and unless no arms are to be compared:
+    then the best trial is what is recommended, whatever it is.
 
     Raises:
       NothingFeasible: no trial finished.
@@ -215,7 +215,7 @@ def find_finalists(round: Round) -> list[TrialRecord]:
         reasons = sorted({trial.failure["reason"] for trial in trials if trial.failure})
         raise NothingFeasible(f"no trial finished; reasons: {'; '.join(reasons[:3]) or 'none was run'}")
     every = list(unique.values())
-    if round.context.teacher is None or not round.budget.claim_seeds:
+    if round.context.teacher is None or not (round.budget.choose_seeds or round.budget.claim_seeds):
         distilled = every
     else:
         distilled = [trial for trial in every if trial.spec.needs_teacher]
