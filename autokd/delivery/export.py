@@ -42,6 +42,7 @@ def export_pipeline(store: StudyStore, trial: int | None = None, arm: str | None
       trial: number of a trial, as it was drawn.
       arm: name of an arm of the newest claim, as it was claimed. With neither: the pipeline that the study recommends,
         with its evidence, or, where confirm has not made its claim yet, that of the best trial.
+
     Raises:
       StudyError: the study has no such trial or arm, or both are given.
       NothingFeasible: no trial has finished.
@@ -132,18 +133,20 @@ def _note(trial: TrialRecord, *, asked: bool) -> str:
 
 def _summary(claim: Claim, arm: Arm) -> dict[str, Any]:
     """What a claim found, short enough for people: the metric's test values by arm and seed, and the verdicts."""
-    values: dict[str, Any] = {each.name: each.test for each in claim.arms}
+    values: dict[str, Any] = {each.name: each.test for each in claim.arms if each.test}
     if claim.teacher is not None:
         values["teacher"] = claim.teacher.test
     used, other = arm.name == claim.use, claim.comparisons.get(arm.name)
     texts = [compared.text for compared in claim.comparisons.values()] if used else []
     if other is not None:
         texts = [f"{claim.phrase_of(claim.used)} is {other.text}"]
+    interval = claim.prediction_interval if used else None
     return {
-        "text": "; ".join(texts),
+        "text": "; ".join(texts) or "not compared with other pipelines on test",
+        "basis": claim.evidence,
         "epochs": claim.epochs,
         "seeds": arm.seeds,
         f"test_{claim.metric}": values,
-        **({"prediction_interval": list(claim.prediction_interval)} if used else {}),
+        **({} if interval is None else {"prediction_interval": list(interval)}),
         "n_test": claim.n_test,
     }

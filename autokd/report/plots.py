@@ -108,7 +108,7 @@ def rung_trace(study: StudyStore, scale: ErrorScale, rung: int, trials: Sequence
       rung: that they ended at.
       trials: that finished a rung, each with where it is drawn on the horizontal axis.
     """
-    here = [(t, x) for t, x in trials if t.rungs[-1].rung == rung and t.baseline is None and t.cost.get("params")]
+    here = [(t, x) for t, x in trials if t.rungs[-1].rung == rung and not t.is_baseline and t.cost.get("params")]
     metric = scale.metric
     place = len(RUNG_COLORS) - 1 - min(study.top_rung - rung, len(RUNG_COLORS) - 1)
     return {

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autokd.space import Drawn, Space
 from autokd.spec import PipelineSpec, Slot, component_from_plain, component_to_plain, make, replaced, slots
 from autokd.study.arms import ArmKind, baseline_kinds
-
-
-def start_baseline(default: Drawn, kind: ArmKind, space: Space) -> Drawn:
-    """Return the space's default student and recipe as a baseline.
-
-    Args:
-      default: the space's default pipeline.
-      kind: of the baseline.
-      space: to find the sampler's parameters, where the pipeline lies inside.
-    """
-    pipeline = {**default.plain, **baseline_parts(kind)}
-    return Drawn(pipeline, space.params_of(pipeline))
 
 
 def baseline_parts(kind: ArmKind) -> dict[str, Any]:

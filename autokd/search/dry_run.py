@@ -11,7 +11,6 @@ import numpy as np
 
 from autokd.engine.teacher_bank import block_bytes
 from autokd.networks.cost import student_cost
-from autokd.search.baselines import start_baseline
 from autokd.search.explore.stages import Explore
 from autokd.search.session import Setup
 from autokd.search.stages import works
@@ -19,7 +18,7 @@ from autokd.search.timing.measure import Probe, measure_costs
 from autokd.search.work import Parallel, Work, run_total, sizes_of, total_seconds
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint
-from autokd.study.arms import baseline_kinds
+from autokd.study.arms import BASELINES
 
 SIMULATED = 200
 """Trials that a bank plan looks at, at most: more ask for little that is new."""
@@ -63,8 +62,8 @@ class BankPlan(NamedTuple):
     hit_rate: float
 
     def __str__(self) -> str:
-        policies = f"{self.policies} polic{'y' if self.policies == 1 else 'ies'}"
-        return f"about {policies}, {self.nbytes / 1e6:.3g} MB; {100 * self.hit_rate:.0f} % of epochs find theirs there"
+        size = f"{self.nbytes / 1e3:.3g} kB" if self.nbytes < 1e6 else f"{self.nbytes / 1e6:.3g} MB"
+        return f"about {size}, so that {100 * self.hit_rate:.0f} % of epochs need no teacher"
 
 
 def plan(setup: Setup) -> Plan:
@@ -74,14 +73,15 @@ def plan(setup: Setup) -> Plan:
         data=setup.data,
         space=setup.space,
         teacher=setup.teacher,
+        offers=setup.offers,
         device=setup.device,
         threads=setup.threads,
-        seed=setup.identity.seed,
+        student=None if setup.time_plan is None else setup.time_plan.student,
     )
     costs, sizes = measure_costs(probe), sizes_of(setup.data)
     parallel = Parallel(setup.identity.slots, setup.identity.slots)
     teaching = costs.teacher_seconds(budget.teacher_epochs, sizes.train, sizes.validation)
-    student = component_from_plain("students", probe.student)
+    student = component_from_plain("students", probe.recipe(distils=True)["student"])
     runs = [max(1, budget.trials // budget.eta**k) for k in range(len(setup.identity.rungs))]
     return Plan(
         rung_epochs=list(setup.identity.rungs),
@@ -97,7 +97,7 @@ def plan(setup: Setup) -> Plan:
 
 
 def plan_bank(setup: Setup) -> BankPlan:
-    """Simulate which teacher outputs a study asks for: random pipelines by successive halving, vanilla KD elsewhere."""
+    """Simulate which teacher outputs a study asks for: random pipelines by successive halving, hand KD elsewhere."""
     asked = list(itertools.chain(_asked_by_trials(setup), *(_asked_by(work, setup) for work in works(setup.scope))))
     distinct = set(asked)
     parts = setup.space.teacher_parts() & {"pooled"}
@@ -116,7 +116,7 @@ Block = tuple[str, int, int]
 def _asked_by_trials(setup: Setup) -> Iterator[Block]:
     """What explore's trials beside the baselines ask for."""
     budget, rungs = setup.budget, setup.identity.rungs
-    for number in range(len(baseline_kinds(has_teacher=True)), min(budget.trials, SIMULATED)):
+    for number in range(len(BASELINES), min(budget.trials, SIMULATED)):
         rng = np.random.default_rng(derive(setup.identity.seed, "bank plan", number))
         drawn = setup.space.sample(rng, number).plain
         rung = max(k for k in range(len(rungs)) if number % budget.eta**k == 0)
@@ -125,11 +125,10 @@ def _asked_by_trials(setup: Setup) -> Iterator[Block]:
 
 
 def _asked_by(work: Work, setup: Setup) -> Iterator[Block]:
-    """What a stage's runs ask for that read the teacher, taken for runs of vanilla KD; trials are simulated apart."""
+    """What a stage's runs ask for that read the teacher, taken for runs of hand KD; trials are simulated apart."""
     if work.stage == Explore.name:
         return
-    kind = next(kind for kind in baseline_kinds(has_teacher=True) if kind.reads_teacher)
-    vanilla = start_baseline(setup.space.default(), kind, setup.space).plain
+    vanilla = next(iter(setup.recipes.values())).plain
     for run in range(round(work.reading)):
         view_seed = 1 + run % work.view_seeds if work.view_seeds else 0
         yield from _blocks(vanilla, view_seed, round(work.epochs))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -15,18 +15,22 @@ from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.execution.executor import Executor
 from autokd.objective import Objective
+from autokd.recipes import Portfolio
 from autokd.search.limits import LatencyMeter
 from autokd.search.request import Notify, Progress, Request
 from autokd.search.runs import Runner
 from autokd.search.timing.clock import Clock, seconds_per_epoch
 from autokd.search.tpe.mirror import Mirror
 from autokd.search.work import Scope, Work, Works, run_total, sizes_of, total_epochs
-from autokd.space import Budget, Space
-from autokd.study.arms import baseline_kinds
+from autokd.space import Budget, Drawn, Space
+from autokd.study.arms import BASELINES
 from autokd.study.records import Records, TrialRecord
 from autokd.study.settings import Identity, Setting, TimePlan
 from autokd.study.store import StudyStore
 from autokd.types import Shapes, Teacher
+
+SLACK = 1.5
+"""Times the planned trials that explore may try where time is left over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,8 @@ class Setup:
       objective: what the study is to be good at.
       time_plan: how the study fits into its time, or None.
       latencies: milliseconds that were already measured, by `autokd.search.limits.network_key`.
+      portfolio: the known recipes in this space.
+      students: the largest student of each family, plain.
       dropped: what was left out of the space, one line each.
     """
 
@@ -63,7 +69,15 @@ class Setup:
     objective: Objective
     time_plan: TimePlan | None
     latencies: Mapping[str, float]
+    portfolio: Portfolio
+    students: tuple[Mapping[str, Any], ...]
     dropped: tuple[str, ...]
+
+    @property
+    def recipes(self) -> dict[str, Drawn]:
+        """The known recipes that the budget has room for, by name: those by hand that every study trains first."""
+        most = max(self.budget.recipes, len(BASELINES))
+        return {recipe.rule.name: recipe.drawn for recipe in self.portfolio.recipes[:most]}
 
     @property
     def measures_latency(self) -> bool:
@@ -73,7 +87,7 @@ class Setup:
     @property
     def scope(self) -> Scope:
         """What stages are told when they say what they will do; a teacher that is still to be trained counts."""
-        return Scope(budget=self.budget, grid=self.time_plan is None or self.time_plan.grid)
+        return Scope(budget=self.budget)
 
 
 def measures_latency(objective: Objective, space: Space) -> bool:
@@ -141,18 +155,19 @@ class Session:
 
     @property
     def baselines(self) -> int:
-        """Trials that are start baselines."""
-        return len(baseline_kinds(has_teacher=self.offers is not None))
+        """Recipes that are trained to the end whatever they are worth: hand KD and the student alone."""
+        return sum(name in BASELINES for name in self.setup.recipes)
 
     @property
     def is_exploring(self) -> bool:
-        """Whether the study has trials beyond its start baselines."""
+        """Whether the study has trials beyond its baselines."""
         return len(self.records.trials) > self.baselines
 
     @property
     def most_trials(self) -> int:
-        """Trials that explore tries, baselines included: without end where only the time is limited."""
-        return sys.maxsize if self.asked.time is not None and self.asked.trials is None else self.budget.trials
+        """Trials that explore tries, at most: those planned, and a few more where time is left over."""
+        in_time = self.asked.time is not None and self.asked.trials is None
+        return int(SLACK * self.budget.trials) if in_time else self.budget.trials
 
     @property
     def is_claimed(self) -> bool:
@@ -214,12 +229,12 @@ class Session:
         return total_epochs(self._confirm_works, sizes_of(self.setup.data), self.executor.capacity)
 
     def _explored(self) -> Progress:
-        trials, metric, most = list(self.records.trials.values()), self.objective.metric, self.most_trials
+        trials, metric = list(self.records.trials.values()), self.objective.metric
         best, done = self.store.best, sum(1 for trial in trials if trial.rungs or trial.failure)
         return Progress(
             stage="explore",
             done=done,
-            total=most if most < sys.maxsize else max(done, round(done * self.clock.pace)),
+            total=max(done, self.budget.trials),
             best=None if best is None or best.score is None else metric.value(best.score),
             metric=metric.name,
             failures=sum(1 for trial in trials if trial.failure),

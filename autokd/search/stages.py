@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from autokd.search.confirm.ablate import Ablate
+from autokd.search.confirm.choose import Choose
 from autokd.search.confirm.claim import MakeClaim
 from autokd.search.confirm.select import Select
 from autokd.search.confirm.tune import Tune
@@ -32,7 +34,17 @@ class Stage(Protocol):
         ...
 
 
-STAGES: tuple[Stage, ...] = (Screen(), Baselines(), SeedNoise(), Explore(), Select(), Tune(), MakeClaim())
+STAGES: tuple[Stage, ...] = (
+    Screen(),
+    Baselines(),
+    SeedNoise(),
+    Explore(),
+    Select(),
+    Tune(),
+    Choose(),
+    MakeClaim(),
+    Ablate(),
+)
 
 
 def works(scope: Scope) -> list[Work]:

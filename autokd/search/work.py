@@ -21,12 +21,10 @@ class Scope:
 
     Args:
       budget: of the study.
-      grid: whether confirm tunes.
       has_teacher: whether there is a teacher; a search trains one where none is given.
     """
 
     budget: Budget
-    grid: bool = True
     has_teacher: bool = True
 
 

@@ -1,7 +1,7 @@
 """Which arms a claim may have: the pipeline that the search picked, and what it is compared with.
 
 This table is the only place that knows them. An arm more is one line here: titles, colours and order in summaries and
-reports, the matched baselines of confirm and the start baselines of explore all follow from it.
+reports and the matched baselines of confirm all follow from it.
 """
 
 from __future__ import annotations
@@ -60,11 +60,17 @@ PICK = "pick"
 """The pipeline that the search found, tuned where there was time for it."""
 ALONE = "alone"
 """The same student without a teacher."""
+HAND, KD = "hand", "kd"
+"""The best known recipe as published, and the same student with vanilla KD."""
+HAND_KD = "hand-kd"
+"""Name of the arm that is the recipe "kd" as published, where another recipe is the best one."""
 RECOMMENDED, RECOMMENDED_PHRASE = "Recommended student", "the recommended student"
 """What the pick is called where it is also what is recommended, at the head of a row and inside a sentence."""
 
-BASELINE = "baseline:"
-"""What the source of a trial begins with that is a start baseline; the kind of its arm follows."""
+RECIPE = "recipe:"
+"""What the source of a trial begins with that is a known recipe; its name follows."""
+BASELINES = (KD, ALONE)
+"""Recipes that every study trains to the end: by hand with a teacher, and by hand without one."""
 
 
 def baseline_kinds(*, has_teacher: bool) -> list[ArmKind]:

@@ -1,15 +1,16 @@
-"""A claim: what the search recommends, and how it did against the other arms on fresh seeds and the test split."""
+"""A claim: what the search recommends, and how it did against the other arms on the test split."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from autokd.metrics import METRICS, Metric
 from autokd.study.arms import (
     ALONE,
+    HAND,
     PICK,
     RECOMMENDED,
     RECOMMENDED_PHRASE,
@@ -18,6 +19,10 @@ from autokd.study.arms import (
     title_of,
 )
 from autokd.study.choice import Candidate
+
+Evidence = Literal["none", "same seeds", "fresh seeds"]
+"""What a claim rests on: nothing but the search's own scores; runs that also chose what is recommended, with intervals
+over all pairs of arms; or runs that no choice has seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +75,9 @@ class Arm:
       kind: what it is: a name of `autokd.study.arms.ARM_KINDS`.
       pipeline: plain, as it was claimed: tuned where there was time for it.
       cost: of its student: {"params", "macs", "size" and, where the study looks at it, "latency"}.
-      runs: by purpose: "tune", "choose" (between arms, on validation) and "claim".
+      runs: by purpose: "explore" (its trial at the top rung, where that chose), "tune", "choose" (between arms, on
+        validation) and "claim", whose students are kept; an arm that is not compared on test has none of the last.
+      recipe: name of the known recipe that it is, as published; None for any other.
     """
 
     name: str
@@ -78,6 +85,7 @@ class Arm:
     pipeline: Mapping[str, Any]
     cost: Mapping[str, float]
     runs: Mapping[str, tuple[ArmRun, ...]] = field(default_factory=dict)
+    recipe: str | None = None
 
     @property
     def title(self) -> str:
@@ -90,7 +98,9 @@ class Arm:
         return self._called(phrase_of(self.kind))
 
     def _called(self, words: str) -> str:
-        """The kind's words; with the name where that says more, the name alone where the kind has no words."""
+        """The kind's words, with the recipe or the name where that says more; the name where the kind has no words."""
+        if self.kind == HAND and self.recipe is not None:
+            return f"{words} ({self.recipe})"
         if self.name == self.kind:
             return words
         return self.name if words == self.kind else f"{words} ({self.name})"
@@ -130,34 +140,40 @@ class Claim:
     Args:
       round: 0, or more where a finished study was continued.
       trials: how many there were.
-      trial: number of the trial that the pick comes from.
+      trial: number of the trial that the pick comes from; where the pick is the same pipeline as a simpler arm, there
+        is that arm alone.
       use: name of the arm that is recommended.
-      comparator: name of the arm that the verdict is about; fixed on validation.
-      arms: every pipeline that was compared.
+      comparators: names of the arms that `use` is compared with on test, the one first that the verdict is about;
+        fixed on validation. () without evidence.
+      evidence: what the claim rests on.
+      arms: every pipeline that could have been recommended or is compared.
       metric: name of the study's first objective, which all values are of.
       epochs: of every run.
       teacher: its values; None without a teacher.
-      comparisons: by name of the other arm: `use` minus that arm, on test.
-      prediction_interval: of the test value of one more run of `use`.
+      comparisons: by name of each comparator: `use` minus that arm, on test; {} without evidence.
+      prediction_interval: of the test value of one more run of `use`; None without evidence.
       gap_closed: share of the gap between student alone and teacher, or None.
-      n_test: items of the test split.
+      n_test: items of the test split; 0 where it was not read.
       front: with several objectives, the candidates that no other one dominates, best first; else ().
+      test_counts: items of each class on the test split; () where it was not read, or nobody counted.
     """
 
     round: int
     trials: int
     trial: int
     use: str
-    comparator: str
+    comparators: tuple[str, ...]
+    evidence: Evidence
     arms: tuple[Arm, ...]
     metric: str
     epochs: int
     teacher: SplitValues | None
     comparisons: Mapping[str, Comparison]
-    prediction_interval: tuple[float, float]
+    prediction_interval: tuple[float, float] | None
     gap_closed: float | None
     n_test: int
     front: tuple[Candidate, ...] = ()
+    test_counts: tuple[int, ...] = ()
 
     def arm(self, name: str) -> Arm | None:
         """Return the arm of a name, or None."""
@@ -174,9 +190,14 @@ class Claim:
         return next((arm for arm in self.arms if arm.kind == ALONE), None)
 
     @property
-    def compared(self) -> Comparison:
-        """The comparison that the verdict is about."""
-        return self.comparisons[self.comparator]
+    def comparator(self) -> str | None:
+        """Name of the arm that the verdict is about; None without evidence."""
+        return self.comparators[0] if self.comparators else None
+
+    @property
+    def compared(self) -> Comparison | None:
+        """The comparison that the verdict is about; None without evidence."""
+        return None if self.comparator is None else self.comparisons[self.comparator]
 
     @property
     def ordered(self) -> list[Arm]:
@@ -210,26 +231,31 @@ class Claim:
             "arms": [_plain_arm(arm) for arm in self.arms],
             "teacher": None if self.teacher is None else self.teacher._asdict(),
             "comparisons": {name: dataclasses.asdict(compared) for name, compared in self.comparisons.items()},
-            "prediction_interval": list(self.prediction_interval),
+            "comparators": list(self.comparators),
+            "prediction_interval": None if self.prediction_interval is None else list(self.prediction_interval),
             "front": [dataclasses.asdict(candidate) for candidate in self.front],
+            "test_counts": list(self.test_counts),
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Claim:
         """Inverse of `to_plain`."""
+        interval = plain["prediction_interval"]
         return cls(
             **{
                 **plain,
+                "comparators": tuple(plain["comparators"]),
                 "arms": tuple(_arm(arm) for arm in plain["arms"]),
                 "teacher": None if plain["teacher"] is None else SplitValues(**plain["teacher"]),
                 "comparisons": {name: Comparison(**compared) for name, compared in plain["comparisons"].items()},
-                "prediction_interval": tuple(plain["prediction_interval"]),
+                "prediction_interval": None if interval is None else tuple(interval),
                 "front": tuple(Candidate(**candidate) for candidate in plain["front"]),
+                "test_counts": tuple(plain.get("test_counts", ())),
             }
         )
 
 
-def arm_runs(seeds: Sequence[int], validation: Sequence[float], test: Sequence[float]) -> tuple[ArmRun, ...]:
+def arm_runs(seeds: Sequence[int], validation: Sequence[float], test: Sequence[float | None]) -> tuple[ArmRun, ...]:
     """Return the claim's runs of one arm, given seeds and values in the same order."""
     return tuple(ArmRun(*row) for row in zip(seeds, validation, test, strict=True))
 

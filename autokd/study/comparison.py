@@ -4,11 +4,12 @@ The error of a difference has two parts: runs differ by seed, and the test set i
 SE² = 2 s² / n + v / n_test, with s² the variance between seeds pooled over all arms, and v the variance over test items
 of the paired difference (averaged over seeds). For accuracy, a mean over items, v is that of the items' differences;
 for any other metric v / n_test is the variance of the difference over bootstrap samples of the test items, the same
-samples for all arms and seeds.
+samples for all arms and seeds. The intervals of a claim hold all at once (`autokd.study.intervals.Family`).
 """
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from autokd.metrics import METRICS, Metric, Predictions
 from autokd.study.arms import phrase_of
 from autokd.study.claim import Comparison
-from autokd.study.intervals import detectable_errors, half_width
+from autokd.study.intervals import PAIR, Family, half_width
 
 MOST_SEEDS = 200
 RESAMPLES = 400
@@ -32,17 +33,33 @@ UNEQUAL = 0.975
 """Variances are pooled unless their ratio exceeds this quantile of F: few seeds give ratios of 20 by chance alone."""
 
 
-def compare(correct: Mapping[str, NDArray[np.bool_]], arm: str, other: str) -> Comparison:
+class Pair(NamedTuple):
+    """Two arms that are compared.
+
+    Args:
+      arm, other: their names; the result is `arm` minus `other`.
+      family: the comparisons whose intervals hold together.
+      phrase: what the other arm is called inside a sentence; None: what arms of its name are called.
+    """
+
+    arm: str
+    other: str
+    family: Family = PAIR
+    phrase: str | None = None
+
+
+def compare(correct: Mapping[str, NDArray[np.bool_]], pair: Pair) -> Comparison:
     """Compare two arms of a claim.
 
     Args:
       correct: by arm, [seeds, items]: whether the student of that seed was right on that test item.
-      arm, other: the arms; the result is `arm` minus `other`.
+      pair: the arms.
     """
+    arm, other = pair.arm, pair.other
     items = correct[arm].shape[1]
     scores = {name: values.mean(axis=1) for name, values in correct.items()}
     item_variance = float((correct[arm].mean(axis=0) - correct[other].mean(axis=0)).var(ddof=1)) / items
-    return _compare(METRICS["accuracy"], scores, item_variance, arm, other)
+    return _compare(METRICS["accuracy"], scores, item_variance, pair)
 
 
 class Measured(NamedTuple):
@@ -86,31 +103,31 @@ def _resampled(metric: Metric, row: Sequence[Predictions | None], samples: Seque
     return [float(np.mean([_value(metric, answers) for answers in drawn])) for drawn in takes]
 
 
-def compare_measured(metric: Metric, found: Measured, arm: str, other: str) -> Comparison:
+def compare_measured(metric: Metric, found: Measured, pair: Pair) -> Comparison:
     """Compare two arms of a claim by a metric; see `compare`."""
-    item_variance = float((found.resampled[arm] - found.resampled[other]).var(ddof=1))
-    return _compare(metric, found.scores, item_variance, arm, other)
+    item_variance = float((found.resampled[pair.arm] - found.resampled[pair.other]).var(ddof=1))
+    return _compare(metric, found.scores, item_variance, pair)
 
 
-def _compare(
-    metric: Metric, scores: Mapping[str, NDArray[np.float64]], item_variance: float, arm: str, other: str
-) -> Comparison:
+def _compare(metric: Metric, scores: Mapping[str, NDArray[np.float64]], item_variance: float, pair: Pair) -> Comparison:
     """Compare two arms.
 
     Args:
       metric: that the scores are of.
       scores: by arm, [seeds].
       item_variance: of the difference of the two means, as far as the test items decide it.
-      arm, other: the arms.
+      pair: the arms.
     """
+    arm, other, family = pair.arm, pair.other, pair.family
     seeds = len(scores[arm])
     difference = float(scores[arm].mean() - scores[other].mean())
     seed_variance, df = _seed_variance(scores, arm, other)
     error = math.sqrt(seed_variance / seeds + item_variance)
-    margin = half_width(df) * error
-    verdict = _verdict(metric.score(difference), margin)
-    needed = _seeds_needed(abs(difference), seed_variance, item_variance) if verdict == "not distinguishable" else None
-    detectable = detectable_errors(df) * error
+    margin = family.half_width(df) * error
+    verdict, needed = _verdict(metric.score(difference), margin), None
+    if verdict == "not distinguishable":
+        needed = _seeds_needed(abs(difference), seed_variance, item_variance, len(scores), family)
+    detectable = family.detectable_errors(df) * error
     compared = Comparison(
         difference=difference,
         low=difference - margin,
@@ -122,13 +139,7 @@ def _compare(
         seeds_needed=needed,
         text="",
     )
-    return dataclasses.replace(compared, text=_sentence(metric, compared, phrase_of(other)))
-
-
-def identical(comparison: Comparison, other: str) -> Comparison:
-    """Return the comparison of an arm with a baseline that it equals: the search ended at the baseline itself."""
-    text = f"the same as {phrase_of(other)}: the search found nothing better on validation"
-    return dataclasses.replace(comparison, seeds_needed=None, text=text)
+    return dataclasses.replace(compared, text=_sentence(metric, compared, pair.phrase or phrase_of(other)))
 
 
 def prediction_interval(
@@ -158,7 +169,7 @@ def _seed_variance(scores: Mapping[str, NDArray[np.float64]], arm: str, other: s
     free = {name: len(values) - 1 for name, values in scores.items()}
     smallest, largest = min(variances.values()), max(variances.values())
     lowest = min(free.values())
-    if largest <= smallest * float(stats.f.ppf(UNEQUAL, lowest, lowest)) or largest == 0:
+    if largest <= smallest * float(special.fdtri(lowest, lowest, UNEQUAL)) or largest == 0:
         total = sum(free.values())
         return 2 * sum(variances[name] * free[name] for name in scores) / total, float(total)
     pair = variances[arm] + variances[other]
@@ -174,13 +185,17 @@ def _verdict(difference: float, margin: float) -> str:
     return "worse" if difference + margin < 0 else "not distinguishable"
 
 
-def _seeds_needed(difference: float, seed_variance: float, item_variance: float) -> int | None:
+def _seeds_needed(
+    difference: float, seed_variance: float, item_variance: float, arms: int, family: Family
+) -> int | None:
     """Smallest number of seeds an arm whose interval would leave zero out, at the seen difference and variances."""
-    for seeds in range(2, MOST_SEEDS + 1):
+
+    def tells(seeds: int) -> bool:
         error = math.sqrt(seed_variance / seeds + item_variance)
-        if half_width(3 * (seeds - 1)) * error < difference:
-            return seeds
-    return None
+        return family.half_width(arms * (seeds - 1)) * error < difference
+
+    seeds = bisect.bisect_left(range(MOST_SEEDS + 1), True, lo=2, key=tells)
+    return seeds if seeds <= MOST_SEEDS else None
 
 
 def _sentence(metric: Metric, compared: Comparison, name: str) -> str:

@@ -56,7 +56,7 @@ class Design:
     """How many seeds a stage of confirm takes, fixed before its first run.
 
     Args:
-      stage: "select", "tune" or "claim"; of tune, 0 seeds mean that it is left out.
+      stage: "select", "tune", "choose", "claim" or "ablate"; of tune and ablate, 0 seeds mean that it is left out.
       round: of confirm.
       seeds, target, detectable, noise, reason: see `SeedPlan`.
       arms: that are compared; None in tune.

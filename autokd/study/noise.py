@@ -24,12 +24,18 @@ STRETCH = 2
 def estimate(records: Records) -> Noise | None:
     """Return the spread between seeds, pooled over the pipelines of the noise and select stages.
 
-    Runs that failed are left out; None where no pipeline has two runs.
+    The noise stage's baseline counts with its trial too, which is as long. Runs that failed are left out; None where no
+    pipeline has two scores.
     """
     groups: dict[tuple[str, int, str], list[float]] = defaultdict(list)
     for run in records.runs:
         if run.stage in ("noise", "select") and run.failure is None:
             groups[run.stage, run.round, run.arm].append(run.score)
+    top = max((trial.rungs[-1].epochs for trial in records.trials.values() if trial.rungs), default=0)
+    for trial in records.trials.values():
+        group = groups.get(("noise", 0, trial.recipe or ""))
+        if group and trial.failure is None and trial.rungs and trial.rungs[-1].epochs == top:
+            group.append(trial.rungs[-1].score)
     several = [np.array(scores) for scores in groups.values() if len(scores) > 1]
     df = sum(len(scores) - 1 for scores in several)
     if not df:

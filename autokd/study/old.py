@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autokd.study.arms import ALONE, BASELINE, PICK
+from autokd.study.arms import ALONE, PICK, RECIPE
 
 _ARMS = {"recommended": PICK, "ce": ALONE}
 """Names that arms had."""
+_BASELINE = "baseline:"
+"""What the source of a trial began with that was a start baseline; the kind of its arm followed."""
 _METRIC = "accuracy"
 """What studies from before there were objectives are about."""
 
@@ -25,8 +27,15 @@ def former_arm_name(name: str) -> str:
 
 def source_name(source: str) -> str:
     """Return today's name of where a trial came from."""
-    baseline = source.startswith(BASELINE)
-    return BASELINE + arm_name(source.removeprefix(BASELINE)) if baseline else source
+    return RECIPE + arm_name(source.removeprefix(_BASELINE)) if source.startswith(_BASELINE) else source
+
+
+def claim_of_today(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of an event "claim"; one from before there were several comparators has a single one."""
+    if "comparators" in values:
+        return dict(values)
+    kept = {key: value for key, value in values.items() if key != "comparator"}
+    return {**kept, "comparators": [values["comparator"]], "evidence": "fresh seeds"}
 
 
 def claim_from_evidence(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,11 +19,13 @@ from typing import Any
 from autokd.errors import StudyError
 from autokd.spec import PipelineSpec, from_plain
 from autokd.study import old
-from autokd.study.arms import ALONE, BASELINE
+from autokd.study.arms import ALONE, BASELINES, RECIPE
 from autokd.study.choice import Choice, ScreenedStudent
 from autokd.study.claim import Claim
 from autokd.study.design import Design
 from autokd.study.sessions import BankSession, Profile
+from autokd.study.training import Training
+from autokd.study.use import Use
 
 FOLLOWING = ("promote",)
 """Events that follow from those before them: with one that a crash of the machine takes away nothing is lost."""
@@ -58,13 +60,15 @@ class TrialRecord:
 
     Args:
       number: from 0.
-      source: "baseline:" and the kind of its arm, "warm_start", "screen", "quasi_random", "random" or "tpe".
+      source: "recipe:" and the recipe's name, "warm_start", "design" (one or two slots of the best recipe are
+        others), "random" or "tpe"; older studies have "screen" and "quasi_random" too.
       seed: decides initialisation and data order.
       pipeline: the plain pipeline, every value written out.
       params: the sampler's parameters by path, or None where the pipeline lies outside the space.
       cost: {"params": int, "macs": int, "size": bytes} and, where the study looks at it, {"latency": milliseconds}.
       rungs: finished rungs in order.
       failure: None, or {"kind": …, "reason": …}.
+      base: number of the trial that it was changed from, where there is one.
     """
 
     number: int
@@ -75,6 +79,7 @@ class TrialRecord:
     cost: Mapping[str, float]
     rungs: tuple[RungRecord, ...] = ()
     failure: Mapping[str, str] | None = None
+    base: int | None = None
 
     @property
     def spec(self) -> PipelineSpec:
@@ -86,14 +91,19 @@ class TrialRecord:
         return from_plain(self.pipeline)
 
     @property
-    def baseline(self) -> str | None:
-        """Kind of the arm that it is the start baseline of; see `autokd.study.arms`. None for any other trial."""
-        return self.source.removeprefix(BASELINE) if self.source.startswith(BASELINE) else None
+    def recipe(self) -> str | None:
+        """Name of the known recipe that it is; None for any other trial."""
+        return self.source.removeprefix(RECIPE) if self.source.startswith(RECIPE) else None
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is one of the recipes that every study trains to the end."""
+        return self.recipe in BASELINES
 
     @property
     def is_alone(self) -> bool:
-        """Whether it is the start baseline that trains the student alone."""
-        return self.baseline == ALONE
+        """Whether it is the recipe that trains the student alone, by hand."""
+        return self.recipe == ALONE
 
     @property
     def score(self) -> float | None:
@@ -137,10 +147,10 @@ class RunRecord:
     """One training run outside explore.
 
     Args:
-      stage: "noise", "select", "tune" or "claim".
+      stage: "noise", "select", "tune", "choose", "claim" or "ablate".
       round: 0, or more where a finished study was continued.
       arm: "trial 12" in select; else the name of the arm.
-      variant: grid point in tune, for instance "learning_rate x0.5"; "" elsewhere.
+      variant: grid point in tune, for instance "learning_rate x0.4"; the slot that was swapped in ablate; "" elsewhere.
       seed: the run's seed.
       pipeline: the plain pipeline.
       score, loss: on validation.
@@ -175,7 +185,9 @@ class Records:
       latencies: measured milliseconds, by `autokd.search.screen.screen.network_key`.
       designs: how many seeds each stage of confirm takes, and why.
       choices: which trial select chose and why; a round's last one counts.
+      uses: which arm is recommended and what it is to be compared with; a round's last one counts.
       claims: one a round.
+      trainings: how long the recommended pipeline is trained at the end, where that was asked for; one a round.
       seconds: wall time spent in each stage, added up over resumptions.
       bank: what the teacher bank did, in every session.
       profile: where the time went, in every profiled session.
@@ -189,7 +201,9 @@ class Records:
     latencies: dict[str, float] = field(default_factory=dict)
     choices: list[Choice] = field(default_factory=list)
     designs: list[Design] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    trainings: list[Training] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     bank: list[BankSession] = field(default_factory=list)
     profile: list[Profile] = field(default_factory=list)
@@ -243,8 +257,14 @@ class Records:
     def _on_design(self, values: dict[str, Any]) -> None:
         self.designs.append(Design.from_plain(values))
 
+    def _on_use(self, values: dict[str, Any]) -> None:
+        self.uses.append(Use.from_plain(values))
+
     def _on_claim(self, values: dict[str, Any]) -> None:
-        self.claims.append(Claim.from_plain(values))
+        self.claims.append(Claim.from_plain(old.claim_of_today(values)))
+
+    def _on_training(self, values: dict[str, Any]) -> None:
+        self.trainings.append(Training(**values))
 
     def _on_evidence(self, values: dict[str, Any]) -> None:
         self._on_claim(old.claim_from_evidence(values))

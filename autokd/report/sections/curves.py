@@ -35,7 +35,7 @@ def best_trials(study: StudyStore) -> list[TrialRecord]:
 
 def figure(study: StudyStore) -> Figure:
     """The first objective on validation by epoch; the best trials and the start baselines in colour."""
-    scale, drawn = ErrorScale.of(study), [trial for trial in study.records.trials.values() if trial.baseline is None]
+    scale, drawn = ErrorScale.of(study), [trial for trial in study.records.trials.values() if not trial.is_baseline]
     top = ranked(drawn)[:TOP]
     data = [_others([_curve(scale, trial) for trial in drawn if trial.rungs and trial not in top])]
     data += [_trace(scale, t, TOP_COLORS[place], f"trial {t.number}") for place, t in enumerate(top)]

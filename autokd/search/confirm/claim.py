@@ -1,8 +1,9 @@
-"""Claim: all arms on fresh seeds, then the test split, read once; what comes of it is what the study recommends.
+"""Claim: the recommended arm and what it is compared with, then the test split, read once.
 
-The matched baselines are the pick with its losses replaced (see `autokd.study.arms`). They have the student's own
-classifier; student, augmentation, optimizer, schedule and length are the same, and where there was time for it the
-learning rate and loss weights of all arms were tuned over the same small grid.
+Their runs are on seeds that no choice has seen; or, where the budget has none left for that, they are those that chose,
+and the intervals hold for any two arms. The matched baselines are the pick with its losses replaced (see
+`autokd.study.arms`): student, augmentation, schedule and length are the same, and where there was time for it the
+learning rates of all were tuned over the same small grid.
 """
 
 from __future__ import annotations
@@ -10,51 +11,61 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from autokd.metrics import Metric
+from autokd.search.confirm.choose import Decision, decide
+from autokd.search.confirm.contenders import Contender
 from autokd.search.confirm.read_test import Answers, read_test
 from autokd.search.confirm.round import Round
-from autokd.search.confirm.select import choose_trial
-from autokd.search.confirm.tune import TunedArm, tune_arms
+from autokd.search.confirm.seeds import claims_on_same_seeds
 from autokd.search.limits import recorded_cost
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
-from autokd.spec import PipelineSpec, fingerprint, to_plain
+from autokd.space import Budget
+from autokd.spec import to_plain
 from autokd.study import comparison
-from autokd.study.arms import ALONE, PICK, baseline_kinds
+from autokd.study.arms import ALONE, baseline_kinds
 from autokd.study.choice import Candidate
-from autokd.study.claim import Arm, ArmRun, Claim, Comparison, SplitValues, arm_runs
+from autokd.study.claim import Arm, ArmRun, Claim, Comparison, Evidence, SplitValues, arm_runs
+from autokd.study.intervals import Family
 from autokd.study.noise import STRETCH
-from autokd.study.records import RunRecord, TrialRecord
+from autokd.study.records import RunRecord
 from autokd.study.store import student_file
 
-FEWEST, FILL = 2, 4
-"""Seeds of the claim where time is short, and times the budget's seeds, at most, where there is time left."""
+MOST_COMPARED = 3
+"""Arms that the recommended one is compared with, at most."""
 
 
 @dataclass(frozen=True)
 class MakeClaim:
-    """Trains all arms on fresh seeds, reads the test split and records the claim."""
+    """Trains what is to be compared, reads the test split and records the claim."""
 
     name: str = "claim"
 
     def work(self, scope: Scope) -> Sequence[Work]:
-        """Return a run for each arm and fresh seed, each seed with its own views, and the students' predictions."""
-        kinds, budget = baseline_kinds(has_teacher=scope.has_teacher), scope.budget
-        arms, seeds = 1 + len(kinds), budget.claim_seeds
+        """Return a run for each compared arm and fresh seed, and the predictions of all claimed students."""
+        budget, epochs = scope.budget, scope.budget.epochs
+        if claims_on_same_seeds(budget):
+            arms, seeds, runs = 2 + len(baseline_kinds(has_teacher=scope.has_teacher)), budget.choose_seeds, 0
+            arms += scope.has_teacher  # KD by hand beside the best recipe
+        else:
+            arms = _arms_compared(scope)
+            seeds = max(1, budget.claim_seeds)
+            runs = arms * seeds
         return [
             Work(
                 stage=self.name,
-                runs=arms * seeds,
-                most=STRETCH * arms * seeds,
-                epochs=budget.epochs,
-                horizon=budget.epochs,
-                reading=seeds * (1 + sum(kind.reads_teacher for kind in kinds)),
-                view_seeds=seeds,
-                views=seeds * budget.epochs,
-                predictions=arms * seeds,
+                runs=runs,
+                most=STRETCH * runs if budget.claim_seeds else runs,
+                epochs=epochs,
+                horizon=epochs,
+                reading=runs * scope.has_teacher,
+                view_seeds=seeds if runs else 0,
+                views=seeds * epochs if runs and scope.has_teacher else 0,
+                predictions=arms * seeds if budget.claim_seeds else 0,
             )
         ]
 
@@ -62,109 +73,132 @@ class MakeClaim:
         """Make the claim, unless the newest one is about all trials."""
         if not session.is_claimed:
             round = Round.of(session)
-            trial = choose_trial(round)
-            make_claim(round, trial, tune_arms(round, trial))
+            make_claim(round, decide(round))
             session.tell_confirm()
 
 
-def make_claim(round: Round, trial: TrialRecord, arms: Mapping[str, TunedArm]) -> Claim:
-    """Train every arm on fresh seeds, read test, record the claim and return it.
+def _arms_compared(scope: Scope) -> int:
+    """The recommended arm, and those that it may be compared with."""
+    if not scope.budget.claim_seeds:
+        return 1
+    several = scope.has_teacher and scope.budget.choose_seeds
+    return 1 + (MOST_COMPARED if several else 1)
+
+
+def make_claim(round: Round, decision: Decision) -> Claim:
+    """Train what is compared, read test, record the claim and return it.
+
+    Without seeds for a claim, the recommended arm is trained once, so that its student is there; test is not read.
 
     Args:
       round: of confirm.
-      trial: that the pick comes from.
-      arms: by name, tuned.
+      decision: what is recommended and compared.
     """
-    claimed = train_arms(round, trial, {name: arm.spec for name, arm in arms.items()})
-    claim = _claim(round, trial, arms, claimed)
+    evidence = evidence_of(round.budget)
+    claimed = decision.runs if evidence == "same seeds" else train_compared(round, decision)
+    answers = None
+    if evidence != "none":
+        answers = read_test(round, claimed, lambda arm, i: _file(round, arm, i))
+    claim = _claim(round, decision, claimed, answers)
     shutil.rmtree(round.folder / "best", ignore_errors=True)  # the bundle of an earlier claim
     round.log.append("claim", **claim.to_plain())
     return round.log.records.claims[-1]
 
 
-def train_arms(round: Round, trial: TrialRecord, arms: Mapping[str, PipelineSpec]) -> dict[str, list[RunRecord]]:
-    """Train every arm on the fresh seeds, paired by seed; their number is recorded before the first run.
+def evidence_of(budget: Budget) -> Evidence:
+    """Return what a claim under a budget rests on."""
+    if not budget.claim_seeds:
+        return "none"
+    return "same seeds" if claims_on_same_seeds(budget) else "fresh seeds"
+
+
+def _file(round: Round, arm: str, i: int) -> Path:
+    return student_file(round.folder, round.number, arm, i)
+
+
+def train_compared(round: Round, decision: Decision) -> dict[str, list[RunRecord]]:
+    """Train the recommended arm and its comparators on the claim's seeds, paired by seed.
 
     Args:
       round: of confirm.
-      trial: that the pick comes from.
-      arms: by name.
+      decision: says which, and on how many seeds; without a claim on one.
     """
-    distinct = {fingerprint(to_plain(spec)): arm for arm, spec in arms.items()}
-    relative = round.relative_seconds(trial, arms)
-    weight = sum(relative[arm] for arm in distinct.values())
-    bearable = max(FEWEST, round.bearable([trial], 1.0, arms=weight, predicted=len(arms)))
-    least = round.budget.claim_seeds
-    filled = min(bearable, FILL * least) if round.clock.limit is not None else None
-    design = round.design("claim", arms=len(arms), least=least, most=bearable, filled=filled)
+    use, arms = decision.use, decision.contenders
     wanted = [
-        round.wanted("claim", arm, spec, seed=round.derive("claim", i))._replace(
-            view_seed=round.derive("claim views", i), save=student_file(round.folder, round.number, arm, i)
+        round.wanted("claim", name, arms[name].spec, seed=round.derive("claim", i))._replace(
+            view_seed=round.derive("claim views", i), save=_file(round, name, i)
         )
-        for i in range(design.seeds)
-        for arm, spec in arms.items()
+        for i in range(max(1, use.seeds))
+        for name in (use.use, *use.comparators)
     ]
-    claimed: dict[str, list[RunRecord]] = {arm: [] for arm in arms}
-    for asked, run in zip(wanted, round.runner.train(wanted), strict=True):
-        claimed[asked.arm].append(run)
-    return claimed
+    return round.train_arms(wanted)
 
 
 def _claim(
-    round: Round, trial: TrialRecord, arms: Mapping[str, TunedArm], claimed: Mapping[str, Sequence[RunRecord]]
+    round: Round, decision: Decision, claimed: Mapping[str, Sequence[RunRecord]], answers: Answers | None
 ) -> Claim:
-    """The comparator is fixed on validation, before test is read."""
-    metric, use = round.objective.metric, PICK
-    others = [arm for arm in arms if arm != use]
-    comparator = max(others, key=lambda arm: float(np.mean([run.score for run in claimed[arm]])))
-    answers = read_test(round, claimed, lambda arm, i: student_file(round.folder, round.number, arm, i))
-    test, teacher = answers.values(metric), answers.teacher_values(metric)
-    recorded = tuple(_arm(round, name, arm, claimed[name], test[name]) for name, arm in arms.items())
+    metric, use = round.objective.metric, decision.use
+    test = {} if answers is None else answers.values(metric)
+    teacher = None if answers is None else answers.teacher_values(metric)
+    arms = tuple(_arm(round, decision, arm, claimed.get(arm.name, ()), test) for arm in decision.contenders.arms)
+    family = Family(len(claimed), all_pairs=evidence_of(round.budget) == "same seeds")  # any two might have been chosen
+    interval = None if answers is None else comparison.prediction_interval(test[use.use], answers.items, metric)
     return Claim(
         round=round.number,
-        trials=len(round.log.records.trials),
-        trial=trial.number,
-        use=use,
-        comparator=comparator,
-        arms=recorded,
+        trials=use.trials,
+        trial=decision.trial.number,
+        use=use.use,
+        comparators=use.comparators,
+        evidence=evidence_of(round.budget),
+        arms=arms,
         metric=metric.name,
         epochs=round.budget.epochs,
         teacher=teacher,
-        comparisons=_comparisons(answers, metric, use, arms),
-        prediction_interval=comparison.prediction_interval(test[use], answers.items, metric),
-        gap_closed=_gap_closed(recorded, use, teacher, metric),
-        n_test=answers.items,
+        comparisons={} if answers is None else _comparisons(answers, metric, decision, family),
+        prediction_interval=interval,
+        gap_closed=_gap_closed(arms, use.use, teacher, metric),
+        n_test=0 if answers is None else answers.items,
         front=_front(round),
+        test_counts=() if answers is None else answers.counts,
     )
 
 
 def _gap_closed(arms: Sequence[Arm], use: str, teacher: SplitValues | None, metric: Metric) -> float | None:
     """Share of the gap between student alone and teacher that the recommended arm closed, on test."""
     used = next(arm for arm in arms if arm.name == use)
-    alone = next((arm for arm in arms if arm.kind == ALONE), None)
+    alone = next((arm for arm in arms if arm.kind == ALONE and arm.test), None)
     if teacher is None or alone is None:
         return None
     return comparison.gap_closed(float(np.mean(used.test)), float(np.mean(alone.test)), teacher.test, metric)
 
 
-def _comparisons(answers: Answers, metric: Metric, use: str, arms: Mapping[str, TunedArm]) -> dict[str, Comparison]:
-    others = [arm for arm in arms if arm != use]
-    compared = answers.compare(metric, use, others)
-    same = [arm for arm in others if arms[arm].spec == arms[use].spec]
-    return {**compared, **{arm: comparison.identical(compared[arm], arm) for arm in same}}
+def _comparisons(answers: Answers, metric: Metric, decision: Decision, family: Family) -> dict[str, Comparison]:
+    """The recommended arm against each comparator, by the comparator's name."""
+    use = decision.use
+    pairs = [comparison.Pair(use.use, other, family, decision.contenders[other].phrase) for other in use.comparators]
+    return answers.compare(metric, pairs)
 
 
-def _arm(round: Round, name: str, tuned: TunedArm, runs: Sequence[RunRecord], test: Sequence[float]) -> Arm:
-    metric, pipeline = round.objective.metric, to_plain(tuned.spec)
+def _arm(
+    round: Round, decision: Decision, arm: Contender, runs: Sequence[RunRecord], test: Mapping[str, Sequence[float]]
+) -> Arm:
+    metric, pipeline = round.objective.metric, to_plain(arm.spec)
+    values = test.get(arm.name, [None] * len(runs))
+    chose = () if evidence_of(round.budget) == "same seeds" else decision.runs.get(arm.name, ())
+    tried = [] if arm.trial is None or decision.runs or not arm.trial.rungs else [arm.trial]
+    purposes = {
+        "explore": tuple(ArmRun(trial.seed, metric.value(trial.rungs[-1].score)) for trial in tried),
+        "tune": tuple(ArmRun(r.seed, metric.value(r.score), variant=variant) for variant, r in arm.tuned),
+        "choose": tuple(ArmRun(run.seed, metric.value(run.score)) for run in chose),
+        "claim": arm_runs([run.seed for run in runs], [metric.value(run.score) for run in runs], values),
+    }
     return Arm(
-        name=name,
-        kind=name,
+        name=arm.name,
+        kind=arm.kind,
         pipeline=pipeline,
         cost=recorded_cost(pipeline, round.context.data.task, round.offers, round.meter),
-        runs={
-            "tune": tuple(ArmRun(r.seed, metric.value(r.score), variant=variant) for variant, r in tuned.runs),
-            "claim": arm_runs([run.seed for run in runs], [metric.value(run.score) for run in runs], test),
-        },
+        runs={purpose: made for purpose, made in purposes.items() if made},
+        recipe=arm.recipe,
     )
 
 

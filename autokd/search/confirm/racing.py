@@ -13,7 +13,7 @@ Source: Maron and Moore, Hoeffding Races, NIPS 1993; t-test races: Birattari et 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from autokd.objective import ACCURACY, COSTS, Objective
 from autokd.study.design import Noise
 from autokd.study.pareto import non_dominated_ranks
 from autokd.study.records import TrialRecord
+from autokd.study.spread import rest_variance
 
 LEVEL = 0.05
 """Probability, at most, that the truly best candidate is stopped."""
@@ -114,18 +115,27 @@ def _tied(
 
 
 def choose(
-    trials: Sequence[TrialRecord], standings: Mapping[int, Standing], metric: Metric = ACCURACY.metric
+    trials: Sequence[TrialRecord],
+    standings: Mapping[int, Standing],
+    expected: Mapping[int, float],
+    metric: Metric = ACCURACY.metric,
 ) -> tuple[TrialRecord, str]:
-    """Return the simplest of those tied with the leader of a race, and why, in words.
+    """Return the trial with the highest expected score of those that were not stopped, and why, in words.
 
-    Simpler is: fewer loss terms, then fewer multiply-accumulates, then fewer parameters.
+    Of several with the very same one it is the simplest: fewer loss terms, then fewer multiply-accumulates, then fewer
+    parameters.
+
+    Args:
+      trials: the finalists.
+      standings: at the end of their race, by trial.
+      expected: posterior mean of each one's score, by trial.
+      metric: that scores are of.
     """
-    tied = [trial for trial in trials if standings[trial.number].tied]
-    leader = max(tied, key=lambda trial: standings[trial.number].mean)
-    best = min(tied, key=lambda trial: (*_effort(trial), -standings[trial.number].mean))
+    there = [trial for trial in trials if standings[trial.number].dropped_after is None]
+    best = min(there, key=lambda trial: (-expected[trial.number], *_effort(trial), trial.number))
     stopped = [f"trial {t.number} after {n}" for t in trials if (n := standings[t.number].dropped_after)]
     worse = f"; clearly worse and stopped: {', '.join(stopped)}" if stopped else ""
-    return best, f"{_why(best, leader, tied, standings, len(trials), metric)}{worse}"
+    return best, f"{_why(best, there, expected, len(trials), metric)}{worse}"
 
 
 def choose_of_front(
@@ -185,35 +195,14 @@ def _why_of_front(
 
 
 def _why(
-    best: TrialRecord,
-    leader: TrialRecord,
-    tied: Sequence[TrialRecord],
-    standings: Mapping[int, Standing],
-    finalists: int,
-    metric: Metric,
+    best: TrialRecord, there: Sequence[TrialRecord], expected: Mapping[int, float], finalists: int, metric: Metric
 ) -> str:
-    mean, seeds = standings[leader.number].mean, len(standings[leader.number].scores)
-    over = f"over {seeds} seed{'' if seeds == 1 else 's'}"
     if finalists == 1:
         return "the only finalist"
-    if best is leader:
-        even = [f"trial {trial.number}" for trial in tied if trial is not leader]
-        also = f"; tied with it and no simpler: {', '.join(even)}" if even else ""
-        shown = metric.text(metric.value(mean))
-        return f"best mean validation score of {finalists} finalists {over}, {shown}{also}"
-    behind_by = metric.apart(mean - standings[best.number].mean)
-    return f"tied with trial {leader.number} ({behind_by} behind {over}) and {_simpler(best, leader)}"
-
-
-def _simpler(best: TrialRecord, leader: TrialRecord) -> str:
-    """In what the simpler of two tied trials is simpler."""
-    names = (
-        "simpler: {} loss terms instead of {}",
-        "cheaper: {:,} MACs instead of {:,}",
-        "smaller: {:,} parameters instead of {:,}",
-    )
-    pairs = zip(names, _effort(best), _effort(leader), strict=True)
-    return next((text.format(a, b) for text, a, b in pairs if a != b), "first")
+    shown = metric.text(metric.value(expected[best.number]))
+    even = [t for t in there if t is not best and expected[t.number] == expected[best.number]]
+    also = f"; as good and no simpler: {', '.join(f'trial {trial.number}' for trial in even)}" if even else ""
+    return f"best expected validation score of {finalists} finalists, {shown}{also}"
 
 
 def _effort(trial: TrialRecord) -> tuple[int, float, float]:
@@ -253,25 +242,3 @@ def behind(
 def _sound(scores: Mapping[int, Sequence[Score]]) -> dict[int, list[float]]:
     """The scores of those that have some, and no failed run."""
     return {name: [s for s in row if s is not None] for name, row in scores.items() if row and None not in row}
-
-
-def rest_variance(rows: Iterable[Sequence[float]], noise: Noise | None) -> tuple[float, int]:
-    """Return the variance of score − candidate − seed, pooled with the noise, and its degrees of freedom.
-
-    Args:
-      rows: scores of each candidate on the first seeds; some have fewer.
-      noise: estimated beforehand, or None.
-    """
-    cells = [(k, i, score) for k, row in enumerate(rows) for i, score in enumerate(row)]
-    squares, df = _additive_fit(cells) if cells else (0.0, 0)
-    if noise is not None:
-        squares, df = squares + noise.df * noise.sd**2, df + noise.df
-    return (squares / df, df) if df else (0.0, 0)
-
-
-def _additive_fit(cells: Sequence[tuple[int, int, float]]) -> tuple[float, int]:
-    """Sum of squares that candidate and seed leave of the scores, and its degrees of freedom."""
-    candidate, seed, score = (np.array(column) for column in zip(*cells, strict=True))
-    columns = np.hstack([np.eye(candidate.max() + 1)[candidate], np.eye(seed.max() + 1)[seed]])
-    fit, _, rank, _ = np.linalg.lstsq(columns, score, rcond=None)
-    return float(((score - columns @ fit) ** 2).sum()), len(cells) - int(rank)

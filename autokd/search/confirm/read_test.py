@@ -24,6 +24,7 @@ from autokd.search.confirm.round import Round
 from autokd.spec import from_plain
 from autokd.study import comparison
 from autokd.study.claim import Comparison, SplitValues
+from autokd.study.comparison import Pair
 from autokd.study.records import RunRecord
 
 
@@ -33,12 +34,17 @@ class Answers(NamedTuple):
     Args:
       students: by arm, one a seed; None for a run that failed.
       teacher: by split, or None.
-      items: of the test split.
+      counts: items of each class on the test split.
     """
 
     students: dict[str, list[Predictions | None]]
     teacher: dict[str, Predictions] | None
-    items: int
+    counts: tuple[int, ...]
+
+    @property
+    def items(self) -> int:
+        """Items of the test split."""
+        return sum(self.counts)
 
     def values(self, metric: Metric) -> dict[str, list[float]]:
         """Return a metric's values by arm, one a seed; a run that failed counts the worst."""
@@ -50,15 +56,15 @@ class Answers(NamedTuple):
             return None
         return SplitValues(**{name: metric.of(answers) for name, answers in self.teacher.items()})
 
-    def compare(self, metric: Metric, arm: str, others: Sequence[str]) -> dict[str, Comparison]:
-        """Compare an arm with others, by their names."""
+    def compare(self, metric: Metric, pairs: Sequence[Pair]) -> dict[str, Comparison]:
+        """Compare arms; return the comparisons by the name of the other arm."""
         if metric is METRICS["accuracy"]:
             correct = {
                 name: np.stack([self._correct(answers) for answers in row]) for name, row in self.students.items()
             }
-            return {other: comparison.compare(correct, arm, other) for other in others}
+            return {pair.other: comparison.compare(correct, pair) for pair in pairs}
         measured = comparison.measure(metric, self.students)
-        return {other: comparison.compare_measured(metric, measured, arm, other) for other in others}
+        return {pair.other: comparison.compare_measured(metric, measured, pair) for pair in pairs}
 
     def _correct(self, answers: Predictions | None) -> NDArray[np.bool_]:
         """Whether each item is right; with a run that failed none is."""
@@ -113,7 +119,8 @@ def _answers(
         for arm, runs in claimed.items()
     }
     teacher = {name: predictions(logits[f"teacher/{name}"], labels[name]) for name in labels} if taught else None
-    return Answers(students, teacher, len(labels["test"]))
+    classes = next(iter(logits.values())).shape[1]
+    return Answers(students, teacher, tuple(labels["test"].bincount(minlength=classes).tolist()))
 
 
 def _teacher_logits(round: Round, splits: Mapping[str, DeviceData]) -> Iterator[tuple[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""One round of confirm: what select, tune and claim share."""
+"""One round of confirm: what its stages share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from autokd.space import Budget
 from autokd.spec import PipelineSpec, to_plain
 from autokd.study import noise
 from autokd.study.design import Design
-from autokd.study.records import RecordLog, TrialRecord
+from autokd.study.records import RecordLog, RunRecord, TrialRecord
 from autokd.types import Shapes
 
 
@@ -43,6 +43,7 @@ class Round:
       stretch: at most so many times the budget's seeds are taken where the noise asks for more.
       objective: what the study is to be good at; the claim is about the first.
       meter: measures latencies, where they are bounded or an objective; else None.
+      is_claimed: whether it is the newest claim's round; else the one that is to make a claim.
     """
 
     log: RecordLog
@@ -56,10 +57,11 @@ class Round:
     stretch: int = noise.STRETCH
     objective: Objective = ACCURACY
     meter: LatencyMeter | None = None
+    is_claimed: bool = False
 
     @classmethod
     def of(cls, session: Session) -> Round:
-        """Return the round that a session is in."""
+        """Return the round that a session is in: the newest claim's where that is about all trials."""
         return cls(
             log=session.store.log,
             executor=session.executor,
@@ -71,12 +73,13 @@ class Round:
             on_change=session.on_confirm_change,
             objective=session.objective,
             meter=session.meter,
+            is_claimed=session.is_claimed,
         )
 
     @property
     def number(self) -> int:
         """0, or more where a finished study was continued."""
-        return len(self.log.records.claims)
+        return len(self.log.records.claims) - int(self.is_claimed)
 
     @property
     def offers(self) -> Shapes | None:
@@ -102,6 +105,13 @@ class Round:
         """Return a run on the study's own views."""
         views = derive(self.seed, "views")
         return WantedRun(stage, self.number, arm, variant, seed, views, spec, self.budget.epochs)
+
+    def train_arms(self, wanted: Sequence[WantedRun]) -> dict[str, list[RunRecord]]:
+        """Train what is not recorded yet, and return the runs by arm, in the order in which they are wanted."""
+        runs: dict[str, list[RunRecord]] = {run.arm: [] for run in wanted}
+        for asked, run in zip(wanted, self.runner.train(wanted), strict=True):
+            runs[asked.arm].append(run)
+        return runs
 
     def designed(self, stage: str) -> Design | None:
         """Return how many seeds a stage takes, where that is recorded."""
@@ -138,6 +148,12 @@ class Round:
         arms = {f"trial {trial.number}" for trial in trials}
         timed = [r.seconds for r in self.log.records.runs if r.round == self.number and r.arm in arms and not r.failure]
         return float(np.mean(timed)) if timed else self.budget.epochs * seconds_per_epoch(trials)
+
+    def share_of(self, trials: Sequence[TrialRecord], runs: int) -> float:
+        """Return the share of the time left that so many runs of some trials' pipelines take, at most 1."""
+        if not runs or self.clock.limit is None:
+            return 0.0
+        return min(1.0, runs * self.run_seconds(trials) / self.executor.capacity / max(self.clock.left, 1e-9))
 
     def bearable(self, trials: Sequence[TrialRecord], share: float, *, arms: float = 1.0, predicted: int = 0) -> int:
         """Return how many runs a share of the time left bears, at the pace of some trials.

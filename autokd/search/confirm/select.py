@@ -1,10 +1,14 @@
-"""Select: the finalists race over seeds, on validation; among tied ones the simpler is chosen.
+"""Select: the finalists race over seeds, on validation; the one with the best expected score is chosen.
 
-The number of seeds comes from the study's noise (`autokd.study.noise`) and is recorded before the first run.
+A run here is as long as explore's top rung, so that a finalist's score there counts as one more seed. All of them are
+drawn towards the mean of the trials that reached it (`autokd.study.posterior`), since the finalists are the best of
+many. The number of seeds comes from the study's noise (`autokd.study.noise`) and is recorded before the first run.
+Where the budget has no seeds for choosing between arms, the top rung itself is what chooses.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,15 +16,17 @@ import numpy as np
 
 from autokd.errors import NothingFeasible
 from autokd.metrics import METRICS
-from autokd.search.confirm.racing import Standing, choose, choose_of_front, race
+from autokd.search.confirm.racing import Score, Standing, choose, choose_of_front, race
 from autokd.search.confirm.round import Round
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
 from autokd.spec import fingerprint
+from autokd.study import noise
 from autokd.study.choice import Candidate, Choice
-from autokd.study.design import Design
+from autokd.study.design import Noise
 from autokd.study.noise import STRETCH
-from autokd.study.pareto import longest_front
+from autokd.study.pareto import longest_front, values_at
+from autokd.study.posterior import Prior, noise_sd
 from autokd.study.ranking import ranked
 from autokd.study.records import RunRecord, TrialRecord
 
@@ -38,6 +44,8 @@ class Select:
         """Return a run for each finalist and seed, on the study's views."""
         budget = scope.budget
         runs = budget.finalists * budget.select_seeds
+        if not runs or not budget.choose_seeds:
+            return []
         return [
             Work(
                 stage=self.name,
@@ -45,7 +53,7 @@ class Select:
                 most=STRETCH * runs,
                 epochs=budget.epochs,
                 horizon=budget.epochs,
-                reading=runs,
+                reading=runs if scope.has_teacher else 0,
             )
         ]
 
@@ -54,6 +62,26 @@ class Select:
         if not session.is_claimed:
             session.tell_confirm()
             choose_trial(Round.of(session))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Field:
+    """Who is compared in select.
+
+    Args:
+      trials: the finalists, best first.
+      seeds: each may get; 0: the top rung alone counts.
+      noise: estimated beforehand, or None.
+    """
+
+    trials: Sequence[TrialRecord]
+    seeds: int
+    noise: Noise | None
+
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of the finalists."""
+        return [trial.number for trial in self.trials]
 
 
 def choose_trial(round: Round) -> TrialRecord:
@@ -65,38 +93,68 @@ def choose_trial(round: Round) -> TrialRecord:
     trials = round.log.records.trials
     choice = next((c for c in reversed(round.log.records.choices) if c.round == round.number), None)
     if choice is None or choice.trials not in (None, len(trials)):
-        choice = _compare_front(round) if round.objective.several else _race(round)
+        field = _field(round)
+        choice = _compare_front(round, field) if round.objective.several else _race(round, field)
     return trials[choice.trial]
 
 
-def _race(round: Round) -> Choice:
-    finalists, design = _planned_finalists(round)
-    if len(finalists) == 1 and round.clock.limit is not None:  # there is nothing to choose
-        standings = {finalists[0].number: Standing([finalists[0].score], None, True)}
-    else:
+def _race(round: Round, field: _Field) -> Choice:
+    if field.seeds:
         standings = race(
-            [trial.number for trial in finalists],
+            field.numbers,
             lambda numbers, seeds: {n: _scores(runs) for n, runs in _train(round, numbers, seeds).items()},
-            most=design.seeds,
-            noise=design.noise,
+            most=field.seeds,
+            noise=field.noise,
             resolution=1 / len(round.context.data.validation),
             worst=round.objective.metric.worst_score,
         )
-    best, reason = choose(finalists, standings, round.objective.metric)
-    return _record(round, best, [_candidate(trial, standings[trial.number]) for trial in finalists], design, reason)
+    else:
+        standings = {trial.number: Standing([trial.score], None, True) for trial in field.trials}
+    expected = _expected(round, field, standings)
+    best, reason = choose(field.trials, standings, expected, round.objective.metric)
+    candidates = [
+        dataclasses.replace(_candidate(trial, standings[trial.number]), posterior=expected[trial.number])
+        for trial in field.trials
+    ]
+    return _record(round, best, candidates, field, reason)
 
 
-def _compare_front(round: Round) -> Choice:
+def _expected(round: Round, field: _Field, standings: Mapping[int, Standing]) -> dict[int, float]:
+    """The posterior mean of each finalist's score; its score at the top rung counts as one more seed."""
+    top = top_rung_scores(round)
+    sd = noise_sd(field.noise, len(round.context.data.validation))
+    prior = Prior.of(list(top.values()) or [standings[number].mean for number in field.numbers], sd**2)
+
+    def scores(number: int) -> list[float]:
+        counted = standings[number].counted
+        return [*counted, top[number]] if field.seeds and number in top else counted
+
+    return {number: prior.mean_of(scores(number)) for number in field.numbers}
+
+
+def top_rung_scores(round: Round) -> dict[int, float]:
+    """Return the score of every trial that finished the longest rung, by number."""
+    trials = round.log.records.trials.values()
+    whole = (trial for trial in trials if trial.failure is None and len(trial.rungs) == round.budget.rungs)
+    return {trial.number: trial.rungs[-1].score for trial in whole}
+
+
+def _compare_front(round: Round, field: _Field) -> Choice:
     """Train the finalists of a study of several objectives under the same seeds; none is stopped early."""
-    finalists, design = _planned_finalists(round)
-    runs = _train(round, [trial.number for trial in finalists], range(design.seeds))
-    means = {trial.number: _means(round, trial, runs[trial.number]) for trial in finalists}
+    scores: Mapping[int, Sequence[Score]]
+    if field.seeds:
+        runs = _train(round, field.numbers, range(field.seeds))
+        scores = {number: _scores(row) for number, row in runs.items()}
+        means = {trial.number: _means(round, trial, runs[trial.number]) for trial in field.trials}
+    else:
+        scores = {trial.number: [trial.score] for trial in field.trials}
+        means = {trial.number: values_at(round.objective, trial, trial.rungs[-1]) for trial in field.trials}
     best, front, standings, reason = choose_of_front(
-        finalists,
-        {number: _scores(row) for number, row in runs.items()},
+        field.trials,
+        scores,
         means,
         objective=round.objective,
-        noise=design.noise,
+        noise=field.noise,
         resolution=1 / len(round.context.data.validation),
     )
     candidates = [
@@ -106,39 +164,46 @@ def _compare_front(round: Round) -> Choice:
             objectives=round.objective.shown(means[trial.number]),
             on_front=trial.number in front,
         )
-        for trial in finalists
+        for trial in field.trials
     ]
-    return _record(round, best, candidates, design, reason)
+    return _record(round, best, candidates, field, reason)
 
 
-def _record(round: Round, best: TrialRecord, candidates: Sequence[Candidate], design: Design, reason: str) -> Choice:
+def _record(round: Round, best: TrialRecord, candidates: Sequence[Candidate], field: _Field, reason: str) -> Choice:
     choice = Choice(
         round=round.number,
         trials=len(round.log.records.trials),
         trial=best.number,
         candidates=tuple(candidates),
-        most_seeds=design.seeds,
+        most_seeds=max(1, field.seeds),
         reason=reason,
     )
     round.log.append("choice", **choice.to_plain())
     return choice
 
 
-def _planned_finalists(round: Round) -> tuple[list[TrialRecord], Design]:
-    """The finalists that the time left bears, and the design of select."""
-    every = find_finalists(round)
+def _field(round: Round) -> _Field:
+    """The finalists that the time left bears, and the seeds that each may get."""
+    every, budget = find_finalists(round), round.budget
+    if not budget.choose_seeds or not budget.select_seeds:
+        first = every if budget.choose_seeds or round.objective.several else every[:1]
+        return _Field(trials=first, seeds=0, noise=noise.estimate(round.log.records))
     bearable = round.bearable(every, SHARE)
     design = round.design(
         "select",
         arms=min(len(every), max(1, bearable)),
-        least=round.budget.select_seeds,
+        least=budget.select_seeds,
         most=max(1, bearable // len(every)),
     )
-    return every[: design.arms], design
+    alone = design.arms == 1 and round.clock.limit is not None  # there is nothing to choose
+    return _Field(trials=every[: design.arms], seeds=0 if alone else design.seeds, noise=design.noise)
 
 
 def find_finalists(round: Round) -> list[TrialRecord]:
     """Return the trials that select compares: the best, or with several objectives those of the front.
+
+    Where there is a teacher, they read it, unless no such trial finished; and unless no arms are to be compared:
+    then the best trial is what is recommended, whatever it is.
 
     Raises:
       NothingFeasible: no trial finished.
@@ -149,8 +214,12 @@ def find_finalists(round: Round) -> list[TrialRecord]:
     if not unique:
         reasons = sorted({trial.failure["reason"] for trial in trials if trial.failure})
         raise NothingFeasible(f"no trial finished; reasons: {'; '.join(reasons[:3]) or 'none was run'}")
-    distilled = [trial for trial in unique.values() if not trial.is_alone] or list(unique.values())
-    return distilled[: round.budget.finalists]
+    every = list(unique.values())
+    if round.context.teacher is None or not (round.budget.choose_seeds or round.budget.claim_seeds):
+        distilled = every
+    else:
+        distilled = [trial for trial in every if trial.spec.needs_teacher]
+    return (distilled or every)[: round.budget.finalists]
 
 
 def _train(round: Round, numbers: Sequence[int], seeds: Sequence[int]) -> dict[int, list[RunRecord]]:

@@ -17,7 +17,7 @@ from typing import Any
 from autokd.engine.profile import OFF, Profile
 from autokd.execution.executor import Executor, Outcome, RungJob
 from autokd.search.explore.failures import Failures
-from autokd.search.explore.halving import Job, hopeless_trials, next_job
+from autokd.search.explore.halving import Job, climb, hopeless_trials, next_job
 from autokd.search.explore.propose import Proposer
 from autokd.search.timing.clock import seconds_per_epoch
 from autokd.search.timing.pace import expected_seconds
@@ -65,7 +65,11 @@ class Explorer:
 
     @property
     def _halving(self) -> dict[str, Any]:
-        return {"top_rung": self.top_rung, "eta": self.eta, "objective": self.proposer.objective}
+        return {**self._going_up, "eta": self.eta}
+
+    @property
+    def _going_up(self) -> dict[str, Any]:
+        return {"top_rung": self.top_rung, "objective": self.proposer.objective}
 
     def run(self, trials: int, may_begin: Callable[[float], bool], on_change: Callable[[], None]) -> None:
         """Train until nothing is left to do.
@@ -113,6 +117,8 @@ class Explorer:
         """The next job, where there is one at present and it may begin."""
         records = self.log.records
         job = next_job(records.trials, records.in_flight, wanted=trials, **self._halving)
+        if job is None or (job.rung is None and not self.proposer.has_recipes_left):
+            job = climb(records.trials, records.in_flight, **self._going_up) or job
         return job if job is not None and may_begin(self._expected(job)) else None
 
     def _expected(self, job: Job) -> float:
@@ -128,17 +134,18 @@ class Explorer:
             proposal = self.proposer.propose(number)
         if proposal is None or not may_begin(self._expected_of(proposal.drawn.plain)):
             return False
-        source, drawn, refused = proposal
+        drawn, refused = proposal.drawn, proposal.refused
         if refused and number not in self.log.records.refused:
             self._record("refused", number=number, draws=[dataclasses.asdict(draw) for draw in refused])
         self._record(
             "trial",
             number=number,
-            source=source,
+            source=proposal.source,
             seed=derive(self.proposer.seed, "trial", number),
             pipeline=drawn.plain,
             params=drawn.params,
             cost=self.proposer.cost_of(drawn),
+            base=proposal.base,
         )
         return True
 

@@ -48,6 +48,39 @@ def next_job(
     return promoted or (Job(len(trials), None) if len(trials) < wanted else None)
 
 
+def climb(
+    trials: Mapping[int, TrialRecord],
+    in_flight: Iterable[tuple[int, int]],
+    *,
+    top_rung: int,
+    objective: Objective = ACCURACY,
+) -> Job | None:
+    """Return the next rung of the best known recipe beside the baselines, on its way to the top.
+
+    However few recipes there are, one of them is trained to the end. None where one is there, where none is left, and
+    while the rung of one is under way. It is for the caller to see that no recipe is still to be asked.
+
+    Args:
+      trials, in_flight, top_rung, objective: as for `next_job`.
+    """
+    recipes = _climbing(trials.values())
+    if {trial.number for trial in recipes} & {number for number, _ in in_flight}:
+        return None
+    best = _best_recipe(recipes, objective)
+    return None if best is None or len(best.rungs) > top_rung else Job(best.number, len(best.rungs))
+
+
+def _climbing(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The known recipes beside the baselines that did not fail."""
+    return [trial for trial in trials if trial.recipe and not trial.is_baseline and trial.failure is None]
+
+
+def _best_recipe(recipes: Sequence[TrialRecord], objective: Objective) -> TrialRecord | None:
+    """The best of the recipes that went furthest; None where none has a score."""
+    furthest = max((len(trial.rungs) for trial in recipes), default=0)
+    return finished_best_first(recipes, furthest - 1, objective)[0] if furthest else None
+
+
 def _promotions(
     alive: Sequence[TrialRecord], idle: Sequence[TrialRecord], top_rung: int, eta: int, objective: Objective
 ) -> Iterator[Job]:
@@ -66,7 +99,7 @@ def _best_share(trials: Sequence[TrialRecord], rung: int, eta: int, objective: O
 
 def _goes_on_at_once(trial: TrialRecord, top_rung: int) -> bool:
     """Whether a trial goes on without a comparison: a baseline up to the top, any other up to its first score."""
-    return not trial.rungs or (trial.baseline is not None and len(trial.rungs) <= top_rung)
+    return not trial.rungs or (trial.is_baseline and len(trial.rungs) <= top_rung)
 
 
 def _waiting_rungs(trials: Iterable[TrialRecord], top_rung: int, *, reverse: bool = False) -> list[int]:
@@ -79,7 +112,8 @@ def hopeless_trials(
 ) -> list[int]:
     """Return the paused trials that will not go on, whatever the trials to come are worth.
 
-    With one objective, those before a trial stay before it; with several, those that dominate it do.
+    With one objective, those before a trial stay before it; with several, those that dominate it do. The best known
+    recipe goes on in any case; see `climb`.
 
     Args:
       trials, wanted, top_rung, eta, objective: as for `next_job`.
@@ -91,7 +125,8 @@ def hopeless_trials(
         before = dominators(finished, rung, objective) if objective.several else range(len(finished))
         behind = [trial for trial, number in zip(finished, before, strict=True) if number >= room]
         hopeless_ones += [trial.number for trial in behind if len(trial.rungs) == rung + 1]
-    return hopeless_ones
+    best = _best_recipe(_climbing(trials.values()), objective)
+    return [number for number in hopeless_ones if best is None or number != best.number]
 
 
 def rung_plan(budget: Budget) -> list[int]:
@@ -101,8 +136,11 @@ def rung_plan(budget: Budget) -> list[int]:
 
 
 def trial_epochs(budget: Budget) -> float:
-    """Return the epochs that a trial takes on average, branches included, when the best 1/eta of each rung go on."""
-    rungs = rung_plan(budget)
+    """Return the epochs that a trial takes on average, branches included, when the best 1/eta of each rung go on.
+
+    One trial at least goes on to the end; see `climb`.
+    """
+    rungs, one = rung_plan(budget), 1 / max(1, budget.trials)
     branches = [budget.branch * end for end in rungs[:-1]] + [0.0]
     spans = zip([0, *rungs], rungs, branches, strict=False)
-    return sum((b - a + branch) * float(budget.eta) ** -k for k, (a, b, branch) in enumerate(spans))
+    return sum((b - a + branch) * max(float(budget.eta) ** -k, one) for k, (a, b, branch) in enumerate(spans))

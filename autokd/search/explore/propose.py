@@ -1,10 +1,14 @@
-"""Which pipeline is tried next: first a queue, then a quasi-random start, then TPE; a pure function of the records."""
+"""Which pipeline is tried next: known recipes, then a main-effects design around the best, then TPE.
+
+All of it is a pure function of the records.
+"""
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,24 +16,28 @@ import numpy as np
 from autokd.errors import NothingFeasible
 from autokd.networks.cost import Cost
 from autokd.objective import ACCURACY, Objective
-from autokd.search.baselines import distilling_losses, start_baseline
-from autokd.search.explore.quasi_random import quasi_random
+from autokd.search.baselines import distilling_losses
+from autokd.search.explore.design import DESIGN, MainEffects, options_of
 from autokd.search.limits import LatencyMeter, over, pipeline_cost, recorded_cost
 from autokd.search.screen.screen import diverse_top, score_against
 from autokd.search.screen.screener import Screener, key_of
 from autokd.search.tpe.sampler import candidates
 from autokd.seeds import derive
-from autokd.space import Drawn, Space
+from autokd.space import Budget, Drawn, Space
 from autokd.spec import fingerprint
-from autokd.study.arms import BASELINE, baseline_kinds
+from autokd.study.arms import RECIPE
 from autokd.study.records import Records, Refused
 from autokd.types import Shapes, Task
 
 CANDIDATES = 8
 """Candidates drawn at each ask, of which the best screened one may be taken."""
 SCREEN_PROBABILITY = 0.5
+RANDOM = 0.1
+"""Share of TPE's asks that are drawn at random instead, so that nothing is ruled out by what a few trials said."""
 STARTUP = 10
-"""Trials before TPE takes over."""
+"""Trials that TPE needs to begin with; where recipes and design are fewer, random draws make up for them."""
+DESIGN_SHARE = 0.5
+"""Of the planned trials that the design may take."""
 TRIES = 400
 """Draws that may fall outside the budget, or repeat a trial, before the ask looks elsewhere."""
 TOLD = 8
@@ -37,11 +45,19 @@ TOLD = 8
 
 
 class Proposal(NamedTuple):
-    """A drawn pipeline, where it came from, and the suggestions that were refused before it."""
+    """A drawn pipeline.
+
+    Args:
+      source: where it came from; see `autokd.study.records.TrialRecord`.
+      drawn: the pipeline.
+      refused: the suggestions that were refused before it.
+      base: number of the trial that it was changed from, or None.
+    """
 
     source: str
     drawn: Drawn
     refused: tuple[Refused, ...] = ()
+    base: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +70,13 @@ class Proposer:
       records: the study's.
       screener: scores students at each ask.
       seed: the study's seed.
-      offers: what the teacher offers; without one (None), baselines that read it are left out.
+      offers: what the teacher offers; None without one.
       objective: what the study is to be good at.
       meter: measures latencies, where they are bounded or an objective; else None.
-      enqueue: screened students to try early.
+      enqueue: screened students that are options of the design.
+      recipes: the known recipes that come first, by name; they lie inside the budget.
+      students: further options of the design for the student: the largest of each family.
+      planned: trials that the study is to have.
     """
 
     space: Space
@@ -69,6 +88,9 @@ class Proposer:
     objective: Objective = ACCURACY
     meter: LatencyMeter | None = None
     enqueue: int = 3
+    recipes: Mapping[str, Drawn] = field(default_factory=dict)
+    students: tuple[Mapping[str, Any], ...] = ()
+    planned: int = Budget.trials
 
     @property
     def has_teacher(self) -> bool:
@@ -80,22 +102,45 @@ class Proposer:
 
         None where every pipeline inside the budget that is found was tried: the space is exhausted.
         """
-        queue = self.queue()
-        if number < len(queue):
-            return queue[number]
         known = {fingerprint(trial.pipeline) for trial in self.records.trials.values()}
-        if number < STARTUP:
-            return self._start(known) or self._random(number, known)
+        return self._waiting(known) or self._designed(number, known) or self._searched(number, known)
+
+    def _waiting(self, known: set[str]) -> Proposal | None:
+        """The first of the queue that is no trial yet; a recipe is one under its name, whatever its values were."""
+        tried = {trial.recipe for trial in self.records.trials.values() if trial.recipe}
+        left = (proposal for proposal in self.queue() if fingerprint(proposal.drawn.plain) not in known)
+        return next((proposal for proposal in left if proposal.source.removeprefix(RECIPE) not in tried), None)
+
+    @property
+    def has_recipes_left(self) -> bool:
+        """Whether a known recipe is still to be asked."""
+        return bool(self.recipes.keys() - {trial.recipe for trial in self.records.trials.values()})
+
+    def _designed(self, number: int, known: set[str]) -> Proposal | None:
+        """The next trial of the design, while it lasts."""
+        trials = list(self.records.trials.values())
+        found = self._design.propose(trials, number, lambda drawn: bool(list(self._inside([drawn], known))))
+        return None if found is None else Proposal(DESIGN, found.drawn, base=found.base)
+
+    @functools.cached_property
+    def _design(self) -> MainEffects:
+        screened = (row.student for row in diverse_top(self.records.screen, self.enqueue))
+        return MainEffects(
+            space=self.space,
+            options=options_of(self.space, [*self.students, *screened]),
+            most=int(DESIGN_SHARE * self.planned),
+            seed=self.seed,
+            objective=self.objective,
+        )
+
+    def _searched(self, number: int, known: set[str]) -> Proposal | None:
+        """What TPE suggests, or at some asks a random pipeline."""
+        if number < STARTUP or self._chance("random", number) < RANDOM:
+            return self._random(number, known)
         found, refused = self._suggested(number, known, CANDIDATES if self._screens(number) else 1)
         if found:
             return Proposal("tpe", self._best_screened(found), refused)
         return self._random(number, known, refused)
-
-    def _start(self, known: set[str]) -> Proposal | None:
-        """The first point of the quasi-random sequence that is inside the budget and not yet a trial."""
-        points = itertools.islice(quasi_random(self.space, self.seed), TRIES)
-        found = next(self._inside(points, known), None)
-        return None if found is None else Proposal("quasi_random", found)
 
     def _suggested(self, number: int, known: set[str], count: int) -> tuple[list[Drawn], tuple[Refused, ...]]:
         """TPE's first suggestions that are inside the budget and no trials yet, and those that were refused before."""
@@ -121,28 +166,13 @@ class Proposer:
         return found, tuple(refused[:TOLD])
 
     def queue(self) -> list[Proposal]:
-        """Return the trials that come first: baselines, warm starts inside the budget, screened students."""
-        default = self._inside_default()
-        first = [
-            Proposal(BASELINE + kind.name, start_baseline(default, kind, self.space))
-            for kind in baseline_kinds(has_teacher=self.has_teacher)
-        ]
+        """Return the trials that come first: known recipes, then the space file's warm starts inside the budget."""
+        recipes = [Proposal(RECIPE + name, drawn) for name, drawn in self.recipes.items()]
         warm = [Proposal("warm_start", drawn) for drawn in self.space.warm_starts if self._fits(drawn)]
-        top = diverse_top(self.records.screen, self.enqueue)
-        with_top = (self._with_student(default, row.student) for row in top)
-        screened = [Proposal("screen", drawn) for drawn in with_top if self._fits(drawn)]
         unique: dict[str, Proposal] = {}
-        for proposal in [*first, *warm, *screened]:
+        for proposal in [*recipes, *warm]:
             unique.setdefault(fingerprint(proposal.drawn.plain), proposal)
         return list(unique.values())
-
-    def _inside_default(self) -> Drawn:
-        """The space's default pipeline, with the best screened student where its own exceeds the budget."""
-        default = self.space.default()
-        simplest = baseline_kinds(has_teacher=False)[0]
-        if self._fits(start_baseline(default, simplest, self.space)):
-            return default
-        return self._with_student(default, self.records.screen[0].student)
 
     def _with_student(self, drawn: Drawn, student: Mapping[str, Any]) -> Drawn:
         """A pipeline with another student, vanilla KD beside it where it may be, less the losses that may not."""
@@ -200,7 +230,11 @@ class Proposer:
 
     def _screens(self, number: int) -> bool:
         """Whether a trial is the best screened one of several candidates, and not simply the first."""
-        return bool(np.random.default_rng(derive(self.seed, "take", number)).random() < SCREEN_PROBABILITY)
+        return self._chance("take", number) < SCREEN_PROBABILITY
+
+    def _chance(self, what: str, number: int) -> float:
+        """A number in [0, 1) that belongs to one decision about one trial."""
+        return float(np.random.default_rng(derive(self.seed, what, number)).random())
 
     def _best_screened(self, found: list[Drawn]) -> Drawn:
         names, rows = self.screener.ranked_by, self.records.screen

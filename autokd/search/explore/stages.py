@@ -1,4 +1,4 @@
-"""Explore's two stages: the start baselines, and all other trials."""
+"""Explore's two stages: the recipes by hand, and all other trials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLICIES = 4
 
 @dataclass(frozen=True)
 class Baselines:
-    """Trains the start baselines up to the top rung."""
+    """Trains the recipes by hand up to the top rung: KD, and the student alone."""
 
     name: str = "baselines"
 
@@ -75,6 +75,9 @@ def explore(session: Session, trials: int) -> None:
         objective=setup.objective,
         meter=session.meter,
         enqueue=setup.space.screen.enqueue,
+        recipes=setup.recipes,
+        students=setup.students,
+        planned=setup.budget.trials,
     )
     explorer = Explorer(
         proposer=proposer,

@@ -45,13 +45,6 @@ class Clock:
         """Seconds until the last run is to be over; infinite without a limit, negative where it is too late."""
         return self._end - self._now()
 
-    @property
-    def pace(self) -> float:
-        """How many times as long as until now the study takes in all; 1 without a limit."""
-        if self.limit is None:
-            return 1.0
-        return self.limit / max(self.limit - max(self.left, 0.0), 1e-3)
-
     def left_to_explore(self, records: Records, epochs: float) -> float:
         """Return the seconds that explore may still take so that confirm can follow.
 
@@ -62,7 +55,7 @@ class Clock:
         if self.limit is None:
             return math.inf
         every = records.trials.values()
-        baselines = [trial for trial in every if trial.baseline is not None]
+        baselines = [trial for trial in every if trial.is_baseline]
         pace = (seconds_per_epoch(every) + seconds_per_epoch(baselines or every)) / 2  # half of confirm's are baselines
         return self.left - min(epochs * pace, CONFIRM_SHARE * self.limit)
 

@@ -1,0 +1,157 @@
+"""Which arm a study recommends, and what it is compared with: decided on validation, before the claim's first run.
+
+The rule: among the arms, the simplest first, the first whose mean validation score is as good as the best one's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autokd.metrics import Metric
+from autokd.study.arms import simplicity
+from autokd.study.design import Noise
+
+LEAST, NOISE_SHARE = 0.003, 1 / 3
+"""Arms count as equally good up to this difference of scores, 0.3 points, or this share of the spread between seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """Which arm a round of confirm recommends.
+
+    Args:
+      round: of confirm.
+      trials: how many there were.
+      use: name of the arm.
+      comparators: names of the arms that it is compared with, the one first that the verdict is about; () without a
+        claim.
+      means: validation score of each arm that could have been recommended: its mean over seeds, or its trial's at the
+        top rung.
+      tolerance: difference of scores up to which an arm counts as as good as the best one.
+      seeds: an arm, of the claim; 0 without one.
+      reason: in words.
+    """
+
+    round: int
+    trials: int
+    use: str
+    comparators: tuple[str, ...]
+    means: Mapping[str, float]
+    tolerance: float
+    seeds: int
+    reason: str
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as the values of its event."""
+        return {**dataclasses.asdict(self), "comparators": list(self.comparators)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Use:
+        """Inverse of `to_plain`."""
+        return cls(**{**plain, "comparators": tuple(plain["comparators"])})
+
+
+class Option(NamedTuple):
+    """An arm that may be recommended.
+
+    Args:
+      name: of the arm.
+      kind: of the arm; see `autokd.study.arms`.
+      phrase: what it is called inside a sentence.
+      reads_teacher: whether its losses read the teacher.
+      scores: on validation, one a seed, more is better.
+    """
+
+    name: str
+    kind: str
+    phrase: str
+    reads_teacher: bool
+    scores: Sequence[float]
+
+    @property
+    def mean(self) -> float:
+        """Mean of the scores."""
+        return float(np.mean(self.scores))
+
+
+def tolerance(noise: Noise | None) -> float:
+    """Return the difference of scores up to which a simpler arm counts as as good."""
+    return max(LEAST, 0.0 if noise is None else NOISE_SHARE * noise.sd)
+
+
+def choose(options: Sequence[Option], within: float) -> Option:
+    """Return the simplest arm whose mean is within so much of the best; among those of one kind, the best.
+
+    >>> one, two = Option("alone", "alone", "", False, [0.8]), Option("pick", "pick", "", True, [0.802])
+    >>> choose([two, one], 0.003).name, choose([two, one], 0.001).name
+    ('alone', 'pick')
+    """
+    best = max(option.mean for option in options)
+    good = [option for option in options if option.mean >= best - within]
+    return min(good, key=lambda option: (simplicity(option.kind), -option.mean, option.name))
+
+
+def find_comparators(options: Sequence[Option], use: Option, by_hand: str | None) -> tuple[str, ...]:
+    """Return what the recommended arm is compared with, by name, the arm first that the verdict is about.
+
+    These are the best other arm, the best arm without a teacher, and hand KD; fewer where they are the same, or are
+    recommended.
+
+    Args:
+      options: the arms that could have been recommended.
+      use: the one that is.
+      by_hand: name of the arm that is hand KD; None where there is none.
+    """
+    names = [_best_other(options, use), _best_alone(options, use), by_hand]
+    return tuple(dict.fromkeys(name for name in names if name is not None and name != use.name))
+
+
+def find_comparator(options: Sequence[Option], use: Option, by_hand: str | None) -> tuple[str, ...]:
+    """Return the only arm that there is time to compare with: the best without a teacher, or hand KD where `use` is so.
+
+    Args:
+      options, use, by_hand: as for `find_comparators`.
+    """
+    first = _best_alone(options, use) if use.reads_teacher else by_hand
+    names = [name for name in (first, _best_other(options, use)) if name is not None and name != use.name]
+    return tuple(names[:1])
+
+
+def _best_other(options: Sequence[Option], use: Option) -> str | None:
+    others = [option for option in options if option.name != use.name]
+    return max(others, key=lambda option: option.mean).name if others else None
+
+
+def _best_alone(options: Sequence[Option], use: Option) -> str | None:
+    """The best arm without a teacher; None where that is recommended."""
+    alone = [option for option in options if not option.reads_teacher and option.name != use.name]
+    return max(alone, key=lambda option: option.mean).name if alone and use.reads_teacher else None
+
+
+def explain(options: Sequence[Option], use: Option, within: float, metric: Metric) -> str:
+    """Say why an arm is recommended.
+
+    Args:
+      options: the arms that could have been recommended.
+      use: the one that is.
+      within: see `tolerance`.
+      metric: that scores are of.
+    """
+    best = max(options, key=lambda option: option.mean)
+    seeds = len(use.scores)
+    over = f"over {seeds} seeds" if seeds > 1 else "on one seed"
+    shown = metric.text(metric.value(use.mean))
+    if len(options) == 1:
+        return f"{use.phrase} is the only arm: {shown} {over}"
+    if best.mean == use.mean:
+        return f"{use.phrase} has the best mean validation score of {len(options)} arms {over}, {shown}"
+    behind = metric.apart(best.mean - use.mean)
+    return (
+        f"{use.phrase} has {shown} {over}, {behind} behind the best, {best.phrase}; up to {metric.apart(within)} "
+        "counts as equally good, and it is the simplest that is"
+    )
