@@ -18,8 +18,7 @@ from autokd.errors import StudyError, TeacherError
 from autokd.files import cache_dir
 from autokd.networks.reference import describe, load_teacher
 from autokd.objective import COSTS, Objective, of_names, of_plain
-from autokd.recipes.apply import portfolio
-from autokd.recipes.students import largest_of_families
+from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
 from autokd.search.explore.halving import rung_plan
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
@@ -31,6 +30,7 @@ from autokd.search.timing.fit import make_time_plan
 from autokd.search.timing.measure import Probe
 from autokd.search.work import Funnel, Parallel
 from autokd.space import Budget, Space, find, parse
+from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
 from autokd.teaching import default_teacher
@@ -91,8 +91,8 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         loaded = loaded._replace(data=_load_data(request, limit_train=plan.limit_train))
         space = _resolve(request, loaded)
     budget = _budget(own, request, plan)
-    students = largest_of_families(space, loaded.data.task, loaded.offers)
-    known_recipes = portfolio(space, loaded.data.task, loaded.offers)
+    latencies = _known_latencies(request, loaded)
+    students, recipes = _known_recipes(loaded, space, latencies)
     trained = default_teacher.reference(budget.teacher_epochs)
     known = Reference(
         trained if loaded.teacher is None else describe(request.teacher),
@@ -111,18 +111,14 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         threads=loaded.threads,
         objective=loaded.objective,
         time_plan=plan,
-        latencies={},
-        portfolio=known_recipes,
-        students=tuple(students),
-        dropped=(
-            *space.dropped,
-            *known_recipes.dropped,
-            *_dropped_warm_starts(space, loaded.data.task, loaded.offers),
-        ),
+        latencies=latencies,
+        portfolio=recipes,
+        students=students,
+        dropped=(*space.dropped, *recipes.dropped, *_dropped_warm_starts(space, loaded.data.task, loaded.offers)),
     )
     setup = dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
     if for_study:
-        setup = dataclasses.replace(setup, latencies=_check(request, setup))
+        _check(request, setup, _meter(loaded, latencies))
     return setup if loaded.teacher is not None or dry else _with_teacher(setup, notify)
 
 
@@ -229,6 +225,29 @@ def _identity(request: Request, loaded: Loaded, space: Space, budget: Budget, te
     )
 
 
+def _known_latencies(request: Request, loaded: Loaded) -> dict[str, float]:
+    """The latencies that the study has on record where the request goes on with one."""
+    if loaded.before is None:
+        return {}
+    return dict(RecordLog(study_path(request, loaded.data) / "trials.jsonl", read_only=True).records.latencies)
+
+
+def _meter(loaded: Loaded, latencies: dict[str, float]) -> LatencyMeter:
+    """What measures the latencies that are not among these, and adds them."""
+    task = loaded.data.task
+    return LatencyMeter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__)
+
+
+def _known_recipes(
+    loaded: Loaded, space: Space, latencies: dict[str, float]
+) -> tuple[tuple[Mapping[str, Any], ...], Portfolio]:
+    """The largest student of each family that is inside the limits, and the known recipes with the first of them."""
+    meter, most, task = _meter(loaded, latencies), space.constraints.get("latency"), loaded.data.task
+    fast = None if most is None else lambda pipeline: meter(pipeline) <= most
+    students = largest_of_families(space, task, loaded.offers, fast=fast)
+    return tuple(students), portfolio(space, task, loaded.offers, student=choose_family(students), fast=fast)
+
+
 def _dropped_warm_starts(space: Space, task: Task, offers: Shapes) -> list[str]:
     """One line for each warm start of the space whose student exceeds a limit that follows from the architecture."""
     excesses = [over(pipeline_cost(drawn.plain, task, offers), space.constraints) for drawn in space.warm_starts]
@@ -264,20 +283,14 @@ def study_path(request: Request, data: Dataset) -> Path:
     return request.studies_dir / name
 
 
-def _check(request: Request, setup: Setup) -> Mapping[str, float]:
-    """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets.
-
-    Returns:
-      the latencies that were measured on the way, by network.
-    """
-    path, latencies = study_path(request, setup.data), dict[str, float]()
+def _check(request: Request, setup: Setup, meter: LatencyMeter) -> None:
+    """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets."""
+    path = study_path(request, setup.data)
     if (path / "study.yaml").exists() and not request.fresh:
         refuse_another(path, read_settings(path).identity, setup.identity)
-        return latencies
+        return
     refuse_foreign(path)
-    meter = LatencyMeter(setup.data.task, setup.device, setup.offers, setup.threads, latencies, latencies.__setitem__)
     population(setup.space, setup.data.task, request.seed, meter=meter)
-    return latencies
 
 
 def _with_teacher(setup: Setup, notify: Notify) -> Setup:

@@ -104,8 +104,8 @@ def rung_event(number: int, rung: int, final: float, rng: np.random.Generator) -
 def add_trials(log: RecordLog, number: int, rng: np.random.Generator) -> None:
     finals: dict[int, float] = {}
     for trial in range(number):
-        source = ("baseline:alone", "baseline:kd", "warm_start", "screen", "random")[trial] if trial < 5 else "tpe"
-        losses = {"baseline:alone": ("ce",), "baseline:kd": ("ce", "kd")}.get(source)
+        source = ("recipe:alone", "recipe:kd", "warm_start", "screen", "random")[trial] if trial < 5 else "tpe"
+        losses = {"recipe:alone": ("ce",), "recipe:kd": ("ce", "kd")}.get(source)
         plain, params = pipeline(rng, losses)
         cost = COST[plain["student"]["use"]] * plain["student"]["width"]
         costs = {"params": cost, "macs": 31 * cost}

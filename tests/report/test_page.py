@@ -271,7 +271,7 @@ def test_tables_beside_the_page(fabricate: Fabricate, tmp_path: Path) -> None:
     assert len(trials) == 36
     assert trials[7]["state"] == "failed"
     assert trials[8]["failure_reason"] == "'=HYPERLINK(1)"
-    assert trials[0]["source"] == "baseline:alone"
+    assert trials[0]["source"] == "recipe:alone"
     assert float(trials[0]["score"]) == store.records.trials[0].score
     assert {"student.width", "losses.kd.temperature"} <= trials[0].keys()
     assert len([row for row in rows("curves") if row["trial"] == "0"]) == 27

@@ -1,0 +1,240 @@
+"""Recipes as pipelines of a resolved space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from autokd import catalog
+from autokd.networks.cost import student_params
+from autokd.ranges import Choice, Scalar
+from autokd.recipes.rules import NONE, RULES, Rule
+from autokd.recipes.students import Fits, choose_family, largest_of_families
+from autokd.space import Candidate, Drawn, Space
+from autokd.space.values import nearest_value
+from autokd.spec import component_from_plain, component_to_plain, fingerprint, make, network_slot
+from autokd.types import Shapes, Task
+
+Plain = dict[str, Any]
+LEAST_SHARE = 0.5
+"""Beside a head, a student is to keep this share of the parameters that it has without one."""
+
+
+class Recipe(NamedTuple):
+    """A rule with the pipeline that it is on a space.
+
+    Args:
+      rule: the rule.
+      drawn: the pipeline; its parameters are None where it lies outside the space.
+    """
+
+    rule: Rule
+    drawn: Drawn
+
+
+class Portfolio(NamedTuple):
+    """The recipes for a space, in the order in which they are tried.
+
+    Args:
+      recipes: `kd` and `alone` are always among them (without a teacher only `alone`).
+      dropped: one line for each rule that dropped out or became another one's, and for each value that was moved.
+    """
+
+    recipes: tuple[Recipe, ...]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What rules are made pipelines for.
+
+    Args:
+      space: resolved.
+      task, offers: the data, and what the teacher offers; None without a teacher.
+      student: plain; None where none is inside the limits.
+      fast: as for `autokd.recipes.students.largest_of_families`.
+    """
+
+    space: Space
+    task: Task
+    offers: Shapes | None
+    student: Plain | None
+    fast: Fits | None
+
+
+@dataclass
+class Notes:
+    """What was changed or is in the way as a rule becomes a pipeline.
+
+    Args:
+      moved: values that were moved into their ranges.
+      problems: why the pipeline lies outside the space.
+    """
+
+    moved: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def portfolio(
+    space: Space,
+    task: Task,
+    offers: Shapes | None,
+    *,
+    student: Mapping[str, Any] | None = None,
+    fast: Fits | None = None,
+) -> Portfolio:
+    """Return the recipes for a resolved space; no rule is dropped or changed without a line.
+
+    Args:
+      space: resolved; its `constraints` are the limits.
+      task, offers: the data, and what the teacher offers; None without a teacher.
+      student: plain; None: the largest of the first family of the space that stays inside the limits.
+      fast: says of {"student": …, "head": …} whether it is fast enough; None: the latency is not looked at.
+    """
+    chosen = student or choose_family(largest_of_families(space, task, offers, fast=fast))
+    place = Place(space=space, task=task, offers=offers, student=dict(chosen) if chosen else None, fast=fast)
+    usable = [rule for rule in RULES if offers is not None or not rule.reads_teacher]
+    lines = [f"recipe {rule.name}: it reads a teacher, and there is none" for rule in RULES if rule not in usable]
+    recipes: dict[str, Recipe] = {}
+    moved: dict[str, list[str]] = {}
+    for rule in usable:
+        plain, notes = _applied(rule, place)
+        if notes.problems:
+            word = "tried outside the space, " if rule.always else ""
+            lines.append(f"recipe {rule.name}: {word}{'; '.join(notes.problems)}")
+        if notes.problems and not rule.always:
+            continue
+        recipe = Recipe(rule, Drawn(plain, None if notes.problems else space.params_of(plain)))
+        first = recipes.setdefault(fingerprint(plain), recipe)
+        if first is not recipe:
+            lines.append(f"recipe {rule.name}: the same as {first.rule.name} here")
+            continue
+        for line in notes.moved:
+            moved.setdefault(line, []).append(rule.name)
+    lines += [f"recipe {', '.join(names)}: {line}" for line, names in moved.items()]
+    return Portfolio(tuple(recipes.values()), tuple(lines))
+
+
+def _applied(rule: Rule, place: Place) -> tuple[Plain, Notes]:
+    """A rule as a plain pipeline; what the space has no place for is as the component's class has it."""
+    space, notes = place.space, Notes()
+    student, head = _network(rule, place, notes)
+    losses = _losses(rule, space, notes)
+    stated = {
+        network_slot(space.slots): student,
+        "head": head,
+        "augment": _augment(rule, place, notes),
+        "optimizer": _component("optimizer", rule.optimizer, space, notes),
+        "losses": losses,
+    }
+    plain = {**space.complete(stated), "losses": losses}
+    notes.problems += [] if notes.problems else space.misfits(plain)
+    return plain, notes
+
+
+def _augment(rule: Rule, place: Place, notes: Notes) -> Plain:
+    """The rule's augmentation, "none" where it is not for this input, the space's default where the space lacks it."""
+    part = place.space.parts["augment"]
+    exists = place.task.modality in catalog.load("augments", rule.augment).declares.modalities
+    wanted = rule.augment if exists else NONE
+    candidate = next((candidate for candidate in part.candidates if candidate.use == wanted), part.candidates[0])
+    if candidate.use != wanted:
+        notes.moved.append(f"augment {wanted} is not in this space; {candidate.use} in its place")
+    return candidate.default()
+
+
+def _losses(rule: Rule, space: Space, notes: Notes) -> Plain:
+    """The rule's losses by their names in the space, in its order."""
+    candidates = {candidate.use: candidate for candidate in reversed(space.parts["losses"].candidates)}
+    missing = [use for use in rule.losses if use not in candidates]
+    notes.problems += [_absence("losses", use, space) for use in missing]
+    there = sorted(
+        (candidates[use] for use in rule.losses if use in candidates), key=space.parts["losses"].candidates.index
+    )
+    found = {candidate.name: _filled(candidate, rule.losses[candidate.use], notes) for candidate in there}
+    return {**found, **{use: component_to_plain(make("losses", use, rule.losses[use])) for use in missing}}
+
+
+def _component(slot: str, stated: Mapping[str, Any], space: Space, notes: Notes) -> Plain:
+    """A plain component of a slot that holds one."""
+    candidate = _candidate(slot, stated["use"], space)
+    if candidate is not None:
+        return _filled(candidate, stated, notes)
+    notes.problems.append(_absence(slot, stated["use"], space))
+    kind = space.parts[slot].candidates[0].kind
+    return component_to_plain(make(kind, stated["use"], {key: value for key, value in stated.items() if key != "use"}))
+
+
+def _candidate(slot: str, use: str, space: Space) -> Candidate | None:
+    return next((candidate for candidate in space.parts[slot].candidates if candidate.use == use), None)
+
+
+def _absence(slot: str, use: str, space: Space) -> str:
+    """Why a space does not offer a component: what resolving said of it, where it left it out."""
+    left_out = (line.partition(": ") for line in space.dropped if line.startswith(f"{slot}."))
+    reasons = (reason for path, _, reason in left_out if path.rpartition(".")[2] == use)
+    return next(reasons, f"{slot}.{use} is not in this space")
+
+
+def _filled(candidate: Candidate, stated: Mapping[str, Any], notes: Notes) -> Plain:
+    """A candidate's defaults with the values that a rule states, those outside its ranges moved inside."""
+    plain = candidate.default()
+    for key, value in stated.items():
+        plain[key] = value if key == "use" else _moved(candidate, key, value, notes)
+    return plain
+
+
+def _moved(candidate: Candidate, key: str, value: Any, notes: Notes) -> Any:
+    """The nearest value that the space allows; what is no number has none that is near."""
+    span = candidate.ranges.get(key)
+    inside = span.contains(value) if span is not None else candidate.fixed.get(key) == value
+    if inside:
+        return value
+    nearest: Scalar | None = candidate.fixed.get(key) if span is None else nearest_value(span, value)
+    path = f"{candidate.slot}.{candidate.name}.{key}"
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and isinstance(nearest, (int, float)):
+        notes.moved.append(f"{path} is {nearest:g} in place of {value:g}, the nearest in this space")
+        return nearest
+    notes.problems.append(f"{path}: this space has no {value!r}")
+    return value
+
+
+def _network(rule: Rule, place: Place, notes: Notes) -> tuple[Plain, Plain]:
+    """Student and head: beside a head of its own, the largest student of the same family that leaves room for it."""
+    head = _component("head", rule.head, place.space, notes)
+    if place.student is None:
+        notes.problems.append("no student of the space is inside the limits")
+        return dict(place.space.default().plain[network_slot(place.space.slots)]), head
+    if rule.head["use"] == "plain" or notes.problems:
+        return place.student, head
+    fitting = list(_beside(head, place))
+    if not fitting:
+        notes.problems.append(f"no {place.student['use']} with the head {head['use']} is inside the limits")
+        return place.student, head
+    enough = LEAST_SHARE * _params(place.student, place.task)
+    roomy = (pair for pair in fitting if _params(pair[0], place.task) >= enough)
+    return next(roomy, max(fitting, key=lambda pair: _params(pair[0], place.task)))
+
+
+def _beside(head: Plain, place: Place) -> Iterator[tuple[Plain, Plain]]:
+    """The largest student of the family beside a head, then beside the same with each other option."""
+    assert place.student is not None
+    for setting in _settings(head, place.space):
+        students = largest_of_families(
+            place.space, place.task, place.offers, head=setting, fast=place.fast, family=place.student["use"]
+        )
+        yield from ((student, setting) for student in students)
+
+
+def _settings(head: Plain, space: Space) -> Iterator[Plain]:
+    """A head as it is, then with each other option of a field that has options."""
+    yield head
+    candidate = _candidate("head", head["use"], space)
+    for key, span in ({} if candidate is None else candidate.ranges).items():
+        if isinstance(span, Choice):
+            yield from ({**head, key: option} for option in span.options if option != head[key])
+
+
+def _params(student: Plain, task: Task) -> int:
+    return student_params(component_from_plain("students", student), task)

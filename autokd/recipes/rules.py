@@ -1,0 +1,96 @@
+"""The known recipes, as rules: a setting of the losses, an optimizer at a rate that is good for it, an augmentation.
+
+A rule names no student and no batch size, so that it fits any data and any limit; `autokd.recipes.apply` makes a
+pipeline of it. Published settings are those of the losses' own files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autokd import catalog
+
+_SGD: Mapping[str, Any] = {"use": "sgd", "learning_rate": 0.1}
+"""The rate of the residual networks of He et al. (CVPR 2016, arXiv 1512.03385, section 4.2)."""
+_ADAMW: Mapping[str, Any] = {"use": "adamw", "learning_rate": 5e-3}
+"""Small students stand, and short runs want, a higher rate than the usual 1e-3."""
+_CE: Mapping[str, Any] = {"weight": 1.0, "label_smoothing": 0.0}
+
+LIGHT, NONE = "crop_flip", "none"
+"""Augmentations of rules."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A known recipe.
+
+    Args:
+      name: of the rule; also in the source of its trial.
+      title: for people.
+      losses: by the name of the component, the values of those fields that the recipe states.
+      optimizer, head: plain components with the values that the recipe states.
+      augment: component that augments; "none" on a kind of input that it is not for, and where a space lacks it the
+        space's default.
+      hand: it is what a person tries by hand.
+      always: it is tried even where the space has no place for it.
+    """
+
+    name: str
+    title: str
+    losses: Mapping[str, Mapping[str, Any]]
+    optimizer: Mapping[str, Any]
+    augment: str
+    head: Mapping[str, Any] = field(default_factory=lambda: {"use": "plain"})
+    hand: bool = False
+    always: bool = False
+
+    @property
+    def reads_teacher(self) -> bool:
+        """Whether a loss of it reads the teacher."""
+        return any(catalog.load("losses", use).declares.teacher != "none" for use in self.losses)
+
+
+_ALONE = {"ce": _CE}
+_KD = {"ce": {**_CE, "weight": 0.1}, "kd": {"weight": 0.9, "temperature": 4.0}}
+_DIST = {"ce": _CE, "dist": {"weight": 1.0, "temperature": 4.0, "beta": 1.0, "gamma": 1.0}}
+_DKD = {"ce": _CE, "dkd": {"weight": 1.0, "temperature": 4.0, "alpha": 1.0, "beta": 8.0}}
+_WTTM = {"ce": _CE, "wttm": {"weight": 1.0, "gamma": 0.2}}
+_LELP = {"ce": _CE, "lelp": {"weight": 1.0}}
+_SIMKD = {"ce": _CE, "simkd": {"weight": 1.0}}
+_SIMKD_HEAD = {"use": "simkd", "factor": 2}
+
+RULES: tuple[Rule, ...] = (
+    Rule(name="kd", title="KD", losses=_KD, optimizer=_SGD, augment=LIGHT, hand=True, always=True),
+    Rule(name="alone", title="Student alone", losses=_ALONE, optimizer=_SGD, augment=LIGHT, hand=True, always=True),
+    Rule(name="dist", title="DIST", losses=_DIST, optimizer=_SGD, augment=LIGHT, hand=True),
+    Rule(
+        name="simkd-raw",
+        title="SimKD, no augmentation",
+        losses=_SIMKD,
+        optimizer=_SGD,
+        augment=NONE,
+        head=_SIMKD_HEAD,
+    ),
+    Rule(name="dist-adamw-raw", title="DIST, AdamW, no augmentation", losses=_DIST, optimizer=_ADAMW, augment=NONE),
+    Rule(name="kd-raw", title="KD, no augmentation", losses=_KD, optimizer=_SGD, augment=NONE),
+    Rule(name="simkd-adamw", title="SimKD, AdamW", losses=_SIMKD, optimizer=_ADAMW, augment=LIGHT, head=_SIMKD_HEAD),
+    Rule(name="wttm", title="WTTM", losses=_WTTM, optimizer=_SGD, augment=LIGHT),
+    Rule(name="lelp-adamw-raw", title="LELP, AdamW, no augmentation", losses=_LELP, optimizer=_ADAMW, augment=NONE),
+    Rule(
+        name="alone-adamw-raw",
+        title="Student alone, AdamW, no augmentation",
+        losses=_ALONE,
+        optimizer=_ADAMW,
+        augment=NONE,
+    ),
+    Rule(name="dkd", title="DKD", losses=_DKD, optimizer=_SGD, augment=LIGHT, hand=True),
+    Rule(name="kd-adamw", title="KD, AdamW", losses=_KD, optimizer=_ADAMW, augment=LIGHT),
+)
+"""In the order in which they are tried where only the first few fit into a budget."""
+
+
+def rule_of(name: str) -> Rule | None:
+    """Return the rule of a name, or None where this version has no such rule."""
+    return next((rule for rule in RULES if rule.name == name), None)
