@@ -14,6 +14,7 @@ from autokd import report
 from autokd.data import Dataset, load_again
 from autokd.delivery import bundle, full_training, pipeline_file
 from autokd.delivery.export import export_pipeline
+from autokd.delivery.recommended import train_recommended, trained_folder
 from autokd.engine.teacher_bank import DEFAULT_BYTES
 from autokd.errors import BundleError, StudyError, nearest
 from autokd.search import run
@@ -85,6 +86,11 @@ class Study:
         """Write the HTML report and the tables behind it; return the page's path."""
         return report.write(self.store, self._reports_dir)
 
+    @property
+    def student_path(self) -> Path | None:
+        """The bundle of the recommended pipeline trained at full length, where the search trained it; else None."""
+        return trained_folder(self.store)
+
     def export(
         self, path: str | Path | None = None, *, trial: int | None = None, arm: str | None = None
     ) -> dict[str, Any]:
@@ -141,6 +147,8 @@ def search(
     skip_bad: bool = False,
     download: bool = False,
     limit_train: int | None = None,
+    quick: bool = False,
+    train: bool = False,
     studies_dir: str | Path = STUDIES,
     reports_dir: str | Path = REPORTS,
     notify: Notify = _silent,
@@ -172,6 +180,9 @@ def search(
       max_failures: failed trials that stop the search.
       data_dir, target, group, validation, image_size, skip_bad, download, limit_train: of the data; see
         `autokd.data.load`.
+      quick: a quarter of the trials where no time is given, two seeds, no grid: a first impression.
+      train: train the recommended pipeline at full length at the end, to the bundle `Study.student_path`; with `time`,
+        inside it. Test is not looked at again.
       studies_dir, reports_dir: where they go.
       notify: called with a `Progress` as the search goes on.
 
@@ -214,8 +225,10 @@ def search(
         slots=slots,
         storage=storage,
         max_failures=max_failures,
+        quick=quick,
+        train=train,
     )
-    return finish(run.search(request, notify, write_best), Path(reports_dir))
+    return finish(run.search(request, notify, deliver), Path(reports_dir))
 
 
 def finish(store: StudyStore, reports_dir: Path = REPORTS) -> Study:
@@ -223,6 +236,14 @@ def finish(store: StudyStore, reports_dir: Path = REPORTS) -> Study:
     study = Study(store, reports_dir)
     study.report()
     return study
+
+
+def deliver(ended: run.Ended) -> None:
+    """Write what a search ends with: the bundle of its best student and, where that was asked for, a trained one."""
+    if ended.is_new or not (ended.store.path / "best").exists():
+        write_best(ended.store, ended.setup.data)
+    if ended.asked.train:
+        train_recommended(ended)
 
 
 def write_best(store: StudyStore, data: Dataset) -> None:

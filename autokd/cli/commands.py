@@ -52,6 +52,8 @@ def search(
     max_latency: options.MaxLatency = None,
     objective: options.Objectives = None,
     epochs: options.Epochs = None,
+    quick: options.Quick = False,
+    train: options.Train = False,
     study: options.StudyName = None,
     device: options.Device = "auto",
     seed: options.Seed = 0,
@@ -110,6 +112,8 @@ def search(
             slots=slots,
             storage=storage,
             max_failures=max_failures,
+            quick=quick,
+            train=train,
             began=began,
             objective=None if objective is None else tuple(part.strip() for part in objective.split(",")),
             **limits,
@@ -119,7 +123,7 @@ def search(
             shown = plan(setup, run.plan(setup), as_json=as_json)
         else:
             with progress.stoppable() as stop:
-                done = api.finish(run.search(request, notify, api.write_best, stop))
+                done = api.finish(run.search(request, notify, api.deliver, stop))
             shown = claim.summary(done, as_json=as_json, profiled=profile)
     out(shown)
     if profile and not (as_json or dry_run):

@@ -60,6 +60,14 @@ Time = Annotated[
     str | None, typer.Option(help="Total time budget, e.g. 90s, 20m, 3h; runs and trials are fitted to it.")
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of the longest trials and of the final comparison.")]
+Quick = Annotated[
+    bool,
+    typer.Option("--quick", help="A first impression: a quarter of the trials (or --time), two seeds, no tuning."),
+]
+Train = Annotated[
+    bool,
+    typer.Option("--train", help="Also train the recommended pipeline at full length, inside --time where given."),
+]
 MaxFailures = Annotated[int | None, typer.Option(min=1, help="Stop after this many failed trials.")]
 
 # The study

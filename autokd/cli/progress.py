@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 30.0
 """Seconds between two lines of one stage where there is no terminal."""
+PLANS = {"plan": "plan", "bank": "storing teacher outputs"}
+"""Stages that only say something, and how that is headed."""
 
 
 @contextlib.contextmanager
@@ -122,7 +124,10 @@ class BarNotifier:
         self._tasks = {"": display.add_task("start", total=None, note="")}
 
     def __call__(self, at: Stand) -> None:
-        """Show where the search stands."""
+        """Show where the search stands; a plan as a line above the bars."""
+        if at.stage in PLANS:
+            self._display.console.print(_plan_line(at), markup=False, highlight=False)
+            return
         if "" in self._tasks:
             self._display.remove_task(self._tasks.pop(""))
         if at.stage not in self._tasks:
@@ -158,8 +163,13 @@ class LineNotifier:
             self._print(self._last)
 
     def _print(self, at: Stand) -> None:
-        print(f"{at.stage}: {at.done}/{at.total} {noted(at)}".rstrip(), file=sys.stderr, flush=True)
+        line = _plan_line(at) if at.stage in PLANS else f"{at.stage}: {at.done}/{at.total} {noted(at)}".rstrip()
+        print(line, file=sys.stderr, flush=True)
         self._printed, self._when = at, self._clock()
+
+
+def _plan_line(at: Stand) -> str:
+    return f"{PLANS[at.stage]}: {at.note}"
 
 
 def noted(at: Stand) -> str:

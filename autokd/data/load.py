@@ -88,6 +88,12 @@ class Dataset:
         """Samples of the test split, which is not read for it."""
         return int(self.card["samples"]["test"])
 
+    @property
+    def class_counts(self) -> list[int]:
+        """Training samples of each class."""
+        counts: list[int] = self.train.labels.bincount(minlength=self.task.num_classes).tolist()
+        return counts
+
     def read_test(self) -> Split:
         """Return the test split; for claims about a finished choice, never for making one."""
         return self._test

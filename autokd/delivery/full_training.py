@@ -70,6 +70,50 @@ def train(
       TrialFailure: the training diverged.
     """
     _check_data(file, data)
+
+    def context() -> TrainContext:
+        teacher = _teacher(file, data, load_teacher)
+        return TrainContext(
+            data=data,
+            teacher=None if teacher is None else teacher.to(device),
+            device=device,
+            bank=TeacherBank(),
+            metric=file.objective,
+        )
+
+    return _train(file, out_dir, context, on_epoch, _test_metrics)
+
+
+def train_claimed(
+    file: PipelineFile, out_dir: Path, *, context: TrainContext, claimed: Mapping[str, Any], on_epoch: OnEpoch
+) -> dict[str, Any]:
+    """Train a pipeline that a claim is about at full length; see `train`. The test split is not read.
+
+    Args:
+      file: what to train.
+      out_dir: the bundle's folder; checkpoints lie there until it is whole.
+      context: data, teacher and device, as the search has them.
+      claimed: what the claim says of test; it stands in the bundle's metrics as it is.
+      on_epoch: as in `train`.
+
+    Raises:
+      BundleError: another process trains there, or the folder cannot be written.
+      TrialFailure: the training diverged.
+    """
+    return _train(file, out_dir, lambda: context, on_epoch, lambda *_: claimed)
+
+
+MeasureTest = Callable[[TrainContext, TrainedStudent], Mapping[str, Any]]
+"""What a bundle's metrics say of test."""
+
+
+def _train(
+    file: PipelineFile,
+    out_dir: Path,
+    make_context: Callable[[], TrainContext],
+    on_epoch: OnEpoch | None,
+    measure_test: MeasureTest,
+) -> dict[str, Any]:
     _check_folder(out_dir, file)
     with _held(out_dir):
         done = read_metrics(out_dir)
@@ -77,16 +121,9 @@ def train(
             log.info("%s is already trained; to train again, give another folder or delete it", out_dir)
             return {"objective": file.objective, **done}
         pipeline_file.write(out_dir / "pipeline.yaml", file.to_plain())
-        teacher = _teacher(file, data, load_teacher)
-        context = TrainContext(
-            data=data,
-            teacher=None if teacher is None else teacher.to(device),
-            device=device,
-            bank=TeacherBank(),
-            metric=file.objective,
-        )
+        context = make_context()
         state = _train_epochs(context, file, out_dir, on_epoch)
-        return _finish(context, file, out_dir, state)
+        return _finish(context, file, out_dir, state, measure_test)
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any], path: str = "") -> Iterator[str]:
@@ -199,15 +236,17 @@ def _start(out_dir: Path, file: PipelineFile, teacher: Teacher | None) -> Traini
     return kept
 
 
-def _finish(context: TrainContext, file: PipelineFile, out_dir: Path, state: TrainingState) -> dict[str, Any]:
-    """Measure the trained student, the test split included, and turn the folder into a bundle."""
+def _finish(
+    context: TrainContext, file: PipelineFile, out_dir: Path, state: TrainingState, measure_test: MeasureTest
+) -> dict[str, Any]:
+    """Measure the trained student and turn the folder into a bundle."""
     assert state.engine is not None, "there is at least one epoch"
     data, offers = context.data, None if context.teacher is None else context.teacher.offers
     student = TrainedStudent(spec=file.spec, teacher=offers, state=state.engine["student"])
     cost = student_cost(file.spec.student, data.task, file.spec.head, offers)
     metrics = {
         "objective": file.objective,
-        "test": _measure(context, student, data.read_test()),
+        "test": measure_test(context, student),
         "validation": _measure(context, student, data.validation),
         "seed": file.seed,
         "epochs": file.epochs,
@@ -223,6 +262,11 @@ def _finish(context: TrainContext, file: PipelineFile, out_dir: Path, state: Tra
     write_bundle(out_dir, student, dataset=data, metrics=metrics, pipeline_doc=file.to_plain())
     delete_training(out_dir)
     return {"format": 1, **metrics}
+
+
+def _test_metrics(context: TrainContext, student: TrainedStudent) -> dict[str, Any]:
+    """Read the test split, and measure the student on it."""
+    return _measure(context, student, context.data.read_test())
 
 
 def _measure(context: TrainContext, student: TrainedStudent, split: Split) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -16,7 +17,10 @@ from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import DeviceData, to_device
 from autokd.spec import component_to_plain, fingerprint
-from autokd.types import Teacher
+from autokd.types import Split, Teacher
+
+SHORT_SHARE = 1 / 3
+"""Of the training samples: a validation split that is larger is not looked at as a whole before a run's end."""
 
 
 def _nothing() -> None:
@@ -59,6 +63,18 @@ class TrainContext:
     def validation_data(self) -> DeviceData:
         """The validation split, on the device where it fits."""
         return to_device(self.data.validation, self.data.task, self.device)
+
+    @functools.cached_property
+    def short_validation_data(self) -> DeviceData:
+        """The part of the validation split that runs are scored on before their end.
+
+        It is all of it, or where it is larger than `SHORT_SHARE` of the training split, a fixed draw of that size.
+        """
+        split, most = self.data.validation, math.ceil(SHORT_SHARE * len(self.data.train))
+        if len(split) <= most:
+            return self.validation_data
+        drawn = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:most].sort().values
+        return to_device(Split(split.inputs[drawn], split.labels[drawn]), self.data.task, self.device)
 
     @functools.cached_property
     def clean_answers(self) -> Answered:

@@ -26,6 +26,7 @@ from autokd.engine.evaluate import predict
 from autokd.engine.precision import threads_for
 from autokd.engine.rung import Epoch, Rung, epochs_of, never
 from autokd.engine.step import LiveRun, gradient_norms, train_step
+from autokd.engine.views import DeviceData
 from autokd.errors import TrialFailure
 from autokd.metrics import METRICS, measure, predictions
 from autokd.networks.models import seeded
@@ -76,13 +77,14 @@ def train_rung(
       Stopped: `stop` said so.
     """
     size, began = len(context.data.train), time.perf_counter()
+    validation = context.validation_data if rung.until == rung.horizon else context.short_validation_data
     curve: list[Mapping[str, Any]] = []
     logits: Tensor | None = None
     with seeded(derive(rung.seed, "init"), context.device), _threads(context, spec):
         run = build_run(context, spec, rung.horizon)
         first = restore(run, start) // size if start is not None else 0
-        for epoch in epochs_of(rung, first, size, len(context.validation_data.labels)):
-            line, logits = _train_scored_epoch(context, spec, run, epoch)
+        for epoch in epochs_of(rung, first, size, len(validation.labels)):
+            line, logits = _train_scored_epoch(context, spec, run, epoch, validation)
             curve.append(line)
             if on_epoch is not None:
                 on_epoch(line)
@@ -95,8 +97,8 @@ def train_rung(
                 raise Stopped(state, curve, time.perf_counter() - began)
         if logits is None:
             with context.profile.part("evaluate"):
-                logits = predict(run.student, context.validation_data)
-    score, loss, values = _measure(context, logits)
+                logits = predict(run.student, validation)
+    score, loss, values = _measure(context, logits, validation.labels.cpu())
     return RungResult(score, loss, rung.until, time.perf_counter() - began, tuple(curve), values), state
 
 
@@ -120,7 +122,7 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
 
 
 def _train_scored_epoch(
-    context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: Epoch
+    context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: Epoch, validation: DeviceData
 ) -> tuple[dict[str, Any], Tensor | None]:
     """Train for one epoch; its line, with the validation score where the curve has one, and then its logits, too."""
     line = train_epoch(context, spec, run, epoch)
@@ -128,8 +130,8 @@ def _train_scored_epoch(
         return line, None
     metric = METRICS[context.metric]
     with context.profile.part("evaluate"):
-        logits = predict(run.student, context.validation_data)
-        score = metric.score(metric.of(predictions(logits, context.data.validation.labels)))
+        logits = predict(run.student, validation)
+        score = metric.score(metric.of(predictions(logits, validation.labels.cpu())))
     return ({**line, "score": score} if math.isfinite(score) else line), logits
 
 
@@ -145,11 +147,11 @@ def _line(run: LiveRun, epoch: Epoch, means: list[float]) -> dict[str, Any]:
     return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
 
 
-def _measure(context: TrainContext, logits: Tensor) -> tuple[float, float, dict[str, float]]:
+def _measure(context: TrainContext, logits: Tensor, labels: Tensor) -> tuple[float, float, dict[str, float]]:
     """Score, cross-entropy in nats, and the value of every metric on validation."""
     if not bool(torch.isfinite(logits).all()):
         raise TrialFailure("not_finite", "the student's predictions are NaN or infinite")
-    labels, metric = context.data.validation.labels, METRICS[context.metric]
+    metric = METRICS[context.metric]
     values = measure(predictions(logits, labels))
     return metric.score(values[metric.name]), float(cross_entropy(logits, labels)), values
 

@@ -21,16 +21,19 @@ from autokd.report.sections import (
     effort,
     found,
     front,
+    gain,
     importances,
     losses,
+    promise,
     proxies,
     recommendation,
     settings,
     size,
 )
-from autokd.report.start import teacher_value, teacher_weaker_so_far
+from autokd.report.start import teacher_value, teacher_weakness
 from autokd.report.tables import write_tables
 from autokd.study.fidelity import interval, short_predicts_long, too_short
+from autokd.study.majority import rare_text
 from autokd.study.ranking import ENOUGH_FOR_A_RUNG, common_rung
 
 if TYPE_CHECKING:
@@ -81,7 +84,11 @@ def context(store: StudyStore) -> dict[str, Any]:
         "scored": any(trial.rungs for trial in trials),
         "extent": found.extent(store),
         "best_so_far": recommendation.best_so_far(store),
-        "teacher_weaker": decision.teacher_weaker if decision else teacher_weaker_so_far(store),
+        "weak_teacher": teacher_weakness(store),
+        "rare": _rare(store),
+        **_gain(store),
+        "promised": promise.promised(store),
+        "happened": promise.happened(store),
         "teacher_value": teacher_value(store),
         "funnel": found.funnel(store),
         "failures": found.failures(trials),
@@ -107,6 +114,18 @@ def context(store: StudyStore) -> dict[str, Any]:
     }
 
 
+def _gain(store: StudyStore) -> dict[str, Any]:
+    lines = gain.rungs(store)
+    return {"gain": lines, "gain_flattered": gain.flattered(lines)}
+
+
+def _rare(store: StudyStore) -> str:
+    """What there is to say of rare classes; "" where there is none."""
+    facts = store.settings.data
+    counts = facts.counts("train")
+    return rare_text(counts, facts.task.classes, store.objective.metric) if counts else ""
+
+
 def _confirm(store: StudyStore) -> dict[str, Any]:
     """What the section on confirm shows."""
     records, newest = store.records, confirm.newest_round(store.records)
@@ -124,7 +143,7 @@ def _figures(store: StudyStore, decision: Decision | None, importance: Importanc
     points, taus = front.front(store), proxies.proxy_taus(store.records)
     fronts: list[tuple[str, Figure]] = [(name, front.figure(store, points, name)) for name in store.objective.names[1:]]
     return {
-        "claim": recommendation.figure(decision) if decision else None,
+        "claim": recommendation.figure(decision) if decision and decision.sentences else None,
         "params": size.figure(store) if scored else None,
         "fronts": fronts,
         "curves": curves.figure(store) if scored else None,

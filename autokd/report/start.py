@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from autokd.study.arms import simplicity
 from autokd.study.records import TrialRecord
+from autokd.study.weak_teacher import WeakTeacher, weak_teacher
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
@@ -30,8 +31,12 @@ def start_baselines(study: StudyStore) -> list[tuple[str, TrialRecord]]:
     return sorted(baselines, key=lambda row: -simplicity(row[0]))
 
 
-def teacher_weaker_so_far(study: StudyStore) -> bool:
-    """Whether the teacher is worse on validation than the student alone in its start baseline."""
-    teacher = teacher_value(study)
-    alone = [t.score for t in study.records.trials.values() if t.is_alone and t.score is not None]
-    return teacher is not None and bool(alone) and study.objective.metric.score(teacher) < max(alone)
+def teacher_weakness(study: StudyStore) -> WeakTeacher | None:
+    """Return the teacher's and the student's values on validation where the teacher is no better than it alone."""
+    return weak_teacher(
+        study.records,
+        teacher=teacher_value(study),
+        epochs=study.rung_epochs[-1],
+        validation=study.settings.data.validation,
+        metric=study.objective.metric,
+    )

@@ -62,8 +62,8 @@ class BankPlan(NamedTuple):
     hit_rate: float
 
     def __str__(self) -> str:
-        policies = f"{self.policies} polic{'y' if self.policies == 1 else 'ies'}"
-        return f"about {policies}, {self.nbytes / 1e6:.3g} MB; {100 * self.hit_rate:.0f} % of epochs find theirs there"
+        size = f"{self.nbytes / 1e3:.3g} kB" if self.nbytes < 1e6 else f"{self.nbytes / 1e6:.3g} MB"
+        return f"about {size}, so that {100 * self.hit_rate:.0f} % of epochs need no teacher"
 
 
 def plan(setup: Setup) -> Plan:
@@ -73,14 +73,15 @@ def plan(setup: Setup) -> Plan:
         data=setup.data,
         space=setup.space,
         teacher=setup.teacher,
+        offers=setup.offers,
         device=setup.device,
         threads=setup.threads,
-        seed=setup.identity.seed,
+        student=None if setup.time_plan is None else setup.time_plan.student,
     )
     costs, sizes = measure_costs(probe), sizes_of(setup.data)
     parallel = Parallel(setup.identity.slots, setup.identity.slots)
     teaching = costs.teacher_seconds(budget.teacher_epochs, sizes.train, sizes.validation)
-    student = component_from_plain("students", probe.student)
+    student = component_from_plain("students", probe.recipe(distils=True)["student"])
     runs = [max(1, budget.trials // budget.eta**k) for k in range(len(setup.identity.rungs))]
     return Plan(
         rung_epochs=list(setup.identity.rungs),

@@ -50,6 +50,7 @@ def collect_settings(request: Request, setup: Setup, source: str) -> dict[str, S
         "epochs": _from_file(request.epochs, setup.budget.epochs, planned),
         **{option: _from_file(getattr(request, option), limit) for option, limit in limits.items()},
         "time": _or_default(request.time, request.time),
+        "quick": _or_default(request.quick or None, request.quick),
         "space": _or_default(request.space, source),
         "device": _or_default(None if request.device == "auto" else request.device, str(setup.device)),
         "seed": _or_default(request.seed or None, request.seed),

@@ -26,8 +26,10 @@ from autokd.search.population import population
 from autokd.search.request import Notify, Progress, Request, pick_device
 from autokd.search.session import Setup, measures_latency
 from autokd.search.stages import works
-from autokd.search.timing.fit import make_time_plan
+from autokd.search.timing.fit import Asked
+from autokd.search.timing.levels import quick_changes
 from autokd.search.timing.measure import Probe
+from autokd.search.timing.plan import Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.work import Funnel, Parallel
 from autokd.space import Budget, Space, find, parse
 from autokd.study.records import RecordLog
@@ -69,7 +71,7 @@ class Loaded(NamedTuple):
 
 
 def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: bool = True) -> Setup:
-    """Load the data, resolve the space and obtain the teacher; nothing of the study is written.
+    """Load the data, resolve the space, obtain the teacher and fit the plan; nothing of the study is written.
 
     Whatever may be refused is refused before a teacher is trained.
 
@@ -84,18 +86,35 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
       NothingFeasible: no student of the space lies inside the budget.
     """
     loaded = _load(request)
-    space = _resolve(request, loaded)
-    own = _own_budget(loaded)
-    plan = _time_plan(request, loaded, space, own)
-    if plan is not None and plan.limit_train is not None:
-        loaded = loaded._replace(data=_load_data(request, limit_train=plan.limit_train))
-        space = _resolve(request, loaded)
-    budget = _budget(own, request, plan)
     latencies = _known_latencies(request, loaded)
-    students, recipes = _known_recipes(loaded, space, latencies)
-    trained = default_teacher.reference(budget.teacher_epochs)
-    known = Reference(
-        trained if loaded.teacher is None else describe(request.teacher),
+    if for_study:
+        _check(request, loaded, latencies)
+    teaching = _teaching(request, loaded)
+    if teaching.limit_train is not None:
+        loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
+    known = loaded
+    if loaded.teacher is None and not dry:
+        loaded = loaded._replace(teacher=_trained(loaded, teaching.epochs, notify))
+    plan = _time_plan(request, loaded, teaching)
+    named = default_teacher.reference(teaching.epochs) if known.teacher is None else describe(request.teacher)
+    return _setup(request, loaded, named, plan, latencies)
+
+
+def _setup(
+    request: Request,
+    loaded: Loaded,
+    teacher: Mapping[str, Any],
+    plan: TimePlan | None,
+    latencies: dict[str, float],
+) -> Setup:
+    """Everything before the first trial, given the teacher's plain reference and the plan."""
+    space = _resolve(request, loaded, plan)
+    budget = _budget(loaded, request, plan)
+    if teacher.get("use") == "trained":
+        budget = dataclasses.replace(budget, teacher_epochs=int(teacher["epochs"]))
+    students, recipes = _known_recipes(loaded, space, latencies, plan)
+    reference = Reference(
+        teacher,
         None if loaded.teacher is None else loaded.teacher.fingerprint,
     )
     setup = Setup(
@@ -106,7 +125,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         offers=loaded.offers,
         budget=budget,
         device=loaded.device,
-        identity=_identity(request, loaded, space, budget, known),
+        identity=_identity(request, loaded, space, budget, reference),
         settings={},
         threads=loaded.threads,
         objective=loaded.objective,
@@ -116,16 +135,22 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         students=students,
         dropped=(*space.dropped, *recipes.dropped, *_dropped_warm_starts(space, loaded.data.task, loaded.offers)),
     )
-    setup = dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
-    if for_study:
-        _check(request, setup, _meter(loaded, latencies))
-    return setup if loaded.teacher is not None or dry else _with_teacher(setup, notify)
+    return dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
+
+
+def _trained(loaded: Loaded, epochs: int, notify: Notify) -> Teacher:
+    """The default teacher, from the cache or trained now."""
+
+    def tell(done: int, total: int) -> None:
+        notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
+
+    return default_teacher.obtain(loaded.data, epochs, loaded.device, tell)
 
 
 def _load(request: Request) -> Loaded:
     """Load what the request names."""
     device = pick_device(request.device)
-    data = _load_data(request)
+    data = load_data(request)
     text, source = find(request.space or data.default_space)
     space = parse(text, source)
     path = study_path(request, data)
@@ -149,15 +174,20 @@ def _load(request: Request) -> Loaded:
     )
 
 
-def _load_data(request: Request, **changed: Any) -> Dataset:
-    """Load the dataset that was asked for, with some options changed."""
+def load_data(request: Request, **changed: Any) -> Dataset:
+    """Load the dataset that was asked for, with some options changed.
+
+    Raises:
+      DataError: it is missing or cannot be used.
+    """
     return load(request.dataset, DataOptions(seed=request.seed, **{**request.data_options, **changed}))
 
 
-def _resolve(request: Request, loaded: Loaded) -> Space:
-    """The space that is left for the data and the teacher, within the limits that were asked for."""
+def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:
+    """The space that is left for the data, the teacher and the plan, within the limits that were asked for."""
     limits = {f"max_{name}": getattr(request, f"max_{name}") for name in COSTS}
-    return loaded.space.resolve(loaded.data.task, loaded.offers, **limits)
+    space = loaded.space.resolve(loaded.data.task, loaded.offers, **limits)
+    return space.without(plan.left_out) if plan is not None and plan.left_out else space
 
 
 def _own_budget(loaded: Loaded) -> Budget:
@@ -173,32 +203,67 @@ def _slots(request: Request, before: StudySettings | None) -> tuple[int, int]:
     return request.slots or request.workers or 1, max(1, torch.get_num_threads() // (request.workers or 1))
 
 
-def _time_plan(request: Request, loaded: Loaded, space: Space, own: Budget) -> TimePlan | None:
-    """How the study fits into its time, an existing one as before; None without a limit, or where epochs are given."""
+class _Teaching(NamedTuple):
+    """What is settled before a teacher is there: its epochs, and how many training samples are used, None for all."""
+
+    epochs: int
+    limit_train: int | None
+
+
+def _teaching(request: Request, loaded: Loaded) -> _Teaching:
+    """What an existing study has, or what the time bears; without a limit, what the space file says."""
+    own = _own_budget(loaded)
+    if loaded.before is not None:
+        plan = loaded.before.time_plan
+        epochs = loaded.before.identity.budget_of(0).teacher_epochs
+        return _Teaching(epochs, None if plan is None else plan.limit_train)
+    if request.time is None:
+        return _Teaching(own.teacher_epochs, None)
+    may_limit = request.data_options.get("limit_train") is None and not isinstance(request.dataset, Dataset)
+    left = request.time - (time.monotonic() - request.began)
+    probe = _probe(request, loaded)
+    epochs, samples = plan_teaching(_timing(request, loaded), left, own, probe, may_limit=may_limit)
+    return _Teaching(epochs, None if samples == len(loaded.data.train) else samples)
+
+
+def _time_plan(request: Request, loaded: Loaded, teaching: _Teaching) -> TimePlan | None:
+    """How the study fits into its time, an existing one as before; None without a limit."""
     if loaded.before is not None:
         return loaded.before.time_plan
-    if request.time is None or request.epochs is not None:
+    if request.time is None:
         return None
-    probe = Probe(
+    whole = None
+    if teaching.limit_train is not None:
+        every = load_data(request)
+        whole = Whole(len(every.train), every.task.fingerprint)
+    own = dataclasses.replace(_own_budget(loaded), teacher_epochs=teaching.epochs)
+    return make_time_plan(_timing(request, loaded), request.began + request.time, own, _probe(request, loaded), whole)
+
+
+def _timing(request: Request, loaded: Loaded) -> Timing:
+    """What a plan is made for."""
+    assert request.time is not None
+    asked = Asked(request.trials, request.epochs, request.quick)
+    return Timing(request.time, asked, request.train, Funnel(works, loaded.parallel))
+
+
+def _probe(request: Request, loaded: Loaded) -> Probe:
+    """What is measured."""
+    return Probe(
         data=loaded.data,
-        space=space,
+        space=_resolve(request, loaded),
         teacher=loaded.teacher,
+        offers=loaded.offers,
         device=loaded.device,
         threads=loaded.threads,
-        seed=request.seed,
-    )
-    return make_time_plan(
-        request.time,
-        request.time - (time.monotonic() - request.began),
-        own if request.trials is None else dataclasses.replace(own, trials=request.trials),
-        probe,
-        Funnel(works, loaded.parallel),
-        may_limit=request.data_options.get("limit_train") is None and not isinstance(request.dataset, Dataset),
     )
 
 
-def _budget(own: Budget, request: Request, plan: TimePlan | None) -> Budget:
+def _budget(loaded: Loaded, request: Request, plan: TimePlan | None) -> Budget:
+    own = _own_budget(loaded)
     changed: dict[str, Any] = {} if plan is None else dict(plan.budget)
+    if plan is None and request.quick:
+        changed = quick_changes(own)
     if request.trials is not None:
         changed["trials"] = request.trials
     if request.epochs is not None:
@@ -239,13 +304,18 @@ def _meter(loaded: Loaded, latencies: dict[str, float]) -> LatencyMeter:
 
 
 def _known_recipes(
-    loaded: Loaded, space: Space, latencies: dict[str, float]
+    loaded: Loaded, space: Space, latencies: dict[str, float], plan: TimePlan | None
 ) -> tuple[tuple[Mapping[str, Any], ...], Portfolio]:
-    """The largest student of each family that is inside the limits, and the known recipes with the first of them."""
+    """The largest student of each family that is inside the limits, and the known recipes.
+
+    These have the student that the plan chose by measured seconds, or that of the first family.
+    """
     meter, most, task = _meter(loaded, latencies), space.constraints.get("latency"), loaded.data.task
     fast = None if most is None else lambda pipeline: meter(pipeline) <= most
     students = largest_of_families(space, task, loaded.offers, fast=fast)
-    return tuple(students), portfolio(space, task, loaded.offers, student=choose_family(students), fast=fast)
+    planned = None if plan is None else plan.student
+    student = choose_family(students) if planned is None else planned
+    return tuple(students), portfolio(space, task, loaded.offers, student=student, fast=fast)
 
 
 def _dropped_warm_starts(space: Space, task: Task, offers: Shapes) -> list[str]:
@@ -283,22 +353,15 @@ def study_path(request: Request, data: Dataset) -> Path:
     return request.studies_dir / name
 
 
-def _check(request: Request, setup: Setup, meter: LatencyMeter) -> None:
+def _check(request: Request, loaded: Loaded, latencies: dict[str, float]) -> None:
     """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets."""
-    path = study_path(request, setup.data)
-    if (path / "study.yaml").exists() and not request.fresh:
-        refuse_another(path, read_settings(path).identity, setup.identity)
+    path, before = study_path(request, loaded.data), loaded.before
+    if before is None:
+        refuse_foreign(path)
+        population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
         return
-    refuse_foreign(path)
-    population(setup.space, setup.data.task, request.seed, meter=meter)
-
-
-def _with_teacher(setup: Setup, notify: Notify) -> Setup:
-    """The same with the default teacher, from the cache or trained now."""
-
-    def tell(done: int, total: int) -> None:
-        notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
-
-    teacher = default_teacher.obtain(setup.data, setup.budget.teacher_epochs, setup.device, tell)
-    reference = setup.identity.teacher._replace(fingerprint=teacher.fingerprint)
-    return dataclasses.replace(setup, teacher=teacher, identity=dataclasses.replace(setup.identity, teacher=reference))
+    teaching, plan = _teaching(request, loaded), before.time_plan
+    if teaching.limit_train is not None:
+        loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
+    named = default_teacher.reference(teaching.epochs) if loaded.teacher is None else describe(request.teacher)
+    refuse_another(path, before.identity, _setup(request, loaded, named, plan, latencies).identity)

@@ -42,6 +42,8 @@ class Request:
       slots: rungs under way at a time; None: the study's own, or for a new one as many as workers.
       storage: URL of a database that mirrors the study; None: a journal file in its folder.
       max_failures: failed trials that stop the search; None: as many as may be.
+      quick: a quarter of the trials where there is no time limit; two seeds, no grid and no ablation.
+      train: the final training is part of the time.
     """
 
     dataset: Any = "digits"
@@ -68,6 +70,8 @@ class Request:
     slots: int | None = None
     storage: str | None = None
     max_failures: int | None = None
+    quick: bool = False
+    train: bool = False
     began: float = field(default_factory=monotonic)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.errors import StudyError
 from autokd.execution.executor import Executor, Stop
@@ -31,12 +30,15 @@ from autokd.search.screen.stage import SHOWN, make_screener
 from autokd.search.session import Session, Setup
 from autokd.search.stages import STAGES, works
 from autokd.search.timing.clock import Clock, spent
+from autokd.search.timing.fit import TRAIN_SHARE
 from autokd.search.tpe.database import database_url
 from autokd.search.tpe.mirror import Mirror
 from autokd.study.choice import ScreenedStudent
+from autokd.study.majority import rare_text
 from autokd.study.store import StudyStore, delete
 
 __all__ = [
+    "Ended",
     "Notify",
     "Plan",
     "Progress",
@@ -51,16 +53,40 @@ __all__ = [
 
 log = logging.getLogger("autokd")
 
-OnClaim = Callable[[StudyStore, Dataset], None]
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What a search hands over at its end, while its study is still locked.
+
+    Args:
+      store: the study.
+      asked: what the user asked for.
+      setup: what was prepared from it.
+      clock: how much of the whole time is left.
+      notify: tells the user.
+      stop: may be told to stop.
+      is_new: whether this session made the claim.
+    """
+
+    store: StudyStore
+    asked: Request
+    setup: Setup
+    clock: Clock
+    notify: Notify
+    stop: Stop
+    is_new: bool
 
 
-def search(request: Request, notify: Notify, on_claim: OnClaim, stop: Stop | None = None) -> StudyStore:
+OnEnd = Callable[[Ended], None]
+
+
+def search(request: Request, notify: Notify, on_end: OnEnd, stop: Stop | None = None) -> StudyStore:
     """Run the funnel, or go on with it; return the study, closed.
 
     Args:
       request: what was asked.
       notify: called as the search goes on.
-      on_claim: called after a new claim, while the study is still locked.
+      on_end: called when all stages are over, while the study is still locked.
       stop: may be told to stop the search while it runs.
 
     Raises:
@@ -73,18 +99,42 @@ def search(request: Request, notify: Notify, on_claim: OnClaim, stop: Stop | Non
         database_url(request.storage)  # refused before anything is trained
     setup = prepare(request, notify)
     with _opened(request, setup) as store, log_file(store.path / "log.txt"):
-        clock = Clock(request.time, before=spent(store.records), began=request.began)
+        before, stop = spent(store.records), stop or Stop()
+        clock = Clock(_search_time(request), before=before, began=request.began)
         store.log.append("seconds", stage="prepare", seconds=round(time.monotonic() - request.began, 3))
         if setup.time_plan is not None:
             notify(Progress(stage="plan", done=1, total=1, note=setup.time_plan.reason))
+        tell_rare_classes(setup)
         claims = len(store.records.claims)
-        with _session(store, request, setup, clock, notify, stop or Stop()) as session:
+        with _session(store, request, setup, clock, notify, stop) as session:
             for stage in STAGES:
                 with session.timed(stage.name):
                     stage.run(session)
-        if len(store.records.claims) > claims or not (store.path / "best").exists():
-            on_claim(store, setup.data)
+        on_end(
+            Ended(
+                store=store,
+                asked=request,
+                setup=setup,
+                clock=Clock(request.time, before=before, began=request.began),
+                notify=notify,
+                stop=stop,
+                is_new=len(store.records.claims) > claims,
+            )
+        )
         return store
+
+
+def _search_time(request: Request) -> float | None:
+    """The seconds that the stages may take: all, but for what the training at the end is to have."""
+    kept = TRAIN_SHARE if request.train else 0.0
+    return None if request.time is None else (1 - kept) * request.time
+
+
+def tell_rare_classes(setup: Setup) -> None:
+    """Warn of classes that are rare in the training samples."""
+    text = rare_text(setup.data.class_counts, setup.data.task.classes, setup.objective.metric)
+    if text:
+        log.warning("%s", text)
 
 
 def screen_only(request: Request, notify: Notify) -> list[ScreenedStudent]:

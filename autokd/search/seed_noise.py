@@ -5,6 +5,7 @@ Its trial counts as one more seed of the same pipeline; see `autokd.study.noise.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from autokd.search.session import Session
 from autokd.search.work import Scope, Work
 from autokd.seeds import derive
 from autokd.study.records import Records, TrialRecord
+from autokd.study.weak_teacher import weak_teacher
+
+log = logging.getLogger("autokd")
 
 SHARE = 0.25
 """Of explore's time left that it may take; else it is left out."""
@@ -30,17 +34,34 @@ class SeedNoise:
         return [Work(stage=self.name, part="explore", runs=seeds, epochs=epochs, horizon=epochs, reading=seeds)]
 
     def run(self, session: Session) -> None:
-        """Train the better baseline under a few seeds, unless the study is past its baselines, or lacks time."""
-        seeds = session.budget.noise_seeds
-        if not seeds or session.is_exploring or not session.may_begin(self._seconds(session) / SHARE):
+        """Train the better baseline under a few seeds, unless the study is past its baselines, or lacks time.
+
+        Then, before anything is explored, it is said whether the teacher is no better than the student alone.
+        """
+        if session.is_exploring:
             return
-        best = best_baseline(session.records)
-        if best is not None:
+        seeds, best = session.budget.noise_seeds, best_baseline(session.records)
+        if seeds and best is not None and session.may_begin(self._seconds(session) / SHARE):
             session.runner(session.on_change).train(wanted_runs(best, session.rung_epochs[-1], session.seed, seeds))
+        tell_weak_teacher(session)
 
     @staticmethod
     def _seconds(session: Session) -> float:
         return session.budget.noise_seeds * session.budget.epochs * session.pace / session.executor.capacity
+
+
+def tell_weak_teacher(session: Session) -> None:
+    """Warn of a teacher that is no better than the student alone."""
+    facts, metric = session.store.settings, session.objective.metric
+    weak = weak_teacher(
+        session.records,
+        teacher=None if facts.teacher is None else facts.teacher.validation.get(metric.name),
+        epochs=session.rung_epochs[-1],
+        validation=facts.data.validation,
+        metric=metric,
+    )
+    if weak is not None:
+        log.warning("%s", weak.text)
 
 
 def wanted_runs(best: TrialRecord, epochs: int, seed: int, seeds: int) -> list[WantedRun]:

@@ -155,6 +155,7 @@ class Claim:
       gap_closed: share of the gap between student alone and teacher, or None.
       n_test: items of the test split; 0 where it was not read.
       front: with several objectives, the candidates that no other one dominates, best first; else ().
+      test_counts: items of each class on the test split; () where it was not read, or nobody counted.
     """
 
     round: int
@@ -172,6 +173,7 @@ class Claim:
     gap_closed: float | None
     n_test: int
     front: tuple[Candidate, ...] = ()
+    test_counts: tuple[int, ...] = ()
 
     def arm(self, name: str) -> Arm | None:
         """Return the arm of a name, or None."""
@@ -232,6 +234,7 @@ class Claim:
             "comparators": list(self.comparators),
             "prediction_interval": None if self.prediction_interval is None else list(self.prediction_interval),
             "front": [dataclasses.asdict(candidate) for candidate in self.front],
+            "test_counts": list(self.test_counts),
         }
 
     @classmethod
@@ -247,6 +250,7 @@ class Claim:
                 "comparisons": {name: Comparison(**compared) for name, compared in plain["comparisons"].items()},
                 "prediction_interval": None if interval is None else tuple(interval),
                 "front": tuple(Candidate(**candidate) for candidate in plain["front"]),
+                "test_counts": tuple(plain.get("test_counts", ())),
             }
         )
 

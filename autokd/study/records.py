@@ -24,6 +24,7 @@ from autokd.study.choice import Choice, ScreenedStudent
 from autokd.study.claim import Claim
 from autokd.study.design import Design
 from autokd.study.sessions import BankSession, Profile
+from autokd.study.training import Training
 from autokd.study.use import Use
 
 FOLLOWING = ("promote",)
@@ -186,6 +187,7 @@ class Records:
       choices: which trial select chose and why; a round's last one counts.
       uses: which arm is recommended and what it is to be compared with; a round's last one counts.
       claims: one a round.
+      trainings: how long the recommended pipeline is trained at the end, where that was asked for; one a round.
       seconds: wall time spent in each stage, added up over resumptions.
       bank: what the teacher bank did, in every session.
       profile: where the time went, in every profiled session.
@@ -201,6 +203,7 @@ class Records:
     designs: list[Design] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    trainings: list[Training] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     bank: list[BankSession] = field(default_factory=list)
     profile: list[Profile] = field(default_factory=list)
@@ -259,6 +262,9 @@ class Records:
 
     def _on_claim(self, values: dict[str, Any]) -> None:
         self.claims.append(Claim.from_plain(old.claim_of_today(values)))
+
+    def _on_training(self, values: dict[str, Any]) -> None:
+        self.trainings.append(Training(**values))
 
     def _on_evidence(self, values: dict[str, Any]) -> None:
         self._on_claim(old.claim_from_evidence(values))

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from autokd.metrics import Metric
 from autokd.networks.models import shapes_from_plain, shapes_to_plain
 from autokd.objective import Objective, of_plain
 from autokd.space import Budget
+from autokd.study.majority import Majority, majority
 from autokd.types import Shapes, Task
 
 FORMAT = 2
@@ -140,6 +142,15 @@ class DataFacts:
         """Kind of input."""
         return self.task.modality
 
+    def counts(self, split: str) -> Sequence[int]:
+        """Return the samples of each class of "train" or "validation"; () where an earlier version did not count."""
+        counted: Mapping[str, Sequence[int]] = self.card.get("class_counts", {})
+        return counted.get(split, ())
+
+    def majority(self, split: str, metric: Metric) -> Majority | None:
+        """Return what always giving the commonest class reaches on a split; None where it is not known."""
+        return majority(self.counts("train"), self.counts(split), metric)
+
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as `study.yaml` has them."""
         task = dataclasses.asdict(self.task)
@@ -221,8 +232,11 @@ class TimePlan:
       whole_train: size of all of it, where the training set is limited; None where an earlier version did not say.
       whole_data: fingerprint of all the data, where the training set is limited.
       teacher_epochs: the space file's own, for full training.
-      grid: there is time for confirm's grid.
       reason: in words.
+      hand_seconds: measured, of a full-length run of hand KD; None where an earlier version did not measure it.
+      hand_runs: that the time bears; None likewise.
+      student: of the recipes, plain: the first family of the space that is quick enough; None: as the space has it.
+      left_out: families of students that are no candidates, with why.
     """
 
     seconds: float
@@ -230,9 +244,18 @@ class TimePlan:
     limit_train: int | None
     whole_data: str | None
     teacher_epochs: int
-    grid: bool
     reason: str
     whole_train: int | None = None
+    hand_seconds: float | None = None
+    hand_runs: float | None = None
+    student: Mapping[str, Any] | None = None
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> TimePlan:
+        """Return the plan that `study.yaml` has, of this version or an earlier one."""
+        known = {item.name for item in dataclasses.fields(cls)}
+        return cls(**{key: value for key, value in plain.items() if key in known})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,5 +323,5 @@ class StudySettings:
             data=DataFacts.from_plain(plain["data"]),
             teacher=None if plain["teacher"] is None else TeacherFacts.from_plain(plain["teacher"]),
             dropped=tuple(plain.get("dropped", ())),
-            time_plan=None if time_plan is None else TimePlan(**time_plan),
+            time_plan=None if time_plan is None else TimePlan.from_plain(time_plan),
         )

@@ -346,3 +346,17 @@ def test_channels_last_students_are_on_the_device(digits: Dataset) -> None:
     student = build_student(make("students", "cnn", {}), digits.task, CPU)
     convolution = next(p for p in student.parameters() if p.ndim == 4 and min(p.shape) > 1)
     assert convolution.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_large_validation_split_is_looked_at_as_a_whole_at_the_end_of_a_run_alone(digits: Dataset) -> None:
+    many = dataclasses.replace(digits, validation=digits.train, train=digits.validation)
+    where, spec = context(many), pipeline()
+    part = math.ceil(len(many.train) / 3)
+    assert len(many.validation) > part == len(where.short_validation_data.labels)
+    below, _ = trained(where, spec, epochs=2, until=1)
+    end, _ = trained(where, spec, epochs=2)
+    assert below.metrics["accuracy"] * part == pytest.approx(round(below.metrics["accuracy"] * part))
+    whole = len(many.validation)
+    assert end.metrics["accuracy"] * whole == pytest.approx(round(end.metrics["accuracy"] * whole))
+    few = context(digits)
+    assert few.short_validation_data is few.validation_data

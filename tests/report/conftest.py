@@ -145,7 +145,9 @@ def add_screen(log: RecordLog, rng: np.random.Generator) -> None:
     )
 
 
-def add_confirm(log: RecordLog, rng: np.random.Generator, *, gain: float, teacher_test: float, n_test: int) -> None:
+def add_confirm(
+    log: RecordLog, rng: np.random.Generator, *, gain: float, teacher_test: float, n_test: int, classes: int
+) -> None:
     trial = max(log.records.trials.values(), key=lambda t: (len(t.rungs), t.score or 0))
     plain = dict(trial.pipeline)
     pipelines = {"pick": plain, **{kind.name: {**plain, "losses": losses_of(kind.name)} for kind in KINDS}}
@@ -180,7 +182,8 @@ def add_confirm(log: RecordLog, rng: np.random.Generator, *, gain: float, teache
         trials=len(log.records.trials),
         trial=trial.number,
         use="pick",
-        comparator="kd",
+        comparators=("kd", "alone"),
+        evidence="fresh seeds",
         arms=tuple(arm_of(name, name, pipeline, trial.cost, tests[name]) for name, pipeline in pipelines.items()),
         metric="accuracy",
         epochs=27,
@@ -189,6 +192,7 @@ def add_confirm(log: RecordLog, rng: np.random.Generator, *, gain: float, teache
         prediction_interval=(0.938, 0.970),
         gap_closed=0.38 if teacher_test > 0.931 else None,
         n_test=n_test,
+        test_counts=(n_test // classes,) * classes,
     )
     log.append("claim", **as_plain(claim.to_plain()))
 
@@ -256,7 +260,12 @@ def settings(name: str, dataset: str, classes: list[str]) -> StudySettings:
             train=1006,
             validation=251,
             test=540,
-            card={"source": "scikit-learn", "license": "CC BY 4.0", "split": {"test": "stratified, seed 0"}},
+            card={
+                "source": "scikit-learn",
+                "license": "CC BY 4.0",
+                "split": {"test": "stratified, seed 0"},
+                "class_counts": {"train": [100] * len(classes), "validation": [25] * len(classes)},
+            },
             task=Task(
                 dataset=dataset, modality="image", input_shape=(1, 8, 8), classes=tuple(classes), train_size=1006
             ),
@@ -325,7 +334,7 @@ def make_study(
     add_trials(log, trials, rng)
     log.append("seconds", stage="explore", seconds=74.0)
     if claim:
-        add_confirm(log, rng, gain=gain, teacher_test=teacher_test, n_test=n_test)
+        add_confirm(log, rng, gain=gain, teacher_test=teacher_test, n_test=n_test, classes=len(classes))
         log.append("seconds", stage="confirm", seconds=3725.0)
         (path / "test_reads.jsonl").write_text('{"time": 1.0, "round": 0, "why": "claim"}\n', encoding="utf-8")
     return FakeStore(path, settings(path.name, dataset, classes), log)

@@ -66,18 +66,19 @@ def test_an_arm_more_shows_everywhere(fabricate: Fabricate, tmp_path: Path) -> N
     store = fabricate()
     replace_claim(store, with_more_arms)
     assert "hand" in ARM_KINDS and "ensemble" not in ARM_KINDS
-    titles = ["Recommended student", "Vanilla KD", "Recipe by hand", "Student alone", "ensemble-2", "Teacher"]
+    titles = ["Recommended student", "Vanilla KD", "Recipe by hand", "Student alone", "ensemble-2"]
+    titles += ["Always the commonest class", "Teacher"]
     decision = decide(store)
     assert decision is not None and [row.title for row in decision.rows] == titles
     assert [name for name, _ in decision.comparisons] == [
-        "vanilla KD", "the recipe by hand", "the student alone", "ensemble-2"
+        "vanilla KD", "the student alone", "the recipe by hand", "ensemble-2"
     ]  # fmt: skip
 
     study = Study(store, tmp_path / "reports")
     page = Page(write(store, tmp_path / "reports").read_text(encoding="utf-8"))
     assert "Recipe by hand" in page.words and "ensemble-2 2,000 62 k 94.8 ± 0.4 % (n = 5)" in page.words
     claimed, size = page.figures[0], page.figures[1]
-    assert claimed["layout"]["yaxis"]["ticktext"] == titles[-2::-1]
+    assert claimed["layout"]["yaxis"]["ticktext"] == titles[-3::-1]
     colours = [trace["marker"]["color"] for trace in claimed["data"]]
     assert ARM_KINDS["hand"].colour in colours and plots.QUIET in colours
     names = {trace["name"] for trace in size["data"]}
@@ -92,7 +93,7 @@ def test_an_arm_more_shows_everywhere(fabricate: Fabricate, tmp_path: Path) -> N
 
     told = text_of(console.summary(study, as_json=False))
     assert "Recipe by hand" in told and "ensemble-2 │ 2,000 │ 62,000" in told
-    assert "better than hand by" in told or "better than the recipe by hand by" in told
+    assert "the same pipeline as the recipe by hand" in told
     document = json.loads(str(console.summary(study, as_json=True)))
     assert [arm["kind"] for arm in document["recommendation"]["arms"]] == ["pick", "alone", "kd", "hand", "ensemble"]
 
@@ -104,7 +105,7 @@ def test_an_arm_more_shows_everywhere(fabricate: Fabricate, tmp_path: Path) -> N
 def test_what_is_said_of_all_arms_is_said_of_all_arms_only(fabricate: Fabricate, tmp_path: Path) -> None:
     store = fabricate()
     before = Page(write(store, tmp_path).read_text(encoding="utf-8")).words
-    assert "All students are the same network; learning rate and loss weights were tuned over the same grid" in before
+    assert "All students are the same network; the learning rate was tuned over the same grid" in before
 
     def with_another_student(claim: Claim) -> Claim:
         wider = with_more_arms(claim)
@@ -115,8 +116,7 @@ def test_what_is_said_of_all_arms_is_said_of_all_arms_only(fabricate: Fabricate,
     replace_claim(store, with_another_student)
     words = Page(write(store, tmp_path).read_text(encoding="utf-8")).words
     assert "All students are the same network" not in words
-    assert "Learning rate and loss weights were tuned over the same grid for every arm but the recipe by hand." in words
-    assert "The comparator is the best of the other arms on validation" in words
+    assert "The learning rate was tuned over the same grid for every arm but the recipe by hand." in words
 
 
 def alone_is_recommended(claim: Claim) -> Claim:
@@ -126,7 +126,7 @@ def alone_is_recommended(claim: Claim) -> Claim:
     return dataclasses.replace(
         claim,
         use="alone",
-        comparator="pick",
+        comparators=("pick",),
         comparisons={"pick": comparison(alone.test, pick.test, "the pick of the search")},
     )
 
@@ -137,11 +137,10 @@ def test_whatever_is_shown_follows_the_claims_own_word(fabricate: Fabricate, tmp
     study = Study(store, tmp_path)
     page = write(store, tmp_path).read_text(encoding="utf-8")
     words = Page(page).words
-    headline = "The student alone is recommended. Worse than the pick of the search"
+    headline = "Distilling did not pay: use the student alone: fixed on validation, but test favours the pick of the search"
     assert headline in words and f"{headline}." in text_of(console.summary(study, as_json=False))
     assert '<tr class="mark"><td>Student alone (recommended)</td>' in page
     assert "Pick of the search" in words and "Recommended student" not in words
-    assert "simpler" not in words.partition("Next")[0], "the pick is no simpler than the student alone"
     rows = decide(store).rows  # type: ignore[union-attr]
     assert [(row.title, row.recommended) for row in rows[:2]] == [
         ("Student alone (recommended)", True), ("Pick of the search", False)
@@ -185,7 +184,7 @@ def test_the_best_bundle_and_the_exported_file_are_those_of_the_recommended_arm(
     assert json.loads((study.path / "best" / "metrics.json").read_text())["test"]["accuracy"] == pytest.approx(
         dict(zip(alone.validation, alone.test, strict=True))[max(alone.validation)]
     )
-    assert run_command(["studies"]) == 0 and "The student alone is recommended." in " ".join(
+    assert run_command(["studies"]) == 0 and "Distilling did not pay: use the student alone" in " ".join(
         capfd.readouterr()[0].split()
     )
     assert run_command(["export", "old-wine", "-o", "pipeline.yaml"]) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -17,7 +17,10 @@ from autokd.report import words
 from autokd.report.sections.effort import part_times
 from autokd.report.sections.found import extent
 from autokd.report.sections.front import front
+from autokd.report.sections.gain import flattered, rungs
+from autokd.report.sections.promise import happened, promised
 from autokd.report.sections.recommendation import Decision, Row, decide
+from autokd.report.start import teacher_weakness
 from autokd.study.fidelity import too_short
 
 if TYPE_CHECKING:
@@ -38,17 +41,20 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
     decision = decide(study.store)
     if decision is None:
         return f"study {study.name}: no recommendation yet; report: {study.report_path}"
-    metric, trained = decision.metric, extent(study.store)
-    less = "" if metric.higher_is_better else f", in {metric.title} (less is better)"
+    trained = extent(study.store)
     return Group(
         Text(f"{decision.title}.", style="bold"),
+        *(Text(text, style="bold red") for text in (decision.contradiction, decision.nothing_learned) if text),
         _arms(study, decision),
         *([Text(trained)] if trained else []),
+        *_gain(study, decision.metric),
         *_front(study),
         Text(f"\nRecommended ({_recommended(decision)}):"),
         Padding(_pipeline(decision), (0, 0, 0, 2)),
-        Text(f"\nOn the test split it is{less}"),
-        *(indented(text) for text in (*_evidence(decision), *_short(study))),
+        Text(f"\n{_compared(decision)}"),
+        *(indented(text) for text in (*_evidence(study, decision), *_short(study))),
+        Text(f"\n{promised(study.store)}\n{happened(study.store)}"),
+        *_trained(study),
         Text("\nNext:"),
         *(indented(text) for text in _next(study)),
     )
@@ -62,6 +68,7 @@ def _document(study: Study, *, profiled: bool) -> str:
             "state": state(study),
             "report": str(study.report_path),
             "recommendation": None if claim is None else claim.to_plain(),
+            "student": None if study.student_path is None else str(study.student_path),
             "profile": study.store.records.profile[-1]._asdict() if profiled else None,
         }
     )
@@ -85,14 +92,14 @@ def _pipeline(decision: Decision) -> Table:
 
 
 def _arms(study: Study, decision: Decision) -> Table:
-    total, seeds = len(study.store.records.trials), len(decision.claim.used.seeds)
-    table = Table(title=f"{study.name}: {total} trials, {seeds} seeds", title_justify="left")
+    total = words.number_of(len(study.store.records.trials), "trial")
+    table = Table(title=f"{study.name}: {total}; mean ± spread (number of seeds)", title_justify="left")
     metric, timed = decision.metric, decision.timed
     columns = ["", "parameters", "MACs", *(["latency, ms"] if timed else []), _column("validation", metric)]
     for column in (*columns, _column("test", metric)):
         table.add_column(column, justify="left" if not column else "right")
     for row in decision.rows:
-        table.add_row(*_row(row, metric, timed))
+        table.add_row(*_row(row, metric, timed), style="bold" if row.recommended else None)
     return table
 
 
@@ -104,8 +111,36 @@ def _column(what: str, metric: Metric) -> str:
 def _row(row: Row, metric: Metric, timed: bool) -> list[Text]:
     sizes = ["" if name not in row.cost else words.count(row.cost[name]) for name in ("params", "macs")]
     times = [f"{row.cost['latency']:.3g}" if "latency" in row.cost else ""] if timed else []
-    texts = [row.title, *sizes, *times, words.spread(row.validation, metric), words.spread(row.test, metric)]
-    return [Text(text) for text in texts]
+    return [
+        Text(text) for text in (row.title, *sizes, *times, *(_spread(v, metric) for v in (row.validation, row.test)))
+    ]
+
+
+def _spread(values: Sequence[float], metric: Metric) -> str:
+    """[0.95, 0.96] -> "95.5 ± 0.7 (2)"."""
+    if not values:
+        return "–"
+    return f"{words.spread(values, metric)} ({len(values)})" if len(values) > 1 else words.spread(values, metric)
+
+
+def _gain(study: Study, metric: Metric) -> Iterator[RenderableType]:
+    """Where the gain comes from, from the recipe by hand to the pick."""
+    lines = rungs(study.store)
+    if not lines:
+        return
+    table = Table(title="\nWhere the gain comes from, on validation", title_justify="left")
+    for column in ("", _column("validation", metric), "95 % interval", "change", "seeds"):
+        table.add_column(column, justify="right" if column else "left")
+    for step, change in lines:
+        between = (
+            "–" if step.interval is None else f"{metric.number(step.interval[0])} to {metric.number(step.interval[1])}"
+        )
+        moved = "" if change is None else words.difference(change, metric)
+        mark = "*" if step.flattered else ""
+        table.add_row(step.title, f"{metric.number(step.mean)}{mark}", between, moved, str(len(step.values)))
+    yield table
+    if flattered(lines):
+        yield Text("* one training run, the best of many: it flatters the search")
 
 
 def _front(study: Study) -> Iterator[RenderableType]:
@@ -127,14 +162,20 @@ def _front(study: Study) -> Iterator[RenderableType]:
     yield Text(f"{star}: autokd export {shlex.quote(study.name)} --trial NUMBER")
 
 
-def _evidence(decision: Decision) -> Iterator[str]:
-    claim, metric = decision.claim, decision.metric
-    yield from (comparison.text for _, comparison in decision.comparisons)
-    if decision.teacher_weaker:
-        yield "WARNING: the teacher is worse than the student alone; give a better one with --teacher"
-    low, high = claim.prediction_interval
-    reach = f"{metric.number(low)} to {metric.text(high)}"
-    yield f"one more run of it will reach {reach} (95 %; from {len(claim.used.seeds)} seeds, {claim.n_test} test items)"
+def _compared(decision: Decision) -> str:
+    metric = decision.metric
+    less = "" if metric.higher_is_better else ", of which less is better"
+    compared = f"On test ({metric.title}{less}), {decision.subject} against the others:"
+    return compared if decision.sentences else "Evidence:"
+
+
+def _evidence(study: Study, decision: Decision) -> Iterator[str]:
+    yield from decision.sentences
+    yield decision.evidence
+    yield from (text for text in (decision.forecast,) if text)
+    weak = teacher_weakness(study.store)
+    if weak is not None:
+        yield f"WARNING: {weak.text}"
 
 
 def _short(study: Study) -> Iterator[str]:
@@ -144,11 +185,32 @@ def _short(study: Study) -> Iterator[str]:
         yield f"WARNING: {text}"
 
 
+def _trained(study: Study) -> Iterator[RenderableType]:
+    """What became of the training at the end, where that was asked for."""
+    records, folder = study.store.records, study.student_path
+    if not records.trainings:
+        return
+    training = records.trainings[-1]
+    if folder is None:
+        yield Text(
+            f"\nNot trained further: {training.reason}; {study.path / 'best'} holds the best student of the claim"
+        )
+        return
+    length = words.number_of(training.epochs, "epoch")
+    whole = "" if training.epochs == training.full else f" ({training.reason}; full length is {training.full})"
+    yield Text(
+        f"\nTrained for {length}{whole}: {folder}. Test was not looked at again; its figures are those of the claim."
+    )
+
+
 def _next(study: Study) -> Iterator[str]:
     name, file = shlex.quote(study.name), shlex.quote(f"{study.name}.yaml")
     yield f"open {shlex.quote(str(study.report_path))}"
-    yield f"autokd export {name} -o {file}"
-    yield f"autokd train {file} -o {shlex.quote(f'{study.name}-student')}"
+    if study.student_path is not None:
+        yield f"autokd predict {shlex.quote(str(study.student_path))} INPUT…"
+    else:
+        yield f"autokd export {name} -o {file}"
+        yield f"autokd train {file} -o {shlex.quote(f'{study.name}-student')}"
     limited = study.store.settings.setting("time") is not None
     more = "a longer --time" if limited else f"--trials {2 * len(study.store.records.trials)}"
     yield f"more trials: the same search with {more}"

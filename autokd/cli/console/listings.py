@@ -18,7 +18,8 @@ from autokd.cli.console.claim import state
 from autokd.cli.console.output import ROWS, Shown, document
 from autokd.metrics import Metric
 from autokd.report import words
-from autokd.report.sections.recommendation import headline
+from autokd.report.sections.recommendation import chosen_on
+from autokd.report.sections.verdict import headline
 from autokd.study.choice import ScreenedStudent
 from autokd.study.records import TrialRecord
 
@@ -40,12 +41,12 @@ def studies(found: Sequence[Study], *, as_json: bool) -> Shown:
     if not rows:
         return "no studies here; start one with: autokd search --dataset digits"
     table = Table()
-    numbers = ("trials", "best validation", "test")
-    for column in ("study", "state", "trials", "objective", "best validation", "test", "result"):
+    numbers = ("trials", "validation", "test")
+    for column in ("study", "state", "trials", "objective", "validation", "test", "result"):
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row, study in zip(rows, found, strict=True):
         metric = study.store.objective.metric
-        values = ["" if row[key] is None else metric.text(row[key]) for key in ("best_validation", "test")]
+        values = ["" if row[key] is None else metric.text(row[key]) for key in ("validation", "test")]
         cells = [row["state"], str(row["trials"]), ", ".join(row["objective"]), *values, row["result"] or ""]
         table.add_row(Text(row["study"]), *cells)
     return table
@@ -53,13 +54,16 @@ def studies(found: Sequence[Study], *, as_json: bool) -> Shown:
 
 def _study_row(study: Study) -> dict[str, Any]:
     claim, best, objective = study.recommendation, study.best, study.store.objective
+    best_value = None if best is None or best.score is None else objective.metric.value(best.score)
+    used = [] if claim is None else chosen_on(claim.used)
     return {
         "study": study.name,
         "state": state(study),
         "trials": len(study.store.records.trials),
         "objective": list(objective.names),
-        "best_validation": None if best is None or best.score is None else objective.metric.value(best.score),
-        "test": None if claim is None else statistics.fmean(claim.used.test),
+        "best_validation": best_value,
+        "validation": statistics.fmean(used) if used else best_value,
+        "test": None if claim is None or not claim.used.test else statistics.fmean(claim.used.test),
         "result": None if claim is None else headline(claim),
         "verdicts": None if claim is None else {name: other.verdict for name, other in claim.comparisons.items()},
     }

@@ -12,6 +12,7 @@ from rich.text import Text
 from autokd.cli.console.output import Shown, document
 from autokd.objective import shown_limit
 from autokd.report import words
+from autokd.study.majority import rare_text
 
 if TYPE_CHECKING:
     from autokd.search.run import Plan, Setup
@@ -35,7 +36,10 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     data, budget = setup.data, setup.budget
     limits = ", ".join(shown_limit(name, most) for name, most in setup.space.constraints.items())
     rungs = ", ".join(f"{n} to {e} epochs" for n, e in zip(planned.trial_runs, planned.rung_epochs, strict=True))
-    yield f"data: {data.task.dataset}, {len(data.train)} train, {len(data.validation)} validation"
+    yield f"data: {data.task.dataset}, {len(data.train)} train, {len(data.validation)} validation, {data.test_size} test"
+    rare = rare_text(data.class_counts, data.task.classes, setup.objective.metric)
+    if rare:
+        yield f"rare classes: {rare}"
     yield f"objective: {', '.join(f'{way} {name}' for name, way in setup.objective.as_plain().items())}"
     yield f"budget of the student: {limits or 'none'}"
     yield f"explore: {budget.trials} trials; about {rungs}"
@@ -46,6 +50,6 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     teacher = f", {words.duration(teaching)} of it for training a teacher" if teaching else ""
     expected = f"{words.duration(planned.seconds)} on {setup.device}{teacher}"
     yield f"expected: {expected}; {words.size(planned.disk_bytes)} on disk"
-    yield f"teacher bank: {planned.bank}"
+    yield f"storing teacher outputs: {planned.bank}"
     if setup.dropped:
         yield from ("left out of the space:", *(f"  {line}" for line in setup.dropped))

@@ -11,10 +11,12 @@ from autokd.metrics import Metric
 from autokd.report import plots, words
 from autokd.report.numbers import mean_interval
 from autokd.report.plots import Figure
+from autokd.report.sections import verdict
 from autokd.report.sections.confirm import tuned_arms
 from autokd.report.start import start_baselines, teacher_value
-from autokd.study.arms import PICK, kind_of, simplicity, title_of
+from autokd.study.arms import title_of
 from autokd.study.claim import Arm, Claim, Comparison
+from autokd.study.majority import FAIR, majority
 from autokd.study.ranking import ranked
 from autokd.study.records import TrialRecord
 
@@ -22,18 +24,19 @@ if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
 TEACHER = "Teacher"
+MAJORITY = "Always the commonest class"
 
 
 class Row(NamedTuple):
     """One line of the claim's table.
 
     Args:
-      title: of the arm, or the teacher.
+      title: of the arm, of always giving the commonest class, or the teacher.
       cost: of the model, by name, as far as it is known.
-      validation, test: value of the claim's metric, one a seed.
+      validation, test: values of the claim's metric, one a seed; no test values for an arm that was not compared on it.
       colour: in figures.
       recommended: this is the arm that is recommended.
-      arm: None for the teacher.
+      arm: None for the other two.
     """
 
     title: str
@@ -52,36 +55,34 @@ class Decision:
     Args:
       claim: as recorded.
       title: the decision in a few words.
-      subject, other: what is recommended, and what the verdict compares it with, inside a sentence.
-      itself: both are the same pipeline: the search ended at this baseline.
+      tone: "better", "worse" or "open".
+      subject: what is recommended, inside a sentence.
+      sentences: what each comparison says, the comparator's first.
+      contradiction: what is to be said in red; "" where test agrees.
+      evidence: what the claim rests on, a sentence.
+      forecast: what one more run will reach, a sentence, or "".
       same_student: all arms have the same student.
-      comparator: which one the comparator is, in words.
-      simpler: it is the simpler one of the two.
       tuning: what was tuned, a sentence.
       used_tuned: the recommended arm was tuned.
-      rows: of the table: the arms as they are shown, then the teacher.
+      rows: of the table: the arms as they are shown, then the commonest class and the teacher.
       comparisons: (name of the other arm for people, comparison), the comparator's first.
-      teacher_weaker: the teacher is worse on test than the student alone.
+      nothing_learned: what to say where all arms equal the commonest class, or "".
     """
 
     claim: Claim
     title: str
+    tone: str
     subject: str
-    other: str
-    itself: bool
+    sentences: list[str]
+    contradiction: str
+    evidence: str
+    forecast: str
     same_student: bool
-    comparator: str
-    simpler: bool
     tuning: str
     used_tuned: bool
     rows: list[Row]
     comparisons: list[tuple[str, Comparison]]
-    teacher_weaker: bool
-
-    @property
-    def status(self) -> str:
-        """The verdict: "better", "worse" or "not distinguishable", against the comparator."""
-        return self.claim.compared.verdict
+    nothing_learned: str
 
     @property
     def metric(self) -> Metric:
@@ -100,55 +101,37 @@ def decide(study: StudyStore) -> Decision | None:
     if claim is None:
         return None
     tuned = tuned_arms(study.records, claim)
-    comparator = claim.arm(claim.comparator)
     return Decision(
         claim=claim,
-        title=headline(claim),
-        subject=claim.phrase_of(claim.used),
-        other=other_phrase(claim, claim.comparator),
-        itself=_itself(claim),
+        title=verdict.headline(claim),
+        tone=verdict.tone(claim),
+        subject=claim.used.phrase,
+        sentences=[verdict.sentence(claim, name) for name in compared_names(claim)],
+        contradiction=verdict.contradiction(claim),
+        evidence=verdict.evidence(claim),
+        forecast=verdict.forecast(claim),
         same_student=all(_is_same_student(arm, claim.used) for arm in claim.arms),
-        comparator=_comparator(claim),
-        simpler=comparator is not None and simplicity(comparator.kind) < simplicity(claim.used.kind),
         tuning=_tuning(claim, tuned),
         used_tuned=claim.use in tuned,
         rows=rows(study, claim),
-        comparisons=compared(claim),
-        teacher_weaker=_teacher_weaker(claim),
+        comparisons=[(verdict.other_phrase(claim, name), claim.comparisons[name]) for name in compared_names(claim)],
+        nothing_learned=_nothing_learned(study, claim),
     )
 
 
-def headline(claim: Claim) -> str:
-    """Return the decision in a few words."""
-    other, status = other_phrase(claim, claim.comparator), claim.compared.verdict
-    seen = claim.about.apart(claim.compared.detectable)
-    titles = {"better": f"A gain over {other}", "worse": f"Worse than {other}"}
-    no_better = f"No better than {other}: a gain of {seen} or more would have shown"
-    title = f"The search ended at {other}" if _itself(claim) else titles.get(status, no_better)
-    subject = words.capital(claim.phrase_of(claim.used))
-    return title if claim.used.kind == PICK else f"{subject} is recommended. {title}"
-
-
-def other_phrase(claim: Claim, name: str) -> str:
-    """Return what an arm of a claim is called inside a sentence, given its name."""
-    arm = claim.arm(name)
-    return name if arm is None else claim.phrase_of(arm)
-
-
-def compared(claim: Claim) -> list[tuple[str, Comparison]]:
-    """Return (name of the other arm for people, comparison) of every comparison, the comparator's first."""
-    shown = [claim.comparator, *(arm.name for arm in claim.ordered), *claim.comparisons]
-    names = [name for name in dict.fromkeys(shown) if name in claim.comparisons]
-    return [(other_phrase(claim, name), claim.comparisons[name]) for name in names]
+def compared_names(claim: Claim) -> list[str]:
+    """Return the names of the arms that the recommended one is compared with, the comparator first."""
+    shown = [*claim.comparators, *(arm.name for arm in claim.ordered), *claim.comparisons]
+    return [name for name in dict.fromkeys(shown) if name in claim.comparisons]
 
 
 def rows(study: StudyStore, claim: Claim) -> list[Row]:
-    """Return the lines of the claim's table: the arms as they are shown, then the teacher."""
+    """Return the lines of the claim's table: the arms as they are shown, the commonest class, the teacher."""
     arms = [
         Row(
             title=claim.title_of(arm),
             cost=arm.cost,
-            validation=arm.validation,
+            validation=chosen_on(arm),
             test=arm.test,
             colour=plots.arm_colour(arm.kind),
             recommended=arm.name == claim.use,
@@ -156,11 +139,42 @@ def rows(study: StudyStore, claim: Claim) -> list[Row]:
         )
         for arm in claim.ordered
     ]
-    if claim.teacher is None:
-        return arms
-    facts = study.settings.teacher
+    common = [] if (row := _majority_row(study, claim)) is None else [row]
+    value, facts = teacher_value(study), study.settings.teacher
+    if value is None:
+        return [*arms, *common]
     cost = {} if facts is None else {"params": float(facts.params)}
-    return [*arms, Row(TEACHER, cost, [claim.teacher.validation], [claim.teacher.test], plots.TEACHER)]
+    test = [] if claim.teacher is None else [claim.teacher.test]
+    return [*arms, *common, Row(TEACHER, cost, [value], test, plots.TEACHER)]
+
+
+def chosen_on(arm: Arm) -> list[float]:
+    """Return the validation values by which an arm was chosen or not: of choose, of the claim, or of its trial."""
+    runs = next((arm.runs[purpose] for purpose in ("choose", "explore", "claim") if arm.runs.get(purpose)), ())
+    return [run.validation for run in runs]
+
+
+def _majority_row(study: StudyStore, claim: Claim) -> Row | None:
+    """What always giving the commonest class reaches; its test value only where test was read."""
+    facts, metric = study.settings.data, claim.about
+    validation = facts.majority("validation", metric)
+    if validation is None:
+        return None
+    test = majority(facts.counts("train"), claim.test_counts, metric)
+    return Row(MAJORITY, {}, [validation.value], [] if test is None else [test.value], plots.QUIET)
+
+
+def _nothing_learned(study: StudyStore, claim: Claim) -> str:
+    """What to say where every arm is as good as always giving the commonest class; "" where one is not."""
+    common, metric = study.settings.data.majority("validation", claim.about), claim.about
+    values = [chosen_on(arm) for arm in claim.arms]
+    if common is None or not all(found and common.equals(statistics.fmean(found)) for found in values):
+        return ""
+    advice = "train longer, or look at the data" if metric.name in FAIR else f"try --objective {FAIR[0]} or {FAIR[1]}"
+    return (
+        f"Nothing was learned: every pipeline is as good as always giving the commonest class "
+        f"({metric.text(common.value)} on validation); {advice}."
+    )
 
 
 def _is_same_student(arm: Arm, other: Arm) -> bool:
@@ -169,32 +183,13 @@ def _is_same_student(arm: Arm, other: Arm) -> bool:
     return costs and words.student(arm.pipeline) == words.student(other.pipeline)
 
 
-def _itself(claim: Claim) -> bool:
-    comparator = claim.arm(claim.comparator)
-    return comparator is not None and comparator.pipeline == claim.used.pipeline
-
-
-def _comparator(claim: Claim) -> str:
-    """Which one the comparator is: of two baselines the better one, else the best of the others."""
-    others = [arm for arm in claim.arms if arm.name != claim.use]
-    baselines = all((kind := kind_of(arm.kind)) is not None and kind.losses is not None for arm in others)
-    return "the better baseline" if baselines and len(others) <= 2 else "the best of the other arms"
-
-
-def _teacher_weaker(claim: Claim) -> bool:
-    if claim.teacher is None or claim.alone is None or not claim.alone.test:
-        return False
-    return claim.about.score(claim.teacher.test) < claim.about.score(statistics.fmean(claim.alone.test))
-
-
 def _tuning(claim: Claim, tuned: Sequence[str]) -> str:
     """What was tuned before the claim, a sentence."""
-    parts = "learning rate and loss weights"
     left = [claim.phrase_of(arm) for arm in claim.arms if arm.name not in tuned]
     if len(left) == len(claim.arms):
-        return f"{parts} were not tuned"
+        return "nothing was tuned over a grid"
     which = "every arm" if not left else f"every arm but {words.listed(left)}"
-    return f"{parts} were tuned over the same grid for {which}"
+    return f"the learning rate was tuned over the same grid for {which}"
 
 
 def figure(decision: Decision) -> Figure:
@@ -202,7 +197,7 @@ def figure(decision: Decision) -> Figure:
     metric, teacher = decision.metric, decision.claim.teacher
     arms = [row for row in reversed(decision.rows) if row.arm is not None and row.test]
     data = [trace for place, row in enumerate(arms) for trace in _arm_traces(row, place, metric)]
-    shapes, notes = [_one_more_run(decision, arms)], []
+    shapes, notes = _one_more_run(decision, arms), []
     if teacher is not None:
         x = metric.scale * teacher.test
         shapes.append(plots.line(x=x))
@@ -219,12 +214,17 @@ def figure(decision: Decision) -> Figure:
     )
 
 
-def _one_more_run(decision: Decision, arms: Sequence[Row]) -> Figure:
-    """The prediction interval, shaded on the row of the recommended arm."""
-    used = next(place for place, row in enumerate(arms) if row.recommended)
-    low, high = (decision.metric.scale * end for end in decision.claim.prediction_interval)
+def _one_more_run(decision: Decision, arms: Sequence[Row]) -> list[Figure]:
+    """The prediction interval, shaded on the row of the recommended arm, where there is one."""
+    used, interval = (
+        next((i for i, row in enumerate(arms) if row.recommended), None),
+        decision.claim.prediction_interval,
+    )
+    if used is None or interval is None:
+        return []
+    low, high = (decision.metric.scale * end for end in interval)
     box = {"x0": low, "x1": high, "y0": used - 0.36, "y1": used + 0.36, "fillcolor": arms[used].colour}
-    return {"type": "rect", "layer": "below", "line": {"width": 0}, "opacity": 0.14, **box}
+    return [{"type": "rect", "layer": "below", "line": {"width": 0}, "opacity": 0.14, **box}]
 
 
 def _arm_traces(row: Row, place: int, metric: Metric) -> list[Figure]:

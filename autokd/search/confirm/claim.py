@@ -159,6 +159,7 @@ def _claim(
         gap_closed=_gap_closed(arms, use.use, teacher, metric),
         n_test=0 if answers is None else answers.items,
         front=_front(round),
+        test_counts=() if answers is None else answers.counts,
     )
 
 

@@ -34,12 +34,17 @@ class Answers(NamedTuple):
     Args:
       students: by arm, one a seed; None for a run that failed.
       teacher: by split, or None.
-      items: of the test split.
+      counts: items of each class on the test split.
     """
 
     students: dict[str, list[Predictions | None]]
     teacher: dict[str, Predictions] | None
-    items: int
+    counts: tuple[int, ...]
+
+    @property
+    def items(self) -> int:
+        """Items of the test split."""
+        return sum(self.counts)
 
     def values(self, metric: Metric) -> dict[str, list[float]]:
         """Return a metric's values by arm, one a seed; a run that failed counts the worst."""
@@ -114,7 +119,8 @@ def _answers(
         for arm, runs in claimed.items()
     }
     teacher = {name: predictions(logits[f"teacher/{name}"], labels[name]) for name in labels} if taught else None
-    return Answers(students, teacher, len(labels["test"]))
+    classes = next(iter(logits.values())).shape[1]
+    return Answers(students, teacher, tuple(labels["test"].bincount(minlength=classes).tolist()))
 
 
 def _teacher_logits(round: Round, splits: Mapping[str, DeviceData]) -> Iterator[tuple[str, Tensor]]:

@@ -1,58 +1,51 @@
-"""`--time` as a plan: how long runs may be, on how much data, so that the whole study fits into the time.
+"""`--time` as a plan: how long runs are, how many pipelines are tried and on how many seeds they are compared.
 
-The plan is made once, before a study's first trial, from what training a sample costs on this machine, and is recorded
-with the study. What it cannot foresee the clock settles (`autokd.search.timing.clock`): explore goes on for as long as
-confirm can follow, and confirm takes as many seeds as the time left bears.
-
-Given little time, the plan shortens confirm, then the runs, then the training set, in this order, as far as each may
-go. Given more than the space file's own budget takes, runs get longer, up to `LONGER` times, and the rest is trials.
+All of it follows from how many hand runs the time bears (`autokd.search.timing.levels`), a hand run being a full-length
+run of vanilla KD as a person would set it up, measured here. Where they are few, trials go first, then seeds and the
+grid, then the length of runs, and the training set last. Where they are many, there are more seeds and at most
+`MORE_TRIALS` times the space file's trials: hundreds of short ones more would find little.
 """
 
 from __future__ import annotations
 
 import bisect
 import dataclasses
-import time
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from autokd.search.timing.measure import Probe, measure_costs
-from autokd.search.work import Costs, Funnel, Scope, Sizes, sizes_of, total_seconds
+from autokd.engine.rung import run_samples
+from autokd.search.explore.halving import rung_plan
+from autokd.search.timing.levels import LEVELS, Level, applicable, shaped
+from autokd.search.work import Costs, Funnel, Scope, Sizes, total_seconds
 from autokd.space import Budget
-from autokd.study.settings import TimePlan
 
+ENOUGH = 20
+"""Hand runs that the full length is shortened for."""
+LEAST_EPOCHS, LEAST_STEPS, FIRST_STEPS = 20, 1_500, 150
+"""The full length is not shortened below so many epochs or steps, whichever are fewer; nor the first rung."""
 LONGER = 4
-"""Times the space file's own epochs, at most."""
-SHORT = 6
-"""Epochs from which on a smaller training set is preferred to shorter runs."""
+"""Times the space file's own epochs that runs may take, where a small training set needs them for `LEAST_STEPS`."""
+FEWEST_RUNS = 3
+"""Hand runs below which the training set is cut."""
+LEAST_SHARE = 0.5
+"""Of the training set that is kept."""
+MORE_TRIALS = 2
+"""Times the space file's own trials, at most."""
 TEACHER_SHARE = 0.15
 """Of the time that a teacher's training may take."""
+TRAIN_SHARE = 0.15
+"""Of the time that is kept for the final training, where it was asked for."""
 ASIDE, ASIDE_SHARE = 4.0, 0.03
 """Seconds, and a share of the time, kept for screening, asks and the records."""
 
 
 class Fitted(NamedTuple):
-    """A budget and the number of training samples that fit, and whether there is time for confirm's grid."""
+    """A budget that fits, the level that it is of, and how many hand runs of its length the time bears."""
 
     budget: Budget
-    samples: int
-    grid: bool
-
-
-class _Level(NamedTuple):
-    """How thorough a study is.
-
-    Args:
-      budget: its numbers; confirm's runs are as many times longer than explore's as here.
-      grid: confirm tunes learning rate and loss weights.
-      epochs: (fewest, most) of explore's longest runs.
-      samples: fewest training samples.
-    """
-
-    budget: Budget
-    grid: bool
-    epochs: tuple[int, int]
-    samples: int
+    level: Level
+    hand_runs: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,85 +55,129 @@ class Estimate:
     Args:
       funnel: what the stages will do.
       sizes: of the data.
-      costs: measured.
+      costs: measured, of hand KD.
+      batch: samples of a training step.
     """
 
     funnel: Funnel
     sizes: Sizes
     costs: Costs
+    batch: int
 
-    def seconds(self, budget: Budget, samples: int, *, grid: bool) -> float:
+    def seconds(self, budget: Budget, samples: int) -> float:
         """Return the expected wall time of all stages on so many training samples."""
-        works = self.funnel.works(Scope(budget=dataclasses.replace(budget, grid=grid)))
+        works = self.funnel.works(Scope(budget=budget))
         return total_seconds(works, self.sizes, samples, self.costs, self.funnel.parallel)
 
+    def hand_seconds(self, epochs: int, samples: int) -> float:
+        """Return what a full-length run of hand KD takes, its share of the workers."""
+        run = run_samples(epochs, epochs, samples, self.sizes.validation)
+        return self.costs.train * run / self.funnel.parallel.workers
 
-def fit(seconds: float, own: Budget, estimate: Estimate, *, may_limit: bool = True) -> Fitted:
+    def steps(self, samples: int) -> int:
+        """Return the training steps of an epoch."""
+        return math.ceil(samples / self.batch)
+
+
+class Asked(NamedTuple):
+    """What the user asked for besides the time: trials and epochs where they were given, and whether to be quick."""
+
+    trials: int | None = None
+    epochs: int | None = None
+    quick: bool = False
+
+
+NOTHING = Asked()
+
+
+def fit(left: float, own: Budget, estimate: Estimate, asked: Asked = NOTHING) -> Fitted:
     """Return the most thorough study that fits into a time.
 
     Args:
-      seconds: left for teacher, explore and confirm.
+      left: seconds for explore and confirm.
       own: the space file's budget.
-      estimate: says what a study takes.
-      may_limit: whether fewer training samples may be taken than there are.
+      estimate: says what a study takes on the data.
+      asked: what is not to be changed.
     """
-    aside = ASIDE + ASIDE_SHARE * seconds
-    teaching = TEACHER_SHARE * seconds if estimate.costs.teacher else 0.0
-    levels = list(_levels(own, estimate.sizes, may_limit))
-    level, epochs, samples = next(_fitting(seconds - aside - teaching, levels, estimate))
-    budget = dataclasses.replace(
-        _at(level.budget, epochs), teacher_epochs=_teacher_epochs(teaching, own.teacher_epochs, samples, estimate)
-    )
-    return Fitted(budget, samples, level.grid)
+    samples = estimate.sizes.train
+    epochs = asked.epochs or _full_length(left, own, estimate)
+    runs = left / estimate.hand_seconds(epochs, samples)
+    rungs = _rungs(epochs, own, estimate.steps(samples))
+    budget = dataclasses.replace(own, epochs=epochs, rungs=rungs)
+    for level in applicable(runs):
+        level = _quick(level) if asked.quick else level
+        for trial_budget in _filled(shaped(budget, level, runs), level, asked):
+            if estimate.seconds(trial_budget, samples) <= left:
+                return Fitted(trial_budget, level, runs)
+    *_, least = _filled(shaped(budget, LEVELS[-1], runs), LEVELS[-1], asked)
+    return Fitted(least, LEVELS[-1], runs)
 
 
-def _teacher_epochs(seconds: float, own: int, samples: int, estimate: Estimate) -> int:
+def _filled(budget: Budget, level: Level, asked: Asked) -> Iterator[Budget]:
+    """The budget with fewer and fewer trials; below those of its recipes, with fewer recipes."""
+    recipes = max(2, budget.recipes)
+    if level.samples:
+        most = asked.trials or MORE_TRIALS * budget.trials
+        least = asked.trials or recipes
+        yield from (dataclasses.replace(budget, trials=n) for n in range(most, least - 1, -1))
+    for number in range(recipes, min(level.fewest, recipes) - 1, -1):
+        trials = asked.trials or number
+        yield dataclasses.replace(budget, recipes=number, trials=trials)
+
+
+def _quick(level: Level) -> Level:
+    """A level that chooses and claims on the same two seeds at most, without grid and ablation."""
+    quick = {"grid": False, "ablation_seeds": 0, "fresh_claim": not level.changes["choose_seeds"]}
+    return dataclasses.replace(level, changes={**level.changes, **quick})
+
+
+def _full_length(left: float, own: Budget, estimate: Estimate) -> int:
+    """The longest full length, in epochs, of which the time bears `ENOUGH` hand runs; at least the least one."""
+    samples = estimate.sizes.train
+    steps = estimate.steps(samples)
+    full = min(LONGER * own.epochs, max(own.epochs, math.ceil(LEAST_STEPS / steps)))
+    lengths = range(full, least_epochs(own, steps), -1)
+    bears = (epochs for epochs in lengths if left >= ENOUGH * estimate.hand_seconds(epochs, samples))
+    return next(bears, least_epochs(own, steps))
+
+
+def least_epochs(own: Budget, steps: int) -> int:
+    """Return the epochs that the full length is not shortened below, given the steps of one."""
+    return max(1, min(own.epochs, LEAST_EPOCHS, math.ceil(LEAST_STEPS / steps)))
+
+
+def _rungs(epochs: int, own: Budget, steps: int) -> int:
+    """The most rungs, at most the space file's, of which the first one has its least steps."""
+    several = range(own.rungs, 1, -1)
+    plans = {number: rung_plan(dataclasses.replace(own, epochs=epochs, rungs=number)) for number in several}
+    return next((n for n, plan in plans.items() if len(plan) == n and plan[0] * steps >= FIRST_STEPS), 1)
+
+
+def fitting_samples(left: float, own: Budget, estimate: Estimate) -> int:
+    """Return how many training samples are used: all, or fewer where the time bears hardly a run of the least length.
+
+    Args:
+      left: seconds for explore and confirm.
+      own: the space file's budget.
+      estimate: says what a study takes on the data.
+    """
+    train = estimate.sizes.train
+
+    def takes(samples: int) -> float:
+        epochs = least_epochs(own, estimate.steps(max(1, samples)))
+        return FEWEST_RUNS * estimate.hand_seconds(epochs, samples)
+
+    if takes(train) <= left:
+        return train
+    fewest = math.ceil(LEAST_SHARE * train)
+    return max(fewest, _rounded(bisect.bisect_right(range(train), left, key=takes) - 1))
+
+
+def teacher_epochs(seconds: float, own: int, samples: int, estimate: Estimate) -> int:
     """Return the full length of a default teacher's trainings that fits into a time: at least 1, at most its own."""
     costs, validation = estimate.costs, estimate.sizes.validation
     lengths = (e for e in range(own, 1, -1) if costs.teacher_seconds(e, samples, validation) <= seconds)
     return next(lengths, 1) if costs.teacher else own
-
-
-def _fitting(left: float, levels: Sequence[_Level], estimate: Estimate) -> Iterator[tuple[_Level, int, int]]:
-    """Yield (level, epochs, samples) that fit, the most thorough one first, and at last what is smallest."""
-    train = estimate.sizes.train
-    for level in levels:
-        fewest, most = level.epochs
-
-        def takes(epochs: int, samples: int, level: _Level = level) -> float:
-            return estimate.seconds(_at(level.budget, epochs), samples, grid=level.grid)
-
-        for epochs in range(most, fewest - 1, -1):
-            if takes(epochs, train) <= left:
-                yield level, epochs, train
-        samples = _rounded(bisect.bisect_right(range(train), left, key=lambda n: takes(fewest, n)) - 1)
-        if level.samples <= samples:
-            yield level, fewest, samples
-    yield levels[-1], levels[-1].epochs[0], levels[-1].samples
-
-
-def _levels(own: Budget, sizes: Sizes, may_limit: bool) -> Iterator[_Level]:
-    """From the space file's own budget to the least that tells anything."""
-    some, few = (
-        min(sizes.train, max(least, each * sizes.classes)) if may_limit else sizes.train
-        for least, each in ((4000, 100), (500, 20))
-    )
-    short = min(SHORT, own.epochs)
-    light = dataclasses.replace(
-        own,
-        trials=min(own.trials, 30),
-        select_seeds=min(own.select_seeds, 2),
-        claim_seeds=min(own.claim_seeds, 3),
-    )
-    least = dataclasses.replace(light, trials=min(own.trials, 12), finalists=min(own.finalists, 2))
-    yield _Level(own, True, (own.epochs, LONGER * own.epochs), sizes.train)
-    yield _Level(light, True, (short, own.epochs), some)
-    yield _Level(least, False, (short, short), few)
-
-
-def _at(budget: Budget, epochs: int) -> Budget:
-    """The budget with longest runs of so many epochs, confirm's in proportion."""
-    return dataclasses.replace(budget, epochs=epochs)
 
 
 def _rounded(value: float) -> int:
@@ -149,45 +186,3 @@ def _rounded(value: float) -> int:
         return 0
     step = int(10 ** max(0, len(str(int(value))) - 2))
     return int(value) // step * step
-
-
-def make_time_plan(
-    seconds: float, left: float, own: Budget, probe: Probe, funnel: Funnel, *, may_limit: bool
-) -> TimePlan:
-    """Measure what training costs here, and return the plan.
-
-    Args:
-      seconds: asked for.
-      left: of them.
-      own: the space file's budget.
-      probe: what is measured, on all the data.
-      funnel: what the stages will do.
-      may_limit: whether the training set may be made smaller.
-    """
-    began = time.monotonic()
-    estimate = Estimate(funnel=funnel, sizes=sizes_of(probe.data), costs=measure_costs(probe))
-    left -= time.monotonic() - began
-    fitted = fit(left, own, estimate, may_limit=may_limit)
-    limited = fitted.samples < estimate.sizes.train
-    before, after = dataclasses.asdict(own), dataclasses.asdict(fitted.budget)
-    return TimePlan(
-        seconds=seconds,
-        budget={key: value for key, value in after.items() if value != before[key]},
-        limit_train=fitted.samples if limited else None,
-        whole_data=probe.data.task.fingerprint if limited else None,
-        teacher_epochs=own.teacher_epochs,
-        grid=fitted.grid,
-        reason=_reason(fitted, own, estimate.sizes, probe.teacher is None),
-        whole_train=estimate.sizes.train if limited else None,
-    )
-
-
-def _reason(fitted: Fitted, own: Budget, sizes: Sizes, teaches: bool) -> str:
-    budget = fitted.budget
-    of = "" if budget.epochs == own.epochs else f" in place of {own.epochs}"
-    parts = [f"about {budget.trials} trials of up to {budget.epochs} epochs{of}"]
-    if fitted.samples < sizes.train:
-        parts.append(f"{fitted.samples:,} of {sizes.train:,} training samples (full training takes them all)")
-    if teaches and budget.teacher_epochs != own.teacher_epochs:
-        parts.append(f"a teacher of {budget.teacher_epochs} epochs in place of {own.teacher_epochs}")
-    return "; ".join(parts)

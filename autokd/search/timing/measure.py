@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,21 +17,18 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import NothingFeasible
 from autokd.execution.executor import RungJob
 from autokd.execution.run_job import run_job
-from autokd.networks.cost import student_cost
-from autokd.search.baselines import baseline_parts
-from autokd.search.population import population
+from autokd.recipes.apply import portfolio
 from autokd.search.timing.clock import TIMED_SAMPLES, answer_seconds
 from autokd.search.work import Costs
 from autokd.space import Space
-from autokd.spec import component_from_plain
-from autokd.study.arms import baseline_kinds
-from autokd.teaching import default_teacher
-from autokd.types import Split, Task, Teacher
+from autokd.teaching.recipe import recipe
+from autokd.teaching.trees import TreeCosts, tree_costs
+from autokd.types import Shapes, Split, Task, Teacher
 
 WARM_UP = 64
 """Samples trained on before those that are timed."""
-TYPICAL = 0.9
-"""Quantile, by multiply-accumulates, of the student that is measured: screening prefers the larger ones."""
+STEPS = 150
+"""Of hand KD that are timed, once the teacher's answers are there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,83 +39,120 @@ class Probe:
       data: the dataset.
       space: resolved.
       teacher: the teacher; None: a default one is to be trained.
+      offers: what the teacher offers, or will offer.
       device, threads: that rungs compute on.
-      seed: the study's.
+      student: of the recipes, plain; None: as `autokd.recipes` chooses it without measuring.
     """
 
     data: Dataset
     space: Space
     teacher: Teacher | None
+    offers: Shapes | None
     device: torch.device
     threads: int
-    seed: int
+    student: Mapping[str, Any] | None = None
 
-    @property
-    def student(self) -> dict[str, Any]:
-        """A typical student, plain."""
-        return typical_student(self.space, self.data.task, self.seed)
-
-    @property
-    def pipeline(self) -> dict[str, Any]:
-        """The simplest baseline of the space on a typical student, plain."""
-        simplest = baseline_kinds(has_teacher=False)[0]
-        return {**self.space.default().plain, **baseline_parts(simplest), "student": self.student}
+    def recipe(self, *, distils: bool) -> Mapping[str, Any]:
+        """Return the plain pipeline of the first recipe that reads a teacher, or that reads none: hand KD and alone."""
+        recipes = portfolio(self.space, self.data.task, self.offers, student=self.student).recipes
+        fitting = (recipe for recipe in recipes if recipe.rule.reads_teacher is distils)
+        return next(fitting, recipes[0]).drawn.plain
 
     def sample_seconds(self, pipeline: Mapping[str, Any]) -> float:
-        """Return the seconds of training a plain pipeline without a teacher on one sample; see `sample_seconds`."""
-        return sample_seconds(self.data, pipeline, self.device, self.threads)
+        """Return the seconds of training a plain pipeline without a teacher on one sample, measured on a few.
+
+        Raises:
+          NothingFeasible: it does not train.
+        """
+        _timed(self, pipeline, WARM_UP, None)
+        return _timed(self, pipeline, TIMED_SAMPLES, None)
 
 
 def measure_costs(probe: Probe) -> Costs:
-    """Measure what a sample costs: a typical student's training, the teacher's answer, the default teacher's training.
+    """Measure what a sample costs: the student alone by hand, the teacher's answer, the default teacher's training.
 
     Raises:
-      NothingFeasible: the space's default pipeline does not train.
+      NothingFeasible: the student does not train.
     """
-    train = probe.sample_seconds(probe.pipeline)
+    train = probe.sample_seconds(probe.recipe(distils=False))
     if probe.teacher is None:
-        recipe = default_teacher.recipe(probe.data.task)
-        each = probe.sample_seconds(recipe.pipelines[0])
-        return Costs(train, FORWARD * each * recipe.members, each, recipe.members, default_teacher.compared(recipe))
+        return _taught(probe, train)
     return Costs(train, answer_seconds(probe.teacher, probe.data, probe.device))
 
 
-def typical_student(space: Space, task: Task, seed: int) -> dict[str, Any]:
-    """Return a student that is larger, by multiply-accumulates, than most of those inside the budget."""
-    inside, _ = population(space, task, seed)
-    ordered = sorted(inside, key=lambda s: student_cost(component_from_plain("students", s), task).macs)
-    return ordered[int(TYPICAL * (len(inside) - 1))]
+def _taught(probe: Probe, train: float) -> Costs:
+    """Costs where a default teacher is trained; which of its kinds will answer is not known: the slowest, say."""
+    chosen, task = recipe(probe.data.task), probe.data.task
+    each = probe.sample_seconds(chosen.pipelines[0])
+    trees = tree_costs(probe.data.train, task.num_classes) if chosen.trees else TreeCosts()
+    answer = max(FORWARD * each * chosen.members, trees.answer)
+    return Costs(train, answer, each, chosen.members, chosen.compared, trees.fit)
 
 
-def sample_seconds(data: Dataset, pipeline: Mapping[str, Any], device: torch.device, threads: int) -> float:
-    """Measure the seconds of training a pipeline without a teacher on one sample, on a few.
+def measure_hand(probe: Probe, most_seconds: float) -> Costs:
+    """Measure what a sample of hand KD costs, warm, and a sample's answer of the teacher, which is there.
+
+    The teacher's answers are stored by a first run; the second one, of `STEPS` steps, is timed.
+
+    Args:
+      probe: with the teacher.
+      most_seconds: that the measuring may take, about.
 
     Raises:
-      NothingFeasible: it does not train.
+      NothingFeasible: hand KD does not train.
     """
+    assert probe.teacher is not None
+    rough = probe.sample_seconds(probe.recipe(distils=False))
+    answer = answer_seconds(probe.teacher, probe.data, probe.device)
+    pipeline = probe.recipe(distils=True)
+    bears = int(most_seconds / max(2 * rough + answer, 1e-9))
+    count = min(len(probe.data.train), max(TIMED_SAMPLES, min(bears, STEPS * int(pipeline["batch_size"]))))
+    bank = TeacherBank()
+    _timed(probe, pipeline, count, bank)
+    return Costs(_timed(probe, pipeline, count, bank), answer)
+
+
+def measure_families(probe: Probe, students: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the seconds of training one sample of each family's student, by its name; infinite where it fails.
+
+    Args:
+      probe: what is measured.
+      students: plain, one a family.
+    """
+    alone = probe.recipe(distils=False)
+    seconds = {}
+    for student in students:
+        try:
+            seconds[student["use"]] = probe.sample_seconds({**alone, "student": dict(student)})
+        except NothingFeasible:
+            seconds[student["use"]] = math.inf
+    return seconds
+
+
+def _timed(probe: Probe, pipeline: Mapping[str, Any], count: int, bank: TeacherBank | None) -> float:
+    """The seconds of a sample, over an epoch of `count` samples; with a bank the teacher is there, too."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    job = RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=1, until=1)
+    torch.set_num_threads(probe.threads)
+    context = TrainContext(
+        data=_Sample(probe.data, count),  # type: ignore[arg-type]
+        teacher=None if bank is None else probe.teacher,
+        device=probe.device,
+        bank=bank or TeacherBank(),
+    )
     try:
-        outcomes = [run_job(_few(data, count, device), job) for count in (WARM_UP, TIMED_SAMPLES)]
+        outcome = run_job(context, RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=1, until=1))
     finally:
         torch.set_num_threads(before)
-    if outcomes[-1].result is None:
-        raise NothingFeasible(f"the space's default pipeline does not train: {outcomes[-1].failure}")
-    trained, evaluated = (min(TIMED_SAMPLES, len(part)) for part in (data.train, data.validation))
-    return outcomes[-1].result.seconds / (trained + FORWARD * evaluated)
-
-
-def _few(data: Dataset, count: int, device: torch.device) -> TrainContext:
-    """A context without a teacher that trains on a few samples."""
-    small = _Sample(data, Split(data.train.inputs[:count], data.train.labels[:count]))
-    return TrainContext(data=small, teacher=None, device=device, bank=TeacherBank())  # type: ignore[arg-type]
+    if outcome.result is None:
+        raise NothingFeasible(f"the space's default pipeline does not train: {outcome.failure}")
+    evaluated = len(context.data.validation)
+    return outcome.result.seconds / (len(context.data.train) + FORWARD * evaluated)
 
 
 class _Sample:
     """A dataset with a part of its training split."""
 
-    def __init__(self, data: Dataset, train: Split) -> None:
-        self.task: Task = dataclasses.replace(data.task, train_size=len(train))
-        self.train = train
-        self.validation = Split(data.validation.inputs[: len(train)], data.validation.labels[: len(train)])
+    def __init__(self, data: Dataset, count: int) -> None:
+        self.train = Split(data.train.inputs[:count], data.train.labels[:count])
+        self.task: Task = dataclasses.replace(data.task, train_size=len(self.train))
+        self.validation = Split(data.validation.inputs[: len(self.train)], data.validation.labels[: len(self.train)])

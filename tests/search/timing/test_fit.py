@@ -11,109 +11,115 @@ import torch
 
 from autokd.data import Dataset
 from autokd.engine.rung import curve_step
-from autokd.search.explore.halving import rung_plan, trial_epochs
-from autokd.search.explore.stages import POLICIES
 from autokd.search.stages import works
-from autokd.search.timing import fit as timing
 from autokd.search.timing.clock import CLOSING, CONFIRM_SHARE, Clock, seconds_per_epoch, spent
-from autokd.search.timing.fit import Estimate, Fitted
-from autokd.search.timing.measure import Probe, measure_costs
-from autokd.search.work import Costs, Funnel, Parallel, Scope, Sizes, total_epochs
+from autokd.search.timing.fit import MORE_TRIALS, Asked, Estimate, fit, fitting_samples, teacher_epochs
+from autokd.search.timing.measure import Probe, measure_costs, measure_hand
+from autokd.search.work import Costs, Funnel, Parallel, Scope, Sizes, total_seconds
 from autokd.space import Budget
 from autokd.study.records import Records
+from autokd.types import Shapes
+from tests.engine.helpers import teacher
 from tests.search.records import trial
 from tests.search.spaces import resolved
 
-OWN = Budget(trials=60, epochs=27, confirm_epochs=54)
-SIZES = Sizes(train=54_000, validation=6_000, test=10_000, classes=10)
+OWN = Budget(trials=60, epochs=27)
+SIZES = Sizes(train=4_000, validation=1_000, test=10_000, classes=10)
 COSTS = Costs(train=1e-4, answer=5e-5, teacher=2e-4)
+BATCH = 64
 
 
-GRID_RUNS = 6 + 6 + 4
-"""Of the pick and vanilla KD, and of the student alone, which has no weights to tune."""
+def estimate(sizes: Sizes = SIZES, costs: Costs = COSTS, *, slots: int = 1, workers: int = 1) -> Estimate:
+    """What the funnel as it is takes."""
+    return Estimate(funnel=Funnel(works, Parallel(slots, workers)), sizes=sizes, costs=costs, batch=BATCH)
 
 
-def fit(
-    seconds: float, own: Budget, sizes: Sizes, costs: Costs, *, slots: int = 1, workers: int = 1, may_limit: bool = True
-) -> Fitted:
-    """Fit the funnel as it is into a time."""
-    estimate = Estimate(funnel=Funnel(works, Parallel(slots, workers)), sizes=sizes, costs=costs)
-    return timing.fit(seconds, own, estimate, may_limit=may_limit)
+def hand(epochs: int, sizes: Sizes = SIZES) -> float:
+    """Seconds of a hand run, added up: its samples, and a third of validation's for each point of the curve."""
+    points = 1 + epochs / curve_step(epochs, sizes.train, sizes.validation)
+    return COSTS.train * (epochs * sizes.train + points * sizes.validation / 3)
 
 
-def confirm_epochs(budget: Budget, *, grid: bool, workers: int) -> float:
-    """What confirm takes, as epochs of training."""
-    confirm = [work for work in works(Scope(budget=budget, grid=grid)) if work.part == "confirm"]
-    return total_epochs(confirm, SIZES, workers)
+@pytest.mark.parametrize("runs", [2, 5, 8, 15, 22, 40, 50, 70, 120, 300])
+def test_what_is_planned_fits_and_more_trials_would_not(runs: int) -> None:
+    left = runs * hand(27)
+    found, of = fit(left, OWN, estimate()), estimate()
+    assert of.seconds(found.budget, SIZES.train) <= left
+    assert found.hand_runs == pytest.approx(left / hand(found.budget.epochs))
+    if found.level.samples and found.budget.trials < MORE_TRIALS * OWN.trials:
+        more = dataclasses.replace(found.budget, trials=found.budget.trials + 1)
+        assert of.seconds(more, SIZES.train) > left
 
 
-def expected(found: Fitted, costs: Costs = COSTS) -> float:
-    """Seconds of a study, added up run by run, without the teacher's training."""
+@pytest.mark.parametrize(
+    ("runs", "level"), [(2, 0), (5, 0), (8, 6), (18, 6), (20.1, 20), (44, 20), (48.1, 48), (60.1, 60), (100.1, 100)]
+)
+def test_hand_runs_say_how_thorough_a_study_is(runs: float, level: int) -> None:
+    epochs = 20 if runs < 20 else 27
+    found = fit(runs * hand(epochs), OWN, estimate(), Asked(epochs=epochs))
+    assert found.level.least == level
     budget = found.budget
-
-    def run(epochs: float) -> float:
-        points = 1 + epochs / curve_step(budget.epochs, found.samples, SIZES.validation)
-        return costs.train * (epochs * found.samples + points * SIZES.validation / 3)
-
-    confirm = budget.finalists * budget.select_seeds + (GRID_RUNS if found.grid else 0) + 3 * budget.claim_seeds
-    answers = POLICIES * budget.epochs + budget.claim_seeds * budget.confirm_epochs
-    trials = 5 * run(budget.epochs) + (budget.trials - 2) * run(trial_epochs(budget))
-    predicted = 3 * budget.claim_seeds * (SIZES.validation + SIZES.test) * costs.train / 3
-    return trials + confirm * run(budget.confirm_epochs) + answers * found.samples * costs.answer + predicted
+    assert bool(budget.claim_seeds) == (level >= 6) and budget.claim_seeds != 1
+    assert bool(budget.choose_seeds) == (level >= 20)
+    assert budget.grid == (level >= 60) and bool(budget.ablation_seeds) == (level >= 100)
+    assert level < 20 or budget.fresh_claim == (level >= 48)
+    assert level >= 20 or budget.trials <= budget.recipes
 
 
-def test_a_trial_climbs_as_far_as_its_share() -> None:
-    assert rung_plan(OWN) == [3, 9, 27]
-    assert trial_epochs(dataclasses.replace(OWN, branch=0.0)) == pytest.approx(3 + 6 / 3 + 18 / 9)
-    assert trial_epochs(dataclasses.replace(OWN, branch=0.5)) == pytest.approx(4.5 + (6 + 4.5) / 3 + 18 / 9)
+def test_explore_has_at_least_half_and_choosing_and_claiming_at_most_their_share() -> None:
+    for runs in (20.1, 30, 44, 48.1, 59, 70, 90, 130, 300):
+        of = estimate()
+        found = fit(runs * hand(27), OWN, of, Asked(epochs=27))
+        foreseen = works(Scope(budget=found.budget))
+        seconds = {w.stage: total_seconds([w], SIZES, SIZES.train, COSTS, Parallel()) for w in foreseen}
+        left = runs * hand(27)
+        share = (seconds["choose"] + seconds["claim"]) / left
+        explored = (seconds["baselines"] + seconds["explore"]) / left
+        assert share <= (0.45 if runs < 48 else 0.36), runs
+        assert runs < 48 or explored >= 0.5 or found.budget.trials == MORE_TRIALS * OWN.trials, (runs, explored)
 
 
-@pytest.mark.parametrize("hours", [0.05, 0.1, 0.5, 2, 8, 30])
-def test_what_is_planned_fits_and_hardly_more_would(hours: float) -> None:
-    seconds = 3600 * hours
-    found = fit(seconds, OWN, SIZES, COSTS)
-    left = seconds * (1 - timing.TEACHER_SHARE - timing.ASIDE_SHARE) - timing.ASIDE
-    assert expected(found) <= left
-    if found.budget.epochs < timing.LONGER * OWN.epochs:
-        longer = dataclasses.replace(
-            found.budget,
-            epochs=found.budget.epochs + 1,
-            confirm_epochs=round((found.budget.epochs + 1) * found.budget.confirm_epochs / found.budget.epochs),
-        )
-        more = found._replace(budget=longer)
-        assert expected(more if found.samples == SIZES.train else found._replace(samples=2 * found.samples)) > left
-    assert found.budget.teacher_epochs * found.samples * COSTS.teacher <= timing.TEACHER_SHARE * seconds
+def test_full_length_is_the_spaces_own_then_shorter_down_to_the_least() -> None:
+    lengths = [fit(runs * hand(27), OWN, estimate()).budget.epochs for runs in (2, 10, 16, 18, 25, 300)]
+    assert lengths[0] == lengths[1] == 20 and lengths[-1] == lengths[-2] == 27
+    assert lengths == sorted(lengths) and 20 < lengths[3] < 27
+    large = SIZES._replace(train=54_000)  # 844 steps an epoch: two epochs have 1,500
+    assert fit(1.0, OWN, estimate(large)).budget.epochs == 2
+    small = SIZES._replace(train=800, validation=200)  # 13 steps an epoch
+    assert fit(1e4, OWN, estimate(small)).budget.epochs == 4 * 27
+    assert fit(1.0, OWN, estimate(small)).budget.epochs == 20
 
 
-def test_more_time_never_means_less() -> None:
-    times = [60 * 1.3**k for k in range(30)]
-    found = [fit(seconds, OWN, SIZES, COSTS) for seconds in times]
-    for trials in {f.budget.trials for f in found}:
-        work = [f.samples * f.budget.confirm_epochs for f in found if f.budget.trials == trials]
-        assert work == sorted(work)
-    assert [f.budget.trials for f in found] == sorted(f.budget.trials for f in found)
-    assert found[0].samples < 10_000 and found[-1] == Fitted(
-        dataclasses.replace(OWN, epochs=108, confirm_epochs=216), 54_000, True
-    )
+def test_the_first_rung_has_its_least_steps_and_what_was_asked_for_stays() -> None:
+    assert fit(1e3, OWN, estimate()).budget.rungs == 3  # 3 epochs of 63 steps
+    assert fit(1e3, OWN, estimate(SIZES._replace(train=2_000)), Asked(epochs=27)).budget.rungs == 2
+    assert fit(1e3, OWN, estimate(SIZES._replace(train=200)), Asked(epochs=27)).budget.rungs == 1
+    asked = fit(1e3, OWN, estimate(), Asked(trials=30, epochs=9)).budget
+    assert (asked.trials, asked.epochs) == (30, 9)
+    quick = fit(130 * hand(27), OWN, estimate(), Asked(epochs=27, quick=True)).budget
+    assert (quick.grid, quick.ablation_seeds, quick.fresh_claim) == (False, 0, False)
+    assert (quick.choose_seeds, quick.claim_seeds) == (2, 2)
 
 
-def test_with_hardly_any_time_the_least_is_planned_and_with_a_fixed_training_set_it_stays() -> None:
-    least = fit(1.0, OWN, SIZES, COSTS)
-    assert (least.samples, least.budget.epochs, least.budget.confirm_epochs) == (500, 6, 6)
-    assert least.budget.teacher_epochs == 1
-    assert fit(1.0, OWN, SIZES, COSTS, may_limit=False).samples == SIZES.train
+def test_the_training_set_is_cut_last_and_not_under_half() -> None:
+    least = 3 * hand(20)
+    assert fitting_samples(1.01 * least, OWN, estimate()) == SIZES.train
+    assert SIZES.train / 2 < fitting_samples(0.8 * least, OWN, estimate()) < SIZES.train
+    assert fitting_samples(0.01, OWN, estimate()) == SIZES.train / 2
 
 
-def test_no_teacher_to_train_leaves_its_length_alone_and_more_to_the_rest() -> None:
-    given = fit(600, OWN, SIZES, COSTS._replace(teacher=0.0))
-    own = fit(600, OWN, SIZES, COSTS)
-    assert given.budget.teacher_epochs == OWN.teacher_epochs > own.budget.teacher_epochs
-    assert given.samples * given.budget.epochs > own.samples * own.budget.epochs
+def test_a_teacher_trains_as_long_as_fits() -> None:
+    each = COSTS.teacher_seconds(1, SIZES.train, SIZES.validation)
+    assert teacher_epochs(1e6, 40, SIZES.train, estimate()) == 40
+    assert 1 < teacher_epochs(10 * each, 40, SIZES.train, estimate()) <= 10
+    assert teacher_epochs(0.0, 40, SIZES.train, estimate()) == 1
+    assert teacher_epochs(0.0, 40, SIZES.train, estimate(costs=COSTS._replace(teacher=0.0))) == 40
 
 
 def test_workers_make_more_fit() -> None:
-    one, four = fit(600, OWN, SIZES, COSTS), fit(600, OWN, SIZES, COSTS, slots=4, workers=4)
-    assert four.samples * four.budget.epochs > 2 * one.samples * one.budget.epochs
+    left = 30 * hand(27)
+    one, four = fit(left, OWN, estimate()), fit(left, OWN, estimate(slots=4, workers=4))
+    assert four.hand_runs == pytest.approx(4 * one.hand_runs) and four.budget.trials > one.budget.trials
 
 
 def ticking(*times: float) -> Iterator[float]:
@@ -142,14 +148,6 @@ def test_explore_leaves_what_confirm_takes_but_no_more_than_its_share() -> None:
     assert left(40.0, 360.0) == pytest.approx(40 - CLOSING - CONFIRM_SHARE * 40)
 
 
-def test_what_confirm_takes_is_its_runs_and_its_predictions() -> None:
-    budget = Budget(finalists=3, select_seeds=3, claim_seeds=5, confirm_epochs=10)
-    runs = 9 + 16 + 15
-    predicted = 15 * 16_000 / 3 / 54_000
-    assert confirm_epochs(budget, grid=True, workers=1) == pytest.approx(10 * runs + predicted)
-    assert confirm_epochs(budget, grid=False, workers=2) == pytest.approx(5 * (runs - 16) + predicted)
-
-
 def test_what_killed_sessions_trained_counts_as_spent() -> None:
     records = Records()
     records.trials.update({0: trial(0, 0.5, 0.6)})
@@ -160,8 +158,11 @@ def test_what_killed_sessions_trained_counts_as_spent() -> None:
 
 
 def test_what_a_sample_costs_is_measured(digits: Dataset) -> None:
-    space = resolved(digits)
-    costs = measure_costs(Probe(data=digits, space=space, teacher=None, device=torch.device("cpu"), threads=1, seed=0))
+    space, before = resolved(digits), torch.get_num_threads()
+    probe = Probe(data=digits, space=space, teacher=None, offers=Shapes(), device=torch.device("cpu"), threads=1)
+    costs = measure_costs(probe)
     assert 0 < costs.answer < costs.teacher < 1 and 0 < costs.train < 1
-    before = torch.get_num_threads()
+    taught = dataclasses.replace(probe, teacher=teacher(digits.task))
+    hand_costs = measure_hand(taught, 5.0)
+    assert 0 < hand_costs.train < 1 and 0 < hand_costs.answer < 1 and hand_costs.teacher == 0
     assert before == torch.get_num_threads()

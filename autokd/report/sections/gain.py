@@ -1,0 +1,35 @@
+"""Where the gain comes from: the ladder from the recipe by hand to the pick."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autokd.study.ladder import Step, ladder
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
+
+
+class Rung(NamedTuple):
+    """A line of the ladder.
+
+    Args:
+      step: what was trained.
+      change: of the mean against the line above; None in the first line.
+    """
+
+    step: Step
+    change: float | None
+
+
+def rungs(study: StudyStore) -> list[Rung]:
+    """Return the lines of the ladder that the study has; [] with a single one, which says nothing."""
+    steps = ladder(study.records, study.rung_epochs[-1], study.objective.metric)
+    before: list[Step | None] = [None, *steps]
+    lines = [Rung(step, None if last is None else step.mean - last.mean) for last, step in zip(before, steps)]
+    return lines if len(lines) > 1 else []
+
+
+def flattered(lines: list[Rung]) -> bool:
+    """Whether a line's value is that of the trial that was chosen for it."""
+    return any(line.step.flattered for line in lines)

@@ -1,0 +1,185 @@
+"""A study's plan for its time, made once before its first trial and recorded with it.
+
+First, before a teacher is there: how long it may train, and whether the training set must be cut. Then, with it: the
+default student, by measured seconds; what hand KD takes; and the budget that fits (`autokd.search.timing.fit`). What
+the plan cannot foresee the clock settles (`autokd.search.timing.clock`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from autokd.recipes.students import choose_family, largest_of_families
+from autokd.search.timing.fit import (
+    ASIDE,
+    ASIDE_SHARE,
+    TEACHER_SHARE,
+    TRAIN_SHARE,
+    Asked,
+    Estimate,
+    Fitted,
+    fit,
+    fitting_samples,
+    least_epochs,
+    teacher_epochs,
+)
+from autokd.search.timing.measure import Probe, measure_costs, measure_families, measure_hand
+from autokd.search.work import Costs, Funnel, Sizes, sizes_of
+from autokd.space import Budget
+from autokd.study.settings import TimePlan
+
+MEASURING_SHARE = 0.03
+"""Of the time that measuring hand KD may take."""
+LONGEST_RUN = 1 / 6
+"""Of the time left: a family of which a run of the least length takes more is no candidate."""
+
+
+class Timing(NamedTuple):
+    """What a plan is made for.
+
+    Args:
+      seconds: asked for.
+      asked: what is not to be changed.
+      trains: whether the final training is part of them.
+      funnel: what the stages will do.
+    """
+
+    seconds: float
+    asked: Asked
+    trains: bool
+    funnel: Funnel
+
+    def left_of(self, left: float) -> float:
+        """Return what is left for explore and confirm of the seconds that are left."""
+        aside = ASIDE + (ASIDE_SHARE + TRAIN_SHARE * self.trains) * self.seconds
+        return max(1.0, left - aside)
+
+
+class Teaching(NamedTuple):
+    """What is settled before the teacher is trained.
+
+    Args:
+      epochs: of the default teacher's training.
+      samples: that are used of the training set.
+    """
+
+    epochs: int
+    samples: int
+
+
+def plan_teaching(timing: Timing, left: float, own: Budget, probe: Probe, *, may_limit: bool) -> Teaching:
+    """Measure what training costs here, and return how long the teacher may train, and on how many samples.
+
+    Args:
+      timing: what the plan is for.
+      left: seconds.
+      own: the space file's budget.
+      probe: what is measured, on all the data.
+      may_limit: whether the training set may be made smaller.
+    """
+    estimate = _estimate(timing, sizes_of(probe.data), measure_costs(probe), probe)
+    teaching = TEACHER_SHARE * timing.seconds if estimate.costs.teacher else 0.0
+    samples = estimate.sizes.train
+    if may_limit and timing.asked.epochs is None:
+        samples = fitting_samples(timing.left_of(left) - teaching, own, estimate)
+    return Teaching(teacher_epochs(teaching, own.teacher_epochs, samples, estimate), samples)
+
+
+class Whole(NamedTuple):
+    """All the data, where the training set was cut: its size and its fingerprint."""
+
+    train: int
+    fingerprint: str
+
+
+def make_time_plan(
+    timing: Timing, ends: float, own: Budget, probe: Probe, whole: Whole | None, costs: Costs | None = None
+) -> TimePlan:
+    """Measure hand KD, and return the plan.
+
+    Args:
+      timing: what the plan is for.
+      ends: when the time is over, by `time.monotonic`.
+      own: the space file's budget, with the teacher's epochs as they are settled.
+      probe: with the teacher, on the training samples that are used.
+      whole: all the data, where these are fewer.
+      costs: in a dry run, without a teacher to measure: what was measured before; else None.
+    """
+    student, left_out = choose_student(probe, own, timing.left_of(ends - time.monotonic()))
+    probe = dataclasses.replace(probe, student=student, space=probe.space.without(left_out))
+    if costs is None and probe.teacher is not None:
+        costs = measure_hand(probe, MEASURING_SHARE * timing.seconds)
+    estimate = _estimate(timing, sizes_of(probe.data), costs or measure_costs(probe), probe)
+    fitted = fit(timing.left_of(ends - time.monotonic()), own, estimate, timing.asked)
+    before, after = dataclasses.asdict(probe.space.budget), dataclasses.asdict(fitted.budget)
+    return TimePlan(
+        seconds=timing.seconds,
+        budget={key: value for key, value in after.items() if value != before[key]},
+        limit_train=estimate.sizes.train if whole is not None else None,
+        whole_data=None if whole is None else whole.fingerprint,
+        teacher_epochs=probe.space.budget.teacher_epochs,
+        reason=_reason(fitted, probe.space.budget, estimate, whole),
+        whole_train=None if whole is None else whole.train,
+        hand_seconds=estimate.hand_seconds(fitted.budget.epochs, estimate.sizes.train),
+        hand_runs=fitted.hand_runs,
+        student=student,
+        left_out=left_out,
+    )
+
+
+def choose_student(probe: Probe, own: Budget, left: float) -> tuple[Mapping[str, Any] | None, Mapping[str, str]]:
+    """Return the student of the recipes by measured seconds, and the families that are no candidates, with why.
+
+    Args:
+      probe: what is measured.
+      own: the space file's budget.
+      left: seconds for explore and confirm.
+    """
+    students = largest_of_families(probe.space, probe.data.task, probe.offers)
+    if len(students) < 2:
+        return (dict(students[0]) if students else None), {}
+    seconds = measure_families(probe, students)
+    samples = len(probe.data.train)
+    batch = int(probe.recipe(distils=False)["batch_size"])
+    epochs = least_epochs(own, -(-samples // batch))
+    fastest = min(seconds.values())
+    slow = {
+        name: f"a run of {epochs} epochs takes about {each * epochs * samples:.0f} s of the {left:.0f} s left"
+        for name, each in seconds.items()
+        if each * epochs * samples > LONGEST_RUN * left and each > fastest
+    }
+    fit_in = [student for student in students if student["use"] not in slow]
+    return choose_family(fit_in, seconds), slow
+
+
+def _estimate(timing: Timing, sizes: Sizes, costs: Costs, probe: Probe) -> Estimate:
+    batch = int(probe.recipe(distils=False)["batch_size"])
+    return Estimate(funnel=timing.funnel, sizes=sizes, costs=costs, batch=batch)
+
+
+def _reason(fitted: Fitted, own: Budget, estimate: Estimate, whole: Whole | None) -> str:
+    budget, hand = fitted.budget, estimate.hand_seconds(fitted.budget.epochs, estimate.sizes.train)
+    of = "" if budget.epochs == own.epochs else f" in place of {own.epochs}"
+    parts = [
+        f"KD by hand takes {hand:.2g} s for {budget.epochs} epochs{of}",
+        f"the time bears {fitted.hand_runs:.0f} such runs",
+        f"{fitted.level.does}: {budget.trials} trials, {_seeds(budget)}",
+    ]
+    if whole is not None:
+        parts.append(f"{estimate.sizes.train:,} of {whole.train:,} training samples (full training takes them all)")
+    if budget.teacher_epochs != own.teacher_epochs:
+        parts.append(f"a teacher of at most {budget.teacher_epochs} epochs in place of {own.teacher_epochs}")
+    return "; ".join(parts)
+
+
+def _seeds(budget: Budget) -> str:
+    if not budget.claim_seeds:
+        return "no claim"
+    if not budget.choose_seeds:
+        return f"{budget.claim_seeds} seeds an arm for the claim"
+    if not budget.fresh_claim:
+        return f"{budget.claim_seeds} seeds an arm for choice and claim"
+    return f"{budget.choose_seeds} seeds an arm for the choice and {budget.claim_seeds} for the claim"
