@@ -128,7 +128,9 @@ class MainEffects:
         if sum(trial.source == DESIGN for trial in trials) >= self.most:
             return None
         lacking = self._lacking(trials)
-        base, start = self._base(trials) if lacking else (None, self.space.default().plain)
+        if not lacking:
+            return None
+        base, start = self._base(trials)
         rng = np.random.default_rng(derive(self.seed, DESIGN, number))
         for first in lacking:
             for second in self._partners(first, lacking, trials):
