@@ -75,9 +75,13 @@ def options_of(space: Space, students: Iterable[Mapping[str, Any]]) -> tuple[Opt
     """
     network = spec.network_slot(space.slots)
     distinct = {spec.fingerprint(dict(student)): dict(student) for student in students}
-    found = {name: list(_options(name, part)) for name, part in space.parts.items() if name != network}
-    every = {network: [Option(network, student) for student in distinct.values()], **found}
-    return tuple(option for slot in every.values() for option in slot if len(slot) > 1 or option.member)
+    found = {
+        name: [Option(network, student) for student in distinct.values()]
+        if name == network
+        else [*_options(name, part)]
+        for name, part in space.parts.items()
+    }
+    return tuple(option for slot in found.values() for option in slot if len(slot) > 1 or option.member)
 
 
 def _options(slot: str, part: Any) -> Iterator[Option]:
