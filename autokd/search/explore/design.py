@@ -155,10 +155,10 @@ class MainEffects:
     ) -> Iterator[Option | None]:
         """What may be changed along with an option, in another slot; None: nothing.
 
-        First what lacks as well, and was seen with it least often, so that pairs differ; last what only makes room.
+        First what lacks as well and was not seen with it, so that pairs differ; last what only makes room.
         """
-        others = [option for option in lacking if option.slot != first.slot]
-        yield from sorted(others, key=lambda other: _seen(trials, first, other))
+        others = [option for option in lacking if option.slot != first.slot and not _seen(trials, first, option)]
+        yield from others
         yield None
         yield from (option for option in self.options if option.slot != first.slot and option not in others)
 
