@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from autokd import catalog
 from autokd.data import Dataset
 from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict, predict_teacher
@@ -24,20 +23,21 @@ from autokd.errors import NothingFeasible, SpaceError
 from autokd.execution.executor import Outcome, RungJob
 from autokd.networks.models import seeded
 from autokd.search.baselines import baseline_losses
+from autokd.search.confirm.choose import Choose, decide
 from autokd.search.confirm.claim import MakeClaim, make_claim
 from autokd.search.confirm.round import Round
 from autokd.search.confirm.select import Select, choose_trial
-from autokd.search.confirm.tune import Tune, grid, tune_arms
+from autokd.search.confirm.tune import Tune, tune_arms
 from autokd.search.timing.clock import Clock
 from autokd.search.work import Scope, run_total
 from autokd.seeds import derive
 from autokd.space import parse
-from autokd.spec import component_from_plain, fingerprint, from_plain, to_plain
+from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
 from autokd.study import comparison
 from autokd.study.arms import ARM_KINDS
 from autokd.study.choice import Candidate
 from autokd.study.claim import Arm, Claim
-from autokd.study.records import RunRecord
+from autokd.study.records import RunRecord, TrialRecord
 from autokd.types import Split
 from tests.search.executors import Instant, fixed_score
 from tests.search.records import trial
@@ -61,14 +61,8 @@ def data(digits: Dataset) -> Counted:
 
 
 def confirm(made: Round) -> Claim:
-    """Select, tune and claim, as the stages do one after the other."""
-    trial = choose_trial(made)
-    return make_claim(made, trial, tune_arms(made, trial))
-
-
-def plain_grid(pipeline: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The grid of a plain pipeline, plain."""
-    return {name: to_plain(point) for name, point in grid(from_plain(pipeline)).items()}
+    """Select, tune, choose and claim, as the stages do one after the other."""
+    return make_claim(made, decide(made))
 
 
 def arm_of(claim: Claim, name: str) -> Arm:
@@ -86,124 +80,59 @@ def runs(made: Round, stage: str) -> list[RunRecord]:
     return [run for run in made.log.records.runs if run.stage == stage]
 
 
-def is_tuned(job: RungJob | RunRecord) -> bool:
-    """Whether a pipeline's learning rate is twice that of the space's default."""
-    rate: float = job.pipeline["optimizer"]["learning_rate"]
-    return rate > 0.06
+BUDGETS: Mapping[str, dict[str, Any]] = {
+    "fresh seeds": {},
+    "same seeds": {"fresh_claim": False},
+    "the top rung": {"choose_seeds": 0},
+    "no claim": {"choose_seeds": 0, "claim_seeds": 0},
+}
+MADE = {
+    ("fresh seeds", True): {"select": 4, "tune": 9, "choose": 8, "claim": 12},
+    ("fresh seeds", False): {"select": 4, "tune": 6, "choose": 6, "claim": 6},
+    ("same seeds", True): {"select": 4, "tune": 9, "choose": 10},
+    ("same seeds", False): {"select": 4, "tune": 6, "choose": 6},
+    ("the top rung", True): {"claim": 6},
+    ("the top rung", False): {"claim": 6},
+    ("no claim", True): {"claim": 1},
+    ("no claim", False): {"claim": 1},
+}
+"""Runs by stage, where no two arms are the same and no grid goes on."""
 
 
-def test_the_grid_scales_learning_rate_and_distillation_weights(data: Counted) -> None:
-    plain = pipeline(data, **FOUND)
-    points = plain_grid(plain)
-    rate = plain["optimizer"]["learning_rate"]
-    assert list(points) == [
-        "",
-        "learning_rate x0.2",
-        "learning_rate x0.5",
-        "learning_rate x2",
-        "loss weights x0.5",
-        "loss weights x2",
-    ]
-    assert points[""] == plain
-    assert points["learning_rate x2"] == {**plain, "optimizer": {**plain["optimizer"], "learning_rate": 2 * rate}}
-    halved = points["loss weights x0.5"]["losses"]
-    assert (halved["ce"]["weight"], halved["kd"]["weight"], halved["hint"]["weight"]) == (0.5, 1.0, 0.25)
-    assert halved["kd"]["temperature"] == 8.0 and plain["losses"]["kd"]["weight"] == 2.0
-    assert list(plain_grid({**plain, "losses": baseline_losses(ARM_KINDS["alone"])})) == [
-        "",
-        *(f"learning_rate x{factor}" for factor in ("0.2", "0.5", "2")),
-    ]
+def rising(job: RungJob) -> float:
+    """A score by the losses alone: the more there are the better."""
+    return 0.7 + 0.01 * len(job.pipeline["losses"])
 
 
-OWN = """
-from dataclasses import dataclass
-
-from autokd.declarations import Loss, Optimizer, Scale
-
-
-@dataclass(frozen=True, kw_only=True)
-class Own:
-    declares = Optimizer(name="t_own", tunes=("lr", "inner_lr"))
-
-    lr: float = 0.1
-    inner_lr: float = 0.01
-    momentum: float = 0.9
-
-    def build(self, context): ...
+def apart(known: list[TrialRecord]) -> list[TrialRecord]:
+    """Trials of which those that are recipes have another batch size, so that they are no matched baselines."""
+    return [replace(t, pipeline={**t.pipeline, "batch_size": 32}) if t.recipe else t for t in known]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rateless:
-    declares = Optimizer(name="t_rateless", tunes=())
-
-    momentum: float = 0.9
-
-    def build(self, context): ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Margin:
-    declares = Loss(name="t_margin", teacher="stored", scale=Scale(1.0, "made up"), tunes=("weight", "margin"))
-
-    weight: float = 1.0
-    margin: float = 2.0
-
-    def build(self, context): ...
-"""
+def with_recipe(data: Dataset) -> list[TrialRecord]:
+    """Trials with KD, DIST and the student alone by hand, of which DIST is the best."""
+    known = trials(data)
+    known[0] = replace(known[0], rungs=trial(0, 0.5, 0.5, 0.55).rungs)
+    dist = pipeline(data, dist=component_to_plain(make("losses", "dist", {})))
+    return apart([*known, replace(trial(4, 0.5, 0.6, 0.85, source="recipe:dist", pipeline=dist), cost=known[0].cost)])
 
 
-@pytest.fixture
-def own_components(tmp_path: Path) -> Iterator[None]:
-    """Two optimizers without a field `learning_rate`, and a loss with two fields to scale."""
-    (tmp_path / "own_to_tune.py").write_text(OWN)
-    catalog.load_plugins(tmp_path / "own_to_tune.py")
-    yield
-    del sys.modules["autokd_plugin_own_to_tune"]
-
-
-def test_the_grid_scales_what_the_components_declare(data: Counted, own_components: None) -> None:
-    margin = {"use": "t_margin", "weight": 1.0, "margin": 2.0}
-    own = {**pipeline(data, mine=margin), "optimizer": {"use": "t_own", "lr": 0.1, "inner_lr": 0.02, "momentum": 0.9}}
-    points = plain_grid(own)
-    assert list(points)[1:] == [
-        *(f"lr and inner_lr x{f}" for f in ("0.2", "0.5", "2")),
-        *(f"loss weights x{f}" for f in ("0.5", "2")),
-    ]
-    assert points["lr and inner_lr x2"]["optimizer"] == {"use": "t_own", "lr": 0.2, "inner_lr": 0.04, "momentum": 0.9}
-    assert points["loss weights x2"]["losses"]["mine"] == {"use": "t_margin", "weight": 2.0, "margin": 4.0}
-    rateless = {**own, "optimizer": {"use": "t_rateless", "momentum": 0.9}}
-    assert list(plain_grid(rateless)) == ["", "loss weights x0.5", "loss weights x2"]
-    assert list(plain_grid({**rateless, "losses": baseline_losses(ARM_KINDS["alone"])})) == [""]
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "tuned"),
-    [({"use": "t_own", "lr": 0.1, "inner_lr": 0.02, "momentum": 0.9}, 16), ({"use": "t_rateless", "momentum": 0.9}, 7)],
-)
-def test_an_optimizer_without_a_learning_rate_is_confirmed(
-    data: Counted, tmp_path: Path, own_components: None, optimizer: dict[str, Any], tuned: int
-) -> None:
-    known = [dataclasses.replace(t, pipeline={**t.pipeline, "optimizer": optimizer}) for t in trials(data)]
-    made = confirming(tmp_path, data, known=known)
-    confirm(made)
-    assert Counter(run.stage for run in made.log.records.runs) == {"select": 4, "tune": tuned, "claim": 9}
-
-
-@pytest.mark.parametrize(("with_teacher", "expected"), [(True, 4 + 16 + 9), (False, 4 + 10 + 6)])
+@pytest.mark.parametrize("with_teacher", [True, False])
+@pytest.mark.parametrize("path", BUDGETS)
 def test_the_number_of_runs_announced_is_the_number_made(
-    data: Counted, tmp_path: Path, with_teacher: bool, expected: int
+    data: Counted, tmp_path: Path, path: str, with_teacher: bool
 ) -> None:
-    made = confirming(tmp_path, data, with_teacher=with_teacher)
-    confirm(made)
-    scope = Scope(budget=BUDGET, has_teacher=with_teacher)
-    foreseen = [work for stage in (Select(), Tune(), MakeClaim()) for work in stage.work(scope)]
-    announced = sum(work.runs for work in foreseen)
-    assert announced == expected == len(made.log.records.runs) == len(jobs(made))
-    assert run_total(foreseen) == (2 * 4 + 16 + 2 * 9 if with_teacher else 2 * 4 + 10 + 2 * 6)
-    predicted = {len(made.log.records.claims[0].arms) * BUDGET.claim_seeds}
-    assert predicted == {work.predictions for work in foreseen if work.stage == "claim"}
+    budget, known = dataclasses.replace(BUDGET, **BUDGETS[path]), with_recipe(data)
+    made = confirming(tmp_path, data, rising, known=known, with_teacher=with_teacher, budget=budget)
+    claim = confirm(made)
+    scope = Scope(budget=budget, has_teacher=with_teacher)
+    foreseen = [work for stage in (Select(), Tune(), Choose(), MakeClaim()) for work in stage.work(scope)]
+    announced = {work.stage: work.runs for work in foreseen if work.runs}
     stages = Counter(run.stage for run in made.log.records.runs)
-    assert stages == ({"select": 4, "tune": 16, "claim": 9} if with_teacher else {"select": 4, "tune": 10, "claim": 6})
+    assert announced == MADE[path, with_teacher] == stages and len(jobs(made)) == sum(announced.values())
+    predicted = sum(len(arm.test) for arm in claim.arms)
+    assert predicted == sum(work.predictions for work in foreseen)
+    assert run_total(foreseen) >= sum(announced.values())
     assert all((job.horizon, job.until, job.load, job.save) == (2, 2, None, None) for job in jobs(made))
 
 
