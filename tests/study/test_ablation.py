@@ -13,9 +13,22 @@ from autokd.study.intervals import Family
 from autokd.study.records import Records, RunRecord
 
 
-def run(stage: str, seed: int, score: float, *, arm: str = "pick", variant: str = "", failed: bool = False) -> RunRecord:
+def run(
+    stage: str, seed: int, score: float, *, arm: str = "pick", variant: str = "", failed: bool = False
+) -> RunRecord:
     failure = {"kind": "error", "reason": "made up"} if failed else None
-    return RunRecord(stage, 0, arm, variant, seed, {}, score, 1.0, 1.0, failure)
+    return RunRecord(
+        stage=stage,
+        round=0,
+        arm=arm,
+        variant=variant,
+        seed=seed,
+        pipeline={},
+        score=score,
+        loss=1.0,
+        seconds=1.0,
+        failure=failure,
+    )
 
 
 def records(
@@ -38,7 +51,9 @@ def test_differences_are_paired_and_hold_together() -> None:
     assert found["losses"].difference == pytest.approx(0.025) and found["optimizer"].difference == pytest.approx(-0.005)
     squares = 2 * ((0.5 * (0.02 - 0.02)) ** 2 + (0.5 * (0.01 - 0.02)) ** 2 + (0.5 * (0.03 - 0.02)) ** 2)
     margin = Family(3).half_width(2) * math.sqrt(2 * squares / 2 / 2)
-    assert found["losses"].low == pytest.approx(0.025 - margin) and found["losses"].high == pytest.approx(0.025 + margin)
+    assert found["losses"].low == pytest.approx(0.025 - margin) and found["losses"].high == pytest.approx(
+        0.025 + margin
+    )
     assert {value.seeds for value in found.values()} == {2}
 
 

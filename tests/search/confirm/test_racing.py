@@ -141,5 +141,7 @@ def test_the_best_expected_score_is_chosen_and_the_simpler_of_equal_ones() -> No
     assert best.number == 3 and reason.endswith("91.0 %; as good and no simpler: trial 1, trial 2")
     equal = [finalist(5, 2, 10, 10), finalist(6, 2, 10, 10)]
     even = {5: stands[1], 6: stands[1]}
-    assert choose(equal, even, {5: 0.9, 6: 0.9})[0].number == 5 and choose(equal, even, {5: 0.9, 6: 0.91})[0].number == 6
+    assert (
+        choose(equal, even, {5: 0.9, 6: 0.9})[0].number == 5 and choose(equal, even, {5: 0.9, 6: 0.91})[0].number == 6
+    )
     assert choose(trials[:1], stands, expected) == (trials[0], "the only finalist")
