@@ -42,7 +42,7 @@ from autokd.study.intervals import Family
 from autokd.study.posterior import Prior
 from autokd.study.records import RunRecord, TrialRecord
 from autokd.types import Split
-from tests.search.executors import Instant, fixed_score
+from tests.search.executors import Instant
 from tests.search.records import trial
 from tests.search.spaces import SPACE
 from tests.search.stages import BUDGET, FOUND, confirming, pipeline, trials

@@ -85,7 +85,7 @@ def is_alone(job: RungJob) -> bool:
 def test_every_arm_has_the_same_three_rates_on_one_seed(digits: Dataset, tmp_path: Path) -> None:
     made = confirming(tmp_path, digits, lambda job: 0.8)
     arms = tuned(made)
-    assert factors(arms, digits) == dict.fromkeys(("pick", "alone", "kd"), [0.4, 1.0, 2.5])
+    assert factors(arms, digits) == {name: [0.4, 1.0, 2.5] for name in ("pick", "alone", "kd")}
     assert [point for point, _ in arms["pick"].runs] == ["learning_rate x0.4", "", "learning_rate x2.5"]
     runs = [run for run in made.log.records.runs if run.stage == "tune"]
     assert Counter(run.arm for run in runs) == {"pick": 3, "kd": 3, "alone": 3} and len({run.seed for run in runs}) == 1
