@@ -21,7 +21,7 @@ from autokd.engine.evaluate import predict, predict_teacher
 from autokd.engine.views import to_device
 from autokd.errors import NothingFeasible, SpaceError
 from autokd.execution.executor import Outcome, RungJob
-from autokd.metrics import predictions
+from autokd.metrics import Predictions, predictions
 from autokd.networks.models import seeded
 from autokd.search.confirm import claim as claiming
 from autokd.search.confirm.choose import Choose, decide
@@ -334,7 +334,9 @@ def test_what_test_contradicts_is_still_recommended_and_called_worse(
         labels = torch.arange(100) % 10
         right = predictions(torch.eye(10)[labels], labels)
         wrong = predictions(torch.eye(10)[(labels + (labels < 5)) % 10], labels)
-        students = {arm: [wrong if arm == "pick" else right] * len(row) for arm, row in claimed.items()}
+        students: dict[str, list[Predictions | None]] = {
+            arm: [wrong if arm == "pick" else right] * len(row) for arm, row in claimed.items()
+        }
         return Answers(students, None, (10,) * 10)
 
     monkeypatch.setattr(claiming, "read_test", read)
