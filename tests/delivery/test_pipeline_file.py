@@ -96,7 +96,8 @@ CLAIM = Claim(
     trials=3,
     trial=1,
     use="pick",
-    comparator="alone",
+    comparators=("alone",),
+    evidence="fresh seeds",
     arms=(_arm("pick", 0.04, [0.95, 0.96]), _arm("alone", 0.05, [0.9, 0.91])),
     metric="accuracy",
     epochs=27,
@@ -158,6 +159,7 @@ def test_the_recommended_pipeline_comes_with_its_evidence() -> None:
         "epochs": 27,
         "seeds": [11, 12],
         "test_accuracy": {"pick": [0.95, 0.96], "alone": [0.9, 0.91], "teacher": 0.99},
+        "basis": "fresh seeds",
         "prediction_interval": [0.93, 0.98],
         "n_test": 360,
     }

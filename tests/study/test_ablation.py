@@ -17,7 +17,18 @@ def run(
     stage: str, seed: int, score: float, *, arm: str = "pick", variant: str = "", failed: bool = False
 ) -> RunRecord:
     failure = {"kind": "error", "reason": "made up"} if failed else None
-    return RunRecord(stage, 0, arm, variant, seed, {}, score, 1.0, 1.0, failure)
+    return RunRecord(
+        stage=stage,
+        round=0,
+        arm=arm,
+        variant=variant,
+        seed=seed,
+        pipeline={},
+        score=score,
+        loss=1.0,
+        seconds=1.0,
+        failure=failure,
+    )
 
 
 def records(
