@@ -8,8 +8,8 @@ from typing import Any
 
 from autokd.errors import ComponentError
 from autokd.networks.cost import student_fits, student_params
-from autokd.ranges import Choice, Integer, Range
 from autokd.space import Candidate, Space
+from autokd.space.sizes import largest, sizes
 from autokd.spec import component_from_plain, network_slot
 from autokd.types import Shapes, Task
 
@@ -99,12 +99,12 @@ def _largest(family: Candidate, task: Task, fits: Fits | None) -> dict[str, Any]
     default = family.default()
     if fits is None:
         return default
-    sizes = dict(_sizes(family, task))
-    if not sizes:
+    values = dict(_sizes(family, task))
+    if not values:
         return default if fits(default) else None
-    fine = max(sizes, key=lambda field: len(sizes[field]))
-    others = [[(field, value) for value in _few(sizes[field])] for field in sizes if field != fine]
-    widest = [_widest({**default, **dict(setting)}, fine, sizes[fine], fits) for setting in itertools.product(*others)]
+    fine = max(values, key=lambda field: len(values[field]))
+    others = [[(field, value) for value in _few(values[field])] for field in values if field != fine]
+    widest = [_widest({**default, **dict(setting)}, fine, values[fine], fits) for setting in itertools.product(*others)]
     students = [student for student in widest if student is not None]
     counts = [student_params(component_from_plain("students", student), task) for student in students]
     enough = NEAR * max(counts, default=0)
@@ -114,7 +114,7 @@ def _largest(family: Candidate, task: Task, fits: Fits | None) -> dict[str, Any]
 def _sizes(family: Candidate, task: Task) -> Iterator[tuple[str, list[int]]]:
     """The fields that the number of parameters depends on, with their values, ascending."""
     for field, span in family.ranges.items():
-        values = _whole_numbers(span)
+        values = sizes(span)
         if len(values) > 1 and len({_count(family, {field: value}, task) for value in (values[0], values[-1])}) > 1:
             yield field, values
 
@@ -127,13 +127,6 @@ def _count(family: Candidate, values: Mapping[str, Any], task: Task) -> int | No
         return None
 
 
-def _whole_numbers(span: Range) -> list[int]:
-    if isinstance(span, Integer):
-        return list(range(span.low, span.high + 1, span.step))
-    options = span.options if isinstance(span, Choice) else ()
-    return sorted(option for option in options if isinstance(option, int) and not isinstance(option, bool))
-
-
 def _few(values: Sequence[int]) -> list[int]:
     """At most `FEW` of the values, evenly spread, both ends among them."""
     if len(values) <= FEW:
@@ -143,11 +136,5 @@ def _few(values: Sequence[int]) -> list[int]:
 
 def _widest(student: Mapping[str, Any], field: str, values: Sequence[int], fits: Fits) -> dict[str, Any] | None:
     """The student with the largest value of a field that fits, by bisection: what fits at one value fits below it."""
-    low, high = 0, len(values)
-    while low < high:
-        middle = (low + high) // 2
-        if fits({**student, field: values[middle]}):
-            low = middle + 1
-        else:
-            high = middle
-    return {**student, field: values[low - 1]} if low else None
+    end = largest(values, lambda value: fits({**student, field: value}))
+    return None if end is None else {**student, field: end}

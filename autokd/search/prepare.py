@@ -18,8 +18,7 @@ from autokd.errors import StudyError, TeacherError
 from autokd.files import cache_dir
 from autokd.networks.reference import describe, load_teacher
 from autokd.objective import COSTS, Objective, of_names, of_plain
-from autokd.recipes.apply import portfolio
-from autokd.recipes.students import largest_of_families
+from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
 from autokd.search.explore.halving import rung_plan
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
@@ -33,6 +32,7 @@ from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.work import Funnel, Parallel
 from autokd.space import Budget, Space, find, parse
+from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
 from autokd.teaching import default_teacher
@@ -86,7 +86,9 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
       NothingFeasible: no student of the space lies inside the budget.
     """
     loaded = _load(request)
-    latencies = _check(request, loaded) if for_study else {}
+    latencies = _known_latencies(request, loaded)
+    if for_study:
+        _check(request, loaded, latencies)
     teaching = _teaching(request, loaded)
     if teaching.limit_train is not None:
         loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
@@ -94,18 +96,25 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if loaded.teacher is None and not dry:
         loaded = loaded._replace(teacher=_trained(loaded, teaching.epochs, notify))
     plan = _time_plan(request, loaded, teaching)
-    setup = _setup(request, loaded, known.teacher is None, plan, teaching.epochs)
-    return dataclasses.replace(setup, latencies=latencies)
+    named = default_teacher.reference(teaching.epochs) if known.teacher is None else describe(request.teacher)
+    return _setup(request, loaded, named, plan, latencies)
 
 
-def _setup(request: Request, loaded: Loaded, trains: bool, plan: TimePlan | None, teacher_epochs: int) -> Setup:
-    """Everything before the first trial; without a teacher where a default one is not trained yet."""
+def _setup(
+    request: Request,
+    loaded: Loaded,
+    teacher: Mapping[str, Any],
+    plan: TimePlan | None,
+    latencies: dict[str, float],
+) -> Setup:
+    """Everything before the first trial, given the teacher's plain reference and the plan."""
     space = _resolve(request, loaded, plan)
-    budget = dataclasses.replace(_budget(loaded, request, plan), teacher_epochs=teacher_epochs)
-    student = None if plan is None else plan.student
-    recipes = portfolio(space, loaded.data.task, loaded.offers, student=student)
+    budget = _budget(loaded, request, plan)
+    if teacher.get("use") == "trained":
+        budget = dataclasses.replace(budget, teacher_epochs=int(teacher["epochs"]))
+    students, recipes = _known_recipes(loaded, space, latencies, plan)
     reference = Reference(
-        default_teacher.reference(teacher_epochs) if trains else describe(request.teacher),
+        teacher,
         None if loaded.teacher is None else loaded.teacher.fingerprint,
     )
     setup = Setup(
@@ -121,9 +130,9 @@ def _setup(request: Request, loaded: Loaded, trains: bool, plan: TimePlan | None
         threads=loaded.threads,
         objective=loaded.objective,
         time_plan=plan,
-        latencies={},
+        latencies=latencies,
         portfolio=recipes,
-        students=tuple(largest_of_families(space, loaded.data.task, loaded.offers)),
+        students=students,
         dropped=(*space.dropped, *recipes.dropped, *_dropped_warm_starts(space, loaded.data.task, loaded.offers)),
     )
     return dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
@@ -281,6 +290,34 @@ def _identity(request: Request, loaded: Loaded, space: Space, budget: Budget, te
     )
 
 
+def _known_latencies(request: Request, loaded: Loaded) -> dict[str, float]:
+    """The latencies that the study has on record where the request goes on with one."""
+    if loaded.before is None:
+        return {}
+    return dict(RecordLog(study_path(request, loaded.data) / "trials.jsonl", read_only=True).records.latencies)
+
+
+def _meter(loaded: Loaded, latencies: dict[str, float]) -> LatencyMeter:
+    """What measures the latencies that are not among these, and adds them."""
+    task = loaded.data.task
+    return LatencyMeter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__)
+
+
+def _known_recipes(
+    loaded: Loaded, space: Space, latencies: dict[str, float], plan: TimePlan | None
+) -> tuple[tuple[Mapping[str, Any], ...], Portfolio]:
+    """The largest student of each family that is inside the limits, and the known recipes.
+
+    These have the student that the plan chose by measured seconds, or that of the first family.
+    """
+    meter, most, task = _meter(loaded, latencies), space.constraints.get("latency"), loaded.data.task
+    fast = None if most is None else lambda pipeline: meter(pipeline) <= most
+    students = largest_of_families(space, task, loaded.offers, fast=fast)
+    planned = None if plan is None else plan.student
+    student = choose_family(students) if planned is None else planned
+    return tuple(students), portfolio(space, task, loaded.offers, student=student, fast=fast)
+
+
 def _dropped_warm_starts(space: Space, task: Task, offers: Shapes) -> list[str]:
     """One line for each warm start of the space whose student exceeds a limit that follows from the architecture."""
     excesses = [over(pipeline_cost(drawn.plain, task, offers), space.constraints) for drawn in space.warm_starts]
@@ -316,25 +353,15 @@ def study_path(request: Request, data: Dataset) -> Path:
     return request.studies_dir / name
 
 
-def _check(request: Request, loaded: Loaded) -> Mapping[str, float]:
-    """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets.
-
-    Returns:
-      the latencies that were measured on the way, by network.
-    """
-    path, latencies = study_path(request, loaded.data), dict[str, float]()
-    if loaded.before is not None:
-        before = loaded.before
-        data = loaded
-        if before.time_plan is not None and before.time_plan.limit_train is not None:
-            data = loaded._replace(data=load_data(request, limit_train=before.time_plan.limit_train))
-        teaching = _teaching(request, loaded)
-        setup = _setup(request, data, loaded.teacher is None, before.time_plan, teaching.epochs)
-        refuse_another(path, before.identity, setup.identity)
-        return latencies
-    refuse_foreign(path)
-    meter = LatencyMeter(
-        loaded.data.task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__
-    )
-    population(_resolve(request, loaded), loaded.data.task, request.seed, meter=meter)
-    return latencies
+def _check(request: Request, loaded: Loaded, latencies: dict[str, float]) -> None:
+    """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets."""
+    path, before = study_path(request, loaded.data), loaded.before
+    if before is None:
+        refuse_foreign(path)
+        population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
+        return
+    teaching, plan = _teaching(request, loaded), before.time_plan
+    if teaching.limit_train is not None:
+        loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
+    named = default_teacher.reference(teaching.epochs) if loaded.teacher is None else describe(request.teacher)
+    refuse_another(path, before.identity, _setup(request, loaded, named, plan, latencies).identity)

@@ -15,7 +15,7 @@ from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.execution.executor import Executor
 from autokd.objective import Objective
-from autokd.recipes.apply import Portfolio
+from autokd.recipes import Portfolio
 from autokd.search.limits import LatencyMeter
 from autokd.search.request import Notify, Progress, Request
 from autokd.search.runs import Runner

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from autokd.data import Dataset
 from autokd.engine.rung import FORWARD, run_samples
 from autokd.space import Budget
-from autokd.teaching import default_teacher
+from autokd.teaching.recipe import SHORT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +80,8 @@ class Costs(NamedTuple):
       answer: of the teacher's answer.
       teacher: of a training step of the default teacher's network; 0 where none is trained.
       networks, compared: full and short trainings of the default teacher.
+      trees: of fitting the ensembles of trees that a default teacher is chosen from, at most; a row costs about as much
+        whatever their number.
     """
 
     train: float
@@ -87,11 +89,13 @@ class Costs(NamedTuple):
     teacher: float = 0.0
     networks: int = 1
     compared: int = 0
+    trees: float = 0.0
 
     def teacher_seconds(self, epochs: int, train: int, validation: int) -> float:
         """Return the seconds of training the default teacher with a full length of so many epochs; 0 without one."""
-        lengths = [epochs] * self.networks + [max(1, epochs // default_teacher.SHORT)] * self.compared
-        return self.teacher * sum(run_samples(each, each, train, validation) for each in lengths)
+        lengths = [epochs] * self.networks + [max(1, epochs // SHORT)] * self.compared
+        networks = sum(run_samples(each, each, train, validation) for each in lengths)
+        return self.teacher * networks + self.trees * train
 
 
 class Parallel(NamedTuple):

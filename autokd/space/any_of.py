@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,14 +129,10 @@ class AnyOf:
         )
         return dataclasses.replace(self, always=always, groups=groups)
 
-    def apart(self, against: Callable[[Candidate], Collection[str]]) -> AnyOf:
-        """Let each candidate exclude more components, by full name."""
-
-        def narrowed(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-            return tuple(candidate.excluding(against(candidate)) for candidate in candidates)
-
-        groups = tuple(dataclasses.replace(group, candidates=narrowed(group.candidates)) for group in self.groups)
-        return dataclasses.replace(self, always=narrowed(self.always), groups=groups)
+    def changed(self, change: Callable[[Candidate], Candidate]) -> AnyOf:
+        """Put what a change makes of each candidate in its place."""
+        groups = (dataclasses.replace(group, candidates=tuple(map(change, group.candidates))) for group in self.groups)
+        return dataclasses.replace(self, always=tuple(map(change, self.always)), groups=tuple(groups))
 
     def _cut(self, wanted: Sequence[str], present: Sequence[Candidate], number: int) -> tuple[Candidate, ...]:
         """Return what may stand together of the wanted candidates, in the order of the file."""

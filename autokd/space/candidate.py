@@ -73,6 +73,8 @@ class Candidate:
       ranges: its fields that are drawn.
       fixed: its other fields, as plain data.
       defaults: a value inside the range of each drawn field.
+      to_limit: fields whose range ends where a study's limits do; see `autokd.space.sizes`.
+      limited: those of them whose range a limit has made end earlier.
     """
 
     name: str
@@ -84,6 +86,8 @@ class Candidate:
     fixed: Mapping[str, Any]
     defaults: Mapping[str, Scalar]
     traits: Traits
+    to_limit: frozenset[str] = frozenset()
+    limited: frozenset[str] = frozenset()
 
     @property
     def full_name(self) -> str:
@@ -125,9 +129,10 @@ class Candidate:
         return {f"{path}.{field}": span for field, span in self.ranges.items()}
 
     def identity(self) -> dict[str, Any]:
-        """Return the component with its fixed values and its ranges, as plain data."""
+        """Return the component with its fixed values and its ranges, as plain data; "limit" where one made the end."""
         ranges = {field: written(span) for field, span in self.ranges.items()}
-        return {"use": self.use, **self.fixed, **ranges}
+        limited = {field: {**ranges[field], "limit": True} for field in self.ranges if field in self.limited}
+        return {"use": self.use, **self.fixed, **ranges, **limited}
 
 
 def clash(one: Candidate, other: Candidate) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -42,7 +42,7 @@ class _Number:
     def filtered(self, check: Check, dropped: list[str], problems: list[str]) -> Self:
         return self
 
-    def apart(self, against: Callable[[Candidate], Collection[str]]) -> Self:
+    def changed(self, change: Callable[[Candidate], Candidate]) -> Self:
         return self
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,9 +90,9 @@ class OneOf:
             problems.append(f"{self.slot}: nothing is left to choose from ({'; '.join(reasons)})")
         return dataclasses.replace(self, candidates=kept)
 
-    def apart(self, against: Callable[[Candidate], Collection[str]]) -> OneOf:
-        """Let each candidate exclude more components, by full name."""
-        return dataclasses.replace(self, candidates=tuple(c.excluding(against(c)) for c in self.candidates))
+    def changed(self, change: Callable[[Candidate], Candidate]) -> OneOf:
+        """Put what a change makes of each candidate in its place."""
+        return dataclasses.replace(self, candidates=tuple(map(change, self.candidates)))
 
     def _find(self, use: str) -> Candidate | None:
         return next((candidate for candidate in self.candidates if candidate.use == use), None)

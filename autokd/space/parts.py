@@ -7,7 +7,7 @@ names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from autokd.ranges import Range
@@ -84,8 +84,8 @@ class Part(Protocol):
         """Leave out the candidates that fail the check; say which in `dropped`, and in `problems` if none is left."""
         ...
 
-    def apart(self, against: Callable[[Candidate], Collection[str]]) -> Part:
-        """Let each candidate exclude more components, by full name."""
+    def changed(self, change: Callable[[Candidate], Candidate]) -> Part:
+        """Put what a change makes of each candidate in its place."""
         ...
 
 

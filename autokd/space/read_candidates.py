@@ -9,7 +9,7 @@ from autokd import catalog, spec
 from autokd.errors import ComponentError, nearest
 from autokd.ranges import Range
 from autokd.space.candidate import Candidate, traits_of
-from autokd.space.read_values import MISSING, Problems, mapping, read_field
+from autokd.space.read_values import MISSING, Problems, mapping, open_end, read_field
 from autokd.space.values import edges, nearest_value
 
 
@@ -40,6 +40,8 @@ def _candidate(place: str, slot: spec.Slot, name: str, body: Any, problems: Prob
         problems.append(f"{place}: {error}")
         return None
     infos = spec.fields_of(cls)
+    ended = _ended(place, infos, stated, problems) if slot.network else {}
+    stated |= ended
     values = _values(place, use, infos, stated, problems)
     if len(problems) > before:
         return None
@@ -54,9 +56,19 @@ def _candidate(place: str, slot: spec.Slot, name: str, body: Any, problems: Prob
         fixed={field: value for field, value in values.items() if field not in ranges},
         defaults={field: nearest_value(span, infos[field].default) for field, span in ranges.items()},
         traits=traits,
+        to_limit=frozenset(ended) & ranges.keys(),
     )
     problems += _unbuildable(candidate, set(stated))
     return candidate if len(problems) == before else None
+
+
+def _ended(
+    place: str, infos: Mapping[str, spec.FieldInfo], stated: Mapping[str, Any], problems: Problems
+) -> dict[str, Any]:
+    """The ranges that are to end where the limits do, for now with the component's own ends."""
+    known = {field: value for field, value in stated.items() if field in infos}
+    ended = {field: open_end(f"{place}.{field}", known[field], infos[field], problems) for field in known}
+    return {field: value for field, value in ended.items() if value is not None}
 
 
 def _use(place: str, slot: spec.Slot, name: str, stated: dict[str, Any], problems: Problems) -> str:

@@ -19,6 +19,8 @@ BAD = object()
 """Stands for a value with a mistake, which has been noted."""
 
 _RANGE_WORDS: dict[str, tuple[type[Any], tuple[str, ...]]] = {"float": (float, ("log",)), "int": (int, ("step", "log"))}
+LIMIT = "limit"
+"""Written for the upper end of a size of a student: as large as the study's limits allow."""
 _RANGE_FORMS = "{float: [low, high]}, {int: [low, high]} or {choice: [...]}"
 
 
@@ -63,6 +65,21 @@ def read_field(path: str, value: Any, info: spec.FieldInfo, problems: Problems) 
         return BAD
     span = narrowed(span)
     return edges(span)[0] if len(edges(span)) == 1 else span
+
+
+def open_end(path: str, value: Any, info: spec.FieldInfo, problems: Problems) -> Any:
+    """The same value with the component's own end in the place of an upper end that is to follow the limits.
+
+    Returns:
+      the value with its end, or None where its end does not follow the limits.
+    """
+    ends = value.get("int") if isinstance(value, dict) else None
+    if not isinstance(ends, list) or len(ends) != 2 or ends[1] != LIMIT:
+        return None
+    if not isinstance(info.range, Integer):
+        problems.append(f"{path}.int: the component has no range of its own, so {LIMIT!r} says nothing; give a number")
+        return None
+    return {**value, "int": [ends[0], info.range.high]}
 
 
 def _range(path: str, body: dict[Any, Any], declared: Any, problems: Problems) -> Range | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from autokd.space.buildable import refusal
 from autokd.space.candidate import Candidate, clash, lacks
 from autokd.space.parts import Check, Part
+from autokd.space.sizes import up_to_limits
 from autokd.spec import Slot, Slots, network_slot
 from autokd.types import Shapes, Task
 
@@ -67,6 +68,12 @@ def resolve_parts(parts: Mapping[str, Part], table: Slots, situation: Situation)
     return left
 
 
+def with_sizes(parts: Mapping[str, Part], table: Slots, task: Task, limits: Mapping[str, float]) -> dict[str, Part]:
+    """Return the parts with the sizes of the networks ending where the limits do, as far as the space asks for it."""
+    network = network_slot(table)
+    return {**parts, network: parts[network].changed(lambda candidate: up_to_limits(candidate, task, limits))}
+
+
 def _misfit(candidate: Candidate, situation: Situation) -> str | None:
     """Why a component cannot be used for a task and a teacher, or None."""
     traits, task, teacher = candidate.traits, situation.task, situation.teacher
@@ -119,7 +126,7 @@ def _apart(part: Part, refusals: Mapping[str, list[tuple[Candidate, str]]], limi
     for candidate in kept.candidates:
         place = candidate.place
         left.dropped.extend(f"{place}: not beside {network.use}: {why}" for network, why in refusals[place])
-    return kept.apart(lambda candidate: [network.full_name for network, _ in refusals[candidate.place]])
+    return kept.changed(lambda c: c.excluding(network.full_name for network, _ in refusals[c.place]))
 
 
 def _unfed(candidate: Candidate, network: Candidate) -> str | None:

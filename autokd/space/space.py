@@ -16,7 +16,7 @@ from autokd.ranges import Range
 from autokd.space.budget import Budget
 from autokd.space.candidate import Candidate, Params
 from autokd.space.parts import Part
-from autokd.space.resolve import Situation, resolve_parts
+from autokd.space.resolve import Situation, resolve_parts, with_sizes
 from autokd.space.source import Source, ask_members, count_members
 from autokd.space.values import Draw, UnitDraw
 from autokd.types import Shapes, Task
@@ -94,10 +94,11 @@ class Space:
             raise SpaceError(left.problems, f"{self.source} for {task.dataset}")
         stated: dict[str, Any] = {key: value for key, value in overrides.items() if value is not None}
         limits = {cost: float(stated.pop(f"max_{cost}")) for cost in COSTS if f"max_{cost}" in stated}
+        constraints = {**self.constraints, **limits}
         space = dataclasses.replace(
             self,
-            parts=left.parts,
-            constraints={**self.constraints, **limits},
+            parts=with_sizes(left.parts, self.slots, task, constraints),
+            constraints=constraints,
             budget=dataclasses.replace(self.budget, **stated),
         )
         return space._with_fitting_warm_starts([*self.dropped, *left.dropped])

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from autokd.metrics import METRICS, Metric, Predictions
@@ -169,7 +169,7 @@ def _seed_variance(scores: Mapping[str, NDArray[np.float64]], arm: str, other: s
     free = {name: len(values) - 1 for name, values in scores.items()}
     smallest, largest = min(variances.values()), max(variances.values())
     lowest = min(free.values())
-    if largest <= smallest * float(stats.f.ppf(UNEQUAL, lowest, lowest)) or largest == 0:
+    if largest <= smallest * float(special.fdtri(lowest, lowest, UNEQUAL)) or largest == 0:
         total = sum(free.values())
         return 2 * sum(variances[name] * free[name] for name in scores) / total, float(total)
     pair = variances[arm] + variances[other]

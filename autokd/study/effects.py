@@ -1,4 +1,4 @@
-"""What each option of a slot is worth: from the trials of the design, which are the best recipe with a slot or two changed.
+"""What each option of a slot is worth, from the trials of the design: the best recipe with a slot or two changed.
 
 Scores are compared after the shortest rung, which all of them have. A trial that has two slots changed says what both
 are worth together; least squares over all trials tells them apart, as every option was seen beside different others.

@@ -35,13 +35,13 @@ class Family(NamedTuple):
         Source: one against the others: Dunnett, JASA 50 (1955), 1096-1121, with arms of equal size (correlation 1/2);
           all pairs: Tukey's studentized range, which counts in standard errors of a mean, hence over √2.
         """
-        return half_width(df) if self.arms <= 2 else _simultaneous(df, self)
+        return half_width(df) if self.arms <= 2 else _simultaneous(round(df, 1), self)
 
     def detectable_errors(self, df: float) -> float:
         """Return the smallest true difference that these intervals find with `POWER`, in standard errors."""
-        from scipy import stats
+        from scipy import special
 
-        return self.half_width(df) + float(stats.t.ppf(POWER, df))
+        return self.half_width(df) + float(special.stdtrit(df, POWER))
 
 
 PAIR = Family(2)
@@ -54,9 +54,9 @@ def half_width(df: float) -> float:
     Args:
       df: degrees of freedom of the standard error, above 0.
     """
-    from scipy import stats
+    from scipy import special
 
-    return float(stats.t.ppf((1 + LEVEL) / 2, df))
+    return float(special.stdtrit(df, (1 + LEVEL) / 2))
 
 
 def detectable_errors(df: float) -> float:
@@ -72,31 +72,32 @@ def detectable_errors(df: float) -> float:
 @functools.lru_cache(maxsize=1024)
 def _simultaneous(df: float, family: Family) -> float:
     """The width at which all intervals hold with `LEVEL`: between that of one and that of Bonferroni."""
-    from scipy import optimize, stats
+    from scipy import optimize, special
+
+    (steps, shares), (arm, weights) = _nodes()
+    spreads = np.sqrt(2 * special.gammaincinv(df / 2, steps) / df)[:, None]  # estimated over true deviation
+
+    def all_hold(width: float) -> float:
+        """Probability that no difference of equal arms exceeds so many of its standard errors."""
+        reach = np.sqrt(2) * width * spreads  # between two means, in standard deviations of one
+        if family.all_pairs:  # the largest mean is at `arm`, all others within reach below it
+            each = family.arms * (special.ndtr(arm) - special.ndtr(arm - reach)) ** (family.arms - 1)
+        else:
+            each = (special.ndtr(arm + reach) - special.ndtr(arm - reach)) ** (family.arms - 1)
+        return float(shares @ (each @ weights))
 
     comparisons = family.arms * (family.arms - 1) // 2 if family.all_pairs else family.arms - 1
-    most = float(stats.t.ppf(1 - (1 - LEVEL) / 2 / comparisons, df))
-    found = optimize.brentq(lambda width: _all_hold(width, df, family) - LEVEL, half_width(df), most, xtol=1e-5)
-    return float(found)
+    most = float(special.stdtrit(df, 1 - (1 - LEVEL) / 2 / comparisons))
+    return float(optimize.brentq(lambda width: all_hold(width) - LEVEL, half_width(df), most, xtol=1e-5))
 
 
-def _all_hold(width: float, df: float, family: Family) -> float:
-    """Probability that no difference of equal arms exceeds `width` of its standard errors."""
-    from scipy import special
+Rule = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Points of an integral, and the weight of each."""
 
-    spreads, shares = _spreads(df)
+
+@functools.cache
+def _nodes() -> tuple[Rule, Rule]:
+    """Points of the two integrals: even steps of probability, and of the standard normal distribution."""
+    steps, shares = np.polynomial.legendre.leggauss(SPREAD_NODES)
     arm, weights = np.polynomial.hermite_e.hermegauss(ARM_NODES)
-    reach = np.sqrt(2) * width * spreads[:, None]  # between two means, in standard deviations of one
-    if family.all_pairs:  # the largest mean is at `arm`, all others within reach below it
-        each = family.arms * (special.ndtr(arm) - special.ndtr(arm - reach)) ** (family.arms - 1)
-    else:
-        each = (special.ndtr(arm + reach) - special.ndtr(arm - reach)) ** (family.arms - 1)
-    return float(shares @ (each @ weights) / np.sqrt(2 * np.pi))
-
-
-def _spreads(df: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Estimated over true standard deviation at even steps of probability, and the weight of each."""
-    from scipy import stats
-
-    nodes, weights = np.polynomial.legendre.leggauss(SPREAD_NODES)
-    return np.sqrt(stats.chi2.ppf((nodes + 1) / 2, df) / df), weights / 2
+    return ((steps + 1) / 2, shares / 2), (arm, weights / np.sqrt(2 * np.pi))

@@ -51,7 +51,9 @@ def majority(train: Sequence[int], split: Sequence[int], metric: Metric) -> Majo
     labels = torch.arange(len(train)).repeat_interleave(torch.tensor(split))
     answers = Predictions(labels, torch.full_like(labels, int(shares.argmax())), shares.log()[labels], len(train))
     right = METRICS["accuracy"].of(answers)
-    spread = float(answers.log_likelihood.std(correction=0)) if metric.unit == "nats" else math.sqrt(right * (1 - right))
+    spread = (
+        float(answers.log_likelihood.std(correction=0)) if metric.unit == "nats" else math.sqrt(right * (1 - right))
+    )
     return Majority(metric.of(answers), spread / math.sqrt(items))
 
 

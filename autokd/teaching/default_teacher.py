@@ -1,8 +1,9 @@
 """The teacher that autokd trains itself when none is given.
 
-Images: a wider residual network, its augmentation chosen among three on validation in short runs. Tables: an ensemble
-of MLPs. Both by the one training loop with cross-entropy, on train minus validation; kept in the user's cache by
-content and shared by all studies.
+Images: a wider residual network, its augmentation chosen among three on validation in short runs. Tables: the best on
+validation of gradient boosting, a forest, and an ensemble of MLPs. All learn from train minus validation, networks by
+the one training loop with cross-entropy, of which the epoch that is best on validation is kept. The teacher is kept in
+the user's cache by content and shared by all studies.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,49 +24,30 @@ from torch import Tensor, nn
 from autokd.data import Dataset
 from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
-from autokd.engine.loop import train_rung
-from autokd.engine.rung import Rung
+from autokd.engine.evaluate import predict_teacher
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import ComponentError, TeacherError
 from autokd.files import cache_dir, write_tensors, write_text
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
 from autokd.networks.reference import load_teacher
+from autokd.networks.trees import TreeEnsemble
 from autokd.seeds import derive
-from autokd.spec import component_from_plain, fingerprint, from_plain, to_plain
+from autokd.spec import component_from_plain, fingerprint
+from autokd.teaching.best_epoch import Trained, train_best
+from autokd.teaching.recipe import SHORT, Recipe, recipe
+from autokd.teaching.trees import KINDS, fit_trees
 from autokd.types import Shapes, Task
 
 log = logging.getLogger("autokd")
 
-FORMAT = 1
+FORMAT = 2
 SEED = 0
 """Fixed, so that studies with different seeds share the teacher."""
-MEMBERS = 5
-SHORT = 4
-"""Augmentations are compared in runs of 1 / SHORT of the full length."""
-
-TINY = 16
-"""Side in pixels up to which the shortest network is deep enough."""
+NETWORKS = {"image": "network", "table": "MLPs"}
+"""Name of what the training loop trains, by modality."""
 
 OnEpoch = Callable[[int, int], None]
 """Called with (epochs done, epochs in all)."""
-
-
-class Recipe(NamedTuple):
-    """How a default teacher is trained.
-
-    Args:
-      pipelines: plain pipelines that differ in augmentation; the best on validation in short runs is trained in full.
-      members: networks of the ensemble.
-    """
-
-    pipelines: tuple[Mapping[str, Any], ...]
-    members: int
-
-
-def recipe(task: Task) -> Recipe:
-    """Return the recipe for a kind of data, every value written out."""
-    short = {"image": _image_recipe, "table": _table_recipe}[task.modality](task)
-    return short._replace(pipelines=tuple(to_plain(from_plain(pipeline)) for pipeline in short.pipelines))
 
 
 def reference(epochs: int) -> dict[str, Any]:
@@ -94,12 +76,11 @@ def load_described(described: Mapping[str, Any], data: Dataset, device: torch.de
 
 
 def offers(task: Task) -> Shapes:
-    """Return what the default teacher will offer; nothing is trained."""
+    """Return what the default teacher will offer; nothing is trained. One that may be trees offers no features."""
     chosen = recipe(task)
-    if chosen.members > 1:
+    if chosen.trees or chosen.members > 1:
         return Shapes()
-    with seeded(0):
-        network = build_student(component_from_plain("students", chosen.pipelines[0]["student"]), task)
+    network = _network(chosen.pipelines[0], task)
     return shapes_of(network, task)._replace(head=head_of(network.eval(), task) is not None)
 
 
@@ -110,10 +91,12 @@ def obtain(data: Dataset, epochs: int, device: torch.device, on_epoch: OnEpoch |
       data: the dataset.
       epochs: full length of a member's training.
       device: where to train.
-      on_epoch: progress; called only where it trains.
+      on_epoch: progress; called only where it trains. Fitting trees counts as a member's training.
     """
     chosen = recipe(data.task)
-    key = fingerprint([FORMAT, data.task.fingerprint, list(chosen.pipelines), chosen.members, epochs])
+    key = fingerprint(
+        [FORMAT, data.task.fingerprint, list(chosen.pipelines), chosen.members, list(chosen.trees), epochs]
+    )
     folder = cache_dir("teachers") / key
     with filelock.FileLock(cache_dir("teachers") / f"{key}.lock"):
         teacher = _found(folder, data.task)
@@ -121,11 +104,6 @@ def obtain(data: Dataset, epochs: int, device: torch.device, on_epoch: OnEpoch |
             _train(data, chosen, epochs, device, folder, on_epoch or (lambda done, total: None))
             teacher = _load(folder, data.task)
         return teacher.to(device)
-
-
-def compared(chosen: Recipe) -> int:
-    """Return how many short trainings come before the full ones."""
-    return len(chosen.pipelines) if len(chosen.pipelines) > 1 else 0
 
 
 def _found(folder: Path, task: Task) -> NetworkTeacher | None:
@@ -141,78 +119,125 @@ def _found(folder: Path, task: Task) -> NetworkTeacher | None:
         return None
 
 
+class _Candidate(NamedTuple):
+    """A teacher that may be kept.
+
+    Args:
+      name: for people; tells trees apart.
+      pipeline: of its networks, plain; None: it is trees.
+      states: of its members.
+      score: accuracy on validation.
+    """
+
+    name: str
+    pipeline: Mapping[str, Any] | None
+    states: Sequence[Mapping[str, Tensor]]
+    score: float = 0.0
+
+    def modules(self, task: Task) -> list[nn.Module]:
+        """Return its members, in eval mode."""
+        if self.pipeline is None:
+            return [TreeEnsemble(state, KINDS[self.name].link) for state in self.states]
+        modules = [_network(self.pipeline, task) for _ in self.states]
+        for module, state in zip(modules, self.states, strict=True):
+            module.load_state_dict(state)
+        return modules
+
+    def teacher(self, task: Task, origin: str = "") -> NetworkTeacher:
+        """Return it as a teacher."""
+        return NetworkTeacher(
+            self.modules(task), task, origin=origin, identity=self.name if self.pipeline is None else ""
+        )
+
+
 def _train(data: Dataset, chosen: Recipe, epochs: int, device: torch.device, folder: Path, on_epoch: OnEpoch) -> None:
+    """Train every candidate, and write the one that is best on validation; the first of equals."""
     context = TrainContext(data=data, teacher=None, device=device, bank=TeacherBank())
-    short, several = max(1, epochs // SHORT), compared(chosen)
-    total = short * several + epochs * chosen.members
+    total = _short(epochs) * chosen.compared + epochs * (chosen.members + len(chosen.trees))
     done = 0
 
-    def step(_: Mapping[str, Any]) -> None:
+    def tell(trained: int = 1) -> None:
         nonlocal done
-        done += 1
+        done += trained
         on_epoch(done, total)
 
-    def train(pipeline: Mapping[str, Any], length: int, member: int) -> tuple[float, Mapping[str, Tensor]]:
-        seed, size = derive(SEED, "teacher", member), len(data.train)
-        spec, samples = from_plain(pipeline), length * size
-        rung = Rung(seed=seed, view_seed=seed, horizon=samples, until=samples)
-        result, checkpoint = train_rung(context, spec, rung, on_epoch=step)
-        return result.score, checkpoint["student"]
+    candidates = []
+    for name in chosen.trees:
+        trees = fit_trees(name, data.train, data.task.num_classes)
+        candidates.append(_Candidate(name, None, [trees.state_dict()]))
+        tell(epochs)
+    candidates.append(_train_networks(context, chosen, epochs, tell))
+    candidates = [each._replace(score=_accuracy(each, context)) for each in candidates]
+    _write(folder, max(candidates, key=lambda each: each.score), {each.name: each.score for each in candidates})
+
+
+def _train_networks(context: TrainContext, chosen: Recipe, epochs: int, tell: Callable[[], None]) -> _Candidate:
+    """Choose the augmentation in short runs, and train the members."""
+
+    def train(pipeline: Mapping[str, Any], length: int, member: int) -> Trained:
+        return train_best(context, pipeline, derive(SEED, "teacher", member), length, tell)
 
     best = chosen.pipelines[0]
-    if several:
-        scores = [train(pipeline, short, 0)[0] for pipeline in chosen.pipelines]
+    if chosen.compared:
+        scores = [train(pipeline, _short(epochs), 0).score for pipeline in chosen.pipelines]
         best = chosen.pipelines[scores.index(max(scores))]
-    members = [train(best, epochs, member)[1] for member in range(chosen.members)]
-    for number, state in enumerate(members):
+    states = [train(best, epochs, member).state for member in range(chosen.members)]
+    return _Candidate(NETWORKS[context.data.task.modality], best, states)
+
+
+def _short(epochs: int) -> int:
+    return max(1, epochs // SHORT)
+
+
+def _accuracy(candidate: _Candidate, context: TrainContext) -> float:
+    """Share of validation that a candidate has right."""
+    teacher = candidate.teacher(context.data.task).to(context.device)
+    logits = predict_teacher(teacher, context.validation_data)
+    return float((logits.argmax(1) == context.data.validation.labels).double().mean())
+
+
+def _write(folder: Path, best: _Candidate, scores: Mapping[str, float]) -> None:
+    for number, state in enumerate(best.states):
         write_tensors(folder / f"member-{number}.safetensors", state)
-    facts = {"format": FORMAT, "pipeline": best, "members": [state_fingerprint(state) for state in members]}
+    facts = {
+        "format": FORMAT,
+        "use": best.name,
+        "pipeline": best.pipeline,
+        "members": [state_fingerprint(state) for state in best.states],
+        "validation_accuracy": scores,
+    }
     write_text(folder / "teacher.json", json.dumps(facts))
 
 
 def _load(folder: Path, task: Task) -> NetworkTeacher:
     facts = json.loads((folder / "teacher.json").read_text(encoding="utf-8"))
+    states = [_member(folder / f"member-{number}.safetensors", it) for number, it in enumerate(facts["members"])]
+    return _Candidate(facts["use"], facts["pipeline"], states).teacher(task, _origin(facts))
+
+
+def _member(file: Path, written: str) -> dict[str, Tensor]:
+    """The state of a member.
+
+    Raises:
+      ValueError: it is not the one that was written.
+    """
+    state: dict[str, Tensor] = load_file(file)
+    if state_fingerprint(state) != written:
+        raise ValueError(f"{file.name} holds other weights than those written")
+    return state
+
+
+def _origin(facts: Mapping[str, Any]) -> str:
+    """Say what was tried and chosen, or, where nothing else was tried, which network it is."""
+    scores = sorted(facts["validation_accuracy"].items(), key=lambda item: (item[0] != facts["use"], -item[1]))
+    if len(scores) > 1:
+        tried = ", ".join(f"{name} {100 * score:.1f} %" for name, score in scores)
+        return f"trained by autokd: the best on validation of {tried}"
     student = facts["pipeline"]["student"]
-    modules: list[nn.Module] = []
-    for number, written in enumerate(facts["members"]):
-        with seeded(0):
-            network = build_student(component_from_plain("students", student), task)
-        state = load_file(folder / f"member-{number}.safetensors")
-        if state_fingerprint(state) != written:
-            raise ValueError(f"member-{number}.safetensors holds other weights than those written")
-        network.load_state_dict(state)
-        modules.append(network)
     fields = ", ".join(f"{key}={value}" for key, value in student.items() if key != "use")
-    many = f"ensemble of {len(modules)} " if len(modules) > 1 else ""
-    origin = f"trained by autokd: {many}{student['use']}({fields}), augment {facts['pipeline']['augment']['use']}"
-    return NetworkTeacher(modules, task, origin=origin)
+    return f"trained by autokd: {student['use']}({fields}), augment {facts['pipeline']['augment']['use']}"
 
 
-def _image_recipe(task: Task) -> Recipe:
-    common = {
-        "format": 1,
-        "student": {"use": "resnet", "depth": 8 if max(task.input_shape[1:]) <= TINY else 14, "width": 32},
-        "losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}},
-        "optimizer": {"use": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4},
-        "schedule": {"use": "one_cycle"},
-        "batch_size": 64,
-    }
-    policies = (
-        {"use": "crop_flip", "padding": 0.125, "flip": True},
-        {"use": "crop_flip", "padding": 0.125, "flip": False},
-        {"use": "none"},
-    )
-    return Recipe(tuple({**common, "augment": policy} for policy in policies), members=1)
-
-
-def _table_recipe(task: Task) -> Recipe:
-    pipeline = {
-        "format": 1,
-        "student": {"use": "mlp", "depth": 3, "width": 128, "dropout": 0.1},
-        "augment": {"use": "none"},
-        "losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}},
-        "optimizer": {"use": "adamw", "learning_rate": 2e-3, "weight_decay": 1e-2},
-        "schedule": {"use": "one_cycle"},
-        "batch_size": 64,
-    }
-    return Recipe((pipeline,), members=MEMBERS)
+def _network(pipeline: Mapping[str, Any], task: Task) -> nn.Module:
+    with seeded(0):
+        return build_student(component_from_plain("students", pipeline["student"]), task)

@@ -80,8 +80,8 @@ def test_studies_and_trials(run, study):
     trials = listed(run, "trials", "wine")
     assert [trial["number"] for trial in trials] == [0, 1, 2]
     assert {"state", "reason", "source", "rung", "score", "seconds", "params", "macs", "pipeline"} <= set(trials[0])
-    assert trials[0]["source"] == "baseline:alone" and trials[0]["pipeline"]["losses"]["ce"]["weight"] == 1.0
-    assert "baseline:kd" in run("trials", str(study)).out and "finished" in run("studies").out
+    assert trials[0]["source"] == "recipe:alone" and trials[0]["pipeline"]["losses"]["ce"]["weight"] == 1.0
+    assert "recipe:kd" in run("trials", str(study)).out and "finished" in run("studies").out
 
 
 def test_no_studies_yet(run):

@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.seeds import derive
 from autokd.spec import make
+from autokd.teaching import default_teacher
 from autokd.types import Split
 from tests.delivery.helpers import CPU, Trained, pipeline_for, run, teacher_for
 
@@ -169,6 +171,23 @@ def test_a_teacher_that_had_to_be_trained_again_is_a_warning(
     metrics = run(file, tmp_path, cancer)
     assert "was trained again" in caplog.text
     assert metrics["teacher_fingerprint"] == teacher_for(None, cancer).fingerprint
+
+
+@pytest.mark.parametrize("kind", ["gradient boosting", "forest", "MLPs"])
+def test_a_default_teacher_that_is_needed_again_is_the_same_on_mixed_rows_too(
+    cancer: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(default_teacher, "_accuracy", lambda candidate, _: float(candidate.name == kind))
+    file = dataclasses.replace(pipeline_for(cancer, epochs=2), teacher=default_teacher.reference(2))
+    made = []
+    for name in ("first", "again"):
+        monkeypatch.setenv("AUTOKD_CACHE", str(tmp_path / name / "cache"))
+        out = tmp_path / name / "out"
+        train(file, out, data=cancer, load_teacher=partial(default_teacher.load_described, device=CPU), device=CPU)
+        made.append((out / "student.safetensors").read_bytes())
+        teacher = default_teacher.obtain(cancer, 2, CPU)
+        file = dataclasses.replace(file, teacher_fingerprint=teacher.fingerprint)
+    assert made[0] == made[1]
 
 
 def test_without_distillation_no_teacher_is_loaded_and_the_test_split_is_read_once(

@@ -13,7 +13,7 @@ from autokd.search.confirm.round import Round
 from autokd.search.explore.explorer import Explorer
 from autokd.search.explore.propose import Proposer
 from autokd.search.timing.clock import Clock
-from autokd.space import Budget, Space
+from autokd.space import Budget, Drawn, Space
 from autokd.spec import component_to_plain, make
 from autokd.study.arms import ARM_KINDS
 from autokd.study.choice import ScreenedStudent
@@ -31,6 +31,19 @@ FOUND = {
 }
 
 
+def by_hand(space: Space, *, has_teacher: bool = True) -> dict[str, Drawn]:
+    """The recipes by hand: the space's default with their losses."""
+    ce = {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}
+    kd = {"ce": {**ce, "weight": 0.1}, "kd": component_to_plain(make("losses", "kd", {"weight": 0.9}))}
+    return recipes_of(space, **({"kd": {"losses": kd}} if has_teacher else {}), alone={"losses": {"ce": ce}})
+
+
+def recipes_of(space: Space, **changed: dict[str, Any]) -> dict[str, Drawn]:
+    """Recipes by name: the space's default with other slots."""
+    plain = {name: {**space.default().plain, **slots} for name, slots in changed.items()}
+    return {name: Drawn(pipeline, space.params_of(pipeline)) for name, pipeline in plain.items()}
+
+
 def explorer(
     folder: Path,
     space: Space,
@@ -40,7 +53,10 @@ def explorer(
     screen: Sequence[ScreenedStudent] | None = None,
     **changed: Any,
 ) -> Explorer:
-    """An explorer on the records in a folder; they start with a screening."""
+    """An explorer on the records in a folder; they start with a screening.
+
+    The two recipes by hand come first, and nothing is planned for a design unless a test says so.
+    """
     folder.mkdir(exist_ok=True)
     log = RecordLog(folder / "trials.jsonl")
     if not log.records.screen:
@@ -54,6 +70,8 @@ def explorer(
         "seed": 5,
         "offers": Shapes(),
         "enqueue": 2,
+        "recipes": by_hand(space),
+        "planned": 0,
     }
     settings: dict[str, Any] = {
         "log": log,

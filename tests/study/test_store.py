@@ -197,7 +197,7 @@ def test_best_and_finished(path: Path) -> None:
 def test_a_table_of_trials(path: Path) -> None:
     store = StudyStore.open(path, read_only=False)
     for made in (
-        trial(0, 0.5, 0.6, 0.7, source="baseline:alone"),
+        trial(0, 0.5, 0.6, 0.7, source="recipe:alone"),
         trial(1, 0.4),
         trial(2, failure="not_finite"),
         trial(3),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,8 @@ import torch
 from autokd.data import DataOptions, Dataset, load
 from autokd.networks.models import NetworkTeacher
 from autokd.teaching import default_teacher
-from autokd.types import Split
+from autokd.teaching.recipe import recipe
+from autokd.types import Shapes, Split
 from tests.search.spaces import CPU
 
 
@@ -37,24 +40,67 @@ def cancer() -> Dataset:
 
 
 def obtained(data: Dataset, epochs: int = 2) -> tuple[NetworkTeacher, int]:
-    """The teacher, and how many epochs were trained for it."""
+    """The teacher, and how many epochs were trained for it, trees counting as one network each."""
     told: list[tuple[int, int]] = []
     teacher = default_teacher.obtain(data, epochs, CPU, lambda done, total: told.append((done, total)))
-    assert [done for done, _ in told] == list(range(1, len(told) + 1)) and all(total == len(told) for _, total in told)
-    return teacher, len(told)
+    dones = [0, *(done for done, _ in told)]
+    assert all(one < other for one, other in itertools.pairwise(dones)) and all(total == dones[-1] for _, total in told)
+    return teacher, dones[-1]
 
 
-def test_a_table_gets_an_ensemble_that_is_trained_once(cancer: Dataset, cache: Path) -> None:
+@pytest.fixture
+def networks_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boosting and forest are not tried."""
+    own = default_teacher.recipe
+    monkeypatch.setattr(default_teacher, "recipe", lambda task: own(task)._replace(trees=()))
+
+
+def test_a_table_gets_the_best_of_trees_and_mlps_trained_once(cancer: Dataset, cache: Path) -> None:
     teacher, trained = obtained(cancer)
     again, none = obtained(cancer)
-    assert (trained, none) == (5 * 2, 0) and len(teacher.modules) == 5
+    assert (trained, none) == (7 * 2, 0)
     assert teacher.fingerprint == again.fingerprint and teacher.origin == again.origin
     inputs = cancer.validation.inputs
     assert torch.equal(teacher.predict(inputs).logits, again.predict(inputs).logits)
-    assert teacher.origin.startswith("trained by autokd: ensemble of 5 mlp(") and "augment none" in teacher.origin
-    assert default_teacher.offers(cancer.task) == teacher.offers
+    assert default_teacher.offers(cancer.task) == teacher.offers == Shapes()
+    facts = json.loads(next(cache.glob("*/teacher.json")).read_text())
+    scores = facts["validation_accuracy"]
+    assert list(scores) == ["gradient boosting", "forest", "MLPs"]
+    assert scores[facts["use"]] == max(scores.values())
+    right = (teacher.predict(inputs).logits.argmax(1) == cancer.validation.labels).double().mean()
+    assert float(right) == pytest.approx(max(scores.values()))
+    assert teacher.origin.startswith(
+        f"trained by autokd: the best on validation of {facts['use']} {100 * max(scores.values()):.1f} %, "
+    )
+    assert all(f"{name} {100 * score:.1f} %" in teacher.origin for name, score in scores.items())
     _, longer = obtained(cancer, 3)
-    assert longer == 15
+    assert longer == 21
+
+
+def test_whoever_is_best_on_validation_teaches_and_comes_back_from_its_files(
+    cancer: Dataset, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, fingerprints = cancer.validation.inputs, set()
+    for name, members in (("gradient boosting", 1), ("forest", 1), ("MLPs", 5)):
+        with monkeypatch.context() as patch:
+            patch.setattr(default_teacher, "_accuracy", lambda candidate, _, name=name: float(candidate.name == name))
+            teacher, _ = obtained(cancer)
+        again, trained = obtained(cancer)
+        assert trained == 0 and len(again.modules) == members and again.origin == teacher.origin
+        assert torch.equal(teacher.predict(rows).logits, again.predict(rows).logits)
+        assert {path.suffix for path in cache.glob("*/*")} == {".safetensors", ".json"}
+        fingerprints.add(again.fingerprint)
+        shutil.rmtree(cache)
+    assert len(fingerprints) == 3
+
+
+def test_a_pipeline_that_names_it_gets_the_same_teacher_where_the_cache_is_gone(cancer: Dataset, cache: Path) -> None:
+    teacher, _ = obtained(cancer)
+    rows = cancer.validation.inputs
+    shutil.rmtree(cache)
+    again = default_teacher.load_described(default_teacher.reference(2), cancer, CPU)
+    assert again.fingerprint == teacher.fingerprint and again.origin == teacher.origin
+    assert torch.equal(again.predict(rows).logits, teacher.predict(rows).logits)
 
 
 def test_images_get_the_augmentation_that_is_best_in_short_runs(digits: Dataset, cache: Path) -> None:
@@ -69,20 +115,21 @@ def test_images_get_the_augmentation_that_is_best_in_short_runs(digits: Dataset,
     assert f"augment {facts['pipeline']['augment']['use']}" in teacher.origin
 
 
-def test_a_table_teacher_is_trained_on_training_rows_alone(cancer: Dataset) -> None:
-    """Other validation rows, other labels there: the same teacher."""
+def test_trees_are_fitted_to_training_rows_alone(cancer: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other validation rows, other labels there: the same trees, though another kind of teacher may be the best."""
+    monkeypatch.setattr(default_teacher, "_accuracy", lambda candidate, _: float(candidate.name == "forest"))
     teacher, _ = obtained(cancer)
     turned = Split(cancer.validation.inputs.flip(0) * 3, 1 - cancer.validation.labels)
     task = dataclasses.replace(cancer.task, fingerprint="another")
     other, trained = obtained(dataclasses.replace(cancer, validation=turned, task=task))
-    assert trained == 10 and other.fingerprint == teacher.fingerprint
+    assert trained == 14 and other.fingerprint == teacher.fingerprint
 
 
 def test_a_teacher_is_kept_by_what_it_was_trained_on(cancer: Dataset) -> None:
     teacher, _ = obtained(cancer)
     fewer = load("breast_cancer", DataOptions(limit_train=64))
     other, trained = obtained(fewer)
-    assert trained == 10 and other.fingerprint != teacher.fingerprint
+    assert trained == 14 and other.fingerprint != teacher.fingerprint
 
 
 def torn(folder: Path) -> None:
@@ -111,6 +158,7 @@ def swapped(folder: Path) -> None:
     (folder / "member-0.safetensors").replace(folder / "member-1.safetensors")
 
 
+@pytest.mark.usefixtures("networks_win")
 @pytest.mark.parametrize("damage", [torn, changed, lost, other_json, torn_json, swapped])
 def test_a_damaged_teacher_is_trained_again(
     cancer: Dataset, cache: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
@@ -124,6 +172,17 @@ def test_a_damaged_teacher_is_trained_again(
     assert obtained(cancer, 1)[1] == 0
 
 
+@pytest.mark.parametrize("damage", [lost, torn_json])
+def test_damaged_trees_are_fitted_again(
+    cancer: Dataset, cache: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr(default_teacher, "_accuracy", lambda candidate, _: float(candidate.name == "forest"))
+    teacher, _ = obtained(cancer, 1)
+    damage(next(path for path in cache.iterdir() if path.is_dir()))
+    again, trained = obtained(cancer, 1)
+    assert trained == 7 and again.fingerprint == teacher.fingerprint
+
+
 def test_a_teacher_whose_training_was_cut_short_is_trained(cancer: Dataset, cache: Path) -> None:
     def stop(done: int, total: int) -> None:
         if done == 4:
@@ -131,7 +190,7 @@ def test_a_teacher_whose_training_was_cut_short_is_trained(cancer: Dataset, cach
 
     with pytest.raises(KeyboardInterrupt):
         default_teacher.obtain(cancer, 2, CPU, stop)
-    assert obtained(cancer)[1] == 10
+    assert obtained(cancer)[1] == 14
 
 
 def test_a_teacher_is_frozen(cancer: Dataset) -> None:
@@ -143,9 +202,9 @@ def test_a_teacher_is_frozen(cancer: Dataset) -> None:
 
 
 def test_the_recipe_is_written_out(digits: Dataset, cancer: Dataset) -> None:
-    for data, members in ((digits, 1), (cancer, 5)):
-        chosen = default_teacher.recipe(data.task)
-        assert chosen.members == members
+    for data, members, trees in ((digits, 1, ()), (cancer, 5, ("gradient boosting", "forest"))):
+        chosen = recipe(data.task)
+        assert (chosen.members, chosen.trees) == (members, trees)
         assert all("weight_decay" in pipeline["optimizer"] for pipeline in chosen.pipelines)
         assert all(len(pipeline["losses"]) == 1 for pipeline in chosen.pipelines)
     assert default_teacher.reference(7) == {"use": "trained", "epochs": 7}

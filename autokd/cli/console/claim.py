@@ -111,7 +111,9 @@ def _column(what: str, metric: Metric) -> str:
 def _row(row: Row, metric: Metric, timed: bool) -> list[Text]:
     sizes = ["" if name not in row.cost else words.count(row.cost[name]) for name in ("params", "macs")]
     times = [f"{row.cost['latency']:.3g}" if "latency" in row.cost else ""] if timed else []
-    return [Text(text) for text in (row.title, *sizes, *times, *(_spread(v, metric) for v in (row.validation, row.test)))]
+    return [
+        Text(text) for text in (row.title, *sizes, *times, *(_spread(v, metric) for v in (row.validation, row.test)))
+    ]
 
 
 def _spread(values: Sequence[float], metric: Metric) -> str:
@@ -130,7 +132,9 @@ def _gain(study: Study, metric: Metric) -> Iterator[RenderableType]:
     for column in ("", _column("validation", metric), "95 % interval", "change", "seeds"):
         table.add_column(column, justify="right" if column else "left")
     for step, change in lines:
-        between = "–" if step.interval is None else f"{metric.number(step.interval[0])} to {metric.number(step.interval[1])}"
+        between = (
+            "–" if step.interval is None else f"{metric.number(step.interval[0])} to {metric.number(step.interval[1])}"
+        )
         moved = "" if change is None else words.difference(change, metric)
         mark = "*" if step.flattered else ""
         table.add_row(step.title, f"{metric.number(step.mean)}{mark}", between, moved, str(len(step.values)))
@@ -188,7 +192,9 @@ def _trained(study: Study) -> Iterator[RenderableType]:
         return
     training = records.trainings[-1]
     if folder is None:
-        yield Text(f"\nNot trained further: {training.reason}; {study.path / 'best'} holds the best student of the claim")
+        yield Text(
+            f"\nNot trained further: {training.reason}; {study.path / 'best'} holds the best student of the claim"
+        )
         return
     length = words.number_of(training.epochs, "epoch")
     whole = "" if training.epochs == training.full else f" ({training.reason}; full length is {training.full})"

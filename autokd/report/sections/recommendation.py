@@ -216,7 +216,10 @@ def figure(decision: Decision) -> Figure:
 
 def _one_more_run(decision: Decision, arms: Sequence[Row]) -> list[Figure]:
     """The prediction interval, shaded on the row of the recommended arm, where there is one."""
-    used, interval = next((i for i, row in enumerate(arms) if row.recommended), None), decision.claim.prediction_interval
+    used, interval = (
+        next((i for i, row in enumerate(arms) if row.recommended), None),
+        decision.claim.prediction_interval,
+    )
     if used is None or interval is None:
         return []
     low, high = (decision.metric.scale * end for end in interval)

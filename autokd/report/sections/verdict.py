@@ -147,4 +147,3 @@ def _needed(claim: Claim, compared: Comparison) -> str:
     runs = f"about {compared.seeds_needed} runs a side would tell this one"
     more = runs if compared.seeds_needed else "more runs would not tell this one: the test set is too small"
     return f"{design} only differences above {claim.about.apart(compared.detectable)} would show; {more}"
-

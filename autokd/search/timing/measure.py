@@ -21,7 +21,8 @@ from autokd.recipes.apply import portfolio
 from autokd.search.timing.clock import TIMED_SAMPLES, answer_seconds
 from autokd.search.work import Costs
 from autokd.space import Space
-from autokd.teaching import default_teacher
+from autokd.teaching.recipe import recipe
+from autokd.teaching.trees import TreeCosts, tree_costs
 from autokd.types import Shapes, Split, Task, Teacher
 
 WARM_UP = 64
@@ -75,10 +76,17 @@ def measure_costs(probe: Probe) -> Costs:
     """
     train = probe.sample_seconds(probe.recipe(distils=False))
     if probe.teacher is None:
-        recipe = default_teacher.recipe(probe.data.task)
-        each = probe.sample_seconds(recipe.pipelines[0])
-        return Costs(train, FORWARD * each * recipe.members, each, recipe.members, default_teacher.compared(recipe))
+        return _taught(probe, train)
     return Costs(train, answer_seconds(probe.teacher, probe.data, probe.device))
+
+
+def _taught(probe: Probe, train: float) -> Costs:
+    """Costs where a default teacher is trained; which of its kinds will answer is not known: the slowest, say."""
+    chosen, task = recipe(probe.data.task), probe.data.task
+    each = probe.sample_seconds(chosen.pipelines[0])
+    trees = tree_costs(probe.data.train, task.num_classes) if chosen.trees else TreeCosts()
+    answer = max(FORWARD * each * chosen.members, trees.answer)
+    return Costs(train, answer, each, chosen.members, chosen.compared, trees.fit)
 
 
 def measure_hand(probe: Probe, most_seconds: float) -> Costs:

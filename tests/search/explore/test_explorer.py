@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,12 +25,13 @@ from autokd.search.timing.pace import expected_seconds
 from autokd.space import AnyOf
 from autokd.spec import fingerprint, from_plain
 from autokd.study.arms import ARM_KINDS
+from autokd.study.effects import changes, effects
 from autokd.study.records import TrialRecord
 from autokd.types import RungResult
 from tests.search.executors import Instant, fixed_score
 from tests.search.records import EPOCHS, screen_rows
 from tests.search.spaces import SPACE, resolved
-from tests.search.stages import explore, explorer
+from tests.search.stages import FOUND, by_hand, explore, explorer, recipes_of
 
 WARM = """
 warm_starts:
@@ -47,59 +49,86 @@ def jobs(made: Explorer) -> list[RungJob]:
     return made.executor.jobs
 
 
-def test_baselines_then_warm_starts_then_screened_students_come_first(digits: Dataset, tmp_path: Path) -> None:
+def test_recipes_then_warm_starts_then_a_design_come_first(digits: Dataset, tmp_path: Path) -> None:
     space = resolved(digits, SPACE + WARM)
-    made = explore(explorer(tmp_path, space, digits.task), 9)
+    hint = {"losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}, "hint": FOUND["hint"]}}
+    recipes = {**by_hand(space), **recipes_of(space, hint=hint)}
+    made = explore(explorer(tmp_path, space, digits.task, recipes=recipes, planned=8), 12)
     sources = [t.source for t in trials(made)]
-    assert sources == [
-        "baseline:alone",
-        "baseline:kd",
-        "warm_start",
-        "warm_start",
-        "screen",
-        "screen",
-        *["quasi_random"] * 3,
-    ]
-    ce, kd, warm, _, *screened = (t.pipeline for t in trials(made)[:6])
-    default = space.default().plain
-    plain_ce = {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}
-    assert ce == {**default, "losses": {"ce": plain_ce}}
-    assert {**kd, "losses": {}} == {**default, "losses": {}} and set(kd["losses"]) == {"ce", "kd"}
+    assert sources[:5] == ["recipe:kd", "recipe:alone", "recipe:hint", "warm_start", "warm_start"]
+    assert sources[5:9] == ["design"] * 4 and set(sources[9:]) <= {"tpe", "random"}  # half of those planned
+    assert [t.pipeline for t in trials(made)[:3]] == [drawn.plain for drawn in recipes.values()]
+    warm = trials(made)[3].pipeline
     assert warm["student"] == {"use": "cnn", "width": 6, "layers": 1} and warm["losses"]["kd"]["temperature"] == 8.0
-    assert [p["student"]["width"] for p in screened] == [9, 7]
-    assert all(set(p["losses"]) == {"ce", "kd"} for p in screened)  # screened students are tried with a teacher
 
 
-def test_without_a_teacher_there_is_one_baseline_and_no_kd(digits: Dataset, tmp_path: Path) -> None:
-    text = SPACE.replace("any_of: {at_most: 2, from: {kd: {}, hint: {}}}", "")
-    made = explore(explorer(tmp_path, resolved(digits, text), digits.task, offers=None), 4)
-    assert [t.source for t in trials(made)] == ["baseline:alone", "screen", "screen", "quasi_random"]
-    assert all(set(t.pipeline["losses"]) == {"ce"} for t in trials(made))
+def test_of_the_other_recipes_one_is_trained_to_the_end_at_least(digits: Dataset, tmp_path: Path) -> None:
+    """Of four recipes and eta = 9 nobody is among the best ninth; the best goes on once all have a score."""
+    space = resolved(digits)
+    students = [{"use": "cnn", "width": width, "layers": 1} for width in (3, 4, 5, 6)]
+    others = recipes_of(space, **{f"w{student['width']}": {"student": student} for student in students})
+    made = explorer(tmp_path, space, digits.task, lambda job: job.pipeline["student"]["width"] % 6 / 10, eta=9)
+    made = dataclasses.replace(made, proposer=dataclasses.replace(made.proposer, recipes={**by_hand(space), **others}))
+    explore(made, 8)
+    assert [len(t.rungs) for t in trials(made)] == [3, 3, 1, 1, 3, 1, 1, 1]
+    order = [(job.pipeline["student"]["width"], job.until) for job in jobs(made)]
+    assert order[6:12] == [(3, 1), (4, 1), (5, 1), (6, 1), (5, 2), (5, 4)]
+
+
+def test_design_trials_are_the_best_recipe_with_one_or_two_slots_changed(digits: Dataset, tmp_path: Path) -> None:
+    made = explore(explorer(tmp_path, resolved(digits), digits.task, planned=40), 20)
+    designed = [t for t in trials(made) if t.source == "design"]
+    assert len(designed) >= 6 and {t.base for t in trials(made) if t.source != "design"} == {None}
+    for t in designed:
+        assert t.base is not None and trials(made)[t.base].recipe
+        assert 1 <= len({slot for slot, _ in changes(trials(made)[t.base].pipeline, t.pipeline)}) <= 2
+    found = effects(made.log.records)
+    assert {effect.option for effect in found} >= {"mixup", "adamw", "hint"}
+
+
+def test_a_recipe_that_the_space_has_no_place_for_is_tried_as_it_is(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits)
+    recipes = recipes_of(space, kd={"batch_size": 48})
+    made = explore(explorer(tmp_path, space, digits.task, recipes=recipes), 1)
+    assert trials(made)[0].params is None and trials(made)[0].pipeline["batch_size"] == 48
 
 
 def test_a_queue_names_no_pipeline_twice(digits: Dataset, tmp_path: Path) -> None:
-    space = resolved(digits, SPACE)
-    first, second = screen_rows((9, 7))
-    rows = [dataclasses.replace(first, student=space.default().plain["student"]), second]  # with KD: the baseline
-    made = explorer(tmp_path, space, digits.task, screen=rows)
-    assert [p.source for p in made.proposer.queue()] == ["baseline:alone", "baseline:kd", "screen"]
+    space = resolved(digits, SPACE + "warm_starts: [{losses: {ce: {weight: 1.0, label_smoothing: 0.0}}}]")
+    made = explorer(tmp_path, space, digits.task)
+    assert [p.source for p in made.proposer.queue()] == ["recipe:kd", "recipe:alone"]
 
 
-def test_after_ten_trials_the_sampler_takes_over(digits: Dataset, tmp_path: Path) -> None:
-    made = explore(explorer(tmp_path, resolved(digits), digits.task), 14)
-    assert [t.source for t in trials(made)][4:] == ["quasi_random"] * 6 + ["tpe"] * 4
-    for t in trials(made):
+def test_a_study_from_before_recipes_had_names_goes_on_with_those_it_lacks(digits: Dataset, tmp_path: Path) -> None:
+    space = resolved(digits)
+    explore(explorer(tmp_path, space, digits.task), 2)
+    path = tmp_path / "trials.jsonl"
+    path.write_text(path.read_text().replace('"recipe:alone"', '"baseline:ce"').replace('"recipe:kd"', '"baseline:kd"'))
+    widths = {"kd": 3, "alone": 4, "other": 5}
+    students = {name: {"student": {"use": "cnn", "width": width, "layers": 1}} for name, width in widths.items()}
+    recipes = recipes_of(space, **students)
+    made = explore(explorer(tmp_path, space, digits.task, recipes=recipes), 3)
+    assert [t.source for t in trials(made)] == ["recipe:kd", "recipe:alone", "recipe:other"]
+
+
+def test_after_ten_trials_the_sampler_takes_over_but_for_a_tenth(digits: Dataset, tmp_path: Path) -> None:
+    made = explore(explorer(tmp_path, resolved(digits), digits.task), 90)
+    sources = Counter(t.source for t in trials(made)[10:])
+    assert [t.source for t in trials(made)][2:10] == ["random"] * 8
+    assert sources.keys() == {"tpe", "random"} and 3 <= sources["random"] <= 16
+    for t in trials(made)[:14]:
         from_plain(t.pipeline)
         assert t.params is None or made.proposer.space.params_of(t.pipeline) == t.params
 
 
 def test_no_number_is_spent_outside_the_budget(digits: Dataset, tmp_path: Path) -> None:
     """A third of the students fit into 300 parameters; the default does not."""
-    made = explore(explorer(tmp_path, resolved(digits, max_params=300), digits.task, screen=screen_rows((3,))), 25)
+    space = resolved(digits, max_params=300)
+    small = recipes_of(space, kd={"student": {"use": "cnn", "width": 3, "layers": 1}})
+    made = explore(explorer(tmp_path, space, digits.task, screen=screen_rows((3,)), recipes=small), 25)
     assert [t.number for t in trials(made)] == list(range(25))
     assert max(t.cost["params"] for t in trials(made)) <= 300
-    assert trials(made)[0].pipeline["student"]["width"] == 3  # the best screened student stands in for the default
-    assert {"quasi_random", "tpe"} <= {t.source for t in trials(made)}
+    assert {"random", "tpe"} <= {t.source for t in trials(made)}
 
 
 SMALL = """
@@ -119,13 +148,15 @@ def test_no_pipeline_is_tried_twice_and_an_exhausted_space_ends_the_search(
     digits: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture, slots: int
 ) -> None:
     space = resolved(digits, SMALL)
-    made = explore(explorer(tmp_path, space, digits.task, screen=screen_rows((4, 3)), slots=slots), 30)
+    alone = {"alone": by_hand(space)["alone"]}
+    made = explorer(tmp_path, space, digits.task, screen=screen_rows((4, 3)), slots=slots, recipes=alone)
+    explore(made, 30)
     counts = Counter(fingerprint(t.pipeline) for t in trials(made))
     assert len(counts) == len(trials(made)) == 16  # all that there are: 4 students, 2 losses, 2 batch sizes
     said = [record.getMessage() for record in caplog.records]
     assert said == ["every pipeline of the space was tried: explore ends after 16 trials"]
     assert sum(len(t.rungs) > 1 for t in trials(made)) >= 8  # the best half of them went on
-    explore(explorer(tmp_path, space, digits.task, slots=slots), 40)
+    explore(explorer(tmp_path, space, digits.task, slots=slots, recipes=alone), 40)
     assert len(trials(made)) == 16
 
 
@@ -136,14 +167,15 @@ def within(params: int) -> Callable[[RungJob], float]:
 
 def test_suggestions_outside_the_budget_are_recorded_told_and_never_trained(digits: Dataset, tmp_path: Path) -> None:
     space = resolved(digits, max_params=300)
-    made = explore(explorer(tmp_path, space, digits.task, within(300), screen=screen_rows((3,))), 16)
+    small = recipes_of(space, kd={"student": {"use": "cnn", "width": 3, "layers": 1}})
+    made = explore(explorer(tmp_path, space, digits.task, within(300), screen=screen_rows((3,)), recipes=small), 16)
     refused = made.log.records.refused
     assert refused and set(refused) <= set(range(10, 16)) and max(map(len, refused.values())) <= 8
     for draw in (draw for draws in refused.values() for draw in draws):
         assert draw.excess > 1 and set(draw.params) <= set(space.ranges())
     assert max(t.cost["params"] for t in trials(made)) <= 300
     assert len(jobs(made)) == sum(len(t.rungs) for t in trials(made))
-    opened = explorer(tmp_path, space, digits.task)
+    opened = explorer(tmp_path, space, digits.task, recipes=small)
     assert opened.log.records == made.log.records
     told = [opened.proposer.propose(number) for number in range(16, 26)]
     opened.log.records.refused.clear()
@@ -152,11 +184,11 @@ def test_suggestions_outside_the_budget_are_recorded_told_and_never_trained(digi
 
 def test_records_from_before_refusals_were_told_still_load(digits: Dataset, tmp_path: Path) -> None:
     space = resolved(digits, max_params=300)
-    explore(explorer(tmp_path, space, digits.task, within(300), screen=screen_rows((3,))), 14)
+    explore(explorer(tmp_path, space, digits.task, within(300), screen=screen_rows((3,)), recipes={}), 14)
     path = tmp_path / "trials.jsonl"
     old = [line for line in path.read_text().splitlines(keepends=True) if '"event": "refused"' not in line]
     path.write_text("".join(old))
-    made = explorer(tmp_path, space, digits.task, within(300))
+    made = explorer(tmp_path, space, digits.task, within(300), recipes={})
     assert made.log.records.refused == {} and len(trials(explore(made, 16))) == 16
 
 
@@ -182,19 +214,16 @@ def test_a_student_leaves_out_the_losses_that_may_not_stand_beside_it(digits: Da
 def test_where_random_draws_miss_the_budget_screened_students_are_combined(
     digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autokd.search.explore import propose as module
-
-    made = explorer(tmp_path, resolved(digits), digits.task, screen=screen_rows((3, 4)))
+    made = explorer(tmp_path, resolved(digits), digits.task, screen=screen_rows((3, 4)), recipes={})
     monkeypatch.setattr(Proposer, "_fits", lambda self, drawn: drawn.plain["student"]["width"] <= 4)
     monkeypatch.setattr(made.proposer.space.__class__, "sample", lambda self, rng, number: self.default())
-    monkeypatch.setattr(module, "quasi_random", lambda space, seed: iter(()))
     found = made.proposer.propose(8)
     assert found is not None and found.source == "random"
     assert found.drawn.plain["student"] in [row.student for row in made.log.records.screen]
 
 
 def test_an_impossible_budget_is_said_to_be_one(digits: Dataset, tmp_path: Path) -> None:
-    made = explorer(tmp_path, resolved(digits, max_params=10), digits.task)
+    made = explorer(tmp_path, resolved(digits, max_params=10), digits.task, recipes={})
     with pytest.raises(NothingFeasible, match="no pipeline of the space lies inside the budget"):
         made.proposer.propose(20)
 
@@ -256,11 +285,13 @@ def test_a_failed_trial_is_recorded_and_the_search_goes_on(digits: Dataset, tmp_
             return Outcome(failure={"kind": "out_of_memory", "reason": "too wide"})
         return None if job.until == 4 and "kd" in job.pipeline["losses"] else fixed_score(job)
 
-    made = explore(explorer(tmp_path, resolved(digits), digits.task, score), 8)
-    kd, wide = trials(made)[1], trials(made)[3]
+    space = resolved(digits)
+    recipes = {**by_hand(space), **recipes_of(space, wide={"student": {"use": "cnn", "width": 7, "layers": 1}})}
+    made = explore(explorer(tmp_path, space, digits.task, score, recipes=recipes), 8)
+    kd, wide = trials(made)[0], trials(made)[2]
     assert (kd.failure, len(kd.rungs)) == ({"kind": "not_finite", "reason": "made up"}, 2)
     assert (wide.failure, wide.rungs) == ({"kind": "out_of_memory", "reason": "too wide"}, ())
-    assert len(trials(made)) == 8 and not (tmp_path / "trials" / "0003").exists()
+    assert len(trials(made)) == 8 and not (tmp_path / "trials" / "0002").exists()
 
 
 def test_no_rung_begins_that_time_does_not_bear(digits: Dataset, tmp_path: Path) -> None:
@@ -295,7 +326,14 @@ def test_no_pipeline_begins_that_is_too_slow_for_the_time_left(digits: Dataset, 
 @pytest.mark.parametrize("slots", [1, 3])
 def test_a_search_goes_on_where_it_was_killed(digits: Dataset, tmp_path: Path, slots: int) -> None:
     space = resolved(digits)
-    whole = explore(explorer(tmp_path / "whole", space, digits.task, slots=slots), 14)
+    students = {f"w{width}": {"student": {"use": "cnn", "width": width, "layers": 1}} for width in (3, 4, 5)}
+    kept: dict[str, Any] = {
+        "slots": slots,
+        "recipes": {**by_hand(space), **recipes_of(space, **students)},
+        "planned": 6,
+    }
+    whole = explore(explorer(tmp_path / "whole", space, digits.task, **kept), 14)
+    assert {"recipe:w3", "design", "random", "tpe"} <= {t.source for t in trials(whole)}
 
     class Killed(BaseException):
         pass
@@ -311,7 +349,7 @@ def test_a_search_goes_on_where_it_was_killed(digits: Dataset, tmp_path: Path, s
             return fixed_score(job)
 
         try:
-            made = explore(explorer(tmp_path / "killed", space, digits.task, score, slots=slots), 14)
+            made = explore(explorer(tmp_path / "killed", space, digits.task, score, **kept), 14)
         except Killed:
             ran += stop
     assert made.log.records == whole.log.records
@@ -397,10 +435,10 @@ def test_adding_trials_later_gives_the_trials_of_a_longer_search(digits: Dataset
 def test_another_seed_proposes_otherwise(digits: Dataset, tmp_path: Path) -> None:
     space = resolved(digits)
     made, other = (explorer(tmp_path / str(seed), space, digits.task, seed=seed) for seed in (1, 2))
-    assert made.proposer.propose(0) == other.proposer.propose(0)  # a baseline is a baseline
-    assert made.proposer.propose(7) != other.proposer.propose(7) and made.proposer.propose(
-        12
-    ) != other.proposer.propose(12)
+    assert made.proposer.propose(0) == other.proposer.propose(0)  # a recipe is a recipe
+    for one in (made, other):
+        explore(one, 2)
+    assert all(made.proposer.propose(number) != other.proposer.propose(number) for number in (7, 12))
     assert made.proposer.propose(12) == made.proposer.propose(12) != made.proposer.propose(13)
 
 

@@ -26,11 +26,11 @@ def test_a_trial_that_was_asked_is_trained_before_another_is_asked() -> None:
 
 
 def test_baselines_go_to_the_top_first_whatever_they_score() -> None:
-    ce, kd = trial(0, 0.1, source="baseline:alone"), trial(1, source="baseline:kd")
+    ce, kd = trial(0, 0.1, source="recipe:alone"), trial(1, source="recipe:kd")
     assert job(ce) == (0, 1)
-    assert job(trial(0, 0.1, 0.1, source="baseline:alone"), kd) == (0, 2)
-    assert job(trial(0, 0.1, 0.1, 0.1, source="baseline:alone"), kd) == (1, 0)
-    assert job(trial(0, 0.1, 0.1, 0.1, source="baseline:alone"), trial(1, 0.1, 0.2, 0.3, source="baseline:kd")) == (
+    assert job(trial(0, 0.1, 0.1, source="recipe:alone"), kd) == (0, 2)
+    assert job(trial(0, 0.1, 0.1, 0.1, source="recipe:alone"), kd) == (1, 0)
+    assert job(trial(0, 0.1, 0.1, 0.1, source="recipe:alone"), trial(1, 0.1, 0.2, 0.3, source="recipe:kd")) == (
         2,
         None,
     )
@@ -69,7 +69,7 @@ def test_the_scores_of_a_rung_are_compared_at_that_rung() -> None:
 def test_failed_trials_neither_go_on_nor_count() -> None:
     assert job(trial(0, 0.9, failure="error"), trial(1, 0.5), trial(2, 0.4)) == (3, None)
     assert job(trial(0, failure="error")) == (1, None)
-    assert job(trial(0, 0.2, source="baseline:alone", failure="error"), trial(1, source="baseline:kd")) == (1, 0)
+    assert job(trial(0, 0.2, source="recipe:alone", failure="error"), trial(1, source="recipe:kd")) == (1, 0)
 
 
 def test_promotions_go_on_after_the_last_trial_was_asked() -> None:

@@ -173,7 +173,7 @@ def test_screen_and_explore_read_no_test_split_and_leave_the_teacher_alone(digit
     made.run(11, lambda seconds: True, lambda: None)
     trials = made.log.records.trials.values()
     assert len(trials) == 11 and all(t.rungs and t.failure is None for t in trials)
-    assert {"baseline:alone", "baseline:kd", "screen", "quasi_random", "tpe"} == {t.source for t in trials}
+    assert {"recipe:alone", "recipe:kd", "screen", "quasi_random", "tpe"} == {t.source for t in trials}
     assert state_fingerprint(where.teacher.modules.state_dict()) == before  # type: ignore[attr-defined]
     with pytest.raises(AssertionError):
         where.data.read_test()

@@ -84,7 +84,7 @@ def test_ranges_become_distributions() -> None:
 
 def test_two_bad_completed_baselines_do_not_move_suggestions_from_the_optimum() -> None:
     """Shown as complete beside 20 pruned trials, two bad ones at -0.9 would be the sampler's idea of good."""
-    bad = [at(0, -0.9, 0.1, 0.1, 0.1, source="baseline:alone"), at(1, -0.88, 0.1, 0.1, 0.1, source="baseline:kd")]
+    bad = [at(0, -0.9, 0.1, 0.1, 0.1, source="recipe:alone"), at(1, -0.88, 0.1, 0.1, 0.1, source="recipe:kd")]
     mean = float(np.mean(suggestions([*bad, *grid(20, start=2)])))
     assert abs(mean) < 0.1
 
