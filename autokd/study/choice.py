@@ -22,8 +22,8 @@ class Candidate:
       params, macs: of its student.
       objectives: with several objectives, the means over seeds by name; else {}.
       on_front: with several objectives, whether no other candidate dominates it; else None.
-      posterior: mean of its score given all its runs and the trials that reached the top rung, which decides where there
-        is one objective; else None.
+      posterior: mean of its score given all its runs and the trials that reached the top rung, which decides where
+        there is one objective; else None.
     """
 
     trial: int
