@@ -20,9 +20,8 @@ from autokd.engine.context import TrainContext
 from autokd.engine.rung import FORWARD, run_samples
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import Interrupted, TrialFailure
-from autokd.metrics import METRICS
 from autokd.search.prepare import load_data
-from autokd.search.request import Progress
+from autokd.search.request import epoch_progress
 from autokd.search.run import Ended
 from autokd.search.timing.clock import answer_seconds
 from autokd.study.claim import Claim
@@ -128,9 +127,6 @@ def _file(ended: Ended, claim: Claim) -> PipelineFile:
 
 def _tell(ended: Ended, line: Mapping[str, Any]) -> None:
     """Tell how far training is; leave it where the search is to stop."""
-    metric = METRICS[ended.store.objective.metric.name]
-    score = f", validation {metric.text(metric.value(line['score']))}" if "score" in line else ""
-    note = f"loss {line['loss']:.3f}{score}"
-    ended.notify(Progress(stage="train", done=line["epoch"], total=line["epochs"], note=note))
+    ended.notify(epoch_progress(line))
     if ended.stop.draining:
         raise Interrupted

@@ -19,11 +19,11 @@ from autokd.files import cache_dir
 from autokd.networks.reference import describe, load_teacher
 from autokd.objective import COSTS, Objective, of_names, of_plain
 from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
-from autokd.search.explore.halving import rung_plan
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
 from autokd.search.population import population
 from autokd.search.request import Notify, Progress, Request, pick_device
+from autokd.search.rungs import rung_plan
 from autokd.search.session import Setup, measures_latency
 from autokd.search.stages import works
 from autokd.search.timing.fit import Asked

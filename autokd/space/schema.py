@@ -163,7 +163,7 @@ def _budget(value: Any, problems: Problems) -> Budget:
     found = known_entries(value, "budget", (*names, GONE), problems)
     branch = _branch(found.pop("branch", Budget.branch), problems)
     switches = {key: _switch(f"budget.{key}", found.pop(key), problems) for key in SWITCHES if key in found}
-    counts = {
+    counts: dict[str, Any] = {
         key: read_count(f"budget.{key}", item, LEAST.get(key, 1), problems)
         for key, item in found.items()
         if key != GONE

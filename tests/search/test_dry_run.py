@@ -19,9 +19,9 @@ from autokd.engine.rung import run_samples
 from autokd.engine.teacher_bank import block_bytes
 from autokd.search import dry_run
 from autokd.search.dry_run import BankPlan, plan, plan_bank
-from autokd.search.explore.halving import rung_plan, trial_epochs
 from autokd.search.prepare import prepare
 from autokd.search.request import Request
+from autokd.search.rungs import rung_plan, trial_epochs
 from autokd.search.session import Setup
 from autokd.search.work import Costs
 from autokd.space import parse

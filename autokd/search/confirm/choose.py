@@ -37,7 +37,7 @@ class Choose:
     name: str = "choose"
 
     def work(self, scope: Scope) -> Sequence[Work]:
-        """Return a run for each arm and seed; on the study's views, unless they are the claim's too."""
+        """Return a run for each arm and seed, on the study's views."""
         budget, shared = scope.budget, claims_on_same_seeds(scope.budget)
         kinds = baseline_kinds(has_teacher=scope.has_teacher)
         reading = scope.has_teacher * (2 + shared) + sum(kind.reads_teacher for kind in kinds)
@@ -52,8 +52,6 @@ class Choose:
                 epochs=budget.epochs,
                 horizon=budget.epochs,
                 reading=reading * seeds,
-                view_seeds=seeds if shared else 0,
-                views=seeds * budget.epochs if shared and scope.has_teacher else 0,
             )
         ]
 
@@ -101,13 +99,11 @@ def decide(round: Round) -> Decision:
 
 
 def wanted_run(round: Round, arm: str, spec: PipelineSpec, i: int) -> WantedRun:
-    """Return the run of an arm on the i-th seed; where it is the claim's too, on views of its own, its student kept."""
+    """Return the run of an arm on the i-th seed; where it is the claim's too, its student is kept."""
     run = round.wanted("choose", arm, spec, seed=round.derive("choose", i))
     if not claims_on_same_seeds(round.budget):
         return run
-    return run._replace(
-        view_seed=round.derive("choose views", i), save=student_file(round.folder, round.number, arm, i)
-    )
+    return run._replace(save=student_file(round.folder, round.number, arm, i))
 
 
 def _train(round: Round, trial: TrialRecord, contenders: Contenders) -> dict[str, list[RunRecord]]:

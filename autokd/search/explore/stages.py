@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autokd.search.explore.explorer import Explorer
-from autokd.search.explore.halving import trial_epochs
 from autokd.search.explore.propose import Proposer
+from autokd.search.rungs import trial_epochs
 from autokd.search.screen.stage import make_screener
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from autokd.engine.rung import run_samples
-from autokd.search.explore.halving import rung_plan
+from autokd.search.rungs import rung_plan
 from autokd.search.timing.levels import LEVELS, Level, applicable, shaped
 from autokd.search.work import Costs, Funnel, Scope, Sizes, total_seconds
 from autokd.space import Budget
@@ -23,11 +23,13 @@ from autokd.space import Budget
 ENOUGH = 20
 """Hand runs that the full length is shortened for."""
 LEAST_EPOCHS, LEAST_STEPS, FIRST_STEPS = 20, 1_500, 150
-"""The full length is not shortened below so many epochs or steps, whichever are fewer; nor the first rung."""
+"""The full length is not shortened below so many epochs or steps, whichever are fewer, while the time bears
+`FEWEST_RUNS` of it; nor is the first rung."""
 LONGER = 4
 """Times the space file's own epochs that runs may take, where a small training set needs them for `LEAST_STEPS`."""
-FEWEST_RUNS = 3
-"""Hand runs below which the training set is cut."""
+FEWEST_RUNS = 5
+"""Hand runs below which the training set is cut, and then the length: two recipes, the final run and the teacher's
+answers take about so many."""
 LEAST_SHARE = 0.5
 """Of the training set that is kept."""
 MORE_TRIALS = 2
@@ -132,13 +134,16 @@ def _quick(level: Level) -> Level:
 
 
 def _full_length(left: float, own: Budget, estimate: Estimate) -> int:
-    """The longest full length, in epochs, of which the time bears `ENOUGH` hand runs; at least the least one."""
+    """The longest full length, in epochs, of which the time bears `ENOUGH` hand runs, or from the least one down few."""
     samples = estimate.sizes.train
     steps = estimate.steps(samples)
     full = min(LONGER * own.epochs, max(own.epochs, math.ceil(LEAST_STEPS / steps)))
-    lengths = range(full, least_epochs(own, steps), -1)
-    bears = (epochs for epochs in lengths if left >= ENOUGH * estimate.hand_seconds(epochs, samples))
-    return next(bears, least_epochs(own, steps))
+    least = least_epochs(own, steps)
+
+    def bears(epochs: int) -> bool:
+        return left >= (ENOUGH if epochs > least else FEWEST_RUNS) * estimate.hand_seconds(epochs, samples)
+
+    return next((epochs for epochs in range(full, 1, -1) if bears(epochs)), 1)
 
 
 def least_epochs(own: Budget, steps: int) -> int:

@@ -13,7 +13,7 @@ from autokd.data import Dataset
 from autokd.engine.rung import curve_step
 from autokd.search.stages import works
 from autokd.search.timing.clock import CLOSING, CONFIRM_SHARE, Clock, seconds_per_epoch, spent
-from autokd.search.timing.fit import MORE_TRIALS, Asked, Estimate, fit, fitting_samples, teacher_epochs
+from autokd.search.timing.fit import FEWEST_RUNS, MORE_TRIALS, Asked, Estimate, fit, fitting_samples, teacher_epochs
 from autokd.search.timing.measure import Probe, measure_costs, measure_hand
 from autokd.search.work import Costs, Funnel, Parallel, Scope, Sizes, total_seconds
 from autokd.space import Budget
@@ -40,7 +40,7 @@ def hand(epochs: int, sizes: Sizes = SIZES) -> float:
     return COSTS.train * (epochs * sizes.train + points * sizes.validation / 3)
 
 
-@pytest.mark.parametrize("runs", [2, 5, 8, 15, 22, 40, 50, 70, 120, 300])
+@pytest.mark.parametrize("runs", [1, 2, 5, 8, 15, 22, 40, 50, 70, 120, 300])
 def test_what_is_planned_fits_and_more_trials_would_not(runs: int) -> None:
     left = runs * hand(27)
     found, of = fit(left, OWN, estimate()), estimate()
@@ -52,7 +52,7 @@ def test_what_is_planned_fits_and_more_trials_would_not(runs: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("runs", "level"), [(2, 0), (5, 0), (8, 6), (18, 6), (20.1, 20), (44, 20), (48.1, 48), (60.1, 60), (100.1, 100)]
+    ("runs", "level"), [(4, 0), (5.9, 0), (8, 6), (18, 6), (20.1, 20), (44, 20), (48.1, 48), (60.1, 60), (100.1, 100)]
 )
 def test_hand_runs_say_how_thorough_a_study_is(runs: float, level: int) -> None:
     epochs = 20 if runs < 20 else 27
@@ -80,14 +80,15 @@ def test_explore_has_at_least_half_and_choosing_and_claiming_at_most_their_share
 
 
 def test_full_length_is_the_spaces_own_then_shorter_down_to_the_least() -> None:
-    lengths = [fit(runs * hand(27), OWN, estimate()).budget.epochs for runs in (2, 10, 16, 18, 25, 300)]
+    lengths = [fit(runs * hand(27), OWN, estimate()).budget.epochs for runs in (4, 10, 14, 18, 25, 300)]
     assert lengths[0] == lengths[1] == 20 and lengths[-1] == lengths[-2] == 27
     assert lengths == sorted(lengths) and 20 < lengths[3] < 27
     large = SIZES._replace(train=54_000)  # 844 steps an epoch: two epochs have 1,500
-    assert fit(1.0, OWN, estimate(large)).budget.epochs == 2
+    assert fit(60.0, OWN, estimate(large)).budget.epochs == 2
     small = SIZES._replace(train=800, validation=200)  # 13 steps an epoch
     assert fit(1e4, OWN, estimate(small)).budget.epochs == 4 * 27
-    assert fit(1.0, OWN, estimate(small)).budget.epochs == 20
+    assert fit(10 * hand(20, small), OWN, estimate(small)).budget.epochs == 20
+    assert fit(4 * hand(20, small), OWN, estimate(small)).budget.epochs < 20
 
 
 def test_the_first_rung_has_its_least_steps_and_what_was_asked_for_stays() -> None:
@@ -102,7 +103,7 @@ def test_the_first_rung_has_its_least_steps_and_what_was_asked_for_stays() -> No
 
 
 def test_the_training_set_is_cut_last_and_not_under_half() -> None:
-    least = 3 * hand(20)
+    least = FEWEST_RUNS * hand(20)
     assert fitting_samples(1.01 * least, OWN, estimate()) == SIZES.train
     assert SIZES.train / 2 < fitting_samples(0.8 * least, OWN, estimate()) < SIZES.train
     assert fitting_samples(0.01, OWN, estimate()) == SIZES.train / 2
