@@ -10,7 +10,7 @@ from autokd import catalog
 from autokd.networks.cost import student_params
 from autokd.ranges import Choice, Scalar
 from autokd.recipes.rules import NONE, RULES, Rule
-from autokd.recipes.students import Fits, choose_family, largest_of_families
+from autokd.recipes.students import PLAIN, Fits, Room, beside_head, choose_family, largest_of_families
 from autokd.space import Candidate, Drawn, Space
 from autokd.space.values import nearest_value
 from autokd.spec import component_from_plain, component_to_plain, fingerprint, make, network_slot
@@ -45,24 +45,6 @@ class Portfolio(NamedTuple):
     dropped: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """What rules are made pipelines for.
-
-    Args:
-      space: resolved.
-      task, offers: the data, and what the teacher offers; None without a teacher.
-      student: plain; None where none is inside the limits.
-      fast: as for `autokd.recipes.students.largest_of_families`.
-    """
-
-    space: Space
-    task: Task
-    offers: Shapes | None
-    student: Plain | None
-    fast: Fits | None
-
-
 @dataclass
 class Notes:
     """What was changed or is in the way as a rule becomes a pipeline.
@@ -90,16 +72,16 @@ def portfolio(
       space: resolved; its `constraints` are the limits.
       task, offers: the data, and what the teacher offers; None without a teacher.
       student: plain; None: the largest of the first family of the space that stays inside the limits.
-      fast: says of {"student": …, "head": …} whether it is fast enough; None: the latency is not looked at.
+      fast: see `autokd.recipes.students.Room`.
     """
     chosen = student or choose_family(largest_of_families(space, task, offers, fast=fast))
-    place = Place(space=space, task=task, offers=offers, student=dict(chosen) if chosen else None, fast=fast)
+    room = Room(space=space, task=task, offers=offers, fast=fast)
     usable = [rule for rule in RULES if offers is not None or not rule.reads_teacher]
     lines = [f"recipe {rule.name}: it reads a teacher, and there is none" for rule in RULES if rule not in usable]
     recipes: dict[str, Recipe] = {}
     moved: dict[str, list[str]] = {}
     for rule in usable:
-        plain, notes = _applied(rule, place)
+        plain, notes = _applied(rule, dict(chosen) if chosen else None, room)
         if notes.problems:
             word = "tried outside the space, " if rule.always else ""
             lines.append(f"recipe {rule.name}: {word}{'; '.join(notes.problems)}")
@@ -116,15 +98,15 @@ def portfolio(
     return Portfolio(tuple(recipes.values()), tuple(lines))
 
 
-def _applied(rule: Rule, place: Place) -> tuple[Plain, Notes]:
+def _applied(rule: Rule, chosen: Plain | None, room: Room) -> tuple[Plain, Notes]:
     """A rule as a plain pipeline; what the space has no place for is as the component's class has it."""
-    space, notes = place.space, Notes()
-    student, head = _network(rule, place, notes)
+    space, notes = room.space, Notes()
+    student, head = _network(rule, chosen, room, notes)
     losses = _losses(rule, space, notes)
     stated = {
         network_slot(space.slots): student,
         "head": head,
-        "augment": _augment(rule, place, notes),
+        "augment": _augment(rule, room, notes),
         "optimizer": _component("optimizer", rule.optimizer, space, notes),
         "losses": losses,
     }
@@ -133,10 +115,10 @@ def _applied(rule: Rule, place: Place) -> tuple[Plain, Notes]:
     return plain, notes
 
 
-def _augment(rule: Rule, place: Place, notes: Notes) -> Plain:
+def _augment(rule: Rule, room: Room, notes: Notes) -> Plain:
     """The rule's augmentation, "none" where it is not for this input, the space's default where the space lacks it."""
-    part = place.space.parts["augment"]
-    exists = place.task.modality in catalog.load("augments", rule.augment).declares.modalities
+    part = room.space.parts["augment"]
+    exists = room.task.modality in catalog.load("augments", rule.augment).declares.modalities
     wanted = rule.augment if exists else NONE
     candidate = next((candidate for candidate in part.candidates if candidate.use == wanted), part.candidates[0])
     if candidate.use != wanted:
@@ -200,31 +182,26 @@ def _moved(candidate: Candidate, key: str, value: Any, notes: Notes) -> Any:
     return value
 
 
-def _network(rule: Rule, place: Place, notes: Notes) -> tuple[Plain, Plain]:
-    """Student and head: beside a head of its own, the largest student of the same family that leaves room for it."""
-    head = _component("head", rule.head, place.space, notes)
-    if place.student is None:
+def _network(rule: Rule, student: Plain | None, room: Room, notes: Notes) -> tuple[Plain, Plain]:
+    """Student and head: beside a head of its own, the same student, narrower where the limits ask for it."""
+    head = _component("head", rule.head, room.space, notes)
+    if student is None:
         notes.problems.append("no student of the space is inside the limits")
-        return dict(place.space.default().plain[network_slot(place.space.slots)]), head
-    if rule.head["use"] == "plain" or notes.problems:
-        return place.student, head
-    fitting = list(_beside(head, place))
+        return dict(room.space.default().plain[network_slot(room.space.slots)]), head
+    if rule.head == PLAIN or notes.problems:
+        return student, head
+    enough = LEAST_SHARE * _params(student, room.task)
+    fitting: list[tuple[int, Plain, Plain]] = []
+    for setting in _settings(head, room.space):
+        narrower = beside_head(student, setting, room)
+        if narrower is not None:
+            fitting.append((_params(narrower, room.task), narrower, setting))
+        if fitting and fitting[-1][0] >= enough:
+            return fitting[-1][1:]
     if not fitting:
-        notes.problems.append(f"no {place.student['use']} with the head {head['use']} is inside the limits")
-        return place.student, head
-    enough = LEAST_SHARE * _params(place.student, place.task)
-    roomy = (pair for pair in fitting if _params(pair[0], place.task) >= enough)
-    return next(roomy, max(fitting, key=lambda pair: _params(pair[0], place.task)))
-
-
-def _beside(head: Plain, place: Place) -> Iterator[tuple[Plain, Plain]]:
-    """The largest student of the family beside a head, then beside the same with each other option."""
-    assert place.student is not None
-    for setting in _settings(head, place.space):
-        students = largest_of_families(
-            place.space, place.task, place.offers, head=setting, fast=place.fast, family=place.student["use"]
-        )
-        yield from ((student, setting) for student in students)
+        notes.problems.append(f"no {student['use']} with the head {head['use']} is inside the limits")
+        return student, head
+    return max(fitting, key=lambda found: found[0])[1:]
 
 
 def _settings(head: Plain, space: Space) -> Iterator[Plain]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from autokd.errors import ComponentError
@@ -14,7 +15,9 @@ from autokd.spec import component_from_plain, network_slot
 from autokd.types import Shapes, Task
 
 Fits = Callable[[Mapping[str, Any]], bool]
-"""Whether a plain student stays inside the limits."""
+"""Says whether a plain student, or a network {"student": …, "head": …}, is inside of something."""
+PLAIN: Mapping[str, Any] = {"use": "plain"}
+"""The head of a student that has its own classifier."""
 NEAR = 0.9
 """Among the students with at least this share of the most parameters, the shallowest is taken."""
 TOO_SLOW = 2.0
@@ -23,14 +26,43 @@ FEW = 5
 """Values of a size, beside the finest, that are looked at."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What a student has to stay inside of.
+
+    Args:
+      space: resolved; its `constraints` are the limits.
+      task, offers: the data, and what the teacher offers; None without a teacher.
+      fast: says of {"student": …, "head": …} whether it is fast enough; None: the latency is not looked at.
+    """
+
+    space: Space
+    task: Task
+    offers: Shapes | None
+    fast: Fits | None = None
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that follow from the architecture."""
+        return {name: limit for name, limit in self.space.constraints.items() if name != "latency"}
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is any limit to look at."""
+        return bool(self.limits) or self.fast is not None
+
+    def holds(self, student: Mapping[str, Any], head: Mapping[str, Any] = PLAIN) -> bool:
+        """Whether a plain student with a head stays inside; False too where it cannot be built for the task."""
+        try:
+            network = component_from_plain("students", student), component_from_plain("heads", head)
+            small = student_fits(network[0], self.task, self.limits, network[1], self.offers)
+        except (ComponentError, RuntimeError):
+            return False
+        return small and (self.fast is None or self.fast({"student": student, "head": head}))
+
+
 def largest_of_families(
-    space: Space,
-    task: Task,
-    offers: Shapes | None,
-    *,
-    head: Mapping[str, Any] | None = None,
-    fast: Fits | None = None,
-    family: str | None = None,
+    space: Space, task: Task, offers: Shapes | None, *, fast: Fits | None = None
 ) -> list[dict[str, Any]]:
     """Return the largest student of each family of a resolved space that stays inside its limits.
 
@@ -38,18 +70,25 @@ def largest_of_families(
     smallest. Where no limit follows from the architecture, it is the family's default.
 
     Args:
-      space: resolved; its `constraints` are the limits.
-      task, offers: the data, and what the teacher offers.
-      head: plain component that is part of the student; None: its own classifier.
-      fast: says of {"student": …, "head": …} whether it is fast enough; None: the latency is not looked at.
-      family: the only one that is looked at; None: all.
+      space, task, offers, fast: see `Room`.
     Returns:
       plain students in the order of the space; families that do not fit are left out.
     """
-    fits = _inside(space, task, offers, head, fast)
-    families = space.parts[network_slot(space.slots)].candidates
-    students = (_largest(one, task, fits) for one in families if family in (None, one.use))
+    room = Room(space=space, task=task, offers=offers, fast=fast)
+    students = (_largest(family, room) for family in _families(space))
     return [student for student in students if student is not None]
+
+
+def beside_head(student: Mapping[str, Any], head: Mapping[str, Any], room: Room) -> dict[str, Any] | None:
+    """Return a plain student as it is, or narrower so that it stays inside the limits with a head; None: it cannot."""
+    if not room.is_bounded or room.holds(student, head):
+        return dict(student)
+    family = next((family for family in _families(room.space) if family.use == student["use"]), None)
+    values = {} if family is None else dict(_sizes(family, room.task))
+    if not values:
+        return None
+    field = _finest(values)
+    return _widest(student, field, values[field], lambda narrower: room.holds(narrower, head))
 
 
 def choose_family(
@@ -73,42 +112,31 @@ def choose_family(
     return dict(next(student for student in students if seconds[student["use"]] <= most))
 
 
-def _inside(
-    space: Space, task: Task, offers: Shapes | None, head: Mapping[str, Any] | None, fast: Fits | None
-) -> Fits | None:
-    """Whether a student is inside the space's limits; None where there are none to look at."""
-    limits = {name: limit for name, limit in space.constraints.items() if name != "latency"}
-    if not limits and fast is None:
-        return None
-    beside = None if head is None else component_from_plain("heads", head)
-    teacher = None if head is None else offers
-
-    def fits(student: Mapping[str, Any]) -> bool:
-        try:
-            component = component_from_plain("students", student)
-            small = student_fits(component, task, limits, beside, teacher)
-        except (ComponentError, RuntimeError):  # it cannot be built for this task
-            return False
-        return small and (fast is None or fast({"student": student, "head": head or {"use": "plain"}}))
-
-    return fits
+def _families(space: Space) -> Sequence[Candidate]:
+    return space.parts[network_slot(space.slots)].candidates
 
 
-def _largest(family: Candidate, task: Task, fits: Fits | None) -> dict[str, Any] | None:
-    """The largest student of a family that fits, or None."""
+def _largest(family: Candidate, room: Room) -> dict[str, Any] | None:
+    """The largest student of a family that stays inside, or None."""
     default = family.default()
-    if fits is None:
+    if not room.is_bounded:
         return default
-    values = dict(_sizes(family, task))
+    values = dict(_sizes(family, room.task))
     if not values:
-        return default if fits(default) else None
-    fine = max(values, key=lambda field: len(values[field]))
+        return default if room.holds(default) else None
+    fine = _finest(values)
     others = [[(field, value) for value in _few(values[field])] for field in values if field != fine]
-    widest = [_widest({**default, **dict(setting)}, fine, values[fine], fits) for setting in itertools.product(*others)]
+    bases = ({**default, **dict(setting)} for setting in itertools.product(*others))
+    widest = [_widest(base, fine, values[fine], room.holds) for base in bases]
     students = [student for student in widest if student is not None]
-    counts = [student_params(component_from_plain("students", student), task) for student in students]
+    counts = [student_params(component_from_plain("students", student), room.task) for student in students]
     enough = NEAR * max(counts, default=0)
     return next((student for student, count in zip(students, counts, strict=True) if count >= enough), None)
+
+
+def _finest(values: Mapping[str, Sequence[int]]) -> str:
+    """The field with most values, by which a student is made to fill its limits."""
+    return max(values, key=lambda field: len(values[field]))
 
 
 def _sizes(family: Candidate, task: Task) -> Iterator[tuple[str, list[int]]]:

@@ -19,7 +19,6 @@ TEACHERS = {
 
 def space_of(name: str, task: Task, offers: Shapes | None = None, **changed: object) -> Space:
     tree = yaml.safe_load(find(name)[0]) | changed
-    tree.pop("warm_starts", None)
     return parse(yaml.safe_dump(tree, sort_keys=False)).resolve(task, offers)
 
 

@@ -5,6 +5,7 @@ import yaml
 
 from autokd.networks.cost import student_cost
 from autokd.recipes import choose_family, largest_of_families
+from autokd.recipes.students import Room, beside_head
 from autokd.space import Space, find, parse
 from autokd.spec import component_from_plain
 from autokd.types import Shapes, Task
@@ -19,7 +20,6 @@ STUDENTS = {
 
 def space_of(**changed: object) -> Space:
     tree = yaml.safe_load(find("image_all_losses")[0])
-    tree.pop("warm_starts")
     tree |= {"student": {"one_of": STUDENTS}, "constraints": {"params": 20_000}} | changed
     return parse(yaml.safe_dump(tree, sort_keys=False)).resolve(PICTURES, TEACHER)
 
@@ -77,9 +77,14 @@ def test_a_family_without_a_student_inside_the_limit_is_left_out():
 
 def test_a_head_counts():
     head = {"use": "simkd", "factor": 2}
-    bare = largest_of_families(space_of(), PICTURES, TEACHER, family="resnet")
-    beside = largest_of_families(space_of(), PICTURES, TEACHER, head=head, family="resnet")
-    assert count(beside[0], head) <= 20_000 < count(bare[0], head)
+    room = Room(space=space_of(), task=PICTURES, offers=TEACHER)
+    for bare in largest_of_families(room.space, PICTURES, TEACHER):
+        beside = beside_head(bare, head, room)
+        assert beside is not None
+        assert {**beside, "width": bare["width"]} == bare
+        assert count(beside, head) <= 20_000 < count(bare, head)
+        assert count({**beside, "width": beside["width"] + 1}, head) > 20_000
+        assert beside_head(beside, head, room) == beside
 
 
 def test_what_is_too_slow_is_passed_over():

@@ -51,16 +51,15 @@ def test_file_starts_with_what_it_is(name):
 def test_nothing_is_dropped_on_data_it_is_made_for(name):
     space = resolved(name)
     assert space.dropped == ()
-    assert len(space.warm_starts) == len(parse(*find(name)).warm) > 0
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_samples_are_valid_pipelines_of_the_space(name):
     space = resolved(name)
     rng = np.random.default_rng(0)
-    starts, losses = [space.default(), *space.warm_starts], space.parts["losses"]
+    losses = space.parts["losses"]
     assert isinstance(losses, AnyOf)
-    for drawn in [*(space.sample(rng, number) for number in range(200)), *starts]:
+    for drawn in [*(space.sample(rng, number) for number in range(200)), space.default()]:
         pipeline = spec.from_plain(drawn.plain)
         assert spec.to_plain(pipeline) == drawn.plain
         assert space.params_of(drawn.plain) == drawn.params
@@ -68,13 +67,6 @@ def test_samples_are_valid_pipelines_of_the_space(name):
         assert all(space.ranges()[path].contains(value) for path, value in drawn.params.items())
         assert len(drawn.plain["losses"]) <= 1 + sum(group.at_most for group in losses.groups)
         assert not {"kd", "dkd"} <= set(drawn.plain["losses"])
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_vanilla_distillation_is_a_warm_start(name):
-    plain = resolved(name).warm_starts[0].plain
-    assert {key: value["weight"] for key, value in plain["losses"].items()} == {"ce": 0.1, "kd": 0.9}
-    assert plain["losses"]["kd"]["temperature"] == 4.0
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -92,10 +84,9 @@ def test_the_budget_leaves_a_fair_share_of_students(name):
 def test_two_classes_and_an_ensemble_drop_what_needs_more():
     space = parse(*find("tabular")).resolve(task_for("tabular", classes=2), Shapes())
     assert {line.partition(":")[0] for line in space.dropped} == {
-        *(f"losses.any_of.from.{name}" for name in ("dkd", "hint", "sp")),
-        "warm_starts.1",
+        "head.one_of.simkd",
+        *(f"losses.any_of.from.{name}" for name in ("dkd", "lelp", "hint", "sp", "simkd")),
     }
-    assert [start.plain["losses"].keys() for start in space.warm_starts] == [{"ce", "kd"}, {"ce", "dist"}]
 
 
 def test_image_space_offers_every_image_component():
