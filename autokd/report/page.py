@@ -32,6 +32,7 @@ from autokd.report.sections import (
 )
 from autokd.report.start import teacher_value, teacher_weakness
 from autokd.report.tables import write_tables
+from autokd.study.effects import effects
 from autokd.study.fidelity import interval, short_predicts_long, too_short
 from autokd.study.majority import rare_text
 from autokd.study.ranking import ENOUGH_FOR_A_RUNG, common_rung
@@ -89,6 +90,7 @@ def context(store: StudyStore) -> dict[str, Any]:
         "rare": _rare(store),
         **_gain(store),
         **_trained(store),
+        "effects": effects(records),
         "promised": promise.promised(store),
         "happened": promise.happened(store),
         "teacher_value": teacher_value(store),

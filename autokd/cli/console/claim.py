@@ -59,6 +59,7 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
         *_front(study),
         Text(f"\nRecommended ({_recommended(decision)}):"),
         Padding(_pipeline(decision), (0, 0, 0, 2)),
+        *(indented(f"{text}; a wider range may hold better ones") for text in decision.edges),
         Text(f"\n{_compared(decision)}"),
         *(indented(text) for text in (*_evidence(study, decision), *_short(study))),
         Text(f"\n{promised(study.store)}\n{happened(study.store)}"),

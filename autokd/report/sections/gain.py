@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from autokd.study.ablation import SlotValue, slot_values
@@ -26,11 +27,10 @@ class Rung(NamedTuple):
 def rungs(study: StudyStore) -> list[Rung]:
     """Return the lines of the ladder that the study has; [] with a single one, which says nothing."""
     steps = ladder(study.records, study.rung_epochs[-1], study.objective.metric)
-    before: list[Step | None] = [None, *steps[:-1]]
-    lines = [
-        Rung(step, None if last is None else step.mean - last.mean) for last, step in zip(before, steps, strict=True)
-    ]
-    return lines if len(lines) > 1 else []
+    if len(steps) < 2:
+        return []
+    changes = [after.mean - before.mean for before, after in itertools.pairwise(steps)]
+    return [Rung(step, change) for step, change in zip(steps, [None, *changes], strict=True)]
 
 
 def swaps(study: StudyStore) -> list[tuple[str, SlotValue]]:
