@@ -14,7 +14,7 @@ from autokd import report
 from autokd.data import Dataset, load_again
 from autokd.delivery import bundle, full_training, pipeline_file
 from autokd.delivery.export import export_pipeline
-from autokd.delivery.recommended import train_recommended, trained_folder
+from autokd.delivery.recommended import train_recommended
 from autokd.engine.teacher_bank import DEFAULT_BYTES
 from autokd.errors import BundleError, StudyError, nearest
 from autokd.search import run
@@ -22,6 +22,7 @@ from autokd.spec import from_plain
 from autokd.study.claim import Claim
 from autokd.study.records import TrialRecord
 from autokd.study.store import StudyStore
+from autokd.study.training import trained_folder
 from autokd.teaching import default_teacher
 from autokd.types import Teacher
 
@@ -89,7 +90,8 @@ class Study:
     @property
     def student_path(self) -> Path | None:
         """The bundle of the recommended pipeline trained at full length, where the search trained it; else None."""
-        return trained_folder(self.store)
+        records = self.store.records
+        return None if records.claim is None else trained_folder(self.path, records.trainings, records.claim.round)
 
     def export(
         self, path: str | Path | None = None, *, trial: int | None = None, arm: str | None = None

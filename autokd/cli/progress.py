@@ -67,12 +67,9 @@ def training(*, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     with shown(quiet=quiet) as notify:
 
         def on_epoch(line: Mapping[str, Any]) -> None:
-            from autokd.search.run import Progress
+            from autokd.search.request import epoch_progress
 
-            metric = METRICS[line["objective"]]
-            score = f", validation {metric.text(metric.value(line['score']))}" if "score" in line else ""
-            note = f"loss {line['loss']:.3f}{score}"
-            notify(Progress(stage="train", done=line["epoch"], total=line["epochs"], note=note))
+            notify(epoch_progress(line))
 
         yield on_epoch
 

@@ -9,7 +9,6 @@ import shutil
 import statistics
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from autokd.data import Dataset
@@ -21,37 +20,24 @@ from autokd.engine.context import TrainContext
 from autokd.engine.rung import FORWARD, run_samples
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import Interrupted, TrialFailure
-from autokd.metrics import METRICS
 from autokd.search.prepare import load_data
-from autokd.search.request import Progress
+from autokd.search.request import epoch_progress
 from autokd.search.run import Ended
 from autokd.search.timing.clock import answer_seconds
 from autokd.study.claim import Claim
-from autokd.study.records import Records
-from autokd.study.store import StudyStore
-from autokd.study.training import Training
+from autokd.study.training import FOLDER, Training, training_of
 
 log = logging.getLogger("autokd")
 
-FOLDER = "student"
-"""Of the bundle, in the study's folder."""
 MARGIN = 0.85
 """Of the time left that the training is fitted into: its seconds are known from a few runs of the search."""
-
-
-def trained_folder(store: StudyStore) -> Path | None:
-    """Return the bundle that the newest recommendation was trained to; None where there is none that is whole."""
-    folder, claim = store.path / FOLDER, store.records.claim
-    training = None if claim is None else _training(store.records, claim)
-    whole = training is not None and training.epochs and (folder / "metrics.json").is_file()
-    return folder if whole else None
 
 
 def train_recommended(ended: Ended) -> None:
     """Train the recommended pipeline to a bundle in the study's folder; the same search goes on where it was left.
 
-    Its length is recorded before its first epoch. Where the time left bears no more than the claim's own runs had, it is
-    not trained: the bundle in `best` is as good.
+    Its length is recorded before its first epoch. Where the time left bears no more than the claim's own runs had,
+    it is not trained: the bundle in `best` is as good.
 
     Raises:
       Interrupted: the search was told to stop; the epochs so far are kept.
@@ -60,7 +46,7 @@ def train_recommended(ended: Ended) -> None:
     if claim is None:
         return
     data, file = _data(ended), _file(ended, claim)
-    training = _training(store.records, claim) or _planned(ended, claim, data, file)
+    training = training_of(store.records.trainings, claim.round) or _planned(ended, claim, data, file)
     if not training.epochs or read_metrics(store.path / FOLDER) is not None:
         return
     context = TrainContext(
@@ -97,11 +83,6 @@ def claimed_test(claim: Claim) -> dict[str, Any]:
     return {claim.metric: statistics.fmean(runs), "n": claim.n_test, "note": note}
 
 
-def _training(records: Records, claim: Claim) -> Training | None:
-    """What was fixed for the newest claim, or None."""
-    return next((training for training in records.trainings if training.round == claim.round), None)
-
-
 def _planned(ended: Ended, claim: Claim, data: Dataset, file: PipelineFile) -> Training:
     """Fix the length of a training, and make room for it."""
     full, left = file.epochs, ended.clock.left
@@ -130,7 +111,7 @@ def _epoch_seconds(ended: Ended, claim: Claim, data: Dataset) -> float:
 
 
 def _data(ended: Ended) -> Dataset:
-    """The data of the search; images in full, where the search made do with fewer. A table's columns are those it saw."""
+    """The data of the search; all images where it made do with fewer. A table keeps the columns that the search saw."""
     plan, data = ended.setup.time_plan, ended.setup.data
     if plan is None or plan.limit_train is None or data.task.modality != "image":
         return data
@@ -146,9 +127,6 @@ def _file(ended: Ended, claim: Claim) -> PipelineFile:
 
 def _tell(ended: Ended, line: Mapping[str, Any]) -> None:
     """Tell how far training is; leave it where the search is to stop."""
-    metric = METRICS[ended.store.objective.metric.name]
-    score = f", validation {metric.text(metric.value(line['score']))}" if "score" in line else ""
-    note = f"loss {line['loss']:.3f}{score}"
-    ended.notify(Progress(stage="train", done=line["epoch"], total=line["epochs"], note=note))
+    ended.notify(epoch_progress(line))
     if ended.stop.draining:
         raise Interrupted

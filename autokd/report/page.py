@@ -32,9 +32,11 @@ from autokd.report.sections import (
 )
 from autokd.report.start import teacher_value, teacher_weakness
 from autokd.report.tables import write_tables
+from autokd.study.effects import effects
 from autokd.study.fidelity import interval, short_predicts_long, too_short
 from autokd.study.majority import rare_text
 from autokd.study.ranking import ENOUGH_FOR_A_RUNG, common_rung
+from autokd.study.training import trained_folder, training_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -87,6 +89,8 @@ def context(store: StudyStore) -> dict[str, Any]:
         "weak_teacher": teacher_weakness(store),
         "rare": _rare(store),
         **_gain(store),
+        **_trained(store),
+        "effects": effects(records),
         "promised": promise.promised(store),
         "happened": promise.happened(store),
         "teacher_value": teacher_value(store),
@@ -116,7 +120,17 @@ def context(store: StudyStore) -> dict[str, Any]:
 
 def _gain(store: StudyStore) -> dict[str, Any]:
     lines = gain.rungs(store)
-    return {"gain": lines, "gain_flattered": gain.flattered(lines)}
+    return {"gain": lines, "gain_flattered": gain.flattered(lines), "swaps": gain.swaps(store)}
+
+
+def _trained(store: StudyStore) -> dict[str, Any]:
+    """What became of the training at the end, where that was asked for."""
+    records = store.records
+    if records.claim is None:
+        return {"training": None, "student": None}
+    folder = trained_folder(store.path, records.trainings, records.claim.round)
+    training = training_of(records.trainings, records.claim.round)
+    return {"training": training, "student": None if folder is None else shlex.quote(str(folder))}
 
 
 def _rare(store: StudyStore) -> str:

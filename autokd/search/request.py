@@ -12,6 +12,7 @@ import torch
 
 from autokd.engine.teacher_bank import DEFAULT_BYTES
 from autokd.errors import UserError
+from autokd.metrics import METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,17 @@ class Progress:
 
 
 Notify = Callable[[Progress], None]
+
+
+def epoch_progress(line: Mapping[str, Any]) -> Progress:
+    """Return where full training stands.
+
+    Args:
+      line: of the curve, with "epochs", their number, and "objective", the metric that its score is of.
+    """
+    metric = METRICS[line["objective"]]
+    score = f", validation {metric.text(metric.value(line['score']))}" if "score" in line else ""
+    return Progress(stage="train", done=line["epoch"], total=line["epochs"], note=f"loss {line['loss']:.3f}{score}")
 
 
 def pick_device(name: str) -> torch.device:

@@ -38,8 +38,8 @@ class WeakTeacher(NamedTuple):
         values = f"{self.metric.text(self.teacher)} against {self.metric.text(self.alone)} on validation"
         beyond = "" if self.is_worse else f", with noise of {self.metric.apart(self.noise)}"
         return (
-            f"the teacher is {how} the student alone ({values}{beyond}): learning from it can hardly pay; give a better "
-            "one with --teacher"
+            f"the teacher is {how} the student alone ({values}{beyond}): learning from it can hardly pay; give a "
+            "better one with --teacher"
         )
 
 

@@ -80,7 +80,7 @@ def test_studies_and_trials(run, study):
     trials = listed(run, "trials", "wine")
     assert [trial["number"] for trial in trials] == [0, 1, 2]
     assert {"state", "reason", "source", "rung", "score", "seconds", "params", "macs", "pipeline"} <= set(trials[0])
-    assert trials[0]["source"] == "recipe:alone" and trials[0]["pipeline"]["losses"]["ce"]["weight"] == 1.0
+    assert trials[0]["source"] == "recipe:kd" and trials[0]["pipeline"]["losses"]["ce"]["weight"] == 1.0
     assert "recipe:kd" in run("trials", str(study)).out and "finished" in run("studies").out
 
 
@@ -122,7 +122,7 @@ def test_export_of_a_trial(run, study):
 
     assert run("export", "wine", "--trial", "0").code == 0
     told = yaml.safe_load(Path("pipeline.yaml").read_text(encoding="utf-8"))
-    assert list(told["pipeline"]["losses"]) == ["ce"] and told["provenance"]["trial"] == 0
+    assert list(told["pipeline"]["losses"]) == ["ce", "kd"] and told["provenance"]["trial"] == 0
 
 
 def wine_rows(path: Path):

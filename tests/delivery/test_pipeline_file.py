@@ -156,6 +156,7 @@ def test_the_recommended_pipeline_comes_with_its_evidence() -> None:
     assert provenance["arm"] == "pick"
     assert provenance["evidence"] == {
         "text": "better by 5.0 points",
+        "basis": "fresh seeds",
         "epochs": 27,
         "seeds": [11, 12],
         "test_accuracy": {"pick": [0.95, 0.96], "alone": [0.9, 0.91], "teacher": 0.99},
@@ -171,9 +172,7 @@ def test_full_training_takes_the_data_and_the_teacher_that_a_short_search_did_wi
     study.settings.identity.data.reference["limit_train"] = 500
     asked = export_pipeline(study)
     assert asked["data"]["limit_train"] == 500 and asked["teacher_fingerprint"] == "t1"  # the user's own choice stays
-    plan = TimePlan(
-        seconds=20.0, budget={}, limit_train=500, whole_data="all", teacher_epochs=40, grid=False, reason="little time"
-    )
+    plan = TimePlan(seconds=20.0, budget={}, limit_train=500, whole_data="all", teacher_epochs=40, reason="little time")
     _change(study, time_plan=plan)
     plain = export_pipeline(study)
     assert (plain["data"], plain["data_fingerprint"]) == ({"component": {"use": "digits"}, "seed": 0}, "all")

@@ -138,7 +138,8 @@ def test_whatever_is_shown_follows_the_claims_own_word(fabricate: Fabricate, tmp
     page = write(store, tmp_path).read_text(encoding="utf-8")
     words = Page(page).words
     headline = (
-        "Distilling did not pay: use the student alone: fixed on validation, but test favours the pick of the search"
+        "Distilling did not pay: use the student alone in the recipe that the search found: "
+        "fixed on validation, but test favours the pick of the search"
     )
     assert headline in words and f"{headline}." in text_of(console.summary(study, as_json=False))
     assert '<tr class="mark"><td>Student alone (recommended)</td>' in page

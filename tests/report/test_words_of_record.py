@@ -150,7 +150,6 @@ def plan_of(limit_train: int | None, whole_train: int | None) -> TimePlan:
         limit_train=limit_train,
         whole_data="all",
         teacher_epochs=40,
-        grid=False,
         reason="about 12 trials of up to 6 epochs",
         whole_train=whole_train,
     )

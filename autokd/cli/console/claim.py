@@ -17,7 +17,7 @@ from autokd.report import words
 from autokd.report.sections.effort import part_times
 from autokd.report.sections.found import extent
 from autokd.report.sections.front import front
-from autokd.report.sections.gain import flattered, rungs
+from autokd.report.sections.gain import flattered, rungs, swaps
 from autokd.report.sections.promise import happened, promised
 from autokd.report.sections.recommendation import Decision, Row, decide
 from autokd.report.start import teacher_weakness
@@ -26,6 +26,13 @@ from autokd.study.fidelity import too_short
 if TYPE_CHECKING:
     from autokd.api import Study
     from autokd.study.records import Records
+
+
+LEGEND = (
+    "Pick: the best pipeline of the search. Student alone and vanilla KD: the same student and training without a "
+    "teacher, and with plain distillation. Recipe by hand: a published one as it is. MACs: multiply-adds a sample."
+)
+"""What the rows of the table are."""
 
 
 def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
@@ -46,11 +53,13 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
         Text(f"{decision.title}.", style="bold"),
         *(Text(text, style="bold red") for text in (decision.contradiction, decision.nothing_learned) if text),
         _arms(study, decision),
+        Text(LEGEND, style="dim"),
         *([Text(trained)] if trained else []),
         *_gain(study, decision.metric),
         *_front(study),
         Text(f"\nRecommended ({_recommended(decision)}):"),
         Padding(_pipeline(decision), (0, 0, 0, 2)),
+        *(indented(f"{text}; a wider range may hold better ones") for text in decision.edges),
         Text(f"\n{_compared(decision)}"),
         *(indented(text) for text in (*_evidence(study, decision), *_short(study))),
         Text(f"\n{promised(study.store)}\n{happened(study.store)}"),
@@ -141,6 +150,21 @@ def _gain(study: Study, metric: Metric) -> Iterator[RenderableType]:
     yield table
     if flattered(lines):
         yield Text("* one training run, the best of many: it flatters the search")
+    yield from _swaps(study, metric)
+
+
+def _swaps(study: Study, metric: Metric) -> Iterator[RenderableType]:
+    """What each slot of the pick is worth, where that was measured."""
+    rows = swaps(study.store)
+    if not rows:
+        return
+    table = Table(title="\nThe pick minus the pick with one slot as in the recipe by hand", title_justify="left")
+    for column in ("slot", f"worth, {metric.difference_unit}".rstrip(", "), "95 % interval", "seeds"):
+        table.add_column(column, justify="left" if column == "slot" else "right")
+    for slot, worth in rows:
+        ends = f"{words.difference(worth.low, metric)} to {words.difference(worth.high, metric)}"
+        table.add_row(slot.replace("_", " "), words.difference(worth.difference, metric), ends, str(worth.seeds))
+    yield table
 
 
 def _front(study: Study) -> Iterator[RenderableType]:

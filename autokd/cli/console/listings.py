@@ -8,7 +8,7 @@ import math
 import shlex
 import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Group
 from rich.table import Table
@@ -33,11 +33,37 @@ _TRIAL_COSTS = {"macs": "MACs", "size": "bytes", "latency": "latency, ms"}
 """Costs that `trials` shows beside the parameters where they are objectives."""
 
 
+class StudyRow(NamedTuple):
+    """A study in the list of studies; the fields are the keys of its JSON.
+
+    Args:
+      study: its name.
+      state: "finished" or "unfinished".
+      trials: their number.
+      objective: names of what it is to be good at.
+      best_validation: of the trial that went furthest with the best score, or None.
+      validation: of what is recommended, the mean of the runs that chose it; before there is that, `best_validation`.
+      test: of what is recommended, or None.
+      result: the decision in a few words, or None.
+      verdicts: by name of the other arm.
+    """
+
+    study: str
+    state: str
+    trials: int
+    objective: list[str]
+    best_validation: float | None
+    validation: float | None
+    test: float | None
+    result: str | None
+    verdicts: dict[str, str] | None
+
+
 def studies(found: Sequence[Study], *, as_json: bool) -> Shown:
     """Return one row a study."""
     rows = [_study_row(study) for study in found]
     if as_json:
-        return document(rows)
+        return document([row._asdict() for row in rows])
     if not rows:
         return "no studies here; start one with: autokd search --dataset digits"
     table = Table()
@@ -46,27 +72,27 @@ def studies(found: Sequence[Study], *, as_json: bool) -> Shown:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row, study in zip(rows, found, strict=True):
         metric = study.store.objective.metric
-        values = ["" if row[key] is None else metric.text(row[key]) for key in ("validation", "test")]
-        cells = [row["state"], str(row["trials"]), ", ".join(row["objective"]), *values, row["result"] or ""]
-        table.add_row(Text(row["study"]), *cells)
+        values = ["" if value is None else metric.text(value) for value in (row.validation, row.test)]
+        cells = [row.state, str(row.trials), ", ".join(row.objective), *values, row.result or ""]
+        table.add_row(Text(row.study), *cells)
     return table
 
 
-def _study_row(study: Study) -> dict[str, Any]:
+def _study_row(study: Study) -> StudyRow:
     claim, best, objective = study.recommendation, study.best, study.store.objective
     best_value = None if best is None or best.score is None else objective.metric.value(best.score)
     used = [] if claim is None else chosen_on(claim.used)
-    return {
-        "study": study.name,
-        "state": state(study),
-        "trials": len(study.store.records.trials),
-        "objective": list(objective.names),
-        "best_validation": best_value,
-        "validation": statistics.fmean(used) if used else best_value,
-        "test": None if claim is None or not claim.used.test else statistics.fmean(claim.used.test),
-        "result": None if claim is None else headline(claim),
-        "verdicts": None if claim is None else {name: other.verdict for name, other in claim.comparisons.items()},
-    }
+    return StudyRow(
+        study=study.name,
+        state=state(study),
+        trials=len(study.store.records.trials),
+        objective=list(objective.names),
+        best_validation=best_value,
+        validation=statistics.fmean(used) if used else best_value,
+        test=None if claim is None or not claim.used.test else statistics.fmean(claim.used.test),
+        result=None if claim is None else headline(claim),
+        verdicts=None if claim is None else {name: other.verdict for name, other in claim.comparisons.items()},
+    )
 
 
 def trials(study: Study, *, as_json: bool) -> Shown:

@@ -36,7 +36,8 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     data, budget = setup.data, setup.budget
     limits = ", ".join(shown_limit(name, most) for name, most in setup.space.constraints.items())
     rungs = ", ".join(f"{n} to {e} epochs" for n, e in zip(planned.trial_runs, planned.rung_epochs, strict=True))
-    yield f"data: {data.task.dataset}, {len(data.train)} train, {len(data.validation)} validation, {data.test_size} test"
+    sizes = f"{len(data.train)} train, {len(data.validation)} validation, {data.test_size} test"
+    yield f"data: {data.task.dataset}, {sizes}"
     rare = rare_text(data.class_counts, data.task.classes, setup.objective.metric)
     if rare:
         yield f"rare classes: {rare}"

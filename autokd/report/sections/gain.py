@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
+from autokd.study.ablation import SlotValue, slot_values
 from autokd.study.ladder import Step, ladder
 
 if TYPE_CHECKING:
@@ -25,9 +27,17 @@ class Rung(NamedTuple):
 def rungs(study: StudyStore) -> list[Rung]:
     """Return the lines of the ladder that the study has; [] with a single one, which says nothing."""
     steps = ladder(study.records, study.rung_epochs[-1], study.objective.metric)
-    before: list[Step | None] = [None, *steps]
-    lines = [Rung(step, None if last is None else step.mean - last.mean) for last, step in zip(before, steps)]
-    return lines if len(lines) > 1 else []
+    if len(steps) < 2:
+        return []
+    changes = [after.mean - before.mean for before, after in itertools.pairwise(steps)]
+    return [Rung(step, change) for step, change in zip(steps, [None, *changes], strict=True)]
+
+
+def swaps(study: StudyStore) -> list[tuple[str, SlotValue]]:
+    """Return (slot, what it is worth) of the slots of the pick that were swapped back, the most valuable first."""
+    claim = study.records.claim
+    found = {} if claim is None else slot_values(study.records, claim.round)
+    return sorted(found.items(), key=lambda row: -row[1].difference)
 
 
 def flattered(lines: list[Rung]) -> bool:

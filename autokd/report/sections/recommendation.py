@@ -14,6 +14,7 @@ from autokd.report.plots import Figure
 from autokd.report.sections import verdict
 from autokd.report.sections.confirm import tuned_arms
 from autokd.report.start import start_baselines, teacher_value
+from autokd.study import edges
 from autokd.study.arms import title_of
 from autokd.study.claim import Arm, Claim, Comparison
 from autokd.study.majority import FAIR, majority
@@ -67,6 +68,7 @@ class Decision:
       rows: of the table: the arms as they are shown, then the commonest class and the teacher.
       comparisons: (name of the other arm for people, comparison), the comparator's first.
       nothing_learned: what to say where all arms equal the commonest class, or "".
+      edges: one sentence for each value of the recommended pipeline on an end of its range; [] for a published recipe.
     """
 
     claim: Claim
@@ -83,6 +85,7 @@ class Decision:
     rows: list[Row]
     comparisons: list[tuple[str, Comparison]]
     nothing_learned: str
+    edges: list[str]
 
     @property
     def metric(self) -> Metric:
@@ -116,6 +119,7 @@ def decide(study: StudyStore) -> Decision | None:
         rows=rows(study, claim),
         comparisons=[(verdict.other_phrase(claim, name), claim.comparisons[name]) for name in compared_names(claim)],
         nothing_learned=_nothing_learned(study, claim),
+        edges=[] if claim.used.recipe else edges.words(claim.used.pipeline, study.settings.identity.space),
     )
 
 

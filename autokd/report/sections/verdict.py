@@ -1,10 +1,11 @@
-"""What a claim says, in words that need no statistics: the headline, one sentence a comparison, and what it rests on."""
+"""What a claim says, in words that need no statistics: headline, one sentence a comparison, what it rests on."""
 
 from __future__ import annotations
 
 from autokd.errors import UserError
 from autokd.report import words
 from autokd.spec import from_plain
+from autokd.study.arms import ALONE, KD
 from autokd.study.claim import Arm, Claim, Comparison
 
 FEWEST_FOR_A_FORECAST = 3
@@ -127,8 +128,10 @@ def other_phrase(claim: Claim, name: str) -> str:
 
 
 def _lead(claim: Claim) -> str:
-    use = f"use {claim.used.phrase}"
-    return f"Distilling did not pay: {use}" if has_teacher(claim) and not distils(claim.used) else words.capital(use)
+    used = claim.used
+    found = " in the recipe that the search found" if used.kind in (KD, ALONE) and used.recipe is None else ""
+    use = f"use {used.phrase}{found}"
+    return f"Distilling did not pay: {use}" if has_teacher(claim) and not distils(used) else words.capital(use)
 
 
 def _worst(claim: Claim) -> str | None:
@@ -144,6 +147,7 @@ def _same(claim: Claim, name: str) -> bool:
 
 def _needed(claim: Claim, compared: Comparison) -> str:
     design = f"With {words.number_of(len(claim.used.claimed), 'run')} a side and {words.count(claim.n_test)} test items"
-    runs = f"about {compared.seeds_needed} runs a side would tell this one"
-    more = runs if compared.seeds_needed else "more runs would not tell this one: the test set is too small"
+    runs, needed = len(claim.used.claimed), compared.seeds_needed
+    enough = "a few more runs" if needed is not None and needed <= runs else f"about {needed} runs a side"
+    more = f"{enough} would tell this one" if needed else "more runs would not tell this one: the test set is too small"
     return f"{design} only differences above {claim.about.apart(compared.detectable)} would show; {more}"
