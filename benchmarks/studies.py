@@ -20,6 +20,8 @@ from autokd.execution.inline import InlineExecutor
 from autokd.networks.cost import Cost
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.objective import ACCURACY
+from autokd.recipes.apply import portfolio
+from autokd.recipes.students import largest_of_families
 from autokd.search.explore.explorer import Explorer
 from autokd.search.explore.propose import Proposer
 from autokd.search.facts import describe_study
@@ -126,6 +128,8 @@ def _setup(data: Dataset, space_name: str, rung_epochs: Sequence[int]) -> Setup:
         objective=ACCURACY,
         time_plan=None,
         latencies={},
+        portfolio=portfolio(space, data.task, teacher.offers),
+        students=tuple(largest_of_families(space, data.task, teacher.offers)),
         dropped=space.dropped,
     )
 

@@ -331,7 +331,8 @@ def test_noise_and_race_speak_of_the_metric() -> None:
         worst=LOSS.worst_score,
     )
     assert [n for n in found if found[n].tied] == [1] and found[3].mean < found[2].mean  # no failed run is the best
-    best, why = choose([trial(n, 0.5, pipeline={"losses": {"ce": {}}}) for n in (1, 2, 3)], found, LOSS)
+    means = {number: standing.mean for number, standing in found.items()}
+    best, why = choose([trial(n, 0.5, pipeline={"losses": {"ce": {}}}) for n in (1, 2, 3)], found, means, LOSS)
     assert best.number == 1 and "0.300 nats" in why
 
 

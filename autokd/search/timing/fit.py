@@ -20,7 +20,7 @@ from autokd.search.timing.levels import LEVELS, Level, applicable, shaped
 from autokd.search.work import Costs, Funnel, Scope, Sizes, total_seconds
 from autokd.space import Budget
 
-ENOUGH = 20
+ENOUGH = 23
 """Hand runs that the full length is shortened for."""
 LEAST_EPOCHS, LEAST_STEPS, FIRST_STEPS = 20, 1_500, 150
 """The full length is not shortened below so many epochs or steps, whichever are fewer, while the time bears
@@ -134,7 +134,7 @@ def _quick(level: Level) -> Level:
 
 
 def _full_length(left: float, own: Budget, estimate: Estimate) -> int:
-    """The longest full length, in epochs, of which the time bears `ENOUGH` hand runs, or from the least one down few."""
+    """The most epochs of which the time bears `ENOUGH` hand runs; from the least ones down, of which it bears few."""
     samples = estimate.sizes.train
     steps = estimate.steps(samples)
     full = min(LONGER * own.epochs, max(own.epochs, math.ceil(LEAST_STEPS / steps)))

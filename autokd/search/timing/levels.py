@@ -76,7 +76,7 @@ LEVELS = (
         changes={**_CHOOSES, "noise_seeds": 2, "finalists": 3},
     ),
     Level(
-        least=20,
+        least=23,
         does="known recipes, then a search; chosen and claimed on the same seeds",
         samples=True,
         fewest=6,

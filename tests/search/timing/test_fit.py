@@ -52,22 +52,22 @@ def test_what_is_planned_fits_and_more_trials_would_not(runs: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("runs", "level"), [(4, 0), (5.9, 0), (8, 6), (18, 6), (20.1, 20), (44, 20), (48.1, 48), (60.1, 60), (100.1, 100)]
+    ("runs", "level"), [(4, 0), (5.9, 0), (8, 6), (22, 6), (23.1, 23), (44, 23), (48.1, 48), (60.1, 60), (100.1, 100)]
 )
 def test_hand_runs_say_how_thorough_a_study_is(runs: float, level: int) -> None:
-    epochs = 20 if runs < 20 else 27
+    epochs = 20 if runs < 23 else 27
     found = fit(runs * hand(epochs), OWN, estimate(), Asked(epochs=epochs))
     assert found.level.least == level
     budget = found.budget
     assert bool(budget.claim_seeds) == (level >= 6) and budget.claim_seeds != 1
-    assert bool(budget.choose_seeds) == (level >= 20)
+    assert bool(budget.choose_seeds) == (level >= 23)
     assert budget.grid == (level >= 60) and bool(budget.ablation_seeds) == (level >= 100)
-    assert level < 20 or budget.fresh_claim == (level >= 48)
-    assert level >= 20 or budget.trials <= budget.recipes
+    assert level < 23 or budget.fresh_claim == (level >= 48)
+    assert level >= 23 or budget.trials <= budget.recipes
 
 
 def test_explore_has_at_least_half_and_choosing_and_claiming_at_most_their_share() -> None:
-    for runs in (20.1, 30, 44, 48.1, 59, 70, 90, 130, 300):
+    for runs in (23.1, 30, 44, 48.1, 59, 70, 90, 130, 300):
         of = estimate()
         found = fit(runs * hand(27), OWN, of, Asked(epochs=27))
         foreseen = works(Scope(budget=found.budget))
