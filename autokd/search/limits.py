@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from autokd.engine.build import build_student
-from autokd.networks.cost import Cost, latency, student_cost
+from autokd.networks.cost import Cost, latency, student_cost, student_fits
 from autokd.networks.models import seeded
 from autokd.spec import PipelineSpec, component_from_plain, fingerprint
 from autokd.types import Shapes, Task
@@ -17,7 +17,7 @@ from autokd.types import Shapes, Task
 
 def feasible(student: Mapping[str, Any], task: Task, constraints: Mapping[str, float]) -> bool:
     """Whether a plain student lies inside the budget."""
-    return inside(student_cost(component_from_plain("students", student), task), constraints)
+    return student_fits(component_from_plain("students", student), task, constraints)
 
 
 def inside(cost: Cost, constraints: Mapping[str, float]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,17 +38,19 @@ def population(
       meter: measures those that are inside otherwise, where the space bounds the latency; None: it is not looked at.
 
     Returns:
-      the plain students, and the share of draws that was inside.
+      the plain students, and the share of the draws looked at that was inside.
 
     Raises:
       NothingFeasible: none of the drawn students is; the message names the smallest one, or the fastest.
     """
     rng = np.random.default_rng(derive(seed, "screen", "population"))
     drawn = space.students(rng, DRAWS)
-    small = [student for student in drawn if feasible(student, task, space.constraints)]
-    if not small:
+    places = (place for place, student in enumerate(drawn) if feasible(student, task, space.constraints))
+    found = list(itertools.islice(places, size))
+    if not found:
         raise NothingFeasible(_smallest(drawn, task, space.constraints))
-    share, small, most = len(small) / len(drawn), small[:size], space.constraints.get("latency")
+    small, looked_at = [drawn[place] for place in found], found[-1] + 1 if len(found) == size else len(drawn)
+    share, most = len(small) / looked_at, space.constraints.get("latency")
     if meter is None or most is None:
         return small, share
     fast = _fast_enough(small, meter, most)

@@ -12,7 +12,7 @@ from autokd.ranges import Choice, Range
 from autokd.space import together
 from autokd.space.candidate import Candidate, Params
 from autokd.space.parts import Check, Content, keep
-from autokd.space.source import FLAGS, Source, count_path
+from autokd.space.source import FLAGS, Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,6 @@ class AnyOf:
     def possible(self) -> tuple[Candidate, ...]:
         """The candidates that can be drawn: not those of a group of which none may stand in a pipeline."""
         return (*self.always, *(candidate for group in self._open() for candidate in group.candidates))
-
-    @property
-    def counts(self) -> list[str]:
-        """The names of the numbers of components, one for each group."""
-        return [count_path(self._paths(group)) for group in self._open()]
 
     def draw(self, source: Source, present: Sequence[Candidate]) -> Content:
         """Draw which candidates are wanted, cut what may not stand together, then draw the fields of the rest."""

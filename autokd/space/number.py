@@ -35,10 +35,6 @@ class _Number:
     def always(self) -> tuple[Candidate, ...]:
         return ()
 
-    @property
-    def counts(self) -> list[str]:
-        return []
-
     def filtered(self, check: Check, dropped: list[str], problems: list[str]) -> Self:
         return self
 

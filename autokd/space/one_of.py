@@ -36,11 +36,6 @@ class OneOf:
         """What stands beside the chosen one: nothing."""
         return ()
 
-    @property
-    def counts(self) -> list[str]:
-        """The names of numbers of components: there is always one."""
-        return []
-
     def draw(self, source: Source, present: Sequence[Candidate]) -> Content:
         """Draw a candidate, then its fields."""
         names = tuple(candidate.name for candidate in self.candidates)

@@ -55,11 +55,6 @@ class Part(Protocol):
         """The candidates that stand in every pipeline, beside those that are chosen."""
         ...
 
-    @property
-    def counts(self) -> list[str]:
-        """The names of the numbers of components that `count_members` asks for beside the paths."""
-        ...
-
     def draw(self, source: Source, present: Sequence[Candidate]) -> Content:
         """Draw what the slot holds, beside the components `present` in other slots."""
         ...

@@ -145,14 +145,10 @@ class Space:
         """Return the pipeline at a point of the unit cube; the number of optional components comes before which ones.
 
         Args:
-          unit: gives the point's coordinate in [0, 1) on one of the `axes`.
+          unit: gives the point's coordinate in [0, 1) for each path, and for `count_path` of each group.
           number: as for `draw`.
         """
         return self._compose(Source(UnitDraw(unit), count_members(unit), number))
-
-    def axes(self) -> list[str]:
-        """Return the names of the coordinates of a point: every parameter, and how many of each group."""
-        return [*self.ranges(), *(name for part in self.parts.values() for name in part.counts)]
 
     def default(self) -> Drawn:
         """Return the first option of everything, with the components' own defaults where they lie inside the ranges."""

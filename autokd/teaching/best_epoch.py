@@ -6,11 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
+from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
+from autokd.engine.evaluate import predict
 from autokd.engine.loop import train_rung
 from autokd.engine.rung import Rung, curve_step
-from autokd.spec import from_plain
+from autokd.metrics import METRICS, predictions
+from autokd.networks.models import seeded
+from autokd.spec import PipelineSpec, from_plain
 from autokd.types import Checkpoint
 
 
@@ -18,7 +23,7 @@ class Trained(NamedTuple):
     """A network at its best scored epoch.
 
     Args:
-      score: on validation, as that of a rung.
+      score: on all of validation.
       epoch: number of epochs trained until then.
       state: its state dict.
     """
@@ -53,10 +58,20 @@ def train_best(
     best: tuple[tuple[float, float], Trained] | None = None
     for until in (*range(step, epochs, step), epochs):
         rung = Rung(seed=seed, view_seed=seed, horizon=epochs * size, until=until * size)
-        result, checkpoint = train_rung(context, spec, rung, start=checkpoint, on_epoch=lambda _: on_epoch())
-        quality = (result.score, -result.loss)
+        _, checkpoint = train_rung(context, spec, rung, start=checkpoint, on_epoch=lambda _: on_epoch())
+        state = checkpoint["student"]  # the next rung goes on in a network of its own
+        quality = _quality(context, spec, state)
         if best is None or quality > best[0]:
-            # the next rung goes on in a network of its own, so this state stays as it is
-            best = quality, Trained(result.score, until, checkpoint["student"])
+            best = quality, Trained(quality[0], until, state)
     assert best is not None, "there is at least one epoch"
     return best[1]
+
+
+def _quality(context: TrainContext, spec: PipelineSpec, state: Mapping[str, Tensor]) -> tuple[float, float]:
+    """Score on all of validation, where a rung before the end may be scored on a part; and minus the loss in nats."""
+    with seeded(0):
+        network = build_student(spec.student, context.data.task, context.device)
+    network.load_state_dict(state)
+    logits, labels = predict(network, context.validation_data), context.data.validation.labels
+    metric = METRICS[context.metric]
+    return metric.score(metric.of(predictions(logits, labels))), -float(cross_entropy(logits, labels))

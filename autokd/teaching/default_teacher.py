@@ -196,23 +196,35 @@ def _accuracy(candidate: _Candidate, context: TrainContext) -> float:
     return float((logits.argmax(1) == context.data.validation.labels).double().mean())
 
 
+class _Facts(NamedTuple):
+    """What `teacher.json` says.
+
+    Args:
+      format: `FORMAT`.
+      use: name of the candidate that was chosen.
+      pipeline: of its networks, plain; None: it is trees.
+      members: fingerprints of its members' states.
+      validation_accuracy: of each candidate, by name.
+    """
+
+    format: int
+    use: str
+    pipeline: Mapping[str, Any] | None
+    members: Sequence[str]
+    validation_accuracy: Mapping[str, float]
+
+
 def _write(folder: Path, best: _Candidate, scores: Mapping[str, float]) -> None:
     for number, state in enumerate(best.states):
         write_tensors(folder / f"member-{number}.safetensors", state)
-    facts = {
-        "format": FORMAT,
-        "use": best.name,
-        "pipeline": best.pipeline,
-        "members": [state_fingerprint(state) for state in best.states],
-        "validation_accuracy": scores,
-    }
-    write_text(folder / "teacher.json", json.dumps(facts))
+    facts = _Facts(FORMAT, best.name, best.pipeline, [state_fingerprint(state) for state in best.states], scores)
+    write_text(folder / "teacher.json", json.dumps(facts._asdict()))
 
 
 def _load(folder: Path, task: Task) -> NetworkTeacher:
-    facts = json.loads((folder / "teacher.json").read_text(encoding="utf-8"))
-    states = [_member(folder / f"member-{number}.safetensors", it) for number, it in enumerate(facts["members"])]
-    return _Candidate(facts["use"], facts["pipeline"], states).teacher(task, _origin(facts))
+    facts = _Facts(**json.loads((folder / "teacher.json").read_text(encoding="utf-8")))
+    states = [_member(folder / f"member-{number}.safetensors", it) for number, it in enumerate(facts.members)]
+    return _Candidate(facts.use, facts.pipeline, states).teacher(task, _origin(facts))
 
 
 def _member(file: Path, written: str) -> dict[str, Tensor]:
@@ -227,15 +239,16 @@ def _member(file: Path, written: str) -> dict[str, Tensor]:
     return state
 
 
-def _origin(facts: Mapping[str, Any]) -> str:
+def _origin(facts: _Facts) -> str:
     """Say what was tried and chosen, or, where nothing else was tried, which network it is."""
-    scores = sorted(facts["validation_accuracy"].items(), key=lambda item: (item[0] != facts["use"], -item[1]))
-    if len(scores) > 1:
+    scores = sorted(facts.validation_accuracy.items(), key=lambda item: (item[0] != facts.use, -item[1]))
+    if facts.pipeline is None or len(scores) > 1:
         tried = ", ".join(f"{name} {100 * score:.1f} %" for name, score in scores)
         return f"trained by autokd: the best on validation of {tried}"
-    student = facts["pipeline"]["student"]
-    fields = ", ".join(f"{key}={value}" for key, value in student.items() if key != "use")
-    return f"trained by autokd: {student['use']}({fields}), augment {facts['pipeline']['augment']['use']}"
+    student = dict(facts.pipeline["student"])
+    name = student.pop("use")
+    fields = ", ".join(f"{key}={value}" for key, value in student.items())
+    return f"trained by autokd: {name}({fields}), augment {facts.pipeline['augment']['use']}"
 
 
 def _network(pipeline: Mapping[str, Any], task: Task) -> nn.Module:

@@ -127,10 +127,11 @@ def _boosted(model: Model) -> tuple[list[Tree], NDArray[np.float64]]:
     base = np.asarray(model._baseline_prediction, np.float64).reshape(-1)
     binary = len(base) == 1
     trees = []
-    for nodes in (predictor.nodes for a_round in model._predictors for predictor in a_round):
-        left, right = (np.where(nodes["is_leaf"], -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
-        value = np.stack([np.zeros(len(nodes)), nodes["value"]], axis=1) if binary else nodes["value"][:, None]
-        trees.append(Tree(nodes["feature_idx"].astype(np.int64), nodes["num_threshold"], left, right, value))
+    for predictor in (predictor for a_round in model._predictors for predictor in a_round):
+        nodes = predictor.nodes.view(np.recarray)
+        left, right = (np.where(nodes.is_leaf, -1, side.astype(np.int64)) for side in (nodes.left, nodes.right))
+        value = np.stack([np.zeros(len(nodes)), nodes.value], axis=1) if binary else nodes.value[:, None]
+        trees.append(Tree(nodes.feature_idx.astype(np.int64), nodes.num_threshold, left, right, value))
     return trees, np.concatenate([[0.0], base]) if binary else base
 
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import importlib
-import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -29,7 +28,7 @@ from autokd.search.timing.pace import seconds_model
 from autokd.search.tpe.trials import quiet_optuna
 from autokd.space import Draw, Drawn, Space
 from autokd.space.values import UnitDraw
-from autokd.spec import component_from_plain
+from autokd.spec import component_from_plain, slots
 from autokd.study.records import RecordLog, Records, Refused
 from autokd.types import RungResult, Shapes, Task
 from benchmarks.replay.crossing import ALL, FACTORS, STUDENTS, Names, _whole, names_of, plain
@@ -113,6 +112,8 @@ class FlatSpace:
 
     constraints: Mapping[str, float] = {}
     warm_starts: tuple[Drawn, ...] = ()
+    slots: Mapping[str, Any] = slots()
+    parts: Mapping[str, Any] = {}
 
     def ranges(self) -> dict[str, Range]:
         """Return the range of every parameter."""
@@ -128,10 +129,6 @@ class FlatSpace:
     def sample(self, rng: np.random.Generator, number: int) -> Drawn:
         """Draw a pipeline at random."""
         return _drawn(ALL[int(rng.integers(len(ALL)))])
-
-    def axes(self) -> list[str]:
-        """Return the names of the coordinates of a point."""
-        return list(self.ranges())
 
     def place(self, unit: Callable[[str], float], number: int) -> Drawn:
         """Return the pipeline at a point."""
@@ -309,16 +306,11 @@ class Thrifty(Proposer):
         return found[int(np.argmin(seconds))]
 
 
-def _random_points(space: Space, seed: int) -> Iterator[Drawn]:
-    rng = np.random.default_rng(seed)
-    return (space.sample(rng, number) for number in itertools.count())
-
-
 VARIANTS: Mapping[str, Search] = {
     "autokd": SEARCHERS["autokd"],
     "TPE's suggestion is the best of 24 draws": Ours(changed={"tpe.sampler.EI_CANDIDATES": 24}),
     "TPE's suggestion is the best of 2 draws": Ours(changed={"tpe.sampler.EI_CANDIDATES": 2}),
-    "random start": Ours(changed={"explore.propose.quasi_random": _random_points}),
+    "none of TPE's asks at random": Ours(changed={"explore.propose.RANDOM": 0.0}),
     "the best half of a rung goes on": Ours(eta=2),
     "always the best screened of 8": Ours(changed={"explore.propose.SCREEN_PROBABILITY": 1.0}),
     "never the best screened of 8": Ours(changed={"explore.propose.SCREEN_PROBABILITY": 0.0}),

@@ -33,6 +33,7 @@ from autokd.search.screen.screener import Screener
 from autokd.search.tpe.trials import quiet_optuna
 from autokd.space import Draw, Drawn, Space
 from autokd.space.values import UnitDraw, suggest
+from autokd.spec import slots
 from autokd.types import RungResult
 from benchmarks.common import machine
 from benchmarks.replay.crossing import STUDENTS, _whole
@@ -82,14 +83,12 @@ class MadeUp:
 
     constraints: Mapping[str, float] = {}
     warm_starts: tuple[Drawn, ...] = ()
+    slots: Mapping[str, Any] = slots()
+    parts: Mapping[str, Any] = {}
 
     def ranges(self) -> dict[str, Range]:
         """Return the range of every parameter."""
         return {**ALWAYS, **{path: span for beside in BESIDE.values() for path, span in beside.items()}}
-
-    def axes(self) -> list[str]:
-        """Return the names of the coordinates of a point."""
-        return list(self.ranges())
 
     def draw(self, draw: Draw, number: int) -> Drawn:
         """Draw a pipeline."""

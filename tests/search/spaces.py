@@ -41,7 +41,7 @@ schedule:
   one_of: {cosine: {}}
 batch_size: {choice: [32, 64]}
 budget:
-  {trials: 8, epochs: 4, rungs: 3, eta: 2, finalists: 2, select_seeds: 2, claim_seeds: 2,
+  {trials: 8, recipes: 2, epochs: 4, rungs: 3, eta: 2, finalists: 2, select_seeds: 2, claim_seeds: 2,
    teacher_epochs: 2}
 screen: {proxies: [params, nwot], enqueue: 2}
 """

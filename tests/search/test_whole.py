@@ -71,7 +71,7 @@ def test_two_processes_search_the_same(twins: tuple[Path, Records, Records]) -> 
     assert [t.rungs for t in one["trials"]] == [t.rungs for t in other["trials"]]
     assert one == other
     sources = [t.source for t in one["trials"]]
-    assert len(sources) == TRIALS and {"recipe:alone", "recipe:kd", "screen", "quasi_random", "tpe"} == set(sources)
+    assert len(sources) == TRIALS and {"recipe:alone", "recipe:kd", "design", "tpe"} <= set(sources)
     assert sum(len(t.rungs) == 3 for t in one["trials"]) >= 3
     curve = [line["epoch"] for rung in one["trials"][0].rungs for line in rung.curve]
     assert curve == [1, 2, 3, 4]

@@ -23,6 +23,6 @@ def test_a_teacher_takes_its_networks_and_its_trees() -> None:
 def test_what_the_trees_of_a_table_take_is_measured() -> None:
     data = load("breast_cancer", DataOptions(limit_train=96))
     space = parse(*find("tabular")).resolve(data.task, Shapes())
-    costs = measure_costs(Probe(data=data, space=space, teacher=None, device=CPU, threads=1, seed=0))
+    costs = measure_costs(Probe(data=data, space=space, teacher=None, offers=Shapes(), device=CPU, threads=1))
     assert costs.networks == MEMBERS and costs.compared == 0
     assert costs.trees > 0 and costs.answer > 0 and costs.teacher > 0

@@ -51,8 +51,7 @@ def obtained(data: Dataset, epochs: int = 2) -> tuple[NetworkTeacher, int]:
 @pytest.fixture
 def networks_win(monkeypatch: pytest.MonkeyPatch) -> None:
     """Boosting and forest are not tried."""
-    own = default_teacher.recipe
-    monkeypatch.setattr(default_teacher, "recipe", lambda task: own(task)._replace(trees=()))
+    monkeypatch.setattr(default_teacher, "recipe", lambda task: recipe(task)._replace(trees=()))
 
 
 def test_a_table_gets_the_best_of_trees_and_mlps_trained_once(cancer: Dataset, cache: Path) -> None:

@@ -125,7 +125,7 @@ def _outward(row: Sequence[_Point]) -> int:
 
 
 def _best(row: Sequence[_Point]) -> _Point:
-    return max(row, key=lambda point: (point.run.failure is None, point.run.score, -point.run.loss))
+    return max(row, key=lambda p: (p.run.failure is None, p.run.score, -p.run.loss, -abs(p.place)))
 
 
 def _tuned(spec: PipelineSpec, row: Sequence[_Point]) -> TunedArm:

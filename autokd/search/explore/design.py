@@ -75,9 +75,13 @@ def options_of(space: Space, students: Iterable[Mapping[str, Any]]) -> tuple[Opt
     """
     network = spec.network_slot(space.slots)
     distinct = {spec.fingerprint(dict(student)): dict(student) for student in students}
-    found = {name: list(_options(name, part)) for name, part in space.parts.items() if name != network}
-    every = {network: [Option(network, student) for student in distinct.values()], **found}
-    return tuple(option for slot in every.values() for option in slot if len(slot) > 1 or option.member)
+    found = {
+        name: [Option(network, student) for student in distinct.values()]
+        if name == network
+        else [*_options(name, part)]
+        for name, part in space.parts.items()
+    }
+    return tuple(option for slot in found.values() for option in slot if len(slot) > 1 or option.member)
 
 
 def _options(slot: str, part: Any) -> Iterator[Option]:
@@ -128,7 +132,9 @@ class MainEffects:
         if sum(trial.source == DESIGN for trial in trials) >= self.most:
             return None
         lacking = self._lacking(trials)
-        base, start = self._base(trials) if lacking else (None, self.space.default().plain)
+        if not lacking:
+            return None
+        base, start = self._base(trials)
         rng = np.random.default_rng(derive(self.seed, DESIGN, number))
         for first in lacking:
             for second in self._partners(first, lacking, trials):
@@ -149,10 +155,10 @@ class MainEffects:
     ) -> Iterator[Option | None]:
         """What may be changed along with an option, in another slot; None: nothing.
 
-        First what lacks as well, and was seen with it least often, so that pairs differ; last what only makes room.
+        First what lacks as well and was not seen with it, so that pairs differ; last what only makes room.
         """
-        others = [option for option in lacking if option.slot != first.slot]
-        yield from sorted(others, key=lambda other: _seen(trials, first, other))
+        others = [option for option in lacking if option.slot != first.slot and not _seen(trials, first, option)]
+        yield from others
         yield None
         yield from (option for option in self.options if option.slot != first.slot and option not in others)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +15,34 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from autokd import catalog
 from autokd.data import Dataset
 from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict, predict_teacher
 from autokd.engine.views import to_device
 from autokd.errors import NothingFeasible, SpaceError
 from autokd.execution.executor import Outcome, RungJob
+from autokd.metrics import Predictions, predictions
 from autokd.networks.models import seeded
-from autokd.search.baselines import baseline_losses
+from autokd.search.confirm import claim as claiming
+from autokd.search.confirm.choose import Choose, decide
 from autokd.search.confirm.claim import MakeClaim, make_claim
+from autokd.search.confirm.read_test import Answers
 from autokd.search.confirm.round import Round
 from autokd.search.confirm.select import Select, choose_trial
-from autokd.search.confirm.tune import Tune, grid, tune_arms
+from autokd.search.confirm.tune import Tune, tune_arms
 from autokd.search.timing.clock import Clock
 from autokd.search.work import Scope, run_total
 from autokd.seeds import derive
 from autokd.space import parse
-from autokd.spec import component_from_plain, fingerprint, from_plain, to_plain
+from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
 from autokd.study import comparison
-from autokd.study.arms import ARM_KINDS
 from autokd.study.choice import Candidate
 from autokd.study.claim import Arm, Claim
-from autokd.study.records import RunRecord
+from autokd.study.intervals import Family
+from autokd.study.posterior import Prior
+from autokd.study.records import RunRecord, TrialRecord
 from autokd.types import Split
-from tests.search.executors import Instant, fixed_score
+from tests.search.executors import Instant
 from tests.search.records import trial
 from tests.search.spaces import SPACE
 from tests.search.stages import BUDGET, FOUND, confirming, pipeline, trials
@@ -61,14 +64,8 @@ def data(digits: Dataset) -> Counted:
 
 
 def confirm(made: Round) -> Claim:
-    """Select, tune and claim, as the stages do one after the other."""
-    trial = choose_trial(made)
-    return make_claim(made, trial, tune_arms(made, trial))
-
-
-def plain_grid(pipeline: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The grid of a plain pipeline, plain."""
-    return {name: to_plain(point) for name, point in grid(from_plain(pipeline)).items()}
+    """Select, tune, choose and claim, as the stages do one after the other."""
+    return make_claim(made, decide(made))
 
 
 def arm_of(claim: Claim, name: str) -> Arm:
@@ -86,124 +83,60 @@ def runs(made: Round, stage: str) -> list[RunRecord]:
     return [run for run in made.log.records.runs if run.stage == stage]
 
 
-def is_tuned(job: RungJob | RunRecord) -> bool:
-    """Whether a pipeline's learning rate is twice that of the space's default."""
-    rate: float = job.pipeline["optimizer"]["learning_rate"]
-    return rate > 0.06
+BUDGETS: Mapping[str, dict[str, Any]] = {
+    "fresh seeds": {},
+    "same seeds": {"fresh_claim": False},
+    "the top rung": {"choose_seeds": 0},
+    "no claim": {"choose_seeds": 0, "claim_seeds": 0},
+}
+MADE = {
+    ("fresh seeds", True): {"select": 4, "tune": 9, "choose": 8, "claim": 12},
+    ("fresh seeds", False): {"select": 4, "tune": 6, "choose": 6, "claim": 6},
+    ("same seeds", True): {"select": 4, "tune": 9, "choose": 10},
+    ("same seeds", False): {"select": 4, "tune": 6, "choose": 6},
+    ("the top rung", True): {"claim": 6},
+    ("the top rung", False): {"claim": 6},
+    ("no claim", True): {"claim": 1},
+    ("no claim", False): {"claim": 1},
+}
+"""Runs by stage, where no two arms are the same and no grid goes on."""
+ALL = sum(MADE["fresh seeds", True].values())
 
 
-def test_the_grid_scales_learning_rate_and_distillation_weights(data: Counted) -> None:
-    plain = pipeline(data, **FOUND)
-    points = plain_grid(plain)
-    rate = plain["optimizer"]["learning_rate"]
-    assert list(points) == [
-        "",
-        "learning_rate x0.2",
-        "learning_rate x0.5",
-        "learning_rate x2",
-        "loss weights x0.5",
-        "loss weights x2",
-    ]
-    assert points[""] == plain
-    assert points["learning_rate x2"] == {**plain, "optimizer": {**plain["optimizer"], "learning_rate": 2 * rate}}
-    halved = points["loss weights x0.5"]["losses"]
-    assert (halved["ce"]["weight"], halved["kd"]["weight"], halved["hint"]["weight"]) == (0.5, 1.0, 0.25)
-    assert halved["kd"]["temperature"] == 8.0 and plain["losses"]["kd"]["weight"] == 2.0
-    assert list(plain_grid({**plain, "losses": baseline_losses(ARM_KINDS["alone"])})) == [
-        "",
-        *(f"learning_rate x{factor}" for factor in ("0.2", "0.5", "2")),
-    ]
+def rising(job: RungJob) -> float:
+    """A score by the losses alone: the more there are the better."""
+    return 0.7 + 0.01 * len(job.pipeline["losses"])
 
 
-OWN = """
-from dataclasses import dataclass
-
-from autokd.declarations import Loss, Optimizer, Scale
-
-
-@dataclass(frozen=True, kw_only=True)
-class Own:
-    declares = Optimizer(name="t_own", tunes=("lr", "inner_lr"))
-
-    lr: float = 0.1
-    inner_lr: float = 0.01
-    momentum: float = 0.9
-
-    def build(self, context): ...
+def apart(known: list[TrialRecord]) -> list[TrialRecord]:
+    """Trials of which those that are recipes have another batch size, so that they are no matched baselines."""
+    return [replace(t, pipeline={**t.pipeline, "batch_size": 32}) if t.recipe else t for t in known]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rateless:
-    declares = Optimizer(name="t_rateless", tunes=())
-
-    momentum: float = 0.9
-
-    def build(self, context): ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Margin:
-    declares = Loss(name="t_margin", teacher="stored", scale=Scale(1.0, "made up"), tunes=("weight", "margin"))
-
-    weight: float = 1.0
-    margin: float = 2.0
-
-    def build(self, context): ...
-"""
+def with_recipe(data: Dataset) -> list[TrialRecord]:
+    """Trials with KD, DIST and the student alone by hand, of which DIST is the best."""
+    known = trials(data)
+    known[0] = replace(known[0], rungs=trial(0, 0.5, 0.5, 0.55).rungs)
+    dist = pipeline(data, dist=component_to_plain(make("losses", "dist", {})))
+    return apart([*known, replace(trial(4, 0.5, 0.6, 0.85, source="recipe:dist", pipeline=dist), cost=known[0].cost)])
 
 
-@pytest.fixture
-def own_components(tmp_path: Path) -> Iterator[None]:
-    """Two optimizers without a field `learning_rate`, and a loss with two fields to scale."""
-    (tmp_path / "own_to_tune.py").write_text(OWN)
-    catalog.load_plugins(tmp_path / "own_to_tune.py")
-    yield
-    del sys.modules["autokd_plugin_own_to_tune"]
-
-
-def test_the_grid_scales_what_the_components_declare(data: Counted, own_components: None) -> None:
-    margin = {"use": "t_margin", "weight": 1.0, "margin": 2.0}
-    own = {**pipeline(data, mine=margin), "optimizer": {"use": "t_own", "lr": 0.1, "inner_lr": 0.02, "momentum": 0.9}}
-    points = plain_grid(own)
-    assert list(points)[1:] == [
-        *(f"lr and inner_lr x{f}" for f in ("0.2", "0.5", "2")),
-        *(f"loss weights x{f}" for f in ("0.5", "2")),
-    ]
-    assert points["lr and inner_lr x2"]["optimizer"] == {"use": "t_own", "lr": 0.2, "inner_lr": 0.04, "momentum": 0.9}
-    assert points["loss weights x2"]["losses"]["mine"] == {"use": "t_margin", "weight": 2.0, "margin": 4.0}
-    rateless = {**own, "optimizer": {"use": "t_rateless", "momentum": 0.9}}
-    assert list(plain_grid(rateless)) == ["", "loss weights x0.5", "loss weights x2"]
-    assert list(plain_grid({**rateless, "losses": baseline_losses(ARM_KINDS["alone"])})) == [""]
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "tuned"),
-    [({"use": "t_own", "lr": 0.1, "inner_lr": 0.02, "momentum": 0.9}, 16), ({"use": "t_rateless", "momentum": 0.9}, 7)],
-)
-def test_an_optimizer_without_a_learning_rate_is_confirmed(
-    data: Counted, tmp_path: Path, own_components: None, optimizer: dict[str, Any], tuned: int
-) -> None:
-    known = [dataclasses.replace(t, pipeline={**t.pipeline, "optimizer": optimizer}) for t in trials(data)]
-    made = confirming(tmp_path, data, known=known)
-    confirm(made)
-    assert Counter(run.stage for run in made.log.records.runs) == {"select": 4, "tune": tuned, "claim": 9}
-
-
-@pytest.mark.parametrize(("with_teacher", "expected"), [(True, 4 + 16 + 9), (False, 4 + 10 + 6)])
+@pytest.mark.parametrize("with_teacher", [True, False])
+@pytest.mark.parametrize("path", BUDGETS)
 def test_the_number_of_runs_announced_is_the_number_made(
-    data: Counted, tmp_path: Path, with_teacher: bool, expected: int
+    data: Counted, tmp_path: Path, path: str, with_teacher: bool
 ) -> None:
-    made = confirming(tmp_path, data, with_teacher=with_teacher)
-    confirm(made)
-    scope = Scope(budget=BUDGET, has_teacher=with_teacher)
-    foreseen = [work for stage in (Select(), Tune(), MakeClaim()) for work in stage.work(scope)]
-    announced = sum(work.runs for work in foreseen)
-    assert announced == expected == len(made.log.records.runs) == len(jobs(made))
-    assert run_total(foreseen) == (2 * 4 + 16 + 2 * 9 if with_teacher else 2 * 4 + 10 + 2 * 6)
-    predicted = {len(made.log.records.claims[0].arms) * BUDGET.claim_seeds}
-    assert predicted == {work.predictions for work in foreseen if work.stage == "claim"}
+    budget, known = dataclasses.replace(BUDGET, **BUDGETS[path]), with_recipe(data)
+    made = confirming(tmp_path, data, rising, known=known, with_teacher=with_teacher, budget=budget)
+    claim = confirm(made)
+    scope = Scope(budget=budget, has_teacher=with_teacher)
+    foreseen = [work for stage in (Select(), Tune(), Choose(), MakeClaim()) for work in stage.work(scope)]
+    announced = {work.stage: work.runs for work in foreseen if work.runs}
     stages = Counter(run.stage for run in made.log.records.runs)
-    assert stages == ({"select": 4, "tune": 16, "claim": 9} if with_teacher else {"select": 4, "tune": 10, "claim": 6})
+    assert announced == MADE[path, with_teacher] == stages and len(jobs(made)) == sum(announced.values())
+    predicted = sum(len(arm.test) for arm in claim.arms)
+    assert predicted == sum(work.predictions for work in foreseen)
+    assert run_total(foreseen) >= sum(announced.values())
     assert all((job.horizon, job.until, job.load, job.save) == (2, 2, None, None) for job in jobs(made))
 
 
@@ -216,9 +149,11 @@ def test_the_student_alone_is_no_finalist_and_no_pipeline_is_one_twice(data: Cou
 
 
 def test_where_nothing_else_finished_the_student_alone_is_confirmed(data: Counted, tmp_path: Path) -> None:
-    made = confirming(tmp_path, data, known=trials(data)[:1], with_teacher=False)
+    budget = replace(BUDGET, grid=False)
+    made = confirming(tmp_path, data, known=trials(data)[:1], with_teacher=False, budget=budget)
     claim = confirm(made)
     assert claim.trial == 0 and len(runs(made, "claim")) == 3
+    assert (claim.use, claim.comparators, claim.compared) == ("alone", (), None) and len(claim.used.test) == 3
 
 
 def test_a_clearly_better_finalist_is_chosen_and_the_other_stops(data: Counted, tmp_path: Path) -> None:
@@ -230,25 +165,38 @@ def test_a_clearly_better_finalist_is_chosen_and_the_other_stops(data: Counted, 
     choice = made.log.records.choices[0]
     assert (choice.trial, choice.round, choice.most_seeds, choice.trials) == (3, 0, 5, 4)
     assert choice.reason == (
-        "best mean validation score of 2 finalists over 2 seeds, 90.0 %; clearly worse and stopped: trial 2 after 2"
+        "best expected validation score of 2 finalists, 86.6 %; clearly worse and stopped: trial 2 after 2"
     )
     shared: dict[str, Any] = {"params": 2956, "macs": 1}
+    prior = Prior.of([0.95, 0.60, 0.90, 0.80], 0.25 / len(data.validation))  # all trials; the noise is not known
+    second, third = prior.mean_of([0.8, 0.8, 0.90]), prior.mean_of([0.9, 0.9, 0.80])  # the top rung is one seed more
     assert choice.candidates == (
-        Candidate(trial=2, scores=[0.8, 0.8], mean=0.8, dropped_after=2, tied=False, losses=3, **shared),
-        Candidate(trial=3, scores=[0.9, 0.9], mean=0.9, dropped_after=None, tied=True, losses=2, **shared),
+        Candidate(
+            trial=2, scores=[0.8, 0.8], mean=0.8, dropped_after=2, tied=False, losses=3, posterior=second, **shared
+        ),
+        Candidate(
+            trial=3, scores=[0.9, 0.9], mean=0.9, dropped_after=None, tied=True, losses=2, posterior=third, **shared
+        ),
     )
     assert len(jobs(made)) == 4
 
 
-def test_among_tied_finalists_the_simpler_one_is_chosen(data: Counted, tmp_path: Path) -> None:
-    """One tenth of a point is less than a validation item, however alike the seeds."""
-    made = confirming(tmp_path, data, lambda job: 0.7 + job.seed % 9 / 900 + 0.001 * ("hint" in job.pipeline["losses"]))
-    assert choose_trial(made).number == 3
+@pytest.mark.parametrize(("score", "chosen"), [(0.88, 2), (0.93, 3)])
+def test_the_top_rung_counts_as_one_seed_and_not_more(data: Counted, tmp_path: Path, score: float, chosen: int) -> None:
+    """Trial 2 was ten points better at the top rung, and has one seed at 80 %: one at 90 % and more outweighs that."""
+    budget = replace(BUDGET, select_seeds=1)
+    made = confirming(tmp_path, data, lambda job: 0.80 if "hint" in job.pipeline["losses"] else score, budget=budget)
+    assert choose_trial(made).number == chosen
+
+
+def test_trials_that_differ_by_less_than_the_noise_leave_the_choice_to_simplicity(
+    data: Counted, tmp_path: Path
+) -> None:
+    made = measured(confirming(tmp_path, data, wobbling), [0.50, 0.70, 0.90])
+    assert choose_trial(made).number == 3  # two losses in place of three
     choice = made.log.records.choices[0]
-    assert choice.reason == (
-        "tied with trial 2 (0.1 points behind over 2 seeds) and simpler: 2 loss terms instead of 3"
-    )
-    assert [row.tied for row in choice.candidates] == [True, True]
+    assert {row.posterior for row in choice.candidates} == {0.8125}  # the mean of all trials at the top rung
+    assert choice.reason.endswith("as good and no simpler: trial 2")
 
 
 def wobbling(job: RungJob) -> float:
@@ -259,28 +207,30 @@ def wobbling(job: RungJob) -> float:
 def measured(made: Round, scores: list[float]) -> Round:
     """The same confirmer on a study that has measured its noise."""
     for seed, score in enumerate(scores):
-        run = {"stage": "noise", "round": 0, "arm": "kd", "variant": "", "seed": seed, "pipeline": {"noise": 1}}
+        run = {"stage": "noise", "round": 0, "arm": "measured", "variant": "", "seed": seed, "pipeline": {"noise": 1}}
         made.log.append("run", **run, score=score, loss=1.0, seconds=1.0, failure=None)
     return made
 
 
 def test_a_noisy_study_takes_more_seeds_and_says_so_before_it_runs_them(data: Counted, tmp_path: Path) -> None:
-    made = measured(confirming(tmp_path, data, wobbling), [0.70, 0.80, 0.90])
+    made = measured(confirming(tmp_path, data, wobbling, known=with_recipe(data)), [0.70, 0.80, 0.90])
     claim = confirm(made)
-    assert len(claim.used.seeds) == 6 and len(runs(made, "claim")) == 18  # twice the budget's three
+    assert len(claim.used.seeds) == 6  # twice the budget's three
     assert len({run.seed for run in runs(made, "select")}) == 4
     lines = [json.loads(line) for line in (tmp_path / "trials.jsonl").read_text().splitlines()]
     marks = [(line["event"], line.get("stage")) for line in lines]
     assert marks.index(("design", "select")) < marks.index(("run", "select"))
-    assert marks.index(("run", "tune")) < marks.index(("design", "claim")) < marks.index(("run", "claim"))
+    assert marks.index(("run", "tune")) < marks.index(("design", "choose")) < marks.index(("run", "choose"))
+    assert marks.index(("run", "choose")) < marks.index(("design", "claim")) < marks.index(("use", None))
+    assert marks.index(("use", None)) < marks.index(("run", "claim"))
     designs = [line for line in lines if line["event"] == "design"]
-    assert [d["seeds"] for d in designs] == [4, 6] and all(d["round"] == 0 for d in designs)
+    assert [d["seeds"] for d in designs] == [4, 2, 6] and all(d["round"] == 0 for d in designs)
     assert designs[0]["noise"] == {"sd": pytest.approx(0.1), "df": 2, "mean": pytest.approx(0.8)}
-    assert designs[1]["noise"]["df"] == 2 + 6  # select's two finalists, four seeds each
+    assert designs[2]["noise"]["df"] == 2 + 6  # select's two finalists, four seeds each
 
 
 def test_a_quiet_study_keeps_to_the_budget(data: Counted, tmp_path: Path) -> None:
-    made = measured(confirming(tmp_path, data, lambda job: 0.8), [0.800, 0.801, 0.802])
+    made = measured(confirming(tmp_path, data, rising, known=with_recipe(data)), [0.800, 0.801, 0.802])
     assert len(confirm(made).used.seeds) == 3
 
 
@@ -327,59 +277,71 @@ def test_a_finalist_whose_runs_fail_is_not_chosen(data: Counted, tmp_path: Path)
     assert choose_trial(made).number == 3
 
 
-def test_matched_baselines_differ_in_their_losses_alone(data: Counted, tmp_path: Path) -> None:
-    made = confirming(tmp_path, data)
-    chosen = choose_trial(made)
-    tune_arms(made, chosen)
-    untuned = {run.arm: run.pipeline for run in runs(made, "tune") if run.variant == ""}
-    assert set(untuned) == {"pick", "alone", "kd"} and untuned["pick"] == chosen.pipeline
-    for arm in ("alone", "kd"):
-        rest = {key: value for key, value in untuned[arm].items() if key != "losses"}
-        assert rest == {key: value for key, value in chosen.pipeline.items() if key != "losses"}
-        assert untuned[arm]["losses"] == baseline_losses(ARM_KINDS[arm])
-    variants = Counter(run.arm for run in runs(made, "tune"))
-    assert variants == {"pick": 6, "kd": 6, "alone": 4}
-    assert len({run.seed for run in runs(made, "tune")}) == 1
-
-
-def test_each_arm_is_claimed_with_the_point_that_was_best_on_validation(data: Counted, tmp_path: Path) -> None:
-    def score(job: RungJob) -> float:
-        wants_more = "kd" not in job.pipeline["losses"]
-        return 0.9 if is_tuned(job) == wants_more else 0.5
-
-    made = confirming(tmp_path, data, score)
-    confirm(made)
-    claimed = {run.arm: run for run in runs(made, "claim")}
-    assert is_tuned(claimed["alone"]) and not is_tuned(claimed["kd"]) and not is_tuned(claimed["pick"])
+COMPARED = ("pick", "hand", "alone", "hand-kd")
+"""What `rising` recommends and compares: of DIST and KD by hand, and KD matched, the simplest best is DIST."""
 
 
 def test_claims_are_made_on_fresh_seeds_that_all_arms_share(data: Counted, tmp_path: Path) -> None:
-    made = confirming(tmp_path, data)
+    made = confirming(tmp_path, data, rising, known=with_recipe(data))
     claim = confirm(made)
-    seeds = {stage: [run.seed for run in runs(made, stage)] for stage in ("select", "tune", "claim")}
-    assert set(seeds["claim"]).isdisjoint({*seeds["select"], *seeds["tune"]}) and len(set(seeds["claim"])) == 3
-    assert set(seeds["claim"]).isdisjoint(derive(11, "trial", number) for number in range(100))
-    by_arm = {arm: [run.seed for run in runs(made, "claim") if run.arm == arm] for arm in ("pick", "alone", "kd")}
-    assert by_arm["pick"] == by_arm["alone"] == by_arm["kd"] == claim.used.seeds
+    assert (claim.use, *claim.comparators) == COMPARED and claim.evidence == "fresh seeds"
+    seeds = {stage: [run.seed for run in runs(made, stage)] for stage in ("select", "tune", "choose", "claim")}
+    before = {*seeds["select"], *seeds["tune"], *seeds["choose"]}
+    assert len(before) == 2 + 1 + 2 and before.isdisjoint(seeds["claim"]) and len(set(seeds["claim"])) == 3
+    assert before.union(seeds["claim"]).isdisjoint(derive(11, "trial", number) for number in range(100))
+    assert all([run.seed for run in runs(made, "claim") if run.arm == arm] == claim.used.seeds for arm in COMPARED)
     views = {job.seed: job.view_seed for job in jobs(made) if job.seed in seeds["claim"]}
     assert len(set(views.values())) == 3 and derive(11, "views") not in views.values()
     again = confirm(made)  # a second claim
-    assert set(again.used.seeds).isdisjoint({*claim.used.seeds, *seeds["select"], *seeds["tune"]})
+    assert {*again.used.seeds}.isdisjoint({*claim.used.seeds, *before})
     assert again.round == 1
 
 
-def test_the_comparator_is_named_on_validation_before_test_is_read(data: Counted, tmp_path: Path) -> None:
+def test_what_is_recommended_and_compared_is_named_on_validation_before_test_is_read(
+    data: Counted, tmp_path: Path
+) -> None:
     def score(job: RungJob) -> float:
         assert data.card["reads"] == []
-        return {1: 0.5, 2: 0.9}.get(len(job.pipeline["losses"]), 0.95)  # KD is the better baseline on validation
+        return rising(job)
 
-    made = confirming(tmp_path, data, score)
+    made = confirming(tmp_path, data, score, known=with_recipe(data))
     claim = confirm(made)
-    assert claim.comparator == "kd"
-    assert arm_of(claim, "kd").validation == [0.9] * 3 and arm_of(claim, "alone").validation == [0.5] * 3
-    (tmp_path / "turned").mkdir()
-    turned = confirming(tmp_path / "turned", data, lambda job: 1 - 0.3 * len(job.pipeline["losses"]))
-    assert confirm(turned).comparator == "alone"
+    (use,) = made.log.records.uses
+    assert (use.use, use.comparators, use.seeds) == ("pick", ("hand", "alone", "hand-kd"), 3)
+    assert use.means == {
+        name: pytest.approx(m) for name, m in (("alone", 0.71), ("hand", 0.72), ("kd", 0.72), ("pick", 0.73))
+    }
+    assert use.reason == "the pick of the search has the best mean validation score of 4 arms over 2 seeds, 73.0 %"
+    assert claim.comparator == "hand" and arm_of(claim, "hand").recipe == "dist"
+    assert arm_of(claim, "hand").phrase == "the recipe by hand (dist)"
+    purposes = {arm.name: {purpose: len(made) for purpose, made in arm.runs.items()} for arm in claim.arms}
+    assert purposes == {
+        "alone": {"tune": 3, "choose": 2, "claim": 3},
+        "hand": {"choose": 2, "claim": 3},
+        "hand-kd": {"claim": 3},
+        "kd": {"tune": 3, "choose": 2},
+        "pick": {"tune": 3, "choose": 2, "claim": 3},
+    }
+
+
+def test_what_test_contradicts_is_still_recommended_and_called_worse(
+    data: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All students are untrained; answers are put in their place: those of the pick are the only wrong ones."""
+    made = confirming(tmp_path, data, rising, known=with_recipe(data))
+
+    def read(round: Round, claimed: Mapping[str, Any], file: Any) -> Answers:
+        labels = torch.arange(100) % 10
+        right = predictions(torch.eye(10)[labels], labels)
+        wrong = predictions(torch.eye(10)[(labels + (labels < 5)) % 10], labels)
+        students: dict[str, list[Predictions | None]] = {
+            arm: [wrong if arm == "pick" else right] * len(row) for arm, row in claimed.items()
+        }
+        return Answers(students, None, (10,) * 10)
+
+    monkeypatch.setattr(claiming, "read_test", read)
+    claim = confirm(made)
+    assert claim.use == "pick" and claim.compared is not None and claim.compared.verdict == "worse"
 
 
 def test_the_test_split_is_read_once_a_claim_and_each_reading_is_noted(data: Counted, tmp_path: Path) -> None:
@@ -394,12 +356,13 @@ def test_the_test_split_is_read_once_a_claim_and_each_reading_is_noted(data: Cou
 
 
 def test_the_evidence_is_that_of_the_students_that_were_kept(data: Counted, tmp_path: Path) -> None:
-    made = confirming(tmp_path, data)
+    made = confirming(tmp_path, data, rising, known=with_recipe(data))
     claim = confirm(made)
     test = to_device(data.read_test(), data.task, torch.device("cpu"))
     component = component_from_plain("students", claim.used.pipeline["student"])
     kept = load_file(tmp_path / "confirm" / "round0.safetensors")
-    correct: dict[str, list[Any]] = {arm.name: [] for arm in claim.arms}
+    assert (claim.use, *claim.comparators) == COMPARED
+    correct: dict[str, list[Any]] = {name: [] for name in COMPARED}
     for arm in correct:
         for i in range(3):
             with seeded(0):
@@ -417,25 +380,27 @@ def test_the_evidence_is_that_of_the_students_that_were_kept(data: Counted, tmp_
     teacher = (predict_teacher(made.context.teacher, test).argmax(1) == test.labels).double().mean()
     assert claim.teacher.test == pytest.approx(float(teacher))
     stacked = {arm: np.stack(rows) for arm, rows in correct.items()}
-    for arm in ("alone", "kd"):
-        assert claim.comparisons[arm] == comparison.compare(stacked, "pick", arm)
+    for other in COMPARED[1:]:
+        pair = comparison.Pair("pick", other, Family(4), arm_of(claim, other).phrase)
+        assert claim.comparisons[other] == comparison.compare(stacked, pair)
     low, high = comparison.prediction_interval(arm_of(claim, "pick").test, claim.n_test)
     assert claim.prediction_interval == (low, high)
     assert claim.used.cost["params"] == sum(p.numel() for p in student.parameters())
-    assert claim.trials == 4 and claim.epochs == 2
+    assert claim.trials == 5 and claim.epochs == 2
 
 
 def test_without_a_teacher_nothing_is_said_of_one(data: Counted, tmp_path: Path) -> None:
-    claim = confirm(confirming(tmp_path, data, with_teacher=False))
+    claim = confirm(confirming(tmp_path, data, rising, known=with_recipe(data), with_teacher=False))
     assert claim.teacher is None and claim.gap_closed is None
-    assert {arm.name for arm in claim.arms} == {"pick", "alone"} and claim.comparator == "alone"
+    assert [arm.name for arm in claim.arms] == ["alone", "hand", "pick"] and arm_of(claim, "hand").recipe == "alone"
+    assert (claim.use, claim.comparators) == ("pick", ("alone",))
 
 
 def test_a_run_that_fails_counts_as_wrong(data: Counted, tmp_path: Path) -> None:
     failing = derive(11, "claim", 0, 1)
 
     def score(job: RungJob) -> float | None:
-        return None if job.seed == failing and "hint" in job.pipeline["losses"] else fixed_score(job)
+        return None if job.seed == failing and "hint" in job.pipeline["losses"] else rising(job)
 
     made = confirming(tmp_path, data, score, known=[trials(data)[2]])
     claim = confirm(made)
@@ -447,31 +412,30 @@ def test_a_run_that_fails_counts_as_wrong(data: Counted, tmp_path: Path) -> None
 
 
 def test_a_run_that_failed_is_not_tried_again_after_a_kill(data: Counted, tmp_path: Path) -> None:
-    failing = derive(11, "claim", 0, 0)
-    left = [23]
+    failing, left = derive(11, "claim", 0, 0), [ALL - 6]
 
     def score(job: RungJob) -> float | None:
         if left[0] == 0:
             raise KeyboardInterrupt
         left[0] -= 1
-        return None if job.seed == failing else fixed_score(job)
+        return None if job.seed == failing else rising(job)
 
     with pytest.raises(KeyboardInterrupt):
-        confirm(confirming(tmp_path, data, score))
+        confirm(confirming(tmp_path, data, score, known=with_recipe(data)))
     left[0] = 100
-    made = confirming(tmp_path, data, score)
+    made = confirming(tmp_path, data, score, known=with_recipe(data))
     confirm(made)
-    assert len(jobs(made)) == 29 - 23 and sum(run.failure is not None for run in runs(made, "claim")) == 3
+    assert len(jobs(made)) == 6 and sum(run.failure is not None for run in runs(made, "claim")) == len(COMPARED)
 
 
-def test_an_arm_that_equals_a_baseline_is_not_trained_twice(data: Counted, tmp_path: Path) -> None:
-    made = confirming(tmp_path, data, lambda job: 0.5, known=[trials(data)[1]])
+def test_arms_with_the_same_pipeline_are_one_under_the_simpler_ones_name(data: Counted, tmp_path: Path) -> None:
+    made = confirming(tmp_path, data, lambda job: 0.5, known=trials(data)[1:2], budget=replace(BUDGET, grid=False))
     claim = confirm(made)
+    assert [(arm.name, arm.recipe) for arm in claim.arms] == [("alone", None), ("hand", "kd")]
     trained = [(job.seed, fingerprint(dict(job.pipeline))) for job in jobs(made)]
-    assert len(trained) == len(set(trained)) == 2 + (6 + 4) + (3 + 3)
-    assert claim.comparisons["kd"].text.startswith("the same as vanilla KD")
-    assert arm_of(claim, "kd").test == arm_of(claim, "pick").test
-    assert "the same" not in claim.comparisons["alone"].text
+    assert len(trained) == len(set(trained)) == 2 + 2 * 2 + 2 * 3
+    assert (claim.use, claim.comparators) == ("alone", ("hand",))
+    assert claim.comparisons["hand"].text.startswith("not distinguishable from the recipe by hand (kd)")
 
 
 def stopped(folder: Path, data: Dataset, after: int) -> Round:
@@ -482,23 +446,23 @@ def stopped(folder: Path, data: Dataset, after: int) -> Round:
         if left[0] == 0:
             raise KeyboardInterrupt
         left[0] -= 1
-        return fixed_score(job)
+        return rising(job)
 
-    return confirming(folder, data, score)
+    return confirming(folder, data, score, known=with_recipe(data))
 
 
 def test_confirm_goes_on_where_it_was_killed(data: Counted, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    whole = confirming(tmp_path / "whole", data)
+    whole = confirming(tmp_path / "whole", data, rising, known=with_recipe(data))
     expected = confirm(whole)
     ran = 0
-    for after in (1, 5, 0, 8, 6):
+    for after in (1, 5, 0, 8, 6, 6):
         made = stopped(tmp_path / "killed", data, after)
         with pytest.raises(KeyboardInterrupt):
             confirm(made)
         ran += after
-    last = confirming(tmp_path / "killed", data)
+    last = confirming(tmp_path / "killed", data, rising, known=with_recipe(data))
     assert confirm(last) == expected
     assert ran + len(jobs(last)) == len(jobs(whole))
     assert last.log.records.runs == whole.log.records.runs and last.log.records.choices == whole.log.records.choices
@@ -507,13 +471,13 @@ def test_confirm_goes_on_where_it_was_killed(data: Counted, tmp_path: Path) -> N
 
 def test_a_claims_student_that_was_lost_is_trained_again_and_recorded_once(data: Counted, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        confirm(stopped(tmp_path, data, 23))
+        confirm(stopped(tmp_path, data, ALL - 6))
     lost = tmp_path / "confirm" / "round0" / "pick-0.safetensors"
     before = lost.read_bytes()
     lost.unlink()
-    made = confirming(tmp_path, data)
+    made = confirming(tmp_path, data, rising, known=with_recipe(data))
     confirm(made)
-    assert lost.read_bytes() == before and len(jobs(made)) == 1 + 29 - 23
+    assert lost.read_bytes() == before and len(jobs(made)) == 1 + 6
     keys = Counter((r.stage, r.arm, r.variant, r.seed) for r in made.log.records.runs)
     assert max(keys.values()) == 1
 
@@ -554,19 +518,65 @@ def designs(made: Round) -> dict[str, int]:
 def test_without_time_confirm_still_claims_on_few_seeds_and_tunes_nothing(data: Counted, tmp_path: Path) -> None:
     made = confirming(tmp_path, data, clock=left(1e-3))
     found = confirm(made)
-    assert designs(made) == {"select": 1, "tune": 0, "claim": 2}
+    assert designs(made) == {"select": 1, "tune": 0, "choose": 2, "claim": 2}
     assert not runs(made, "select") and not runs(made, "tune")  # one finalist: there is nothing to choose
-    assert [len(arm.test) for arm in found.arms] == [2, 2, 2]
-    assert found.used.pipeline == made.log.records.trials[2].pipeline
+    assert [len(arm.test) for arm in found.arms if arm.test] == [2] * (1 + len(found.comparators))
+    assert arm_of(found, "pick").pipeline == made.log.records.trials[2].pipeline
     reasons = [design.reason for design in made.log.records.designs]
-    assert "the time left does not bear the grid" in reasons[1] and "as many as the time left bears" in reasons[2]
+    assert "the time left does not bear the grid" in reasons[1] and "as many as the time left bears" in reasons[3]
 
 
-def test_time_that_is_left_goes_into_more_seeds(data: Counted, tmp_path: Path) -> None:
-    made = confirming(tmp_path, data, clock=left(1e6))
-    confirm(made)
-    assert designs(made)["tune"] == 1 and designs(made)["claim"] == 4 * BUDGET.claim_seeds
-    assert len(runs(made, "claim")) == 3 * 4 * BUDGET.claim_seeds and runs(made, "tune")
+@pytest.mark.parametrize(("path", "stage", "least"), [("fresh seeds", "claim", 3), ("same seeds", "choose", 2)])
+def test_time_that_is_left_goes_into_more_seeds(
+    data: Counted, tmp_path: Path, path: str, stage: str, least: int
+) -> None:
+    made = confirming(tmp_path, data, clock=left(1e6), budget=replace(BUDGET, **BUDGETS[path]))
+    claim = confirm(made)
+    assert designs(made)["tune"] == 1 and designs(made)[stage] == 4 * least == len(claim.used.test)
+    assert runs(made, "tune") and len({run.seed for run in runs(made, stage)}) == 4 * least
+
+
+def test_on_the_same_seeds_any_two_arms_are_compared(data: Counted, tmp_path: Path) -> None:
+    budget = replace(BUDGET, **BUDGETS["same seeds"])
+    made = confirming(tmp_path, data, rising, known=with_recipe(data), budget=budget)
+    claim = confirm(made)
+    assert claim.evidence == "same seeds" and (claim.use, *claim.comparators) == COMPARED
+    assert all(len(arm.claimed) == len(arm.test) == 2 and "choose" not in arm.runs for arm in claim.arms)
+    compared = claim.comparisons["alone"]
+    assert compared.high - compared.difference == pytest.approx(
+        Family(5, all_pairs=True).half_width(compared.df) * compared.standard_error
+    )
+    assert made.log.records.uses[0].seeds == 2 and set(claim.comparisons) == set(COMPARED[1:])
+
+
+def test_where_the_top_rung_chooses_one_arm_is_compared(data: Counted, tmp_path: Path) -> None:
+    budget = replace(BUDGET, **BUDGETS["the top rung"])
+    claim = confirm(confirming(tmp_path, data, rising, known=with_recipe(data), budget=budget))
+    assert [(arm.name, arm.recipe) for arm in claim.arms] == [
+        ("alone", "alone"),
+        ("hand", "dist"),
+        ("hand-kd", "kd"),
+        ("pick", None),
+    ]
+    assert (claim.trial, claim.use, claim.comparators, claim.evidence) == (2, "pick", ("alone",), "fresh seeds")
+    assert [run.validation for run in arm_of(claim, "hand").runs["explore"]] == [0.85]
+    known = with_recipe(data)
+    known[0] = replace(known[0], rungs=trial(0, 0.9, 0.9, 0.95).rungs)
+    (tmp_path / "alone").mkdir()
+    alone = confirm(confirming(tmp_path / "alone", data, rising, known=known, budget=budget))
+    assert (alone.trial, alone.use, alone.comparators) == (2, "alone", ("hand-kd",))
+
+
+def test_without_a_claim_the_best_trial_is_recommended_and_test_is_not_read(data: Counted, tmp_path: Path) -> None:
+    budget = replace(BUDGET, **BUDGETS["no claim"])
+    made = confirming(tmp_path, data, rising, known=with_recipe(data), budget=budget)
+    claim = confirm(made)
+    assert (claim.trial, claim.use, claim.comparators, claim.evidence) == (2, "pick", (), "none")
+    assert claim.comparisons == {} and claim.compared is None and claim.prediction_interval is None
+    assert data.card["reads"] == [] and not (tmp_path / "test_reads.jsonl").exists()
+    assert len(claim.used.claimed) == 1 and claim.used.test == [] and claim.n_test == 0
+    assert (tmp_path / "confirm" / "round0" / "pick-0.safetensors").exists()
+    assert Claim.from_plain(json.loads(json.dumps(claim.to_plain()))) == claim
 
 
 def test_what_time_decided_is_kept_by_the_session_that_goes_on(data: Counted, tmp_path: Path) -> None:
@@ -574,4 +584,4 @@ def test_what_time_decided_is_kept_by_the_session_that_goes_on(data: Counted, tm
     pipelines = tune_arms(first, choose_trial(first))
     again = confirming(tmp_path, data, clock=left(1e6))
     assert tune_arms(again, choose_trial(again)) == pipelines
-    assert {**designs(again), "claim": None} == {"select": 1, "tune": 0, "claim": None}
+    assert designs(again) == {"select": 1, "tune": 0}

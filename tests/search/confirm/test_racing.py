@@ -9,9 +9,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from autokd.search.confirm.racing import FIRST, Measure, Score, Standing, behind, choose, race, rest_variance
+from autokd.search.confirm.racing import FIRST, Measure, Score, Standing, behind, choose, race
 from autokd.study.design import Noise
 from autokd.study.records import TrialRecord
+from autokd.study.spread import rest_variance
 from tests.search.records import trial
 
 RESOLUTION = 1e-6
@@ -126,24 +127,21 @@ def finalist(number: int, losses: int, macs: float, params: float) -> TrialRecor
     return dataclasses.replace(made, cost={"params": params, "macs": macs})
 
 
-def test_simpler_then_cheaper_then_smaller_among_the_tied() -> None:
+def test_the_best_expected_score_is_chosen_and_the_simpler_of_equal_ones() -> None:
     trials = [finalist(1, 3, 10, 10), finalist(2, 2, 2000, 9), finalist(3, 2, 1000, 9), finalist(4, 1, 1, 1)]
-    stands = {
-        1: Standing([0.92, 0.92], None, True),
-        2: Standing([0.91, 0.91], None, True),
-        3: Standing([0.90, 0.90], None, True),
-        4: Standing([0.5, 0.5], 2, False),
-    }
-    best, reason = choose(trials, stands)
-    assert best.number == 3
+    stands = {trial.number: Standing([0.9, 0.9], None, True) for trial in trials[:3]}
+    stands[4] = Standing([0.5, 0.5], 2, False)
+    expected = {1: 0.92, 2: 0.91, 3: 0.91, 4: 0.95}
+    best, reason = choose(trials, stands, expected)
+    assert best.number == 1  # the one that was stopped is not asked
     assert reason == (
-        "tied with trial 1 (2.0 points behind over 2 seeds) and simpler: 2 loss terms instead of 3; "
-        "clearly worse and stopped: trial 4 after 2"
+        "best expected validation score of 4 finalists, 92.0 %; clearly worse and stopped: trial 4 after 2"
     )
-    best, reason = choose(trials[1:3], {2: stands[2], 3: stands[3]})
-    assert (best.number, reason.split(" and ")[1]) == (3, "cheaper: 1,000 MACs instead of 2,000")
+    best, reason = choose(trials[:3], stands, {1: 0.91, 2: 0.91, 3: 0.91})
+    assert best.number == 3 and reason.endswith("91.0 %; as good and no simpler: trial 1, trial 2")
     equal = [finalist(5, 2, 10, 10), finalist(6, 2, 10, 10)]
-    best, reason = choose(equal, {5: stands[3], 6: stands[2]})
-    assert best.number == 6
-    assert reason.endswith("over 2 seeds, 91.0 %; tied with it and no simpler: trial 5")
-    assert choose(trials[:1], stands) == (trials[0], "the only finalist")
+    even = {5: stands[1], 6: stands[1]}
+    assert (
+        choose(equal, even, {5: 0.9, 6: 0.9})[0].number == 5 and choose(equal, even, {5: 0.9, 6: 0.91})[0].number == 6
+    )
+    assert choose(trials[:1], stands, expected) == (trials[0], "the only finalist")

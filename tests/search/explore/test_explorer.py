@@ -197,7 +197,7 @@ def test_a_student_leaves_out_the_losses_that_may_not_stand_beside_it(digits: Da
     space = resolved(digits, two)
     losses = space.parts["losses"]
     assert isinstance(losses, AnyOf)
-    apart = losses.apart(lambda c: ["student.resnet"] if c.use == "hint" else [])
+    apart = losses.changed(lambda c: c.excluding(["student.resnet"] if c.use == "hint" else []))
     space = dataclasses.replace(space, parts={**space.parts, "losses": apart})
     made = explorer(tmp_path, space, digits.task)
     draws = (space.sample(np.random.default_rng(0), number) for number in range(200))

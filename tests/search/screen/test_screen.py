@@ -169,11 +169,13 @@ def test_screen_and_explore_read_no_test_split_and_leave_the_teacher_alone(digit
     names = usable_proxies(("params", "nwot", "diswot"), where)
     screener = Screener(context=where, proxies=names, ranked_by=names, seed=1)
     rows = screen(screener, population(space, digits.task, 1, 6)[0])
-    made = explorer(tmp_path, space, digits.task, screen=rows, screener=screener, executor=InlineExecutor(where))
+    made = explorer(
+        tmp_path, space, digits.task, screen=rows, screener=screener, executor=InlineExecutor(where), planned=8
+    )
     made.run(11, lambda seconds: True, lambda: None)
     trials = made.log.records.trials.values()
     assert len(trials) == 11 and all(t.rungs and t.failure is None for t in trials)
-    assert {"recipe:alone", "recipe:kd", "screen", "quasi_random", "tpe"} == {t.source for t in trials}
+    assert {"recipe:alone", "recipe:kd", "design", "random"} <= {t.source for t in trials}
     assert state_fingerprint(where.teacher.modules.state_dict()) == before  # type: ignore[attr-defined]
     with pytest.raises(AssertionError):
         where.data.read_test()
