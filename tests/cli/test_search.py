@@ -21,7 +21,14 @@ def written(folder: Path) -> list[str]:
 def test_the_end_of_a_search_says_what_was_found_and_what_to_type_next(run, study):
     ran = run(*WINE)
     assert ran.code == 0
-    for text in ("Use ", "Recommended (", "Always the commonest class", "Teacher", "Where the gain comes from", "Next:"):
+    for text in (
+        "Use ",
+        "Recommended (",
+        "Always the commonest class",
+        "Teacher",
+        "Where the gain comes from",
+        "Next:",
+    ):
         assert text in ran.out
     assert "Planned: 3 trials of up to 1 epoch, " in ran.out and "Done: 3 trials, " in ran.out
     assert "open reports/wine/index.html\n" in ran.out and "autokd export wine -o wine.yaml\n" in ran.out
