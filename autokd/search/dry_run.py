@@ -103,14 +103,14 @@ def plan_bank(setup: Setup) -> BankPlan:
     parts = setup.space.teacher_parts() & {"pooled"}
     each = block_bytes(setup.offers, setup.data.task.num_classes, len(setup.data.train), parts)
     return BankPlan(
-        policies=len({policy for policy, _, _ in asked}),
+        policies=len({policy for policy, _ in asked}),
         nbytes=len(distinct) * each,
         hit_rate=1 - len(distinct) / max(1, len(asked)),
     )
 
 
-Block = tuple[str, int, int]
-"""Policy, view seed and epoch."""
+Block = tuple[str, int]
+"""Policy and epoch."""
 
 
 def _asked_by_trials(setup: Setup) -> Iterator[Block]:
@@ -121,7 +121,7 @@ def _asked_by_trials(setup: Setup) -> Iterator[Block]:
         drawn = setup.space.sample(rng, number).plain
         rung = max(k for k in range(len(rungs)) if number % budget.eta**k == 0)
         branch = 0 if rungs[rung] == rungs[-1] else math.ceil(budget.branch * rungs[rung])
-        yield from _blocks(drawn, 0, rungs[rung] + branch)
+        yield from _blocks(drawn, rungs[rung] + branch)
 
 
 def _asked_by(work: Work, setup: Setup) -> Iterator[Block]:
@@ -129,15 +129,14 @@ def _asked_by(work: Work, setup: Setup) -> Iterator[Block]:
     if work.stage == Explore.name:
         return
     vanilla = next(iter(setup.recipes.values())).plain
-    for run in range(round(work.reading)):
-        view_seed = 1 + run % work.view_seeds if work.view_seeds else 0
-        yield from _blocks(vanilla, view_seed, round(work.epochs))
+    for _ in range(round(work.reading)):
+        yield from _blocks(vanilla, round(work.epochs))
 
 
-def _blocks(pipeline: Any, view_seed: int, epochs: int) -> Iterator[Block]:
+def _blocks(pipeline: Any, epochs: int) -> Iterator[Block]:
     """The blocks that a run asks for; without randomness every epoch is the same view."""
     teachers = {component_from_plain("losses", loss).declares.teacher for loss in pipeline["losses"].values()}
     policy = pipeline["augment"]
     if "live" not in teachers and "stored" in teachers:
         still = policy["use"] == "none"
-        yield from ((fingerprint(policy), 0 if still else view_seed, 0 if still else e) for e in range(epochs))
+        yield from ((fingerprint(policy), 0 if still else e) for e in range(epochs))

@@ -39,7 +39,6 @@ class Work:
       epochs: of each run on average, side branches included.
       horizon: epochs that a run's curve counts on.
       reading: runs that read the teacher.
-      view_seeds: seeds of augmented views that are the stage's own; 0: the study's.
       views: epochs of views that the teacher has not answered before, about.
       predictions: students that predict validation and test at the end, one by one.
       part: of the funnel: explore has as many rungs under way as the study has slots, confirm as many runs as there are
@@ -52,7 +51,6 @@ class Work:
     horizon: int
     most: float | None = None
     reading: float = 0.0
-    view_seeds: int = 0
     views: float = 0.0
     predictions: int = 0
     part: Part = "confirm"

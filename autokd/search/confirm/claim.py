@@ -46,7 +46,10 @@ class MakeClaim:
     name: str = "claim"
 
     def work(self, scope: Scope) -> Sequence[Work]:
-        """Return a run for each compared arm and fresh seed, and the predictions of all claimed students."""
+        """Return a run for each compared arm and fresh seed, and the predictions of all claimed students.
+
+        The runs are on the study's views, like all others: the teacher has answered them.
+        """
         budget, epochs = scope.budget, scope.budget.epochs
         if claims_on_same_seeds(budget):
             arms, seeds, runs = 2 + len(baseline_kinds(has_teacher=scope.has_teacher)), budget.choose_seeds, 0
@@ -63,8 +66,6 @@ class MakeClaim:
                 epochs=epochs,
                 horizon=epochs,
                 reading=runs * scope.has_teacher,
-                view_seeds=seeds if runs else 0,
-                views=seeds * epochs if runs and scope.has_teacher else 0,
                 predictions=arms * seeds if budget.claim_seeds else 0,
             )
         ]
@@ -125,9 +126,7 @@ def train_compared(round: Round, decision: Decision) -> dict[str, list[RunRecord
     """
     use, arms = decision.use, decision.contenders
     wanted = [
-        round.wanted("claim", name, arms[name].spec, seed=round.derive("claim", i))._replace(
-            view_seed=round.derive("claim views", i), save=_file(round, name, i)
-        )
+        round.wanted("claim", name, arms[name].spec, seed=round.derive("claim", i))._replace(save=_file(round, name, i))
         for i in range(max(1, use.seeds))
         for name in (use.use, *use.comparators)
     ]

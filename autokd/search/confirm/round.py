@@ -16,7 +16,7 @@ from autokd.objective import ACCURACY, Objective
 from autokd.search.limits import LatencyMeter, network_cost
 from autokd.search.runs import Runner, WantedRun
 from autokd.search.session import Session
-from autokd.search.timing.clock import Clock, answer_seconds, seconds_per_epoch
+from autokd.search.timing.clock import Clock, seconds_per_epoch
 from autokd.search.timing.pace import seconds_model
 from autokd.seeds import derive
 from autokd.space import Budget
@@ -162,14 +162,13 @@ class Round:
           trials: their own runs of this round say how long one takes, where there are any.
           share: of the time left.
           arms: runs that count as one, in runs of these trials' pipelines.
-          predicted: in a claim, the students whose predictions count with them, and the teacher's answers for one run.
+          predicted: in a claim, the students whose predictions count with them.
         """
         if self.clock.limit is None:
             return sys.maxsize
         run = self.run_seconds(trials)
         each = arms * run / self.executor.capacity
-        if predicted:
-            each += predicted * self._prediction_seconds(run) + self._answer_seconds()
+        each += predicted * self._prediction_seconds(run)
         return int(max(0.0, share * self.clock.left / max(each, 1e-9)))
 
     def _prediction_seconds(self, run: float) -> float:
@@ -177,13 +176,6 @@ class Round:
         data, epochs = self.context.data, self.budget.epochs
         items = len(data.validation) + data.test_size
         return run * FORWARD * items / run_samples(epochs, epochs, len(data.train), len(data.validation))
-
-    def _answer_seconds(self) -> float:
-        """What the teacher's answers to a run's views take."""
-        if self.context.teacher is None:
-            return 0.0
-        each = answer_seconds(self.context.teacher, self.context.data, self.context.device)
-        return each * self.budget.epochs * len(self.context.data.train) / self.executor.capacity
 
     def relative_seconds(self, trial: TrialRecord, arms: Mapping[str, PipelineSpec]) -> Mapping[str, float]:
         """Return how long a run of each arm is expected to take, as a multiple of one of the trial's pipeline."""

@@ -14,7 +14,7 @@ from autokd.search.work import Scope, Work
 from autokd.study.arms import baseline_kinds
 
 POLICIES = 4
-"""Augmentations of explore, about: the teacher's outputs are computed anew for each."""
+"""Augmentations that explore draws, about: the teacher's outputs are computed anew for each. Recipes have but one."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Explore:
                 epochs=trial_epochs(budget),
                 horizon=budget.epochs,
                 reading=runs,
-                views=POLICIES * budget.epochs,
+                views=(POLICIES if budget.trials > budget.recipes else 1) * budget.epochs,
             )
         ]
 
