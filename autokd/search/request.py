@@ -107,9 +107,9 @@ def epoch_progress(line: Mapping[str, Any]) -> Progress:
     Args:
       line: of the curve, with "epochs", their number, and "objective", the metric that its score is of.
     """
-    metric = METRICS[line["objective"]]
-    score = f", validation {metric.text(metric.value(line['score']))}" if "score" in line else ""
-    return Progress(stage="train", done=line["epoch"], total=line["epochs"], note=f"loss {line['loss']:.3f}{score}")
+    metric, score = METRICS[line["objective"]], line.get("score")
+    reached = "" if score is None else f", validation {metric.text(metric.value(score))}"
+    return Progress(stage="train", done=line["epoch"], total=line["epochs"], note=f"loss {line['loss']:.3f}{reached}")
 
 
 def pick_device(name: str) -> torch.device:

@@ -160,7 +160,6 @@ def test_the_recommended_pipeline_comes_with_its_evidence() -> None:
         "epochs": 27,
         "seeds": [11, 12],
         "test_accuracy": {"pick": [0.95, 0.96], "alone": [0.9, 0.91], "teacher": 0.99},
-        "basis": "fresh seeds",
         "prediction_interval": [0.93, 0.98],
         "n_test": 360,
     }

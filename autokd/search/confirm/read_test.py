@@ -111,16 +111,14 @@ def _answers(
     *,
     taught: bool,
 ) -> Answers:
+    on_test = labels["test"]
     students = {
-        arm: [
-            None if run.failure else predictions(logits[f"{arm}/{i}/test"], labels["test"])
-            for i, run in enumerate(runs)
-        ]
+        arm: [None if run.failure else predictions(logits[f"{arm}/{i}/test"], on_test) for i, run in enumerate(runs)]
         for arm, runs in claimed.items()
     }
     teacher = {name: predictions(logits[f"teacher/{name}"], labels[name]) for name in labels} if taught else None
     classes = next(iter(logits.values())).shape[1]
-    return Answers(students, teacher, tuple(labels["test"].bincount(minlength=classes).tolist()))
+    return Answers(students, teacher, tuple(on_test.bincount(minlength=classes).tolist()))
 
 
 def _teacher_logits(round: Round, splits: Mapping[str, DeviceData]) -> Iterator[tuple[str, Tensor]]:
