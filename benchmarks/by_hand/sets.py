@@ -74,12 +74,12 @@ SETS = {
     each.name: each
     for each in (
         _image("fashion-4000", "fashion_mnist", "dev", 4000, (0.3, 90_000)),
-        _image("cifar-coarse", "cifar100", "dev", 1000, (0.1, 30_000)),
-        _table("letter", "dev", 5000, 3000),
-        _table("adult", "dev", 5000, 2000),
-        _image("fashion-1000", "fashion_mnist", "held-out", 1000, (0.1, 30_000)),
+        _image("cifar-coarse", "cifar100", "dev", 700, (0.1, 30_000)),
+        _table("letter", "dev", 4000, 3000),
+        _table("adult", "dev", 3200, 2000),
+        _image("fashion-700", "fashion_mnist", "held-out", 700, (0.1, 30_000)),
         _image("cifar-20", "cifar100", "held-out", 2000, (0.3, 90_000)),
-        _table("telco", "held-out", 5000, 2000),
-        _table("crop", "held-out", 5000, 3000),
+        _table("telco", "held-out", 3200, 2000),
+        _table("crop", "held-out", 4000, 3000),
     )
 }
