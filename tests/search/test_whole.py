@@ -191,7 +191,7 @@ def test_a_time_alone_decides_how_long_runs_are_and_how_many(space: Path, tmp_pa
     planned = {key: value for key, value in settings.time_plan.budget.items() if key != "trials"}
     assert settings.identity.budget.items() >= planned.items()
     assert settings.settings["trials"].origin == settings.settings["epochs"].origin == "the time"
-    budget, claim = settings.budget_of(len(study.store.records.trials)), study.recommendation
+    budget, claim = settings.identity.budget_of(len(study.store.records.trials)), study.recommendation
     assert claim is not None and claim.evidence == evidence_of(budget) and claim.epochs == budget.epochs
     reasons = {design.stage: design.reason for design in study.store.records.designs}
     seeded = "choose" if claims_on_same_seeds(budget) else "claim"

@@ -1,7 +1,8 @@
 """A main-effects design around the best known recipe: what each option of each slot does to it.
 
 A trial of the design is the best recipe so far with one or two slots changed, until every option was seen twice: first
-with its defaults where they lie inside the budget, then with drawn values. Whatever is decided follows from the records.
+with its defaults, then, or where these lie outside the budget, with drawn values. Whatever is decided follows from the
+records.
 """
 
 from __future__ import annotations
