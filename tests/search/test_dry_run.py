@@ -17,6 +17,7 @@ from autokd.cli.commands import app
 from autokd.engine.profile import PARTS
 from autokd.engine.rung import run_samples
 from autokd.engine.teacher_bank import block_bytes
+from autokd.recipes import portfolio
 from autokd.search import dry_run
 from autokd.search.dry_run import BankPlan, plan, plan_bank
 from autokd.search.prepare import prepare
@@ -27,7 +28,6 @@ from autokd.search.work import Costs
 from autokd.space import parse
 from autokd.study.records import RecordLog, Records
 from tests.search.spaces import SPACE
-from tests.search.stages import by_hand
 
 NARROW = '''
 from __future__ import annotations
@@ -118,8 +118,8 @@ def test_the_plan_of_the_bank_is_told_before_the_first_trial_and_in_a_dry_run(do
     assert all(lines)
     assert lines[0] and lines[1] and lines[0].groups() == lines[1].groups()
     assert "nothing was written" in done.planned.stdout
-    stages = re.findall(r"^(\w+): ", done.result.stderr, flags=re.MULTILINE)
-    assert stages.index("bank") < stages.index("explore")
+    stages = re.findall(r"^([a-z ]+): ", done.result.stderr, flags=re.MULTILINE)
+    assert stages.index("storing teacher outputs") < stages.index("explore")
 
 
 def outputs(done: Done) -> list[str]:
@@ -165,7 +165,8 @@ def narrowed(prepared: Setup, text: str, **budget: Any) -> Setup:
     space = parse(text, "test").resolve(prepared.data.task, prepared.offers)
     changed = dataclasses.replace(prepared.budget, **budget)
     identity = dataclasses.replace(prepared.identity, rungs=rung_plan(changed))
-    return dataclasses.replace(prepared, space=space, budget=changed, identity=identity, recipes=by_hand(space))
+    recipes = portfolio(space, prepared.data.task, prepared.offers)
+    return dataclasses.replace(prepared, space=space, budget=changed, identity=identity, portfolio=recipes)
 
 
 FIXED = """
