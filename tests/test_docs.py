@@ -28,7 +28,7 @@ from autokd.networks.state_file import BUNDLE_FORMAT
 from autokd.recipes import RULES
 from autokd.search.stages import STAGES
 from autokd.search.timing.levels import LEVELS
-from autokd.space import parse
+from autokd.space import Budget, parse
 from autokd.study import records, settings
 from autokd.teaching import default_teacher
 from autokd.types import BuildContext, Output, Step, Task
@@ -147,6 +147,17 @@ def test_the_levels_are_those_of_the_plan() -> None:
     table = text.partition("<!-- levels -->")[2].partition("<!-- end of levels -->")[0]
     rows = re.findall(r"^\| (\d+) \| (.*?) \|", table, re.MULTILINE)
     assert rows == [(f"{level.least:g}", level.does) for level in reversed(LEVELS)]
+
+
+def test_the_budget_listed_is_that_of_a_space() -> None:
+    text = (ROOT / "docs" / "spaces.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", text.partition("## The budget")[2], re.MULTILINE)
+    listed = {
+        name: value
+        for names, values in rows
+        for name, value in zip(re.findall(r"`(\w+)`", names), values.split(", "), strict=True)
+    }
+    assert listed == {item.name: str(item.default).lower() for item in dataclasses.fields(Budget)}
 
 
 def test_the_list_of_recipes_is_up_to_date() -> None:
