@@ -114,8 +114,11 @@ def _image_parts(raw: Raw, wanted: BenchmarkSet) -> Raw:
 
 def _table_parts(raw: Raw, wanted: BenchmarkSet) -> Raw:
     """The rows that are wanted, split as the search would split them; every side and seed has the same parts."""
-    parts = split(dataclasses.replace(raw, train=_at_most(raw.train, wanted.train, raw.classes)), seed=0)
-    return dataclasses.replace(raw, **{**parts._asdict(), "test": _at_most(parts.test, TEST, raw.classes)})
+    parts = split(raw, seed=0)
+    share = min(1.0, wanted.train / (len(parts.train) + len(parts.validation)))
+    sizes = {"train": share * len(parts.train), "validation": share * len(parts.validation), "test": TEST}
+    kept = {name: _at_most(getattr(parts, name), round(size), raw.classes) for name, size in sizes.items()}
+    return dataclasses.replace(raw, **kept)
 
 
 def _at_most(part: Part, count: int, classes: tuple[str, ...]) -> Part:

@@ -26,7 +26,10 @@ LEAST_EPOCHS, LEAST_STEPS, FIRST_STEPS = 20, 1_500, 150
 """The full length is not shortened below so many epochs or steps, whichever are fewer, while the time bears
 `FEWEST_RUNS` of it; nor is the first rung."""
 LONGER = 4
-"""Times the space file's own epochs that runs may take, where a small training set needs them for `LEAST_STEPS`."""
+"""Times the space file's own epochs that runs may take, where a small training set needs them for `LEAST_STEPS` and
+the time bears `MANY` of them."""
+MANY = 48
+"""Hand runs with which choice and claim have seeds of their own."""
 FEWEST_RUNS = 5
 """Hand runs below which the training set is cut, and then the length: two recipes, the final run and the teacher's
 answers take about so many."""
@@ -134,14 +137,15 @@ def _quick(level: Level) -> Level:
 
 
 def _full_length(left: float, own: Budget, estimate: Estimate) -> int:
-    """The most epochs of which the time bears `ENOUGH` hand runs; from the least ones down, of which it bears few."""
+    """The most epochs of which the time bears enough hand runs: more than the space file's own where it bears many."""
     samples = estimate.sizes.train
     steps = estimate.steps(samples)
     full = min(LONGER * own.epochs, max(own.epochs, math.ceil(LEAST_STEPS / steps)))
     least = least_epochs(own, steps)
 
     def bears(epochs: int) -> bool:
-        return left >= (ENOUGH if epochs > least else FEWEST_RUNS) * estimate.hand_seconds(epochs, samples)
+        runs = MANY if epochs > own.epochs else ENOUGH if epochs > least else FEWEST_RUNS
+        return left >= runs * estimate.hand_seconds(epochs, samples)
 
     return next((epochs for epochs in range(full, 1, -1) if bears(epochs)), 1)
 
