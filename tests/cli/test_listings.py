@@ -131,3 +131,18 @@ def wine_rows(path: Path):
     frame = load_wine(as_frame=True).data.head(45)
     frame.to_csv(path, index=False)
     return frame
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ({"accuracy": 0.9, "n": 36}, "test accuracy 90.00 % on 36 items (validation"),
+        ({"accuracy": 0.9, "n": 36, "note": "of the claim"}, "90.00 % on 36 items, of the claim (validation"),
+        ({"n": 0, "note": "no claim"}, "student: test was not read (validation 80.00 %)"),
+    ],
+)
+def test_a_bundle_says_whether_and_how_it_was_tested(test, said):
+    from autokd.cli.console.students import trained
+
+    metrics = {"objective": "accuracy", "test": test, "validation": {"accuracy": 0.8}, "seed": 1, "epochs": 2}
+    assert said in trained(Path("student"), metrics, as_json=False)

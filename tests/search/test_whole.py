@@ -19,6 +19,8 @@ import torch
 import autokd
 from autokd import catalog
 from autokd.errors import NothingFeasible, StudyError
+from autokd.search.confirm.claim import evidence_of
+from autokd.search.confirm.seeds import claims_on_same_seeds
 from autokd.search.request import Progress
 from autokd.study.records import Records
 from tests.search.plugins import plugin
@@ -189,8 +191,12 @@ def test_a_time_alone_decides_how_long_runs_are_and_how_many(space: Path, tmp_pa
     planned = {key: value for key, value in settings.time_plan.budget.items() if key != "trials"}
     assert settings.identity.budget.items() >= planned.items()
     assert settings.settings["trials"].origin == settings.settings["epochs"].origin == "the time"
-    stages = {design.stage: design.reason for design in study.store.records.designs}
-    assert stages["claim"].endswith("as many as the time left bears") and "tune" in stages
+    budget, claim = settings.identity.budget_of(len(study.store.records.trials)), study.recommendation
+    assert claim is not None and claim.evidence == evidence_of(budget) and claim.epochs == budget.epochs
+    reasons = {design.stage: design.reason for design in study.store.records.designs}
+    seeded = "choose" if claims_on_same_seeds(budget) else "claim"
+    assert (seeded in reasons) == bool(budget.claim_seeds)  # a slow machine leaves no time for a claim
+    assert reasons.get(seeded, "as many as the time left bears").endswith("as many as the time left bears")
     assert study.store.finished and study.store.records.seconds["prepare"] > 0
     more = search(tmp_path, space, limit_train=None, trials=len(study.store.records.trials) + 2)  # the plan is kept
     assert len(more.store.records.claims) == 2

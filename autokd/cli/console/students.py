@@ -24,13 +24,21 @@ def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown
     """Return the end of full training."""
     if as_json:
         return document({"folder": str(folder), "metrics": metrics})
-    metric, test = METRICS[metrics["objective"]], metrics["test"]
-    value, of_validation = (_precisely(metrics[split][metric.name], metric) for split in ("test", "validation"))
+    metric = METRICS[metrics["objective"]]
+    of_validation = _precisely(metrics["validation"][metric.name], metric)
     return (
-        f"{folder}: test {metric.title} {value} on {test['n']} items "
+        f"{folder}: {_of_test(metrics['test'], metric)} "
         f"(validation {of_validation}), seed {metrics['seed']}, {metrics['epochs']} epochs\n"
         f"next: autokd predict {shlex.quote(str(folder))} INPUT…"
     )
+
+
+def _of_test(test: Mapping[str, Any], metric: Metric) -> str:
+    """What is known of test; a bundle that a search trained repeats its study's claim, and says so in a note."""
+    if metric.name not in test:
+        return "test was not read"
+    note = f", {test['note']}" if test.get("note") else ""
+    return f"test {metric.title} {_precisely(test[metric.name], metric)} on {test['n']} items{note}"
 
 
 def _precisely(value: float, metric: Metric) -> str:

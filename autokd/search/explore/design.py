@@ -1,7 +1,8 @@
 """A main-effects design around the best known recipe: what each option of each slot does to it.
 
 A trial of the design is the best recipe so far with one or two slots changed, until every option was seen twice: first
-with its defaults, then with drawn values. Whatever is decided follows from the records.
+with its defaults, then, or where these lie outside the budget, with drawn values. Whatever is decided follows from the
+records.
 """
 
 from __future__ import annotations
@@ -135,11 +136,12 @@ class MainEffects:
         if not lacking:
             return None
         base, start = self._base(trials)
-        rng = np.random.default_rng(derive(self.seed, DESIGN, number))
-        for first in lacking:
+        rng, anew = (np.random.default_rng(derive(self.seed, DESIGN, number, *more)) for more in ((), ("drawn",)))
+        for first, is_drawn in itertools.product(lacking, (False, True)):  # defaults may lie outside the budget
             for second in self._partners(first, lacking, trials):
                 chosen = [first] if second is None else [first, second]
-                drawn = changed(self.space, start, [(option, self._value(option, trials, rng)) for option in chosen])
+                values = [option.drawn(anew) if is_drawn else self._value(option, trials, rng) for option in chosen]
+                drawn = changed(self.space, start, list(zip(chosen, values, strict=True)))
                 if drawn is not None and usable(drawn):
                     return Designed(drawn, base)
         return None
