@@ -25,8 +25,10 @@ from autokd.data import preprocess
 from autokd.delivery import bundle, pipeline_file
 from autokd.engine import checkpoint
 from autokd.networks.state_file import BUNDLE_FORMAT
+from autokd.recipes import RULES
 from autokd.search.stages import STAGES
-from autokd.space import parse
+from autokd.search.timing.levels import LEVELS
+from autokd.space import Budget, parse
 from autokd.study import records, settings
 from autokd.teaching import default_teacher
 from autokd.types import BuildContext, Output, Step, Task
@@ -138,6 +140,30 @@ def test_the_stages_are_those_of_the_search() -> None:
     rows = re.findall(r"^\| `(\w+)` \|.*\| `([\w/]+\.py)` \|$", table, re.MULTILINE)
     files = [type(stage).__module__.removeprefix("autokd.").replace(".", "/") + ".py" for stage in STAGES]
     assert rows == list(zip([stage.name for stage in STAGES], files, strict=True))
+
+
+def test_the_levels_are_those_of_the_plan() -> None:
+    text = (ROOT / "docs" / "time.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- levels -->")[2].partition("<!-- end of levels -->")[0]
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", table, re.MULTILINE)
+    assert rows == [(f"{level.least:g}", level.does) for level in reversed(LEVELS)]
+
+
+def test_the_budget_listed_is_that_of_a_space() -> None:
+    text = (ROOT / "docs" / "spaces.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", text.partition("## The budget")[2], re.MULTILINE)
+    listed = {
+        name: value
+        for names, values in rows
+        for name, value in zip(re.findall(r"`(\w+)`", names), values.split(", "), strict=True)
+    }
+    assert listed == {item.name: str(item.default).lower() for item in dataclasses.fields(Budget)}
+
+
+def test_the_list_of_recipes_is_up_to_date() -> None:
+    page, text = runpy.run_path(str(ROOT / "docs" / "recipes.py"))["page"], (ROOT / "docs" / "recipes.md").read_text()
+    assert page(text) == text
+    assert re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE) == [rule.name for rule in RULES]
 
 
 def test_the_modules_and_folders_named_in_the_pages_exist() -> None:
