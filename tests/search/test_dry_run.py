@@ -203,7 +203,7 @@ def test_branches_take_their_time_and_their_blocks(prepared: Setup, monkeypatch:
 
 def test_one_policy_needs_a_block_an_epoch(prepared: Setup) -> None:
     text = FIXED.replace("AUGMENT: {}", "crop_flip: {padding: 0.125, flip: true}").replace("LOSS", "kd")
-    found = plan_bank(narrowed(prepared, text, **BUDGET))
+    found = plan_bank(narrowed(prepared, text, **BUDGET, branch=0.0))
     size = block_bytes(prepared.offers, 10, 128, frozenset())
     assert size == 128 * 10 * 2
     assert (found.policies, found.nbytes) == (1, 9 * size)

@@ -25,10 +25,10 @@ def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown
     if as_json:
         return document({"folder": str(folder), "metrics": metrics})
     metric = METRICS[metrics["objective"]]
-    of_validation = _precisely(metrics["validation"][metric.name], metric)
+    test, validation = (metrics[split] for split in ("test", "validation"))
     return (
-        f"{folder}: {_of_test(metrics['test'], metric)} "
-        f"(validation {of_validation}), seed {metrics['seed']}, {metrics['epochs']} epochs\n"
+        f"{folder}: {_of_test(test, metric)} "
+        f"(validation {_precisely(validation[metric.name], metric)}), seed {metrics['seed']}, {metrics['epochs']} epochs\n"
         f"next: autokd predict {shlex.quote(str(folder))} INPUT…"
     )
 
