@@ -27,8 +27,8 @@ def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown
     metric = METRICS[metrics["objective"]]
     test, validation = (metrics[split] for split in ("test", "validation"))
     return (
-        f"{folder}: {_of_test(test, metric)} "
-        f"(validation {_precisely(validation[metric.name], metric)}), seed {metrics['seed']}, {metrics['epochs']} epochs\n"
+        f"{folder}: {_of_test(test, metric)} (validation {_precisely(validation[metric.name], metric)}), "
+        f"seed {metrics['seed']}, {metrics['epochs']} epochs\n"
         f"next: autokd predict {shlex.quote(str(folder))} INPUT…"
     )
 
