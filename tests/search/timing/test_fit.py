@@ -54,17 +54,8 @@ def test_what_is_planned_fits_and_more_trials_would_not(runs: int) -> None:
 @pytest.mark.parametrize(
     ("runs", "level"),
     [
-        (4, 0),
-        (5.9, 0),
-        (8, 6),
-        (15, 6),
-        (16.1, 16),
-        (35, 16),
-        (36.1, 36),
-        (44, 36),
-        (48.1, 48),
-        (60.1, 60),
-        (100.1, 100),
+        *((4, 0), (5.9, 0), (8, 6), (15, 6), (16.1, 16), (35, 16)),
+        *((36.1, 36), (44, 36), (48.1, 48), (60.1, 60), (100.1, 100)),
     ],
 )
 def test_hand_runs_say_how_thorough_a_study_is(runs: float, level: int) -> None:
