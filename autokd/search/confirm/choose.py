@@ -14,7 +14,7 @@ from typing import NamedTuple
 from autokd.search.confirm.contenders import Contenders, contenders_as_tried, tuned_contenders
 from autokd.search.confirm.round import Round
 from autokd.search.confirm.seeds import FEWEST, claim_design, claims_on_same_seeds
-from autokd.search.confirm.select import choose_trial
+from autokd.search.confirm.select import choose_trial, selected_scores
 from autokd.search.runs import WantedRun
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
@@ -91,7 +91,7 @@ def decide(round: Round) -> Decision:
         options = [contenders[name].option(run.score for run in row) for name, row in runs.items()]
     else:
         contenders = contenders_as_tried(round, trial)
-        options = _options_as_tried(contenders)
+        options = _options_as_tried(round, contenders)
     trials = len(round.log.records.trials)
     recorded = [use for use in round.log.records.uses if (use.round, use.trials) == (round.number, trials)]
     use = recorded[-1] if recorded else _decide(round, trial, contenders, options)
@@ -120,11 +120,15 @@ def _train(round: Round, trial: TrialRecord, contenders: Contenders) -> dict[str
     return round.train_arms(wanted)
 
 
-def _options_as_tried(contenders: Contenders) -> list[Option]:
-    """The arms with their trials' scores; those whose trials went as far as any, so that all were trained as long."""
+def _options_as_tried(round: Round, contenders: Contenders) -> list[Option]:
+    """The arms with their trials' scores, and those of select; all of trials that went as far as any."""
     tried = [(arm, arm.trial) for arm in contenders.arms if arm.trial is not None and arm.name != HAND_KD]
     longest = max(len(trial.rungs) for _, trial in tried)
-    return [arm.option([trial.rungs[-1].score]) for arm, trial in tried if len(trial.rungs) == longest]
+    return [
+        arm.option([trial.rungs[-1].score, *selected_scores(round, trial)])
+        for arm, trial in tried
+        if len(trial.rungs) == longest
+    ]
 
 
 def _decide(round: Round, trial: TrialRecord, contenders: Contenders, options: Sequence[Option]) -> Use:

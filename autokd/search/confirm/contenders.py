@@ -103,8 +103,8 @@ def _by_hand(round: Round) -> list[Contender]:
 
 
 def _recipes(round: Round) -> list[TrialRecord]:
-    """The trials that are recipes by hand and did not fail, longest first, then by score."""
-    names = {rule.name for rule in RULES if rule.hand} | set(BASELINES)
+    """The trials that are known recipes and did not fail, longest first, then by score."""
+    names = {rule.name for rule in RULES} | set(BASELINES)
     there = ranked(trial for trial in round.log.records.trials.values() if trial.recipe in names)
     return [trial for trial in there if round.context.teacher is not None or not trial.spec.needs_teacher]
 

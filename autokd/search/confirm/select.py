@@ -132,6 +132,12 @@ def _expected(round: Round, field: _Field, standings: Mapping[int, Standing]) ->
     return {number: prior.mean_of(scores(number)) for number in field.numbers}
 
 
+def selected_scores(round: Round, trial: TrialRecord) -> list[float]:
+    """Return the scores that a trial's pipeline had in this round's race, one a seed; [] where it was no finalist."""
+    arm, runs = f"trial {trial.number}", round.log.records.runs
+    return [run.score for run in runs if (run.stage, run.round, run.arm) == ("select", round.number, arm)]
+
+
 def top_rung_scores(round: Round) -> dict[int, float]:
     """Return the score of every trial that finished the longest rung, by number."""
     trials = round.log.records.trials.values()

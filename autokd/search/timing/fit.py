@@ -20,7 +20,7 @@ from autokd.search.timing.levels import LEVELS, Level, applicable, shaped
 from autokd.search.work import Costs, Funnel, Scope, Sizes, total_seconds
 from autokd.space import Budget
 
-ENOUGH = 23
+ENOUGH = 20
 """Hand runs that the full length is shortened for."""
 LEAST_EPOCHS, LEAST_STEPS, FIRST_STEPS = 20, 1_500, 150
 """The full length is not shortened below so many epochs or steps, whichever are fewer, while the time bears

@@ -76,11 +76,18 @@ LEVELS = (
         changes={**_CHOOSES, "noise_seeds": 2, "finalists": 3},
     ),
     Level(
-        least=23,
+        least=36,
         does="known recipes, then a search; chosen and claimed on the same seeds",
         samples=True,
-        fewest=6,
+        fewest=8,
         changes={**_CHOOSES, "fresh_claim": False},
+    ),
+    Level(
+        least=16,
+        does="known recipes, then a search; the best after two seeds, and one other on two fresh seeds",
+        samples=True,
+        fewest=8,
+        changes={**_NONE, "finalists": 3, "select_seeds": 1, "claim_seeds": 2},
     ),
     Level(
         least=6,
