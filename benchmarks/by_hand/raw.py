@@ -117,7 +117,9 @@ def _table_parts(raw: Raw, wanted: BenchmarkSet) -> Raw:
     parts = split(raw, seed=0)
     share = min(1.0, wanted.train / (len(parts.train) + len(parts.validation)))
     sizes = {"train": share * len(parts.train), "validation": share * len(parts.validation), "test": TEST}
-    kept = {name: _at_most(getattr(parts, name), round(size), raw.classes) for name, size in sizes.items()}
+    kept: dict[str, Any] = {
+        name: _at_most(getattr(parts, name), round(size), raw.classes) for name, size in sizes.items()
+    }
     return dataclasses.replace(raw, **kept)
 
 

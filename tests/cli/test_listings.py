@@ -145,4 +145,4 @@ def test_a_bundle_says_whether_and_how_it_was_tested(test, said):
     from autokd.cli.console.students import trained
 
     metrics = {"objective": "accuracy", "test": test, "validation": {"accuracy": 0.8}, "seed": 1, "epochs": 2}
-    assert said in trained(Path("student"), metrics, as_json=False)
+    assert said in str(trained(Path("student"), metrics, as_json=False))
