@@ -14,7 +14,7 @@ from typing import NamedTuple
 from autokd.search.confirm.contenders import Contenders, contenders_as_tried, tuned_contenders
 from autokd.search.confirm.round import Round
 from autokd.search.confirm.seeds import FEWEST, claim_design, claims_on_same_seeds
-from autokd.search.confirm.select import choose_trial, selected_scores
+from autokd.search.confirm.select import choose_trial, scores_of, selected_scores
 from autokd.search.runs import WantedRun
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
@@ -85,16 +85,17 @@ def decide(round: Round) -> Decision:
     """
     trial = choose_trial(round)
     runs: Mapping[str, Sequence[RunRecord]] = {}
+    others: list[Option] = []
     if round.budget.choose_seeds:
         contenders = tuned_contenders(round, trial)
         runs = _train(round, trial, contenders)
         options = [contenders[name].option(run.score for run in row) for name, row in runs.items()]
     else:
         contenders = contenders_as_tried(round, trial)
-        options = _options_as_tried(round, contenders)
+        options, others = _options_as_tried(round, contenders)
     trials = len(round.log.records.trials)
     recorded = [use for use in round.log.records.uses if (use.round, use.trials) == (round.number, trials)]
-    use = recorded[-1] if recorded else _decide(round, trial, contenders, options)
+    use = recorded[-1] if recorded else _decide(round, contenders, options, others)
     return Decision(trial, contenders, runs, use)
 
 
@@ -120,19 +121,25 @@ def _train(round: Round, trial: TrialRecord, contenders: Contenders) -> dict[str
     return round.train_arms(wanted)
 
 
-def _options_as_tried(round: Round, contenders: Contenders) -> list[Option]:
-    """The arms with their trials' scores, and those of select; all of trials that went as far as any."""
+def _options_as_tried(round: Round, contenders: Contenders) -> tuple[list[Option], list[Option]]:
+    """The arms whose trials went furthest and, where select trained some again, that it did; and the other ones."""
     tried = [(arm, arm.trial) for arm in contenders.arms if arm.trial is not None and arm.name != HAND_KD]
-    longest = max(len(trial.rungs) for _, trial in tried)
-    return [
-        arm.option([trial.rungs[-1].score, *selected_scores(round, trial)])
-        for arm, trial in tried
-        if len(trial.rungs) == longest
-    ]
+    reach = {arm.name: (len(trial.rungs), len(selected_scores(round, trial)) > 0) for arm, trial in tried}
+    furthest = max(reach.values())
+    options = {arm.name: arm.option(scores_of(round, trial)) for arm, trial in tried}
+    there = [option for name, option in options.items() if reach[name] == furthest]
+    return there, [option for option in options.values() if option not in there]
 
 
-def _decide(round: Round, trial: TrialRecord, contenders: Contenders, options: Sequence[Option]) -> Use:
-    """Apply the rule, and record what comes of it; without seeds for choosing or claiming, the best trial it is."""
+def _decide(round: Round, contenders: Contenders, options: Sequence[Option], others: Sequence[Option]) -> Use:
+    """Apply the rule, and record what comes of it; without seeds for choosing or claiming, the best trial it is.
+
+    Args:
+      round: of confirm.
+      contenders: the arms.
+      options: those that may be recommended.
+      others: those that it may be compared with only.
+    """
     budget, metric = round.budget, round.objective.metric
     tells = budget.choose_seeds or budget.claim_seeds
     within = tolerance(noise.estimate(round.log.records)) if tells else 0.0
@@ -140,11 +147,11 @@ def _decide(round: Round, trial: TrialRecord, contenders: Contenders, options: S
     comparators: tuple[str, ...] = ()
     if budget.claim_seeds:
         find = find_comparators if budget.choose_seeds else find_comparator
-        comparators = find(options, use, contenders.hand_kd)
+        comparators = find([*options, *others], use, contenders.hand_kd)
         seeds = len(options[0].scores)
     if budget.claim_seeds and not claims_on_same_seeds(budget):
         arms = {name: contenders[name].spec for name in (use.name, *comparators)}
-        seeds = claim_design(round, "claim", trial, arms).seeds
+        seeds = claim_design(round, "claim", choose_trial(round), arms).seeds
     chosen = Use(
         round=round.number,
         trials=len(round.log.records.trials),

@@ -9,8 +9,11 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from autokd.recipes.rules import RULES
 from autokd.search.confirm.round import Round
+from autokd.search.confirm.select import scores_of, selected_scores
 from autokd.search.confirm.tune import tune_arms
 from autokd.spec import PipelineSpec, fingerprint, to_plain
 from autokd.study.arms import ALONE, BASELINES, HAND, HAND_KD, KD, PICK, phrase_of, simplicity
@@ -103,10 +106,16 @@ def _by_hand(round: Round) -> list[Contender]:
 
 
 def _recipes(round: Round) -> list[TrialRecord]:
-    """The trials that are known recipes and did not fail, longest first, then by score."""
+    """The trials that are known recipes and did not fail: longest first, then finalists, then by mean score."""
     names = {rule.name for rule in RULES} | set(BASELINES)
     there = ranked(trial for trial in round.log.records.trials.values() if trial.recipe in names)
-    return [trial for trial in there if round.context.teacher is not None or not trial.spec.needs_teacher]
+    usable = [trial for trial in there if round.context.teacher is not None or not trial.spec.needs_teacher]
+    return sorted(usable, key=lambda trial: _standing(round, trial), reverse=True)
+
+
+def _standing(round: Round, trial: TrialRecord) -> tuple[int, bool, float]:
+    """How good a trial is known to be: how long it was trained, whether under several seeds, and its mean score."""
+    return len(trial.rungs), bool(selected_scores(round, trial)), float(np.mean(scores_of(round, trial)))
 
 
 def _recipe_arm(name: str, kind: str, trial: TrialRecord) -> Contender:

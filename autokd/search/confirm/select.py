@@ -20,6 +20,7 @@ from autokd.search.confirm.racing import Score, Standing, choose, choose_of_fron
 from autokd.search.confirm.round import Round
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
+from autokd.space import Budget
 from autokd.spec import fingerprint
 from autokd.study import noise
 from autokd.study.choice import Candidate, Choice
@@ -44,7 +45,7 @@ class Select:
         """Return a run for each finalist and seed, on the study's views."""
         budget = scope.budget
         runs = budget.finalists * budget.select_seeds
-        if not runs or not budget.choose_seeds:
+        if not runs:
             return []
         return [
             Work(
@@ -138,6 +139,11 @@ def selected_scores(round: Round, trial: TrialRecord) -> list[float]:
     return [run.score for run in runs if (run.stage, run.round, run.arm) == ("select", round.number, arm)]
 
 
+def scores_of(round: Round, trial: TrialRecord) -> list[float]:
+    """Return all full-length scores of a trial's pipeline that may choose it: at its last rung, and in the race."""
+    return [*(rung.score for rung in trial.rungs[-1:]), *selected_scores(round, trial)]
+
+
 def top_rung_scores(round: Round) -> dict[int, float]:
     """Return the score of every trial that finished the longest rung, by number."""
     trials = round.log.records.trials.values()
@@ -191,10 +197,10 @@ def _record(round: Round, best: TrialRecord, candidates: Sequence[Candidate], fi
 def _field(round: Round) -> _Field:
     """The finalists that the time left bears, and the seeds that each may get."""
     every, budget = find_finalists(round), round.budget
-    if not budget.choose_seeds or not budget.select_seeds:
+    if not budget.select_seeds:
         first = every if budget.choose_seeds or round.objective.several else every[:1]
         return _Field(trials=first, seeds=0, noise=noise.estimate(round.log.records))
-    bearable = round.bearable(every, SHARE)
+    bearable = round.bearable(every, _share(budget))
     design = round.design(
         "select",
         arms=min(len(every), max(1, bearable)),
@@ -205,11 +211,19 @@ def _field(round: Round) -> _Field:
     return _Field(trials=every[: design.arms], seeds=0 if alone else design.seeds, noise=design.noise)
 
 
+def _share(budget: Budget) -> float:
+    """Of the time left that select may take: where nothing else chooses, all but for the runs of the claim."""
+    if budget.choose_seeds:
+        return SHARE
+    runs = budget.finalists * budget.select_seeds
+    return runs / (runs + 2 * budget.claim_seeds)
+
+
 def find_finalists(round: Round) -> list[TrialRecord]:
     """Return the trials that select compares: the best, or with several objectives those of the front.
 
-    Where there is a teacher, they read it, unless no such trial finished; and unless no arms are to be compared:
-    then the best trial is what is recommended, whatever it is.
+    Where they are to be compared with arms that have no teacher, they read it, unless no such trial finished. Where
+    nothing but select chooses, the best trial is what is recommended, whatever it is.
 
     Raises:
       NothingFeasible: no trial finished.
@@ -221,7 +235,7 @@ def find_finalists(round: Round) -> list[TrialRecord]:
         reasons = sorted({trial.failure["reason"] for trial in trials if trial.failure})
         raise NothingFeasible(f"no trial finished; reasons: {'; '.join(reasons[:3]) or 'none was run'}")
     every = list(unique.values())
-    if round.context.teacher is None or not (round.budget.choose_seeds or round.budget.claim_seeds):
+    if round.context.teacher is None or not round.budget.choose_seeds:
         distilled = every
     else:
         distilled = [trial for trial in every if trial.spec.needs_teacher]

@@ -84,10 +84,10 @@ LEVELS = (
     ),
     Level(
         least=16,
-        does="known recipes, then a search; the best after two seeds, and one other on two fresh seeds",
+        does="known recipes, then a search; the best after three seeds, and one other on two fresh seeds",
         samples=True,
         fewest=8,
-        changes={**_NONE, "finalists": 3, "select_seeds": 1, "claim_seeds": 2},
+        changes={**_NONE, "finalists": 4, "select_seeds": 2, "claim_seeds": 2},
     ),
     Level(
         least=6,
@@ -110,12 +110,11 @@ def shaped(own: Budget, level: Level, hand_runs: float) -> Budget:
     """Return a budget with a level's seeds and stages.
 
     Args:
-      own: the space file's budget; it has no more finalists afterwards.
+      own: the space file's budget.
       level: how thorough it is to be.
       hand_runs: that the time bears; with many, choose and claim get more seeds than their least.
     """
     changes = dict(level.changes)
-    changes["finalists"] = min(own.finalists, changes["finalists"])
     if changes["choose_seeds"] and changes["fresh_claim"]:
         changes["choose_seeds"] += int(hand_runs >= MORE_CHOOSE_SEEDS)
         runs = FRESH_SHARE * hand_runs - ARMS * changes["choose_seeds"]

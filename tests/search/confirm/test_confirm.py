@@ -86,14 +86,17 @@ def runs(made: Round, stage: str) -> list[RunRecord]:
 BUDGETS: Mapping[str, dict[str, Any]] = {
     "fresh seeds": {},
     "same seeds": {"fresh_claim": False},
-    "the top rung": {"choose_seeds": 0},
-    "no claim": {"choose_seeds": 0, "claim_seeds": 0},
+    "select": {"choose_seeds": 0},
+    "the top rung": {"choose_seeds": 0, "select_seeds": 0},
+    "no claim": {"choose_seeds": 0, "select_seeds": 0, "claim_seeds": 0},
 }
 MADE = {
     ("fresh seeds", True): {"select": 4, "tune": 9, "choose": 8, "claim": 12},
     ("fresh seeds", False): {"select": 4, "tune": 6, "choose": 6, "claim": 6},
     ("same seeds", True): {"select": 4, "tune": 9, "choose": 10},
     ("same seeds", False): {"select": 4, "tune": 6, "choose": 6},
+    ("select", True): {"select": 4, "claim": 6},
+    ("select", False): {"select": 4, "claim": 6},
     ("the top rung", True): {"claim": 6},
     ("the top rung", False): {"claim": 6},
     ("no claim", True): {"claim": 1},
@@ -564,7 +567,22 @@ def test_where_the_top_rung_chooses_one_arm_is_compared(data: Counted, tmp_path:
     known[0] = replace(known[0], rungs=trial(0, 0.9, 0.9, 0.95).rungs)
     (tmp_path / "alone").mkdir()
     alone = confirm(confirming(tmp_path / "alone", data, rising, known=known, budget=budget))
-    assert (alone.trial, alone.use, alone.comparators) == (2, "alone", ("hand-kd",))
+    assert (alone.trial, alone.use, alone.comparators) == (0, "alone", ("hand-kd",))
+
+
+def test_where_select_chooses_its_seeds_count_and_other_arms_are_compared_with_only(
+    data: Counted, tmp_path: Path
+) -> None:
+    """DIST was lucky at the top rung; over three seeds the trial with three losses is better."""
+    budget, known = replace(BUDGET, **BUDGETS["select"]), with_recipe(data)
+    known[4] = replace(known[4], rungs=trial(4, 0.5, 0.6, 0.96).rungs)
+    score = {1: 0.60, 2: 0.80, 3: 0.95}
+    made = confirming(tmp_path, data, lambda job: score[len(job.pipeline["losses"])], known=known, budget=budget)
+    claim = confirm(made)
+    assert {run.arm for run in runs(made, "select")} == {"trial 2", "trial 4"}
+    assert (claim.trial, claim.use, claim.comparators, claim.evidence) == (2, "pick", ("alone",), "fresh seeds")
+    means = made.log.records.uses[0].means
+    assert means == pytest.approx({"pick": (0.95 + 2 * 0.95) / 3, "hand": (0.96 + 2 * 0.80) / 3})
 
 
 def test_without_a_claim_the_best_trial_is_recommended_and_test_is_not_read(data: Counted, tmp_path: Path) -> None:
