@@ -75,8 +75,9 @@ class Arm:
       kind: what it is: a name of `autokd.study.arms.ARM_KINDS`.
       pipeline: plain, as it was claimed: tuned where there was time for it.
       cost: of its student: {"params", "macs", "size" and, where the study looks at it, "latency"}.
-      runs: by purpose: "explore" (its trial at the top rung, where that chose), "tune", "choose" (between arms, on
-        validation) and "claim", whose students are kept; an arm that is not compared on test has none of the last.
+      runs: by purpose: "explore" (its trial at the top rung and in select, where these chose), "tune", "choose"
+        (between arms, on validation) and "claim", whose students are kept; an arm that is not compared on test has none
+        of the last.
       recipe: name of the known recipe that it is, as published; None for any other.
     """
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from autokd.search.confirm.contenders import Contenders, contenders_as_tried, tuned_contenders
 from autokd.search.confirm.round import Round
 from autokd.search.confirm.seeds import FEWEST, claim_design, claims_on_same_seeds
-from autokd.search.confirm.select import choose_trial, scores_of, selected_scores
+from autokd.search.confirm.select import choose_trial, scores_of, selected_runs
 from autokd.search.runs import WantedRun
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
@@ -124,7 +124,7 @@ def _train(round: Round, trial: TrialRecord, contenders: Contenders) -> dict[str
 def _options_as_tried(round: Round, contenders: Contenders) -> tuple[list[Option], list[Option]]:
     """The arms whose trials went furthest and, where select trained some again, that it did; and the other ones."""
     tried = [(arm, arm.trial) for arm in contenders.arms if arm.trial is not None and arm.name != HAND_KD]
-    reach = {arm.name: (len(trial.rungs), len(selected_scores(round, trial)) > 0) for arm, trial in tried}
+    reach = {arm.name: (len(trial.rungs), len(selected_runs(round, trial)) > 0) for arm, trial in tried}
     furthest = max(reach.values())
     options = {arm.name: arm.option(scores_of(round, trial)) for arm, trial in tried}
     there = [option for name, option in options.items() if reach[name] == furthest]

@@ -21,6 +21,7 @@ from autokd.search.confirm.contenders import Contender
 from autokd.search.confirm.read_test import Answers, read_test
 from autokd.search.confirm.round import Round
 from autokd.search.confirm.seeds import claims_on_same_seeds
+from autokd.search.confirm.select import selected_runs
 from autokd.search.limits import recorded_cost
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
@@ -32,7 +33,7 @@ from autokd.study.choice import Candidate
 from autokd.study.claim import Arm, ArmRun, Claim, Comparison, Evidence, SplitValues, arm_runs
 from autokd.study.intervals import Family
 from autokd.study.noise import STRETCH
-from autokd.study.records import RunRecord
+from autokd.study.records import RunRecord, TrialRecord
 from autokd.study.store import student_file
 
 MOST_COMPARED = 3
@@ -186,7 +187,9 @@ def _arm(
     chose = () if evidence_of(round.budget) == "same seeds" else decision.runs.get(arm.name, ())
     tried = [] if arm.trial is None or decision.runs or not arm.trial.rungs else [arm.trial]
     purposes = {
-        "explore": tuple(ArmRun(trial.seed, metric.value(trial.rungs[-1].score)) for trial in tried),
+        "explore": tuple(
+            ArmRun(seed, metric.value(score)) for trial in tried for seed, score in _as_tried(round, trial)
+        ),
         "tune": tuple(ArmRun(r.seed, metric.value(r.score), variant=variant) for variant, r in arm.tuned),
         "choose": tuple(ArmRun(run.seed, metric.value(run.score)) for run in chose),
         "claim": arm_runs([run.seed for run in runs], [metric.value(run.score) for run in runs], values),
@@ -199,6 +202,12 @@ def _arm(
         runs={purpose: made for purpose, made in purposes.items() if made},
         recipe=arm.recipe,
     )
+
+
+def _as_tried(round: Round, trial: TrialRecord) -> list[tuple[int, float]]:
+    """Seed and score of every full-length run of a trial's pipeline that chose it."""
+    selected = [(run.seed, run.score) for run in selected_runs(round, trial)]
+    return [*((trial.seed, rung.score) for rung in trial.rungs[-1:]), *selected]
 
 
 def _front(round: Round) -> tuple[Candidate, ...]:

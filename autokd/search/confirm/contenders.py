@@ -13,7 +13,7 @@ import numpy as np
 
 from autokd.recipes.rules import RULES
 from autokd.search.confirm.round import Round
-from autokd.search.confirm.select import scores_of, selected_scores
+from autokd.search.confirm.select import scores_of, selected_runs
 from autokd.search.confirm.tune import tune_arms
 from autokd.spec import PipelineSpec, fingerprint, to_plain
 from autokd.study.arms import ALONE, BASELINES, HAND, HAND_KD, KD, PICK, phrase_of, simplicity
@@ -115,7 +115,7 @@ def _recipes(round: Round) -> list[TrialRecord]:
 
 def _standing(round: Round, trial: TrialRecord) -> tuple[int, bool, float]:
     """How good a trial is known to be: how long it was trained, whether under several seeds, and its mean score."""
-    return len(trial.rungs), bool(selected_scores(round, trial)), float(np.mean(scores_of(round, trial)))
+    return len(trial.rungs), bool(selected_runs(round, trial)), float(np.mean(scores_of(round, trial)))
 
 
 def _recipe_arm(name: str, kind: str, trial: TrialRecord) -> Contender:

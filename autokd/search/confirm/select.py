@@ -133,15 +133,15 @@ def _expected(round: Round, field: _Field, standings: Mapping[int, Standing]) ->
     return {number: prior.mean_of(scores(number)) for number in field.numbers}
 
 
-def selected_scores(round: Round, trial: TrialRecord) -> list[float]:
-    """Return the scores that a trial's pipeline had in this round's race, one a seed; [] where it was no finalist."""
+def selected_runs(round: Round, trial: TrialRecord) -> list[RunRecord]:
+    """Return the runs of a trial's pipeline in this round's race, one a seed; [] where it was no finalist."""
     arm, runs = f"trial {trial.number}", round.log.records.runs
-    return [run.score for run in runs if (run.stage, run.round, run.arm) == ("select", round.number, arm)]
+    return [run for run in runs if (run.stage, run.round, run.arm) == ("select", round.number, arm)]
 
 
 def scores_of(round: Round, trial: TrialRecord) -> list[float]:
     """Return all full-length scores of a trial's pipeline that may choose it: at its last rung, and in the race."""
-    return [*(rung.score for rung in trial.rungs[-1:]), *selected_scores(round, trial)]
+    return [*(rung.score for rung in trial.rungs[-1:]), *(run.score for run in selected_runs(round, trial))]
 
 
 def top_rung_scores(round: Round) -> dict[int, float]:
