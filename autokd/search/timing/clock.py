@@ -54,10 +54,7 @@ class Clock:
         """
         if self.limit is None:
             return math.inf
-        every = records.trials.values()
-        baselines = [trial for trial in every if trial.is_baseline]
-        pace = (seconds_per_epoch(every) + seconds_per_epoch(baselines or every)) / 2  # half of confirm's are baselines
-        return self.left - min(epochs * pace, CONFIRM_SHARE * self.limit)
+        return self.left - min(epochs * seconds_per_epoch(records.trials.values()), CONFIRM_SHARE * self.limit)
 
 
 def spent(records: Records) -> float:
@@ -67,12 +64,13 @@ def spent(records: Records) -> float:
 
 
 def seconds_per_epoch(trials: Iterable[TrialRecord]) -> float:
-    """Return the mean seconds of an epoch, over the trials that went furthest; 0 where there is none.
+    """Return the median seconds of an epoch, over the trials that went furthest; 0 where there is none.
 
-    Only the last rung of each counts: longer runs are like it, and not like a short one that ends in a side branch.
+    Only the last rung of each counts: longer runs are like it, and not like a short one that ends in a side branch. The
+    first of them, in which the teacher answers what later ones find stored, is no measure of the others.
     """
     reached = sorted((t for t in trials if t.rungs), key=lambda t: -t.rungs[-1].epochs)[:5]
-    return float(np.mean([_last_pace(trial) for trial in reached])) if reached else 0.0
+    return float(np.median([_last_pace(trial) for trial in reached])) if reached else 0.0
 
 
 def _last_pace(trial: TrialRecord) -> float:

@@ -83,7 +83,7 @@ LEVELS = (
         changes={**_CHOOSES, "fresh_claim": False},
     ),
     Level(
-        least=16,
+        least=18,
         does="known recipes, then a search; the best after three seeds, and one other on two fresh seeds",
         samples=True,
         fewest=8,

@@ -54,7 +54,7 @@ def test_what_is_planned_fits_and_more_trials_would_not(runs: int) -> None:
 @pytest.mark.parametrize(
     ("runs", "level"),
     [
-        *((4, 0), (5.9, 0), (8, 6), (15, 6), (16.1, 16), (35, 16)),
+        *((4, 0), (5.9, 0), (8, 6), (17, 6), (20.1, 18), (35, 18)),
         *((36.1, 36), (44, 36), (48.1, 48), (60.1, 60), (100.1, 100)),
     ],
 )
@@ -67,7 +67,7 @@ def test_hand_runs_say_how_thorough_a_study_is(runs: float, level: int) -> None:
     assert bool(budget.choose_seeds) == (level >= 36)
     assert budget.grid == (level >= 60) and bool(budget.ablation_seeds) == (level >= 100)
     assert level < 36 or budget.fresh_claim == (level >= 48)
-    assert level >= 16 or budget.trials <= budget.recipes
+    assert level >= 18 or budget.trials <= budget.recipes
 
 
 def test_explore_has_at_least_half_and_choosing_and_claiming_at_most_their_share() -> None:
