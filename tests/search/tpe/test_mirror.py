@@ -250,7 +250,7 @@ def test_a_database_out_of_reach_costs_the_search_nothing(store: StudyStore, cap
         mirror = Mirror(store, f"postgresql://me:hush%21@127.0.0.1:{server.getsockname()[1]}/db?connect_timeout=2")
         began = time.monotonic()
         mirror.update()
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 1.5  # waiting for it would take two seconds and more
         mirror.close()
         assert time.monotonic() - began < 14
     assert len(caplog.records) == 1 and "could not be written" in caplog.text and "hush" not in caplog.text
