@@ -185,7 +185,7 @@ def _arm(
     metric, pipeline = round.objective.metric, to_plain(arm.spec)
     values = test.get(arm.name, [None] * len(runs))
     chose = () if evidence_of(round.budget) == "same seeds" else decision.runs.get(arm.name, ())
-    tried = [] if arm.trial is None or decision.runs or not arm.trial.rungs else [arm.trial]
+    tried = [] if arm.trial is None or decision.runs else _as_tried(round, arm.trial)
     purposes = {
         "explore": tuple(
             ArmRun(seed, metric.value(score)) for trial in tried for seed, score in _as_tried(round, trial)
