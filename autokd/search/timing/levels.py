@@ -87,7 +87,7 @@ LEVELS = (
         does="known recipes, then a search; the best after three seeds, and one other on two fresh seeds",
         samples=True,
         fewest=8,
-        changes={**_NONE, "finalists": 4, "select_seeds": 2, "claim_seeds": 2},
+        changes={**_NONE, "finalists": 3, "select_seeds": 2, "claim_seeds": 2},
     ),
     Level(
         least=6,
