@@ -187,9 +187,7 @@ def _arm(
     chose = () if evidence_of(round.budget) == "same seeds" else decision.runs.get(arm.name, ())
     tried = [] if arm.trial is None or decision.runs else _as_tried(round, arm.trial)
     purposes = {
-        "explore": tuple(
-            ArmRun(seed, metric.value(score)) for trial in tried for seed, score in _as_tried(round, trial)
-        ),
+        "explore": tuple(ArmRun(seed, metric.value(score)) for seed, score in tried),
         "tune": tuple(ArmRun(r.seed, metric.value(r.score), variant=variant) for variant, r in arm.tuned),
         "choose": tuple(ArmRun(run.seed, metric.value(run.score)) for run in chose),
         "claim": arm_runs([run.seed for run in runs], [metric.value(run.score) for run in runs], values),
