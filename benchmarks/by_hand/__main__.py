@@ -31,7 +31,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from autokd.recipes.records import RunRow, append_row
-from benchmarks.by_hand import answers, bench, planning, raw, report
+from benchmarks.by_hand import answers, bench, raw, report
 from benchmarks.by_hand.sets import SETS
 from benchmarks.by_hand.worker import Task
 
@@ -46,9 +46,7 @@ def main() -> int:
             raise SystemExit("say with --data where the original files are")
         there = _prepared(sets, asked.data)
         if asked.plan:
-            for name in there:
-                print(name, planning.plan(name, asked.data), flush=True)
-            return 0
+            return max((_plan(name, asked) for name in there), default=0)
         failed = run_missing(tasks(asked, there), asked.jobs, asked.records)
     found = report.rows(answers.of_label(answers.read(asked.records), asked.label), sets)
     print(report.as_text(found, markdown=asked.markdown))
@@ -122,13 +120,23 @@ def record(lines: Sequence[str], task: Task, records: Path) -> None:
     answers.append(records, name, lines[-1])
 
 
+def _plan(name: str, asked: argparse.Namespace) -> int:
+    """Plan a set in a process of its own, and record that; return how the process ended."""
+    command = [sys.executable, "-m", "benchmarks.by_hand.plan_worker", name, str(asked.data), asked.clock]
+    return subprocess.run(command, env=_one_thread(), check=False).returncode
+
+
+def _one_thread() -> dict[str, str]:
+    """The environment of a process that computes on one thread."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
 def _run(task: Task) -> list[str] | None:
     """Run a task; return the lines that it wrote, or None where it failed, whose last words are printed."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.jsonl"
         command = [sys.executable, "-m", "benchmarks.by_hand.worker", json.dumps(dataclasses.asdict(task)), str(out)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        ended = subprocess.run(command, env=_one_thread(), capture_output=True, text=True, check=False)
         if ended.returncode == 0:
             return out.read_text(encoding="utf-8").splitlines()
     print(f"{task.set} {task.side} seed {task.seed} FAILED:\n{ended.stderr[-3000:]}", file=sys.stderr, flush=True)

@@ -138,7 +138,10 @@ def teacher_epochs(kind: str) -> int:
 
 def full_length(name: str) -> int:
     """Return the epochs of a set's full length, as they are recorded."""
-    return int(read_plans()[name]["epochs"])
+    plans = read_plans()
+    if name not in plans:
+        raise SystemExit(f"{name} is not planned yet; run with --plan first")
+    return int(plans[name]["epochs"])
 
 
 def read_plans() -> dict[str, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The eight sets: what is in them, the limits, and the seconds, all fixed before anything was compared.
 
-Sizes are such that there is time for some 20 full-length runs of hand KD on six sets, and for fewer than 10 on
-fashion-4000 and cifar-20; `plans.json` has what was measured.
+Sizes are meant to leave time for some 20 full-length runs of hand KD on six sets, and for fewer than 10 on fashion-4000
+and cifar-20. `--plan` measures what they leave on a machine, and records it in `plans.json`.
 """
 
 from __future__ import annotations
