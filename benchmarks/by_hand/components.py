@@ -18,10 +18,8 @@ from benchmarks.by_hand import raw
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreparedImages:
-    """A prepared set of images."""
-
-    declares = Dataset(name="prepared_images", modality="image", default_space="image")
+class _Prepared:
+    """What prepared sets of all kinds have in common."""
 
     data_dir: str | None = None  # the set's folder
 
@@ -31,16 +29,17 @@ class PreparedImages:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreparedTable:
+class PreparedImages(_Prepared):
+    """A prepared set of images."""
+
+    declares = Dataset(name="prepared_images", modality="image", default_space="image")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedTable(_Prepared):
     """A prepared table."""
 
     declares = Dataset(name="prepared_table", modality="table", default_space="tabular")
-
-    data_dir: str | None = None  # the set's folder
-
-    def build(self, context: DataContext) -> Raw:
-        """Read it; see `autokd.data_types.DatasetComponent`."""
-        return raw.read(Path(str(self.data_dir)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ and cifar-20. `--plan` measures what they leave on a machine, and records it in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +14,10 @@ TEST = 5000
 """Test items at most."""
 VALIDATION_SHARE, VALIDATION = 0.2, 500
 """Validation images as a share of the training images, and at least so many."""
-IMAGE_SECONDS, TABLE_SECONDS = 180.0, 60.0
-
 Half = Literal["dev", "held-out"]
+Kind = Literal["image", "table"]
+SECONDS: Mapping[Kind, float] = {"image": 180.0, "table": 60.0}
+"""Of every side, by kind of input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,50 +38,40 @@ class BenchmarkSet:
     name: str
     family: str
     half: Half
-    kind: Literal["image", "table"]
+    kind: Kind
     train: int
     params: int
     share: float | None
     seconds: float
 
 
-def _image(name: str, family: str, half: Half, train: int, limit: tuple[float, int]) -> BenchmarkSet:
-    share, params = limit
+def _set(
+    kind: Kind, name: str, half: Half, size: tuple[int, int], *, family: str | None = None, share: float | None = None
+) -> BenchmarkSet:
+    """A set, given its training samples and the largest number of parameters; its family is its own by default."""
+    train, params = size
     return BenchmarkSet(
         name=name,
-        family=family,
+        family=family or name,
         half=half,
-        kind="image",
+        kind=kind,
         train=train,
         params=params,
         share=share,
-        seconds=IMAGE_SECONDS,
-    )
-
-
-def _table(name: str, half: Half, train: int, params: int) -> BenchmarkSet:
-    return BenchmarkSet(
-        name=name,
-        family=name,
-        half=half,
-        kind="table",
-        train=train,
-        params=params,
-        share=None,
-        seconds=TABLE_SECONDS,
+        seconds=SECONDS[kind],
     )
 
 
 SETS = {
     each.name: each
     for each in (
-        _image("fashion-4000", "fashion_mnist", "dev", 4000, (0.3, 90_000)),
-        _image("cifar-coarse", "cifar100", "dev", 700, (0.1, 30_000)),
-        _table("letter", "dev", 4000, 3000),
-        _table("adult", "dev", 3200, 2000),
-        _image("fashion-700", "fashion_mnist", "held-out", 700, (0.1, 30_000)),
-        _image("cifar-20", "cifar100", "held-out", 2000, (0.3, 90_000)),
-        _table("telco", "held-out", 3200, 2000),
-        _table("crop", "held-out", 4000, 3000),
+        _set("image", "fashion-4000", "dev", (4000, 90_000), family="fashion_mnist", share=0.3),
+        _set("image", "cifar-coarse", "dev", (700, 30_000), family="cifar100", share=0.1),
+        _set("table", "letter", "dev", (4000, 3000)),
+        _set("table", "adult", "dev", (3200, 2000)),
+        _set("image", "fashion-700", "held-out", (700, 30_000), family="fashion_mnist", share=0.1),
+        _set("image", "cifar-20", "held-out", (2000, 90_000), family="cifar100", share=0.3),
+        _set("table", "telco", "held-out", (3200, 2000)),
+        _set("table", "crop", "held-out", (4000, 3000)),
     )
 }
