@@ -29,7 +29,7 @@ from autokd.search.stages import works
 from autokd.search.timing.fit import Asked
 from autokd.search.timing.levels import quick_changes
 from autokd.search.timing.measure import Probe
-from autokd.search.timing.plan import Timing, Whole, make_time_plan, plan_teaching
+from autokd.search.timing.plan import Teaching, Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.work import Funnel, Parallel
 from autokd.space import Budget, Space, find, parse
 from autokd.study.records import RecordLog
@@ -87,17 +87,19 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     """
     loaded = _load(request)
     latencies = _known_latencies(request, loaded)
-    if for_study:
-        _check(request, loaded, latencies)
-    teaching = _teaching(request, loaded)
+    if for_study and loaded.before is None:
+        _check_new(request, loaded, latencies)
+    teaching, whole = _teaching(request, loaded), None
     if teaching.limit_train is not None:
+        whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
         loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
-    known = loaded
+    named = default_teacher.reference(teaching.epochs) if loaded.teacher is None else describe(request.teacher)
+    if for_study and loaded.before is not None:
+        asked = _setup(request, loaded, named, loaded.before.time_plan, latencies)
+        refuse_another(study_path(request, loaded.data), loaded.before.identity, asked.identity)
     if loaded.teacher is None and not dry:
         loaded = loaded._replace(teacher=_trained(loaded, teaching.epochs, notify))
-    plan = _time_plan(request, loaded, teaching)
-    named = default_teacher.reference(teaching.epochs) if known.teacher is None else describe(request.teacher)
-    return _setup(request, loaded, named, plan, latencies)
+    return _setup(request, loaded, named, _time_plan(request, loaded, teaching, whole), latencies)
 
 
 def _setup(
@@ -203,39 +205,26 @@ def _slots(request: Request, before: StudySettings | None) -> tuple[int, int]:
     return request.slots or request.workers or 1, max(1, torch.get_num_threads() // (request.workers or 1))
 
 
-class _Teaching(NamedTuple):
-    """What is settled before a teacher is there: its epochs, and how many training samples are used, None for all."""
-
-    epochs: int
-    limit_train: int | None
-
-
-def _teaching(request: Request, loaded: Loaded) -> _Teaching:
+def _teaching(request: Request, loaded: Loaded) -> Teaching:
     """What an existing study has, or what the time bears; without a limit, what the space file says."""
     own = _own_budget(loaded)
     if loaded.before is not None:
         plan = loaded.before.time_plan
         epochs = loaded.before.identity.budget_of(0).teacher_epochs
-        return _Teaching(epochs, None if plan is None else plan.limit_train)
+        return Teaching(epochs, None if plan is None else plan.limit_train)
     if request.time is None:
-        return _Teaching(own.teacher_epochs, None)
+        return Teaching(own.teacher_epochs, None)
     may_limit = request.data_options.get("limit_train") is None and not isinstance(request.dataset, Dataset)
     left = request.time - (time.monotonic() - request.began)
-    probe = _probe(request, loaded)
-    epochs, samples = plan_teaching(_timing(request, loaded), left, own, probe, may_limit=may_limit)
-    return _Teaching(epochs, None if samples == len(loaded.data.train) else samples)
+    return plan_teaching(_timing(request, loaded), left, own, _probe(request, loaded), may_limit=may_limit)
 
 
-def _time_plan(request: Request, loaded: Loaded, teaching: _Teaching) -> TimePlan | None:
+def _time_plan(request: Request, loaded: Loaded, teaching: Teaching, whole: Whole | None) -> TimePlan | None:
     """How the study fits into its time, an existing one as before; None without a limit."""
     if loaded.before is not None:
         return loaded.before.time_plan
     if request.time is None:
         return None
-    whole = None
-    if teaching.limit_train is not None:
-        every = load_data(request)
-        whole = Whole(len(every.train), every.task.fingerprint)
     own = dataclasses.replace(_own_budget(loaded), teacher_epochs=teaching.epochs)
     return make_time_plan(_timing(request, loaded), request.began + request.time, own, _probe(request, loaded), whole)
 
@@ -353,15 +342,7 @@ def study_path(request: Request, data: Dataset) -> Path:
     return request.studies_dir / name
 
 
-def _check(request: Request, loaded: Loaded, latencies: dict[str, float]) -> None:
-    """Refuse a folder that is no study, an existing study that differs, and a budget that no student meets."""
-    path, before = study_path(request, loaded.data), loaded.before
-    if before is None:
-        refuse_foreign(path)
-        population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
-        return
-    teaching, plan = _teaching(request, loaded), before.time_plan
-    if teaching.limit_train is not None:
-        loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
-    named = default_teacher.reference(teaching.epochs) if loaded.teacher is None else describe(request.teacher)
-    refuse_another(path, before.identity, _setup(request, loaded, named, plan, latencies).identity)
+def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) -> None:
+    """Refuse a folder that holds something else than a study, and a budget that no student meets."""
+    refuse_foreign(study_path(request, loaded.data))
+    population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autokd.recipes.rules import RULES
 from autokd.search.confirm.round import Round
 from autokd.search.confirm.select import scores_of, selected_runs
 from autokd.search.confirm.tune import tune_arms
 from autokd.spec import PipelineSpec, fingerprint, to_plain
-from autokd.study.arms import ALONE, BASELINES, HAND, HAND_KD, KD, PICK, phrase_of, simplicity
+from autokd.study.arms import ALONE, HAND, HAND_KD, KD, PICK, phrase_of, simplicity
 from autokd.study.ranking import ranked
 from autokd.study.records import RunRecord, TrialRecord
 from autokd.study.use import Option
@@ -107,8 +106,7 @@ def _by_hand(round: Round) -> list[Contender]:
 
 def _recipes(round: Round) -> list[TrialRecord]:
     """The trials that are known recipes and did not fail: longest first, then finalists, then by mean score."""
-    names = {rule.name for rule in RULES} | set(BASELINES)
-    there = ranked(trial for trial in round.log.records.trials.values() if trial.recipe in names)
+    there = ranked(trial for trial in round.log.records.trials.values() if trial.recipe is not None)
     usable = [trial for trial in there if round.context.teacher is not None or not trial.spec.needs_teacher]
     return sorted(usable, key=lambda trial: _standing(round, trial), reverse=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import NothingFeasible
 from autokd.execution.executor import RungJob
 from autokd.execution.run_job import run_job
-from autokd.recipes.apply import portfolio
+from autokd.recipes.apply import Recipe, portfolio
 from autokd.search.timing.clock import TIMED_SAMPLES, answer_seconds
 from autokd.search.work import Costs
 from autokd.space import Space
@@ -52,11 +53,20 @@ class Probe:
     threads: int
     student: Mapping[str, Any] | None = None
 
+    @functools.cached_property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The known recipes on the student."""
+        return portfolio(self.space, self.data.task, self.offers, student=self.student).recipes
+
+    @property
+    def batch(self) -> int:
+        """Samples of a training step of the recipes by hand."""
+        return int(self.recipe(distils=False)["batch_size"])
+
     def recipe(self, *, distils: bool) -> Mapping[str, Any]:
         """Return the plain pipeline of the first recipe that reads a teacher, or that reads none: hand KD and alone."""
-        recipes = portfolio(self.space, self.data.task, self.offers, student=self.student).recipes
-        fitting = (recipe for recipe in recipes if recipe.rule.reads_teacher is distils)
-        return next(fitting, recipes[0]).drawn.plain
+        fitting = (recipe for recipe in self.recipes if recipe.rule.reads_teacher is distils)
+        return next(fitting, self.recipes[0]).drawn.plain
 
     def sample_seconds(self, pipeline: Mapping[str, Any]) -> float:
         """Return the seconds of training a plain pipeline without a teacher on one sample, measured on a few.

@@ -8,6 +8,7 @@ the plan cannot foresee the clock settles (`autokd.search.timing.clock`).
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ from autokd.search.timing.fit import (
     teacher_epochs,
 )
 from autokd.search.timing.measure import Probe, measure_costs, measure_families, measure_hand
-from autokd.search.work import Costs, Funnel, Sizes, sizes_of
+from autokd.search.work import Costs, Funnel, sizes_of
 from autokd.space import Budget
 from autokd.study.settings import TimePlan
 
@@ -63,11 +64,11 @@ class Teaching(NamedTuple):
 
     Args:
       epochs: of the default teacher's training.
-      samples: that are used of the training set.
+      limit_train: samples that are used of the training set; None: all.
     """
 
     epochs: int
-    samples: int
+    limit_train: int | None
 
 
 def plan_teaching(timing: Timing, left: float, own: Budget, probe: Probe, *, may_limit: bool) -> Teaching:
@@ -80,12 +81,13 @@ def plan_teaching(timing: Timing, left: float, own: Budget, probe: Probe, *, may
       probe: what is measured, on all the data.
       may_limit: whether the training set may be made smaller.
     """
-    estimate = _estimate(timing, sizes_of(probe.data), measure_costs(probe), probe)
+    estimate = _estimate(timing, measure_costs(probe), probe)
     teaching = TEACHER_SHARE * timing.seconds if estimate.costs.teacher else 0.0
     samples = estimate.sizes.train
     if may_limit and timing.asked.epochs is None:
         samples = fitting_samples(timing.left_of(left) - teaching, own, estimate)
-    return Teaching(teacher_epochs(teaching, own.teacher_epochs, samples, estimate), samples)
+    epochs = teacher_epochs(teaching, own.teacher_epochs, samples, estimate)
+    return Teaching(epochs, None if samples == estimate.sizes.train else samples)
 
 
 class Whole(NamedTuple):
@@ -95,10 +97,8 @@ class Whole(NamedTuple):
     fingerprint: str
 
 
-def make_time_plan(
-    timing: Timing, ends: float, own: Budget, probe: Probe, whole: Whole | None, costs: Costs | None = None
-) -> TimePlan:
-    """Measure hand KD, and return the plan.
+def make_time_plan(timing: Timing, ends: float, own: Budget, probe: Probe, whole: Whole | None) -> TimePlan:
+    """Measure hand KD, and return the plan; in a dry run, without a teacher, from what the student alone takes.
 
     Args:
       timing: what the plan is for.
@@ -106,13 +106,12 @@ def make_time_plan(
       own: the space file's budget, with the teacher's epochs as they are settled.
       probe: with the teacher, on the training samples that are used.
       whole: all the data, where these are fewer.
-      costs: in a dry run, without a teacher to measure: what was measured before; else None.
     """
     student, left_out = choose_student(probe, own, timing.left_of(ends - time.monotonic()))
     probe = dataclasses.replace(probe, student=student, space=probe.space.without(left_out))
-    if costs is None and probe.teacher is not None:
-        costs = measure_hand(probe, MEASURING_SHARE * timing.seconds)
-    estimate = _estimate(timing, sizes_of(probe.data), costs or measure_costs(probe), probe)
+    taught = probe.teacher is not None
+    costs = measure_hand(probe, MEASURING_SHARE * timing.seconds) if taught else measure_costs(probe)
+    estimate = _estimate(timing, costs, probe)
     fitted = fit(timing.left_of(ends - time.monotonic()), own, estimate, timing.asked)
     before, after = dataclasses.asdict(probe.space.budget), dataclasses.asdict(fitted.budget)
     return TimePlan(
@@ -143,8 +142,7 @@ def choose_student(probe: Probe, own: Budget, left: float) -> tuple[Mapping[str,
         return (dict(students[0]) if students else None), {}
     seconds = measure_families(probe, students)
     samples = len(probe.data.train)
-    batch = int(probe.recipe(distils=False)["batch_size"])
-    epochs = least_epochs(own, -(-samples // batch))
+    epochs = least_epochs(own, math.ceil(samples / probe.batch))
     fastest = min(seconds.values())
     slow = {
         name: f"a run of {epochs} epochs takes about {each * epochs * samples:.0f} s of the {left:.0f} s left"
@@ -155,9 +153,8 @@ def choose_student(probe: Probe, own: Budget, left: float) -> tuple[Mapping[str,
     return choose_family(fit_in, seconds), slow
 
 
-def _estimate(timing: Timing, sizes: Sizes, costs: Costs, probe: Probe) -> Estimate:
-    batch = int(probe.recipe(distils=False)["batch_size"])
-    return Estimate(funnel=timing.funnel, sizes=sizes, costs=costs, batch=batch)
+def _estimate(timing: Timing, costs: Costs, probe: Probe) -> Estimate:
+    return Estimate(funnel=timing.funnel, sizes=sizes_of(probe.data), costs=costs, batch=probe.batch)
 
 
 def _reason(fitted: Fitted, own: Budget, estimate: Estimate, whole: Whole | None) -> str:
