@@ -1,8 +1,8 @@
 """Choose: which arm is recommended, on validation, and what the claim is to compare it with.
 
 The arms run on seeds that neither select nor tune has seen; one rule (`autokd.study.use`) decides by their means. Where
-the budget has no such seeds, their trials at the top rung decide. Where it has none left for the claim, these are the
-claim's own runs. What comes of it is recorded before anything is claimed, and never changed.
+the budget has no such seeds, their trials at the top rung and select's runs decide. Where it has none left for the
+claim, these are the claim's own runs. What comes of it is recorded before anything is claimed, and never changed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Decision(NamedTuple):
     Args:
       trial: that the pick comes from.
       contenders: the arms.
-      runs: of each arm that was trained to choose, by name; {} where the top rung chose.
+      runs: of each arm that was trained to choose, by name; {} where the arms were chosen as they were tried.
       use: what is recommended and compared.
     """
 
