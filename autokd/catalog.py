@@ -161,10 +161,12 @@ def _plugins(kind: str) -> dict[str, type[Any]]:
 
 
 def _components_in(module: ModuleType) -> list[type[Any]]:
+    """The component classes that a module defines; a class with a leading underscore is a base that they share."""
     return [
         value
-        for value in vars(module).values()
-        if isinstance(value, type)
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and isinstance(value, type)
         and value.__module__ == module.__name__
         and dataclasses.is_dataclass(value)
         and callable(getattr(value, "build", None))

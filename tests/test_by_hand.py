@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from autokd import catalog
 from benchmarks.by_hand import __main__ as by_hand
-from benchmarks.by_hand import answers, report
+from benchmarks.by_hand import answers, components, report
 from benchmarks.by_hand.answers import Answer, FreshRun, packed, unpacked
 from benchmarks.by_hand.figures import (
     Difference,
@@ -25,6 +26,11 @@ from benchmarks.by_hand.sets import SETS
 from benchmarks.by_hand.worker import Task
 
 ITEMS = 400
+
+
+def test_prepared_sets_are_found_by_name() -> None:
+    catalog.load_plugins(components.__file__)
+    assert {components.reference(kind) for kind in ("image", "table")} <= set(catalog.names("datasets"))
 
 
 def test_bits_come_back():
