@@ -119,7 +119,7 @@ def test_a_plugin_file_adds_components(tmp_path: Path) -> None:
 
 def test_components_of_a_plugin_file_share_a_base_with_a_leading_underscore(tmp_path: Path) -> None:
     file = tmp_path / "shared_base.py"
-    base = "\n\n@dataclass(frozen=True, kw_only=True)\nclass _Base:\n    def build(self, context):\n        return 1\n\n"
+    base = "\n\n@dataclass(frozen=True)\nclass _Base:\n    def build(self, context):\n        return 1\n\n"
     head, found, rest = PLUGIN.replace("t_mine", "t_based").replace("t_net_mine", "t_net_based").partition("@dataclass")
     file.write_text(head + base + found + rest)
     catalog.load_plugins(file)
