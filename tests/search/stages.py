@@ -24,7 +24,7 @@ from tests.search.records import EPOCHS, screen_rows, trial
 from tests.search.spaces import context, resolved
 
 ENDLESS = Clock(None, before=0.0, began=0.0)
-BUDGET = Budget(trials=4, epochs=2, finalists=2, select_seeds=2, grid=True, choose_seeds=2, claim_seeds=3)
+BUDGET = Budget(trials=4, epochs=4, finalists=2, select_seeds=2, grid=True, choose_seeds=2, claim_seeds=3)
 FOUND = {
     "kd": component_to_plain(make("losses", "kd", {"weight": 2.0, "temperature": 8.0})),
     "hint": component_to_plain(make("losses", "hint", {"weight": 0.5, "stages": "last"})),

@@ -147,8 +147,8 @@ def scores_of(round: Round, trial: TrialRecord) -> list[float]:
 def top_rung_scores(round: Round) -> dict[int, float]:
     """Return the score of every trial that finished the longest rung, by number."""
     trials = round.log.records.trials.values()
-    whole = (trial for trial in trials if trial.failure is None and len(trial.rungs) == round.budget.rungs)
-    return {trial.number: trial.rungs[-1].score for trial in whole}
+    done = [trial for trial in trials if trial.failure is None and trial.rungs]
+    return {trial.number: trial.rungs[-1].score for trial in done if trial.rungs[-1].epochs == round.budget.epochs}
 
 
 def _compare_front(round: Round, field: _Field) -> Choice:
