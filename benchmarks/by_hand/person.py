@@ -45,4 +45,7 @@ def candidates(bench: Bench) -> list[Candidate]:
         for recipe in sorted(recipes, key=lambda recipe: not recipe.rule.hand)
         for augment in AUGMENTS[bench.wanted.kind]
     ]
-    return list({each.key: each for each in reversed(made)}.values())[::-1]  # rules that differ in augmentation are one
+    unique: dict[str, Candidate] = {}
+    for each in made:  # rules that differ in augmentation are one, at the place of the first
+        unique.setdefault(each.key, each)
+    return list(unique.values())
