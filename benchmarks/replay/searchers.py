@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import importlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
@@ -21,6 +21,7 @@ from autokd.execution.executor import Outcome, RungJob
 from autokd.networks.cost import Cost
 from autokd.networks.models import seeded, shapes_of
 from autokd.ranges import Choice, Integer, Range
+from autokd.recipes.rules import LIGHT, NONE, RULES
 from autokd.search.explore.explorer import Explorer
 from autokd.search.explore.propose import Proposer
 from autokd.search.screen.screener import Screener
@@ -31,7 +32,7 @@ from autokd.space.values import UnitDraw
 from autokd.spec import component_from_plain, slots
 from autokd.study.records import RecordLog, Records, Refused
 from autokd.types import RungResult, Shapes, Task
-from benchmarks.replay.crossing import ALL, FACTORS, STUDENTS, Names, _whole, names_of, plain
+from benchmarks.replay.crossing import ALL, FACTORS, LOSSES, STUDENTS, Names, _whole, names_of, plain
 from benchmarks.replay.crossing import space as own_space
 from benchmarks.replay.table import INDEX, Replay, Spent, Table
 from benchmarks.replay.training import TEACHER
@@ -71,8 +72,22 @@ def tpe_default_pruner(replay: Replay) -> None:
     _pruned(replay, optuna.pruners.SuccessiveHalvingPruner())
 
 
-def _pruned(replay: Replay, pruner: optuna.pruners.BasePruner) -> None:
+def tpe_pruner_recipes(replay: Replay) -> None:
+    """The same, begun with the known recipes that the table holds."""
+    _pruned(replay, optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=ETA), recipes().values())
+
+
+def portfolio(replay: Replay) -> None:
+    """The known recipes that the table holds alone: all are trained to the top, again and again under other seeds."""
+    while True:
+        for names in recipes().values():
+            _to_the_top(replay, INDEX[names])
+
+
+def _pruned(replay: Replay, pruner: optuna.pruners.BasePruner, first: Iterable[Names] = ()) -> None:
     study = _study(replay.seed, pruner)
+    for names in first:
+        study.enqueue_trial(_flat_params(names))
     while True:
         trial = study.ask()
         pipeline = INDEX[_suggested(trial)]
@@ -105,6 +120,22 @@ def _suggested(trial: optuna.Trial) -> Names:
 def _to_the_top(replay: Replay, pipeline: int) -> float:
     seed = replay.begin(pipeline)
     return [replay.rung(pipeline, seed, rung) for rung in range(len(replay.table.epochs))][-1]
+
+
+@functools.cache
+def recipes() -> Mapping[str, Names]:
+    """Return the known recipes that the table holds, by name, the optimizer's rate the nearest that it has.
+
+    They stand on the largest student of the default's family, as in a search without a limit.
+    """
+    rates = {rate: abs(np.log(float(rate) / 0.1)) for rate in FACTORS["learning_rate"]}
+    augments = {LIGHT: "crop", NONE: "none"}
+    found = {}
+    for rule in RULES:
+        losses = [use for use in rule.losses if use != "ce"] or ["ce"]
+        if len(losses) == 1 and losses[0] in LOSSES and rule.optimizer["use"] == "sgd" and rule.head["use"] == "plain":
+            found[rule.name] = Names("resnet8", augments[rule.augment], losses[0], min(rates, key=lambda r: rates[r]))
+    return found
 
 
 class FlatSpace:
@@ -146,8 +177,11 @@ class FlatSpace:
 
 @functools.cache
 def _drawn(names: Names) -> Drawn:
-    params = {**names._asdict(), "learning_rate": FACTORS["learning_rate"].index(names.learning_rate)}
-    return Drawn(plain(names), params)
+    return Drawn(plain(names), _flat_params(names))
+
+
+def _flat_params(names: Names) -> dict[str, Any]:
+    return {**names._asdict(), "learning_rate": FACTORS["learning_rate"].index(names.learning_rate)}
 
 
 class Recorded:
@@ -204,6 +238,7 @@ class Ours:
       eta: the best 1/eta of a rung go on.
       rungs: of the table, those that trials stop at.
       enqueue: screened students to try early.
+      recipes: whether it begins with the known recipes.
       changed: constants of modules of `autokd.search` that are others in this variant, as "room.module.NAME".
     """
 
@@ -212,6 +247,7 @@ class Ours:
     eta: int = ETA
     rungs: tuple[int, ...] = (0, 1, 2)
     enqueue: int = 3
+    recipes: bool = True
     changed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __call__(self, replay: Replay) -> None:
@@ -235,6 +271,8 @@ class Ours:
             seed=replay.seed,
             offers=offers,
             enqueue=self.enqueue,
+            recipes=_placed(space) if self.recipes else {},
+            planned=round(replay.budget * self._trials_a_run(replay.table)),
         )
         explorer = Explorer(
             proposer=proposer,
@@ -246,6 +284,17 @@ class Ours:
         )
         with quiet_optuna():
             explorer.run(ENDLESS, lambda seconds: True, lambda: None)
+
+    def _trials_a_run(self, table: Table) -> float:
+        """How many trials take as long as a run to the top, when the best 1/eta of each rung go on."""
+        ends = [table.epochs[rung] for rung in self.rungs]
+        spans = np.diff([0, *ends])
+        return float(ends[-1] / sum(span * self.eta**-rung for rung, span in enumerate(spans)))
+
+
+def _placed(space: Space) -> dict[str, Drawn]:
+    """The known recipes as pipelines of a space, by name."""
+    return {name: Drawn(plain(names), space.params_of(plain(names))) for name, names in recipes().items()}
 
 
 _TASK = Task(
@@ -283,6 +332,9 @@ SEARCHERS: Mapping[str, Search] = {
     "Optuna TPE": tpe,
     "Optuna TPE + SHA pruner": tpe_pruner,
     "Optuna TPE + SHA pruner, defaults": tpe_default_pruner,
+    "Optuna TPE + SHA pruner, recipes": tpe_pruner_recipes,
+    "recipes alone": portfolio,
+    "autokd, no recipes": Ours(recipes=False),
     "autokd": Ours(),
     "autokd, own parameters": Ours(flat=False),
 }
