@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -65,6 +65,7 @@ def portfolio(
     *,
     student: Mapping[str, Any] | None = None,
     fast: Fits | None = None,
+    rules: Sequence[Rule] = RULES,
 ) -> Portfolio:
     """Return the recipes for a resolved space; no rule is dropped or changed without a line.
 
@@ -73,11 +74,12 @@ def portfolio(
       task, offers: the data, and what the teacher offers; None without a teacher.
       student: plain; None: the largest of the first family of the space that stays inside the limits.
       fast: see `autokd.recipes.students.Room`.
+      rules: in the order in which they are tried.
     """
     chosen = student or choose_family(largest_of_families(space, task, offers, fast=fast))
     room = Room(space=space, task=task, offers=offers, fast=fast)
-    usable = [rule for rule in RULES if offers is not None or not rule.reads_teacher]
-    lines = [f"recipe {rule.name}: it reads a teacher, and there is none" for rule in RULES if rule not in usable]
+    usable = [rule for rule in rules if offers is not None or not rule.reads_teacher]
+    lines = [f"recipe {rule.name}: it reads a teacher, and there is none" for rule in rules if rule not in usable]
     recipes: dict[str, Recipe] = {}
     moved: dict[str, list[str]] = {}
     for rule in usable:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from autokd.execution.executor import Executor, Outcome, RungJob
 from autokd.spec import PipelineSpec, fingerprint, to_plain
 from autokd.study.records import RecordLog, RunRecord
+from autokd.types import RungResult
 
 
 class WantedRun(NamedTuple):
@@ -81,6 +82,12 @@ class Runner:
                 self.on_change()
         recorded = self._recorded()
         return [recorded[key] for key in keys]
+
+    def record(self, run: WantedRun, result: RungResult) -> None:
+        """Record a run whose training is over already, unless it is recorded."""
+        if _key(run) not in self._recorded():
+            self.log.append("run", **_event(run, Outcome(result=result), self.worst))
+            self.on_change()
 
     def _recorded(self) -> dict[Key, RunRecord]:
         first: dict[Key, RunRecord] = {}

@@ -75,8 +75,11 @@ class Setup:
 
     @property
     def recipes(self) -> dict[str, Drawn]:
-        """The known recipes that the budget has room for, by name: those by hand that every study trains first."""
-        most = max(self.budget.recipes, len(BASELINES))
+        """The known recipes that come first, by name, those by hand before all.
+
+        They are as many as the budget says; all where it has no trials beyond them: time left over goes to more then.
+        """
+        most = max(self.budget.recipes, len(BASELINES)) if self.budget.trials > self.budget.recipes else None
         return {recipe.rule.name: recipe.drawn for recipe in self.portfolio.recipes[:most]}
 
     @property

@@ -45,3 +45,8 @@ class Budget:
     ablation_seeds: int = 0
     train_epochs: int = 100
     teacher_epochs: int = 40
+
+    @property
+    def ends_with_a_trial(self) -> bool:
+        """Whether a trial, as it was tried, is what comes of it: no runs are kept for a choice or a claim."""
+        return not (self.choose_seeds or self.claim_seeds)

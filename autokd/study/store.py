@@ -193,6 +193,16 @@ def student_file(study: Path, round: int, arm: str, i: int) -> Path:
     return former if former.exists() and not file.exists() else file
 
 
+def student_of_trial(trials: Path, number: int) -> Path:
+    """Return where the student of a trial is kept, until it is claimed, in a study that ends with a trial.
+
+    Args:
+      trials: the folder of the study's trials.
+      number: of the trial.
+    """
+    return trials / f"{number:04d}.safetensors"
+
+
 def refuse_foreign(path: Path) -> None:
     """Refuse to make a study where something else lies.
 

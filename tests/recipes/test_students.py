@@ -123,8 +123,8 @@ STANDING = [{"use": "resnet"}, {"use": "mobilenet"}, {"use": "cnn"}]
     ("seconds", "chosen"),
     [
         (None, "resnet"),
-        ({"resnet": 2.0, "mobilenet": 9.0, "cnn": 1.0}, "resnet"),
-        ({"resnet": 2.1, "mobilenet": 9.0, "cnn": 1.0}, "cnn"),
+        ({"resnet": 3.0, "mobilenet": 9.0, "cnn": 1.0}, "resnet"),
+        ({"resnet": 3.1, "mobilenet": 9.0, "cnn": 1.0}, "cnn"),
         ({"resnet": 9.0, "mobilenet": 2.0, "cnn": 1.0}, "mobilenet"),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autokd.objective import ACCURACY, Objective
-from autokd.search.explore.halving import hopeless_trials, next_job
+from autokd.search.explore.halving import Halving, hopeless_trials, next_job
 from autokd.study.pareto import (
     crowding_distances,
     dominators,
@@ -100,12 +100,12 @@ def test_the_front_is_promoted_and_not_only_the_best_score() -> None:
             costing(5, 99, 0.20),
         ]
     }
-    step = {"wanted": 6, "top_rung": 2, "eta": 3}
     promoted = []
     for objective in (ACCURACY, BOTH):
-        first = next_job(trials, [], objective=objective, **step)
+        halving = Halving(top_rung=2, eta=3, objective=objective)
+        first = next_job(trials, [], halving, wanted=6)
         assert first is not None
-        second = next_job(trials, [(first.number, 1)], objective=objective, **step)
+        second = next_job(trials, [(first.number, 1)], halving, wanted=6)
         assert second is not None and first.rung == second.rung == 1
         promoted.append([first.number, second.number])
     assert promoted == [[0, 1], [0, 2]]
@@ -113,12 +113,12 @@ def test_the_front_is_promoted_and_not_only_the_best_score() -> None:
 
 def test_what_is_given_up_is_never_promoted_later() -> None:
     """With several objectives a trial may rise in the order as others come; one with many dominators does not."""
-    rng = np.random.default_rng(4)
+    rng, halving = np.random.default_rng(4), Halving(top_rung=len(EPOCHS) - 1, eta=3, objective=BOTH)
     for _ in range(30):
         coming = [costing(n, float(rng.integers(1, 6)), float(rng.integers(1, 8)) / 10) for n in range(14)]
         given_up: set[int] = set()
         for count in range(1, 15):
             trials = {t.number: t for t in coming[:count]}
-            given_up |= set(hopeless_trials(trials, wanted=14, top_rung=len(EPOCHS) - 1, eta=3, objective=BOTH))
+            given_up |= set(hopeless_trials(trials, halving, wanted=14))
             best = finished_best_first(trials.values(), 0, BOTH)[: count // 3]
             assert not given_up & {t.number for t in best}

@@ -76,9 +76,8 @@ def evidence(claim: Claim) -> str:
     runs = words.number_of(len(claim.used.claimed), "training run")
     if claim.evidence == "none":
         return (
-            "No claim: there was time for fewer than six full-length trainings beside the search, or its budget has no "
-            "seeds for one. The recommendation rests on single validation scores, the best of many, and test was not "
-            "read."
+            "No claim: there was too little time for one, or the budget has no seeds for it. The recommendation rests "
+            "on single validation scores, the best of several, and test was not read."
         )
     each = f"{runs} a pipeline, {words.count(claim.n_test)} test items"
     if claim.evidence == "same seeds":

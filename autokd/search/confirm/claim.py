@@ -34,7 +34,8 @@ from autokd.study.claim import Arm, ArmRun, Claim, Comparison, Evidence, SplitVa
 from autokd.study.intervals import Family
 from autokd.study.noise import STRETCH
 from autokd.study.records import RunRecord, TrialRecord
-from autokd.study.store import student_file
+from autokd.study.store import student_file, student_of_trial
+from autokd.types import RungResult
 
 MOST_COMPARED = 3
 """Arms that the recommended one is compared with, at most."""
@@ -58,7 +59,7 @@ class MakeClaim:
         else:
             arms = _arms_compared(scope)
             seeds = max(1, budget.claim_seeds)
-            runs = arms * seeds
+            runs = 0 if budget.ends_with_a_trial else arms * seeds
         return [
             Work(
                 stage=self.name,
@@ -90,7 +91,7 @@ def _arms_compared(scope: Scope) -> int:
 def make_claim(round: Round, decision: Decision) -> Claim:
     """Train what is compared, read test, record the claim and return it.
 
-    Without seeds for a claim, the recommended arm is trained once, so that its student is there; test is not read.
+    Without seeds for a claim test is not read, and the student is that of the recommended trial.
 
     Args:
       round: of confirm.
@@ -126,12 +127,31 @@ def train_compared(round: Round, decision: Decision) -> dict[str, list[RunRecord
       decision: says which, and on how many seeds; without a claim on one.
     """
     use, arms = decision.use, decision.contenders
+    if round.budget.ends_with_a_trial:
+        return {use.use: [_taken(round, arms[use.use])]}
     wanted = [
         round.wanted("claim", name, arms[name].spec, seed=round.derive("claim", i))._replace(save=_file(round, name, i))
         for i in range(max(1, use.seeds))
         for name in (use.use, *use.comparators)
     ]
     return round.train_arms(wanted)
+
+
+def _taken(round: Round, arm: Contender) -> RunRecord:
+    """The run of the trial that is recommended, under its own seed; its student is where claimed ones are.
+
+    Nothing is trained, unless the student that explore kept is gone.
+    """
+    trial, file = arm.trial, _file(round, arm.name, 0)
+    assert trial is not None
+    run = round.wanted("claim", arm.name, arm.spec, seed=trial.seed)._replace(save=file)
+    kept = student_of_trial(round.folder / "trials", trial.number)
+    if kept.exists():
+        last = trial.rungs[-1]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        kept.replace(file)
+        round.runner.record(run, RungResult(last.score, last.loss, seen=0, seconds=0.0, curve=(), metrics=last.metrics))
+    return round.train_arms([run])[arm.name][0]
 
 
 def _claim(

@@ -17,12 +17,13 @@ from typing import Any
 from autokd.engine.profile import OFF, Profile
 from autokd.execution.executor import Executor, Outcome, RungJob
 from autokd.search.explore.failures import Failures
-from autokd.search.explore.halving import Job, climb, hopeless_trials, next_job
+from autokd.search.explore.halving import Halving, Job, climb, hopeless_trials, next_job
 from autokd.search.explore.propose import Proposer
 from autokd.search.timing.clock import seconds_per_epoch
 from autokd.search.timing.pace import expected_seconds
 from autokd.seeds import derive
 from autokd.study.records import RecordLog
+from autokd.study.store import student_of_trial
 
 log = logging.getLogger("autokd")
 
@@ -42,6 +43,8 @@ class Explorer:
       eta: the best 1/eta of a rung go on.
       folder: where trials keep their checkpoints.
       branch: length of the side branch on which a rung below the top is scored; 0: there is none.
+      claims: whether a claim follows. Then the recipes by hand are trained to the end whatever they are worth, since it
+        compares with them; else the students of the top rung are kept, since the best of them is what comes of it.
       slots: rungs under way at a time; part of what makes the study this study.
       max_failures: failed trials that stop the search; None: as many as may be.
       profile: measures where the time goes.
@@ -54,6 +57,7 @@ class Explorer:
     eta: int
     folder: Path
     branch: float = 0.0
+    claims: bool = True
     slots: int = 1
     max_failures: int | None = None
     profile: Profile = OFF
@@ -64,12 +68,11 @@ class Explorer:
         return len(self.rung_epochs) - 1
 
     @property
-    def _halving(self) -> dict[str, Any]:
-        return {**self._going_up, "eta": self.eta}
-
-    @property
-    def _going_up(self) -> dict[str, Any]:
-        return {"top_rung": self.top_rung, "objective": self.proposer.objective}
+    def halving(self) -> Halving:
+        """Says which trials go on."""
+        return Halving(
+            top_rung=self.top_rung, eta=self.eta, spares_baselines=self.claims, objective=self.proposer.objective
+        )
 
     def run(self, trials: int, may_begin: Callable[[float], bool], on_change: Callable[[], None]) -> None:
         """Train until nothing is left to do.
@@ -116,10 +119,20 @@ class Explorer:
     def _next(self, trials: int, may_begin: Callable[[float], bool]) -> Job | None:
         """The next job, where there is one at present and it may begin."""
         records = self.log.records
-        job = next_job(records.trials, records.in_flight, wanted=trials, **self._halving)
-        if job is None or (job.rung is None and not self.proposer.has_recipes_left):
-            job = climb(records.trials, records.in_flight, **self._going_up) or job
+        job = next_job(records.trials, records.in_flight, self.halving, wanted=trials)
+        if job is None or job.rung is None:
+            up = climb(records.trials, records.in_flight, self.halving)
+            job = up if up is not None and self._is_time_for(up, job, may_begin) else job
         return job if job is not None and may_begin(self._expected(job)) else None
+
+    def _is_time_for(self, up: Job, new: Job | None, may_begin: Callable[[float], bool]) -> bool:
+        """Whether the best recipe is to go up now: no recipe is left, or there is no time for one and for that too."""
+        if new is None or not self.proposer.has_recipes_left:
+            return True
+        assert up.rung is not None
+        trial = self.log.records.trials[up.number]
+        rest = (self.rung_epochs[-1] - self.rung_epochs[up.rung - 1]) * seconds_per_epoch([trial])
+        return not may_begin(self._expected(new) + rest)
 
     def _expected(self, job: Job) -> float:
         """The seconds that a rung is expected to take: at its trial's own pace, or at that of the others."""
@@ -170,6 +183,7 @@ class Explorer:
                 branch=0.0 if rung == self.top_rung else self.branch,
                 load=folder / f"rung{rung - 1}.pt" if rung else None,
                 save=None if rung == self.top_rung else folder / f"rung{rung}.pt",
+                student=student_of_trial(self.folder, number) if rung == self.top_rung and not self.claims else None,
                 cut=folder / "cut.pt",
             )
         )
@@ -206,5 +220,5 @@ class Explorer:
         trials = self.log.records.trials
         over = [] if trials[number].state(self.top_rung) == "paused" else [number]
         wanted = min(wanted, max(FORESEEN, len(trials)))
-        for other in (*over, *hopeless_trials(trials, wanted=wanted, **self._halving)):
+        for other in (*over, *hopeless_trials(trials, self.halving, wanted=wanted)):
             shutil.rmtree(self._folder_of(other), ignore_errors=True)

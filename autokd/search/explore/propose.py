@@ -190,7 +190,7 @@ class Proposer:
         """A random pipeline; where hardly any student is inside the budget, one with a screened student."""
         rng = np.random.default_rng(derive(self.seed, "random", number))
         rows = self.records.screen
-        students = (rows[(number + index) % len(rows)].student for index in range(TRIES // 4))
+        students = (rows[(number + index) % len(rows)].student for index in range(TRIES // 4) if rows)
         draws = itertools.chain(
             (self.space.sample(rng, number) for _ in range(TRIES)),
             (self._with_student(self.space.sample(rng, number), student) for student in students),

@@ -19,19 +19,24 @@ POLICIES = 4
 
 @dataclass(frozen=True)
 class Baselines:
-    """Trains the recipes by hand up to the top rung: KD, and the student alone."""
+    """Trains the recipes by hand up to the top rung: KD, and the student alone.
+
+    In a study that ends with a trial, none is compared with them, and they are halved like all others.
+    """
 
     name: str = "baselines"
 
     def work(self, scope: Scope) -> Sequence[Work]:
         """Return one run a baseline, as long as the top rung."""
+        if scope.budget.ends_with_a_trial:
+            return []
         kinds, epochs = baseline_kinds(has_teacher=scope.has_teacher), scope.budget.epochs
         reading = sum(kind.reads_teacher for kind in kinds)
         return [Work(stage=self.name, part="explore", runs=len(kinds), epochs=epochs, horizon=epochs, reading=reading)]
 
     def run(self, session: Session) -> None:
         """Train them, unless the study is past its baselines."""
-        if not session.is_exploring:
+        if not (session.is_exploring or session.budget.ends_with_a_trial):
             explore(session, min(session.baselines, session.most_trials))
 
 
@@ -44,7 +49,8 @@ class Explore:
     def work(self, scope: Scope) -> Sequence[Work]:
         """Return the trials beside the baselines, of which the best 1/eta of each rung go on."""
         budget = scope.budget
-        runs = max(0, budget.trials - len(baseline_kinds(has_teacher=scope.has_teacher)))
+        spared = 0 if budget.ends_with_a_trial else len(baseline_kinds(has_teacher=scope.has_teacher))
+        runs = max(0, budget.trials - spared)
         return [
             Work(
                 stage=self.name,
@@ -86,6 +92,7 @@ def explore(session: Session, trials: int) -> None:
         rung_epochs=session.rung_epochs,
         eta=setup.budget.eta,
         branch=setup.budget.branch,
+        claims=not setup.budget.ends_with_a_trial,
         folder=session.store.path / "trials",
         slots=setup.identity.slots,
         max_failures=session.asked.max_failures,

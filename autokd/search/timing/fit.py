@@ -30,9 +30,9 @@ LONGER = 4
 the time bears `MANY` of them."""
 MANY = 48
 """Hand runs with which choice and claim have seeds of their own."""
-FEWEST_RUNS = 5
-"""Hand runs below which the training set is cut, and then the length: two recipes, the final run and the teacher's
-answers take about so many."""
+FEWEST_RUNS = 3
+"""Hand runs below which the training set is cut, and then the length: three recipes, the best of which goes on to the
+end, and the teacher's answers take about so many."""
 LEAST_SHARE = 0.5
 """Of the training set that is kept."""
 MORE_TRIALS = 2

@@ -90,13 +90,13 @@ LEVELS = (
         changes={**_NONE, "finalists": 3, "select_seeds": 2, "claim_seeds": 2},
     ),
     Level(
-        least=6,
+        least=12,
         does="known recipes alone, halved; what is recommended and one other on two fresh seeds",
         samples=False,
         fewest=4,
         changes={**_NONE, "claim_seeds": 2},
     ),
-    Level(least=0, does="a few known recipes, halved, without evidence", samples=False, fewest=2, changes=_NONE),
+    Level(least=0, does="known recipes alone, halved, without evidence", samples=False, fewest=2, changes=_NONE),
 )
 """The most thorough first."""
 

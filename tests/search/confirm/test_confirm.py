@@ -21,6 +21,7 @@ from autokd.engine.evaluate import predict, predict_teacher
 from autokd.engine.views import to_device
 from autokd.errors import NothingFeasible, SpaceError
 from autokd.execution.executor import Outcome, RungJob
+from autokd.files import write_tensors
 from autokd.metrics import Predictions, predictions
 from autokd.networks.models import seeded
 from autokd.search.confirm import claim as claiming
@@ -41,6 +42,7 @@ from autokd.study.claim import Arm, Claim
 from autokd.study.intervals import Family
 from autokd.study.posterior import Prior
 from autokd.study.records import RunRecord, TrialRecord
+from autokd.study.store import student_of_trial
 from autokd.types import Split
 from tests.search.executors import Instant
 from tests.search.records import trial
@@ -99,8 +101,8 @@ MADE = {
     ("select", False): {"select": 4, "claim": 6},
     ("the top rung", True): {"claim": 6},
     ("the top rung", False): {"claim": 6},
-    ("no claim", True): {"claim": 1},
-    ("no claim", False): {"claim": 1},
+    ("no claim", True): {},
+    ("no claim", False): {},
 }
 """Runs by stage, where no two arms are the same and no grid goes on."""
 ALL = sum(MADE["fresh seeds", True].values())
@@ -124,6 +126,13 @@ def with_recipe(data: Dataset) -> list[TrialRecord]:
     return apart([*known, replace(trial(4, 0.5, 0.6, 0.85, source="recipe:dist", pipeline=dist), cost=known[0].cost)])
 
 
+def keep_students(made: Round) -> None:
+    """Leave a student of every trial, as explore does at the top rung of a study that ends with a trial."""
+    (made.folder / "trials").mkdir()
+    for number, known in made.log.records.trials.items():
+        write_tensors(student_of_trial(made.folder / "trials", number), {"of": torch.tensor([known.number])})
+
+
 @pytest.mark.parametrize("with_teacher", [True, False])
 @pytest.mark.parametrize("path", BUDGETS)
 def test_the_number_of_runs_announced_is_the_number_made(
@@ -131,11 +140,13 @@ def test_the_number_of_runs_announced_is_the_number_made(
 ) -> None:
     budget, known = dataclasses.replace(BUDGET, **BUDGETS[path]), with_recipe(data)
     made = confirming(tmp_path, data, rising, known=known, with_teacher=with_teacher, budget=budget)
+    if path == "no claim":
+        keep_students(made)
     claim = confirm(made)
     scope = Scope(budget=budget, has_teacher=with_teacher)
     foreseen = [work for stage in (Select(), Tune(), Choose(), MakeClaim()) for work in stage.work(scope)]
     announced = {work.stage: work.runs for work in foreseen if work.runs}
-    stages = Counter(run.stage for run in made.log.records.runs)
+    stages = Counter(run.stage for run in made.log.records.runs if run.seconds)
     assert announced == MADE[path, with_teacher] == stages and len(jobs(made)) == sum(announced.values())
     predicted = sum(len(arm.test) for arm in claim.arms)
     assert predicted == sum(work.predictions for work in foreseen)
@@ -586,15 +597,28 @@ def test_where_select_chooses_its_seeds_count_and_other_arms_are_compared_with_o
 
 
 def test_without_a_claim_the_best_trial_is_recommended_and_test_is_not_read(data: Counted, tmp_path: Path) -> None:
-    budget = replace(BUDGET, **BUDGETS["no claim"])
-    made = confirming(tmp_path, data, rising, known=with_recipe(data), budget=budget)
+    made = confirming(tmp_path, data, known=with_recipe(data), budget=replace(BUDGET, **BUDGETS["no claim"]))
+    keep_students(made)
     claim = confirm(made)
     assert (claim.trial, claim.use, claim.comparators, claim.evidence) == (2, "pick", (), "none")
     assert claim.comparisons == {} and claim.compared is None and claim.prediction_interval is None
     assert data.card["reads"] == [] and not (tmp_path / "test_reads.jsonl").exists()
-    assert len(claim.used.claimed) == 1 and claim.used.test == [] and claim.n_test == 0
-    assert (tmp_path / "confirm" / "round0" / "pick-0.safetensors").exists()
+    (run,) = claim.used.claimed
+    assert (run.seed, run.validation, run.test, claim.n_test) == (2, 0.90, None, 0)
+    assert load_file(tmp_path / "confirm" / "round0" / "pick-0.safetensors")["of"].tolist() == [2]
+    assert jobs(made) == []  # it is the trial's own student: nothing is trained again
     assert Claim.from_plain(json.loads(json.dumps(claim.to_plain()))) == claim
+
+
+def test_a_trial_whose_student_is_gone_is_trained_again_under_its_own_seed(data: Counted, tmp_path: Path) -> None:
+    made = confirming(tmp_path, data, known=with_recipe(data), budget=replace(BUDGET, **BUDGETS["no claim"]))
+    confirm(made)
+    (job,) = jobs(made)
+    assert (job.seed, job.view_seed, job.student) == (
+        2,
+        derive(made.seed, "views"),
+        tmp_path / "confirm" / "round0" / "pick-0.safetensors",
+    )
 
 
 def test_what_time_decided_is_kept_by_the_session_that_goes_on(data: Counted, tmp_path: Path) -> None:

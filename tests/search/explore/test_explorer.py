@@ -17,7 +17,7 @@ from autokd.errors import NothingFeasible, TooManyFailures
 from autokd.execution.executor import Outcome, RungJob
 from autokd.search.baselines import baseline_losses
 from autokd.search.explore.explorer import Explorer
-from autokd.search.explore.halving import hopeless_trials
+from autokd.search.explore.halving import Halving, hopeless_trials
 from autokd.search.explore.propose import Proposer
 from autokd.search.limits import pipeline_cost
 from autokd.search.timing.clock import seconds_per_epoch
@@ -380,7 +380,7 @@ def test_checkpoints_are_kept_of_the_trials_that_may_go_on(digits: Dataset, tmp_
     assert max(most) <= 24 // 2
     left = {int(path.parent.name) for path in made.folder.rglob("rung*.pt")}
     paused = {t.number for t in trials(made) if t.state(made.top_rung) == "paused"}
-    behind = set(hopeless_trials(made.log.records.trials, wanted=24, top_rung=made.top_rung, eta=made.eta))
+    behind = set(hopeless_trials(made.log.records.trials, made.halving, wanted=24))
     assert left == paused - behind and behind
 
 
@@ -388,10 +388,11 @@ def test_trials_behind_too_many_better_ones_are_hopeless_trials() -> None:
     from tests.search.records import trial
 
     paused = {i: trial(i, 0.9 - i / 10) for i in range(6)}
-    assert hopeless_trials(paused, wanted=12, top_rung=2, eta=3) == [4, 5]
-    assert hopeless_trials(paused, wanted=3, top_rung=2, eta=3) == [2, 3, 4, 5]  # more were run than are wanted now
+    halving = Halving(top_rung=2, eta=3)
+    assert hopeless_trials(paused, halving, wanted=12) == [4, 5]
+    assert hopeless_trials(paused, halving, wanted=3) == [2, 3, 4, 5]  # more were run than are wanted now
     further = {**paused, 5: trial(5, 0.4, 0.9), 6: trial(6, 0.95, failure="crash")}
-    assert hopeless_trials(further, wanted=12, top_rung=2, eta=3) == [4]
+    assert hopeless_trials(further, halving, wanted=12) == [4]
 
 
 def failing(kind: str, *numbers: int) -> Callable[[RungJob], float | Outcome]:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from autokd.search.explore.halving import Job, next_job
+from autokd.search.explore.halving import Halving, Job, climb, hopeless_trials, next_job
 from autokd.study.records import RungRecord, TrialRecord
 from tests.search.records import trial
 
 
 def job(*trials: TrialRecord, wanted: int = 100, eta: int = 3, top_rung: int = 2) -> Job | None:
-    return next_job({t.number: t for t in trials}, (), wanted=wanted, top_rung=top_rung, eta=eta)
+    return next_job({t.number: t for t in trials}, (), Halving(top_rung=top_rung, eta=eta), wanted=wanted)
 
 
 def test_an_empty_study_asks_for_trial_zero() -> None:
@@ -86,7 +86,7 @@ def schedule(count: int, score: Callable[[int], float], *, eta: int = 3) -> list
     """Run a whole schedule and return how many trials reached each rung."""
     trials: dict[int, TrialRecord] = {}
     for _ in range(1000):
-        found = next_job(trials, (), wanted=count, top_rung=2, eta=eta)
+        found = next_job(trials, (), Halving(top_rung=2, eta=eta), wanted=count)
         if found is None:
             return [sum(len(t.rungs) > rung for t in trials.values()) for rung in range(3)]
         number, rung = found
@@ -115,3 +115,23 @@ def test_a_whole_schedule_where_early_trials_are_the_best(eta: int, reached: lis
 def test_a_whole_schedule_where_each_trial_is_better_than_all_before() -> None:
     """From the third on, each is the best of its rung when it arrives, and so is promoted: nobody waits."""
     assert schedule(27, lambda number: number / 100) == [27, 25, 23]
+
+
+def test_a_recipe_by_hand_that_is_not_spared_is_halved_like_the_others() -> None:
+    trials = {
+        0: trial(0, 0.5, source="recipe:kd"),
+        1: trial(1, 0.7),
+        2: trial(2, 0.6),
+    }
+    spared, halved = (Halving(top_rung=2, eta=3, spares_baselines=spares) for spares in (True, False))
+    assert next_job(trials, (), spared, wanted=3) == (0, 1)
+    assert next_job(trials, (), halved, wanted=3) == (1, 1)
+
+
+def test_the_best_recipe_climbs_and_may_be_one_by_hand_where_those_are_not_spared() -> None:
+    trials = {0: trial(0, 0.8, source="recipe:kd"), 1: trial(1, 0.7, source="recipe:dist"), 2: trial(2, 0.9)}
+    spared, halved = (Halving(top_rung=2, eta=3, spares_baselines=spares) for spares in (True, False))
+    assert climb(trials, (), spared) == (1, 1)
+    assert climb(trials, (), halved) == (0, 1)
+    assert climb({**trials, 0: trial(0, 0.8, 0.8, 0.8, source="recipe:kd")}, (), halved) is None
+    assert 0 in hopeless_trials({**trials, 0: trial(0, 0.1, source="recipe:kd")}, halved, wanted=3)

@@ -54,7 +54,7 @@ def test_what_is_planned_fits_and_more_trials_would_not(runs: int) -> None:
 @pytest.mark.parametrize(
     ("runs", "level"),
     [
-        *((4, 0), (5.9, 0), (8, 6), (17, 6), (20.1, 18), (35, 18)),
+        *((4, 0), (11.9, 0), (12.1, 12), (17, 12), (20.1, 18), (35, 18)),
         *((36.1, 36), (44, 36), (48.1, 48), (60.1, 60), (100.1, 100)),
     ],
 )
@@ -63,7 +63,7 @@ def test_hand_runs_say_how_thorough_a_study_is(runs: float, level: int) -> None:
     found = fit(runs * hand(epochs), OWN, estimate(), Asked(epochs=epochs))
     assert found.level.least == level
     budget = found.budget
-    assert bool(budget.claim_seeds) == (level >= 6) and budget.claim_seeds != 1
+    assert bool(budget.claim_seeds) == (level >= 12) and budget.claim_seeds != 1
     assert bool(budget.choose_seeds) == (level >= 36)
     assert budget.grid == (level >= 60) and bool(budget.ablation_seeds) == (level >= 100)
     assert level < 36 or budget.fresh_claim == (level >= 48)
@@ -92,7 +92,7 @@ def test_full_length_is_the_spaces_own_then_shorter_down_to_the_least() -> None:
     small = SIZES._replace(train=800, validation=200)  # 13 steps an epoch
     assert fit(1e4, OWN, estimate(small)).budget.epochs == 4 * 27
     assert fit(10 * hand(20, small), OWN, estimate(small)).budget.epochs == 20
-    assert fit(4 * hand(20, small), OWN, estimate(small)).budget.epochs < 20
+    assert fit(2 * hand(20, small), OWN, estimate(small)).budget.epochs < 20
 
 
 def test_the_first_rung_has_its_least_steps_and_what_was_asked_for_stays() -> None:
