@@ -55,7 +55,7 @@ class Rule:
 _ALONE = {"ce": _CE}
 _KD = {"ce": {**_CE, "weight": 0.1}, "kd": {"weight": 0.9, "temperature": 4.0}}
 _DIST = {"ce": _CE, "dist": {"weight": 1.0, "temperature": 4.0, "beta": 1.0, "gamma": 1.0}}
-_DKD = {"ce": _CE, "dkd": {"weight": 1.0, "temperature": 4.0, "alpha": 1.0, "beta": 8.0}}
+_DKD = {"ce": _CE, "dkd": {"weight": 1.0, "temperature": 4.0, "alpha": 1.0, "beta": 1.0}}
 _WTTM = {"ce": _CE, "wttm": {"weight": 1.0, "gamma": 0.2}}
 _LELP = {"ce": _CE, "lelp": {"weight": 1.0}}
 _SIMKD = {"ce": _CE, "simkd": {"weight": 1.0}}
@@ -64,29 +64,16 @@ _SIMKD_HEAD = {"use": "simkd", "factor": 2}
 RULES: tuple[Rule, ...] = (
     Rule(name="kd", title="KD", losses=_KD, optimizer=_SGD, augment=LIGHT, hand=True, always=True),
     Rule(name="alone", title="Student alone", losses=_ALONE, optimizer=_SGD, augment=LIGHT, hand=True, always=True),
-    Rule(name="dist", title="DIST", losses=_DIST, optimizer=_SGD, augment=LIGHT, hand=True),
-    Rule(
-        name="simkd-raw",
-        title="SimKD, no augmentation",
-        losses=_SIMKD,
-        optimizer=_SGD,
-        augment=NONE,
-        head=_SIMKD_HEAD,
-    ),
-    Rule(name="dist-adamw-raw", title="DIST, AdamW, no augmentation", losses=_DIST, optimizer=_ADAMW, augment=NONE),
-    Rule(name="kd-raw", title="KD, no augmentation", losses=_KD, optimizer=_SGD, augment=NONE),
-    Rule(name="simkd-adamw", title="SimKD, AdamW", losses=_SIMKD, optimizer=_ADAMW, augment=LIGHT, head=_SIMKD_HEAD),
-    Rule(name="wttm", title="WTTM", losses=_WTTM, optimizer=_SGD, augment=LIGHT),
-    Rule(name="lelp-adamw-raw", title="LELP, AdamW, no augmentation", losses=_LELP, optimizer=_ADAMW, augment=NONE),
-    Rule(
-        name="alone-adamw-raw",
-        title="Student alone, AdamW, no augmentation",
-        losses=_ALONE,
-        optimizer=_ADAMW,
-        augment=NONE,
-    ),
+    Rule(name="kd-raw", title="KD, no augmentation", losses=_KD, optimizer=_SGD, augment=NONE, hand=True),
+    Rule(name="alone-raw", title="Student alone, no augmentation", losses=_ALONE, optimizer=_SGD, augment=NONE),
+    Rule(name="wttm-raw", title="WTTM, no augmentation", losses=_WTTM, optimizer=_SGD, augment=NONE),
+    Rule(name="kd-adamw-raw", title="KD, AdamW, no augmentation", losses=_KD, optimizer=_ADAMW, augment=NONE),
+    Rule(name="alone-adamw", title="Student alone, AdamW", losses=_ALONE, optimizer=_ADAMW, augment=LIGHT),
+    Rule(name="dist-raw", title="DIST, no augmentation", losses=_DIST, optimizer=_SGD, augment=NONE, hand=True),
     Rule(name="dkd", title="DKD", losses=_DKD, optimizer=_SGD, augment=LIGHT, hand=True),
-    Rule(name="kd-adamw", title="KD, AdamW", losses=_KD, optimizer=_ADAMW, augment=LIGHT),
+    Rule(name="wttm", title="WTTM", losses=_WTTM, optimizer=_SGD, augment=LIGHT),
+    Rule(name="lelp", title="LELP", losses=_LELP, optimizer=_SGD, augment=LIGHT),
+    Rule(name="simkd-adamw", title="SimKD, AdamW", losses=_SIMKD, optimizer=_ADAMW, augment=LIGHT, head=_SIMKD_HEAD),
 )
 """In the order in which they are tried where only the first few fit into a budget."""
 

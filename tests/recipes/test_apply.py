@@ -36,7 +36,7 @@ def test_rules_have_names_of_their_own_and_start_with_kd_and_alone():
     assert len(set(names)) == len(names)
     assert names[:2] == ["kd", "alone"]
     assert [rule.name for rule in RULES if rule.always] == ["kd", "alone"]
-    assert {rule.name for rule in RULES if not rule.reads_teacher} == {"alone", "alone-adamw-raw"}
+    assert {rule.name for rule in RULES if not rule.reads_teacher} == {"alone", "alone-raw", "alone-adamw"}
 
 
 def test_every_rule_is_a_setting_that_its_components_accept():
@@ -80,7 +80,7 @@ def test_hand_kd_is_the_textbook_setting_on_the_largest_student():
 @pytest.mark.parametrize("limit", [8_000, 20_000, 60_000])
 def test_every_recipe_stays_inside_the_limit_with_its_head(limit):
     recipes, _ = recipes_of(everything(constraints={"params": limit}))
-    assert {"kd", "simkd-raw"} <= set(recipes)
+    assert {"kd", "simkd-adamw"} <= set(recipes)
     for drawn in recipes.values():
         pipeline = spec.from_plain(drawn.plain)
         cost = student_cost(pipeline.student, PICTURES, pipeline.head, TEACHERS["pictures"])
@@ -90,21 +90,21 @@ def test_every_recipe_stays_inside_the_limit_with_its_head(limit):
 def test_a_head_that_leaves_no_room_is_dropped_with_a_line():
     small = {"one_of": {"cnn": {"layers": 1, "width": {"int": [4, 64]}}}}
     recipes, dropped = recipes_of(everything(constraints={"params": 600}, student=small))
-    assert not {"simkd-raw", "simkd-adamw"} & set(recipes)
-    assert "recipe simkd-raw: no cnn with the head simkd is inside the limits" in dropped
+    assert "simkd-adamw" not in recipes
+    assert "recipe simkd-adamw: no cnn with the head simkd is inside the limits" in dropped
 
 
 def test_the_given_student_is_taken():
     student = {"use": "cnn", "layers": 2, "width": 8}
     recipes, _ = recipes_of(everything(), student=student)
-    assert recipes["kd"].plain["student"] == recipes["lelp-adamw-raw"].plain["student"] == student
+    assert recipes["kd"].plain["student"] == recipes["lelp"].plain["student"] == student
 
 
 def test_without_a_teacher_what_reads_one_drops_out_with_a_line_each():
     space = space_of("image_all_losses", PICTURES, None)
     found = portfolio(space, PICTURES, None)
-    assert [recipe.rule.name for recipe in found.recipes] == ["alone", "alone-adamw-raw"]
-    assert len([line for line in found.dropped if "reads a teacher" in line]) == len(RULES) - 2
+    assert [recipe.rule.name for recipe in found.recipes] == ["alone", "alone-raw", "alone-adamw"]
+    assert len([line for line in found.dropped if "reads a teacher" in line]) == len(RULES) - 3
 
 
 def test_on_tables_light_augmentation_is_none_and_what_is_equal_then_merges_with_a_line():
@@ -140,7 +140,7 @@ def test_kd_is_tried_outside_a_space_that_has_no_place_for_it():
     assert recipes["kd"].plain["losses"]["kd"]["weight"] == 0.9
     assert spec.from_plain(recipes["kd"].plain).needs_teacher
     assert recipes["alone"].params is not None
-    assert recipes["dist"].params is not None
+    assert recipes["dist-raw"].params is not None
     assert "recipe kd: tried outside the space, losses.kd is not in this space" in dropped
     assert "recipe wttm: losses.wttm is not in this space" in dropped
 
@@ -150,7 +150,7 @@ def test_a_loss_that_always_stands_there_keeps_the_recipes_outside():
     recipes, dropped = recipes_of(everything(losses=losses, head={"one_of": {"plain": {}}}))
     assert set(recipes) == {"kd", "alone"}
     assert recipes["kd"].params is recipes["alone"].params is None
-    assert "recipe dist: losses.hint: must be there" in dropped
+    assert "recipe dist-raw: losses.hint: must be there" in dropped
 
 
 def test_a_loss_is_found_under_a_name_of_its_own():
@@ -178,4 +178,4 @@ def test_where_no_student_is_inside_only_what_is_always_tried_is_left():
     recipes, dropped = recipes_of(everything(constraints={"params": 10}))
     assert set(recipes) == {"kd", "alone"}
     assert recipes["kd"].params is None
-    assert "recipe dist: no student of the space is inside the limits" in dropped
+    assert "recipe dist-raw: no student of the space is inside the limits" in dropped
