@@ -81,3 +81,12 @@ RULES: tuple[Rule, ...] = (
 def rule_of(name: str) -> Rule | None:
     """Return the rule of a name, or None where this version has no such rule."""
     return next((rule for rule in RULES if rule.name == name), None)
+
+
+def unaugmented(name: str) -> str:
+    """Return what a recipe is called that is the same without augmentation.
+
+    >>> unaugmented("kd")
+    'kd-raw'
+    """
+    return f"{name}-raw"

@@ -114,7 +114,7 @@ def _setup(
     budget = _budget(loaded, request, plan)
     if teacher.get("use") == "trained":
         budget = dataclasses.replace(budget, teacher_epochs=int(teacher["epochs"]))
-    students, recipes = _known_recipes(loaded, space, latencies, plan)
+    students, (recipes, *elsewhere) = _known_recipes(loaded, space, latencies, plan)
     reference = Reference(
         teacher,
         None if loaded.teacher is None else loaded.teacher.fingerprint,
@@ -134,6 +134,7 @@ def _setup(
         time_plan=plan,
         latencies=latencies,
         portfolio=recipes,
+        elsewhere=tuple(elsewhere),
         students=students,
         dropped=(*space.dropped, *recipes.dropped, *_dropped_warm_starts(space, loaded.data.task, loaded.offers)),
     )
@@ -294,17 +295,19 @@ def _meter(loaded: Loaded, latencies: dict[str, float]) -> LatencyMeter:
 
 def _known_recipes(
     loaded: Loaded, space: Space, latencies: dict[str, float], plan: TimePlan | None
-) -> tuple[tuple[Mapping[str, Any], ...], Portfolio]:
-    """The largest student of each family that is inside the limits, and the known recipes.
+) -> tuple[tuple[Mapping[str, Any], ...], list[Portfolio]]:
+    """The largest student of each family that is inside the limits, and the known recipes on each.
 
-    These have the student that the plan chose by measured seconds, or that of the first family.
+    First comes the student that the plan chose by measured seconds, or that of the first family.
     """
     meter, most, task = _meter(loaded, latencies), space.constraints.get("latency"), loaded.data.task
     fast = None if most is None else lambda pipeline: meter(pipeline) <= most
     students = largest_of_families(space, task, loaded.offers, fast=fast)
     planned = None if plan is None else plan.student
-    student = choose_family(students) if planned is None else planned
-    return tuple(students), portfolio(space, task, loaded.offers, student=student, fast=fast)
+    first = choose_family(students) if planned is None else planned
+    others = [student for student in students if first is None or student["use"] != first["use"]]
+    portfolios = [portfolio(space, task, loaded.offers, student=each, fast=fast) for each in (first, *others)]
+    return tuple(students), portfolios
 
 
 def _dropped_warm_starts(space: Space, task: Task, offers: Shapes) -> list[str]:

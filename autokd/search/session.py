@@ -52,6 +52,7 @@ class Setup:
       time_plan: how the study fits into its time, or None.
       latencies: milliseconds that were already measured, by `autokd.search.limits.network_key`.
       portfolio: the known recipes in this space.
+      elsewhere: the known recipes on the largest student of each other family.
       students: the largest student of each family, plain.
       dropped: what was left out of the space, one line each.
     """
@@ -70,6 +71,7 @@ class Setup:
     time_plan: TimePlan | None
     latencies: Mapping[str, float]
     portfolio: Portfolio
+    elsewhere: tuple[Portfolio, ...]
     students: tuple[Mapping[str, Any], ...]
     dropped: tuple[str, ...]
 
@@ -81,6 +83,11 @@ class Setup:
         """
         most = max(self.budget.recipes, len(BASELINES)) if self.budget.trials > self.budget.recipes else None
         return {recipe.rule.name: recipe.drawn for recipe in self.portfolio.recipes[:most]}
+
+    @property
+    def recipes_elsewhere(self) -> tuple[dict[str, Drawn], ...]:
+        """The known recipes on the largest student of each other family, by name."""
+        return tuple({recipe.rule.name: recipe.drawn for recipe in each.recipes} for each in self.elsewhere)
 
     @property
     def measures_latency(self) -> bool:

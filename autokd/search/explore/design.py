@@ -17,6 +17,7 @@ import numpy as np
 from autokd import spec
 from autokd.objective import ACCURACY, Objective
 from autokd.ranges import Choice, Integer, Range
+from autokd.search.explore.families import FAMILY
 from autokd.seeds import derive
 from autokd.space import AnyOf, Candidate, Drawn, OneOf, Space
 from autokd.space.values import UnitDraw
@@ -169,8 +170,8 @@ class MainEffects:
         return option.drawn(rng) if _seen(trials, option) else option.value
 
     def _base(self, trials: Iterable[TrialRecord]) -> tuple[int | None, Mapping[str, Any]]:
-        """The best recipe of those that went furthest and lie inside the space; the default where there is none."""
-        known = [trial for trial in trials if trial.recipe or trial.source == "warm_start"]
+        """The best recipe, on whatever family, of those that went furthest; the default where none is in the space."""
+        known = [trial for trial in trials if trial.recipe or trial.source in ("warm_start", FAMILY)]
         inside = [trial for trial in known if trial.params is not None and trial.failure is None]
         furthest = max((len(trial.rungs) for trial in inside), default=0)
         if not furthest:

@@ -1,4 +1,4 @@
-"""Which pipeline is tried next: known recipes, then a main-effects design around the best, then TPE.
+"""Which pipeline is tried next: known recipes on the best family, then a design around the best of them, then TPE.
 
 All of it is a pure function of the records.
 """
@@ -18,6 +18,7 @@ from autokd.networks.cost import Cost
 from autokd.objective import ACCURACY, Objective
 from autokd.search.baselines import distilling_losses
 from autokd.search.explore.design import DESIGN, MainEffects, options_of
+from autokd.search.explore.families import FAMILY, Families, Recipes
 from autokd.search.limits import LatencyMeter, over, pipeline_cost, recorded_cost
 from autokd.search.screen.screen import diverse_top, score_against
 from autokd.search.screen.screener import Screener, key_of
@@ -25,7 +26,7 @@ from autokd.search.tpe.sampler import candidates
 from autokd.seeds import derive
 from autokd.space import Budget, Drawn, Space
 from autokd.spec import fingerprint
-from autokd.study.arms import RECIPE
+from autokd.study.arms import BASELINES, RECIPE
 from autokd.study.records import Records, Refused
 from autokd.types import Shapes, Task
 
@@ -75,6 +76,7 @@ class Proposer:
       meter: measures latencies, where they are bounded or an objective; else None.
       enqueue: screened students that are options of the design.
       recipes: the known recipes that come first, by name; they lie inside the budget.
+      elsewhere: the same on the largest student of each other family.
       students: further options of the design for the student: the largest of each family.
       planned: trials that the study is to have.
     """
@@ -88,7 +90,8 @@ class Proposer:
     objective: Objective = ACCURACY
     meter: LatencyMeter | None = None
     enqueue: int = 3
-    recipes: Mapping[str, Drawn] = field(default_factory=dict)
+    recipes: Recipes = field(default_factory=dict)
+    elsewhere: tuple[Recipes, ...] = ()
     students: tuple[Mapping[str, Any], ...] = ()
     planned: int = Budget.trials
 
@@ -166,11 +169,19 @@ class Proposer:
         return found, tuple(refused[:TOLD])
 
     def queue(self) -> list[Proposal]:
-        """Return the trials that come first: known recipes, then the space file's warm starts inside the budget."""
-        recipes = [Proposal(RECIPE + name, drawn) for name, drawn in self.recipes.items()]
+        """Return the trials that come first.
+
+        These are the recipes by hand, the better of them on each family, the other known recipes on the family that is
+        best so far, then the space file's warm starts inside the budget.
+        """
+        trials = self.records.trials
+        families = Families(recipes=self.recipes, others=self.elsewhere, objective=self.objective)
+        by_hand = [Proposal(RECIPE + name, self.recipes[name]) for name in BASELINES if name in self.recipes]
+        scouts = [Proposal(FAMILY, scout.drawn, base=scout.base) for scout in families.scouts(trials)]
+        recipes = [Proposal(RECIPE + name, drawn) for name, drawn in families.left(trials)]
         warm = [Proposal("warm_start", drawn) for drawn in self.space.warm_starts if self._fits(drawn)]
         unique: dict[str, Proposal] = {}
-        for proposal in [*recipes, *warm]:
+        for proposal in [*by_hand, *scouts, *recipes, *warm]:
             unique.setdefault(fingerprint(proposal.drawn.plain), proposal)
         return list(unique.values())
 

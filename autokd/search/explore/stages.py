@@ -82,6 +82,7 @@ def explore(session: Session, trials: int) -> None:
         meter=session.meter,
         enqueue=setup.space.screen.enqueue,
         recipes=setup.recipes,
+        elsewhere=setup.recipes_elsewhere,
         students=setup.students,
         planned=setup.budget.trials,
     )

@@ -1,0 +1,97 @@
+"""On which family of students the known recipes are tried: what the better recipe by hand reaches on each says so.
+
+A person stays with the family that is known best. Which one is best depends on the data and on how long runs are, and
+families differ by more than losses do, so the largest student of each is tried once before the other recipes are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from autokd.objective import ACCURACY, Objective
+from autokd.recipes.rules import unaugmented
+from autokd.space import Drawn
+from autokd.spec import fingerprint
+from autokd.study.arms import BASELINES
+from autokd.study.pareto import finished_best_first
+from autokd.study.records import TrialRecord
+
+FAMILY = "family"
+"""Source of a trial that tries a family."""
+Recipes = Mapping[str, Drawn]
+"""Known recipes by name, in the order in which they are tried."""
+
+
+class Scout(NamedTuple):
+    """A recipe on another family, and the number of the trial that it was changed from."""
+
+    drawn: Drawn
+    base: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Families:
+    """The known recipes on the largest student of each family.
+
+    Args:
+      recipes: on the family that is known best.
+      others: on each of the other families.
+      objective: says which is best here.
+    """
+
+    recipes: Recipes
+    others: tuple[Recipes, ...] = ()
+    objective: Objective = ACCURACY
+
+    def scouts(self, trials: Mapping[int, TrialRecord]) -> Iterator[Scout]:
+        """Yield the better recipe by hand, without augmentation, on the other families; nothing before it is known."""
+        stem = self._stem(trials)
+        if stem is not None:
+            yield from (Scout(other[name], stem.number) for other in self.others for name in self._raw(stem, other))
+
+    def left(self, trials: Mapping[int, TrialRecord]) -> list[tuple[str, Drawn]]:
+        """Return the recipes beside those by hand, on the family that is best so far, with their names.
+
+        The better one by hand without augmentation comes first, on the family that is known best, like a scout. After
+        it come those with the augmentation that is best so far.
+        """
+        stem, best = self._stem(trials), self._best(trials)
+        first = [] if stem is None else self._raw(stem, self.recipes)
+        family = self._family_of(best)
+        rest = [name for name in self.recipes if name not in (*BASELINES, *first)]
+        placed = [(name, family.get(name, self.recipes[name])) for name in rest]
+        if best is not None:
+            placed.sort(key=lambda row: row[1].plain["augment"]["use"] != best.pipeline["augment"]["use"])
+        return [*((name, self.recipes[name]) for name in first), *placed]
+
+    def _stem(self, trials: Mapping[int, TrialRecord]) -> TrialRecord | None:
+        """The better recipe by hand after its first rung; None while one of them has no score."""
+        by_hand = [trial for trial in trials.values() if trial.is_baseline]
+        wanted = len(self.recipes.keys() & set(BASELINES))
+        if len(by_hand) < wanted or any(not (trial.rungs or trial.failure) for trial in by_hand):
+            return None
+        return next(iter(finished_best_first(by_hand, 0, self.objective)), None)
+
+    def _raw(self, stem: TrialRecord, recipes: Recipes) -> list[str]:
+        """The name of a recipe by hand without augmentation, where a family has it; else its own."""
+        names = (unaugmented(str(stem.recipe)), str(stem.recipe))
+        return [name for name in names if name in recipes][:1]
+
+    def _best(self, trials: Mapping[int, TrialRecord]) -> TrialRecord | None:
+        """The best, after the first rung, of the recipes by hand on any family."""
+        names = [name for stem in BASELINES for name in (stem, unaugmented(stem))]
+        every = [recipes[name] for recipes in (self.recipes, *self.others) for name in names if name in recipes]
+        prints = {fingerprint(drawn.plain) for drawn in every}
+        tried = [trial for trial in trials.values() if fingerprint(dict(trial.pipeline)) in prints]
+        return next(iter(finished_best_first(tried, 0, self.objective)), None)
+
+    def _family_of(self, best: TrialRecord | None) -> Recipes:
+        """The recipes on the student of a trial."""
+        if best is not None:
+            student = best.pipeline["student"]
+            for recipes in self.others:
+                if any(drawn.plain["student"] == student for drawn in recipes.values()):
+                    return recipes
+        return self.recipes
