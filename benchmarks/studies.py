@@ -129,6 +129,7 @@ def _setup(data: Dataset, space_name: str, rung_epochs: Sequence[int]) -> Setup:
         time_plan=None,
         latencies={},
         portfolio=portfolio(space, data.task, teacher.offers),
+        elsewhere=(),
         students=tuple(largest_of_families(space, data.task, teacher.offers)),
         dropped=space.dropped,
     )

@@ -57,7 +57,8 @@ class Families:
         The better one by hand without augmentation comes first, on the family that is known best, like a scout. After
         it come those with the augmentation that is best so far.
         """
-        stem, best = self._stem(trials), self._best(trials)
+        stem = self._stem(trials)
+        best = None if stem is None else self._best(trials)
         first = [] if stem is None else self._raw(stem, self.recipes)
         family = self._family_of(best)
         rest = [name for name in self.recipes if name not in (*BASELINES, *first)]

@@ -1,0 +1,84 @@
+"""Which family the known recipes are tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autokd.search.explore.families import Families
+from autokd.space import Drawn
+from autokd.study.records import TrialRecord
+from tests.search.records import trial
+
+NAMES = ("kd", "alone", "kd-raw", "alone-raw", "wttm", "dist-raw")
+
+
+def pipeline(name: str, student: str) -> dict[str, Any]:
+    augment = "none" if name.endswith("-raw") else "crop_flip"
+    return {"student": {"use": student}, "augment": {"use": augment}, "losses": {name.removesuffix("-raw"): {}}}
+
+
+def recipes(student: str, names: tuple[str, ...] = NAMES) -> dict[str, Drawn]:
+    return {name: Drawn(pipeline(name, student), {}) for name in names}
+
+
+FAMILIES = Families(recipes=recipes("resnet"), others=(recipes("cnn"), recipes("mobilenet")))
+
+
+def tried(number: int, name: str, student: str, *scores: float) -> TrialRecord:
+    source = f"recipe:{name}" if student == "resnet" else "family"
+    return trial(number, *scores, source=source, pipeline=pipeline(name, student))
+
+
+def by_number(*trials: TrialRecord) -> Mapping[int, TrialRecord]:
+    return {each.number: each for each in trials}
+
+
+def test_nothing_is_known_before_both_recipes_by_hand_have_a_score() -> None:
+    for trials in (by_number(), by_number(tried(0, "kd", "resnet", 0.5), tried(1, "alone", "resnet"))):
+        assert list(FAMILIES.scouts(trials)) == []
+        assert FAMILIES.left(trials) == [(name, FAMILIES.recipes[name]) for name in NAMES[2:]]
+
+
+def test_the_better_recipe_by_hand_tries_every_other_family_without_augmentation() -> None:
+    trials = by_number(tried(0, "kd", "resnet", 0.5), tried(1, "alone", "resnet", 0.6))
+    scouts = list(FAMILIES.scouts(trials))
+    assert [scout.drawn.plain for scout in scouts] == [pipeline("alone-raw", use) for use in ("cnn", "mobilenet")]
+    assert {scout.base for scout in scouts} == {1}
+    assert FAMILIES.left(trials)[0] == ("alone-raw", FAMILIES.recipes["alone-raw"])
+
+
+def test_the_other_recipes_are_on_the_best_family_those_with_its_augmentation_first() -> None:
+    trials = by_number(
+        tried(0, "kd", "resnet", 0.5),
+        tried(1, "alone", "resnet", 0.6),
+        tried(2, "alone-raw", "cnn", 0.7),
+        tried(3, "alone-raw", "mobilenet", 0.4),
+        tried(4, "alone-raw", "resnet", 0.3),
+    )
+    left = FAMILIES.left(trials)
+    assert [name for name, _ in left] == ["alone-raw", "kd-raw", "dist-raw", "wttm"]
+    assert [drawn.plain["student"]["use"] for _, drawn in left] == ["resnet", "cnn", "cnn", "cnn"]
+
+
+def test_a_recipe_that_the_best_family_lacks_stays_where_it_is() -> None:
+    families = Families(recipes=recipes("resnet"), others=(recipes("cnn", NAMES[:4]),))
+    trials = by_number(tried(0, "kd", "resnet", 0.5), tried(1, "alone", "resnet", 0.4), tried(2, "kd-raw", "cnn", 0.9))
+    places = {name: drawn.plain["student"]["use"] for name, drawn in families.left(trials)}
+    assert places == {"kd-raw": "resnet", "alone-raw": "cnn", "wttm": "resnet", "dist-raw": "resnet"}
+
+
+def test_a_recipe_by_hand_that_failed_leaves_the_other() -> None:
+    failed = trial(0, source="recipe:kd", failure="crash", pipeline=pipeline("kd", "resnet"))
+    scouts = list(FAMILIES.scouts(by_number(failed, tried(1, "alone", "resnet", 0.1))))
+    assert [scout.base for scout in scouts] == [1, 1]
+
+
+def test_one_family_has_no_scouts_and_one_augmentation_no_other_name() -> None:
+    families = Families(recipes=recipes("mlp", ("kd", "alone", "wttm")))
+    trials = by_number(
+        trial(0, 0.5, source="recipe:kd", pipeline=pipeline("kd", "mlp")),
+        trial(1, 0.4, source="recipe:alone", pipeline=pipeline("alone", "mlp")),
+    )
+    assert list(families.scouts(trials)) == []
+    assert [name for name, _ in families.left(trials)] == ["kd", "wttm"]  # the first is tried already
