@@ -92,7 +92,7 @@ def contenders_as_tried(round: Round, trial: TrialRecord) -> Contenders:
       round: of confirm.
       trial: that select chose.
     """
-    pick = Contender(name=PICK, kind=PICK, spec=trial.spec, trial=trial)
+    pick = Contender(name=PICK, kind=PICK, spec=trial.spec, recipe=trial.recipe, trial=trial)
     alone = [_recipe_arm(ALONE, ALONE, there) for there in _recipes(round) if there.is_alone]
     return _merged([pick, *alone, *_by_hand(round)])
 
@@ -105,8 +105,14 @@ def _by_hand(round: Round) -> list[Contender]:
 
 
 def _recipes(round: Round) -> list[TrialRecord]:
-    """The trials that are known recipes and did not fail: longest first, then finalists, then by mean score."""
-    there = ranked(trial for trial in round.log.records.trials.values() if trial.recipe is not None)
+    """The trials that are known recipes by hand and did not fail: longest first, then finalists, then by mean score.
+
+    By hand they are on the family that is known best, like KD and the student alone. That another one is better here is
+    something that the search found.
+    """
+    trials = round.log.records.trials.values()
+    families = {trial.pipeline["student"]["use"] for trial in trials if trial.is_baseline}
+    there = ranked(trial for trial in trials if trial.recipe and trial.pipeline["student"]["use"] in families)
     usable = [trial for trial in there if round.context.teacher is not None or not trial.spec.needs_teacher]
     return sorted(usable, key=lambda trial: _standing(round, trial), reverse=True)
 

@@ -610,6 +610,16 @@ def test_without_a_claim_the_best_trial_is_recommended_and_test_is_not_read(data
     assert Claim.from_plain(json.loads(json.dumps(claim.to_plain()))) == claim
 
 
+def test_a_recipe_on_another_family_is_found_and_not_by_hand(data: Counted, tmp_path: Path) -> None:
+    known = with_recipe(data)
+    other = {**known[4].pipeline, "student": component_to_plain(make("students", "resnet", {"depth": 8, "width": 4}))}
+    best = replace(trial(5, 0.5, 0.6, 0.99, source="recipe:dkd", pipeline=other), cost=known[0].cost)
+    made = confirming(tmp_path, data, known=[*known, best], budget=replace(BUDGET, **BUDGETS["no claim"]))
+    claim = confirm(made)
+    assert (claim.trial, claim.use, claim.used.recipe) == (5, "pick", "dkd")
+    assert {arm.name: arm.recipe for arm in claim.arms if arm.kind == "hand"} == {"hand": "dist", "hand-kd": "kd"}
+
+
 def test_a_trial_whose_student_is_gone_is_trained_again_under_its_own_seed(data: Counted, tmp_path: Path) -> None:
     made = confirming(tmp_path, data, known=with_recipe(data), budget=replace(BUDGET, **BUDGETS["no claim"]))
     confirm(made)
