@@ -96,7 +96,9 @@ def test_a_study(here):
     assert study.report() == study.report_path == Path("reports/wine/index.html")
     plain = study.export("deep/p.yaml")
     assert Path("deep/p.yaml").is_file() and plain["provenance"]["study"] == "wine"
-    assert [at.stage for at in told][-1] == "confirm" and {"explore", "screen"} <= {at.stage for at in told}
+    assert [at.stage for at in told][-1] == "confirm"
+    assert "explore" in {at.stage for at in told}
+    assert "screen" not in {at.stage for at in told}  # no trial beyond the known recipes would use it
     again = autokd.open_study("wine")
     assert again.recommendation == study.recommendation and again.best == study.best
     with pytest.raises(autokd.UserError, match="did you mean 'wine'"):

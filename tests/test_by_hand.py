@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,13 @@ from benchmarks.by_hand.sets import SETS
 from benchmarks.by_hand.worker import Task
 
 ITEMS = 400
+PLUGIN = "autokd_plugin_components"
 
 
-def test_prepared_sets_are_found_by_name() -> None:
+def test_prepared_sets_are_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, PLUGIN, raising=False)
     catalog.load_plugins(components.__file__)
+    monkeypatch.setitem(sys.modules, PLUGIN, sys.modules.pop(PLUGIN))  # the other tests see shipped components alone
     assert {components.reference(kind) for kind in ("image", "table")} <= set(catalog.names("datasets"))
 
 
