@@ -175,9 +175,15 @@ class Session:
 
     @property
     def most_trials(self) -> int:
-        """Trials that explore tries, at most: those planned, and a few more where time is left over."""
-        in_time = self.asked.time is not None and self.asked.trials is None
-        return int(SLACK * self.budget.trials) if in_time else self.budget.trials
+        """Trials that explore tries, at most: those planned, and more where time is left over.
+
+        A study that was planned for a few known recipes alone goes on to the others, on each family.
+        """
+        planned = self.budget.trials
+        if self.asked.time is None or self.asked.trials is not None:
+            return planned
+        known = len(self.setup.recipes) + len(self.setup.elsewhere)
+        return max(int(SLACK * planned), known) if planned <= self.budget.recipes else int(SLACK * planned)
 
     @property
     def is_claimed(self) -> bool:
