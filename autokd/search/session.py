@@ -81,7 +81,7 @@ class Setup:
 
         They are as many as the budget says; all where it has no trials beyond them: time left over goes to more then.
         """
-        most = max(self.budget.recipes, len(BASELINES)) if self.budget.trials > self.budget.recipes else None
+        most = None if self.budget.only_recipes else max(self.budget.recipes, len(BASELINES))
         return {recipe.rule.name: recipe.drawn for recipe in self.portfolio.recipes[:most]}
 
     @property
@@ -183,7 +183,7 @@ class Session:
         if self.asked.time is None or self.asked.trials is not None:
             return planned
         known = len(self.setup.recipes) + len(self.setup.elsewhere)
-        return max(int(SLACK * planned), known) if planned <= self.budget.recipes else int(SLACK * planned)
+        return max(int(SLACK * planned), known) if self.budget.only_recipes else int(SLACK * planned)
 
     @property
     def is_claimed(self) -> bool:

@@ -50,3 +50,8 @@ class Budget:
     def ends_with_a_trial(self) -> bool:
         """Whether a trial, as it was tried, is what comes of it: no runs are kept for a choice or a claim."""
         return not (self.choose_seeds or self.claim_seeds)
+
+    @property
+    def only_recipes(self) -> bool:
+        """Whether known recipes are all that is tried, as far as there are so many."""
+        return self.trials <= self.recipes

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from autokd.objective import ACCURACY, Objective
 from autokd.recipes.rules import unaugmented
 from autokd.space import Drawn
-from autokd.spec import fingerprint
 from autokd.study.arms import BASELINES
 from autokd.study.pareto import finished_best_first
 from autokd.study.records import TrialRecord
@@ -82,10 +81,8 @@ class Families:
 
     def _best(self, trials: Mapping[int, TrialRecord]) -> TrialRecord | None:
         """The best, after the first rung, of the recipes by hand on any family."""
-        names = [name for stem in BASELINES for name in (stem, unaugmented(stem))]
-        every = [recipes[name] for recipes in (self.recipes, *self.others) for name in names if name in recipes]
-        prints = {fingerprint(drawn.plain) for drawn in every}
-        tried = [trial for trial in trials.values() if fingerprint(dict(trial.pipeline)) in prints]
+        by_hand = {name for stem in BASELINES for name in (stem, unaugmented(stem))}
+        tried = (trial for trial in trials.values() if trial.source == FAMILY or trial.recipe in by_hand)
         return next(iter(finished_best_first(tried, 0, self.objective)), None)
 
     def _family_of(self, best: TrialRecord | None) -> Recipes:

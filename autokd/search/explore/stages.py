@@ -59,7 +59,7 @@ class Explore:
                 epochs=trial_epochs(budget),
                 horizon=budget.epochs,
                 reading=runs,
-                views=(POLICIES if budget.trials > budget.recipes else 1) * budget.epochs,
+                views=(1 if budget.only_recipes else POLICIES) * budget.epochs,
             )
         ]
 

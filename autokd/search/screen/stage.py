@@ -37,7 +37,7 @@ class Screen:
 
     def run(self, session: Session) -> None:
         """Rank students inside the budget and record them, unless that is done or only known recipes are tried."""
-        if session.records.screen or session.setup.budget.trials <= len(session.setup.recipes):
+        if session.records.screen or session.budget.trials <= len(session.setup.recipes):
             return
         setup, task = session.setup, session.setup.data.task
         students, share = population(setup.space, task, session.seed, meter=session.meter)
