@@ -58,7 +58,7 @@ RECORDS: Mapping[str, tuple[str, ...]] = {
         *("bank_features", "latency_device", "reference", "fingerprint"),
     ),
     "budget": (
-        *("trials", "epochs", "rungs", "eta", "branch", "recipes", "noise_seeds", "finalists", "select_seeds"),
+        *("trials", "epochs", "rungs", "eta", "branch", "views", "recipes", "noise_seeds", "finalists", "select_seeds"),
         *("grid", "choose_seeds", "claim_seeds", "fresh_claim", "ablation_seeds", "train_epochs", "teacher_epochs"),
     ),
     "settings": (

@@ -83,9 +83,9 @@ def _in_full(data: Reference, teacher: Reference, plan: TimePlan | None) -> tupl
     if limited:
         whole = {key: value for key, value in (data.reference or {}).items() if key != "limit_train"}
         data = data._replace(reference=whole, fingerprint=plan.whole_data)
-    own = teacher.reference or {}
-    if own.get("use") == "trained" and (limited or own["epochs"] != plan.teacher_epochs):
-        teacher = teacher._replace(reference={**own, "epochs": plan.teacher_epochs}, fingerprint=None)
+    own, full = teacher.reference or {}, {"use": "trained", "epochs": plan.teacher_epochs}
+    if own.get("use") == "trained" and (limited or own != full):
+        teacher = teacher._replace(reference=full, fingerprint=None)
     return data, teacher
 
 

@@ -23,8 +23,10 @@ def draw_batches(
 ) -> Iterator[tuple[Batch, Output | None, float]]:
     """Yield an epoch's batches, the teacher's outputs on them, and the share of training done before each."""
     size, profile = len(context.data.train), context.profile
+    again = context.views if run.teacher_mode == "stored" else 0
+    view = epoch.number % again if again else epoch.number
     with profile.part("data"):
-        drawn = run.augment.draw(generator(epoch.view_seed, "views", epoch.number), size, epoch.number / epoch.epochs)
+        drawn = run.augment.draw(generator(epoch.view_seed, "views", view), size, epoch.number / epoch.epochs)
         rows = {name: column.to(context.device, non_blocking=True) for name, column in drawn.items()}
     with profile.part("teacher"):
         block = _stored_outputs(context, spec, run, epoch, drawn, rows)

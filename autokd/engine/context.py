@@ -41,6 +41,8 @@ class TrainContext:
       profile: measures where the time goes.
       alive: called at every batch: a sign of life for whoever waits.
       metric: name of the metric that a rung's score is; see `autokd.metrics`.
+      views: of each sample that runs that read stored answers see under a policy, one after the other and then again:
+        so many answers the teacher has to give; 0: every epoch has new ones.
     """
 
     data: Dataset
@@ -52,6 +54,7 @@ class TrainContext:
     profile: Profile = OFF
     alive: Callable[[], None] = _nothing
     metric: str = "accuracy"
+    views: int = 0
     _artefacts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @functools.cached_property

@@ -37,6 +37,7 @@ class WorkerSetup:
       bank: folder, bound in bytes, and whether it keeps feature maps.
       parts: of the teacher's outputs that losses may read beside the logits.
       metric: that a rung's score is.
+      views: of each sample under a policy; see `autokd.engine.context.TrainContext`.
       plugins: files of components.
       profile: measure where the time goes.
       index: the worker's own number.
@@ -52,6 +53,7 @@ class WorkerSetup:
     bank: Mapping[str, Any]
     parts: Sequence[str]
     metric: str
+    views: int
     plugins: Sequence[str]
     profile: bool
     index: int = 0
@@ -81,6 +83,7 @@ def make_setup(
             "bank": {"folder": bank.folder, "max_bytes": bank.max_bytes, "features": bank.features},
             "parts": sorted(context.parts),
             "metric": context.metric,
+            "views": context.views,
             "plugins": catalog.plugin_files(),
             "profile": context.profile.is_on,
         }
@@ -122,6 +125,7 @@ def load_context(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainCo
         profile=Profile(device if wanted.profile else None),
         alive=alive,
         metric=wanted.metric,
+        views=wanted.views,
     )
 
 

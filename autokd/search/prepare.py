@@ -36,7 +36,11 @@ from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
 from autokd.teaching import default_teacher
+from autokd.teaching.recipe import Effort
 from autokd.types import Shapes, Task, Teacher
+
+LATER = ("branch", "views")
+"""Fields of the budget that earlier versions lack: 0 is what these did."""
 
 
 class Loaded(NamedTuple):
@@ -52,6 +56,7 @@ class Loaded(NamedTuple):
       before: what `study.yaml` says where the request goes on with a study, or None.
       parallel: rungs and runs at a time.
       threads: that a rung computes on.
+      effort: that a default teacher is trained with.
     """
 
     data: Dataset
@@ -63,11 +68,12 @@ class Loaded(NamedTuple):
     before: StudySettings | None
     parallel: Parallel
     threads: int
+    effort: Effort
 
     @property
     def offers(self) -> Shapes:
         """What the teacher offers, or will offer once it is trained."""
-        return default_teacher.offers(self.data.task) if self.teacher is None else self.teacher.offers
+        return default_teacher.offers(self.data.task, self.effort) if self.teacher is None else self.teacher.offers
 
 
 def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: bool = True) -> Setup:
@@ -90,15 +96,16 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if for_study and loaded.before is None:
         _check_new(request, loaded, latencies)
     teaching, whole = _teaching(request, loaded), None
+    loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
         whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
         loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
-    named = default_teacher.reference(teaching.epochs) if loaded.teacher is None else describe(request.teacher)
+    named = default_teacher.reference(teaching.effort) if loaded.teacher is None else describe(request.teacher)
     if for_study and loaded.before is not None:
         asked = _setup(request, loaded, named, loaded.before.time_plan, latencies)
         refuse_another(study_path(request, loaded.data), loaded.before.identity, asked.identity)
     if loaded.teacher is None and not dry:
-        loaded = loaded._replace(teacher=_trained(loaded, teaching.epochs, notify))
+        loaded = loaded._replace(teacher=_trained(loaded, notify))
     return _setup(request, loaded, named, _time_plan(request, loaded, teaching, whole), latencies)
 
 
@@ -141,13 +148,13 @@ def _setup(
     return dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
 
 
-def _trained(loaded: Loaded, epochs: int, notify: Notify) -> Teacher:
+def _trained(loaded: Loaded, notify: Notify) -> Teacher:
     """The default teacher, from the cache or trained now."""
 
     def tell(done: int, total: int) -> None:
         notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
 
-    return default_teacher.obtain(loaded.data, epochs, loaded.device, tell)
+    return default_teacher.obtain(loaded.data, loaded.effort, loaded.device, tell)
 
 
 def _load(request: Request) -> Loaded:
@@ -174,6 +181,7 @@ def _load(request: Request) -> Loaded:
         before=before,
         parallel=Parallel(slots, request.workers or 1),
         threads=threads,
+        effort=Effort(space.budget.teacher_epochs),
     )
 
 
@@ -210,11 +218,11 @@ def _teaching(request: Request, loaded: Loaded) -> Teaching:
     """What an existing study has, or what the time bears; without a limit, what the space file says."""
     own = _own_budget(loaded)
     if loaded.before is not None:
-        plan = loaded.before.time_plan
-        epochs = loaded.before.identity.budget_of(0).teacher_epochs
-        return Teaching(epochs, None if plan is None else plan.limit_train)
+        plan, identity = loaded.before.time_plan, loaded.before.identity
+        effort = default_teacher.effort_of(identity.teacher.reference, identity.budget_of(0).teacher_epochs)
+        return Teaching(effort, None if plan is None else plan.limit_train)
     if request.time is None:
-        return Teaching(own.teacher_epochs, None)
+        return Teaching(Effort(own.teacher_epochs), None)
     may_limit = request.data_options.get("limit_train") is None and not isinstance(request.dataset, Dataset)
     left = request.time - (time.monotonic() - request.began)
     return plan_teaching(_timing(request, loaded), left, own, _probe(request, loaded), may_limit=may_limit)
@@ -226,7 +234,7 @@ def _time_plan(request: Request, loaded: Loaded, teaching: Teaching, whole: Whol
         return loaded.before.time_plan
     if request.time is None:
         return None
-    own = dataclasses.replace(_own_budget(loaded), teacher_epochs=teaching.epochs)
+    own = dataclasses.replace(_own_budget(loaded), teacher_epochs=teaching.effort.epochs)
     return make_time_plan(_timing(request, loaded), request.began + request.time, own, _probe(request, loaded), whole)
 
 
@@ -246,6 +254,7 @@ def _probe(request: Request, loaded: Loaded) -> Probe:
         offers=loaded.offers,
         device=loaded.device,
         threads=loaded.threads,
+        effort=loaded.effort,
     )
 
 
@@ -273,7 +282,7 @@ def _identity(request: Request, loaded: Loaded, space: Space, budget: Budget, te
         data=Reference(loaded.data.reference, loaded.data.task.fingerprint),
         teacher=teacher,
         rungs=rung_plan(budget),
-        budget={k: v for k, v in dataclasses.asdict(budget).items() if k != "trials" and (v or k != "branch")},
+        budget={k: v for k, v in dataclasses.asdict(budget).items() if k != "trials" and (v or k not in LATER)},
         seed=request.seed,
         slots=loaded.parallel.slots,
         bank_features=int(request.bank_bytes) if request.bank_features else None,  # decides how maps are rounded
@@ -330,6 +339,7 @@ def context_of(setup: Setup, request: Request) -> TrainContext:
         parts=setup.space.teacher_parts(),
         profile=Profile(setup.device) if request.profile else OFF,
         metric=setup.objective.metric.name,
+        views=setup.budget.views,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from autokd.data import Dataset
 from autokd.engine.rung import FORWARD, run_samples
 from autokd.space import Budget
-from autokd.teaching.recipe import SHORT
+from autokd.teaching.recipe import COMPARED_FROM, SHORT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,8 @@ class Costs(NamedTuple):
 
     def teacher_seconds(self, epochs: int, train: int, validation: int) -> float:
         """Return the seconds of training the default teacher with a full length of so many epochs; 0 without one."""
-        lengths = [epochs] * self.networks + [max(1, epochs // SHORT)] * self.compared
+        compared = self.compared if epochs >= COMPARED_FROM else 0
+        lengths = [epochs] * self.networks + [max(1, epochs // SHORT)] * compared
         networks = sum(run_samples(each, each, train, validation) for each in lengths)
         return self.teacher * networks + self.trees * train
 

@@ -16,6 +16,8 @@ class Budget:
       eta: the best 1/eta of a rung go on; a rung is eta times as long as the one before.
       branch: length of the side branch on which a rung below the top is scored, as a share of the steps before it; 0:
         the run is scored as it is.
+      views: of each sample under a policy of augmentation that a teacher whose answers are stored is asked about; runs
+        go through them again and again; 0: every epoch has new ones.
       recipes: known recipes that are tried first, at most, hand KD and the student alone included.
       noise_seeds: seeds of a baseline that measure the noise; 0: it is not measured.
       finalists: candidates that select compares.
@@ -34,6 +36,7 @@ class Budget:
     rungs: int = 3
     eta: int = 3
     branch: float = 0.25
+    views: int = 0
     recipes: int = 12
     noise_seeds: int = 2
     finalists: int = 3

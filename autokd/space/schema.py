@@ -23,7 +23,7 @@ LONGEST_BRANCH = 0.5
 """Largest length of a side branch, as a share of the steps before it: the next rung is at least twice as long."""
 
 _MAY_BE_NONE = ("noise_seeds", "select_seeds", "choose_seeds", "claim_seeds", "ablation_seeds")
-LEAST = {"eta": 2, "recipes": 2, **dict.fromkeys(_MAY_BE_NONE, 0)}
+LEAST = {"eta": 2, "recipes": 2, "views": 0, **dict.fromkeys(_MAY_BE_NONE, 0)}
 """Smallest numbers of the budget that are not 1."""
 SWITCHES = ("grid", "fresh_claim")
 """Fields of the budget that are true or false."""

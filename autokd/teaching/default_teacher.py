@@ -1,9 +1,10 @@
 """The teacher that autokd trains itself when none is given.
 
-Images: a wider residual network, its augmentation chosen among three on validation in short runs. Tables: the best on
-validation of gradient boosting, a forest, and an ensemble of MLPs. All learn from train minus validation, networks by
-the one training loop with cross-entropy, of which the epoch that is best on validation is kept. The teacher is kept in
-the user's cache by content and shared by all studies.
+Images: a wider residual network, its augmentation chosen among three on validation in short runs; where there is
+little time for it, a smaller one, not augmented. Tables: the best on validation of gradient boosting, a forest, and an
+ensemble of MLPs. All learn from train minus validation, networks by the one training loop with cross-entropy, of which
+the epoch that is best on validation is kept. The teacher is kept in the user's cache by content and shared by all
+studies.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from autokd.networks.trees import TreeEnsemble
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint
 from autokd.teaching.best_epoch import Trained, train_best
-from autokd.teaching.recipe import SHORT, Recipe, recipe
+from autokd.teaching.recipe import LARGE, SHORT, Effort, Recipe, recipe
 from autokd.teaching.trees import KINDS, fit_trees
 from autokd.types import Shapes, Task
 
@@ -50,9 +51,21 @@ OnEpoch = Callable[[int, int], None]
 """Called with (epochs done, epochs in all)."""
 
 
-def reference(epochs: int) -> dict[str, Any]:
+def reference(effort: Effort) -> dict[str, Any]:
     """Return the plain reference by which a pipeline file names a default teacher."""
-    return {"use": "trained", "epochs": epochs}
+    plain = {"use": "trained", "epochs": effort.epochs}
+    return plain if effort.network == LARGE else {**plain, "network": effort.network}
+
+
+def effort_of(described: Mapping[str, Any] | None, epochs: int) -> Effort:
+    """Return the effort that a plain reference names; where it is not of a default teacher, one of so many epochs."""
+    if described is None or described.get("use") != "trained":
+        return Effort(epochs)
+    return _named(described)
+
+
+def _named(described: Mapping[str, Any]) -> Effort:
+    return Effort(int(described["epochs"]), described.get("network", LARGE))
 
 
 def load_described(described: Mapping[str, Any], data: Dataset, device: torch.device) -> NetworkTeacher:
@@ -67,7 +80,7 @@ def load_described(described: Mapping[str, Any], data: Dataset, device: torch.de
       TeacherError: it cannot be loaded, or was a network handed over in Python.
     """
     if described.get("use") == "trained":
-        return obtain(data, int(described["epochs"]), device)
+        return obtain(data, _named(described), device)
     if described.get("use") == "module":
         raise TeacherError(
             "this pipeline's teacher was a network handed over in Python; save it to a file and edit `teacher`"
@@ -75,25 +88,25 @@ def load_described(described: Mapping[str, Any], data: Dataset, device: torch.de
     return load_teacher(dict(described), data.task).to(device)
 
 
-def offers(task: Task) -> Shapes:
+def offers(task: Task, effort: Effort) -> Shapes:
     """Return what the default teacher will offer; nothing is trained. One that may be trees offers no features."""
-    chosen = recipe(task)
+    chosen = recipe(task, effort)
     if chosen.trees or chosen.members > 1:
         return Shapes()
     network = _network(chosen.pipelines[0], task)
     return shapes_of(network, task)._replace(head=head_of(network.eval(), task) is not None)
 
 
-def obtain(data: Dataset, epochs: int, device: torch.device, on_epoch: OnEpoch | None = None) -> NetworkTeacher:
+def obtain(data: Dataset, effort: Effort, device: torch.device, on_epoch: OnEpoch | None = None) -> NetworkTeacher:
     """Return the default teacher of a dataset: from the cache, or trained now.
 
     Args:
       data: the dataset.
-      epochs: full length of a member's training.
+      effort: how long its networks train, and how large they are.
       device: where to train.
       on_epoch: progress; called only where it trains. Fitting trees counts as a member's training.
     """
-    chosen = recipe(data.task)
+    chosen, epochs = recipe(data.task, effort), effort.epochs
     key = fingerprint(
         [FORMAT, data.task.fingerprint, list(chosen.pipelines), chosen.members, list(chosen.trees), epochs]
     )

@@ -13,8 +13,30 @@ MEMBERS = 5
 SHORT = 4
 """Augmentations are compared in runs of 1 / SHORT of the full length."""
 
+COMPARED_FROM = 12
+"""Epochs of the full length below which augmentations are not compared: the comparison would take nearly half of them
+to find that a short training is best without."""
+
 TINY = 16
 """Side in pixels up to which the shortest network is deep enough."""
+LARGE = "large"
+SIZES: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    "image": {LARGE: (14, 32), "medium": (8, 32), "small": (8, 16)},
+    "table": {LARGE: (3, 128)},
+}
+"""Depth and width of a default teacher's network by modality and name, the largest first."""
+
+
+class Effort(NamedTuple):
+    """What is put into a default teacher.
+
+    Args:
+      epochs: full length of a network's training.
+      network: name in `SIZES`; smaller than the largest where little time is left for it.
+    """
+
+    epochs: int
+    network: str = LARGE
 
 
 class Recipe(NamedTuple):
@@ -36,16 +58,19 @@ class Recipe(NamedTuple):
         return len(self.pipelines) if len(self.pipelines) > 1 else 0
 
 
-def recipe(task: Task) -> Recipe:
-    """Return the recipe for a kind of data."""
-    short = {"image": _image_recipe, "table": _table_recipe}[task.modality](task)
-    return short._replace(pipelines=tuple(to_plain(from_plain(pipeline)) for pipeline in short.pipelines))
+def recipe(task: Task, effort: Effort) -> Recipe:
+    """Return the recipe for a kind of data and an effort."""
+    depth, width = SIZES[task.modality][effort.network]
+    short = {"image": _image_recipe, "table": _table_recipe}[task.modality](task, depth, width)
+    pipelines = short.pipelines if effort.epochs >= COMPARED_FROM else short.pipelines[-1:]
+    return short._replace(pipelines=tuple(to_plain(from_plain(pipeline)) for pipeline in pipelines))
 
 
-def _image_recipe(task: Task) -> Recipe:
+def _image_recipe(task: Task, depth: int, width: int) -> Recipe:
+    tiny = max(task.input_shape[1:]) <= TINY
     common = {
         "format": 1,
-        "student": {"use": "resnet", "depth": 8 if max(task.input_shape[1:]) <= TINY else 14, "width": 32},
+        "student": {"use": "resnet", "depth": 8 if tiny else depth, "width": width},
         "losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}},
         "optimizer": {"use": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4},
         "schedule": {"use": "one_cycle"},
@@ -59,10 +84,10 @@ def _image_recipe(task: Task) -> Recipe:
     return Recipe(tuple({**common, "augment": policy} for policy in policies), members=1)
 
 
-def _table_recipe(task: Task) -> Recipe:
+def _table_recipe(task: Task, depth: int, width: int) -> Recipe:
     pipeline = {
         "format": 1,
-        "student": {"use": "mlp", "depth": 3, "width": 128, "dropout": 0.1},
+        "student": {"use": "mlp", "depth": depth, "width": width, "dropout": 0.1},
         "augment": {"use": "none"},
         "losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}},
         "optimizer": {"use": "adamw", "learning_rate": 2e-3, "weight_decay": 1e-2},

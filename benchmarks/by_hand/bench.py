@@ -23,6 +23,7 @@ from autokd.search.request import Progress, Request
 from autokd.search.session import Setup
 from autokd.space import find, parse
 from autokd.teaching import default_teacher
+from autokd.teaching.recipe import Effort
 from benchmarks.by_hand import components, raw
 from benchmarks.by_hand.sets import SETS, BenchmarkSet
 
@@ -127,7 +128,7 @@ def make_teacher(name: str, data: Path) -> str:
     folder, kind = raw.prepared(name, data), SETS[name].kind
     catalog.load_plugins(components.__file__)
     loaded = components.load_prepared(folder, kind)
-    return default_teacher.obtain(loaded, teacher_epochs(kind), torch.device("cpu")).origin
+    return default_teacher.obtain(loaded, Effort(teacher_epochs(kind)), torch.device("cpu")).origin
 
 
 def teacher_epochs(kind: str) -> int:

@@ -13,6 +13,7 @@ from autokd.data_types import DataContext, Raw
 from autokd.declarations import Dataset, Teacher
 from autokd.networks.models import NetworkTeacher
 from autokd.teaching import default_teacher
+from autokd.teaching.recipe import Effort
 from autokd.types import IMAGE, TABLE, BuildContext
 from benchmarks.by_hand import raw
 
@@ -55,7 +56,7 @@ class PreparedTeacher:
     def build(self, context: BuildContext) -> NetworkTeacher:
         """Return it from the cache, or train it now."""
         data = load_prepared(Path(self.file).parent, self.kind)
-        return default_teacher.load_described(default_teacher.reference(self.epochs), data, torch.device("cpu"))
+        return default_teacher.load_described(default_teacher.reference(Effort(self.epochs)), data, torch.device("cpu"))
 
 
 def reference(kind: str) -> str:

@@ -28,6 +28,7 @@ from autokd.errors import BundleError, DataError, TeacherError
 from autokd.seeds import derive
 from autokd.spec import make
 from autokd.teaching import default_teacher
+from autokd.teaching.recipe import Effort
 from autokd.types import Split
 from tests.delivery.helpers import CPU, Trained, pipeline_for, run, teacher_for
 
@@ -178,14 +179,14 @@ def test_a_default_teacher_that_is_needed_again_is_the_same_on_mixed_rows_too(
     cancer: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(default_teacher, "_accuracy", lambda candidate, _: float(candidate.name == kind))
-    file = dataclasses.replace(pipeline_for(cancer, epochs=2), teacher=default_teacher.reference(2))
+    file = dataclasses.replace(pipeline_for(cancer, epochs=2), teacher=default_teacher.reference(Effort(2)))
     made = []
     for name in ("first", "again"):
         monkeypatch.setenv("AUTOKD_CACHE", str(tmp_path / name / "cache"))
         out = tmp_path / name / "out"
         train(file, out, data=cancer, load_teacher=partial(default_teacher.load_described, device=CPU), device=CPU)
         made.append((out / "student.safetensors").read_bytes())
-        teacher = default_teacher.obtain(cancer, 2, CPU)
+        teacher = default_teacher.obtain(cancer, Effort(2), CPU)
         file = dataclasses.replace(file, teacher_fingerprint=teacher.fingerprint)
     assert made[0] == made[1]
 

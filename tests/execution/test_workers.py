@@ -58,6 +58,7 @@ def setup(data: Dataset, folder: Path) -> dict[str, Any]:
         "bank": {"folder": str(folder / "bank"), "max_bytes": GB, "features": False},
         "parts": [],
         "metric": "accuracy",
+        "views": 0,
         "plugins": catalog.plugin_files(),
         "profile": True,
     }

@@ -9,7 +9,7 @@ from autokd.engine.rung import run_samples
 from autokd.search.timing.measure import Probe, measure_costs
 from autokd.search.work import Costs
 from autokd.space import find, parse
-from autokd.teaching.recipe import MEMBERS
+from autokd.teaching.recipe import MEMBERS, Effort
 from autokd.types import Shapes
 from tests.search.spaces import CPU
 
@@ -23,6 +23,7 @@ def test_a_teacher_takes_its_networks_and_its_trees() -> None:
 def test_what_the_trees_of_a_table_take_is_measured() -> None:
     data = load("breast_cancer", DataOptions(limit_train=96))
     space = parse(*find("tabular")).resolve(data.task, Shapes())
-    costs = measure_costs(Probe(data=data, space=space, teacher=None, offers=Shapes(), device=CPU, threads=1))
+    probe = Probe(data=data, space=space, teacher=None, offers=Shapes(), device=CPU, threads=1, effort=Effort(60))
+    costs = measure_costs(probe)
     assert costs.networks == MEMBERS and costs.compared == 0
     assert costs.trees > 0 and costs.answer > 0 and costs.teacher > 0

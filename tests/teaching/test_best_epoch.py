@@ -18,7 +18,7 @@ from autokd.engine.rung import Rung, curve_step
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.spec import from_plain
 from autokd.teaching.best_epoch import train_best
-from autokd.teaching.recipe import recipe
+from autokd.teaching.recipe import Effort, recipe
 from autokd.types import Split
 from tests.search.spaces import CPU
 
@@ -30,7 +30,7 @@ def test_the_best_of_the_scored_epochs_is_kept(digits: Dataset) -> None:
     wrong = Split(digits.validation.inputs, (digits.validation.labels + 1) % 10)
     for data in (digits, dataclasses.replace(digits, validation=wrong)):
         context = TrainContext(data=data, teacher=None, device=CPU, bank=TeacherBank())
-        pipeline, told = recipe(data.task).pipelines[2], itertools.count()
+        pipeline, told = recipe(data.task, Effort(40)).pipelines[2], itertools.count()
         best = train_best(context, pipeline, 3, EPOCHS, partial(next, told))
         size, spec = len(data.train), from_plain(pipeline)
         step = curve_step(EPOCHS, size, len(data.validation))

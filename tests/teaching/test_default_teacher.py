@@ -16,7 +16,7 @@ import torch
 from autokd.data import DataOptions, Dataset, load
 from autokd.networks.models import NetworkTeacher
 from autokd.teaching import default_teacher
-from autokd.teaching.recipe import recipe
+from autokd.teaching.recipe import COMPARED_FROM, SHORT, Effort, recipe
 from autokd.types import Shapes, Split
 from tests.search.spaces import CPU
 
@@ -42,7 +42,7 @@ def cancer() -> Dataset:
 def obtained(data: Dataset, epochs: int = 2) -> tuple[NetworkTeacher, int]:
     """The teacher, and how many epochs were trained for it, trees counting as one network each."""
     told: list[tuple[int, int]] = []
-    teacher = default_teacher.obtain(data, epochs, CPU, lambda done, total: told.append((done, total)))
+    teacher = default_teacher.obtain(data, Effort(epochs), CPU, lambda done, total: told.append((done, total)))
     dones = [0, *(done for done, _ in told)]
     assert all(one < other for one, other in itertools.pairwise(dones)) and all(total == dones[-1] for _, total in told)
     return teacher, dones[-1]
@@ -51,7 +51,7 @@ def obtained(data: Dataset, epochs: int = 2) -> tuple[NetworkTeacher, int]:
 @pytest.fixture
 def networks_win(monkeypatch: pytest.MonkeyPatch) -> None:
     """Boosting and forest are not tried."""
-    monkeypatch.setattr(default_teacher, "recipe", lambda task: recipe(task)._replace(trees=()))
+    monkeypatch.setattr(default_teacher, "recipe", lambda task, effort: recipe(task, effort)._replace(trees=()))
 
 
 def test_a_table_gets_the_best_of_trees_and_mlps_trained_once(cancer: Dataset, cache: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_table_gets_the_best_of_trees_and_mlps_trained_once(cancer: Dataset, c
     assert teacher.fingerprint == again.fingerprint and teacher.origin == again.origin
     inputs = cancer.validation.inputs
     assert torch.equal(teacher.predict(inputs).logits, again.predict(inputs).logits)
-    assert default_teacher.offers(cancer.task) == teacher.offers == Shapes()
+    assert default_teacher.offers(cancer.task, Effort(2)) == teacher.offers == Shapes()
     facts = json.loads(next(cache.glob("*/teacher.json")).read_text())
     scores = facts["validation_accuracy"]
     assert list(scores) == ["gradient boosting", "forest", "MLPs"]
@@ -97,7 +97,7 @@ def test_a_pipeline_that_names_it_gets_the_same_teacher_where_the_cache_is_gone(
     teacher, _ = obtained(cancer)
     rows = cancer.validation.inputs
     shutil.rmtree(cache)
-    again = default_teacher.load_described(default_teacher.reference(2), cancer, CPU)
+    again = default_teacher.load_described(default_teacher.reference(Effort(2)), cancer, CPU)
     assert again.fingerprint == teacher.fingerprint and again.origin == teacher.origin
     assert torch.equal(again.predict(rows).logits, teacher.predict(rows).logits)
 
@@ -106,9 +106,9 @@ def test_images_get_the_augmentation_that_is_best_in_short_runs(digits: Dataset,
     small = dataclasses.replace(digits.train, inputs=digits.train.inputs[:32], labels=digits.train.labels[:32])
     task = dataclasses.replace(digits.task, train_size=32, fingerprint="small")
     data = dataclasses.replace(digits, train=small, task=task)
-    teacher, trained = obtained(data, 4)
-    assert trained == 3 * 1 + 4 and len(teacher.modules) == 1
-    assert default_teacher.offers(task) == teacher.offers
+    teacher, trained = obtained(data, COMPARED_FROM)
+    assert trained == 3 * (COMPARED_FROM // SHORT) + COMPARED_FROM and len(teacher.modules) == 1
+    assert default_teacher.offers(task, Effort(COMPARED_FROM)) == teacher.offers
     facts = json.loads(next(cache.glob("*/teacher.json")).read_text())
     assert facts["pipeline"]["augment"]["use"] in ("crop_flip", "none") and set(facts["pipeline"]["losses"]) == {"ce"}
     assert f"augment {facts['pipeline']['augment']['use']}" in teacher.origin
@@ -188,7 +188,7 @@ def test_a_teacher_whose_training_was_cut_short_is_trained(cancer: Dataset, cach
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        default_teacher.obtain(cancer, 2, CPU, stop)
+        default_teacher.obtain(cancer, Effort(2), CPU, stop)
     assert obtained(cancer)[1] == 14
 
 
@@ -202,8 +202,25 @@ def test_a_teacher_is_frozen(cancer: Dataset) -> None:
 
 def test_the_recipe_is_written_out(digits: Dataset, cancer: Dataset) -> None:
     for data, members, trees in ((digits, 1, ()), (cancer, 5, ("gradient boosting", "forest"))):
-        chosen = recipe(data.task)
+        chosen = recipe(data.task, Effort(40))
         assert (chosen.members, chosen.trees) == (members, trees)
         assert all("weight_decay" in pipeline["optimizer"] for pipeline in chosen.pipelines)
         assert all(len(pipeline["losses"]) == 1 for pipeline in chosen.pipelines)
-    assert default_teacher.reference(7) == {"use": "trained", "epochs": 7}
+
+
+@pytest.mark.parametrize("effort", [Effort(7), Effort(3, "small")])
+def test_a_reference_says_what_was_put_into_it(effort: Effort) -> None:
+    plain = default_teacher.reference(effort)
+    assert plain["use"] == "trained" and default_teacher.effort_of(plain, 99) == effort
+    assert default_teacher.effort_of({"use": "timm", "model": "x"}, 99) == Effort(99)
+    assert default_teacher.effort_of(None, 99) == Effort(99)
+
+
+def test_a_short_training_is_of_a_smaller_network_that_is_not_augmented(digits: Dataset) -> None:
+    task = dataclasses.replace(digits.task, input_shape=(3, 32, 32))
+    efforts = [Effort(40), Effort(8), Effort(8, "medium"), Effort(8, "small")]
+    chosen = [recipe(task, effort) for effort in efforts]
+    assert [each.compared for each in chosen] == [3, 0, 0, 0]
+    assert [each.pipelines[0]["augment"]["use"] for each in chosen] == ["crop_flip", "none", "none", "none"]
+    students = [each.pipelines[0]["student"] for each in chosen]
+    assert [(student["depth"], student["width"]) for student in students] == [(14, 32), (14, 32), (8, 32), (8, 16)]

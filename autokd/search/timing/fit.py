@@ -35,10 +35,16 @@ FEWEST_RUNS = 3
 end, and the teacher's answers take about so many."""
 LEAST_SHARE = 0.5
 """Of the training set that is kept."""
+VIEWS_SHARE = 0.05
+"""Of the time that the teacher's answers to the views of one policy may take."""
+LEAST_VIEWS = 4
+"""Of a sample under a policy, whatever they take."""
 MORE_TRIALS = 2
 """Times the space file's own trials, at most."""
-TEACHER_SHARE = 0.15
+TEACHER_SHARE = 0.25
 """Of the time that a teacher's training may take."""
+TAUGHT_EPOCHS = 8
+"""Of the default teacher's training; where a large network has not the time for them, a smaller one learns more."""
 TRAIN_SHARE = 0.15
 """Of the time that is kept for the final training, where it was asked for."""
 ASIDE, ASIDE_SHARE = 4.0, 0.03
@@ -108,7 +114,7 @@ def fit(left: float, own: Budget, estimate: Estimate, asked: Asked = NOTHING) ->
     epochs = asked.epochs or _full_length(left, own, estimate)
     runs = left / estimate.hand_seconds(epochs, samples)
     rungs = _rungs(epochs, own, estimate.steps(samples))
-    budget = dataclasses.replace(own, epochs=epochs, rungs=rungs)
+    budget = dataclasses.replace(own, epochs=epochs, rungs=rungs, views=_views(left, epochs, own, estimate))
     for level in applicable(runs):
         level = _quick(level) if asked.quick else level
         for trial_budget in _filled(shaped(budget, level, runs), level, asked):
@@ -153,6 +159,14 @@ def _full_length(left: float, own: Budget, estimate: Estimate) -> int:
 def least_epochs(own: Budget, steps: int) -> int:
     """Return the epochs that the full length is not shortened below, given the steps of one."""
     return max(1, min(own.epochs, LEAST_EPOCHS, math.ceil(LEAST_STEPS / steps)))
+
+
+def _views(left: float, epochs: int, own: Budget, estimate: Estimate) -> int:
+    """Views of a sample that the teacher is asked about: new ones in every epoch (0), or fewer where that is dear."""
+    answering = estimate.costs.answer * estimate.sizes.train
+    bears = max(LEAST_VIEWS, int(VIEWS_SHARE * left / answering)) if answering else epochs
+    most = own.views or epochs
+    return 0 if min(bears, most) >= epochs else min(bears, most)
 
 
 def _rungs(epochs: int, own: Budget, steps: int) -> int:

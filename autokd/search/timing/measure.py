@@ -22,7 +22,7 @@ from autokd.recipes.apply import Recipe, portfolio
 from autokd.search.timing.clock import TIMED_SAMPLES, answer_seconds
 from autokd.search.work import Costs
 from autokd.space import Space
-from autokd.teaching.recipe import recipe
+from autokd.teaching.recipe import Effort, recipe
 from autokd.teaching.trees import TreeCosts, tree_costs
 from autokd.types import Shapes, Split, Task, Teacher
 
@@ -42,6 +42,7 @@ class Probe:
       teacher: the teacher; None: a default one is to be trained.
       offers: what the teacher offers, or will offer.
       device, threads: that rungs compute on.
+      effort: of a default teacher.
       student: of the recipes, plain; None: as `autokd.recipes` chooses it without measuring.
     """
 
@@ -51,6 +52,7 @@ class Probe:
     offers: Shapes | None
     device: torch.device
     threads: int
+    effort: Effort
     student: Mapping[str, Any] | None = None
 
     @functools.cached_property
@@ -86,13 +88,21 @@ def measure_costs(probe: Probe) -> Costs:
     """
     train = probe.sample_seconds(probe.recipe(distils=False))
     if probe.teacher is None:
-        return _taught(probe, train)
+        return measure_teacher(probe, train)
     return Costs(train, answer_seconds(probe.teacher, probe.data, probe.device))
 
 
-def _taught(probe: Probe, train: float) -> Costs:
-    """Costs where a default teacher is trained; which of its kinds will answer is not known: the slowest, say."""
-    chosen, task = recipe(probe.data.task), probe.data.task
+def measure_teacher(probe: Probe, train: float) -> Costs:
+    """Measure a default teacher's training; which of its kinds will answer is not known: the slowest, say.
+
+    Args:
+      probe: with the effort that it is trained with.
+      train: seconds of a sample of the student's training.
+
+    Raises:
+      NothingFeasible: it does not train.
+    """
+    chosen, task = recipe(probe.data.task, probe.effort), probe.data.task
     each = probe.sample_seconds(chosen.pipelines[0])
     trees = tree_costs(probe.data.train, task.num_classes) if chosen.trees else TreeCosts()
     answer = max(FORWARD * each * chosen.members, trees.answer)

@@ -17,6 +17,7 @@ from autokd.recipes.students import choose_family, largest_of_families
 from autokd.search.timing.fit import (
     ASIDE,
     ASIDE_SHARE,
+    TAUGHT_EPOCHS,
     TEACHER_SHARE,
     TRAIN_SHARE,
     Asked,
@@ -27,10 +28,11 @@ from autokd.search.timing.fit import (
     least_epochs,
     teacher_epochs,
 )
-from autokd.search.timing.measure import Probe, measure_costs, measure_families, measure_hand
+from autokd.search.timing.measure import Probe, measure_costs, measure_families, measure_hand, measure_teacher
 from autokd.search.work import Costs, Funnel, sizes_of
 from autokd.space import Budget
 from autokd.study.settings import TimePlan
+from autokd.teaching.recipe import LARGE, SIZES, Effort
 
 MEASURING_SHARE = 0.03
 """Of the time that measuring hand KD may take."""
@@ -63,16 +65,16 @@ class Teaching(NamedTuple):
     """What is settled before the teacher is trained.
 
     Args:
-      epochs: of the default teacher's training.
+      effort: that a default teacher is trained with.
       limit_train: samples that are used of the training set; None: all.
     """
 
-    epochs: int
+    effort: Effort
     limit_train: int | None
 
 
 def plan_teaching(timing: Timing, left: float, own: Budget, probe: Probe, *, may_limit: bool) -> Teaching:
-    """Measure what training costs here, and return how long the teacher may train, and on how many samples.
+    """Measure what training costs here, and return how a teacher is trained, and on how many samples.
 
     Args:
       timing: what the plan is for.
@@ -86,8 +88,31 @@ def plan_teaching(timing: Timing, left: float, own: Budget, probe: Probe, *, may
     samples = estimate.sizes.train
     if may_limit and timing.asked.epochs is None:
         samples = fitting_samples(timing.left_of(left) - teaching, own, estimate)
-    epochs = teacher_epochs(teaching, own.teacher_epochs, samples, estimate)
-    return Teaching(epochs, None if samples == estimate.sizes.train else samples)
+    effort = _fitting_effort(teaching, samples, estimate, probe)
+    return Teaching(effort, None if samples == estimate.sizes.train else samples)
+
+
+def _fitting_effort(seconds: float, samples: int, estimate: Estimate, probe: Probe) -> Effort:
+    """The largest default teacher that a time bears `TAUGHT_EPOCHS` of, at most its own length; else the smallest.
+
+    Args:
+      seconds: for its training.
+      samples: that it is trained on.
+      estimate: with the costs of the largest.
+      probe: measures the others.
+    """
+    own = probe.effort
+    if not estimate.costs.teacher:
+        return own
+    for network in SIZES[probe.data.task.modality]:
+        effort = own._replace(network=network)
+        if network != own.network:
+            costs = measure_teacher(dataclasses.replace(probe, effort=effort), estimate.costs.train)
+            estimate = dataclasses.replace(estimate, costs=costs)
+        effort = effort._replace(epochs=teacher_epochs(seconds, own.epochs, samples, estimate))
+        if effort.epochs >= min(TAUGHT_EPOCHS, own.epochs):
+            return effort
+    return effort
 
 
 class Whole(NamedTuple):
@@ -120,7 +145,7 @@ def make_time_plan(timing: Timing, ends: float, own: Budget, probe: Probe, whole
         limit_train=estimate.sizes.train if whole is not None else None,
         whole_data=None if whole is None else whole.fingerprint,
         teacher_epochs=probe.space.budget.teacher_epochs,
-        reason=_reason(fitted, probe.space.budget, estimate, whole),
+        reason=_reason(fitted, probe, estimate, whole),
         whole_train=None if whole is None else whole.train,
         hand_seconds=estimate.hand_seconds(fitted.budget.epochs, estimate.sizes.train),
         hand_runs=fitted.hand_runs,
@@ -157,7 +182,8 @@ def _estimate(timing: Timing, costs: Costs, probe: Probe) -> Estimate:
     return Estimate(funnel=timing.funnel, sizes=sizes_of(probe.data), costs=costs, batch=probe.batch)
 
 
-def _reason(fitted: Fitted, own: Budget, estimate: Estimate, whole: Whole | None) -> str:
+def _reason(fitted: Fitted, probe: Probe, estimate: Estimate, whole: Whole | None) -> str:
+    own, effort = probe.space.budget, probe.effort
     budget, hand = fitted.budget, estimate.hand_seconds(fitted.budget.epochs, estimate.sizes.train)
     of = "" if budget.epochs == own.epochs else f" in place of {own.epochs}"
     parts = [
@@ -165,11 +191,17 @@ def _reason(fitted: Fitted, own: Budget, estimate: Estimate, whole: Whole | None
         f"the time bears {fitted.hand_runs:.0f} such runs",
         f"{fitted.level.does}: {budget.trials} trials, {_seeds(budget)}",
     ]
+    if budget.views:
+        parts.append(f"the teacher is asked about {budget.views} views of a sample, since its answers take long")
     if whole is not None:
         parts.append(f"{estimate.sizes.train:,} of {whole.train:,} training samples (full training takes them all)")
-    if budget.teacher_epochs != own.teacher_epochs:
-        parts.append(f"a teacher of at most {budget.teacher_epochs} epochs in place of {own.teacher_epochs}")
+    if effort != Effort(own.teacher_epochs):
+        parts.append(f"{_size(effort)} teacher of at most {effort.epochs} epochs in place of {own.teacher_epochs}")
     return "; ".join(parts)
+
+
+def _size(effort: Effort) -> str:
+    return "a" if effort.network == LARGE else f"a {effort.network}"
 
 
 def _seeds(budget: Budget) -> str:

@@ -18,6 +18,7 @@ from autokd.spec import fingerprint
 from autokd.study.effects import changes
 from autokd.study.records import TrialRecord
 from autokd.teaching import default_teacher
+from autokd.teaching.recipe import Effort
 from tests.search.records import trial
 from tests.search.spaces import SPACE, resolved
 from tests.search.stages import by_hand
@@ -77,7 +78,7 @@ def seen(options: Sequence[Option], trials: Sequence[TrialRecord]) -> Counter[tu
 @pytest.mark.parametrize(("name", "dataset"), [("image", "digits"), ("tabular", "wine"), ("digits", "digits")])
 def test_every_option_of_a_shipped_space_is_seen_twice(name: str, dataset: str) -> None:
     data = load(dataset)
-    offers = default_teacher.offers(data.task)
+    offers = default_teacher.offers(data.task, Effort(40))
     space = parse(*find(name)).resolve(data.task, offers)
     students = [*largest_of_families(space, data.task, offers), *population(space, data.task, 0, 6)[0]]
     options = options_of(space, students)
@@ -114,7 +115,7 @@ def test_what_is_changed_has_its_defaults_first_and_drawn_values_then(digits: Da
 
 
 def test_two_options_are_not_changed_together_twice(digits: Dataset) -> None:
-    space = parse(*find("image")).resolve(digits.task, default_teacher.offers(digits.task))
+    space = parse(*find("image")).resolve(digits.task, default_teacher.offers(digits.task, Effort(40)))
     students = population(space, digits.task, 0, 4)[0]
     options = options_of(space, students)
     trials = records_of(space, [space.default()])

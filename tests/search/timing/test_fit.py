@@ -13,11 +13,22 @@ from autokd.data import Dataset
 from autokd.engine.rung import curve_step
 from autokd.search.stages import works
 from autokd.search.timing.clock import CLOSING, CONFIRM_SHARE, Clock, seconds_per_epoch, spent
-from autokd.search.timing.fit import FEWEST_RUNS, MORE_TRIALS, Asked, Estimate, fit, fitting_samples, teacher_epochs
+from autokd.search.timing.fit import (
+    FEWEST_RUNS,
+    LEAST_VIEWS,
+    MORE_TRIALS,
+    VIEWS_SHARE,
+    Asked,
+    Estimate,
+    fit,
+    fitting_samples,
+    teacher_epochs,
+)
 from autokd.search.timing.measure import Probe, measure_costs, measure_hand
 from autokd.search.work import Costs, Funnel, Parallel, Scope, Sizes, total_seconds
 from autokd.space import Budget
 from autokd.study.records import Records
+from autokd.teaching.recipe import Effort
 from autokd.types import Shapes
 from tests.engine.helpers import teacher
 from tests.search.records import trial
@@ -164,10 +175,29 @@ def test_what_killed_sessions_trained_counts_as_spent() -> None:
 
 def test_what_a_sample_costs_is_measured(digits: Dataset) -> None:
     space, before = resolved(digits), torch.get_num_threads()
-    probe = Probe(data=digits, space=space, teacher=None, offers=Shapes(), device=torch.device("cpu"), threads=1)
+    probe = Probe(
+        data=digits,
+        space=space,
+        teacher=None,
+        offers=Shapes(),
+        device=torch.device("cpu"),
+        threads=1,
+        effort=Effort(40),
+    )
     costs = measure_costs(probe)
     assert 0 < costs.answer < costs.teacher < 1 and 0 < costs.train < 1
     taught = dataclasses.replace(probe, teacher=teacher(digits.task))
     hand_costs = measure_hand(taught, 5.0)
     assert 0 < hand_costs.train < 1 and 0 < hand_costs.answer < 1 and hand_costs.teacher == 0
     assert before == torch.get_num_threads()
+
+
+def test_a_teacher_that_answers_slowly_is_asked_about_fewer_views() -> None:
+    left = 30 * hand(27)
+    assert fit(left, OWN, estimate()).budget.views == 0
+    slow = fit(left, OWN, estimate(costs=COSTS._replace(answer=20 * COSTS.train))).budget
+    assert slow.views == LEAST_VIEWS < slow.epochs
+    bears = fit(left, OWN, estimate(costs=COSTS._replace(answer=VIEWS_SHARE * left / SIZES.train / 9.5))).budget
+    assert bears.views == 9
+    own = dataclasses.replace(OWN, views=2)
+    assert fit(left, own, estimate(costs=COSTS._replace(answer=20 * COSTS.train))).budget.views == 2

@@ -1,0 +1,57 @@
+"""What is settled before a default teacher is trained, from what trainings cost here."""
+
+from __future__ import annotations
+
+import pytest
+
+from autokd.data import Dataset
+from autokd.search.stages import works
+from autokd.search.timing import plan
+from autokd.search.timing.fit import NOTHING, TAUGHT_EPOCHS, TEACHER_SHARE
+from autokd.search.timing.measure import Probe
+from autokd.search.timing.plan import Timing, plan_teaching
+from autokd.search.work import Costs, Funnel, Parallel
+from autokd.space import find, parse
+from autokd.teaching import default_teacher
+from autokd.teaching.recipe import Effort, recipe
+from tests.search.spaces import CPU
+
+SECONDS = {"large": 8e-3, "medium": 4e-3, "small": 1e-3}
+"""Of a sample of the teacher's training."""
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Costs as they are written here."""
+
+    def costs(probe: Probe, train: float = 1e-4) -> Costs:
+        compared = recipe(probe.data.task, probe.effort).compared
+        return Costs(train, 1e-4, SECONDS[probe.effort.network], 1, compared)
+
+    monkeypatch.setattr(plan, "measure_costs", costs)
+    monkeypatch.setattr(plan, "measure_teacher", costs)
+
+
+def effort_within(seconds: float, data: Dataset) -> Effort:
+    """What is put into the teacher of a study that may take so long."""
+    space = parse(*find("image"))
+    probe = Probe(
+        data=data,
+        space=space,
+        teacher=None,
+        offers=default_teacher.offers(data.task, Effort(40)),
+        device=CPU,
+        threads=1,
+        effort=Effort(40),
+    )
+    timing = Timing(seconds, NOTHING, False, Funnel(works, Parallel()))
+    return plan_teaching(timing, seconds, space.budget, probe, may_limit=False).effort
+
+
+def test_with_little_time_a_default_teacher_is_smaller_rather_than_hardly_trained(digits: Dataset) -> None:
+    epoch = (len(digits.train) + len(digits.validation) / 3) / TEACHER_SHARE
+    assert effort_within(1e6, digits) == Effort(40)
+    large, medium = (effort_within(10 * SECONDS[name] * epoch, digits) for name in ("large", "medium"))
+    assert large.network == "large" and TAUGHT_EPOCHS <= large.epochs < 40
+    assert medium.network == "medium" and TAUGHT_EPOCHS <= medium.epochs < 40
+    assert effort_within(0.1, digits) == Effort(1, "small")
