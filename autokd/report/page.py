@@ -199,6 +199,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     words.signed,
     words.mean_sd,
     words.count,
+    words.number_of,
     words.compact,
     words.size,
     words.figure,

@@ -78,9 +78,9 @@ def hand_step(records: Records, name: str, epochs: int, metric: Metric) -> Step 
     trial = next((t for t in records.trials.values() if t.recipe == name), None)
     if trial is None:
         return None
-    score = _full_score(trial, epochs)
-    scores = ([] if score is None else [score]) + _scores(records, trial.pipeline)
-    return Step(title=HAND[name], values=tuple(metric.values(scores))) if scores else None
+    own = _full_score(trial, epochs)
+    scores = ({} if own is None else {trial.seed: own}) | _scores(records, trial.pipeline)
+    return Step(title=HAND[name], values=tuple(metric.values(scores.values()))) if scores else None
 
 
 def _found_step(records: Records, name: str) -> Step | None:
@@ -93,11 +93,11 @@ def _found_step(records: Records, name: str) -> Step | None:
     return Step(title=FOUND[name], values=tuple(values), flattered=not fresh) if values else None
 
 
-def _scores(records: Records, pipeline: Mapping[str, Any]) -> list[float]:
-    """Scores of a pipeline's runs outside explore at full length, one a seed."""
+def _scores(records: Records, pipeline: Mapping[str, Any]) -> dict[int, float]:
+    """Scores of a pipeline's runs outside explore at full length, by seed."""
     stages = ("noise", "choose", "claim")
     runs = [r for r in records.runs if r.stage in stages and r.failure is None and r.pipeline == pipeline]
-    return list({run.seed: run.score for run in runs}.values())
+    return {run.seed: run.score for run in runs}
 
 
 def _full_score(trial: TrialRecord, epochs: int) -> float | None:

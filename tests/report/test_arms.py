@@ -102,6 +102,27 @@ def test_an_arm_more_shows_everywhere(fabricate: Fabricate, tmp_path: Path) -> N
     assert exported["arm"] == "ensemble-2" and exported["evidence"]["text"].startswith("the recommended student is ")
 
 
+def test_what_was_left_early_is_not_shown_as_if_trained_to_the_end(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    trial = next(t for t in store.records.trials.values() if len(t.rungs) == 1)
+    pipeline, rung = trial.pipeline, trial.rungs[0]
+
+    def left_early(claim: Claim) -> Claim:
+        arms = [
+            dataclasses.replace(arm, runs={}, pipeline=pipeline) if arm.kind == "alone" else arm for arm in claim.arms
+        ]
+        return dataclasses.replace(claim, arms=tuple(arms), round=claim.round + 1)
+
+    replace_claim(store, left_early)
+    decision = decide(store)
+    assert decision is not None
+    [row] = [row for row in decision.rows if row.title == "Student alone"]
+    assert row.validation == [] and row.early == (pytest.approx(rung.score), rung.epochs)
+    said = f"after {rung.epochs} epoch{'s' * (rung.epochs > 1)} {100 * rung.score:.1f}"
+    assert said in text_of(console.summary(Study(store, tmp_path / "reports"), as_json=False))
+    assert said in Page(write(store, tmp_path / "reports").read_text(encoding="utf-8")).words
+
+
 def test_what_is_said_of_all_arms_is_said_of_all_arms_only(fabricate: Fabricate, tmp_path: Path) -> None:
     store = fabricate()
     before = Page(write(store, tmp_path).read_text(encoding="utf-8")).words

@@ -92,6 +92,14 @@ def test_a_baseline_that_was_not_trained_to_the_end_is_no_step(tmp_path: Path) -
     assert hand_step(log.records, "alone", 9, ACCURACY) is None and ladder(log.records, 9, ACCURACY) == []
 
 
+def test_a_trial_whose_run_the_claim_takes_over_is_one_seed(tmp_path: Path) -> None:
+    log = RecordLog(tmp_path / "trials.jsonl")
+    add_hand(log, 0, "kd", 0.80)
+    add_run(log, "claim", HAND["kd"], 0, 0.80)
+    [step] = ladder(log.records, 9, ACCURACY)
+    assert step.values == (0.80,) and step.interval is None
+
+
 @pytest.mark.parametrize(
     ("teacher", "told"), [(0.90, ""), (0.71, "no better than"), (0.69, "no better than"), (0.6, "worse than")]
 )

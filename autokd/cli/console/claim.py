@@ -120,9 +120,9 @@ def _column(what: str, metric: Metric) -> str:
 def _row(row: Row, metric: Metric, timed: bool) -> list[Text]:
     sizes = ["" if name not in row.cost else words.count(row.cost[name]) for name in ("params", "macs")]
     times = [f"{row.cost['latency']:.3g}" if "latency" in row.cost else ""] if timed else []
-    return [
-        Text(text) for text in (row.title, *sizes, *times, *(_spread(v, metric) for v in (row.validation, row.test)))
-    ]
+    early = row.early and f"after {words.number_of(row.early.epochs, 'epoch')} {metric.number(row.early.value)}"
+    reached = early or _spread(row.validation, metric)
+    return [Text(text) for text in (row.title, *sizes, *times, reached, _spread(row.test, metric))]
 
 
 def _spread(values: Sequence[float], metric: Metric) -> str:

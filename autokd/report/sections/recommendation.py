@@ -28,6 +28,13 @@ TEACHER = "Teacher"
 MAJORITY = "Always the commonest class"
 
 
+class Early(NamedTuple):
+    """Where a pipeline was left that was not trained to the end: its value on validation, after so many epochs."""
+
+    value: float
+    epochs: int
+
+
 class Row(NamedTuple):
     """One line of the claim's table.
 
@@ -38,6 +45,7 @@ class Row(NamedTuple):
       colour: in figures.
       recommended: this is the arm that is recommended.
       arm: None for the other two.
+      early: where it was left, if it was not trained to the end; there are no values then.
     """
 
     title: str
@@ -47,6 +55,7 @@ class Row(NamedTuple):
     colour: str
     recommended: bool = False
     arm: Arm | None = None
+    early: Early | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +149,7 @@ def rows(study: StudyStore, claim: Claim) -> list[Row]:
             colour=plots.arm_colour(arm.kind),
             recommended=arm.name == claim.use,
             arm=arm,
+            early=None if chosen_on(arm) else _left_early(study, arm),
         )
         for arm in claim.ordered
     ]
@@ -156,6 +166,13 @@ def chosen_on(arm: Arm) -> list[float]:
     """Return the validation values by which an arm was chosen or not: of choose, of the claim, or of its trial."""
     runs = next((arm.runs[purpose] for purpose in ("choose", "explore", "claim") if arm.runs.get(purpose)), ())
     return [run.validation for run in runs]
+
+
+def _left_early(study: StudyStore, arm: Arm) -> Early | None:
+    """Where the trial of an arm that was not trained to the end was left; None where it has no score."""
+    trials = (trial for trial in study.records.trials.values() if trial.rungs and trial.pipeline == arm.pipeline)
+    rungs = [trial.rungs[-1] for trial in trials]
+    return Early(study.objective.metric.value(rungs[0].score), rungs[0].epochs) if rungs else None
 
 
 def _majority_row(study: StudyStore, claim: Claim) -> Row | None:

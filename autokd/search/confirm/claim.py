@@ -224,8 +224,11 @@ def _arm(
 
 def _as_tried(round: Round, trial: TrialRecord) -> list[tuple[int, float]]:
     """Seed and score of every full-length run of a trial's pipeline that chose it."""
-    selected = [(run.seed, run.score) for run in selected_runs(round, trial)]
-    return [*((trial.seed, rung.score) for rung in trial.rungs[-1:]), *selected]
+    full = [rung for rung in trial.rungs if rung.epochs >= round.budget.epochs]
+    return [
+        *((trial.seed, rung.score) for rung in full),
+        *((run.seed, run.score) for run in selected_runs(round, trial)),
+    ]
 
 
 def _front(round: Round) -> tuple[Candidate, ...]:

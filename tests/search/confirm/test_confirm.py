@@ -154,6 +154,18 @@ def test_the_number_of_runs_announced_is_the_number_made(
     assert all((job.horizon, job.until, job.load, job.save) == (4, 4, None, None) for job in jobs(made))
 
 
+def test_what_was_left_before_the_end_has_no_full_length_value(data: Counted, tmp_path: Path) -> None:
+    known = with_recipe(data)
+    alone = next(i for i, trial in enumerate(known) if trial.recipe == "alone")
+    known[alone] = replace(known[alone], rungs=known[alone].rungs[:1])
+    made = confirming(tmp_path, data, known=known, budget=replace(BUDGET, **BUDGETS["no claim"]))
+    keep_students(made)
+    claim = confirm(made)
+    values = {arm.name: [run.validation for run in arm.runs.get("explore", ())] for arm in claim.arms}
+    assert values.pop("alone") == [] and all(values.values())
+    assert all(len(found) == 1 for found in values.values())
+
+
 def test_the_student_alone_is_no_finalist_and_no_pipeline_is_one_twice(data: Counted, tmp_path: Path) -> None:
     known = trials(data)
     twin = dataclasses.replace(known[2], number=4)
