@@ -1,11 +1,14 @@
 """Which arm a study recommends, and what it is compared with: decided on validation, before the claim's first run.
 
-The rule: among the arms, the simplest first, the first whose mean validation score is as good as the best one's.
+The rule: among the arms, the simplest first, the first whose mean validation score is as good as the best one's. What
+the search found must be better than every published recipe by more than chance: it is the best of many on the same
+validation items, which more seeds do not make up for, and a recipe is not.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,6 +21,8 @@ from autokd.study.design import Noise
 
 LEAST, NOISE_SHARE = 0.003, 1 / 3
 """Arms count as equally good up to this difference of scores, 0.3 points, or this share of the spread between seeds."""
+ERROR_SHARE = 0.5
+"""Of the standard error of a share of the validation items: what was found must be so much better than a recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,7 @@ class Use:
       means: validation score of each arm that could have been recommended: its mean over seeds, or its trial's at the
         top rung.
       tolerance: difference of scores up to which an arm counts as as good as the best one.
+      margin: difference up to which a published recipe counts as as good as what was found.
       seeds: an arm, of the claim; 0 without one.
       reason: in words.
     """
@@ -45,6 +51,7 @@ class Use:
     tolerance: float
     seeds: int
     reason: str
+    margin: float = 0.0
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as the values of its event."""
@@ -65,6 +72,7 @@ class Option(NamedTuple):
       phrase: what it is called inside a sentence.
       reads_teacher: whether its losses read the teacher.
       scores: on validation, one a seed, more is better.
+      published: it is a known recipe as it is.
     """
 
     name: str
@@ -72,6 +80,7 @@ class Option(NamedTuple):
     phrase: str
     reads_teacher: bool
     scores: Sequence[float]
+    published: bool = False
 
     @property
     def mean(self) -> float:
@@ -84,15 +93,38 @@ def tolerance(noise: Noise | None) -> float:
     return max(LEAST, 0.0 if noise is None else NOISE_SHARE * noise.sd)
 
 
-def choose(options: Sequence[Option], within: float) -> Option:
+def found_margin(score: float, items: int, metric: Metric) -> float:
+    """Return by how much what was found must be better than a recipe; 0 for metrics that are no share of items.
+
+    Source: the rule of one standard error (Breiman et al., Classification and Regression Trees, 1984, section 3.4.3),
+    half of it since both are scored on the same items.
+
+    Args:
+      score: of the best.
+      items: of validation.
+      metric: that it is of.
+    """
+    share = min(1.0, max(0.0, score))
+    return ERROR_SHARE * math.sqrt(share * (1 - share) / items) if metric.unit == "%" else 0.0
+
+
+def choose(options: Sequence[Option], within: float, margin: float = 0.0) -> Option:
     """Return the simplest arm whose mean is within so much of the best; among those of one kind, the best.
+
+    Args:
+      options: the arms that may be recommended.
+      within: see `tolerance`.
+      margin: see `found_margin`; where the best published recipe is so near to the best, only those recipes count.
 
     >>> one, two = Option("alone", "alone", "", False, [0.8]), Option("pick", "pick", "", True, [0.802])
     >>> choose([two, one], 0.003).name, choose([two, one], 0.001).name
     ('alone', 'pick')
     """
     best = max(option.mean for option in options)
-    good = [option for option in options if option.mean >= best - within]
+    published = [option for option in options if option.published and option.mean >= best - margin]
+    there = [option for option in options if option.published] if published else options
+    best = max(option.mean for option in there)
+    good = [option for option in there if option.mean >= best - within]
     return min(good, key=lambda option: (simplicity(option.kind), -option.mean, option.name))
 
 
@@ -133,7 +165,7 @@ def _best_alone(options: Sequence[Option], use: Option) -> str | None:
     return max(alone, key=lambda option: option.mean).name if alone and use.reads_teacher else None
 
 
-def explain(options: Sequence[Option], use: Option, within: float, metric: Metric) -> str:
+def explain(options: Sequence[Option], use: Option, within: float, metric: Metric, margin: float = 0.0) -> str:
     """Say why an arm is recommended.
 
     Args:
@@ -141,6 +173,7 @@ def explain(options: Sequence[Option], use: Option, within: float, metric: Metri
       use: the one that is.
       within: see `tolerance`.
       metric: that scores are of.
+      margin: see `found_margin`.
     """
     best = max(options, key=lambda option: option.mean)
     seeds = len(use.scores)
@@ -150,8 +183,10 @@ def explain(options: Sequence[Option], use: Option, within: float, metric: Metri
         return f"{use.phrase} is the only arm: {shown} {over}"
     if best.mean == use.mean:
         return f"{use.phrase} has the best mean validation score of {len(options)} arms {over}, {shown}"
-    behind = metric.apart(best.mean - use.mean)
-    return (
-        f"{use.phrase} has {shown} {over}, {behind} behind the best, {best.phrase}; up to {metric.apart(within)} "
-        "counts as equally good, and it is the simplest that is"
-    )
+    behind = f"{use.phrase} has {shown} {over}, {metric.apart(best.mean - use.mean)} behind the best, {best.phrase}"
+    if use.published and not best.published and best.mean - use.mean > within:
+        return (
+            f"{behind}; what is the best of many on the same validation items must be {metric.apart(margin)} better "
+            "than a published recipe"
+        )
+    return f"{behind}; up to {metric.apart(within)} counts as equally good, and it is the simplest that is"

@@ -6,7 +6,7 @@ import pytest
 
 from autokd.metrics import METRICS
 from autokd.study.design import Noise
-from autokd.study.use import Option, Use, choose, explain, find_comparator, find_comparators, tolerance
+from autokd.study.use import Option, Use, choose, explain, find_comparator, find_comparators, found_margin, tolerance
 
 KINDS = {"alone": "alone", "hand": "hand", "hand-kd": "hand", "kd": "kd", "pick": "pick"}
 
@@ -28,6 +28,24 @@ def test_the_simplest_of_those_as_good_as_the_best_is_recommended() -> None:
     assert choose(arms, 0.0).name == "pick"
     assert choose(options(pick=0.9, alone=0.9), 0.0).name == "alone"
     assert choose(options(hand=0.899, hand_kd=0.898, pick=0.9), 0.003).name == "hand"  # of one kind the better
+
+
+def test_what_was_found_must_be_better_than_a_recipe_by_more_than_chance() -> None:
+    arms = options(pick=0.900, kd=0.895, hand=0.893, alone=0.886)
+    arms = [arm._replace(published=arm.name in ("hand", "alone")) for arm in arms]
+    assert choose(arms, 0.003, 0.006).name == "pick"
+    assert choose(arms, 0.003, 0.008).name == "hand"  # not the student alone, which is clearly behind that
+    assert choose(arms, 0.008, 0.008).name == "alone"
+    assert choose(options(pick=0.9, hand=0.8), 0.003, 1.0).name == "pick"  # none of them is a recipe
+    assert explain(arms, arms[2], 0.003, METRICS["accuracy"], 0.008) == (
+        "the hand has 89.3 % on one seed, 0.7 points behind the best, the pick; what is the best of many on the same "
+        "validation items must be 0.8 points better than a published recipe"
+    )
+
+
+def test_the_margin_is_half_a_standard_error_of_a_share() -> None:
+    assert found_margin(0.8, 400, METRICS["accuracy"]) == pytest.approx(0.01)
+    assert found_margin(1.0, 400, METRICS["macro_f1"]) == 0 == found_margin(-0.5, 400, METRICS["log_loss"])
 
 
 def test_the_mean_over_seeds_decides() -> None:

@@ -24,7 +24,7 @@ from autokd.study.arms import HAND_KD, baseline_kinds
 from autokd.study.noise import STRETCH
 from autokd.study.records import RunRecord, TrialRecord
 from autokd.study.store import student_file
-from autokd.study.use import Option, Use, choose, explain, find_comparator, find_comparators, tolerance
+from autokd.study.use import Option, Use, choose, explain, find_comparator, find_comparators, found_margin, tolerance
 
 SHARE = 0.5
 """Of the time left that choose may take where the claim has seeds of its own."""
@@ -143,7 +143,9 @@ def _decide(round: Round, contenders: Contenders, options: Sequence[Option], oth
     budget, metric = round.budget, round.objective.metric
     tells = budget.choose_seeds or budget.claim_seeds
     within = tolerance(noise.estimate(round.log.records)) if tells else 0.0
-    use, seeds = choose(options, within), 0
+    highest, items = max(option.mean for option in options), len(round.context.data.validation)
+    margin = found_margin(highest, items, metric) if tells else 0.0
+    use, seeds = choose(options, within, margin), 0
     comparators: tuple[str, ...] = ()
     if budget.claim_seeds:
         find = find_comparators if budget.choose_seeds else find_comparator
@@ -160,7 +162,8 @@ def _decide(round: Round, contenders: Contenders, options: Sequence[Option], oth
         means={option.name: option.mean for option in options},
         tolerance=within,
         seeds=seeds,
-        reason=explain(options, use, within, metric),
+        reason=explain(options, use, within, metric, margin),
+        margin=margin,
     )
     round.log.append("use", **chosen.to_plain())
     return chosen

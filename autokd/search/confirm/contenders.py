@@ -51,7 +51,9 @@ class Contender:
 
     def option(self, scores: Iterable[float]) -> Option:
         """Return it with its scores, as something that may be recommended."""
-        return Option(self.name, self.kind, self.phrase, self.spec.needs_teacher, list(scores))
+        return Option(
+            self.name, self.kind, self.phrase, self.spec.needs_teacher, list(scores), published=self.recipe is not None
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
