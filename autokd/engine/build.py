@@ -19,8 +19,9 @@ from autokd.types import BuildContext, Shapes, Task, TeacherHead
 STORABLE = frozenset({"features", "pooled"})
 """Parts of a teacher's output that the bank can hold."""
 MAX_NORM = 5.0
-"""Norm to which gradients are cut where a loss reads more than logits: at the ends of their weights' ranges, losses on
-features and their untrained projectors send a student to infinity in the first epoch."""
+"""Norm to which gradients are cut where a loss reads the teacher or more than logits. Losses on features and their
+untrained projectors, at the ends of their weights' ranges, send a student to infinity in the first epoch; so does a
+teacher that is very sure of itself, with the squared temperature as a factor, at a rate that suits the student alone."""
 
 
 def build_student(
@@ -85,8 +86,12 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
         augment=spec.augment.build(build_context),
         teacher_mode=_teacher_mode(context, spec),
         dtype=dtype,
-        max_norm=MAX_NORM if any(loss.declares.student_reads for loss in spec.losses.values()) else None,
+        max_norm=MAX_NORM if _may_explode(spec) else None,
     )
+
+
+def _may_explode(spec: PipelineSpec) -> bool:
+    return spec.needs_teacher or any(loss.declares.student_reads for loss in spec.losses.values())
 
 
 def stored_parts(spec: PipelineSpec) -> frozenset[str]:
