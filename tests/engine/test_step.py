@@ -174,7 +174,7 @@ def test_a_long_gradient_is_cut_to_its_norm_and_a_short_one_is_not() -> None:
     assert float(nn.functional.cosine_similarity(direction, cut_direction, dim=0)) > 0.99999
 
 
-def test_gradients_are_cut_only_where_a_loss_reads_inside_the_student(digits: Dataset) -> None:
+def test_gradients_are_cut_only_where_a_loss_reads_the_teacher_or_inside_the_student(digits: Dataset) -> None:
     def max_norm(**losses: Any) -> float | None:
         with seeded(1):
             return build_run(context(digits, teacher(digits.task)), pipeline(losses=losses), 129).max_norm
