@@ -10,19 +10,21 @@ from typing import Any, NamedTuple
 
 import torch
 
-from autokd.data import DataOptions, Dataset, load
+from autokd import catalog
+from autokd.data import Dataset, load
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import StudyError, TeacherError
 from autokd.files import cache_dir
 from autokd.networks.reference import describe, load_teacher
-from autokd.objective import COSTS, Objective, of_names, of_plain
+from autokd.objective import Objective, of_names, of_plain
 from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
+from autokd.search.device import pick_device
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
 from autokd.search.population import population
-from autokd.search.request import Notify, Progress, Request, pick_device
+from autokd.search.request import Notify, Progress, Request
 from autokd.search.rungs import rung_plan
 from autokd.search.session import Setup, measures_latency
 from autokd.search.stages import works
@@ -159,6 +161,8 @@ def _trained(loaded: Loaded, notify: Notify) -> Teacher:
 
 def _load(request: Request) -> Loaded:
     """Load what the request names."""
+    for path in request.plugins or ():
+        catalog.load_plugins(path)
     device = pick_device(request.device)
     data = load_data(request)
     text, source = find(request.space or data.default_space)
@@ -191,13 +195,12 @@ def load_data(request: Request, **changed: Any) -> Dataset:
     Raises:
       DataError: it is missing or cannot be used.
     """
-    return load(request.dataset, DataOptions(seed=request.seed, **{**request.data_options, **changed}))
+    return load(request.dataset, dataclasses.replace(request, **changed))
 
 
 def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:
     """The space that is left for the data, the teacher and the plan, within the limits that were asked for."""
-    limits = {f"max_{name}": getattr(request, f"max_{name}") for name in COSTS}
-    space = loaded.space.resolve(loaded.data.task, loaded.offers, **limits)
+    space = loaded.space.resolve(loaded.data.task, loaded.offers, **request.limits)
     return space.without(plan.left_out) if plan is not None and plan.left_out else space
 
 
@@ -223,7 +226,7 @@ def _teaching(request: Request, loaded: Loaded) -> Teaching:
         return Teaching(effort, None if plan is None else plan.limit_train)
     if request.time is None:
         return Teaching(Effort(own.teacher_epochs), None)
-    may_limit = request.data_options.get("limit_train") is None and not isinstance(request.dataset, Dataset)
+    may_limit = request.limit_train is None and not isinstance(request.dataset, Dataset)
     left = request.time - (time.monotonic() - request.began)
     return plan_teaching(_timing(request, loaded), left, own, _probe(request, loaded), may_limit=may_limit)
 
@@ -352,7 +355,7 @@ def study_path(request: Request, data: Dataset) -> Path:
     name = data.task.dataset if request.study is None else request.study
     if name in ("", ".", "..") or any(mark in name for mark in "/\\"):
         raise StudyError(f"--study {name!r}: the name of a study is the name of a folder, not a path")
-    return request.studies_dir / name
+    return Path(request.studies_dir) / name
 
 
 def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) -> None:
