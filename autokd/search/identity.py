@@ -48,12 +48,13 @@ def collect_settings(request: Request, setup: Setup, source: str) -> dict[str, S
       setup: what was prepared from it.
       source: where the space is from.
     """
-    return {
-        **{option.name: _as_asked(option, request) for option in options_of(Request) if option.flags},
+    settings = {
+        **{option.name: _as_asked(option, request) for option in options_of(type(request)) if option.flags},
         **_as_used(request, setup, source),
         "cache": _from_environment(None, "AUTOKD_CACHE", cache_dir()),
         "threads": Setting(setup.threads, "the machine"),
     }
+    return {name: Setting(as_plain(setting.value), setting.origin) for name, setting in settings.items()}
 
 
 def _as_used(request: Request, setup: Setup, source: str) -> dict[str, Setting]:
@@ -83,9 +84,9 @@ def _written(option: Listed, asked: Any) -> Any:
     """What a record says of a value: of a secret how it begins, of what a program handed over its type."""
     if isinstance(option.about, Option) and option.about.secret and asked is not None:
         return f"{str(asked).partition('://')[0]}://…" if "://" in str(asked) else "…"
-    if isinstance(asked, (list, tuple)) and all(isinstance(item, WRITTEN) for item in asked):
-        return list(asked)
-    return asked if asked is None or isinstance(asked, WRITTEN) else f"given in Python: {type(asked).__name__}"
+    items = asked if isinstance(asked, (list, tuple)) else [asked]
+    is_written = all(item is None or isinstance(item, WRITTEN) for item in items)
+    return asked if is_written else f"given in Python: {type(asked).__name__}"
 
 
 def _from_file(asked: Any, value: Any, planned: bool = False) -> Setting:
