@@ -207,8 +207,7 @@ def train(asked: FullTraining) -> dict[str, Any]:
     Raises:
       UserError: the file, the data or the teacher cannot be used.
     """
-    for plugin in asked.plugins or ():
-        catalog.load_plugins(plugin)
+    catalog.load_plugins(*(asked.plugins or ()))
     path = Path(asked.pipeline)
     file = pipeline_file.read(path).with_training(epochs=asked.epochs, seed=asked.seed)
     device = run.pick_device(asked.device)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import shlex
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -161,7 +160,7 @@ def list_components(
     """List the components of one kind, or of all kinds."""
     from autokd.cli.console.components import kinds
 
-    _load_plugins(plugins)
+    catalog.load_plugins(*(plugins or ()))
     if kind is None:
         out(kinds({name: catalog.names(name) for name in catalog.KINDS}, as_json=as_json))
     else:
@@ -181,7 +180,7 @@ def describe(
     """Show a component's fields, defaults, ranges and source, or a teacher's module paths and shapes."""
     from autokd.cli.console import components
 
-    _load_plugins(plugins)
+    catalog.load_plugins(*(plugins or ()))
     if kind == "teacher":
         from autokd import data
 
@@ -203,7 +202,7 @@ def check(
     from autokd.errors import SpaceError
     from autokd.space import find, parse
 
-    _load_plugins(plugins)
+    catalog.load_plugins(*(plugins or ()))
     try:
         parsed = parse(*find(space))
     except SpaceError as error:
@@ -253,11 +252,6 @@ def _open(name: str) -> Study:
     from autokd import api
 
     return api.open_study(name)
-
-
-def _load_plugins(paths: Iterable[Path | str] | None) -> None:
-    for path in paths or ():
-        catalog.load_plugins(path)
 
 
 def main() -> None:

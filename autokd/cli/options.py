@@ -71,7 +71,7 @@ def _options(hint: Any, parameter: inspect.Parameter) -> Iterator[Listed]:
     """The options that a command's parameter stands for; what only a program can give is none."""
     plain, about = split(hint)
     if about is not None:
-        yield Listed(parameter.name, plain, parameter.default, about, positional=False)
+        yield Listed(parameter.name, plain, parameter.default, about)
     else:
         yield from (option for option in options_of(plain) if option.flags)
 
@@ -87,7 +87,7 @@ def _parameter(option: Listed) -> inspect.Parameter:
     """An option as typer takes it."""
     about = option.about
     assert isinstance(about, Option)
-    kind = str if about.read is not None else first_type(option.type)
+    kind = str if about.unit is not None else first_type(option.type)
     default = option.default if about.shown is None else about.shown
     info = (
         typer.Argument(help=about.help)

@@ -11,10 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from autokd.options import units
 from autokd.options.option import Keyword, Option
+
+if TYPE_CHECKING:
+    from torch.nn import Module as Network
+else:
+    Network = Any  # torch is not imported for the sake of a type
 
 STUDIES = Path("studies")
 REPORTS = Path("reports")
@@ -27,8 +32,7 @@ Dataset = Annotated[
     ),
 ]
 DataDir = Annotated[
-    Path | str | None,
-    Option("Folder with the files of named datasets; by default $AUTOKD_DATA, or the cache."),
+    Path | str | None, Option("Folder with the files of named datasets; by default $AUTOKD_DATA, or the cache.")
 ]
 Target = Annotated[str | None, Option("Label column of a table.")]
 SkipBad = Annotated[bool, Option("Skip unreadable files instead of stopping.")]
@@ -49,7 +53,7 @@ class Subject:
         None
     )
     teacher: Annotated[
-        str | Any,
+        str | Path | Network | Mapping[str, Any] | None,
         Option(
             "ARCH[:k=v,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, pkg.module:factory@FILE, or FILE.",
             python="In Python also a network; by default one is trained and cached.",
@@ -64,11 +68,7 @@ class Length:
     trials: Annotated[int | None, Option("Total number of trials, including both baselines.", minimum=1)] = None
     time: Annotated[
         float | None,
-        Option(
-            "Total time budget, e.g. 90s, 20m, 3h; runs and trials are fitted to it.",
-            read=units.seconds,
-            python="In Python a number of seconds.",
-        ),
+        Option("Total time budget, e.g. 90s, 20m, 3h; runs and trials are fitted to it.", unit=units.SECONDS),
     ] = None
     began: Annotated[float, Keyword("When the time begins to count, by `time.monotonic`; by default now.")] = (
         dataclasses.field(default_factory=monotonic)
@@ -80,31 +80,18 @@ class Limits:
     """What a student may cost: `max_` and the name of the cost, see `autokd.objective.COSTS`."""
 
     max_params: Annotated[
-        float | None,
-        Option("Maximum number of student parameters, e.g. 300k.", read=units.count, python="In Python a number."),
+        float | None, Option("Maximum number of student parameters, e.g. 300k.", unit=units.COUNT)
     ] = None
     max_macs: Annotated[
-        float | None,
-        Option(
-            "Maximum number of multiply-accumulates per sample, e.g. 20M.",
-            read=units.count,
-            python="In Python a number.",
-        ),
+        float | None, Option("Maximum number of multiply-accumulates per sample, e.g. 20M.", unit=units.COUNT)
     ] = None
     max_size: Annotated[
-        float | None,
-        Option(
-            "Maximum size of the student's weights, e.g. 200KB.",
-            read=units.weights_size,
-            python="In Python a number of bytes.",
-        ),
+        float | None, Option("Maximum size of the student's weights, e.g. 200KB.", unit=units.WEIGHTS_SIZE)
     ] = None
     max_latency: Annotated[
         float | None,
         Option(
-            "Maximum latency of one sample on the device, measured before training, e.g. 5ms.",
-            read=units.milliseconds,
-            python="In Python a number of milliseconds.",
+            "Maximum latency of one sample on the device, measured before training, e.g. 5ms.", unit=units.MILLISECONDS
         ),
     ] = None
 
@@ -181,9 +168,8 @@ class Execution:
         Option(
             "Maximum disk space for stored teacher outputs, e.g. 20GB.",
             flags=("--bank-size",),
-            read=units.disk_space,
+            unit=units.DISK_SPACE,
             shown="20GB",
-            python="In Python a number of bytes.",
         ),
     ] = 20e9
     bank_features: Annotated[bool, Option("Also store the teacher's feature maps where they are small enough.")] = False
@@ -192,8 +178,7 @@ class Execution:
         None
     )
     slots: Annotated[
-        int | None,
-        Option("Rungs trained at a time; part of the study, by default the number of workers.", minimum=1),
+        int | None, Option("Rungs trained at a time; part of the study, by default the number of workers.", minimum=1)
     ] = None
     storage: Annotated[
         str | None, Option("Database to mirror the study to, for dashboards, e.g. postgresql://…", secret=True)

@@ -28,21 +28,24 @@ def takes(asked: Callable[P, Asked]) -> Callable[[Callable[[Asked], Result]], Ca
 
     Raises:
       TypeError: by the function, where it does not know a keyword; the message has the nearest one.
+      UserError: by the function, where a number is below the least one.
     """
     options = options_of(cast(type[Asked], asked))
-    known = {option.name for option in options}
+    taken = inspect.signature(asked).parameters
+    parameters = [taken[option.name].replace(annotation=option.type) for option in options]
 
     def decorate(function: Callable[[Asked], Result]) -> Callable[P, Result]:
         @functools.wraps(function)
         def with_keywords(*args: P.args, **kwargs: P.kwargs) -> Result:
             for name in kwargs:
-                if name not in known:
+                if name not in taken:
                     raise TypeError(unknown_keyword(function.__name__, name, options))
-            return function(asked(*args, **kwargs))
+            call = asked(*args, **kwargs)
+            for option in options:
+                option.check(getattr(call, option.name))
+            return function(call)
 
-        signature = inspect.signature(function, eval_str=True).replace(
-            parameters=[_parameter(each) for each in options]
-        )
+        signature = inspect.signature(function, eval_str=True).replace(parameters=parameters)
         with_keywords.__signature__ = signature  # type: ignore[attr-defined]
         with_keywords.__annotations__ = {
             **{option.name: option.type for option in options},
@@ -53,11 +56,6 @@ def takes(asked: Callable[P, Asked]) -> Callable[[Callable[[Asked], Result]], Ca
         return with_keywords
 
     return decorate
-
-
-def _parameter(option: Listed) -> inspect.Parameter:
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if option.positional else inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(option.name, kind, default=option.default, annotation=option.type)
 
 
 def _entry(option: Listed) -> str:

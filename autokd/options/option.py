@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from autokd.errors import nearest
+from autokd.errors import UserError, nearest
+from autokd.options.units import Unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,8 @@ class Option:
       help: what it is, a sentence, as the command line shows it.
       flags: how it is written on the command line; by default its name after two dashes.
       minimum: the least number that the command line takes.
-      read: returns what a text on the command line stands for, given the flag, for the message, and the text.
-      shown: the default as the command line writes it, where a text is read.
+      unit: of a number that the command line writes with one.
+      shown: the default as the command line writes it, where there is a unit.
       python: what is different in Python, or may be given there beside what the command line takes.
       argument: whether it is given without a flag.
       secret: whether no record may show more of it than how it begins.
@@ -46,7 +47,7 @@ class Option:
     help: str = dataclasses.field(kw_only=False)
     flags: tuple[str, ...] = ()
     minimum: int | None = None
-    read: Callable[[str, str], Any] | None = None
+    unit: Unit | None = None
     shown: str | None = None
     python: str = ""
     argument: bool = False
@@ -56,7 +57,8 @@ class Option:
     def in_python(self) -> str:
         """What the documentation of a function says of it."""
         least = "" if self.minimum is None else f"At least {self.minimum}."
-        return " ".join(text for text in (self.help, least, self.python) if text)
+        unit = "" if self.unit is None else f"In Python a number of {self.unit.in_python}".removesuffix(" of ") + "."
+        return " ".join(text for text in (self.help, least, unit, self.python) if text)
 
 
 class Listed(NamedTuple):
@@ -67,14 +69,12 @@ class Listed(NamedTuple):
       type: its type, without what is annotated.
       default: its default; `inspect.Parameter.empty` where it must be given.
       about: what it is.
-      positional: whether Python takes it without its name.
     """
 
     name: str
     type: Any
     default: Any
     about: Option | Keyword
-    positional: bool
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -89,8 +89,18 @@ class Listed(NamedTuple):
         Raises:
           UserError: it is no such value.
         """
-        reader = self.about.read if isinstance(self.about, Option) else None
-        return value if reader is None or value is None else reader(self.flags[0], value)
+        unit = self.about.unit if isinstance(self.about, Option) else None
+        return value if unit is None or value is None else unit.read(self.flags[0], value)
+
+    def check(self, value: Any) -> None:
+        """Refuse a number that is too small, as the command line does.
+
+        Raises:
+          UserError: it is below the least one.
+        """
+        least = self.about.minimum if isinstance(self.about, Option) else None
+        if least is not None and value is not None and value < least:
+            raise UserError(f"{self.name}={value!r} is too small; it is at least {least}")
 
 
 def options_of(cls: type[Any]) -> list[Listed]:
@@ -117,7 +127,7 @@ def _listed(field: dataclasses.Field[Any], hint: Any) -> Listed:
         raise TypeError(f"{field.name} is no option: annotate it with Option(…) or Keyword(…)")
     made = field.default_factory is not dataclasses.MISSING
     default = None if made else inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
-    return Listed(field.name, plain, default, about, not field.kw_only)
+    return Listed(field.name, plain, default, about)
 
 
 def split(hint: Any) -> tuple[Any, Option | Keyword | None]:

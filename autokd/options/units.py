@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 from autokd.errors import UserError
 from autokd.objective import amount
+
+
+class Unit(NamedTuple):
+    """How a number is written on the command line.
+
+    Args:
+      read: returns the number, given the option's flag, for the message, and the text; raises UserError.
+      in_python: what a number in Python counts.
+    """
+
+    read: Callable[[str, str], float]
+    in_python: str
 
 
 def seconds(option: str, text: str) -> float:
@@ -76,3 +90,10 @@ def count(option: str, text: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise UserError(f"{option} {text!r} is not a positive number; write for instance 300k, 0.3M or 3e5")
     return value
+
+
+COUNT = Unit(count, "")
+SECONDS = Unit(seconds, "seconds")
+MILLISECONDS = Unit(milliseconds, "milliseconds")
+WEIGHTS_SIZE = Unit(weights_size, "bytes")
+DISK_SPACE = Unit(disk_space, "bytes")

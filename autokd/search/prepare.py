@@ -93,6 +93,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
       UserError: bad input, or an existing study that differs from what is asked.
       NothingFeasible: no student of the space lies inside the budget.
     """
+    catalog.load_plugins(*(request.plugins or ()))
     loaded = _load(request)
     latencies = _known_latencies(request, loaded)
     if for_study and loaded.before is None:
@@ -102,7 +103,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if teaching.limit_train is not None:
         whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
         loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
-    named = default_teacher.reference(teaching.effort) if loaded.teacher is None else describe(request.teacher)
+    named = default_teacher.reference(teaching.effort) if request.teacher is None else describe(request.teacher)
     if for_study and loaded.before is not None:
         asked = _setup(request, loaded, named, loaded.before.time_plan, latencies)
         refuse_another(study_path(request, loaded.data), loaded.before.identity, asked.identity)
@@ -161,8 +162,6 @@ def _trained(loaded: Loaded, notify: Notify) -> Teacher:
 
 def _load(request: Request) -> Loaded:
     """Load what the request names."""
-    for path in request.plugins or ():
-        catalog.load_plugins(path)
     device = pick_device(request.device)
     data = load_data(request)
     text, source = find(request.space or data.default_space)

@@ -21,7 +21,7 @@ from autokd.cli.options import Printing, with_options
 from autokd.engine.teacher_bank import DEFAULT_BYTES
 from autokd.errors import UserError
 from autokd.objective import COSTS
-from autokd.options import Execution, FullTraining, Keyword, Limits, Option, options_of, takes
+from autokd.options import Execution, FullTraining, Keyword, Limits, Option, options_of, takes, units
 from autokd.search.identity import collect_settings
 from autokd.search.prepare import prepare
 from autokd.search.request import Request, Screening
@@ -43,7 +43,7 @@ OPTIONS = [option for option in options_of(Request) if option.flags]
 class Wider(Request):
     """A request with one option more."""
 
-    pause: Annotated[float, Option("Rest between trials, e.g. 5s.", read=lambda flag, text: float(text[:-1]))] = 1.5
+    pause: Annotated[float, Option("Rest between trials, e.g. 5s.", unit=units.SECONDS, shown="1.5s")] = 1.5
     depth: Annotated[int | None, Option("How deep to dig.", minimum=2)] = None
 
 
@@ -71,7 +71,7 @@ def test_every_option_is_on_the_command_line_in_python_and_in_the_records(space:
     for option in OPTIONS:
         assert list(option.flags) == shown[option.name].opts
         assert option.about.help == shown[option.name].help
-        assert taken[option.name].default == option.default and taken[option.name].annotation == option.type
+        assert taken[option.name].default is option.default and taken[option.name].annotation == option.type
         assert f"\n  {option.name}: {option.about.help.split()[0]}" in (autokd.search.__doc__ or "")
         assert recorded[option.name].origin
     own = ["dry_run", "as_json", "quiet", "verbose"]
@@ -110,6 +110,8 @@ def test_an_option_more_is_a_field_more(space: Path, tmp_path: Path) -> None:
     assert (got[0].pause, got[0].trials, got[0].depth, got[0].dataset) == (4.0, 3, None, "digits")
     assert CliRunner().invoke(tool, ["--depth", "1"]).exit_code == 2
     assert search("wine", pause=2.0) == 2.0 and search() == 1.5
+    with pytest.raises(UserError, match="depth=1 is too small; it is at least 2"):
+        search(depth=1)
     assert "\n  depth: How deep to dig. At least 2." in (search.__doc__ or "")
     request = Wider(dataset="wine", space=space, studies_dir=tmp_path, pause=3.0)
     settings = prepared(request).settings
@@ -129,7 +131,7 @@ def test_an_unknown_keyword_names_the_nearest_one() -> None:
 def test_what_the_command_line_reads_and_shows_is_the_value() -> None:
     for option in OPTIONS:
         assert isinstance(option.about, Option)
-        assert (option.about.shown is None) == (option.about.read is None or option.default is None)
+        assert (option.about.shown is None) == (option.about.unit is None or option.default is None)
         if option.about.shown is not None:
             assert option.read(option.about.shown) == option.default
     read = {option.name: option.read for option in OPTIONS}
@@ -169,7 +171,8 @@ def test_records_say_what_was_asked_but_no_password(space: Path, tmp_path: Path)
     assert "hush" not in str(setup.settings)
     assert setup.settings["objective"] == (["accuracy", "params"], "asked")
     assert setup.settings["profile"] == (True, "asked") and setup.settings["train"] == (False, "default")
-    handed = Request(dataset=([[1.0]], [0]), space=space, teacher=object(), plugins=[Path("a.py")], data_dir=tmp_path)
+    given: dict[str, Any] = {"dataset": ([[1.0]], [0]), "teacher": object(), "plugins": [Path("a.py")]}
+    handed = Request(space=space, data_dir=tmp_path, **given)
     settings = collect_settings(handed, setup, "here")
     assert settings["dataset"] == ("given in Python: tuple", "asked")
     assert settings["plugins"].value == ["a.py"] and settings["data_dir"].value == str(tmp_path)
