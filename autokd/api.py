@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import pandas as pd
-import torch
 from safetensors.torch import load_file
 
-from autokd import report
+from autokd import catalog, report
 from autokd.data import Dataset, load_again
 from autokd.delivery import bundle, full_training, pipeline_file
 from autokd.delivery.export import export_pipeline
 from autokd.delivery.recommended import train_recommended
-from autokd.engine.teacher_bank import DEFAULT_BYTES
 from autokd.errors import BundleError, StudyError, nearest
+from autokd.execution.executor import Stop
+from autokd.options import REPORTS, STUDIES, FullTraining, Keyword, takes
 from autokd.search import run
+from autokd.search.request import Request
 from autokd.spec import from_plain
 from autokd.study.claim import Claim
 from autokd.study.records import TrialRecord
@@ -25,12 +27,6 @@ from autokd.study.store import StudyStore
 from autokd.study.training import trained_folder
 from autokd.teaching import default_teacher
 from autokd.types import Teacher
-
-if TYPE_CHECKING:
-    from autokd.search.run import Notify
-
-STUDIES = Path("studies")
-REPORTS = Path("reports")
 
 
 def _silent(progress: run.Progress) -> None:
@@ -117,125 +113,29 @@ class Study:
         return f"Study({str(self.path)!r}, {len(self.store.records.trials)} trials, {state})"
 
 
-def search(
-    dataset: Any = "digits",
-    *,
-    space: str | Path | None = None,
-    teacher: str | Path | torch.nn.Module | None = None,
-    trials: int | None = None,
-    time: float | None = None,
-    max_params: float | None = None,
-    max_macs: float | None = None,
-    max_size: float | None = None,
-    max_latency: float | None = None,
-    objective: str | Sequence[str] | None = None,
-    epochs: int | None = None,
-    study: str | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    fresh: bool = False,
-    bank_bytes: float = DEFAULT_BYTES,
-    bank_features: bool = False,
-    profile: bool = False,
-    workers: int | None = None,
-    slots: int | None = None,
-    storage: str | None = None,
-    max_failures: int | None = None,
-    data_dir: str | Path | None = None,
-    target: str | None = None,
-    group: str | None = None,
-    validation: str | Path | None = None,
-    image_size: int | None = None,
-    skip_bad: bool = False,
-    download: bool = False,
-    limit_train: int | None = None,
-    quick: bool = False,
-    train: bool = False,
-    studies_dir: str | Path = STUDIES,
-    reports_dir: str | Path = REPORTS,
-    notify: Notify = _silent,
-) -> Study:
+@dataclass(frozen=True, kw_only=True)
+class SearchCall(Request):
+    """What `search` takes: a request, and what only a program can give."""
+
+    reports_dir: Annotated[Path | str, Keyword("Folder of reports.")] = REPORTS
+    notify: Annotated[run.Notify, Keyword("Called with a `Progress` as the search goes on.")] = _silent
+    stop: Annotated[Stop | None, Keyword("May be told to stop the search while it runs.")] = None
+
+
+@takes(SearchCall)
+def search(asked: SearchCall) -> Study:
     """Search for the best distillation pipeline and confirm it; the same call again goes on with the study.
 
     Args:
-      dataset: a name ("digits"), the path of a folder of images or of a table, arrays (X, y), or a torch Dataset.
-      space: a shipped space's name or a YAML file; by default the one for this kind of data.
-      teacher: "ARCH@FILE", "timm:NAME@FILE", …, or a network; by default one is trained and cached.
-      trials: number of trials, both baselines included.
-      time: seconds that the whole search is to take; trials and epochs are fitted to it where they are not given.
-      max_params, max_macs: the student's budget.
-      max_size: bytes of the student's parameters and buffers.
-      max_latency: milliseconds that the student may take for one sample, on the device.
-      objective: a metric ("accuracy", "macro_f1", "log_loss", …), or several objectives, of which costs ("params",
-        "macs", "size", "latency") may be some; the first is a metric, and what is claimed is about it.
-      epochs: of the longest trials and of confirm.
-      study: name of the study; by default the dataset's.
-      device: "auto", "cpu", "cuda" or "cuda:i".
-      seed: decides everything random.
-      fresh: delete an existing study of this name first.
-      bank_bytes: bound on the teacher outputs kept in the cache folder.
-      bank_features: also keep the teacher's feature maps.
-      profile: measure where the time goes, into the study's records.
-      workers: local processes that train rungs; by default this process trains them. Changes the speed alone.
-      slots: rungs under way at a time, part of what makes the study this study; by default as many as workers.
-      storage: URL of a database that mirrors the study; by default a journal file in its folder.
-      max_failures: failed trials that stop the search.
-      data_dir, target, group, validation, image_size, skip_bad, download, limit_train: of the data; see
-        `autokd.data.load`.
-      quick: a quarter of the trials where no time is given, two seeds, no grid: a first impression.
-      train: train the recommended pipeline at full length at the end, to the bundle `Study.student_path`; with `time`,
-        inside it. Test is not looked at again.
-      studies_dir, reports_dir: where they go.
-      notify: called with a `Progress` as the search goes on.
+      {options}
 
     Raises:
       UserError: bad input, or an existing study that differs from what is asked.
       NothingFeasible: no student lies inside the budget, or no trial finished.
       TooManyFailures: trials failed again and again.
+      Interrupted: `stop` was told so.
     """
-    request = run.Request(
-        dataset=dataset,
-        space=space,
-        teacher=str(teacher) if isinstance(teacher, Path) else teacher,
-        trials=trials,
-        time=time,
-        max_params=max_params,
-        max_macs=max_macs,
-        max_size=max_size,
-        max_latency=max_latency,
-        objective=(objective,) if isinstance(objective, str) else tuple(objective) if objective else None,
-        epochs=epochs,
-        study=study,
-        studies_dir=Path(studies_dir),
-        device=device,
-        seed=seed,
-        data_options={
-            "data_dir": data_dir,
-            "target": target,
-            "group": group,
-            "validation": validation,
-            "image_size": image_size,
-            "skip_bad": skip_bad,
-            "download": download,
-            "limit_train": limit_train,
-        },
-        fresh=fresh,
-        bank_bytes=bank_bytes,
-        bank_features=bank_features,
-        profile=profile,
-        workers=workers,
-        slots=slots,
-        storage=storage,
-        max_failures=max_failures,
-        quick=quick,
-        train=train,
-    )
-    return finish(run.search(request, notify, deliver), Path(reports_dir))
-
-
-def finish(store: StudyStore, reports_dir: Path = REPORTS) -> Study:
-    """Write the report of a searched study."""
-    study = Study(store, reports_dir)
+    study = Study(run.search(asked, asked.notify, deliver, asked.stop), Path(asked.reports_dir))
     study.report()
     return study
 
@@ -295,46 +195,29 @@ def list_studies(studies_dir: str | Path = STUDIES) -> list[Path]:
     return sorted(file.parent for file in Path(studies_dir).glob("*/study.yaml"))
 
 
-def train(
-    pipeline: str | Path,
-    *,
-    out: str | Path | None = None,
-    epochs: int | None = None,
-    seed: int | None = None,
-    device: str = "auto",
-    data_dir: str | Path | None = None,
-    dataset: Dataset | None = None,
-    on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
-    download: bool = False,
-) -> dict[str, Any]:
+@takes(FullTraining)
+def train(asked: FullTraining) -> dict[str, Any]:
     """Train an exported pipeline at full length and write the student bundle; the same call resumes.
 
     Args:
-      pipeline: the YAML file that `Study.export` wrote.
-      out: the bundle's folder; by default the file's name without its ending.
-      epochs, seed: instead of the file's.
-      device: as in `search`.
-      data_dir: where the files of a named dataset are.
-      dataset: the data, where they are already loaded.
-      on_epoch: called after each epoch with its line of the curve, "epochs", their number, and "objective", the metric
-        that its score is of.
-      download: the network may be used for a named dataset.
+      {options}
     Returns:
       the test and validation metrics, and "objective", the name of the one that the pipeline is about.
 
     Raises:
       UserError: the file, the data or the teacher cannot be used.
     """
-    path = Path(pipeline)
-    file = pipeline_file.read(path).with_training(epochs=epochs, seed=seed)
-    chosen = run.pick_device(device)
-    data = dataset or load_again(file.data, data_dir=data_dir, download=download)
+    catalog.load_plugins(*(asked.plugins or ()))
+    path = Path(asked.pipeline)
+    file = pipeline_file.read(path).with_training(epochs=asked.epochs, seed=asked.seed)
+    device = run.pick_device(asked.device)
+    data = asked.dataset or load_again(file.data, data_dir=asked.data_dir, download=asked.download)
 
     def teacher(reference: Mapping[str, Any], loaded: Dataset) -> Teacher:
-        return default_teacher.load_described(reference, loaded, chosen)
+        return default_teacher.load_described(reference, loaded, device)
 
-    folder = path.with_suffix("") if out is None else Path(out)
-    return full_training.train(file, folder, data=data, load_teacher=teacher, device=chosen, on_epoch=on_epoch)
+    folder = path.with_suffix("") if asked.out is None else Path(asked.out)
+    return full_training.train(file, folder, data=data, load_teacher=teacher, device=device, on_epoch=asked.on_epoch)
 
 
 def load_student(folder: str | Path, device: str = "cpu") -> bundle.Student:

@@ -66,12 +66,17 @@ def name_of(component: Any) -> str:
     return name or cls.__module__.rpartition(".")[2].lstrip("_")
 
 
-def load_plugins(path: str | Path) -> None:
-    """Import a user's file of components, so that `names` and `load` find them.
+def load_plugins(*paths: str | Path) -> None:
+    """Import a user's files of components, so that `names` and `load` find them.
 
     Raises:
-      ComponentError: the file is missing, does not import, holds no component, or one whose name is taken.
+      ComponentError: a file is missing, does not import, holds no component, or one whose name is taken.
     """
+    for path in paths:
+        _load_plugin(path)
+
+
+def _load_plugin(path: str | Path) -> None:
     path = Path(path).resolve()
     if not path.is_file():
         raise ComponentError(f"--plugins {path}: no such file")

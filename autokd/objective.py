@@ -82,11 +82,11 @@ def of_plain(plain: Mapping[str, Any]) -> Objective:
     return Objective(tuple(plain))
 
 
-def of_names(names: Sequence[str], option: str = "--objective") -> Objective:
+def of_names(names: str | Sequence[str], option: str = "--objective") -> Objective:
     """Return the objective that names stand for.
 
     Args:
-      names: of metrics and costs, the most important first.
+      names: of metrics and costs, the most important first; several in one text are separated by commas.
       option: where they were given, for the message.
 
     Raises:
@@ -94,7 +94,10 @@ def of_names(names: Sequence[str], option: str = "--objective") -> Objective:
     Example:
       >>> of_names(["accuracy", "params"]).as_plain()
       {'accuracy': 'maximize', 'params': 'minimize'}
+      >>> of_names("accuracy, params").names
+      ('accuracy', 'params')
     """
+    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
     there = [*METRICS, *COSTS]
     unknown = [name for name in names if name not in there]
     if unknown:

@@ -6,7 +6,7 @@
 The bars: a folder (without its subfolders) holds at most 12 % of the package's lines, the kinds of components excepted,
 which grow by a file a component; at most 6 files have more than 300 lines, and none has more than 400; at most 0.8 % of
 the functions have a cyclomatic complexity above 10 as `radon cc` counts it; and no function has more than six
-parameters, keyword-only ones included, but those of the two doors through which users come in.
+parameters, keyword-only ones included.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ COMPLEX, COMPLEX_SHARE = 10, 0.008
 PARAMETERS = 6
 KINDS = frozenset(PACKAGE / kind for kind in catalog.KINDS)
 """Folders of components: one file each."""
-DOORS = ("autokd/api.py", "autokd/cli/commands.py")
-"""Files whose functions take everything that a user may ask for, in Python and on the command line."""
 
 
 class Measured(NamedTuple):
@@ -154,9 +152,9 @@ def _show_complexity(functions: Sequence[Measured]) -> list[str]:
 def _show_parameters(functions: Sequence[Measured]) -> list[str]:
     """Print the functions with many parameters, most first; return what exceeds a bar."""
     wide = [function for function in functions if function.value > PARAMETERS]
-    print(f"\n{len(wide)} functions have more than {PARAMETERS} parameters (none may but the {len(DOORS)} doors):")
+    print(f"\n{len(wide)} functions have more than {PARAMETERS} parameters (none may):")
     _show(wide)
-    return [f"{one.name} has {one.value} parameters" for one in wide if one.name.partition(":")[0] not in DOORS]
+    return [f"{one.name} has {one.value} parameters" for one in wide]
 
 
 def _show(functions: Sequence[Measured]) -> None:

@@ -16,13 +16,18 @@ import typer
 
 from autokd import catalog
 from autokd.catalog import KINDS
-from autokd.cli import arguments, options
+from autokd.cli import options
 from autokd.cli.console.output import document, out
 from autokd.cli.failures import UsageError, complain, internal, of_system
+from autokd.cli.options import Json, Printing, TeachersData, with_options
 from autokd.errors import AutokdError
+from autokd.options import Device, FullTraining, Option, Plugins, SkipBad
+from autokd.search.request import Request, Screening
 
 if TYPE_CHECKING:
     from autokd.api import Study
+    from autokd.cli.console.output import Shown
+    from autokd.search.request import Notify
 
 app = typer.Typer(
     name="autokd",
@@ -40,108 +45,53 @@ def _root(version: options.Version = False) -> None:
 
 
 @app.command()
+@with_options
 def search(
-    dataset: options.Dataset = "digits",
-    space: options.Space = None,
-    teacher: options.Teacher = None,
-    trials: options.Trials = None,
-    time: options.Time = None,
-    max_params: options.MaxParams = None,
-    max_macs: options.MaxMacs = None,
-    max_size: options.MaxSize = None,
-    max_latency: options.MaxLatency = None,
-    objective: options.Objectives = None,
-    epochs: options.Epochs = None,
-    quick: options.Quick = False,
-    train: options.Train = False,
-    study: options.StudyName = None,
-    device: options.Device = "auto",
-    seed: options.Seed = 0,
-    data_dir: options.DataDir = None,
-    target: options.Target = None,
-    group: options.Group = None,
-    validation: options.Validation = None,
-    image_size: options.ImageSize = None,
-    skip_bad: options.SkipBad = False,
-    download: options.Download = False,
-    limit_train: options.LimitTrain = None,
-    plugins: options.Plugins = None,
-    dry_run: options.DryRun = False,
-    fresh: options.Fresh = False,
-    bank_size: options.BankSize = "20GB",
-    bank_features: options.BankFeatures = False,
-    profile: options.Profile = False,
-    workers: options.Workers = None,
-    slots: options.Slots = None,
-    storage: options.Storage = None,
-    max_failures: options.MaxFailures = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    request: Request,
+    *,
+    dry_run: Annotated[bool, Option("Show what would be done; write nothing.")] = False,
+    show: Printing,
 ) -> None:
     """Search for the best pipeline, compare it with the baselines, and write a report. Run it again to resume."""
-    from time import monotonic
-
-    began = monotonic()
     from autokd.cli import progress
 
-    data_options = arguments.data_options(locals())
-    limits = {"time": None if time is None else arguments.seconds(time), **arguments.limits(locals())}
-    with progress.shown(quiet=quiet) as notify, progress.logging_to_stderr(verbose=verbose):
+    with progress.shown(quiet=show.quiet) as notify, progress.logging_to_stderr(verbose=show.verbose):
         from autokd import api
         from autokd.cli.console import claim
-        from autokd.cli.console.plan import plan
-        from autokd.search import run
 
-        _load_plugins(plugins)
-        request = run.Request(
-            dataset=dataset,
-            space=space,
-            teacher=teacher,
-            trials=trials,
-            epochs=epochs,
-            study=study,
-            device=device,
-            seed=seed,
-            data_options=data_options,
-            fresh=fresh,
-            bank_bytes=arguments.size(bank_size),
-            bank_features=bank_features,
-            profile=profile,
-            workers=workers,
-            slots=slots,
-            storage=storage,
-            max_failures=max_failures,
-            quick=quick,
-            train=train,
-            began=began,
-            objective=None if objective is None else tuple(part.strip() for part in objective.split(",")),
-            **limits,
-        )
         if dry_run:
-            setup = run.prepare(request, notify, dry=True)
-            shown = plan(setup, run.plan(setup), as_json=as_json)
+            shown = _planned(request, notify, as_json=show.as_json)
         else:
             with progress.stoppable() as stop:
-                done = api.finish(run.search(request, notify, api.deliver, stop))
-            shown = claim.summary(done, as_json=as_json, profiled=profile)
+                done = api.search(**vars(request), notify=notify, stop=stop)
+            shown = claim.summary(done, as_json=show.as_json, profiled=request.profile)
     out(shown)
-    if profile and not (as_json or dry_run):
+    if request.profile and not (show.as_json or dry_run):
         out(claim.profile(done.store.records))
 
 
+def _planned(request: Request, notify: Notify, *, as_json: bool) -> Shown:
+    from autokd.cli.console.plan import plan
+    from autokd.search import run
+
+    setup = run.prepare(request, notify, dry=True)
+    return plan(setup, run.plan(setup), as_json=as_json)
+
+
 @app.command()
+@with_options
 def report(study: options.Study) -> None:
     """Write the HTML report of a study again."""
     typer.echo(_open(study).report())
 
 
 @app.command()
+@with_options
 def export(
     study: options.Study,
-    trial: Annotated[int | None, typer.Option(help="Export this trial instead of the recommended pipeline.")] = None,
+    trial: Annotated[int | None, Option("Export this trial instead of the recommended pipeline.")] = None,
     arm: options.Arm = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("pipeline.yaml"),
+    output: Annotated[Path, Option("File to write.", flags=("--output", "-o"))] = Path("pipeline.yaml"),
 ) -> None:
     """Write a complete pipeline file for `autokd train`."""
     _open(study).export(output, trial=trial, arm=arm)
@@ -149,53 +99,31 @@ def export(
 
 
 @app.command()
-def train(
-    pipeline: Annotated[Path, typer.Argument(help="A pipeline file.")],
-    epochs: Annotated[int | None, typer.Option(min=1, help="Number of epochs, instead of the one in the file.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the student bundle to write.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Random seed, instead of the one in the file.")] = None,
-    device: options.Device = "auto",
-    data_dir: options.DataDir = None,
-    download: options.Download = False,
-    plugins: options.Plugins = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
+@with_options
+def train(training: FullTraining, show: Printing) -> None:
     """Train a pipeline at full length and write the student bundle. Run it again to resume."""
     from autokd.cli import progress
 
-    folder = pipeline.with_suffix("") if output is None else output
-    with progress.training(quiet=quiet) as on_epoch, progress.logging_to_stderr(verbose=verbose):
+    folder = Path(training.pipeline).with_suffix("") if training.out is None else Path(training.out)
+    with progress.training(quiet=show.quiet) as on_epoch, progress.logging_to_stderr(verbose=show.verbose):
         from autokd import api
         from autokd.cli.console.students import trained
 
-        _load_plugins(plugins)
-        metrics = api.train(
-            pipeline,
-            out=folder,
-            epochs=epochs,
-            seed=seed,
-            device=device,
-            data_dir=data_dir,
-            download=download,
-            on_epoch=on_epoch,
-        )
-    out(trained(folder, metrics, as_json=as_json))
+        metrics = api.train(**{**vars(training), "on_epoch": on_epoch})
+    out(trained(folder, metrics, as_json=show.as_json))
 
 
 @app.command()
+@with_options
 def predict(
-    folder: Annotated[Path, typer.Argument(help="A student bundle.")],
-    inputs: Annotated[list[Path], typer.Argument(help="Images, folders of images, or tables.")],
+    folder: Annotated[Path, Option("A student bundle.", argument=True)],
+    inputs: Annotated[list[Path], Option("Images, folders of images, or tables.", argument=True)],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write a CSV file instead of printing a table.")
+        Path | None, Option("Write a CSV file instead of printing a table.", flags=("--output", "-o"))
     ] = None,
-    device: options.Device = "cpu",
-    skip_bad: options.SkipBad = False,
-    as_json: options.Json = False,
+    device: Device = "cpu",
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
 ) -> None:
     """Predict the labels of new inputs, with probabilities."""
     from autokd.cli import progress
@@ -209,61 +137,30 @@ def predict(
 
 
 @app.command()
-def screen(
-    dataset: options.Dataset = "digits",
-    space: options.Space = None,
-    teacher: options.Teacher = None,
-    max_params: options.MaxParams = None,
-    max_macs: options.MaxMacs = None,
-    max_size: options.MaxSize = None,
-    max_latency: options.MaxLatency = None,
-    device: options.Device = "auto",
-    seed: options.Seed = 0,
-    data_dir: options.DataDir = None,
-    target: options.Target = None,
-    group: options.Group = None,
-    validation: options.Validation = None,
-    image_size: options.ImageSize = None,
-    skip_bad: options.SkipBad = False,
-    download: options.Download = False,
-    limit_train: options.LimitTrain = None,
-    plugins: options.Plugins = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
+@with_options
+def screen(asked: Screening, show: Printing) -> None:
     """Rank the student architectures of a search space without training them."""
     from autokd.cli import progress
 
-    data_options, limits = arguments.data_options(locals()), arguments.limits(locals())
-    with progress.shown(quiet=quiet) as notify, progress.logging_to_stderr(verbose=verbose):
+    with progress.shown(quiet=show.quiet) as notify, progress.logging_to_stderr(verbose=show.verbose):
         from autokd.cli.console.listings import screened
         from autokd.search import run
 
-        _load_plugins(plugins)
-        request = run.Request(
-            dataset=dataset,
-            space=space,
-            teacher=teacher,
-            device=device,
-            seed=seed,
-            data_options=data_options,
-            **limits,
-        )
-        rows = run.screen_only(request, notify)
-    out(screened(rows, as_json=as_json))
+        rows = run.screen_only(asked, notify)
+    out(screened(rows, as_json=show.as_json))
 
 
 @app.command("list")
+@with_options
 def list_components(
-    kind: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)}; by default all.")] = None,
-    plugins: options.Plugins = None,
-    as_json: options.Json = False,
+    kind: Annotated[str | None, Option(f"{', '.join(KINDS)}; by default all.", argument=True)] = None,
+    plugins: Plugins = None,
+    as_json: Json = False,
 ) -> None:
     """List the components of one kind, or of all kinds."""
     from autokd.cli.console.components import kinds
 
-    _load_plugins(plugins)
+    catalog.load_plugins(*(plugins or ()))
     if kind is None:
         out(kinds({name: catalog.names(name) for name in catalog.KINDS}, as_json=as_json))
     else:
@@ -272,40 +169,40 @@ def list_components(
 
 
 @app.command()
+@with_options
 def describe(
-    kind: Annotated[str, typer.Argument(help="A kind of component, or 'teacher' for one teacher.")],
-    name: Annotated[str, typer.Argument(help="Name of a component, or a teacher as for --teacher.")],
-    dataset: options.Dataset = "digits",
-    data_dir: options.DataDir = None,
-    target: options.Target = None,
-    plugins: options.Plugins = None,
-    as_json: options.Json = False,
+    kind: Annotated[str, Option("A kind of component, or 'teacher' for one teacher.", argument=True)],
+    name: Annotated[str, Option("Name of a component, or a teacher as for --teacher.", argument=True)],
+    about: TeachersData,
+    plugins: Plugins = None,
+    as_json: Json = False,
 ) -> None:
     """Show a component's fields, defaults, ranges and source, or a teacher's module paths and shapes."""
     from autokd.cli.console import components
 
-    _load_plugins(plugins)
+    catalog.load_plugins(*(plugins or ()))
     if kind == "teacher":
         from autokd import data
 
-        task = data.load(dataset, data.DataOptions(data_dir=data_dir, target=target)).task
+        task = data.load(about.dataset, data.DataOptions(data_dir=about.data_dir, target=about.target)).task
         out(components.teacher(name, task, as_json=as_json))
     else:
         out(components.component(kind, name, as_json=as_json))
 
 
 @app.command()
+@with_options
 def check(
-    space: Annotated[str, typer.Argument(help="A search-space file.")],
-    plugins: options.Plugins = None,
-    as_json: options.Json = False,
+    space: Annotated[str, Option("A search-space file.", argument=True)],
+    plugins: Plugins = None,
+    as_json: Json = False,
 ) -> None:
     """List every error in a search-space file."""
     from autokd.cli.console.components import checked
     from autokd.errors import SpaceError
     from autokd.space import find, parse
 
-    _load_plugins(plugins)
+    catalog.load_plugins(*(plugins or ()))
     try:
         parsed = parse(*find(space))
     except SpaceError as error:
@@ -317,7 +214,8 @@ def check(
 
 
 @app.command()
-def studies(as_json: options.Json = False) -> None:
+@with_options
+def studies(as_json: Json = False) -> None:
     """List the studies in this folder with their state and best result."""
     from autokd import api
     from autokd.cli.console import listings
@@ -326,7 +224,8 @@ def studies(as_json: options.Json = False) -> None:
 
 
 @app.command()
-def trials(study: options.Study, as_json: options.Json = False) -> None:
+@with_options
+def trials(study: options.Study, as_json: Json = False) -> None:
     """List the trials of a study."""
     from autokd.cli.console import listings
 
@@ -334,11 +233,12 @@ def trials(study: options.Study, as_json: options.Json = False) -> None:
 
 
 @app.command()
+@with_options
 def cache(
     clear: Annotated[
-        str | None, typer.Option(help="Delete one of bank, teachers, data, except what running searches use.")
+        str | None, Option("Delete one of bank, teachers, data, except what running searches use.")
     ] = None,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
     """List the contents of the cache folder, or clear part of it."""
     from autokd.cli import caches
@@ -352,11 +252,6 @@ def _open(name: str) -> Study:
     from autokd import api
 
     return api.open_study(name)
-
-
-def _load_plugins(paths: list[Path] | None) -> None:
-    for path in paths or ():
-        catalog.load_plugins(path)
 
 
 def main() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from autokd.data.inputs import RawInputs, read_inputs
-from autokd.data.load import DataOptions, Dataset, load, load_again
+from autokd.data.load import Dataset, load, load_again
 from autokd.data.preprocess import ImagePreprocess, Preprocess, TablePreprocess, from_json
+from autokd.options import DataOptions
 
 __all__ = [
     "DataOptions",

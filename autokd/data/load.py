@@ -22,40 +22,12 @@ from autokd.datasets import images, tables
 from autokd.errors import DataError, nearest
 from autokd.files import cache_dir
 from autokd.networks.models import state_fingerprint
+from autokd.options import DataOptions
 from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
 from autokd.types import Split, Task
 
 _DUPLICATES_WORTH_A_WARNING = 0.01
 _log = logging.getLogger("autokd")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """Where a dataset is, and how it is read and split.
-
-    Args:
-      data_dir: folder of the files of named datasets; by default the environment's `AUTOKD_DATA`, then the cache.
-      target: label column of a table.
-      group: column of a table whose equal values stay in one split.
-      validation: a folder of images or a table to validate on.
-      image_size: side in pixels that images are resized to; None for the dataset's own.
-      skip_bad: leave unreadable files out instead of raising.
-      download: the network may be used.
-      limit_train: train on a stratified draw of this many samples.
-      seed: of the splits, at least 0.
-    """
-
-    data_dir: str | Path | None = None
-    target: str | None = None
-    group: str | None = None
-    validation: str | Path | None = None
-    image_size: int | None = None
-    skip_bad: bool = False
-    download: bool = False
-    limit_train: int | None = None
-    seed: int = 0
-
-
 _DEFAULTS = DataOptions()
 _REFERRED = ("image_size", "skip_bad", "limit_train", "seed")
 """Options that a dataset's reference keeps; the others are part of its component, or of this machine."""

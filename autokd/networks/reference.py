@@ -29,7 +29,7 @@ from autokd.networks.models import NetworkTeacher, state_fingerprint
 from autokd.networks.options import split_options
 from autokd.types import BuildContext, Task
 
-Reference = str | nn.Module | Mapping[str, Any]
+Reference = str | Path | nn.Module | Mapping[str, Any]
 
 _FORMS = (
     "ARCH[:key=value,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, package.module:factory@FILE, "
@@ -84,7 +84,7 @@ def to_component(reference: Reference) -> Any:
         return catalog.load("teachers", "module")(module=reference)
     if isinstance(reference, Mapping):
         return _described(reference)
-    name, values = parse(reference)
+    name, values = parse(str(reference))
     return spec.make("teachers", name, values)
 
 

@@ -8,11 +8,14 @@ from typing import Any
 
 from autokd.errors import StudyError
 from autokd.files import as_plain, cache_dir
-from autokd.objective import COSTS
+from autokd.options import Listed, Option, options_of
 from autokd.search.request import Request
 from autokd.search.session import Setup
 from autokd.study.settings import Identity, Setting, comparable
 from autokd.study.store import differences
+
+WRITTEN = (str, int, float, Path)
+"""Types of values that a record shows as they are."""
 
 
 def refuse_another(path: Path, old: Identity, new: Identity) -> None:
@@ -36,28 +39,54 @@ def refuse_another(path: Path, old: Identity, new: Identity) -> None:
 
 
 def collect_settings(request: Request, setup: Setup, source: str) -> dict[str, Setting]:
-    """Return each value that may change, with its origin: asked, an environment variable, the time, file or default.
+    """Return every option with its origin: asked, an environment variable, the time, the space file or the default.
+
+    An option has the value that the search uses, where this is another one than what was asked.
 
     Args:
       request: what was asked.
       setup: what was prepared from it.
       source: where the space is from.
     """
-    planned = setup.time_plan is not None
-    limits = {f"max_{name}": setup.space.constraints.get(name) for name in COSTS}
-    return {
-        "trials": _from_file(request.trials, setup.budget.trials, request.time is not None),
-        "epochs": _from_file(request.epochs, setup.budget.epochs, planned),
-        **{option: _from_file(getattr(request, option), limit) for option, limit in limits.items()},
-        "time": _or_default(request.time, request.time),
-        "quick": _or_default(request.quick or None, request.quick),
-        "space": _or_default(request.space, source),
-        "device": _or_default(None if request.device == "auto" else request.device, str(setup.device)),
-        "seed": _or_default(request.seed or None, request.seed),
-        "data_dir": _from_environment(request.data_options.get("data_dir"), "AUTOKD_DATA", None),
+    settings = {
+        **{option.name: _as_asked(option, request) for option in options_of(type(request)) if option.flags},
+        **_as_used(request, setup, source),
         "cache": _from_environment(None, "AUTOKD_CACHE", cache_dir()),
         "threads": Setting(setup.threads, "the machine"),
     }
+    return {name: Setting(as_plain(setting.value), setting.origin) for name, setting in settings.items()}
+
+
+def _as_used(request: Request, setup: Setup, source: str) -> dict[str, Setting]:
+    """The options whose value follows from more than what was asked."""
+    planned = setup.time_plan is not None
+    constraints = setup.space.constraints
+    limits = {name: (asked, constraints.get(name.removeprefix("max_"))) for name, asked in request.limits.items()}
+    return {
+        "trials": _from_file(request.trials, setup.budget.trials, request.time is not None),
+        "epochs": _from_file(request.epochs, setup.budget.epochs, planned),
+        **{name: _from_file(asked, limit) for name, (asked, limit) in limits.items()},
+        "objective": _from_file(request.objective, setup.objective.names),
+        "space": _or_default(request.space, source),
+        "device": _or_default(None if request.device == "auto" else request.device, str(setup.device)),
+        "data_dir": _from_environment(request.data_dir, "AUTOKD_DATA", None),
+        "slots": _or_default(request.slots, setup.identity.slots),
+    }
+
+
+def _as_asked(option: Listed, request: Request) -> Setting:
+    asked = getattr(request, option.name)
+    is_default = asked is option.default or (isinstance(asked, WRITTEN) and asked == option.default)
+    return Setting(_written(option, asked), "default" if is_default else "asked")
+
+
+def _written(option: Listed, asked: Any) -> Any:
+    """What a record says of a value: of a secret how it begins, of what a program handed over its type."""
+    if isinstance(option.about, Option) and option.about.secret and asked is not None:
+        return f"{str(asked).partition('://')[0]}://…" if "://" in str(asked) else "…"
+    items = asked if isinstance(asked, (list, tuple)) else [asked]
+    is_written = all(item is None or isinstance(item, WRITTEN) for item in items)
+    return asked if is_written else f"given in Python: {type(asked).__name__}"
 
 
 def _from_file(asked: Any, value: Any, planned: bool = False) -> Setting:

@@ -10,19 +10,21 @@ from typing import Any, NamedTuple
 
 import torch
 
-from autokd.data import DataOptions, Dataset, load
+from autokd import catalog
+from autokd.data import Dataset, load
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import StudyError, TeacherError
 from autokd.files import cache_dir
 from autokd.networks.reference import describe, load_teacher
-from autokd.objective import COSTS, Objective, of_names, of_plain
+from autokd.objective import Objective, of_names, of_plain
 from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
+from autokd.search.device import pick_device
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
 from autokd.search.population import population
-from autokd.search.request import Notify, Progress, Request, pick_device
+from autokd.search.request import Notify, Progress, Request
 from autokd.search.rungs import rung_plan
 from autokd.search.session import Setup, measures_latency
 from autokd.search.stages import works
@@ -91,6 +93,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
       UserError: bad input, or an existing study that differs from what is asked.
       NothingFeasible: no student of the space lies inside the budget.
     """
+    catalog.load_plugins(*(request.plugins or ()))
     loaded = _load(request)
     latencies = _known_latencies(request, loaded)
     if for_study and loaded.before is None:
@@ -100,7 +103,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if teaching.limit_train is not None:
         whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
         loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
-    named = default_teacher.reference(teaching.effort) if loaded.teacher is None else describe(request.teacher)
+    named = default_teacher.reference(teaching.effort) if request.teacher is None else describe(request.teacher)
     if for_study and loaded.before is not None:
         asked = _setup(request, loaded, named, loaded.before.time_plan, latencies)
         refuse_another(study_path(request, loaded.data), loaded.before.identity, asked.identity)
@@ -191,13 +194,12 @@ def load_data(request: Request, **changed: Any) -> Dataset:
     Raises:
       DataError: it is missing or cannot be used.
     """
-    return load(request.dataset, DataOptions(seed=request.seed, **{**request.data_options, **changed}))
+    return load(request.dataset, dataclasses.replace(request, **changed))
 
 
 def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:
     """The space that is left for the data, the teacher and the plan, within the limits that were asked for."""
-    limits = {f"max_{name}": getattr(request, f"max_{name}") for name in COSTS}
-    space = loaded.space.resolve(loaded.data.task, loaded.offers, **limits)
+    space = loaded.space.resolve(loaded.data.task, loaded.offers, **request.limits)
     return space.without(plan.left_out) if plan is not None and plan.left_out else space
 
 
@@ -223,7 +225,7 @@ def _teaching(request: Request, loaded: Loaded) -> Teaching:
         return Teaching(effort, None if plan is None else plan.limit_train)
     if request.time is None:
         return Teaching(Effort(own.teacher_epochs), None)
-    may_limit = request.data_options.get("limit_train") is None and not isinstance(request.dataset, Dataset)
+    may_limit = request.limit_train is None and not isinstance(request.dataset, Dataset)
     left = request.time - (time.monotonic() - request.began)
     return plan_teaching(_timing(request, loaded), left, own, _probe(request, loaded), may_limit=may_limit)
 
@@ -352,7 +354,7 @@ def study_path(request: Request, data: Dataset) -> Path:
     name = data.task.dataset if request.study is None else request.study
     if name in ("", ".", "..") or any(mark in name for mark in "/\\"):
         raise StudyError(f"--study {name!r}: the name of a study is the name of a folder, not a path")
-    return request.studies_dir / name
+    return Path(request.studies_dir) / name
 
 
 def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) -> None:

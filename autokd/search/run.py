@@ -17,6 +17,7 @@ from autokd.execution.executor import Executor, Stop
 from autokd.execution.inline import InlineExecutor
 from autokd.execution.setup import make_setup
 from autokd.execution.workers import Launch, WorkerExecutor
+from autokd.search.device import pick_device
 from autokd.search.dry_run import Plan, plan, plan_bank
 from autokd.search.facts import describe_machine, describe_study
 from autokd.search.identity import refuse_another
@@ -24,7 +25,7 @@ from autokd.search.limits import LatencyMeter
 from autokd.search.log_file import log_file
 from autokd.search.population import population
 from autokd.search.prepare import context_of, prepare, study_path
-from autokd.search.request import Notify, Progress, Request, pick_device
+from autokd.search.request import Notify, Progress, Request, Screening
 from autokd.search.screen.screen import screen
 from autokd.search.screen.stage import SHOWN, make_screener
 from autokd.search.session import Session, Setup
@@ -43,6 +44,7 @@ __all__ = [
     "Plan",
     "Progress",
     "Request",
+    "Screening",
     "Setup",
     "pick_device",
     "plan",
@@ -137,8 +139,9 @@ def tell_rare_classes(setup: Setup) -> None:
         log.warning("%s", text)
 
 
-def screen_only(request: Request, notify: Notify) -> list[ScreenedStudent]:
+def screen_only(asked: Screening, notify: Notify) -> list[ScreenedStudent]:
     """Rank the space's students without training them or writing anything; see `autokd.search.screen.screen`."""
+    request = Request(**vars(asked))
     setup = prepare(request, notify, for_study=False)
     screener = make_screener(setup, context_of(setup, request), (*SHOWN, "latency"))
     latencies: dict[str, float] = {}

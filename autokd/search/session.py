@@ -46,7 +46,7 @@ class Setup:
       budget: resolved.
       device: the device.
       identity: what makes the study this study.
-      settings: what may change, by name.
+      settings: every option and what else the search depends on, by name.
       threads: that a rung computes on.
       objective: what the study is to be good at.
       time_plan: how the study fits into its time, or None.

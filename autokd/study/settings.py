@@ -106,7 +106,7 @@ def _without_places(identity: Identity, *, data: bool, fingerprint: bool) -> Ide
 
 
 class Setting(NamedTuple):
-    """A value that may change when a study goes on, with its origin: "asked", "space file", "the time", …"""
+    """A value with its origin: "asked", "default", "space file", "the time", …"""
 
     value: Any
     origin: str
@@ -266,7 +266,7 @@ class StudySettings:
       name: of the study.
       created: ISO time.
       identity: what makes the study this study.
-      settings: what may change, by name.
+      settings: every option of the search and what else it depends on, by name, as used last.
       versions: of autokd and what it stands on.
       machine: device, its name, threads, system.
       data, teacher: facts; no teacher: None.

@@ -118,7 +118,7 @@ def request(name: str, folder: Path, seed: int, **values: Any) -> Request:
         max_params=wanted.params,
         device="cpu",
         seed=seed,
-        data_options={"data_dir": str(folder)},
+        data_dir=folder,
         **values,
     )
 

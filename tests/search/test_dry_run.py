@@ -154,7 +154,7 @@ def test_a_trial_without_memory_fails_alone_or_is_cut(done: Done) -> None:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     path = tmp_path_factory.mktemp("plan") / "tiny.yaml"
     path.write_text(SPACE)
-    request = Request(dataset="digits", space=path, data_options={"limit_train": 128}, device="cpu", seed=3)
+    request = Request(dataset="digits", space=path, limit_train=128, device="cpu", seed=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOKD_CACHE", str(path.parent))
         return prepare(request, lambda at: None, dry=True, for_study=False)

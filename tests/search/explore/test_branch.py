@@ -25,7 +25,7 @@ def request_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
     monkeypatch.setenv("AUTOKD_CACHE", str(tmp_path / "cache"))
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE)
-    options: dict[str, Any] = {"data_options": {"limit_train": 128}, "studies_dir": tmp_path / "studies"}
+    options: dict[str, Any] = {"limit_train": 128, "studies_dir": tmp_path / "studies"}
     return Request(dataset="digits", space=space, study="mine", device="cpu", **options)
 
 
@@ -39,7 +39,7 @@ def begin(request: Request, **changed: Any) -> None:
     budget = {**setup.identity.budget, **changed}
     left = {key: value for key, value in budget.items() if value is not None}
     setup = dataclasses.replace(setup, identity=dataclasses.replace(setup.identity, budget=left))
-    StudyStore.create(request.studies_dir / str(request.study), describe_study(setup), setup.space_text).close()
+    StudyStore.create(Path(request.studies_dir) / str(request.study), describe_study(setup), setup.space_text).close()
 
 
 def test_a_new_study_has_branches_and_says_so(request_of: Request) -> None:

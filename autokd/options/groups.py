@@ -1,0 +1,215 @@
+"""The options of a search and of full training, each a field: its type, help, unit, least value and default.
+
+Command line and `autokd.search` are made from these fields, and `study.yaml` records them. On the command line a field
+of several types has the first. What stands in more than one group has a name of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
+
+from autokd.options import units
+from autokd.options.option import Keyword, Option
+
+if TYPE_CHECKING:
+    from torch.nn import Module as Network
+else:
+    Network = Any  # torch is not imported for the sake of a type
+
+STUDIES = Path("studies")
+REPORTS = Path("reports")
+
+Dataset = Annotated[
+    str | Any,
+    Option(
+        "A name (see autokd list datasets), a folder of images, or a table file.",
+        python="In Python also arrays (X, y), or a torch Dataset.",
+    ),
+]
+DataDir = Annotated[
+    Path | str | None, Option("Folder with the files of named datasets; by default $AUTOKD_DATA, or the cache.")
+]
+Target = Annotated[str | None, Option("Label column of a table.")]
+SkipBad = Annotated[bool, Option("Skip unreadable files instead of stopping.")]
+Download = Annotated[bool, Option("Allow downloading a named dataset.")]
+Plugins = Annotated[
+    list[Path] | Sequence[Path | str] | None,
+    Option("A Python file with your own components; repeatable.", python="In Python a list of files."),
+]
+Device = Annotated[str, Option("auto, cpu, cuda or cuda:0.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a search is about."""
+
+    dataset: Dataset = dataclasses.field(default="digits", kw_only=False)
+    space: Annotated[str | Path | None, Option("A shipped search space (digits, image, tabular) or a YAML file.")] = (
+        None
+    )
+    teacher: Annotated[
+        str | Path | Network | Mapping[str, Any] | None,
+        Option(
+            "ARCH[:k=v,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, pkg.module:factory@FILE, or FILE.",
+            python="In Python also a network; by default one is trained and cached.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """How long a search is. What is not given follows from the time, or is the space file's."""
+
+    trials: Annotated[int | None, Option("Total number of trials, including both baselines.", minimum=1)] = None
+    time: Annotated[
+        float | None,
+        Option("Total time budget, e.g. 90s, 20m, 3h; runs and trials are fitted to it.", unit=units.SECONDS),
+    ] = None
+    began: Annotated[float, Keyword("When the time begins to count, by `time.monotonic`; by default now.")] = (
+        dataclasses.field(default_factory=monotonic)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a student may cost: `max_` and the name of the cost, see `autokd.objective.COSTS`."""
+
+    max_params: Annotated[
+        float | None, Option("Maximum number of student parameters, e.g. 300k.", unit=units.COUNT)
+    ] = None
+    max_macs: Annotated[
+        float | None, Option("Maximum number of multiply-accumulates per sample, e.g. 20M.", unit=units.COUNT)
+    ] = None
+    max_size: Annotated[
+        float | None, Option("Maximum size of the student's weights, e.g. 200KB.", unit=units.WEIGHTS_SIZE)
+    ] = None
+    max_latency: Annotated[
+        float | None,
+        Option(
+            "Maximum latency of one sample on the device, measured before training, e.g. 5ms.", unit=units.MILLISECONDS
+        ),
+    ] = None
+
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """The limits by the name of their option."""
+        return {limit.name: getattr(self, limit.name) for limit in dataclasses.fields(Limits)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """By what pipelines are compared, and how thoroughly."""
+
+    objective: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "A metric (accuracy, macro_f1, …), or several objectives: accuracy,latency.",
+            python="In Python also a list of names.",
+        ),
+    ] = None
+    epochs: Annotated[int | None, Option("Epochs of the longest trials and of the final comparison.", minimum=1)] = None
+    quick: Annotated[bool, Option("A first impression: a quarter of the trials (or --time), two seeds, no tuning.")] = (
+        False
+    )
+    train: Annotated[bool, Option("Also train the recommended pipeline at full length, inside --time where given.")] = (
+        False
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """What the study is called, and where it is."""
+
+    study: Annotated[str | None, Option("Name of the study; by default the dataset's name.")] = None
+    studies_dir: Annotated[Path | str, Keyword("Folder of studies.")] = STUDIES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where rungs are trained."""
+
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Where a dataset is, and how it is read and split."""
+
+    seed: Annotated[int, Option("Random seed.", minimum=0)] = 0
+    data_dir: DataDir = None
+    target: Target = None
+    group: Annotated[str | None, Option("Column of groups: rows with the same value stay in one split.")] = None
+    validation: Annotated[Path | str | None, Option("A folder or table to validate on.")] = None
+    image_size: Annotated[int | None, Option("Resize images to this many pixels a side.", minimum=4)] = None
+    skip_bad: SkipBad = False
+    download: Download = False
+    limit_train: Annotated[int | None, Option("Train on a stratified sample of this size.", minimum=2)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Components:
+    """Which components there are beside those of the package."""
+
+    plugins: Plugins = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How a search runs, and what it keeps."""
+
+    fresh: Annotated[bool, Option("Delete the existing study of this name first.")] = False
+    bank_bytes: Annotated[
+        float,
+        Option(
+            "Maximum disk space for stored teacher outputs, e.g. 20GB.",
+            flags=("--bank-size",),
+            unit=units.DISK_SPACE,
+            shown="20GB",
+        ),
+    ] = 20e9
+    bank_features: Annotated[bool, Option("Also store the teacher's feature maps where they are small enough.")] = False
+    profile: Annotated[bool, Option("Measure where the time goes and show it at the end.")] = False
+    workers: Annotated[int | None, Option("Number of local worker processes; changes the speed only.", minimum=1)] = (
+        None
+    )
+    slots: Annotated[
+        int | None, Option("Rungs trained at a time; part of the study, by default the number of workers.", minimum=1)
+    ] = None
+    storage: Annotated[
+        str | None, Option("Database to mirror the study to, for dashboards, e.g. postgresql://…", secret=True)
+    ] = None
+    max_failures: Annotated[int | None, Option("Stop after this many failed trials.", minimum=1)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullTraining:
+    """What `autokd train` and `autokd.train` are asked."""
+
+    pipeline: Annotated[Path | str, Option("A pipeline file.", argument=True)] = dataclasses.field(kw_only=False)
+    epochs: Annotated[int | None, Option("Number of epochs, instead of the one in the file.", minimum=1)] = None
+    out: Annotated[
+        Path | str | None,
+        Option(
+            "Folder of the student bundle to write.",
+            flags=("--output", "-o"),
+            python="By default the file's name without its ending.",
+        ),
+    ] = None
+    seed: Annotated[int | None, Option("Random seed, instead of the one in the file.", minimum=0)] = None
+    device: Device = "auto"
+    data_dir: DataDir = None
+    download: Download = False
+    plugins: Plugins = None
+    dataset: Annotated[Any, Keyword("The data, an `autokd.data.Dataset`, where they are already loaded.")] = None
+    on_epoch: Annotated[
+        Callable[[Mapping[str, Any]], None] | None,
+        Keyword(
+            'Called after each epoch with its line of the curve, "epochs", their number, and "objective", the metric '
+            "that its score is of."
+        ),
+    ] = None
