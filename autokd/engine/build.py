@@ -21,7 +21,7 @@ STORABLE = frozenset({"features", "pooled"})
 MAX_NORM = 5.0
 """Norm to which gradients are cut where a loss reads the teacher or more than logits. Losses on features and their
 untrained projectors, at the ends of their weights' ranges, send a student to infinity in the first epoch; so does a
-teacher that is very sure of itself, with the squared temperature as a factor, at a rate that suits the student alone."""
+teacher that is very sure of itself, with the squared temperature as a factor, at a rate that is good without one."""
 
 
 def build_student(
