@@ -10,6 +10,7 @@ import pytest
 
 from autokd import catalog, spec
 from autokd.faults import fault
+from autokd.input_kind import kinds_of, takes
 from autokd.space.candidate import traits_of
 from autokd.types import Task
 
@@ -47,7 +48,9 @@ class Suite:
         if not cls.components:
             raise pytest.UsageError(f"{cls.__name__} tests nothing; say which, as in: components = (MyComponent,)")
         cases = [(component, task) for component in cls.components for task in cls.tasks]
-        fitting = [(component, task) for component, task in cases if task.modality in component.declares.modalities]
+        fitting = [
+            (component, task) for component, task in cases if takes(component.declares.modalities, task.modality)
+        ]
         if "task" in metafunc.fixturenames:
             ids = [f"{catalog.name_of(component)}-{_size(task)}" for component, task in fitting]
             metafunc.parametrize(("component", "task"), fitting, ids=ids)
@@ -57,13 +60,14 @@ class Suite:
     @classmethod
     def any_task(cls, component: Any) -> Task:
         """Return the first task that a component is for."""
-        return next(task for task in cls.tasks if task.modality in component.declares.modalities)
+        return next(task for task in cls.tasks if takes(component.declares.modalities, task.modality))
 
     def test_is_a_component_of_its_kind(self, component: Any) -> None:
         assert fault(component) is None
         assert component.declares.kind == self.kind
         assert component.__dataclass_params__.frozen, "a component is a value: @dataclass(frozen=True, kw_only=True)"
         assert component.declares.modalities
+        assert kinds_of(component.declares) <= set(catalog.names("modalities"))
 
     def test_says_what_it_is(self, component: Any) -> None:
         assert component.__doc__ and not component.__doc__.startswith(f"{component.__name__}(")
