@@ -98,8 +98,8 @@ def _caught(network: nn.Module, paths: Collection[str], classifier: str) -> Iter
 
         return hook
 
-    def catch_input(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        outputs[POOLED] = inputs[0]
+    def catch_input(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        outputs[POOLED] = arguments[0]
 
     modules = dict(network.named_modules())
     handles = [modules[path].register_forward_hook(catch(path)) for path in paths]

@@ -52,6 +52,10 @@ def _finding(node: ast.AST) -> str | None:
             return "looks up a kind of input"
         case ast.Match(subject=ast.Attribute(attr="modality")):
             return "matches a kind of input"
+        case ast.Subscript(value=ast.Attribute(attr="inputs") | ast.Name(id="inputs")):
+            return "looks inside inputs"
+        case ast.Attribute(value=ast.Attribute(attr="inputs")):
+            return "looks inside inputs"
         case ast.Subscript(value=ast.Attribute(attr="input_shape")):
             return "reads input_shape"
         case ast.Assign(targets=[ast.Tuple()], value=ast.Attribute(attr="input_shape")):
@@ -116,6 +120,8 @@ def test_what_is_allowed_is_there() -> None:
         "if isinstance(raw.inputs, Tensor): ...",
         "if inputs.dim() == 4: ...",
         "x = batch.inputs.ndim",
+        "few = batch.inputs[:3]",
+        "x = split.inputs.to(device)",
         "stored.float().div_(255)",
         "if stored.dtype == torch.uint8: ...",
         "channels, height, width = task.input_shape",
