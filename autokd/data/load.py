@@ -168,7 +168,7 @@ def _name_and_place(reference: str) -> tuple[str, dict[str, str]]:
     """Return the component's name, and its fields that say which path is meant."""
     if reference in catalog.names("datasets") and _self_contained(reference):
         return reference, {}
-    found = places.dataset_at(Path(reference).expanduser())
+    found = places.dataset_at(Path(reference))
     if found is not None:
         name, field = found
         return name, {field: _absolute(reference)}

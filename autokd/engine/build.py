@@ -33,8 +33,7 @@ def build_student(
     teacher: Shapes | None = None,
     teacher_head: TeacherHead | None = None,
 ) -> nn.Module:
-    """Build a student network, initialised from the current random state, in the memory layout that suits its
-    inputs.
+    """Build a student network from the current random state, in the memory layout that suits its inputs.
 
     Args:
       component: the student.
