@@ -118,8 +118,8 @@ class InputKind(ABC):
 
     Args:
       declares: what it declares.
-      teacher_networks: names of the sizes of a default teacher's network, the largest, "large", first; () where there is
-        no default teacher.
+      teacher_networks: names of the sizes of a default teacher's network, the largest, "large", first; () without such
+        a teacher.
     """
 
     declares: ClassVar[Modality]

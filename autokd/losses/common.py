@@ -51,10 +51,17 @@ def unit(x: Tensor, *, epsilon: float) -> Tensor:
     return torch.where(norm > epsilon, x / norm.clamp_min(epsilon), 0.0)
 
 
-def over_positions(feature: Tensor) -> Tensor:
-    """Return [B, d]: the mean over space of maps [B, d, h, w], over tokens of [B, N, d]; vectors [B, d] as they are."""
+def over_positions(feature: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return [B, d]: the mean over space of maps [B, d, h, w], over tokens of [B, N, d]; vectors [B, d] as they are.
+
+    Args:
+      feature: of one stage.
+      mask: [B, N] bool, false at tokens that only fill up a sample and do not count; None: all are real.
+    """
     if feature.ndim == 4:
         return feature.mean((2, 3))
+    if feature.ndim == 3 and mask is not None:
+        return torch.where(mask[..., None], feature, 0.0).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
     return feature.mean(1) if feature.ndim == 3 else feature
 
 
