@@ -23,6 +23,7 @@ from autokd import declarations
 from autokd.declarations import Declaration
 from autokd.errors import ComponentError, nearest
 from autokd.faults import HOW, fault
+from autokd.input_kind import kinds_of
 
 KINDS = tuple(declarations.KINDS)
 _PLUGIN_PREFIX = "autokd_plugin_"
@@ -145,7 +146,16 @@ def _misfit(module: ModuleType) -> str | None:
         if _is_shipped(kind, name) or (kind, name) in taken:
             return f"there is a {kind} component called {name!r} already; choose another name"
         taken.add((kind, name))
-    return None
+    return next(filter(None, map(_strange_input, components)), None)
+
+
+def _strange_input(cls: type[Any]) -> str | None:
+    """Why a component can never be used, since nothing has the kind of input that it names, or None."""
+    known = names("modalities")
+    strange = sorted(kinds_of(cls.declares) - set(known))
+    if not strange:
+        return None
+    return f"{cls.__name__} is for {strange[0]!r}, and there is no such kind of input; {nearest(strange[0], known)}"
 
 
 def _is_shipped(kind: str, name: str) -> bool:

@@ -5,19 +5,15 @@ Shapes: N samples of a part, C classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pandas import DataFrame
-from torch import Tensor, from_numpy
 
 from autokd.declarations import Dataset
-
-Inputs = Tensor | DataFrame
-"""Images as uint8 [N, channels, height, width] in 0 to 255, or a table with one row a sample."""
+from autokd.input_kind import RawInputs
 
 Indices = NDArray[np.int64]
 
@@ -44,23 +40,17 @@ class Part:
     """Samples as they were read.
 
     Args:
-      inputs: N images or N table rows.
+      inputs: N raw samples in the form of their kind: uint8 images [N, channels, height, width], the rows of a table.
       labels: [N] class indices.
       groups: [N] names of what must stay in one split together, or None.
     """
 
-    inputs: Inputs
+    inputs: RawInputs
     labels: Indices
     groups: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    def take(self, rows: Indices) -> Part:
-        """Return the samples at these positions."""
-        inputs = self.inputs[from_numpy(rows)] if isinstance(self.inputs, Tensor) else self.inputs.iloc[rows]
-        groups = None if self.groups is None else self.groups[rows]
-        return replace(self, inputs=inputs, labels=self.labels[rows], groups=groups)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +59,7 @@ class Raw:
 
     Args:
       name: for people.
+      modality: kind of input, as the dataset declares it.
       classes: class names, by index; shared by all parts.
       train: what training, and every split that does not come with the data, is taken from.
       validation, test: where the data come with them.
@@ -76,16 +67,12 @@ class Raw:
     """
 
     name: str
+    modality: str
     classes: tuple[str, ...]
     train: Part
     validation: Part | None = None
     test: Part | None = None
     skipped: tuple[str, ...] = ()
-
-    @property
-    def modality(self) -> str:
-        """Kind of input, "image" or "table"."""
-        return "image" if isinstance(self.train.inputs, Tensor) else "table"
 
 
 class DatasetComponent(Protocol):

@@ -14,9 +14,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, final
 
-from autokd.errors import ComponentError, nearest
+from autokd.checks import checked
+from autokd.errors import ComponentError
 from autokd.ranges import Integer, Real
-from autokd.types import ANY, Modality
+from autokd.types import ANY
 
 Part = Literal["features", "pooled", "tokens", "attention"]
 """A part of a network's output, beside its logits; see `autokd.types.Output`."""
@@ -59,7 +60,7 @@ class Declaration:
         for field, hint in _hints(type(self)).items():  # type: ignore[arg-type]  # a class is hashable
             value = getattr(self, field)
             try:
-                object.__setattr__(self, field, _checked(value, hint))
+                object.__setattr__(self, field, checked(value, hint))
             except ValueError as error:
                 raise ComponentError(f"{type(self).__name__}({field}={value!r}): {error}") from error
 
@@ -79,28 +80,46 @@ class InPipeline(Declaration):
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Modality(Declaration):
+    """What a kind of input declares.
+
+    Args:
+      noun: what data of it are called: "image".
+      default_space: name of the search space for such data.
+      grows: more training samples change nothing in the form of a sample.
+    """
+
+    kind: ClassVar[str] = "modalities"
+
+    noun: str
+    default_space: str
+    grows: bool = False
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Dataset(Declaration):
     """What a dataset declares.
 
     Args:
       modality: the kind of its inputs.
-      default_space: name of the search space for such data.
+      default_space: name of the search space for such data; "" for that of the kind of input.
     """
 
     kind: ClassVar[str] = "datasets"
 
-    modality: Modality
-    default_space: str
+    modality: str
+    default_space: str = ""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Teacher(Declaration):
-    """What a way to load a teacher declares: kinds of input that its networks take."""
+    """What a way to load a teacher declares: kinds of input that its networks may take."""
 
     kind: ClassVar[str] = "teachers"
 
-    modalities: AbstractSet[Modality]
+    modalities: AbstractSet[str]
 
 
 @final
@@ -115,8 +134,13 @@ class Student(InPipeline):
 
     kind: ClassVar[str] = "students"
 
-    modalities: AbstractSet[Modality]
+    modalities: AbstractSet[str]
     offers: AbstractSet[Part] = frozenset({"features", "pooled"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.modalities or self.modalities & ANY:
+            raise ComponentError("Student(modalities=…): list the kinds of input that the network takes, as {'table'}")
 
 
 @final
@@ -133,7 +157,7 @@ class Head(InPipeline):
 
     kind: ClassVar[str] = "heads"
 
-    modalities: AbstractSet[Modality] = ANY
+    modalities: AbstractSet[str] = ANY
     teacher: Literal["none", "live"] = "none"
     reads: AbstractSet[Literal[Part, "head"]] = frozenset()
     student_reads: AbstractSet[Part] = frozenset()
@@ -142,11 +166,11 @@ class Head(InPipeline):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Augment(InPipeline):
-    """What an augmentation policy declares: kinds of input that it changes sensibly."""
+    """What an augmentation policy declares: kinds of input that it changes sensibly; ANY where it changes nothing."""
 
     kind: ClassVar[str] = "augments"
 
-    modalities: AbstractSet[Modality]
+    modalities: AbstractSet[str]
 
 
 @final
@@ -171,7 +195,7 @@ class Loss(InPipeline):
 
     kind: ClassVar[str] = "losses"
 
-    modalities: AbstractSet[Modality] = ANY
+    modalities: AbstractSet[str] = ANY
     teacher: Literal["none", "stored", "live"]
     reads: AbstractSet[Part] = frozenset()
     student_reads: AbstractSet[Part] = frozenset()
@@ -195,7 +219,7 @@ class Optimizer(InPipeline):
 
     kind: ClassVar[str] = "optimizers"
 
-    modalities: AbstractSet[Modality] = ANY
+    modalities: AbstractSet[str] = ANY
     tunes: tuple[str, ...] = ("learning_rate",)
 
 
@@ -206,7 +230,7 @@ class Schedule(InPipeline):
 
     kind: ClassVar[str] = "schedules"
 
-    modalities: AbstractSet[Modality] = ANY
+    modalities: AbstractSet[str] = ANY
 
 
 @final
@@ -223,7 +247,7 @@ class Proxy(Declaration):
 
     kind: ClassVar[str] = "proxies"
 
-    modalities: AbstractSet[Modality] = ANY
+    modalities: AbstractSet[str] = ANY
     needs_teacher: bool = False
     higher_is_better: bool
     unit: str = ""
@@ -231,7 +255,7 @@ class Proxy(Declaration):
 
 KINDS: dict[str, type[Declaration]] = {
     declaration.kind: declaration
-    for declaration in (Dataset, Teacher, Student, Head, Augment, Loss, Optimizer, Schedule, Proxy)
+    for declaration in (Modality, Dataset, Teacher, Student, Head, Augment, Loss, Optimizer, Schedule, Proxy)
 }
 """What components of each kind declare, by kind."""
 
@@ -240,51 +264,3 @@ KINDS: dict[str, type[Declaration]] = {
 def _hints(cls: type[Declaration]) -> dict[str, Any]:
     hints = typing.get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
-
-
-def _checked(value: Any, hint: Any) -> Any:
-    """Return a declared value as it is kept: sets frozen, whole numbers as the real ones that they stand for.
-
-    Raises:
-      ValueError: it is not of the type; says what would work.
-    """
-    arguments = typing.get_args(hint)
-    if type(None) in arguments:
-        return None if value is None else _checked(value, arguments[0])
-    check = _CHECKS.get(typing.get_origin(hint))
-    return _plain(value, hint) if check is None else check(value, *arguments)
-
-
-def _plain(value: Any, cls: type[Any]) -> Any:
-    value = float(value) if cls is float and type(value) is int else value
-    if type(value) is not cls:
-        raise ValueError(f"expected {_WORDS[cls]}")
-    return value
-
-
-def _one_of(value: Any, *options: Any) -> Any:
-    if value not in options:
-        raise ValueError(f"there is no {value!r}; {nearest(value, options)}")
-    return value
-
-
-def _inside(value: Any, hint: Any, span: Integer | Real) -> Any:
-    if not span.contains(_checked(value, hint)):
-        raise ValueError(f"expected {span}")
-    return _checked(value, hint)
-
-
-def _set_of(value: Any, hint: Any) -> Any:
-    if not isinstance(value, AbstractSet):
-        raise ValueError("expected a set of texts")
-    return frozenset(_checked(item, hint) for item in value)
-
-
-def _tuple_of(value: Any, hint: Any, _: Any) -> Any:
-    if not isinstance(value, tuple):
-        raise ValueError("expected a tuple of texts")
-    return tuple(_checked(item, hint) for item in value)
-
-
-_WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text", Scale: "Scale(value, source)"}
-_CHECKS: dict[Any, Any] = {Literal: _one_of, Annotated: _inside, AbstractSet: _set_of, tuple: _tuple_of}

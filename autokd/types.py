@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-Modality = Literal["image", "table"]
-"""A kind of input."""
+Modality = str
+"""A kind of input: the name of a component in `autokd/modalities`."""
 
-ANY: frozenset[Modality] = frozenset({"image", "table"})
+ANY: frozenset[Modality] = frozenset({"any"})
+"""What a component declares that looks at no input: it takes every kind, those to come too."""
 IMAGE: frozenset[Modality] = frozenset({"image"})
 TABLE: frozenset[Modality] = frozenset({"table"})
+
+
+Inputs: TypeAlias = "Tensor | Mapping[str, Tensor]"
+"""Samples as a network takes them: one tensor, or several by name, all with the samples as their first dimension.
+`autokd.batching` holds what can be done with them without knowing which."""
 
 
 class Output(NamedTuple):
@@ -30,6 +36,7 @@ class Output(NamedTuple):
       pooled: [B, D], the embedding that the classifier reads, or None.
       tokens: hidden states of a transformer's layers, shallow to deep, [B, N, d] each; may be empty.
       attention: queries, keys and values of its last layer, [B, heads, N, d] each; may be empty.
+      mask: [B, N] bool, false at tokens that only fill up a sample (padding); None: all tokens are real.
     """
 
     logits: Tensor
@@ -37,6 +44,18 @@ class Output(NamedTuple):
     pooled: Tensor | None = None
     tokens: tuple[Tensor, ...] = ()
     attention: tuple[Tensor, ...] = ()
+    mask: Tensor | None = None
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Output:
+        """Return the output with every tensor of it changed."""
+        return Output(
+            change(self.logits),
+            tuple(map(change, self.features)),
+            None if self.pooled is None else change(self.pooled),
+            tuple(map(change, self.tokens)),
+            tuple(map(change, self.attention)),
+            None if self.mask is None else change(self.mask),
+        )
 
 
 class Shapes(NamedTuple):
@@ -63,8 +82,9 @@ class Task:
 
     Args:
       dataset: its name, for people.
-      modality: kind of input that components declare they take: "image" or "table".
-      input_shape: of one sample as a model sees it: (channels, height, width) or (columns,).
+      modality: kind of input that components declare they take, such as "image" or "table".
+      input_shape: of one sample as a model sees it; what the numbers are is up to the kind of input: (channels, height,
+        width) or (columns,).
       classes: class names, by index.
       train_size: number of training samples.
       mean, std: per channel (dimension 1 of a batch), subtracted and divided after augmentation; () for none.
@@ -91,11 +111,11 @@ class Split:
     """Samples of one split, in memory.
 
     Args:
-      inputs: [N, *input_shape], uint8 (0 to 255) for images, float32 for tables.
+      inputs: N samples as preprocessing gives them: uint8 (0 to 255) for images, float32 for tables.
       labels: [N] int64 class indices.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor
 
     def __len__(self) -> int:
@@ -106,11 +126,11 @@ class View(NamedTuple):
     """A batch as augmentation sees and returns it.
 
     Args:
-      inputs: [B, *input_shape] float32; images in [0, 1], tables as preprocessed; not yet normalised.
+      inputs: B samples, not yet normalised: images as float32 in [0, 1], tables as preprocessed.
       targets: [B, C] class probabilities.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     targets: Tensor
 
 
@@ -140,13 +160,13 @@ class Batch:
     """One training batch.
 
     Args:
-      inputs: [B, *input_shape] float32, augmented and normalised.
+      inputs: B samples as a network takes them, augmented and normalised.
       targets: [B, C] class probabilities.
       weight: [B], the samples' weights in every loss.
       index: [B] int64, rows of the training split.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     targets: Tensor
     weight: Tensor
     index: Tensor
@@ -231,11 +251,11 @@ class Teacher(Protocol):
     def params(self) -> int:
         """Number of its parameters."""
 
-    def predict(self, inputs: Tensor) -> Output:
+    def predict(self, inputs: Inputs) -> Output:
         """Answer a batch.
 
         Args:
-          inputs: [B, *input_shape] float32, exactly the tensor that the student sees (augmented and normalised).
+          inputs: B samples, exactly what the student sees (augmented and normalised).
         """
 
     def to(self, device: torch.device) -> Teacher:
@@ -249,7 +269,7 @@ class ScreenInput:
     Args:
       build: makes a freshly and deterministically initialised student (same weights at every call with the same seed).
       task: the task.
-      inputs: [B, *input_shape] float32, one normalised training batch, the same for all students.
+      inputs: one normalised training batch, the same for all students.
       labels: [B] int64.
       teacher: the teacher, or None.
       seed: for proxies that draw at random.
@@ -257,7 +277,7 @@ class ScreenInput:
 
     build: Callable[[int], nn.Module]
     task: Task
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor
     teacher: Teacher | None
     seed: int = 0

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from autokd import compat
-from autokd.data import Dataset, ImagePreprocess
+from autokd.batching import single
+from autokd.data import Dataset
 from autokd.declarations import Schedule, Student
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
+from autokd.modalities.images import ImagePreprocess
 from autokd.networks.models import NetworkTeacher
 from autokd.spec import PipelineSpec, make, to_plain
 from autokd.types import IMAGE, BuildContext, Output, Split, Task
@@ -164,7 +166,7 @@ class PilImages(torch.utils.data.Dataset[Any]):
     def __init__(self, split: Split, transform: Any) -> None:
         from PIL import Image
 
-        arrays = split.inputs.permute(0, 2, 3, 1).numpy()
+        arrays = single(split.inputs).permute(0, 2, 3, 1).numpy()
         self.images = [Image.fromarray(array.squeeze()) for array in arrays]
         self.labels = split.labels.tolist()
         self.transform = transform

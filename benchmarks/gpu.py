@@ -21,6 +21,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from autokd import data as autokd_data
+from autokd.batching import single
 from autokd.data import Dataset
 from autokd.engine.loop import train_rung
 from autokd.engine.rung import Rung
@@ -67,7 +68,7 @@ def _data(asked: argparse.Namespace) -> Dataset:
     if not asked.data_dir:
         return common.random_images(asked.images)
     loaded = autokd_data.load("cifar100", autokd_data.DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
-    return common.in_memory(loaded.train.inputs, loaded.train.labels, loaded.task.num_classes)
+    return common.in_memory(single(loaded.train.inputs), loaded.train.labels, loaded.task.num_classes)
 
 
 def _networks(num_classes: int) -> tuple[torch.nn.Module, torch.nn.Module]:

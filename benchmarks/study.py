@@ -27,6 +27,7 @@ from torch.nn.functional import pad
 
 from autokd import catalog
 from autokd import data as autokd_data
+from autokd.batching import single
 from autokd.data import Dataset
 from autokd.engine.loop import train_rung
 from autokd.engine.rung import Rung
@@ -93,8 +94,8 @@ def _timed(side: str, folder: str) -> float:
 def load(asked: argparse.Namespace) -> Dataset:
     """Return the images, padded to 32x32 in three channels."""
     data = autokd_data.load("fashion_mnist", autokd_data.DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
-    validation = Split(_as_cifar(data.validation.inputs[:1000]), data.validation.labels[:1000])
-    return common.in_memory(_as_cifar(data.train.inputs), data.train.labels, data.task.num_classes, validation)
+    validation = Split(_as_cifar(single(data.validation.inputs)[:1000]), data.validation.labels[:1000])
+    return common.in_memory(_as_cifar(single(data.train.inputs)), data.train.labels, data.task.num_classes, validation)
 
 
 def train_teacher(asked: argparse.Namespace, folder: Path) -> None:
@@ -161,7 +162,7 @@ def _torchdistill_trial(asked: argparse.Namespace, data: Dataset, pipeline: Any)
 @torch.inference_mode()
 def _accuracy(student: torch.nn.Module, data: Dataset) -> float:
     student.eval()
-    inputs = (data.validation.inputs.float() / 255 - 0.5) / 0.25
+    inputs = (single(data.validation.inputs).float() / 255 - 0.5) / 0.25
     right = [
         student(x).argmax(1) == y for x, y in zip(inputs.split(128), data.validation.labels.split(128), strict=True)
     ]

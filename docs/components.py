@@ -16,6 +16,7 @@ from autokd.spec import FieldInfo, fields_of
 
 PAGE = Path(__file__).with_name("components.md")
 KINDS = {
+    "modalities": "Kinds of input: what is known of images and of tables. A dataset says of which kind it is.",
     "datasets": "`--dataset NAME`. A folder, a table file and arrays need no name: `--dataset path/to/images`.",
     "teachers": "What `--teacher` may name; without it, a teacher is trained on the data.",
     "students": "The slot `student` of a space.",

@@ -46,7 +46,7 @@ BEFORE = """
 from dataclasses import dataclass
 from typing import ClassVar
 
-ANY = frozenset({"image", "table"})
+ANY = frozenset({"any"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +129,7 @@ def test_components_of_a_plugin_file_share_a_base_with_a_leading_underscore(tmp_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (PLUGIN.replace('{"image"}', '{"imgae"}'), "Net is for 'imgae', and there is no such kind of input; did you"),
         ("x = 1", "no component in it; a component is a frozen dataclass with a build method"),
         ("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it'"),
         ("def", "SyntaxError: invalid syntax"),

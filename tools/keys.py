@@ -33,10 +33,12 @@ BAR = 40
 HOME = "study"
 """The folder where records become values."""
 BELOW = frozenset(
-    {"augments", "datasets", "heads", "losses", "optimizers", "proxies", "schedules", "students", "teachers"}
+    {"augments", "datasets", "heads", "losses", "modalities", "optimizers", "proxies", "schedules", "students"}
+    | {"teachers"}
     | {"data", "engine", "imaging", "networks", "space", "spec"}
     | {
         "catalog.py",
+        "checks.py",
         "compat.py",
         "components.py",
         "data_types.py",
@@ -44,8 +46,9 @@ BELOW = frozenset(
         "errors.py",
         "faults.py",
         "files.py",
+        "input_kind.py",
     }
-    | {"metrics.py", "objective.py", "ranges.py", "seeds.py", "tables.py", "types.py"}
+    | {"batching.py", "metrics.py", "objective.py", "ranges.py", "seeds.py", "tables.py", "types.py"}
 )
 """Files and folders that stand beside or below `study` in the layers: they see no record."""
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 
 from autokd import declarations
+from autokd.batching import single
 from autokd.imaging.geometry import random_crop_flip
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
@@ -30,6 +31,6 @@ class CropFlip:
             return crop.draw(generator, n)
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
-            return view._replace(inputs=crop.apply(view.inputs, rows))
+            return view._replace(inputs=crop.apply(single(view.inputs), rows))
 
         return Augment(draw, apply)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autokd import declarations
+from autokd.batching import single
 from autokd.imaging.geometry import random_crop_flip
 from autokd.imaging.mixing import draw_beta, inside, mix
 from autokd.ranges import Choice
@@ -39,7 +40,7 @@ class CutMix:
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
             assert partner is not None and partner_rows is not None
-            own, other = crop.apply(view.inputs, rows), crop.apply(partner.inputs, partner_rows)
+            own, other = crop.apply(single(view.inputs), rows), crop.apply(single(partner.inputs), partner_rows)
             share = kept_share(rows["box"], height, width)
             inputs = torch.where(inside(rows["box"], height, width), other, own)
             return View(inputs, mix(view.targets, partner.targets, share))

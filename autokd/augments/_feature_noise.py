@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 
 from autokd import declarations
+from autokd.batching import single
 from autokd.ranges import Choice
 from autokd.types import TABLE, Augment, BuildContext, Rows, View
 
@@ -29,6 +30,6 @@ class FeatureNoise:
             return {"noise": torch.randn(n, columns, generator=generator) * scale}
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
-            return view._replace(inputs=view.inputs + rows["noise"])
+            return view._replace(inputs=single(view.inputs) + rows["noise"])
 
         return Augment(draw, apply)

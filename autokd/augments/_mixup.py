@@ -8,7 +8,8 @@ from typing import Annotated
 import torch
 
 from autokd import declarations
-from autokd.imaging.geometry import random_crop_flip
+from autokd.batching import single
+from autokd.imaging.geometry import NOTHING, random_crop_flip
 from autokd.imaging.mixing import draw_beta, mix
 from autokd.ranges import Choice
 from autokd.types import IMAGE, TABLE, Augment, BuildContext, Rows, View
@@ -26,7 +27,8 @@ class Mixup:
 
     def build(self, context: BuildContext) -> Augment:
         """Return the policy for the task's inputs."""
-        crop = random_crop_flip(context.task, self.padding, self.flip)
+        crops = context.task.modality in IMAGE
+        crop = random_crop_flip(context.task, self.padding, self.flip) if crops else NOTHING
 
         def draw(generator: torch.Generator, n: int, u: float) -> Rows:
             partner = torch.randperm(n, generator=generator)
@@ -35,7 +37,7 @@ class Mixup:
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
             assert partner is not None and partner_rows is not None
-            own, other = crop.apply(view.inputs, rows), crop.apply(partner.inputs, partner_rows)
+            own, other = crop.apply(single(view.inputs), rows), crop.apply(single(partner.inputs), partner_rows)
             share = rows["share"]
             return View(mix(own, other, share), mix(view.targets, partner.targets, share))
 

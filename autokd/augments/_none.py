@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autokd import declarations
-from autokd.types import IMAGE, TABLE, Augment, BuildContext
+from autokd.types import ANY, Augment, BuildContext
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoAugment:
     """Every epoch shows every sample as it is."""
 
-    declares = declarations.Augment(modalities=IMAGE | TABLE)
+    declares = declarations.Augment(modalities=ANY)  # it looks at no input
 
     def build(self, context: BuildContext) -> Augment:
         """Return the policy."""

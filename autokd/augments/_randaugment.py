@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 
 from autokd import declarations
+from autokd.batching import single
 from autokd.imaging.geometry import random_crop_flip
 from autokd.imaging.moves import Maxima, apply_moves, draw_moves, tabulate_moves
 from autokd.ranges import Choice
@@ -43,6 +44,6 @@ class RandAugment:
             return crop.draw(generator, n) | draw_moves(generator, n, self.num_ops, table)
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
-            return view._replace(inputs=apply_moves(crop.apply(view.inputs, rows), rows))
+            return view._replace(inputs=apply_moves(crop.apply(single(view.inputs), rows), rows))
 
         return Augment(draw, apply)

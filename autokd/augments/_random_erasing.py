@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autokd import declarations
+from autokd.batching import single
 from autokd.imaging.geometry import random_crop_flip
 from autokd.imaging.mixing import inside, noise_like
 from autokd.imaging.moves import where
@@ -42,7 +43,7 @@ class RandomErasing:
             return {**crop.draw(generator, n), "box": box * chosen[:, None], "seed": seed}
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
-            images, box = crop.apply(view.inputs, rows), rows["box"]
+            images, box = crop.apply(single(view.inputs), rows), rows["box"]
             return view._replace(inputs=where(box[:, 1] > 0, erase, images, box, rows["seed"]))
 
         return Augment(draw, apply)

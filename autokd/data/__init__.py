@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from autokd.data.inputs import RawInputs, read_inputs
 from autokd.data.load import Dataset, load, load_again
-from autokd.data.preprocess import ImagePreprocess, Preprocess, TablePreprocess, from_json
+from autokd.data.preprocess import from_json, read_inputs
+from autokd.input_kind import Preprocess, ReadInputs
 from autokd.options import DataOptions
 
 __all__ = [
     "DataOptions",
     "Dataset",
-    "ImagePreprocess",
     "Preprocess",
-    "RawInputs",
-    "TablePreprocess",
+    "ReadInputs",
     "from_json",
     "load",
     "load_again",

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, from_numpy
+from torch import from_numpy
 from torch.utils.data import Dataset as TorchDataset
 
-from autokd import catalog
-from autokd.data import arrays
-from autokd.data.preprocess import Preprocess, fit
+from autokd import batching, catalog
+from autokd.data.card import card_of
 from autokd.data.split import split
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
-from autokd.datasets import images, tables
-from autokd.errors import DataError, nearest
+from autokd.datasets import arrays, places
+from autokd.errors import ComponentError, DataError, nearest
 from autokd.files import cache_dir
+from autokd.input_kind import InputKind, Preprocess
+from autokd.networks.inputs import kind_of
 from autokd.networks.models import state_fingerprint
 from autokd.options import DataOptions
 from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
 from autokd.types import Split, Task
 
-_DUPLICATES_WORTH_A_WARNING = 0.01
 _log = logging.getLogger("autokd")
 _DEFAULTS = DataOptions()
 _REFERRED = ("image_size", "skip_bad", "limit_train", "seed")
@@ -140,11 +140,10 @@ def _name_and_place(reference: str) -> tuple[str, dict[str, str]]:
     """Return the component's name, and its fields that say which path is meant."""
     if reference in catalog.names("datasets") and _self_contained(reference):
         return reference, {}
-    path = Path(reference)
-    if path.is_dir():
-        return "image_folder", {"root": _absolute(path)}
-    if path.is_file() or path.suffix.lower() in tables.SUFFIXES:
-        return "table_file", {"file": _absolute(path)}
+    found = places.dataset_at(Path(reference))
+    if found is not None:
+        name, field = found
+        return name, {field: _absolute(reference)}
     named = filter(_self_contained, catalog.names("datasets"))
     raise DataError(f"{reference!r} is no dataset, file or folder; {nearest(reference, named)}")
 
@@ -167,11 +166,12 @@ def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
     context = DataContext(
         cache=cache_dir(), download=options.download, image_size=options.image_size, skip_bad=options.skip_bad
     )
-    raw = _resized(component.build(context), options.image_size)
+    kind = kind_of(component.declares.modality)
+    raw = _resized(_as_declared(component, context), kind, options.image_size)
     if raw.skipped:
         _log.warning("%d unreadable file(s) left out, the first is %s", len(raw.skipped), raw.skipped[0])
     parts = split(raw, options.seed, options.limit_train)
-    preprocess, dropped = fit(parts.train.inputs, raw.classes)
+    preprocess, dropped = kind.fit(parts.train.inputs, raw.classes)
     splits = {name: _split(part, preprocess) for name, part in parts._asdict().items()}
     task = _task(raw, preprocess, splits)
     return Dataset(
@@ -180,29 +180,33 @@ def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
         validation=splits["validation"],
         preprocess=preprocess,
         reference=_reference(component, options),
-        default_space=component.declares.default_space,
-        card=_card(raw, task, splits, dropped),
+        default_space=component.declares.default_space or kind.declares.default_space,
+        card=card_of(raw, task, splits, dropped),
         _test=splits["test"],
     )
 
 
-def _resized(raw: Raw, image_size: int | None) -> Raw:
+def _as_declared(component: DatasetComponent, context: DataContext) -> Raw:
+    """Return a dataset as it was read, its kind of input the one that was declared."""
+    raw = component.build(context)
+    declared = component.declares.modality
+    if raw.modality != declared:
+        raise ComponentError(f"the dataset {raw.name} declares {declared!r} and reads {raw.modality!r} samples")
+    return raw
+
+
+def _resized(raw: Raw, kind: InputKind, image_size: int | None) -> Raw:
     """Return a dataset whose images have the side that was asked for."""
     if image_size is None:
         return raw
-    if raw.modality != "image":
-        raise DataError(f"image_size does not apply to {raw.name}, which is a table")
     if image_size < 1:
         raise DataError(f"image_size is a side in pixels, at least 1, got {image_size}")
-
-    def resized(part: Part | None) -> Part | None:
-        if part is None or not isinstance(part.inputs, Tensor):
-            return part
-        channels = part.inputs.shape[1]
-        return dataclasses.replace(part, inputs=images.conform(part.inputs, (image_size, image_size), channels))
-
-    parts: dict[str, Any] = {name: resized(getattr(raw, name)) for name in ("train", "validation", "test")}
-    return dataclasses.replace(raw, **parts)
+    parts = {name: part for name in ("train", "validation", "test") if (part := getattr(raw, name)) is not None}
+    resized: dict[str, Any] = {
+        name: dataclasses.replace(part, inputs=kind.resize(part.inputs, image_size, raw.name))
+        for name, part in parts.items()
+    }
+    return dataclasses.replace(raw, **resized)
 
 
 def _split(part: Part, preprocess: Preprocess) -> Split:
@@ -210,8 +214,9 @@ def _split(part: Part, preprocess: Preprocess) -> Split:
 
 
 def _task(raw: Raw, preprocess: Preprocess, splits: dict[str, Split]) -> Task:
-    tensors = {f"{name}.inputs": part.inputs for name, part in splits.items()}
-    tensors |= {f"{name}.labels": part.labels for name, part in splits.items()}
+    tensors = {f"{name}.labels": part.labels for name, part in splits.items()}
+    for name, part in splits.items():
+        tensors |= batching.named(part.inputs, f"{name}.inputs")
     content = fingerprint({"content": state_fingerprint(tensors), "preprocess": preprocess.to_json()})
     return Task(
         dataset=raw.name,
@@ -230,34 +235,3 @@ def _reference(component: Any, options: DataOptions) -> dict[str, Any]:
     referred = {key: getattr(options, key) for key in _REFERRED}
     chosen = {key: value for key, value in referred.items() if value not in (None, False)}
     return {"component": plain, **chosen, "seed": options.seed}
-
-
-def _card(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, str]) -> dict[str, Any]:
-    counted = {name: splits[name] for name in ("train", "validation")}
-    duplicates = _duplicates(splits)
-    return {
-        "name": raw.name,
-        "modality": raw.modality,
-        "input_shape": list(task.input_shape),
-        "classes": list(raw.classes),
-        "samples": {name: len(part) for name, part in splits.items()},
-        "class_counts": {
-            name: part.labels.bincount(minlength=task.num_classes).tolist() for name, part in counted.items()
-        },
-        "official": {"validation": raw.validation is not None, "test": raw.test is not None},
-        "also_in_train": duplicates,
-        "skipped_files": list(raw.skipped),
-        "dropped_columns": dropped,
-        "fingerprint": task.fingerprint,
-    }
-
-
-def _duplicates(splits: dict[str, Split]) -> dict[str, int]:
-    """Count the validation and test samples whose inputs are also a training sample's."""
-    rows = {name: [hash(row.tobytes()) for row in part.inputs.numpy()] for name, part in splits.items()}
-    seen = set(rows["train"])
-    found = {name: sum(row in seen for row in rows[name]) for name in ("validation", "test")}
-    for name, count in found.items():
-        if count > _DUPLICATES_WORTH_A_WARNING * len(rows[name]):
-            _log.warning("%d of %d %s samples are also in the training split", count, len(rows[name]), name)
-    return found

@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from autokd.data_types import Indices, Part, Raw
 from autokd.errors import DataError
+from autokd.networks.inputs import kind_of
 from autokd.seeds import derive
 
 HELD_OUT_SHARE = 0.2
@@ -45,8 +46,20 @@ def split(raw: Raw, seed: int, limit_train: int | None = None) -> Parts:
     if validation is None:
         rest, validation = _hold_out(raw, rest, validation_size, seed, "validation")
     if limit_train is not None and limit_train < len(rest):
-        rest = rest.take(_limited(rest, limit_train, len(raw.classes), seed))
+        rest = take(raw.modality, rest, _limited(rest, limit_train, len(raw.classes), seed))
     return Parts(rest, validation, test)
+
+
+def take(modality: str, part: Part, rows: Indices) -> Part:
+    """Return the samples of a part at these positions.
+
+    Args:
+      modality: kind of input.
+      part: the samples.
+      rows: [n] positions.
+    """
+    groups = None if part.groups is None else part.groups[rows]
+    return Part(kind_of(modality).take(part.inputs, rows), part.labels[rows], groups)
 
 
 def test_size(n: int) -> int:
@@ -94,7 +107,7 @@ def _hold_out(raw: Raw, part: Part, size: Callable[[int], int], seed: int, purpo
     else:
         held = _grouped_draw(part, part.groups, total, raw.classes, part_seed)
     rest = np.setdiff1d(np.arange(len(part)), held)
-    return part.take(rest), part.take(held)
+    return take(raw.modality, part, rest), take(raw.modality, part, held)
 
 
 def _grouped_draw(part: Part, groups: NDArray[np.object_], total: int, classes: tuple[str, ...], seed: int) -> Indices:

@@ -22,7 +22,7 @@ class Arrays:
     They are stored once as `arrays/<fingerprint>.safetensors` in the cache: `inputs` uint8 [N, C, H, W], `labels` [N].
     """
 
-    declares = Dataset(modality="image", default_space="image")
+    declares = Dataset(modality="image")
 
     fingerprint: str  # content hash, the name of the file
 
@@ -34,7 +34,7 @@ class Arrays:
         except (FileNotFoundError, SafetensorError) as error:
             raise DataError(f"{path}: these arrays are no longer in the cache; pass them as dataset=(X, y)") from error
         part = Part(tensors["inputs"], tensors["labels"].numpy())
-        return Raw(name="arrays", classes=tuple(json.loads(notes["classes"])), train=part)
+        return Raw(name="arrays", modality="image", classes=tuple(json.loads(notes["classes"])), train=part)
 
 
 def arrays_file(cache: Path, fingerprint: str) -> Path:

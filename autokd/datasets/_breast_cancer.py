@@ -15,10 +15,11 @@ from autokd.declarations import Dataset
 class BreastCancer:
     """569 rows, 30 numeric columns, 2 classes; embedded, no files needed."""
 
-    declares = Dataset(modality="table", default_space="tabular")
+    declares = Dataset(modality="table")
 
     def build(self, context: DataContext) -> Raw:
         """Read it; see `autokd.data_types.DatasetComponent`."""
         data = load_breast_cancer(as_frame=True)
         classes = tuple(str(name) for name in data.target_names)
-        return Raw(name="breast_cancer", classes=classes, train=Part(data.data, data.target.to_numpy(dtype=np.int64)))
+        part = Part(data.data, data.target.to_numpy(dtype=np.int64))
+        return Raw(name="breast_cancer", modality="table", classes=classes, train=part)

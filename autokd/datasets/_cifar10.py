@@ -16,7 +16,7 @@ class Cifar10:
     Read by `torchvision.datasets.CIFAR10`, with the official test split.
     """
 
-    declares = Dataset(modality="image", default_space="image")
+    declares = Dataset(modality="image")
 
     data_dir: str | None = None  # folder that holds cifar-10-batches-py; None for the cache
 

@@ -16,7 +16,7 @@ class Cifar100:
     Read by `torchvision.datasets.CIFAR100`, with the official test split.
     """
 
-    declares = Dataset(modality="image", default_space="image")
+    declares = Dataset(modality="image")
 
     data_dir: str | None = None  # folder that holds cifar-100-python; None for the cache
 

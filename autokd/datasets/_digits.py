@@ -26,4 +26,5 @@ class Digits:
         data = load_digits()
         images = torch.from_numpy(np.rint(data.images * (255 / 16)).astype(np.uint8))[:, None]
         classes = tuple(str(name) for name in data.target_names)
-        return Raw(name="digits", classes=classes, train=Part(images, data.target.astype(np.int64)))
+        part = Part(images, data.target.astype(np.int64))
+        return Raw(name="digits", modality="image", classes=classes, train=part)

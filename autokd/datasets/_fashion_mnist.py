@@ -16,7 +16,7 @@ class FashionMnist:
     Read by `torchvision.datasets.FashionMNIST`, with the official test split.
     """
 
-    declares = Dataset(modality="image", default_space="image")
+    declares = Dataset(modality="image")
 
     data_dir: str | None = None  # folder that holds FashionMNIST/raw; None for the cache
 

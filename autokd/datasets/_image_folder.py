@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autokd.data_types import DataContext, Part, Raw
-from autokd.datasets import images
 from autokd.datasets.store import Stored, kept
 from autokd.declarations import Dataset
 from autokd.errors import DataError, nearest
+from autokd.modalities import images
 
 _LARGEST_DEFAULT = 64
 _FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "valid": "validation", "test": "test"}
@@ -42,7 +42,7 @@ class ImageFolder:
     no image has colour. Decoded once and kept in the cache.
     """
 
-    declares = Dataset(modality="image", default_space="image")
+    declares = Dataset(modality="image")
 
     root: str  # the folder
     validation: str | None = None  # a folder of the same form to validate on
@@ -56,7 +56,8 @@ class ImageFolder:
         stored = kept(file, lambda: _decoded(listed, context))
         parts = {part: _part(stored.tensors, part) for part in folders}
         skipped = tuple(json.loads(stored.notes["skipped"]))
-        return Raw(name=Path(self.root).resolve().name, classes=classes, skipped=skipped, **parts)
+        name = Path(self.root).resolve().name
+        return Raw(name=name, modality="image", classes=classes, skipped=skipped, **parts)
 
 
 def _folders(root: Path, validation: str | None) -> dict[str, Path]:

@@ -16,7 +16,7 @@ class Mnist:
     Read by `torchvision.datasets.MNIST`, with the official test split.
     """
 
-    declares = Dataset(modality="image", default_space="image")
+    declares = Dataset(modality="image")
 
     data_dir: str | None = None  # folder that holds MNIST/raw; None for the cache
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from pandas import DataFrame
 
 from autokd.data_types import DataContext, Part, Raw
-from autokd.datasets import tables
 from autokd.declarations import Dataset
 from autokd.errors import DataError
+from autokd.modalities import tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class TableFile:
     has most of.
     """
 
-    declares = Dataset(modality="table", default_space="tabular")
+    declares = Dataset(modality="table")
 
     file: str  # the table
     target: str | None = None  # the label column; needed
@@ -37,7 +37,7 @@ class TableFile:
         classes = tables.in_order(names)
         validation = None if self.validation is None else self._validation(Path(self.validation), classes)
         train = self._part(frame, names, classes, self.file)
-        return Raw(name=Path(self.file).stem, classes=classes, train=train, validation=validation)
+        return Raw(name=Path(self.file).stem, modality="table", classes=classes, train=train, validation=validation)
 
     def _validation(self, path: Path, classes: tuple[str, ...]) -> Part:
         frame = tables.read_table(path)

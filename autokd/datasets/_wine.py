@@ -15,10 +15,11 @@ from autokd.declarations import Dataset
 class Wine:
     """178 rows, 13 numeric columns, 3 classes; embedded, no files needed."""
 
-    declares = Dataset(modality="table", default_space="tabular")
+    declares = Dataset(modality="table")
 
     def build(self, context: DataContext) -> Raw:
         """Read it; see `autokd.data_types.DatasetComponent`."""
         data = load_wine(as_frame=True)
         classes = tuple(str(name) for name in data.target_names)
-        return Raw(name="wine", classes=classes, train=Part(data.data, data.target.to_numpy(dtype=np.int64)))
+        part = Part(data.data, data.target.to_numpy(dtype=np.int64))
+        return Raw(name="wine", modality="table", classes=classes, train=part)

@@ -58,7 +58,8 @@ def _read(dataset: Any, name: str, root: Path, context: DataContext, where: str)
     except (RuntimeError, OSError) as error:
         reason = "could not be downloaded" if context.download else "is missing, incomplete or damaged"
         raise DataError(f"{name} {reason}: put {where}, or let it be fetched with --download") from error
-    return Raw(name=name, classes=tuple(train.classes), train=_part(train), test=_part(test))
+    classes = tuple(train.classes)
+    return Raw(name=name, modality="image", classes=classes, train=_part(train), test=_part(test))
 
 
 def _part(dataset: Any) -> Part:

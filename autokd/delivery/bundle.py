@@ -22,10 +22,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from autokd import batching
 from autokd._version import __version__
 from autokd.data import Dataset, Preprocess, from_json
 from autokd.data.preprocess import FORMAT as PREPROCESS_FORMAT
-from autokd.data_types import Inputs
 from autokd.delivery.files import read_bytes, read_json, write_json
 from autokd.delivery.pipeline_file import dump
 from autokd.engine.build import build_student
@@ -33,10 +33,12 @@ from autokd.engine.evaluate import predict
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, UserError
 from autokd.files import write_bytes, write_text
+from autokd.input_kind import RawInputs
+from autokd.networks.inputs import kind_of
 from autokd.networks.models import seeded, shapes_from_plain, shapes_to_plain, state_fingerprint
 from autokd.networks.state_file import METADATA_KEY
 from autokd.spec import PipelineSpec, component_from_plain, component_to_plain
-from autokd.types import Shapes, Split, Task
+from autokd.types import Inputs, Shapes, Split, Task
 
 FORMAT = 1
 _MODEL_KEYS = {"format", "autokd", "student", "head", "teacher", "task", "weights"}
@@ -64,27 +66,29 @@ class Student:
         """Class names, by index."""
         return self.task.classes
 
-    def logits(self, inputs: Tensor) -> Tensor:
+    def logits(self, inputs: Inputs) -> Tensor:
         """Return logits [N, C], float32, on the CPU.
 
         Args:
-          inputs: [N, *input_shape] as `preprocess` gives them: uint8 images or float32 rows.
+          inputs: N samples as `preprocess` gives them: uint8 images or float32 rows.
         """
-        if len(inputs) == 0:
+        count = batching.count(inputs)
+        if count == 0:
             return torch.zeros(0, len(self.classes))
-        labels = torch.zeros(len(inputs), dtype=torch.int64)
+        labels = torch.zeros(count, dtype=torch.int64)
         return predict(self.module, to_device(Split(inputs, labels), self.task, self.device))
 
-    def predict(self, raw: Inputs) -> DataFrame:
+    def predict(self, raw: RawInputs) -> DataFrame:
         """Return the probability of each class, one row a sample, one column a class.
 
         Args:
-          raw: images as uint8 [N, channels, height, width], or a table with the columns of the training data.
+          raw: samples in the form of their kind: images as uint8 [N, channels, height, width], a table with the columns
+            of the training data.
         Raises:
           DataError: the inputs do not fit, for instance a column is missing.
         """
         probabilities = self.logits(self.preprocess.apply(raw)).softmax(-1)
-        index = raw.index if isinstance(raw, DataFrame) else None
+        index = kind_of(self.task.modality).index_of(raw)
         return DataFrame(probabilities.numpy(), columns=list(self.classes), index=index)
 
 

@@ -20,6 +20,7 @@ from autokd.engine.context import TrainContext
 from autokd.engine.rung import FORWARD, run_samples
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import Interrupted, TrialFailure
+from autokd.networks.inputs import kind_of
 from autokd.search.prepare import load_data
 from autokd.search.request import epoch_progress
 from autokd.search.run import Ended
@@ -111,9 +112,9 @@ def _epoch_seconds(ended: Ended, claim: Claim, data: Dataset) -> float:
 
 
 def _data(ended: Ended) -> Dataset:
-    """The data of the search; all images where it made do with fewer. A table keeps the columns that the search saw."""
+    """The data of the search; all of them where it made do with fewer and a sample has the same form either way."""
     plan, data = ended.setup.time_plan, ended.setup.data
-    if plan is None or plan.limit_train is None or data.task.modality != "image":
+    if plan is None or plan.limit_train is None or not kind_of(data.task.modality).declares.grows:
         return data
     return load_data(ended.asked)
 

@@ -12,6 +12,7 @@ from autokd.components import HeadComponent, LossComponent, StudentComponent
 from autokd.engine.context import TrainContext
 from autokd.engine.precision import train_dtype
 from autokd.engine.step import LiveRun, WeightedTerm
+from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
 from autokd.spec import PipelineSpec
 from autokd.types import BuildContext, Shapes, Task, TeacherHead
@@ -33,7 +34,7 @@ def build_student(
     teacher: Shapes | None = None,
     teacher_head: TeacherHead | None = None,
 ) -> nn.Module:
-    """Build a student network, initialised from the current random state; images are laid out channels-last.
+    """Build a student network from the current random state, in the memory layout that suits its inputs.
 
     Args:
       component: the student.
@@ -46,7 +47,7 @@ def build_student(
     if head is not None:
         student = head.build(BuildContext(task=task, teacher=teacher, teacher_head=teacher_head))(student)
     student = student.to(device) if device is not None else student
-    return student.to(memory_format=torch.channels_last) if len(task.input_shape) == 3 else student  # type: ignore[call-overload]
+    return feed_of(task).lay_out(student)
 
 
 def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRun:

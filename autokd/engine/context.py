@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import torch
 
+from autokd import batching
 from autokd.components import LossComponent, PreparedLoss
 from autokd.data import Dataset
 from autokd.engine.evaluate import Answered, answers_on
@@ -17,7 +18,7 @@ from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import DeviceData, to_device
 from autokd.spec import component_to_plain, fingerprint
-from autokd.types import Split, Teacher
+from autokd.types import Teacher
 
 SHORT_SHARE = 1 / 3
 """Of the training samples: a validation split that is larger is not looked at as a whole before a run's end."""
@@ -77,7 +78,7 @@ class TrainContext:
         if len(split) <= most:
             return self.validation_data
         drawn = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:most].sort().values
-        return to_device(Split(split.inputs[drawn], split.labels[drawn]), self.data.task, self.device)
+        return to_device(batching.take_split(split, drawn), self.data.task, self.device)
 
     @functools.cached_property
     def clean_answers(self) -> Answered:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from autokd.engine.views import DeviceData, normalise, raw_view
 from autokd.networks.models import as_output
-from autokd.types import Output, Teacher
+from autokd.types import Inputs, Output, Teacher
 
 CHUNK = 256
 
@@ -42,12 +42,13 @@ class Answered(NamedTuple):
 
 def answers_on(teacher: Teacher, data: DeviceData) -> Answered:
     """Ask a teacher about a whole split, as it is."""
-    outputs = [teacher.predict(inputs) for inputs in _chunks(data)]
-    logits = torch.cat([output.logits.float().cpu() for output in outputs])
-    pooled = [output.pooled.float().cpu() for output in outputs if output.pooled is not None]
-    return Answered(Output(logits, (), torch.cat(pooled) if pooled else None), data.labels.cpu())
+    outputs = [teacher.predict(inputs)._replace(features=(), tokens=(), attention=()) for inputs in _chunks(data)]
+    kept = [output.map(lambda tensor: tensor.float().cpu()) for output in outputs]
+    pooled = [output.pooled for output in kept if output.pooled is not None]
+    logits = torch.cat([output.logits for output in kept])
+    return Answered(Output(logits, pooled=torch.cat(pooled) if pooled else None), data.labels.cpu())
 
 
-def _chunks(data: DeviceData) -> Iterator[Tensor]:
+def _chunks(data: DeviceData) -> Iterator[Inputs]:
     for start in range(0, len(data.labels), CHUNK):
         yield normalise(data, raw_view(data, slice(start, start + CHUNK)).inputs)

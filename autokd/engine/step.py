@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from autokd import batching
 from autokd.engine.profile import Profile
 from autokd.networks.models import as_output
 from autokd.types import Augment, Batch, Output, Step, Term
@@ -80,7 +82,7 @@ def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, pro
             if run.micro_batches >= len(batch.index):
                 raise
         run.micro_batches *= 2  # out here the error no longer holds on to the step's tensors
-        if batch.inputs.is_cuda:
+        if batch.index.is_cuda:
             torch.cuda.empty_cache()
 
 
@@ -90,8 +92,7 @@ def gradient_norms(run: LiveRun, batch: Batch, teacher: Output | None, u: float)
     Buffers, such as batch-norm statistics, are not moved: neither the student's nor the losses'.
     """
     few = slice(0, min(NORM_SAMPLES, math.ceil(len(batch.index) / run.micro_batches)))
-    batch = Batch(batch.inputs[few], batch.targets[few], batch.weight[few], batch.index[few])
-    teacher = None if teacher is None else _cut(teacher, few)
+    batch, teacher = _cut(batch, few), None if teacher is None else teacher.map(operator.itemgetter(few))
     buffers = [*run.student.buffers(), *run.term_modules.buffers()]
     before = [buffer.clone() for buffer in buffers]
     parameters = [parameter for parameter in run.student.parameters() if parameter.requires_grad]
@@ -137,11 +138,11 @@ def _step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile:
 
 
 def _losses(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> tuple[list[Tensor], Tensor]:
-    device = batch.inputs.device.type
+    device = batch.index.device.type
     half = run.dtype != torch.float32
     with torch.autocast(device, run.dtype) if half else contextlib.nullcontext():
         student = as_output(run.student(batch.inputs))
-    step = Step(_float(student) if half else student, teacher, batch.targets, batch.weight, batch.index, u)
+    step = Step(student.map(_float) if half else student, teacher, batch.targets, batch.weight, batch.index, u)
     raw = [_mean(weighted.term(step), batch.weight) for weighted in run.terms.values()]
     total = raw[0] * next(iter(run.terms.values())).weight
     for value, weighted in list(zip(raw, run.terms.values(), strict=True))[1:]:
@@ -158,24 +159,21 @@ def _parts(batch: Batch, teacher: Output | None, count: int) -> list[tuple[Batch
     cuts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces if len(piece)]
     return [
         (
-            Batch(batch.inputs[cut], batch.targets[cut], batch.weight[cut], batch.index[cut]),
-            None if teacher is None else _cut(teacher, cut),
+            _cut(batch, cut),
+            None if teacher is None else teacher.map(operator.itemgetter(cut)),
             batch.weight[cut].sum() / total,
         )
         for cut in cuts
     ]
 
 
-def _cut(output: Output, cut: slice) -> Output:
-    groups = [tuple(t[cut] for t in group) for group in (output.features, output.tokens, output.attention)]
-    pooled = None if output.pooled is None else output.pooled[cut]
-    return Output(output.logits[cut], groups[0], pooled, groups[1], groups[2])
+def _cut(batch: Batch, cut: slice) -> Batch:
+    inputs = batching.take(batch.inputs, cut)
+    return Batch(inputs, batch.targets[cut], batch.weight[cut], batch.index[cut])
 
 
-def _float(output: Output) -> Output:
-    groups = [tuple(t.float() for t in group) for group in (output.features, output.tokens, output.attention)]
-    pooled = None if output.pooled is None else output.pooled.float()
-    return Output(output.logits.float(), groups[0], pooled, groups[1], groups[2])
+def _float(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _mean(loss: Tensor, weight: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from autokd import imaging
+from autokd import batching, imaging
+from autokd.input_kind import Feed
+from autokd.networks.inputs import feed_of
 from autokd.spec import component_to_plain, fingerprint
-from autokd.types import Augment, Rows, Split, Task, View
+from autokd.types import Augment, Inputs, Rows, Split, Task, View
 
 DEVICE_SHARE = 0.5
 """Share of a device's free memory that a split may take; a larger one stays on the host and is streamed."""
@@ -30,46 +32,47 @@ PREFETCH = 3
 
 
 class DeviceData(NamedTuple):
-    """A split, with what normalises it.
+    """A split, with what brings it to a network.
 
     Args:
-      inputs: [N, *input_shape], as stored (uint8 or float32); on the device where they fit, else on the host, where
-        they may be a memory-mapped file.
+      inputs: N samples, as stored; on the device where they fit, else on the host, where they may be a memory-mapped
+        file.
       labels: [N] int64, on the device.
       targets: [N, C] float32 class probabilities, on the device.
-      mean, std: broadcastable against a batch of inputs, on the device.
+      feed: from stored samples to a network's inputs.
+      constants: of the feed, on the device.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor
     targets: Tensor
-    mean: Tensor
-    std: Tensor
+    feed: Feed
+    constants: Mapping[str, Tensor]
 
     @property
     def streamed(self) -> bool:
         """Whether inputs have to be brought to the device batch by batch."""
-        return self.inputs.device != self.labels.device
+        return batching.device_of(self.inputs) != self.labels.device
 
 
 def to_device(split: Split, task: Task, device: torch.device) -> DeviceData:
     """Bring a split to the device; inputs that do not fit stay on the host."""
-    shape = (1, -1) + (1,) * (len(task.input_shape) - 1)
+    feed = feed_of(task)
     labels = split.labels.to(device)
     return DeviceData(
-        inputs=split.inputs.to(device) if _fits(split.inputs, device) else split.inputs,
+        inputs=batching.to(split.inputs, device) if _fits(split.inputs, device) else split.inputs,
         labels=labels,
         targets=one_hot(labels, task.num_classes).float(),
-        mean=torch.tensor(task.mean or (0.0,), device=device).reshape(shape),
-        std=torch.tensor(task.std or (1.0,), device=device).reshape(shape),
+        feed=feed,
+        constants={name: constant.to(device) for name, constant in feed.constants.items()},
     )
 
 
-def _fits(inputs: Tensor, device: torch.device) -> bool:
+def _fits(inputs: Inputs, device: torch.device) -> bool:
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return inputs.numel() * inputs.element_size() <= DEVICE_SHARE * free
+    return batching.nbytes(inputs) <= DEVICE_SHARE * free
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,14 @@ class Fetched:
 
     Args:
       index: [B] int64, rows of the split.
-      inputs: [B, *input_shape] as stored.
+      inputs: B samples as stored.
       partner: [B] int64 and partner_inputs like inputs, where the policy mixes samples; else None.
     """
 
     index: Tensor
-    inputs: Tensor
+    inputs: Inputs
     partner: Tensor | None = None
-    partner_inputs: Tensor | None = None
+    partner_inputs: Inputs | None = None
 
 
 def fetch(data: DeviceData, rows: Rows, batches: Sequence[Tensor]) -> Iterator[Fetched]:
@@ -102,8 +105,12 @@ def fetch(data: DeviceData, rows: Rows, batches: Sequence[Tensor]) -> Iterator[F
         on_device = None if partners is None else partners.to(device, non_blocking=True)
         everything = torch.cat(list(batches)).to(device, non_blocking=True)
         for index in torch.split(everything, [len(batch) for batch in batches]):
-            partner = None if on_device is None else on_device[index]
-            yield Fetched(index, data.inputs[index], partner, None if partner is None else data.inputs[partner])
+            own = batching.take(data.inputs, index)
+            if on_device is None:
+                yield Fetched(index, own)
+            else:
+                partner = on_device[index]
+                yield Fetched(index, own, partner, batching.take(data.inputs, partner))
         return
     yield from _streamed(data, partners, batches)
 
@@ -113,31 +120,31 @@ def _streamed(data: DeviceData, partners: Tensor | None, batches: Sequence[Tenso
     device = data.labels.device
     pin = device.type == "cuda"
 
-    def gather(index: Tensor) -> list[Tensor]:
+    def gather(index: Tensor) -> list[tuple[Tensor, Inputs]]:
         indices = [index] if partners is None else [index, partners[index]]
-        tensors = [tensor for i in indices for tensor in (i, data.inputs[i])]
-        return [tensor.pin_memory() for tensor in tensors] if pin else tensors
+        pairs = [(i, batching.take(data.inputs, i)) for i in indices]
+        return [(i.pin_memory(), batching.pin(inputs)) for i, inputs in pairs] if pin else pairs
+
+    def bring(pairs: list[tuple[Tensor, Inputs]]) -> Fetched:
+        moved = [(i.to(device, non_blocking=True), batching.to(own, device, non_blocking=True)) for i, own in pairs]
+        return Fetched(*moved[0]) if len(moved) == 1 else Fetched(*moved[0], *moved[1])
 
     waiting = iter(batches)
     with ThreadPoolExecutor(max_workers=1) as thread:
-        ahead: deque[Future[list[Tensor]]] = deque()
+        ahead: deque[Future[list[tuple[Tensor, Inputs]]]] = deque()
         for index in waiting:
             ahead.append(thread.submit(gather, index))
             if len(ahead) > PREFETCH:
-                yield Fetched(*(tensor.to(device, non_blocking=True) for tensor in ahead.popleft().result()))
+                yield bring(ahead.popleft().result())
         while ahead:
-            yield Fetched(*(tensor.to(device, non_blocking=True) for tensor in ahead.popleft().result()))
-
-
-def raw_inputs(stored: Tensor) -> Tensor:
-    """Return stored inputs as float32; images come to [0, 1]."""
-    return stored.float().div_(255) if stored.dtype == torch.uint8 else stored
+            yield bring(ahead.popleft().result())
 
 
 def raw_view(data: DeviceData, index: Tensor | slice) -> View:
-    """Return samples as float32 on the device (images in [0, 1]), not augmented, not normalised."""
+    """Return samples on the device, as augmentation would see them: not augmented, not normalised."""
     where = index if isinstance(index, slice) or not data.streamed else index.cpu()
-    return View(raw_inputs(data.inputs[where].to(data.labels.device)), data.targets[index])
+    stored = batching.to(batching.take(data.inputs, where), data.labels.device)
+    return View(data.feed.to_view(stored), data.targets[index])
 
 
 def augmented_view(data: DeviceData, augment: Augment, rows: Rows, fetched: Fetched) -> View:
@@ -150,19 +157,17 @@ def augmented_view(data: DeviceData, augment: Augment, rows: Rows, fetched: Fetc
       fetched: the batch.
     """
     own = {name: column[fetched.index] for name, column in rows.items()}
-    view = View(raw_inputs(fetched.inputs), data.targets[fetched.index])
+    view = View(data.feed.to_view(fetched.inputs), data.targets[fetched.index])
     if fetched.partner is None or fetched.partner_inputs is None:
         return augment.apply(view, own, None, None)
     partner_rows = {name: column[fetched.partner] for name, column in rows.items()}
-    partner = View(raw_inputs(fetched.partner_inputs), data.targets[fetched.partner])
+    partner = View(data.feed.to_view(fetched.partner_inputs), data.targets[fetched.partner])
     return augment.apply(view, own, partner, partner_rows)
 
 
-def normalise(data: DeviceData, inputs: Tensor) -> Tensor:
-    """Subtract the mean and divide by the standard deviation, per channel; images come out channels-last."""
-    if inputs.dim() == 4:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-    return (inputs - data.mean) / data.std
+def normalise(data: DeviceData, inputs: Inputs) -> Inputs:
+    """Return augmented samples as a network takes them."""
+    return data.feed.to_network(inputs, data.constants)
 
 
 def rows_key(rows: Rows) -> str:

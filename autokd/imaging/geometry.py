@@ -27,16 +27,18 @@ class CropFlip(NamedTuple):
     apply: Callable[[Tensor, Rows], Tensor]
 
 
+NOTHING = CropFlip(lambda generator, n: {}, lambda inputs, rows: inputs)
+"""Changes nothing: for inputs that are no images."""
+
+
 def random_crop_flip(task: Task, padding: float, flip: bool) -> CropFlip:
-    """Return the random crop and flip for a task; for inputs that are not images, one that changes nothing.
+    """Return the random crop and flip for a task of images.
 
     Args:
       task: the task.
       padding: zeros added on each side before the crop, as a share of that side (rounded up to whole pixels).
       flip: mirror left and right with probability 1/2.
     """
-    if task.modality != "image":
-        return CropFlip(lambda generator, n: {}, lambda inputs, rows: inputs)
     _, height, width = task.input_shape
     margins = math.ceil(padding * height), math.ceil(padding * width)
 

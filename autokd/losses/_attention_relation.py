@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autokd.declarations import Loss, Scale
 from autokd.errors import ComponentError
-from autokd.losses.common import precise, teacher_of
+from autokd.losses.common import masked_mean, precise, real_tokens, teacher_of
 from autokd.losses.pairing import offered
 from autokd.losses.relations import matmul
 from autokd.ranges import Choice, Real
@@ -23,7 +23,12 @@ from autokd.types import BuildContext, Step, Term
 
 
 def attention_relation(
-    student_states: Tensor, teacher_states: Tensor, *, heads: int | None = None, form: str = "kl"
+    student_states: Tensor,
+    teacher_states: Tensor,
+    mask: Tensor | None = None,
+    *,
+    heads: int | None = None,
+    form: str = "kl",
 ) -> Tensor:
     """Difference of the two networks' relations between tokens, for one of queries, keys and values.
 
@@ -34,6 +39,7 @@ def attention_relation(
     Args:
       student_states: [B, heads, N, d].
       teacher_states: [B, heads', N, d'], as many tokens; no gradient reaches it.
+      mask: [B, N] bool, false at tokens that only fill up a sample: they relate to nothing; None: all are real.
       heads: number of relation heads; None for the teacher's heads.
       form: "kl", the divergence of the relations' softmax over tokens, in nats; "mse", the mean squared difference of
         the raw relations.
@@ -44,10 +50,30 @@ def attention_relation(
     heads = heads or teacher_states.shape[1]
     student = _relations(precise(student_states), heads)
     teacher = _relations(precise(teacher_states.detach()), heads)
+    if mask is not None:
+        return _masked(student, teacher, mask, form)
     if form == "mse":
         return (student - teacher).square().mean((1, 2, 3))
-    divergence = F.kl_div(student.log_softmax(-1), teacher.log_softmax(-1), reduction="none", log_target=True)
-    return divergence.sum(-1).mean((1, 2))
+    return _divergence(student.log_softmax(-1), teacher.log_softmax(-1)).mean((1, 2))
+
+
+def _divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    """Divergence of log-probabilities over the last dimension."""
+    return F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
+
+
+def _masked(student: Tensor, teacher: Tensor, mask: Tensor, form: str) -> Tensor:
+    """The difference of relations [B, heads, N, N] among the real tokens alone."""
+    filling = ~mask[:, None, None]
+    if form == "mse":
+        squares = (student - teacher).square().mean(1).masked_fill(filling[:, 0], 0.0)
+        return masked_mean(squares.sum(-1) / mask.sum(-1, keepdim=True).clamp_min(1), mask)
+    lowest = torch.finfo(student.dtype).min
+    ours, theirs = (
+        relation.masked_fill(filling, lowest).log_softmax(-1).masked_fill(filling, 0.0)
+        for relation in (student, teacher)
+    )
+    return masked_mean(_divergence(ours, theirs).mean(1), mask)
 
 
 def _relations(states: Tensor, heads: int) -> Tensor:
@@ -63,7 +89,7 @@ def _relations(states: Tensor, heads: int) -> Tensor:
 class AttentionRelation:
     """In their last layers, tokens relate to each other for the student as they do for the teacher.
 
-    The relations of queries, of keys and of values are added up. Outputs carry no mask: all tokens count.
+    The relations of queries, of keys and of values are added up. Tokens that only fill up a sample do not count.
     """
 
     declares = Loss(
@@ -97,7 +123,7 @@ class AttentionRelation:
             raise ComponentError(f"loss 'attention_relation' cannot split {channels} channels into {heads} heads")
 
         def term(step: Step) -> Tensor:
-            states = zip(step.student.attention, teacher_of(step).attention, strict=True)
-            return torch.stack([attention_relation(a, b, heads=heads, form=self.form) for a, b in states]).sum(0)
+            states, mask = zip(step.student.attention, teacher_of(step).attention, strict=True), real_tokens(step)
+            return torch.stack([attention_relation(a, b, mask, heads=heads, form=self.form) for a, b in states]).sum(0)
 
         return term

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from autokd.declarations import Loss, Scale
 from autokd.errors import ComponentError
-from autokd.losses.common import precise, teacher_of
+from autokd.losses.common import masked_mean, precise, real_tokens, teacher_of
 from autokd.losses.pairing import offered
 from autokd.losses.projectors import mlp
 from autokd.ranges import Choice, Real
@@ -60,6 +60,7 @@ def communication(
     teacher_states: tuple[Tensor, Tensor],
     coders: Coders,
     *,
+    mask: Tensor | None = None,
     rounds: int = 0,
     middle: Map | None = None,
 ) -> Exchange:
@@ -73,6 +74,8 @@ def communication(
       student_states: low and high, [B, …, d] each; gradients reach both.
       teacher_states: low and high, [B, …, d'] each, with as many positions; no gradient reaches them.
       coders: learned.
+      mask: [B, N] bool for states [B, N, d], false at tokens that only fill up a sample and do not count; None: all are
+        real.
       rounds: of the exchange, >= 0; their interaction losses are averaged.
       middle: the teacher's layers between its low and its high state; frozen, and a gradient goes through it.
 
@@ -82,11 +85,11 @@ def communication(
     """
     (low, high), (teacher_low, teacher_high) = student_states, (state.detach() for state in teacher_states)
     said, heard = coders.student_encoder(low), coders.teacher_encoder(teacher_low)
-    again = _mean_square(coders.student_decoder(said), low.detach())
-    state = again + _mean_square(coders.teacher_decoder(heard), teacher_low)
+    again = _mean_square(coders.student_decoder(said), low.detach(), mask)
+    state = again + _mean_square(coders.teacher_decoder(heard), teacher_low, mask)
     answers = _answers(said, teacher_high, coders, rounds, middle)
-    interaction = torch.stack([_mean_square(answer, high) for answer in answers]).mean(0)
-    return Exchange(interaction, _mean_square(said, heard), state)
+    interaction = torch.stack([_mean_square(answer, high, mask) for answer in answers]).mean(0)
+    return Exchange(interaction, _mean_square(said, heard, mask), state)
 
 
 def _answers(said: Tensor, teacher_high: Tensor, coders: Coders, rounds: int, middle: Map | None) -> list[Tensor]:
@@ -101,8 +104,8 @@ def _answers(said: Tensor, teacher_high: Tensor, coders: Coders, rounds: int, mi
     return answers
 
 
-def _mean_square(a: Tensor, b: Tensor) -> Tensor:
-    return (a - b).square().flatten(1).mean(-1)
+def _mean_square(a: Tensor, b: Tensor, mask: Tensor | None) -> Tensor:
+    return masked_mean((a - b).square(), mask)
 
 
 class CommunicationTerm(nn.Module):
@@ -141,6 +144,7 @@ class CommunicationTerm(nn.Module):
             (precise(student[self.student_layers[0]]), precise(student[self.student_layers[1]])),
             (precise(teacher[self.teacher_layers[0]]), precise(teacher[self.teacher_layers[1]])),
             coders,
+            mask=real_tokens(step),
             rounds=self.component.rounds,
             middle=self._middle[0],
         )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from autokd.declarations import Loss, Scale
 from autokd.errors import ComponentError
 from autokd.losses.common import precise, target_mask, teacher_of
-from autokd.losses.exits import exit_from
+from autokd.losses.exits import exit_from, leave_by
 from autokd.ranges import Choice, Real
 from autokd.types import BuildContext, Step, Term
 
@@ -63,8 +63,9 @@ class OFATerm(nn.Module):
         """Return the loss on a step, [B]."""
         total = self._loss(step.student.logits, step)
         for stage, layers in self.exits.items():
+            activations = precise(step.student.features[int(stage)])
             total = total + self.component.exit_weight * self._loss(
-                layers(precise(step.student.features[int(stage)])), step
+                leave_by(layers, activations, step.student.mask), step
             )
         return total
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autokd.declarations import Loss, Scale
-from autokd.losses.common import precise, teacher_of, unit
+from autokd.losses.common import precise, real_tokens, teacher_of, unit
 from autokd.losses.pairing import offered, pairs
 from autokd.losses.projectors import grid_side, pool_tokens
 from autokd.losses.relations import ZERO, matmul
@@ -17,7 +17,14 @@ from autokd.ranges import Choice, Real
 from autokd.types import BuildContext, Step, Term
 
 
-def rdist(student_tokens: Tensor, teacher_tokens: Tensor, *, center: bool = True, normalize: bool = False) -> Tensor:
+def rdist(
+    student_tokens: Tensor,
+    teacher_tokens: Tensor,
+    mask: Tensor | None = None,
+    *,
+    center: bool = True,
+    normalize: bool = False,
+) -> Tensor:
     """One minus the cosine of the two networks' matrices of inner products between a sample's tokens.
 
     Widths may differ. It ignores a rotation of the channels and a common scale. A sample whose tokens are all zero (or
@@ -26,6 +33,7 @@ def rdist(student_tokens: Tensor, teacher_tokens: Tensor, *, center: bool = True
     Args:
       student_tokens: [B, N, d].
       teacher_tokens: [B, N, d'], as many tokens; no gradient reaches it.
+      mask: [B, N] bool, false at tokens that only fill up a sample and do not count; None: all are real.
       center: subtract each sample's mean token first; tokens after a ReLU share a large mean, which hides the rest.
       normalize: then scale each token to length 1.
     Returns:
@@ -33,19 +41,40 @@ def rdist(student_tokens: Tensor, teacher_tokens: Tensor, *, center: bool = True
     Source: Cai et al. 2025, relation distillation, one cosine a sample (the released code takes one over the whole
       batch). The paper has neither centring nor scaling of tokens: `center=False` is the published form.
     """
-    student = _prepared(precise(student_tokens), center, normalize)
-    teacher = _prepared(precise(teacher_tokens.detach()), center, normalize)
+    student = _prepared(precise(student_tokens), mask, center, normalize)
+    teacher = _prepared(precise(teacher_tokens.detach()), mask, center, normalize)
     overlap = matmul(student.mT, teacher).square().sum((1, 2))
     size = _size(student) * _size(teacher)
     return 1 - torch.where(size > 0, overlap / size.clamp_min(torch.finfo(size.dtype).tiny), 0.0)
 
 
-def _prepared(tokens: Tensor, center: bool, normalize: bool) -> Tensor:
-    """Tokens centred and normalised as asked, scaled by their largest value, so that fourth powers stay in range."""
-    tokens = tokens - tokens.mean(1, keepdim=True) if center else tokens
+def _prepared(tokens: Tensor, mask: Tensor | None, center: bool, normalize: bool) -> Tensor:
+    """Tokens centred and normalised as asked, scaled by their largest value, so that fourth powers stay in range.
+
+    Those that only fill up a sample become 0, and so relate to none.
+    """
+    if mask is None:
+        tokens = tokens - tokens.mean(1, keepdim=True) if center else tokens
+    else:
+        real = mask[..., None]
+        mean = torch.where(real, tokens, 0.0).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp_min(1)
+        tokens = torch.where(real, tokens - mean if center else tokens, 0.0)
     tokens = unit(tokens, epsilon=ZERO) if normalize else tokens
     largest = tokens.detach().abs().amax((1, 2), keepdim=True)
     return tokens / largest.clamp_min(torch.finfo(tokens.dtype).tiny)
+
+
+def _common(student: int, teacher: int) -> int:
+    """The number of tokens to which both are pooled on a grid, where nothing fills up a sample; 0 for equal numbers.
+
+    Raises:
+      ComponentError: the numbers differ and form no square grid.
+    """
+    if student == teacher:
+        return 0
+    for number in (student, teacher):
+        grid_side(number)
+    return min(student, teacher)
 
 
 def _size(tokens: Tensor) -> Tensor:
@@ -84,19 +113,13 @@ class RDist:
             differ and form no square grid.
         """
         student, teacher = (shapes.tokens for shapes in offered(context, "rdist", "tokens"))
-        matches = tuple((i, j, min(student[i][0], teacher[j][0])) for i, j in pairs(student, teacher, self.stages))
-        for i, j, count in matches:
-            if student[i][0] != teacher[j][0]:
-                for number in (student[i][0], teacher[j][0], count):
-                    grid_side(number)
+        matches = tuple((i, j, _common(student[i][0], teacher[j][0])) for i, j in pairs(student, teacher, self.stages))
 
         def loss(step: Step, i: int, j: int, count: int) -> Tensor:
-            ours, theirs = step.student.tokens[i], teacher_of(step).tokens[j]
-            return rdist(
-                pool_tokens(precise(ours), count),
-                pool_tokens(precise(theirs), count),
-                center=self.center,
-                normalize=self.normalize,
-            )
+            ours, theirs = precise(step.student.tokens[i]), precise(teacher_of(step).tokens[j])
+            if not count:
+                return rdist(ours, theirs, real_tokens(step), center=self.center, normalize=self.normalize)
+            pooled = pool_tokens(ours, count), pool_tokens(theirs, count)
+            return rdist(*pooled, center=self.center, normalize=self.normalize)
 
         return lambda step: torch.stack([loss(step, *match) for match in matches]).sum(0)

@@ -107,7 +107,7 @@ class USKDTerm(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Return the loss on a step, [B]."""
-        weak_logits = self.classifier(over_positions(precise(step.student.features[self.stage])))
+        weak_logits = self.classifier(over_positions(precise(step.student.features[self.stage]), step.student.mask))
         c = self.component
         return uskd(
             step.student.logits,

@@ -51,11 +51,39 @@ def unit(x: Tensor, *, epsilon: float) -> Tensor:
     return torch.where(norm > epsilon, x / norm.clamp_min(epsilon), 0.0)
 
 
-def over_positions(feature: Tensor) -> Tensor:
-    """Return [B, d]: the mean over space of maps [B, d, h, w], over tokens of [B, N, d]; vectors [B, d] as they are."""
+def over_positions(feature: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return [B, d]: the mean over space of maps [B, d, h, w], over tokens of [B, N, d]; vectors [B, d] as they are.
+
+    Args:
+      feature: of one stage.
+      mask: [B, N] bool, false at tokens that only fill up a sample and do not count; None: all are real.
+    """
     if feature.ndim == 4:
         return feature.mean((2, 3))
+    if feature.ndim == 3 and mask is not None:
+        return torch.where(mask[..., None], feature, 0.0).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
     return feature.mean(1) if feature.ndim == 3 else feature
+
+
+def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
+    """Return [B], the mean of [B, N, …] over tokens and all that follows, over real tokens alone where there is a mask.
+
+    Args:
+      values: one or several numbers a token.
+      mask: [B, N] bool, false at tokens that only fill up a sample; None: all are real. A sample without any has 0.
+    """
+    if mask is None:
+        return values.flatten(1).mean(-1)
+    each = values.flatten(2).mean(-1) if values.ndim > 2 else values
+    return torch.where(mask, each, 0.0).sum(-1) / mask.sum(-1).clamp_min(1)
+
+
+def real_tokens(step: Step) -> Tensor | None:
+    """Return [B, N] bool, false at tokens that either network says only fill up a sample; None where neither does."""
+    student, teacher = step.student.mask, teacher_of(step).mask
+    if student is None or teacher is None:
+        return teacher if student is None else student
+    return student & teacher
 
 
 def teacher_of(step: Step) -> Output:

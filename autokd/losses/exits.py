@@ -53,6 +53,27 @@ def exit_from(shapes: Sequence[Shape], stage: int, *, classes: int) -> nn.Module
     return _initialised(nn.Sequential(*layers, OverPositions(), nn.Linear(width, classes)))
 
 
+def leave_by(layers: nn.Module, activations: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the logits of an exit.
+
+    Args:
+      layers: as `exit_from` returned them.
+      activations: of the stage.
+      mask: [B, N] bool for tokens [B, N, d], false at those that only fill up a sample: nothing attends to them, and
+        they do not count; None: all are real.
+    """
+    if mask is None or activations.ndim != 3:
+        logits: Tensor = layers(activations)
+        return logits
+    x = activations
+    for layer in layers.children():
+        if isinstance(layer, nn.TransformerEncoderLayer):
+            x = layer(x, src_key_padding_mask=~mask)
+        else:
+            x = over_positions(x, mask) if isinstance(layer, OverPositions) else layer(x)
+    return x
+
+
 def _convolutions(shape: Shape, blocks: int, width: int) -> list[nn.Module]:
     """Blocks from a map to one of `width` channels."""
     channels, *size = shape

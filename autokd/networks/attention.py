@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from autokd.networks.models import answer_zeros
+from autokd.networks.models import answer_example
 from autokd.types import Task
 
 States = list[Tensor]
@@ -70,7 +70,7 @@ def last_attention(network: nn.Module, task: Task) -> str:
 
     handles = [network.get_submodule(path).register_forward_hook(noting(path)) for path in caught]
     with remove_after(handles), watch_attention(network, caught):
-        answer_zeros(network, task)
+        answer_example(network, task)
     whole = [path for path in ended if _attends_within_samples(caught[path])]
     return whole[-1] if whole else ""
 

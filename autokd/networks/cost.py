@@ -20,8 +20,10 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from autokd import batching
 from autokd.components import HeadComponent, StudentComponent
-from autokd.types import BuildContext, Shapes, Task
+from autokd.networks.inputs import feed_of
+from autokd.types import BuildContext, Inputs, Shapes, Task
 
 _WARM_UP = 5
 _FILLING = {
@@ -57,7 +59,7 @@ def params(module: nn.Module) -> int:
 def macs(module: nn.Module, task: Task) -> int:
     """Return the multiply-accumulates of one sample in eval mode; computes with shapes only and changes nothing."""
     state = {name: tensor.to("meta") for name, tensor in _tensors(module)}
-    inputs = torch.empty(1, *task.input_shape, device="meta")
+    inputs = batching.to(feed_of(task).example(1, None), torch.device("meta"))
     with _evaluating(module), FlopCounterMode(display=False) as counter:
         functional_call(module, state, (inputs,))
     return int(counter.get_total_flops()) // 2
@@ -79,7 +81,7 @@ def latency(
     device = torch.device(device)
     network = copy.deepcopy(module).to(device).eval()
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.rand(batch_size, *task.input_shape, generator=generator).to(device)
+    inputs = batching.to(feed_of(task).example(batch_size, generator), device)
     times = [_seconds(network, inputs) for _ in range(_WARM_UP + repeats)]
     return 1000.0 * statistics.median(times[_WARM_UP:])
 
@@ -153,11 +155,12 @@ class _Uninitialised(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _seconds(network: nn.Module, inputs: torch.Tensor) -> float:
+def _seconds(network: nn.Module, inputs: Inputs) -> float:
     start = time.perf_counter()
     network(inputs)
-    if inputs.device.type != "cpu":
-        torch.accelerator.synchronize(inputs.device)
+    device = batching.device_of(inputs)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
     return time.perf_counter() - start
 
 

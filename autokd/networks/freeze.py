@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
+from autokd import batching
 from autokd.errors import TeacherError, UserError, one_line
 from autokd.networks.hooks import hooked
-from autokd.networks.models import NetworkTeacher, answer_zeros, as_output
+from autokd.networks.inputs import feed_of, kind_of
+from autokd.networks.models import NetworkTeacher, answer_example, as_output
 from autokd.networks.weights import class_count_error
 from autokd.spec import fingerprint
 from autokd.types import Task
@@ -43,7 +45,7 @@ def freeze(
     inputs: InputForm = AS_THE_DATA,
     features: Sequence[str] = (),
 ) -> NetworkTeacher:
-    """Freeze a network into a teacher, after a dry run on two zero samples.
+    """Freeze a network into a teacher, after a dry run on two made-up samples.
 
     A network that answers with bare logits gets hooks that catch its features and pooled embedding.
 
@@ -62,7 +64,7 @@ def freeze(
     centre, spread = _normalisation(task, inputs, source)
     if inputs.size:
         resized_task(task, inputs.size)
-        module = Resized(module, inputs.size)
+        module = kind_of(task.modality).behind_resize(module, inputs.size)
     _dry_run(module, task, source)
     module = hooked(module.eval(), task, features)
     identity_text = fingerprint({"network": network, **identity, **options})
@@ -73,27 +75,9 @@ def resized_task(task: Task, input_size: int) -> Task:
     """Return the task as a network behind a resize to `input_size` pixels sees it; 0 for no resizing.
 
     Raises:
-      TeacherError: the samples are no images, or the size is negative.
+      TeacherError: such samples are not resized, or the size is negative.
     """
-    if not input_size:
-        return task
-    if len(task.input_shape) != 3 or input_size < 0:
-        raise TeacherError(f"input_size is for images and positive, got {input_size} for {task.modality} data")
-    return replace(task, input_shape=(task.input_shape[0], input_size, input_size))
-
-
-class Resized(nn.Module):
-    """A network behind a bilinear resize of its images to `size` × `size` pixels."""
-
-    def __init__(self, network: nn.Module, size: int) -> None:
-        super().__init__()
-        self.network = network
-        self.size = size
-
-    def forward(self, images: Tensor) -> Any:
-        """Return the network's answer to the resized images."""
-        size = (self.size, self.size)
-        return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
+    return kind_of(task.modality).resized_task(task, input_size) if input_size else task
 
 
 @contextlib.contextmanager
@@ -113,7 +97,10 @@ def _normalisation(
     """Mean and std per channel, the task's where not given; (None, None) where neither is."""
     if not inputs.mean and not inputs.std:
         return None, None
-    channels = task.input_shape[0]
+    feed = feed_of(task)
+    if not {"mean", "std"} <= feed.constants.keys():
+        raise TeacherError(f"the teacher {source}: mean and std do not apply to {task.modality} data")
+    channels = batching.single(feed.example(1, None)).shape[1]
     task_mean, task_std = task.mean or (0.0,) * channels, task.std or (1.0,) * channels
     mean, std = (
         _per_channel(values, channels, source) for values in (inputs.mean or task_mean, inputs.std or task_std)
@@ -132,11 +119,11 @@ def _per_channel(values: Sequence[float], channels: int, source: str) -> tuple[f
 
 
 def _dry_run(module: nn.Module, task: Task, source: str) -> None:
-    """Check a network's answer to two zero samples."""
+    """Check a network's answer to two made-up samples."""
     module.eval()
     shape = list(task.input_shape)
     with foreign(f"the teacher {source} does not take this data's samples of shape {shape}"):
-        answer = answer_zeros(module, task)
+        answer = answer_example(module, task)
     logits = as_output(answer).logits
     if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 2:
         seen = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from autokd.errors import TeacherError, nearest
 from autokd.networks.attention import States, find_watch, last_attention, remove_after, watch_attention
-from autokd.networks.models import answer_zeros, as_output, classifier_of
+from autokd.networks.models import answer_example, as_output, classifier_of
 from autokd.types import Output, Task
 
 
@@ -98,8 +98,8 @@ def _caught(network: nn.Module, paths: Collection[str], classifier: str) -> Iter
 
         return hook
 
-    def catch_input(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        outputs[POOLED] = inputs[0]
+    def catch_input(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        outputs[POOLED] = arguments[0]
 
     modules = dict(network.named_modules())
     handles = [modules[path].register_forward_hook(catch(path)) for path in paths]
@@ -137,7 +137,7 @@ def hooked(network: nn.Module, task: Task, features: Sequence[str] = ()) -> nn.M
 
 
 def trace(network: nn.Module, task: Task) -> tuple[Any, list[Stage]]:
-    """Run two zero samples; return the answer and all modules with a tensor as output, in the order they finish."""
+    """Run two made-up samples; return the answer and all modules with a tensor as output, in the order they finish."""
     found: list[Stage] = []
 
     def catcher(path: str) -> Any:
@@ -149,7 +149,7 @@ def trace(network: nn.Module, task: Task) -> tuple[Any, list[Stage]]:
 
     handles = [module.register_forward_hook(catcher(path)) for path, module in network.named_modules() if path]
     with remove_after(handles):
-        answer = answer_zeros(network, task)
+        answer = answer_example(network, task)
     return answer, found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autokd.types import Output, Shapes, Task, TeacherHead
+from autokd import batching
+from autokd.networks.inputs import feed_of
+from autokd.types import Inputs, Output, Shapes, Task, TeacherHead
 
 
 def as_output(value: Output | Tensor) -> Output:
@@ -35,10 +38,10 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
 @torch.no_grad()
 def shapes_of(module: nn.Module, task: Task) -> Shapes:
-    """Return what a network offers, by running two zero samples through it in eval mode."""
+    """Return what a network offers, by running two made-up samples through it in eval mode."""
     was_training = module.training
     module.eval()
-    output = as_output(answer_zeros(module, task))
+    output = as_output(answer_example(module, task))
     module.train(was_training)
     pooled = None if output.pooled is None else int(output.pooled.shape[1])
     features, tokens, attention = (
@@ -49,11 +52,11 @@ def shapes_of(module: nn.Module, task: Task) -> Shapes:
 
 
 @torch.no_grad()
-def answer_zeros(network: nn.Module, task: Task) -> Any:
-    """Return a network's answer to two samples of zeros, in the mode that it is in."""
+def answer_example(network: nn.Module, task: Task) -> Any:
+    """Return a network's answer to two made-up samples, all zeros as a rule, in the mode that it is in."""
     parameter = next(network.parameters(), None)
     device = parameter.device if parameter is not None else torch.device("cpu")
-    return network(torch.zeros(2, *task.input_shape, device=device))
+    return network(batching.to(feed_of(task).example(2, None), device))
 
 
 def classifier_of(network: nn.Module, task: Task) -> str:
@@ -77,8 +80,8 @@ def head_of(module: nn.Module, task: Task) -> nn.Linear | None:
     classifier = module.get_submodule(classifier_of(module, task))
     if not isinstance(classifier, nn.Linear):
         return None
-    inputs = torch.rand(2, *task.input_shape, generator=torch.Generator().manual_seed(0))
-    output = as_output(module(inputs.to(classifier.weight.device)))
+    inputs = feed_of(task).example(2, torch.Generator().manual_seed(0))
+    output = as_output(module(batching.to(inputs, classifier.weight.device)))
     if not output.features or output.features[-1].shape[1] != classifier.in_features:
         return None
     logits = F.linear(as_map(output.features[-1]).mean((2, 3)), classifier.weight, classifier.bias)
@@ -173,11 +176,11 @@ class NetworkTeacher:
         return self
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor) -> Output:
+    def predict(self, inputs: Inputs) -> Output:
         """Answer a batch; see `autokd.types.Teacher`."""
         if self._renormalise is not None:
             scale, offset = self._renormalise
-            inputs = inputs * scale + offset
+            inputs = batching.single(inputs) * scale + offset
         outputs = [as_output(module(inputs)) for module in self.modules]
         if len(outputs) == 1:
             return outputs[0]
@@ -191,10 +194,5 @@ def _renormalisation(
     """Scale and offset that turn the task's normalised inputs into the teacher's, or None where they agree."""
     if mean is None or std is None or (mean == task.mean and std == task.std):
         return None
-    shape = (1, -1) + (1,) * (len(task.input_shape) - 1)
-    here_mean, here_std = (
-        torch.tensor(task.mean or (0.0,)).reshape(shape),
-        torch.tensor(task.std or (1.0,)).reshape(shape),
-    )
-    there_mean, there_std = torch.tensor(mean).reshape(shape), torch.tensor(std).reshape(shape)
-    return here_std / there_std, (here_mean - there_mean) / there_std
+    here, there = (feed_of(each).constants for each in (task, dataclasses.replace(task, mean=mean, std=std)))
+    return here["std"] / there["std"], (here["mean"] - there["mean"]) / there["std"]

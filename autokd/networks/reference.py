@@ -24,6 +24,7 @@ from torch import nn
 from autokd import catalog, spec
 from autokd.components import TeacherComponent
 from autokd.errors import TeacherError
+from autokd.input_kind import takes
 from autokd.networks import state_file
 from autokd.networks.models import NetworkTeacher, state_fingerprint
 from autokd.networks.options import split_options
@@ -50,7 +51,7 @@ def load_teacher(reference: Reference, task: Task) -> NetworkTeacher:
     """
     component: TeacherComponent = to_component(reference)
     modalities = component.declares.modalities
-    if task.modality not in modalities:
+    if not takes(modalities, task.modality):
         kinds = " or ".join(sorted(modalities))
         raise TeacherError(
             f"a {catalog.name_of(component)} teacher takes {kinds} data; {task.dataset} is {task.modality}"

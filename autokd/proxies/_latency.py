@@ -28,7 +28,7 @@ class Latency:
 
         def measure(screen: ScreenInput) -> float:
             network = screen.build(screen.seed)
-            device = screen.inputs.device
+            device = screen.labels.device
             return cost.latency(network, screen.task, device, batch_size=self.batch_size, repeats=self.repeats)
 
         return measure

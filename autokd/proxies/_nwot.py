@@ -16,7 +16,7 @@ from autokd import declarations
 from autokd.errors import ComponentError
 from autokd.proxies.untrained import untrained_student
 from autokd.ranges import Integer
-from autokd.types import BuildContext, Proxy, ScreenInput
+from autokd.types import BuildContext, Inputs, Proxy, ScreenInput
 
 
 def agreement(activation: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def agreement(activation: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def code_kernel(network: nn.Module, inputs: Tensor) -> Tensor:
+def code_kernel(network: nn.Module, inputs: Inputs) -> Tensor:
     """Return the sum of `agreement` over all calls of `nn.ReLU` modules in one forward pass, [B, B] float64.
 
     Raises:

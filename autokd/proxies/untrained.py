@@ -14,7 +14,7 @@ def untrained_student(screen: ScreenInput, seed: int) -> nn.Module:
     It normalises with the statistics of the batch, since an untrained network has no running ones, and drops nothing
     out, since that would add noise to a score.
     """
-    network = screen.build(seed).to(screen.inputs.device).train()
+    network = screen.build(seed).to(screen.labels.device).train()
     for module in network.modules():
         if isinstance(module, _DropoutNd):
             module.eval()

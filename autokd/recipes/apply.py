@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from autokd import catalog
+from autokd.input_kind import takes
 from autokd.networks.cost import student_params
 from autokd.ranges import Choice, Scalar
 from autokd.recipes.rules import NONE, RULES, Rule
@@ -120,7 +121,7 @@ def _applied(rule: Rule, chosen: Plain | None, room: Room) -> tuple[Plain, Notes
 def _augment(rule: Rule, room: Room, notes: Notes) -> Plain:
     """The rule's augmentation, "none" where it is not for this input, the space's default where the space lacks it."""
     part = room.space.parts["augment"]
-    exists = room.task.modality in catalog.load("augments", rule.augment).declares.modalities
+    exists = takes(catalog.load("augments", rule.augment).declares.modalities, room.task.modality)
     wanted = rule.augment if exists else NONE
     candidate = next((candidate for candidate in part.candidates if candidate.use == wanted), part.candidates[0])
     if candidate.use != wanted:

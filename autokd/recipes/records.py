@@ -24,7 +24,7 @@ class RunRow:
         be judged on another.
       n_train: training samples.
       classes: number of classes.
-      kind: of input: "image" or "table".
+      kind: of input.
       limit: largest value of each cost that was limited, by name ("params": 30000); {} without limits.
       side: who chose the pipeline: "recipe" (a rule as it is), "search", "person" (a rule, tuned), "random", ….
       recipe: name of the rule, or None.

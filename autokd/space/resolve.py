@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from autokd.input_kind import takes
 from autokd.space.buildable import refusal
 from autokd.space.candidate import Candidate, clash, lacks
 from autokd.space.parts import Check, Part
@@ -77,7 +78,7 @@ def with_sizes(parts: Mapping[str, Part], table: Slots, task: Task, limits: Mapp
 def _misfit(candidate: Candidate, situation: Situation) -> str | None:
     """Why a component cannot be used for a task and a teacher, or None."""
     traits, task, teacher = candidate.traits, situation.task, situation.teacher
-    if task.modality not in traits.modalities:
+    if not takes(traits.modalities, task.modality):
         return (
             f"{candidate.use} takes {' or '.join(sorted(traits.modalities))} input, {task.dataset} is {task.modality}"
         )

@@ -13,13 +13,14 @@ from torch import Tensor
 from autokd import catalog, spec
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, UserError, nearest
+from autokd.input_kind import takes
 from autokd.networks import state_file
 from autokd.networks.freeze import InputForm, foreign, freeze, resized_task
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import agreement, load_whole
 from autokd.ranges import Choice, Integer, Range
-from autokd.types import IMAGE, TABLE, BuildContext, Task
+from autokd.types import ANY, BuildContext, Task
 
 ALIASES = {f"resnet{depth}": ("resnet", {"depth": depth, "width": 16}) for depth in (8, 14, 20, 32, 44, 56, 110)}
 """Names under which CIFAR papers know some of the architectures (He et al., CVPR 2016, section 4.2)."""
@@ -35,7 +36,7 @@ class AutokdTeacher:
     Fields of the architecture that are not given are inferred from the checkpoint's names and shapes.
     """
 
-    declares = Teacher(modalities=IMAGE | TABLE)
+    declares = Teacher(modalities=ANY)
 
     arch: str = ""  # a student component or a CIFAR name such as resnet56; "" where the file names it
     fields: tuple[str, ...] = ()  # "key=value", fields of the architecture
@@ -160,7 +161,9 @@ def _values(span: Range | None, state: Mapping[str, Tensor]) -> list[Any]:
 
 def _unnamed(content: state_file.StateFile, task: Task) -> TeacherError:
     """The error for a file that does not say what it holds, with the architectures that fit it best."""
-    names = [n for n in catalog.names("students") if task.modality in catalog.load("students", n).declares.modalities]
+    names = [
+        n for n in catalog.names("students") if takes(catalog.load("students", n).declares.modalities, task.modality)
+    ]
     fits = list(_fits([_fitted(name, {}, content.state, task) for name in names], content.state, task))
     best = sorted((fit for fit in fits if fit.score[1]), key=lambda fit: fit.score, reverse=True)[:_SUGGESTIONS]
     lines = [

@@ -20,7 +20,7 @@ from autokd.networks.freeze import InputForm, foreign, freeze
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import load_whole
-from autokd.types import IMAGE, TABLE, BuildContext
+from autokd.types import ANY, BuildContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class FactoryTeacher:
     The function is called with the given fields, and with `num_classes` where it has a parameter of that name.
     """
 
-    declares = Teacher(modalities=IMAGE | TABLE)
+    declares = Teacher(modalities=ANY)
 
     factory: str  # package.module:function
     fields: tuple[str, ...] = ()  # "key=value", further arguments of the function

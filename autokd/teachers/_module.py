@@ -10,14 +10,14 @@ from torch import nn
 from autokd.declarations import Teacher
 from autokd.networks.freeze import InputForm, foreign, freeze
 from autokd.networks.models import NetworkTeacher
-from autokd.types import IMAGE, TABLE, BuildContext
+from autokd.types import ANY, BuildContext
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleTeacher:
     """A trained `nn.Module`; the teacher is a frozen copy, the caller's network stays as it is."""
 
-    declares = Teacher(modalities=IMAGE | TABLE)
+    declares = Teacher(modalities=ANY)
 
     module: nn.Module  # [B, *input_shape] -> logits [B, C] or Output; inputs are normalised as the data's Task says
     mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's

@@ -1,10 +1,9 @@
 """The teacher that autokd trains itself when none is given.
 
-Images: a wider residual network, its augmentation chosen among three on validation in short runs; where there is
-little time for it, a smaller one, not augmented. Tables: the best on validation of gradient boosting, a forest, and an
-ensemble of MLPs. All learn from train minus validation, networks by the one training loop with cross-entropy, of which
-the epoch that is best on validation is kept. The teacher is kept in the user's cache by content and shared by all
-studies.
+The kind of input says how: a network or an ensemble of some, the augmentation chosen on validation in short runs, and
+trees beside; the best on validation is the teacher. All learn from train minus validation, networks by the one training
+loop with cross-entropy, of which the epoch that is best on validation is kept. The teacher is kept in the user's cache
+by content and shared by all studies.
 """
 
 from __future__ import annotations
@@ -29,13 +28,14 @@ from autokd.engine.evaluate import predict_teacher
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import ComponentError, TeacherError
 from autokd.files import cache_dir, write_tensors, write_text
+from autokd.input_kind import TeacherRecipe
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
 from autokd.networks.reference import load_teacher
 from autokd.networks.trees import TreeEnsemble
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint
 from autokd.teaching.best_epoch import Trained, train_best
-from autokd.teaching.recipe import LARGE, SHORT, Effort, Recipe, recipe
+from autokd.teaching.recipe import LARGE, SHORT, Effort, recipe
 from autokd.teaching.trees import KINDS, fit_trees
 from autokd.types import Shapes, Task
 
@@ -44,8 +44,6 @@ log = logging.getLogger("autokd")
 FORMAT = 2
 SEED = 0
 """Fixed, so that studies with different seeds share the teacher."""
-NETWORKS = {"image": "network", "table": "MLPs"}
-"""Name of what the training loop trains, by modality."""
 
 OnEpoch = Callable[[int, int], None]
 """Called with (epochs done, epochs in all)."""
@@ -163,7 +161,9 @@ class _Candidate(NamedTuple):
         )
 
 
-def _train(data: Dataset, chosen: Recipe, epochs: int, device: torch.device, folder: Path, on_epoch: OnEpoch) -> None:
+def _train(
+    data: Dataset, chosen: TeacherRecipe, epochs: int, device: torch.device, folder: Path, on_epoch: OnEpoch
+) -> None:
     """Train every candidate, and write the one that is best on validation; the first of equals."""
     context = TrainContext(data=data, teacher=None, device=device, bank=TeacherBank())
     total = _short(epochs) * chosen.compared + epochs * (chosen.members + len(chosen.trees))
@@ -184,7 +184,7 @@ def _train(data: Dataset, chosen: Recipe, epochs: int, device: torch.device, fol
     _write(folder, max(candidates, key=lambda each: each.score), {each.name: each.score for each in candidates})
 
 
-def _train_networks(context: TrainContext, chosen: Recipe, epochs: int, tell: Callable[[], None]) -> _Candidate:
+def _train_networks(context: TrainContext, chosen: TeacherRecipe, epochs: int, tell: Callable[[], None]) -> _Candidate:
     """Choose the augmentation in short runs, and train the members."""
 
     def train(pipeline: Mapping[str, Any], length: int, member: int) -> Trained:
@@ -195,7 +195,7 @@ def _train_networks(context: TrainContext, chosen: Recipe, epochs: int, tell: Ca
         scores = [train(pipeline, _short(epochs), 0).score for pipeline in chosen.pipelines]
         best = chosen.pipelines[scores.index(max(scores))]
     states = [train(best, epochs, member).state for member in range(chosen.members)]
-    return _Candidate(NETWORKS[context.data.task.modality], best, states)
+    return _Candidate(chosen.name, best, states)
 
 
 def _short(epochs: int) -> int:

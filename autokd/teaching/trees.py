@@ -1,4 +1,4 @@
-"""Teachers of tables that are no networks: gradient boosting and a forest, fitted by scikit-learn in seconds.
+"""Teachers that are no networks: gradient boosting and a forest, fitted by scikit-learn in seconds.
 
 What they learned is handed on as arrays (`autokd.networks.trees`); no object of scikit-learn's outlives its fit.
 """
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 
+from autokd import batching
 from autokd.networks.trees import Link, Tree, TreeEnsemble, arrays_of
 from autokd.types import Split
 
@@ -74,13 +75,13 @@ def fit_trees(name: str, split: Split, num_classes: int, length: int | None = No
     """
     kind = KINDS[name]
     model = kind.model(split, num_classes, length or kind.length(len(split), num_classes))
-    model.fit(split.inputs.numpy(), split.labels.numpy())
+    model.fit(batching.single(split.inputs).numpy(), split.labels.numpy())
     return TreeEnsemble(arrays_of(*kind.trees(model)), kind.link)
 
 
 def tree_costs(split: Split, num_classes: int) -> TreeCosts:
     """Measure, on the first few trees, what fitting all of them and their answers take; boosting may stop sooner."""
-    asked = split.inputs[:ASKED]
+    asked = batching.single(split.inputs)[:ASKED]
     fits, answers = [], []
     for name, kind in KINDS.items():
         length = kind.length(len(split), num_classes)

@@ -17,13 +17,14 @@ try:
 except ModuleNotFoundError as error:
     raise MissingDependency("pytest", "testing") from error
 
-_FILES = ("suite", "losses", "heads", "students", "augments", "optimizers", "schedules", "proxies")
+_FILES = ("suite", "losses", "heads", "students", "augments", "optimizers", "schedules", "proxies", "modalities")
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _FILES))
 
 # ruff: noqa: E402 - only what is imported after it has its asserts rewritten
 from autokd.testing.augments import AugmentSuite
 from autokd.testing.heads import HeadSuite
 from autokd.testing.losses import LossSuite
+from autokd.testing.modalities import ModalitySuite
 from autokd.testing.optimizers import OptimizerSuite
 from autokd.testing.proxies import ProxySuite
 from autokd.testing.schedules import ScheduleSuite
@@ -33,6 +34,7 @@ __all__ = [
     "AugmentSuite",
     "HeadSuite",
     "LossSuite",
+    "ModalitySuite",
     "OptimizerSuite",
     "ProxySuite",
     "ScheduleSuite",

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from autokd import batching
+from autokd.networks.inputs import feed_of
 from autokd.ranges import Choice
 from autokd.spec import fields_of
 from autokd.testing.suite import Suite, task_of
-from autokd.types import Augment, BuildContext, Rows, Task, View
+from autokd.types import ANY, Augment, BuildContext, Inputs, Rows, Task, View
 
 N = 45
 
@@ -35,12 +37,20 @@ class AugmentSuite(Suite):
             rows = augment.draw(seeded(seed), N, 0.5)
             assert all(len(value) == N and value.device.type == "cpu" for value in rows.values())
             inputs, targets = view(augment, rows, whole, torch.arange(N))
-            assert inputs.shape == whole.inputs.shape
-            assert inputs.dtype == targets.dtype == torch.float32
-            assert inputs.isfinite().all()
-            assert task.modality != "image" or (inputs.min() >= 0 and inputs.max() <= 1)
+            for before, after in zip(batching.tensors(whole.inputs), batching.tensors(inputs), strict=True):
+                assert (after.shape, after.dtype) == (before.shape, before.dtype)
+                assert after.isfinite().all()
+                assert task.modality != "image" or (after.min() >= 0 and after.max() <= 1)
+            assert targets.dtype == torch.float32
             assert targets.min() >= 0
             torch.testing.assert_close(targets.sum(1), torch.ones(N))
+
+    def test_one_for_any_kind_of_input_changes_nothing(self, component: Any, task: Task) -> None:
+        """What changes samples says which kinds it changes sensibly: an average of token ids means nothing."""
+        augment, whole = build(component, task), data(task)
+        rows = augment.draw(seeded(1), N, 0.5)
+        unchanged = same(view(augment, rows, whole, torch.arange(N)), whole)
+        assert unchanged or component.declares.modalities != ANY
 
     def test_views_do_not_depend_on_the_batch(self, component: Any, task: Task) -> None:
         augment, whole = build(component, task), data(task)
@@ -49,7 +59,7 @@ class AugmentSuite(Suite):
         order = torch.randperm(N, generator=seeded(2))
         for index in (order, order[:17], order[17:24], torch.tensor([3, 3, 30]), *torch.split(order[:6], 1)):
             part = view(augment, rows, whole, index)
-            assert same(part, View(everything.inputs[index], everything.targets[index]))
+            assert same(part, View(batching.take(everything.inputs, index), everything.targets[index]))
 
     def test_apply_is_pure(self, component: Any, task: Task) -> None:
         augment, whole = build(component, task), data(task)
@@ -80,14 +90,16 @@ class AugmentSuite(Suite):
         rows = augment.draw(seeded(1), N, 0.0)
         here = view(augment, rows, whole, torch.arange(N))
         moved = {key: value.cuda() for key, value in rows.items()}
-        images, index = View(*(part.cuda() for part in whole)), torch.arange(N).cuda()
+        cuda = torch.device("cuda")
+        images, index = View(batching.to(whole.inputs, cuda), whole.targets.cuda()), torch.arange(N).cuda()
         torch.cuda.set_sync_debug_mode("error")
         try:
             there = view(augment, moved, images, index)
         finally:
             torch.cuda.set_sync_debug_mode("default")
-        close = ((there.inputs.cpu() - here.inputs).abs() < 1e-5).float().mean()
-        assert close > 0.999  # a pixel half-way between two may round either way
+        for one, other in zip(batching.tensors(here.inputs), batching.tensors(there.inputs), strict=True):
+            close = ((other.cpu() - one).abs() < 1e-5).float().mean()
+            assert close > 0.999  # a pixel half-way between two may round either way
         torch.testing.assert_close(there.targets.cpu(), here.targets)
 
 
@@ -103,24 +115,30 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def data(task: Task, n: int = N) -> View:
-    """Return images with every level from 0 to 255 and smooth labels, or a table."""
-    levels = torch.randint(0, 256, (n, *task.input_shape), generator=seeded(9)).float() / 255
-    inputs = levels if task.modality == "image" else torch.randn(n, *task.input_shape, generator=seeded(9))
-    return View(inputs, torch.rand(n, task.num_classes, generator=seeded(8)).softmax(1))
+    """Return samples with smooth labels: images with every level from 0 to 255, a table, or made-up ones."""
+    return View(_samples(task, n), torch.rand(n, task.num_classes, generator=seeded(8)).softmax(1))
 
 
 def view(augment: Augment, rows: Rows, whole: View, index: Tensor) -> View:
     """Return the batch of these samples, as the engine makes it."""
     own, partner, partner_rows = _at(rows, index), None, None
     if "partner" in rows:
-        partner = View(whole.inputs[own["partner"]], whole.targets[own["partner"]])
+        partner = View(batching.take(whole.inputs, own["partner"]), whole.targets[own["partner"]])
         partner_rows = _at(rows, own["partner"])
-    return augment.apply(View(whole.inputs[index], whole.targets[index]), own, partner, partner_rows)
+    return augment.apply(View(batching.take(whole.inputs, index), whole.targets[index]), own, partner, partner_rows)
 
 
 def same(one: View, other: View) -> bool:
     """Return whether two views are equal bit for bit."""
-    return torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
+    pairs = zip(batching.tensors(one.inputs), batching.tensors(other.inputs), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs) and torch.equal(one.targets, other.targets)
+
+
+def _samples(task: Task, n: int) -> Inputs:
+    made = feed_of(task).example(n, seeded(9))
+    if task.modality == "image":
+        return torch.randint(0, 256, (n, *task.input_shape), generator=seeded(9)).float() / 255
+    return torch.randn(n, *task.input_shape, generator=seeded(9)) if task.modality == "table" else made
 
 
 def _at(rows: Rows, index: Tensor) -> Rows:

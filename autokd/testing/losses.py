@@ -22,6 +22,7 @@ from autokd.testing.made_up import (
     WIDER_MAPS,
     changed,
     context_of,
+    filled_up,
     leaf,
     like,
     only,
@@ -112,6 +113,14 @@ class LossSuite(Suite):
         assert loss.device.type == device
         assert (loss > 0).all() or catalog.name_of(component) in self.may_be_negative
         assert_finite_with_gradient(term, step)
+
+    def test_tokens_that_only_fill_up_a_sample_do_not_count(self, component: Any) -> None:
+        term, step = build(component, CONTEXT), changed(step_of(), Tensor.double)
+        term = term.double() if isinstance(term, nn.Module) else term
+        before = noted(term, step)
+        term = build(component, CONTEXT)  # one that remembers has seen nothing yet
+        term = term.double() if isinstance(term, nn.Module) else term
+        torch.testing.assert_close(noted(term, filled_up(step, 3)), before, rtol=0, atol=1e-12)
 
     def test_permuting_the_batch_permutes_the_loss(self, component: Any) -> None:
         if catalog.name_of(component) in self.draws_noise:

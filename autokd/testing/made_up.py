@@ -55,19 +55,33 @@ def step_of(student: Shapes = MAPS, teacher: Shapes = WIDER_MAPS, *, batch: int 
 def changed(step: Step, change: Change, *, student: bool = True, teacher: bool = True, rest: bool = False) -> Step:
     """Apply a change to every tensor of the student's and teacher's outputs, or of all the step."""
 
-    def of(output: Output) -> Output:
-        return like(output, map(change, tensors(output)))
-
     assert step.teacher is not None
     result = dataclasses.replace(
         step,
-        student=of(step.student) if student else step.student,
-        teacher=of(step.teacher) if teacher else step.teacher,
+        student=step.student.map(change) if student else step.student,
+        teacher=step.teacher.map(change) if teacher else step.teacher,
     )
     if rest:
         fields: dict[str, Any] = {name: change(getattr(step, name)) for name in ("targets", "weight", "index")}
         result = dataclasses.replace(result, **fields)
     return result
+
+
+def filled_up(step: Step, by: int) -> Step:
+    """Return the step with random tokens behind those of each sample, and masks that say that they do not count."""
+    assert step.teacher is not None
+    return dataclasses.replace(step, student=_filled_up(step.student, by), teacher=_filled_up(step.teacher, by))
+
+
+def _filled_up(output: Output, by: int) -> Output:
+    generator = torch.Generator().manual_seed(4)
+
+    def more(x: Tensor) -> Tensor:
+        return torch.cat([x, torch.randn(*x.shape[:-2], by, x.shape[-1], generator=generator, dtype=x.dtype)], -2)
+
+    mask = torch.arange(output.tokens[0].shape[1] + by) < output.tokens[0].shape[1]
+    tokens, attention = (tuple(map(more, group)) for group in (output.tokens, output.attention))
+    return output._replace(tokens=tokens, attention=attention, mask=mask.expand(len(output.logits), -1))
 
 
 def tensors(output: Output | None) -> list[Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from autokd import catalog
+from autokd.batching import single
 from autokd.components import StudentComponent
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.spec import make
@@ -59,10 +60,10 @@ class ProxySuite(Suite):
         assert isinstance(seen.teacher, NetworkTeacher)
         teacher = seen.teacher.modules
         before = {key: value.clone() for key, value in teacher.state_dict().items()}
-        inputs, labels, state = seen.inputs.clone(), seen.labels.clone(), torch.get_rng_state()
+        inputs, labels, state = single(seen.inputs).clone(), seen.labels.clone(), torch.get_rng_state()
         build(component, task)(seen)
         assert torch.equal(state, torch.get_rng_state())
-        assert torch.equal(inputs, seen.inputs) and torch.equal(labels, seen.labels)
+        assert torch.equal(inputs, single(seen.inputs)) and torch.equal(labels, seen.labels)
         after = teacher.state_dict()
         assert all(torch.equal(before[key], after[key]) for key in before)
         assert all(parameter.grad is None for parameter in teacher.parameters())

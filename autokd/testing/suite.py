@@ -10,6 +10,7 @@ import pytest
 
 from autokd import catalog, spec
 from autokd.faults import fault
+from autokd.input_kind import kinds_of, takes
 from autokd.space.candidate import traits_of
 from autokd.types import Task
 
@@ -47,7 +48,7 @@ class Suite:
         if not cls.components:
             raise pytest.UsageError(f"{cls.__name__} tests nothing; say which, as in: components = (MyComponent,)")
         cases = [(component, task) for component in cls.components for task in cls.tasks]
-        fitting = [(component, task) for component, task in cases if task.modality in component.declares.modalities]
+        fitting = [(component, task) for component, task in cases if _fits(component, task)]
         if "task" in metafunc.fixturenames:
             ids = [f"{catalog.name_of(component)}-{_size(task)}" for component, task in fitting]
             metafunc.parametrize(("component", "task"), fitting, ids=ids)
@@ -57,13 +58,14 @@ class Suite:
     @classmethod
     def any_task(cls, component: Any) -> Task:
         """Return the first task that a component is for."""
-        return next(task for task in cls.tasks if task.modality in component.declares.modalities)
+        return next(task for task in cls.tasks if _fits(component, task))
 
     def test_is_a_component_of_its_kind(self, component: Any) -> None:
         assert fault(component) is None
         assert component.declares.kind == self.kind
         assert component.__dataclass_params__.frozen, "a component is a value: @dataclass(frozen=True, kw_only=True)"
-        assert component.declares.modalities
+        assert getattr(component.declares, "modalities", {"itself"}), "it is for no kind of input"
+        assert kinds_of(component.declares) <= set(catalog.names("modalities"))
 
     def test_says_what_it_is(self, component: Any) -> None:
         assert component.__doc__ and not component.__doc__.startswith(f"{component.__name__}(")
@@ -94,6 +96,10 @@ def values_of(component: type[Any], **wanted: Any) -> Any:
     """Return a component with these values, as far as it has the fields."""
     names = {field.name for field in dataclasses.fields(component)}
     return component(**{key: value for key, value in wanted.items() if key in names})
+
+
+def _fits(component: Any, task: Task) -> bool:
+    return takes(getattr(component.declares, "modalities", frozenset({catalog.name_of(component)})), task.modality)
 
 
 def _size(task: Task) -> str:

@@ -15,11 +15,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from autokd.data.split import split, stratified_draw
+from autokd.data.split import split, stratified_draw, take
 from autokd.data_types import DataContext, Indices, Part, Raw
-from autokd.datasets import images, tables
 from autokd.datasets.vision import mnist
 from autokd.files import cache_dir
+from autokd.modalities import images, tables
 from autokd.seeds import derive
 from benchmarks.by_hand.sets import SETS, TEST, VALIDATION, VALIDATION_SHARE, BenchmarkSet
 
@@ -77,7 +77,8 @@ def read(folder: Path) -> Raw:
     facts = json.loads((folder / "set.json").read_text(encoding="utf-8"))
     classes = tuple(facts["classes"])
     parts: dict[str, Any] = {part: _read_part(folder, part, classes) for part in PARTS}
-    return Raw(name=facts["name"], classes=classes, **parts)
+    modality = "image" if isinstance(parts["train"].inputs, torch.Tensor) else "table"
+    return Raw(name=facts["name"], modality=modality, classes=classes, **parts)
 
 
 def _write(folder: Path, name: str, part: Part, classes: tuple[str, ...]) -> None:
@@ -101,12 +102,12 @@ def _image_parts(raw: Raw, wanted: BenchmarkSet) -> Raw:
     """Fixed, stratified draws: training and validation images from the official training part, test from its own."""
     count = max(VALIDATION, round(VALIDATION_SHARE * wanted.train))
     assert raw.test is not None
-    drawn = raw.train.take(_draw(raw.train.labels, wanted.train + count, raw.classes, wanted.name))
+    drawn = take(raw.modality, raw.train, _draw(raw.train.labels, wanted.train + count, raw.classes, wanted.name))
     held = _draw(drawn.labels, count, raw.classes, "validation")
     parts = {
-        "train": drawn.take(np.setdiff1d(np.arange(len(drawn)), held)),
-        "validation": drawn.take(held),
-        "test": _at_most(raw.test, TEST, raw.classes),
+        "train": take(raw.modality, drawn, np.setdiff1d(np.arange(len(drawn)), held)),
+        "validation": take(raw.modality, drawn, held),
+        "test": _at_most(raw, raw.test, TEST),
     }
     small: dict[str, Any] = {name: _small(part) for name, part in parts.items()}
     return dataclasses.replace(raw, **small)
@@ -117,14 +118,14 @@ def _table_parts(raw: Raw, wanted: BenchmarkSet) -> Raw:
     parts = split(raw, seed=0)
     share = min(1.0, wanted.train / (len(parts.train) + len(parts.validation)))
     sizes = {"train": share * len(parts.train), "validation": share * len(parts.validation), "test": TEST}
-    kept: dict[str, Any] = {
-        name: _at_most(getattr(parts, name), round(size), raw.classes) for name, size in sizes.items()
-    }
+    kept: dict[str, Any] = {name: _at_most(raw, getattr(parts, name), round(size)) for name, size in sizes.items()}
     return dataclasses.replace(raw, **kept)
 
 
-def _at_most(part: Part, count: int, classes: tuple[str, ...]) -> Part:
-    return part if len(part) <= count else part.take(_draw(part.labels, count, classes, "part"))
+def _at_most(raw: Raw, part: Part, count: int) -> Part:
+    if len(part) <= count:
+        return part
+    return take(raw.modality, part, _draw(part.labels, count, raw.classes, "part"))
 
 
 def _draw(labels: Indices, count: int, classes: tuple[str, ...], purpose: str) -> Indices:
@@ -150,7 +151,7 @@ def _cifar(wanted: BenchmarkSet, data: Path) -> Raw:
     kept = np.arange(20) if coarse else np.arange(0, 100, 5)
     train, test = (_cifar_part(found[name][b"data"], np.asarray(found[name][key]), kept) for name in ("train", "test"))
     classes = tuple(found["meta"][names][index].decode() for index in kept)
-    return Raw(name=wanted.name, classes=classes, train=train, test=test)
+    return Raw(name=wanted.name, modality="image", classes=classes, train=train, test=test)
 
 
 def _cifar_part(pixels: NDArray[np.uint8], labels: Indices, kept: Indices) -> Part:
@@ -220,7 +221,7 @@ def _table(name: str, train: pd.DataFrame, test: pd.DataFrame | None = None) -> 
         for frame in (train, test)
     ]
     assert parts[0] is not None
-    return Raw(name=name, classes=classes, train=parts[0], test=parts[1])
+    return Raw(name=name, modality="table", classes=classes, train=parts[0], test=parts[1])
 
 
 def _there(path: Path) -> Path:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from autokd import data as autokd_data
 from autokd import metrics
+from autokd.batching import single
 from autokd.data import Dataset
 from autokd.declarations import Schedule
 from autokd.engine.branch import train_branch
@@ -93,7 +94,7 @@ def load(dataset: str, data_dir: str | None) -> Dataset:
     data = autokd_data.load(
         dataset, autokd_data.DataOptions(data_dir=data_dir, image_size=setting.side, limit_train=setting.pool)
     )
-    inputs = torch.cat([data.train.inputs, data.validation.inputs])
+    inputs = torch.cat([single(data.train.inputs), single(data.validation.inputs)])
     labels = torch.cat([data.train.labels, data.validation.labels])
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     train, validation = order[: setting.train], order[setting.train :][: setting.validation]

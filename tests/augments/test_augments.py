@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from autokd import catalog
+from autokd.batching import single
 from autokd.imaging.moves import OPS
+from autokd.input_kind import takes
 from autokd.testing import AugmentSuite
 from autokd.testing import augments as suite
 from autokd.testing.augments import N, same, seeded, view
@@ -31,14 +33,14 @@ def images(shape: tuple[int, ...]) -> View:
 
 def test_the_policies() -> None:
     for name in ("none", "crop_flip", "random_erasing", "randaugment", "trivial_augment", "mixup", "cutmix"):
-        assert "image" in catalog.load("augments", name).declares.modalities
+        assert takes(catalog.load("augments", name).declares.modalities, "image")
     for name in ("none", "feature_noise", "mixup"):
-        assert "table" in catalog.load("augments", name).declares.modalities
+        assert takes(catalog.load("augments", name).declares.modalities, "table")
 
 
 @pytest.mark.parametrize("name", catalog.names("augments"))
 def test_every_policy_but_none_draws_something(name) -> None:
-    shape = (3, 32, 32) if "image" in catalog.load("augments", name).declares.modalities else (6,)
+    shape = (3, 32, 32) if takes(catalog.load("augments", name).declares.modalities, "image") else (6,)
     assert bool(build(name, shape).draw(seeded(), N, 0.0)) == (name != "none")
 
 
@@ -65,7 +67,7 @@ def test_random_erasing_fills_a_box_with_noise() -> None:
     n = 4000
     rows = augment.draw(seeded(), n, 0.0)
     images = torch.full((n, 1, 32, 32), 2.0)
-    result = augment.apply(View(images, torch.ones(n, 1)), rows, None, None).inputs
+    result = single(augment.apply(View(images, torch.ones(n, 1)), rows, None, None).inputs)
     erased = (result != 2).flatten(1)
     touched = erased.any(1)
     area = erased.float().mean(1)[touched]
@@ -148,8 +150,9 @@ def test_mixup_mixes_images_and_labels_after_each_ones_own_flip() -> None:
     augment = build("mixup", (1, 8, 8), padding=0.0)
     rows, partner_rows = still([False, False], share=torch.tensor([0.75, 0.5])), still([False, True])
     inputs, targets = augment.apply(own, rows, partner, partner_rows)
-    assert inputs[0, 0, 0].tolist() == [0.25] + [0.0] * 7
-    assert inputs[1, 0, 0].tolist() == [0.0] * 7 + [0.5]
+    pixels = single(inputs)
+    assert pixels[0, 0, 0].tolist() == [0.25] + [0.0] * 7
+    assert pixels[1, 0, 0].tolist() == [0.0] * 7 + [0.5]
     assert targets.tolist() == [[0.75, 0.25], [0.5, 0.5]]
 
 
@@ -158,7 +161,7 @@ def test_mixup_on_a_table_ignores_the_geometry() -> None:
     assert set(augment.draw(seeded(), N, 0.0)) == {"partner", "share"}
     own, partner = View(torch.zeros(1, 6), torch.eye(2)[:1]), View(torch.ones(1, 6), torch.eye(2)[1:])
     inputs, targets = augment.apply(own, {"share": torch.tensor([0.75])}, partner, {})
-    assert inputs.tolist() == [[0.25] * 6]
+    assert single(inputs).tolist() == [[0.25] * 6]
     assert targets.tolist() == [[0.75, 0.25]]
 
 
@@ -180,11 +183,12 @@ def test_cutmix_pastes_the_box_and_mixes_labels_by_its_area() -> None:
     augment = build("cutmix", (1, 8, 8), padding=0.0)
     box = torch.tensor([[2, 6, 0, 4], [0, 0, 0, 0]])
     inputs, targets = augment.apply(own, still([False, False], box=box), partner, still([False, False]))
-    assert inputs[0, 0, :, 0].tolist() == [0, 0, 1, 1, 1, 1, 0, 0]
-    assert inputs[0, 0, :, 1:].sum() == 0
+    pixels = single(inputs)
+    assert pixels[0, 0, :, 0].tolist() == [0, 0, 1, 1, 1, 1, 0, 0]
+    assert pixels[0, 0, :, 1:].sum() == 0
     assert targets.tolist() == [[0.75, 0.25], [1.0, 0.0]]  # 16 of 64 pixels; nothing
     flipped, _ = augment.apply(own, still([False, False], box=box), partner, still([True, False]))
-    assert flipped.sum() == 0  # the partner's white column is now on the right, outside the box
+    assert single(flipped).sum() == 0  # the partner's white column is now on the right, outside the box
 
 
 def test_cutmix_draws_boxes_inside_the_image() -> None:

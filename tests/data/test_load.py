@@ -18,7 +18,8 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset, TensorDataset
 
 from autokd import data
-from autokd.data import arrays
+from autokd.batching import single
+from autokd.datasets import arrays
 from autokd.errors import DataError
 
 
@@ -35,7 +36,7 @@ def test_digits() -> None:
     assert dataset.task.input_shape == (1, 8, 8) and dataset.task.num_classes == 10
     assert dataset.card["samples"] == {"train": 1150, "validation": 288, "test": 359}
     assert dataset.task.train_size == len(dataset.train) == 1150 and len(dataset.read_test()) == 359
-    assert dataset.train.inputs.dtype == torch.uint8 and dataset.train.labels.dtype == torch.int64
+    assert single(dataset.train.inputs).dtype == torch.uint8 and dataset.train.labels.dtype == torch.int64
     assert dataset.default_space == "digits"
     assert dataset.card["official"] == {"validation": False, "test": False}
     assert dataset.card["also_in_train"] == {"validation": 0, "test": 0}
@@ -45,16 +46,18 @@ def test_table() -> None:
     dataset = data.load("breast_cancer")
     assert dataset.task.modality == "table" and dataset.task.input_shape == (30,) and dataset.task.mean == ()
     assert dataset.task.classes == ("malignant", "benign") and dataset.default_space == "tabular"
-    assert dataset.train.inputs.mean(0).abs().max() < 1e-5
-    assert (dataset.train.inputs.std(0, correction=0) - 1).abs().max() < 1e-5
+    assert single(dataset.train.inputs).mean(0).abs().max() < 1e-5
+    assert (single(dataset.train.inputs).std(0, correction=0) - 1).abs().max() < 1e-5
 
 
 def test_test_split_has_one_way_to_it() -> None:
     dataset = data.load("wine")
-    test = {row.numpy().tobytes() for row in dataset.read_test().inputs}
+    test = {row.numpy().tobytes() for row in single(dataset.read_test().inputs)}
     public = [value for name, value in vars(dataset).items() if not name.startswith("_")]
     assert not any(value is dataset.read_test() for value in public)
-    assert not test & {row.numpy().tobytes() for row in torch.cat([dataset.train.inputs, dataset.validation.inputs])}
+    assert not test & {
+        row.numpy().tobytes() for row in torch.cat([single(dataset.train.inputs), single(dataset.validation.inputs)])
+    }
     assert "_test" not in repr(dataset)
 
 
@@ -66,7 +69,7 @@ def test_load_again(reference: str, options: dict[str, int]) -> None:
     dataset = data.load(reference, data.DataOptions(**options))  # type: ignore[arg-type]
     again = data.load_again(json.loads(json.dumps(dataset.reference)))
     assert again.task == dataset.task and again.reference == dataset.reference
-    assert torch.equal(again.read_test().inputs, dataset.read_test().inputs)
+    assert torch.equal(single(again.read_test().inputs), single(dataset.read_test().inputs))
 
 
 def test_reference_is_short() -> None:
@@ -107,8 +110,8 @@ def test_duplicates_across_splits_are_counted(
 ) -> None:
     images, labels = digits
     dataset = data.load((np.concatenate([images] * 4), np.concatenate([labels] * 4)))
-    train = {row.numpy().tobytes() for row in dataset.train.inputs}
-    expected = sum(row.numpy().tobytes() in train for row in dataset.validation.inputs)
+    train = {row.numpy().tobytes() for row in single(dataset.train.inputs)}
+    expected = sum(row.numpy().tobytes() in train for row in single(dataset.validation.inputs))
     assert dataset.card["also_in_train"]["validation"] == expected > 100
     assert "validation samples are also in the training split" in caplog.text
 
@@ -126,7 +129,9 @@ def test_arrays_of_images(form: str, digits: tuple[np.ndarray, np.ndarray]) -> N
     }
     dataset = data.load((inputs[form], labels))
     assert dataset.task.input_shape == ((3 if form == "colour" else 1), 8, 8)
-    everything = torch.cat([dataset.train.inputs, dataset.validation.inputs, dataset.read_test().inputs])
+    everything = torch.cat(
+        [single(dataset.train.inputs), single(dataset.validation.inputs), single(dataset.read_test().inputs)]
+    )
     assert sorted(row[0].numpy().tobytes() for row in everything) == sorted(image.tobytes() for image in images)
     assert dataset.task.classes == tuple("0123456789") and dataset.default_space == "image"
     assert data.load_again(dataset.reference).task == dataset.task
@@ -145,7 +150,7 @@ def test_arrays_of_a_table() -> None:
     source = load_wine(as_frame=True)
     plain = data.load((source.data.to_numpy(), source.target))
     assert plain.task.input_shape == (13,) and plain.task.classes == ("0", "1", "2")
-    assert torch.equal(plain.train.inputs, data.load("wine").train.inputs)
+    assert torch.equal(single(plain.train.inputs), single(data.load("wine").train.inputs))
     mixed = source.data.assign(
         colour=(source.data["hue"] > 1).map({True: "deep", False: None}), label=1.0 * (source.target == 0)
     )
@@ -179,13 +184,13 @@ class Pictures(TorchDataset[Any]):
 def test_torch_dataset_keeps_the_order_of_its_classes() -> None:
     dataset = data.load(Pictures())
     assert dataset.task.classes == ("zebra", "ant") and dataset.task.input_shape == (3, 8, 8)
-    assert (dataset.train.inputs[:, 0, 0, 0] % 2 == dataset.train.labels).all()
+    assert (single(dataset.train.inputs)[:, 0, 0, 0] % 2 == dataset.train.labels).all()
 
 
 def test_torch_dataset_of_rows() -> None:
     source = load_wine()
     dataset = data.load(TensorDataset(torch.from_numpy(source.data), torch.from_numpy(source.target)))
-    assert torch.equal(dataset.train.inputs, data.load("wine").train.inputs)
+    assert torch.equal(single(dataset.train.inputs), single(data.load("wine").train.inputs))
 
 
 def test_torch_datasets_that_cannot_be_used() -> None:
@@ -247,12 +252,12 @@ def test_read_inputs_of_tables(tmp_path: Path) -> None:
     frame.drop(columns="y").head(2).to_csv(tmp_path / "new.csv", index=False)
     raw = data.read_inputs(preprocess, [tmp_path / "new.csv", tmp_path / "new.csv"])
     assert raw.names == tuple(f"{tmp_path / 'new.csv'}:{row}" for row in (1, 2, 1, 2))
-    assert preprocess.apply(raw.inputs)[:, 1:].tolist() == [[0, 1], [1, 0]] * 2
+    assert single(preprocess.apply(raw.inputs))[:, 1:].tolist() == [[0, 1], [1, 0]] * 2
     frame.assign(c="green").to_csv(tmp_path / "odd.csv", index=False)
     with pytest.raises(DataError, match="column 'c': 'green' was never seen in training; known: blue, red"):
         data.read_inputs(preprocess, [tmp_path / "odd.csv"])
     lenient = data.read_inputs(preprocess, [tmp_path / "odd.csv"], skip_bad=True)
-    assert preprocess.apply(lenient.inputs)[:, 1:].sum() == 0
+    assert single(preprocess.apply(lenient.inputs))[:, 1:].sum() == 0
     with pytest.raises(DataError, match="gone: no such file"):
         data.read_inputs(preprocess, [tmp_path / "gone"])
     with pytest.raises(DataError, match="no inputs"):
@@ -267,4 +272,4 @@ def test_read_inputs_of_images(tmp_path: Path) -> None:
         data.read_inputs(preprocess, [tmp_path])
     raw = data.read_inputs(preprocess, [tmp_path], skip_bad=True)
     assert raw.names == (str(tmp_path / "a.png"),) and raw.skipped == (str(tmp_path / "b.png"),)
-    assert preprocess.apply(raw.inputs).shape == (1, 1, 8, 8) and (raw.inputs == 9).all()
+    assert single(preprocess.apply(raw.inputs)).shape == (1, 1, 8, 8) and (raw.inputs == 9).all()

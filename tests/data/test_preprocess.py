@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,18 +14,22 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_wine
 
 from autokd import data
-from autokd.data.preprocess import ImagePreprocess, Preprocess, TablePreprocess, fit
+from autokd.batching import single
 from autokd.errors import DataError
+from autokd.input_kind import Preprocess
+from autokd.modalities.images import ImagePreprocess
+from autokd.modalities.rows import TablePreprocess
+from autokd.networks.inputs import kind_of
 
 CLASSES = ("p", "q")
 
 
-def round_trip(preprocess: Preprocess) -> Preprocess:
+def round_trip(preprocess: Preprocess) -> Any:
     return data.from_json(json.loads(json.dumps(preprocess.to_json(), allow_nan=False)))
 
 
 def fitted(frame: pd.DataFrame) -> TablePreprocess:
-    preprocess, _ = fit(frame, CLASSES)
+    preprocess, _ = kind_of("table").fit(frame, CLASSES)
     assert isinstance(preprocess, TablePreprocess)
     return preprocess
 
@@ -66,13 +71,13 @@ def test_columns_left_out(caplog: pytest.LogCaptureFixture) -> None:
     frame = pd.DataFrame(
         {"x": [0, 1] * 15, "same": [5] * 30, "none": [None] * 30, "id": [f"k{i}" for i in range(30)], "row": range(30)}
     )
-    preprocess, dropped = fit(frame, CLASSES)
+    preprocess, dropped = kind_of("table").fit(frame, CLASSES)
     assert dropped == {"same": "constant", "none": "constant", "id": "identifier"}
     assert preprocess.input_shape == (2,)
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2 and "'id' is left out" in messages[0] and "'row' looks like a row number" in messages[1]
     with pytest.raises(DataError, match="no column can be used"):
-        fit(frame[["same"]], CLASSES)
+        kind_of("table").fit(frame[["same"]], CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -88,9 +93,9 @@ def test_cells_that_cannot_be_used(cells: list[str], message: str) -> None:
 def test_infinite_training_value_names_the_column_and_the_row_of_the_file() -> None:
     frame = pd.DataFrame({"age": [1.0, 5.0, np.inf, 2.0]})
     with pytest.raises(DataError, match="column 'age': an infinite value in row 3"):
-        fit(frame, CLASSES)
+        kind_of("table").fit(frame, CLASSES)
     with pytest.raises(DataError, match="column 'age': an infinite value in row 3"):
-        fit(frame.iloc[[3, 2, 0]], CLASSES)
+        kind_of("table").fit(frame.iloc[[3, 2, 0]], CLASSES)
 
 
 def test_absent_column_and_wrong_kind() -> None:
@@ -99,14 +104,14 @@ def test_absent_column_and_wrong_kind() -> None:
         table.apply(pd.DataFrame({"Age": [1]}))
     with pytest.raises(DataError, match="expected a table"):
         table.apply(torch.zeros(1, 1, 2, 2, dtype=torch.uint8))
-    image, _ = fit(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), CLASSES)
+    image, _ = kind_of("image").fit(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), CLASSES)
     with pytest.raises(DataError, match=r"expected uint8 images .* got torch.float32 \[1, 1, 2, 2\]"):
         image.apply(torch.zeros(1, 1, 2, 2))
 
 
 def test_image_moments() -> None:
     images = torch.tensor([[[[0, 255], [0, 255]], [[51, 51], [51, 51]], [[0, 0], [0, 51]]]], dtype=torch.uint8)
-    preprocess, _ = fit(images, CLASSES)
+    preprocess, _ = kind_of("image").fit(images, CLASSES)
     assert preprocess.mean == (0.5, 0.2, 0.05)
     assert preprocess.std == (0.5, 1.0, 0.086603)  # a constant channel is not scaled; 0.2·√3/4
     assert preprocess.input_shape == (3, 2, 2)
@@ -153,9 +158,11 @@ def test_table_from_raw_rows_bit_for_bit(tmp_path: Path) -> None:
     assert dataset.task.input_shape == (17,)  # 13 numbers, a missing mark, 2 categories and missing
     raw = data.read_inputs(dataset.preprocess, [tmp_path / "wine.csv"])
     again = round_trip(dataset.preprocess).apply(raw.inputs)
-    trained = torch.cat([dataset.train.inputs, dataset.validation.inputs, dataset.read_test().inputs])
+    trained = torch.cat(
+        [single(dataset.train.inputs), single(dataset.validation.inputs), single(dataset.read_test().inputs)]
+    )
     assert sorted(row.numpy().tobytes() for row in again) == sorted(row.numpy().tobytes() for row in trained)
-    one_row = round_trip(dataset.preprocess).apply(raw.inputs.iloc[[4]])  # type: ignore[union-attr]
+    one_row = round_trip(dataset.preprocess).apply(raw.inputs.iloc[[4]])
     assert one_row.numpy().tobytes() == again[4].numpy().tobytes()
 
 
@@ -171,6 +178,8 @@ def test_images_from_files_bit_for_bit(tmp_path: Path, image_size: int | None) -
     dataset = data.load(tmp_path / "set", data.DataOptions(image_size=image_size))
     raw = data.read_inputs(dataset.preprocess, [tmp_path / "set"])
     again = round_trip(dataset.preprocess).apply(raw.inputs)
-    trained = torch.cat([dataset.train.inputs, dataset.validation.inputs, dataset.read_test().inputs])
+    trained = torch.cat(
+        [single(dataset.train.inputs), single(dataset.validation.inputs), single(dataset.read_test().inputs)]
+    )
     assert again.shape[1:] == (1, image_size or 8, image_size or 8)
     assert sorted(image.numpy().tobytes() for image in again) == sorted(image.numpy().tobytes() for image in trained)

@@ -18,7 +18,7 @@ test_size.__test__ = False  # type: ignore[attr-defined]
 def raw(counts: list[int], **parts: Any) -> Raw:
     """A dataset whose only pixel, spread over two bytes, is the row's number."""
     labels = np.repeat(np.arange(len(counts)), counts)
-    return Raw(name="set", classes=tuple("abcdefgh"[: len(counts)]), train=part(labels), **parts)
+    return Raw(name="set", modality="image", classes=tuple("abcdefgh"[: len(counts)]), train=part(labels), **parts)
 
 
 def part(labels: np.ndarray) -> Part:

@@ -12,9 +12,9 @@ from sklearn.datasets import load_digits
 
 from autokd import data
 from autokd.data_types import DataContext, Raw
-from autokd.datasets import images
 from autokd.datasets._image_folder import ImageFolder
 from autokd.errors import DataError
+from autokd.modalities import images
 
 
 def write_digits(folder: Path, classes: int = 2, each: int = 6, skip: int = 0) -> None:
@@ -122,7 +122,7 @@ def test_decoded_once_and_again_after_a_change(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(images, "decode", counted)
     first, second = read(tmp_path / "set"), read(tmp_path / "set")
-    assert len(count) == 12 and torch.equal(first.train.inputs, second.train.inputs)  # type: ignore[arg-type]
+    assert len(count) == 12 and torch.equal(first.train.inputs, second.train.inputs)
     Image.new("L", (8, 8), 9).save(sorted((tmp_path / "set" / "0").glob("*.png"))[0])
     changed = read(tmp_path / "set").train.inputs
     assert isinstance(changed, torch.Tensor) and int(changed[0, 0, 0, 0]) == 9
@@ -134,7 +134,7 @@ def test_damaged_cache_is_made_again(tmp_path: Path) -> None:
     first = read(tmp_path / "set")
     (file,) = (tmp_path / "cache" / "images").iterdir()
     file.write_bytes(b"half a file")
-    assert torch.equal(read(tmp_path / "set").train.inputs, first.train.inputs)  # type: ignore[arg-type]
+    assert torch.equal(read(tmp_path / "set").train.inputs, first.train.inputs)
     assert [path.name for path in (tmp_path / "cache" / "images").iterdir()] == [file.name]  # no leftovers
 
 

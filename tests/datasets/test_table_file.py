@@ -10,8 +10,9 @@ import pytest
 from sklearn.datasets import load_wine
 
 from autokd import data
-from autokd.datasets import tables
+from autokd.batching import single
 from autokd.errors import DataError
+from autokd.modalities import tables
 
 
 def wine() -> pd.DataFrame:
@@ -55,7 +56,9 @@ def test_groups_stay_together_and_are_no_feature(tmp_path: Path) -> None:
     dataset = data.load(tmp_path / "a.csv", data.DataOptions(target="target", group="person"))
     assert dataset.task.input_shape == (14,)
     parts = (dataset.train, dataset.validation, dataset.read_test())
-    groups = [{(int(y), round(float(x), 4)) for x, y in zip(p.inputs[:, 13], p.labels, strict=True)} for p in parts]
+    groups = [
+        {(int(y), round(float(x), 4)) for x, y in zip(single(p.inputs)[:, 13], p.labels, strict=True)} for p in parts
+    ]
     assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
     assert sum(map(len, groups)) == len(set(frame["person"]))
     assert all(15 <= len(part) <= 60 for part in parts[1:])
@@ -126,9 +129,9 @@ def test_telco_churn(shared_data: Path, caplog: pytest.LogCaptureFixture) -> Non
     assert sum(dataset.card["samples"].values()) == 7043
     assert dataset.card["dropped_columns"] == {"customerID": "identifier"}
     assert any("customerID" in record.getMessage() for record in caplog.records)
-    columns = {column.name: column for column in dataset.preprocess.columns}  # type: ignore[union-attr]
+    columns = {column.name: column for column in vars(dataset.preprocess)["columns"]}
     assert columns["TotalCharges"].type == "numeric" and columns["TotalCharges"].missing  # 11 cells are a blank
-    assert columns["Contract"].categories == ("Month-to-month", "One year", "Two year")  # type: ignore[union-attr]
+    assert columns["Contract"].categories == ("Month-to-month", "One year", "Two year")
 
 
 def test_adult_question_marks_are_missing(shared_data: Path, tmp_path: Path) -> None:
@@ -140,6 +143,6 @@ def test_adult_question_marks_are_missing(shared_data: Path, tmp_path: Path) -> 
     (tmp_path / "adult.csv").write_text("\n".join([names.replace(" ", ","), *lines]))
     dataset = data.load(tmp_path / "adult.csv", data.DataOptions(target="income"))
     assert dataset.task.classes == ("<=50K", ">50K")
-    columns = {column.name: column for column in dataset.preprocess.columns}  # type: ignore[union-attr]
+    columns = {column.name: column for column in vars(dataset.preprocess)["columns"]}
     assert [name for name, column in columns.items() if column.missing] == ["workclass", "occupation", "native-country"]
-    assert columns["age"].type == "numeric" and columns["sex"].categories == ("Female", "Male")  # type: ignore[union-attr]
+    assert columns["age"].type == "numeric" and columns["sex"].categories == ("Female", "Male")

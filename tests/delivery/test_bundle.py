@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from sklearn.datasets import load_breast_cancer, load_digits
 from torch import Tensor
 
+from autokd.batching import single
 from autokd.data import read_inputs
 from autokd.delivery.bundle import TrainedStudent, load_student, write_bundle
 from autokd.delivery.predict import predict
@@ -38,7 +39,7 @@ def _rows(inputs: Tensor, labels: Tensor) -> Counter[tuple[bytes, int]]:
 def _seen(made: Trained) -> Counter[tuple[bytes, int]]:
     """Every sample of the dataset, as the network was given it."""
     splits = (made.data.train, made.data.validation, made.data.read_test())
-    return sum((_rows(split.inputs, split.labels) for split in splits), Counter())
+    return sum((_rows(single(split.inputs), split.labels) for split in splits), Counter())
 
 
 def _save_pngs(inputs: Tensor, folder: Path) -> list[Path]:
@@ -61,9 +62,10 @@ def csv(tmp_path: Path) -> Path:
 
 def test_image_files_become_the_very_inputs_of_training(bundles: Bundles, tmp_path: Path) -> None:
     made = bundles("image")
-    files = _save_pngs(made.data.train.inputs, tmp_path)
+    files = _save_pngs(single(made.data.train.inputs), tmp_path)
     student = load_student(made.directory)
-    assert torch.equal(student.preprocess.apply(read_inputs(student.preprocess, files).inputs), made.data.train.inputs)
+    inputs = student.preprocess.apply(read_inputs(student.preprocess, files).inputs)
+    assert torch.equal(single(inputs), single(made.data.train.inputs))
     frame = predict(made.directory, files)
     assert frame["input"].tolist() == [str(file) for file in files]
     probabilities = student.logits(made.data.train.inputs).softmax(-1).numpy()
@@ -73,7 +75,7 @@ def test_image_files_become_the_very_inputs_of_training(bundles: Bundles, tmp_pa
 def test_table_rows_become_the_very_inputs_of_training(bundles: Bundles, csv: Path) -> None:
     made = bundles("table")
     student = load_student(made.directory)
-    inputs = student.preprocess.apply(read_inputs(student.preprocess, [csv]).inputs)
+    inputs = single(student.preprocess.apply(read_inputs(student.preprocess, [csv]).inputs))
     labels = torch.from_numpy(load_breast_cancer().target)
     names = [student.classes[i] for i in labels]
     assert names[0] == "malignant"

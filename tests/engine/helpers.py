@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from autokd.batching import single
 from autokd.data import Dataset
 from autokd.declarations import Loss, Part, Scale, Student
 from autokd.engine.build import build_student
@@ -25,6 +26,7 @@ from autokd.types import (
     Augment,
     BuildContext,
     Checkpoint,
+    Inputs,
     Output,
     RungResult,
     Shapes,
@@ -232,8 +234,8 @@ class NotingTeacher:
     def params(self) -> int:
         return self.inner.params
 
-    def predict(self, inputs: Tensor) -> Output:
-        self.inputs.append(inputs.clone())
+    def predict(self, inputs: Inputs) -> Output:
+        self.inputs.append(single(inputs).clone())
         return self.inner.predict(inputs)
 
     def to(self, device: torch.device) -> NotingTeacher:
@@ -249,7 +251,7 @@ class Shift:
     def build(self, context: BuildContext) -> Augment:
         return Augment(
             lambda generator, n, u: {},
-            lambda view, rows, partner, partner_rows: view._replace(inputs=view.inputs + self.by),
+            lambda view, rows, partner, partner_rows: view._replace(inputs=single(view.inputs) + self.by),
         )
 
 

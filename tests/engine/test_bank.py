@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from autokd import imaging
+from autokd.batching import single
 from autokd.data import DataOptions, Dataset, load
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
@@ -141,7 +142,7 @@ def test_the_embedding_is_stored_too(digits: Dataset) -> None:
     loss = NotingLoss(teacher="stored", reads=frozenset({"pooled"}))
     frozen = teacher(digits.task)
     trained(context(digits, frozen), pipeline(losses={"ce": loss}), epochs=1)
-    images = (digits.train.inputs.float() / 255 - digits.task.mean[0]) / digits.task.std[0]
+    images = (single(digits.train.inputs).float() / 255 - digits.task.mean[0]) / digits.task.std[0]
     expected = frozen.predict(images)
     for step in loss.steps:
         assert step.teacher is not None and step.teacher.pooled is not None and expected.pooled is not None

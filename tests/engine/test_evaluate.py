@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 
+from autokd.batching import single
 from autokd.data import Dataset, load
 from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict, predict_teacher
@@ -25,7 +26,7 @@ def test_predictions_are_in_eval_mode_and_the_mode_comes_back() -> None:
     student.train()
     answered = predict(student, where.train_data)
     assert student.training and all(torch.equal(state[name], value) for name, value in student.state_dict().items())
-    images = (data.train.inputs.float() / 255 - data.task.mean[0]) / data.task.std[0]
+    images = (single(data.train.inputs).float() / 255 - data.task.mean[0]) / data.task.std[0]
     with torch.no_grad():
         expected = student.eval()(images).logits
     assert answered.shape == (len(data.train), 10) and len(data.train) > 1024
@@ -45,9 +46,10 @@ def test_images_become_shares_and_are_normalised(digits: Dataset) -> None:
     split = Split(torch.tensor([[[[0, 255]]]], dtype=torch.uint8), torch.tensor([3]))
     data = to_device(split, task, CPU)
     view = raw_view(data, torch.tensor([0]))
-    assert view.inputs.flatten().tolist() == [0.0, 1.0] and view.targets.tolist() == [[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]]
-    assert normalise(data, view.inputs).flatten().tolist() == [-2.0, 2.0]
-    assert split.inputs.flatten().tolist() == [0, 255]
+    assert single(view.inputs).flatten().tolist() == [0.0, 1.0]
+    assert view.targets.tolist() == [[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]]
+    assert single(normalise(data, view.inputs)).flatten().tolist() == [-2.0, 2.0]
+    assert single(split.inputs).flatten().tolist() == [0, 255]
 
 
 def test_a_view_gets_its_partner_with_the_partners_own_rows(digits: Dataset) -> None:
@@ -64,7 +66,7 @@ def test_a_view_gets_its_partner_with_the_partners_own_rows(digits: Dataset) -> 
     fetched = next(fetch(data, rows, [torch.tensor([5, 0])]))
     view = augmented_view(data, Augment(lambda *_: rows, apply), rows, fetched)
     assert seen == {"own": [50, 0], "partner": [40, 1280]}
-    assert torch.equal(view.inputs, digits.train.inputs[[4, 128]].float() / 255)
+    assert torch.equal(single(view.inputs), single(digits.train.inputs)[[4, 128]].float() / 255)
     assert view.targets.argmax(1).tolist() == digits.train.labels[[4, 128]].tolist()
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from autokd.batching import single
 from autokd.data import Dataset
 from autokd.declarations import Student
 from autokd.engine.build import MAX_NORM, build_run
@@ -18,7 +19,7 @@ from autokd.engine.profile import OFF
 from autokd.engine.step import LiveRun, WeightedTerm, gradient_norms, train_step
 from autokd.networks.models import seeded
 from autokd.spec import make
-from autokd.types import ANY, Augment, Batch, BuildContext, Output, Step
+from autokd.types import IMAGE, TABLE, Augment, Batch, BuildContext, Output, Step
 from tests.engine.helpers import assert_same, context, pipeline, teacher, trained
 
 CE, KD = make("losses", "ce", {}), make("losses", "kd", {})
@@ -47,7 +48,7 @@ class Flat(nn.Module):
 class Narrow:
     """A student that fits only where a batch has at most `most` samples."""
 
-    declares = Student(name="t_narrow", modalities=ANY)
+    declares = Student(name="t_narrow", modalities=IMAGE | TABLE)
 
     most: int = 10**9
     sizes: list[int] = field(default_factory=list, compare=False)
@@ -194,7 +195,7 @@ def test_gradient_norms_are_those_of_each_weighted_term_on_a_part_of_the_batch()
     student, few = network(), slice(0, 32)
     assert answer.pooled is not None
     step = Step(
-        student(samples.inputs[few]),
+        student(single(samples.inputs)[few]),
         Output(answer.logits[few], (), answer.pooled[few]),
         samples.targets[few],
         samples.weight[few],

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from autokd.batching import single
 from autokd.data import Dataset
 from autokd.engine import views
 from autokd.engine.views import PREFETCH, DeviceData, Fetched, augmented_view, fetch, raw_view, to_device
@@ -44,7 +45,7 @@ def batches_of(size: int, count: int) -> tuple[Tensor, ...]:
 def memory_mapped(digits: Dataset, tmp_path: Path) -> Dataset:
     """Digits whose training images lie in a file."""
     path = tmp_path / "images.npy"
-    np.save(path, digits.train.inputs.numpy())
+    np.save(path, single(digits.train.inputs).numpy())
     mapped = np.load(path, mmap_mode="r+")
     assert isinstance(mapped, np.memmap)
     return dataclasses.replace(digits, train=dataclasses.replace(digits.train, inputs=torch.from_numpy(mapped)))
@@ -60,7 +61,9 @@ def test_streamed_batches_are_those_of_the_device(memory_mapped: Dataset, digits
     pairs = list(zip(fetch(resident, rows, batches), fetch(hosted, rows, batches), strict=True))
     assert len(pairs) == 11
     for expected, (one, other) in zip(batches, pairs, strict=True):
-        assert torch.equal(one.index, expected) and torch.equal(one.inputs, digits.train.inputs[expected])
+        assert torch.equal(one.index, expected) and torch.equal(
+            single(one.inputs), single(digits.train.inputs)[expected]
+        )
         assert_same(vars(one), vars(other))
         assert_same(augmented_view(resident, augment, rows, one), augmented_view(hosted, augment, rows, other))
     mixes = name in ("mixup", "cutmix")
@@ -120,7 +123,7 @@ def test_only_a_few_batches_are_gathered_ahead_in_another_thread() -> None:
     batches = torch.arange(40).tensor_split(20)
     stream_of = stream(inputs, {}, batches)
     first: Fetched = next(stream_of)
-    assert first.inputs.tolist() == [0.0, 1.0]
+    assert single(first.inputs).tolist() == [0.0, 1.0]
     stream_of.close()
     assert inputs.taken == PREFETCH + 1
     assert threading.current_thread().name not in inputs.threads
@@ -133,13 +136,13 @@ def test_what_goes_wrong_while_gathering_is_raised_in_its_place() -> None:
             raise OSError("the file is gone")
 
     found = stream(Counting(torch.arange(40.0), fails), {}, torch.arange(40).tensor_split(20))
-    assert [next(found).inputs.tolist() for _ in range(2)] == [[0.0, 1.0], [2.0, 3.0]]
+    assert [single(next(found).inputs).tolist() for _ in range(2)] == [[0.0, 1.0], [2.0, 3.0]]
     with pytest.raises(OSError, match="the file is gone"):
         next(found)
 
 
 def test_data_that_do_not_fit_stay_on_the_host(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    images = digits.train.inputs
+    images = single(digits.train.inputs)
     cuda = torch.device("cuda")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * images.numel(), 10**12))
     assert views._fits(images, cuda) and views._fits(images.float(), CPU)
@@ -153,9 +156,9 @@ def test_streamed_to_a_gpu(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> 
     resident = to_device(digits.train, digits.task, cuda)
     monkeypatch.setattr(views, "_fits", lambda inputs, device: False)
     hosted = to_device(digits.train, digits.task, cuda)
-    assert not resident.streamed and hosted.streamed and not hosted.inputs.is_cuda
+    assert not resident.streamed and hosted.streamed and not single(hosted.inputs).is_cuda
     rows = {"partner": torch.randperm(129)}
     batches = batches_of(129, 6)
     for one, other in zip(fetch(resident, rows, batches), fetch(hosted, rows, batches), strict=True):
-        assert other.inputs.is_cuda
+        assert single(other.inputs).is_cuda
         assert_same(vars(one), vars(other))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from autokd.batching import single
 from autokd.data import Dataset
 from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict
@@ -161,7 +162,7 @@ def test_no_batch_of_one_sample_is_left_over(digits: Dataset, batch_size: int, s
 
 
 def test_a_set_of_a_single_sample_trains_where_the_student_can(digits: Dataset) -> None:
-    one = dataclasses.replace(digits.train, inputs=digits.train.inputs[:1], labels=digits.train.labels[:1])
+    one = dataclasses.replace(digits.train, inputs=single(digits.train.inputs)[:1], labels=digits.train.labels[:1])
     data = dataclasses.replace(digits, train=one, task=dataclasses.replace(digits.task, train_size=1))
     result, _ = trained(context(data), pipeline())
     assert math.isfinite(result.loss)
@@ -359,6 +360,6 @@ def test_a_large_validation_split_is_looked_at_as_a_whole_at_the_end_of_a_run_al
     assert below.metrics["accuracy"] * part == pytest.approx(round(below.metrics["accuracy"] * part))
     whole = len(many.validation)
     assert end.metrics["accuracy"] * whole == pytest.approx(round(end.metrics["accuracy"] * whole))
-    first = Split(digits.validation.inputs[:40], digits.validation.labels[:40])
+    first = Split(single(digits.validation.inputs)[:40], digits.validation.labels[:40])
     few = context(dataclasses.replace(digits, validation=first))
     assert few.short_validation_data is few.validation_data

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from autokd.batching import single
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
@@ -20,7 +21,7 @@ LIVE = pipeline(augment=CROP, losses={"hint": make("losses", "hint", {})})
 
 @pytest.fixture(scope="module")
 def few(digits: Dataset) -> Dataset:
-    split = dataclasses.replace(digits.train, inputs=digits.train.inputs[:64], labels=digits.train.labels[:64])
+    split = dataclasses.replace(digits.train, inputs=single(digits.train.inputs)[:64], labels=digits.train.labels[:64])
     return dataclasses.replace(digits, train=split, task=dataclasses.replace(digits.task, train_size=64))
 
 

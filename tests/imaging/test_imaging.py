@@ -22,7 +22,7 @@ from autokd.imaging.colour import (
     sharpness,
     solarize,
 )
-from autokd.imaging.geometry import GEOMETRIC, affine, crop_flip, random_crop_flip
+from autokd.imaging.geometry import GEOMETRIC, NOTHING, affine, crop_flip, random_crop_flip
 from autokd.imaging.mixing import draw_beta, inside, mix, noise_like
 from autokd.imaging.moves import OPS, Maxima, apply_moves, tabulate_moves, where
 from autokd.types import Task
@@ -174,12 +174,10 @@ def test_margins_are_rounded_up() -> None:
     assert rows["shift"].amax(0).tolist() == [2, 4]  # twice ceil(0.5) and ceil(1.75)
 
 
-def test_geometry_of_a_table_changes_nothing() -> None:
-    table = Task(dataset="t", modality="table", input_shape=(4,), classes=("a", "b"), train_size=3)
-    pair = random_crop_flip(table, 0.25, True)
+def test_nothing_changes_nothing() -> None:
     inputs = torch.rand(3, 4)
-    assert pair.draw(torch.Generator(), 3) == {}
-    assert pair.apply(inputs, {}) is inputs
+    assert NOTHING.draw(torch.Generator(), 3) == {}
+    assert NOTHING.apply(inputs, {}) is inputs
 
 
 def test_mix() -> None:

@@ -5,6 +5,7 @@ The fixtures are given by formula; the expected values were worked out with nump
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -342,3 +343,25 @@ def test_coders_messages_have_the_width_that_is_asked_for() -> None:
     assert term.reply_decoder(torch.zeros(1, 9, 32)).shape == (1, 9, 8)
     assert (term.student_layers, term.teacher_layers) == ((0, 2), (0, 2))
     assert math.isclose(term.component.message_weight, 0.1)
+
+
+@pytest.mark.parametrize("name", ["ofa", "uskd"])
+def test_features_that_are_tokens_count_where_they_are_real(name: str) -> None:
+    """Exits and a weak classifier behind a stage of tokens: more padding changes nothing."""
+    shapes = Shapes(((5, 8), (5, 8)), 8)
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(4, *size, generator=generator, dtype=torch.float64)
+
+    context = BuildContext(task=TASK, student=shapes, teacher=shapes, horizon_steps=10)
+    with seeded(0):
+        term = make("losses", name, {}).build(context)
+    student = Output(normal(5), (normal(5, 8), normal(5, 8)), normal(8))
+    step = Step(student, Output(normal(5)), normal(5).softmax(-1), torch.ones(4), torch.arange(4), 0.5)
+    mask = (torch.arange(8) < 5).expand(4, -1)
+    longer = tuple(torch.cat([feature, normal(3, 8)], 1) for feature in student.features)
+    padded = step.student._replace(features=longer, mask=mask)
+    whole = term.double()(step)
+    torch.testing.assert_close(term(dataclasses.replace(step, student=padded)), whole, rtol=0, atol=1e-12)
+    assert not torch.allclose(term(dataclasses.replace(step, student=padded._replace(mask=None))), whole)

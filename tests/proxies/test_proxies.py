@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from autokd import catalog, spec
+from autokd.batching import single
 from autokd.errors import ComponentError
 from autokd.networks.models import NetworkTeacher, as_output
 from autokd.proxies._diswot import (
@@ -27,7 +28,7 @@ from autokd.testing import ProxySuite
 from autokd.testing.proxies import BATCH, teacher_of
 from autokd.testing.proxies import screened as screen
 from autokd.testing.proxies import student as build
-from autokd.types import BuildContext, Output, ScreenInput, Shapes, Task
+from autokd.types import ANY, BuildContext, Output, ScreenInput, Shapes, Task
 
 IMAGES = Task(dataset="none", modality="image", input_shape=(1, 8, 8), classes=tuple("abcde"), train_size=100)
 TABLE = Task(dataset="none", modality="table", input_shape=(6,), classes=tuple("ab"), train_size=100)
@@ -51,7 +52,7 @@ def test_declares_what_it_needs_and_which_way_is_up(name: str) -> None:
     assert declares.needs_teacher is (name == "diswot")
     assert declares.higher_is_better is (name != "latency")
     assert declares.unit
-    assert declares.modalities == {"image", "table"}
+    assert declares.modalities == ANY
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "latency"])
@@ -70,7 +71,8 @@ def test_costs_are_those_of_the_student() -> None:
 def test_an_untrained_student_uses_batch_statistics_without_dropout() -> None:
     given = screen(IMAGES, build(IMAGES, "cnn", width=4))
     first, scaled = (
-        untrained_student(given, 0).get_submodule("layers.0")(inputs) for inputs in (given.inputs, 100 * given.inputs)
+        untrained_student(given, 0).get_submodule("layers.0")(inputs)
+        for inputs in (single(given.inputs), 100 * single(given.inputs))
     )
     torch.testing.assert_close(first, scaled, rtol=1e-3, atol=1e-3)
     table = screen(TABLE, build(TABLE, "mlp", dropout=0.5))

@@ -6,10 +6,11 @@ import pytest
 
 from autokd.data import DataOptions, load
 from autokd.engine.rung import run_samples
+from autokd.modalities._table import MEMBERS
 from autokd.search.timing.measure import Probe, measure_costs
 from autokd.search.work import Costs
 from autokd.space import find, parse
-from autokd.teaching.recipe import MEMBERS, Effort
+from autokd.teaching.recipe import Effort
 from autokd.types import Shapes
 from tests.search.spaces import CPU
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from autokd import catalog, spec
+from autokd.input_kind import takes
 from autokd.ranges import Choice
 from autokd.space import AnyOf, Space, find, parse, shipped
 from autokd.types import BuildContext, Shapes, Task
@@ -92,7 +93,7 @@ def test_two_classes_and_an_ensemble_drop_what_needs_more():
 def test_image_space_offers_every_image_component():
     space = resolved("image")
     for slot, kind in (("student", "students"), ("augment", "augments")):
-        fitting = {name for name in catalog.names(kind) if "image" in catalog.load(kind, name).declares.modalities}
+        fitting = {name for name in catalog.names(kind) if takes(catalog.load(kind, name).declares.modalities, "image")}
         span = space.ranges()[slot]
         assert isinstance(span, Choice)
         offered = set(span.options)

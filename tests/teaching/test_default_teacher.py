@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from autokd.batching import single
 from autokd.data import DataOptions, Dataset, load
 from autokd.networks.models import NetworkTeacher
 from autokd.teaching import default_teacher
@@ -103,7 +104,7 @@ def test_a_pipeline_that_names_it_gets_the_same_teacher_where_the_cache_is_gone(
 
 
 def test_images_get_the_augmentation_that_is_best_in_short_runs(digits: Dataset, cache: Path) -> None:
-    small = dataclasses.replace(digits.train, inputs=digits.train.inputs[:32], labels=digits.train.labels[:32])
+    small = dataclasses.replace(digits.train, inputs=single(digits.train.inputs)[:32], labels=digits.train.labels[:32])
     task = dataclasses.replace(digits.task, train_size=32, fingerprint="small")
     data = dataclasses.replace(digits, train=small, task=task)
     teacher, trained = obtained(data, COMPARED_FROM)
@@ -118,7 +119,7 @@ def test_trees_are_fitted_to_training_rows_alone(cancer: Dataset, monkeypatch: p
     """Other validation rows, other labels there: the same trees, though another kind of teacher may be the best."""
     monkeypatch.setattr(default_teacher, "_accuracy", lambda candidate, _: float(candidate.name == "forest"))
     teacher, _ = obtained(cancer)
-    turned = Split(cancer.validation.inputs.flip(0) * 3, 1 - cancer.validation.labels)
+    turned = Split(single(cancer.validation.inputs).flip(0) * 3, 1 - cancer.validation.labels)
     task = dataclasses.replace(cancer.task, fingerprint="another")
     other, trained = obtained(dataclasses.replace(cancer, validation=turned, task=task))
     assert trained == 14 and other.fingerprint == teacher.fingerprint

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from autokd.batching import single
 from autokd.data import DataOptions, Dataset, load
 from autokd.files import write_tensors
 from autokd.networks.models import state_fingerprint
@@ -30,15 +31,15 @@ def rows_of(data: Dataset, count: int = 1000) -> Tensor:
     """Training rows and noisy ones between them, as augmentation makes them."""
     generator = torch.Generator().manual_seed(0)
     index = torch.randint(0, len(data.train), (2, count), generator=generator)
-    mixed = data.train.inputs[index].lerp(data.train.inputs[index.flip(0)], 0.3)[0]
-    return torch.cat([data.train.inputs, mixed + 0.1 * torch.randn(mixed.shape, generator=generator)])[-count:]
+    mixed = single(data.train.inputs)[index].lerp(single(data.train.inputs)[index.flip(0)], 0.3)[0]
+    return torch.cat([single(data.train.inputs), mixed + 0.1 * torch.randn(mixed.shape, generator=generator)])[-count:]
 
 
 @pytest.mark.parametrize("name", trees.KINDS)
 def test_the_arrays_answer_as_scikit_learn(data: Dataset, name: str) -> None:
     kind, split, rows = trees.KINDS[name], data.train, rows_of(data)
     model = kind.model(split, data.task.num_classes, LENGTH)
-    model.fit(split.inputs.numpy(), split.labels.numpy())
+    model.fit(single(split.inputs).numpy(), split.labels.numpy())
     network = TreeEnsemble(arrays_of(*kind.trees(model)), kind.link)
     assert len(rows) == 1000
     np.testing.assert_allclose(network(rows).exp().numpy(), model.predict_proba(rows.numpy()), rtol=0, atol=1e-6)

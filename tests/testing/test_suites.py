@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from autokd import declarations
+from autokd.batching import single
 from autokd.declarations import Head, Loss, Scale, Schedule, Student
 from autokd.losses import kd
 from autokd.losses.common import teacher_of
@@ -190,7 +191,7 @@ class Batchwise:
 
     def build(self, context: BuildContext) -> Augment:
         def apply(view: View, *_: Any) -> View:
-            return view._replace(inputs=view.inputs - view.inputs.mean(0) + torch.rand(1))
+            return view._replace(inputs=single(view.inputs) - single(view.inputs).mean(0) + torch.rand(1))
 
         return Augment(lambda generator, n, u: {}, apply)
 

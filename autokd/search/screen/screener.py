@@ -15,10 +15,11 @@ from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
 from autokd.engine.views import normalise, raw_view
 from autokd.errors import ComponentError
+from autokd.input_kind import takes
 from autokd.networks.models import seeded
 from autokd.seeds import derive, generator
 from autokd.spec import component_from_plain, fingerprint, make
-from autokd.types import BuildContext, Output, Proxy, ScreenInput, Teacher
+from autokd.types import BuildContext, Inputs, Output, Proxy, ScreenInput, Teacher
 
 BATCH = 64
 """Training samples that students are scored on."""
@@ -72,7 +73,7 @@ class Screener:
         return {}
 
     @functools.cached_property
-    def _batch(self) -> tuple[Tensor, Tensor]:
+    def _batch(self) -> tuple[Inputs, Tensor]:
         """The same normalised training batch for all students, and its labels."""
         data = self.context.train_data
         order = torch.randperm(len(data.labels), generator=generator(self.seed, "screen"))
@@ -99,14 +100,14 @@ def _value(proxy: Proxy, screened: ScreenInput) -> float | None:
 class _Answered:
     """A teacher that remembers its answer to the one batch that all students are screened on."""
 
-    def __init__(self, teacher: Teacher, inputs: Tensor) -> None:
+    def __init__(self, teacher: Teacher, inputs: Inputs) -> None:
         self._teacher = teacher
         self._inputs = inputs
         self._answer = teacher.predict(inputs)
         self.fingerprint, self.offers = teacher.fingerprint, teacher.offers
         self.origin, self.params, self.head = teacher.origin, teacher.params, teacher.head
 
-    def predict(self, inputs: Tensor) -> Output:
+    def predict(self, inputs: Inputs) -> Output:
         return self._answer if inputs is self._inputs else self._teacher.predict(inputs)
 
     def to(self, device: torch.device) -> Teacher:
@@ -120,7 +121,9 @@ def usable_proxies(names: Sequence[str], context: TrainContext) -> tuple[str, ..
 
 def _usable(name: str, context: TrainContext) -> bool:
     declares = declared(name)
-    if context.data.task.modality not in declares.modalities or (declares.needs_teacher and context.teacher is None):
+    if declares.needs_teacher and context.teacher is None:
+        return False
+    if not takes(declares.modalities, context.data.task.modality):
         return False
     try:
         make("proxies", name, {}).build(_context(context))

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
+from autokd import batching
 from autokd.data import Dataset
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.views import to_device
 from autokd.study.records import Records, TrialRecord
-from autokd.types import Split, Teacher
+from autokd.types import Teacher
 
 TIMED_SAMPLES = 512
 """Samples on which seconds are measured."""
@@ -81,7 +82,7 @@ def _last_pace(trial: TrialRecord) -> float:
 def answer_seconds(teacher: Teacher, data: Dataset, device: torch.device) -> float:
     """Measure the seconds that a teacher's answer takes, a sample; on a few of validation."""
     count = min(TIMED_SAMPLES, len(data.validation))
-    few = to_device(Split(data.validation.inputs[:count], data.validation.labels[:count]), data.task, device)
+    few = to_device(batching.take_split(data.validation, slice(count)), data.task, device)
     predict_teacher(teacher, few)
     began = time.monotonic()
     predict_teacher(teacher, few)  # its result is on the CPU, so the device is done

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from autokd import batching
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.engine.rung import FORWARD
@@ -24,7 +25,7 @@ from autokd.search.work import Costs
 from autokd.space import Space
 from autokd.teaching.recipe import Effort, recipe
 from autokd.teaching.trees import TreeCosts, tree_costs
-from autokd.types import Shapes, Split, Task, Teacher
+from autokd.types import Shapes, Task, Teacher
 
 WARM_UP = 64
 """Samples trained on before those that are timed."""
@@ -173,6 +174,6 @@ class _Sample:
     """A dataset with a part of its training split."""
 
     def __init__(self, data: Dataset, count: int) -> None:
-        self.train = Split(data.train.inputs[:count], data.train.labels[:count])
+        self.train = batching.take_split(data.train, slice(count))
         self.task: Task = dataclasses.replace(data.task, train_size=len(self.train))
-        self.validation = Split(data.validation.inputs[: len(self.train)], data.validation.labels[: len(self.train)])
+        self.validation = batching.take_split(data.validation, slice(len(self.train)))

@@ -32,7 +32,7 @@ from autokd.search.timing.measure import Probe, measure_costs, measure_families,
 from autokd.search.work import Costs, Funnel, sizes_of
 from autokd.space import Budget
 from autokd.study.settings import TimePlan
-from autokd.teaching.recipe import LARGE, SIZES, Effort
+from autokd.teaching.recipe import LARGE, Effort, networks
 
 MEASURING_SHARE = 0.03
 """Of the time that measuring hand KD may take."""
@@ -104,7 +104,7 @@ def _fitting_effort(seconds: float, samples: int, estimate: Estimate, probe: Pro
     own = probe.effort
     if not estimate.costs.teacher:
         return own
-    for network in SIZES[probe.data.task.modality]:
+    for network in networks(probe.data.task):
         effort = own._replace(network=network)
         if network != own.network:
             costs = measure_teacher(dataclasses.replace(probe, effort=effort), estimate.costs.train)

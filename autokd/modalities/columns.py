@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
 
-from autokd.datasets import tables
 from autokd.errors import DataError
+from autokd.modalities import tables
 
 MAX_CATEGORIES = 100
 """Categories of a column that get a number of their own, most frequent first; the rest are coded as unknown ones."""

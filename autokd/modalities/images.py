@@ -1,8 +1,11 @@
-"""Image files to uint8 tensors: the same steps for training data and for new inputs."""
+"""Images as raw samples, uint8 [N, channels, height, width]: decoded, resized, and what is fitted on them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +14,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from autokd.errors import DataError
+from autokd.input_kind import PREPROCESS_FORMAT, RawInputs
+from autokd.modalities.plain import expect_rule, fields_of, with_tuples
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 RESIZE_RULE = "shorter side to size, bilinear with antialias, centre crop"
@@ -77,3 +82,72 @@ def _pixels(image: Image.Image) -> NDArray[np.uint8]:
     """Return an L or RGB image as [channels, height, width]."""
     array = np.asarray(image)
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePreprocess:
+    """Images to uint8 [N, channels, height, width].
+
+    Args:
+      classes: class names, by index.
+      channels: 1 (grey) or 3 (RGB).
+      size: (height, width) in pixels.
+      mean, std: per channel of the training images scaled to [0, 1]; subtracted and divided later, after augmentation.
+    """
+
+    kind: ClassVar[str] = "image"
+    classes: tuple[str, ...]
+    channels: int
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return (self.channels, *self.size)
+
+    def apply(self, raw: RawInputs) -> Tensor:
+        """Return uint8 [N, *input_shape]; images of this shape are returned as they are.
+
+        Raises:
+          DataError: `raw` is not uint8 images [N, 1 or 3, H, W].
+        """
+        if not isinstance(raw, Tensor) or raw.dtype != torch.uint8 or raw.ndim != 4 or raw.shape[1] not in (1, 3):
+            raise DataError(f"expected uint8 images [N, 1 or 3, H, W], got {_describe(raw)}")
+        return conform(raw, self.size, self.channels)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `image_preprocess` reads."""
+        return {"format": PREPROCESS_FORMAT, "kind": self.kind, "resize": RESIZE_RULE, **fields_of(self)}
+
+
+def image_preprocess(plain: Mapping[str, Any]) -> ImagePreprocess:
+    """Inverse of `ImagePreprocess.to_json`, `format` and `kind` taken out.
+
+    Raises:
+      DataError, KeyError, TypeError: it is no such thing.
+    """
+    expect_rule("resize", plain["resize"], RESIZE_RULE)
+    return ImagePreprocess(**with_tuples({key: value for key, value in plain.items() if key != "resize"}))
+
+
+def fit_images(raw: Tensor, classes: tuple[str, ...]) -> ImagePreprocess:
+    """Fit the preprocessing on training images."""
+    channels, height, width = raw.shape[1:]
+    moments = [_moments(raw[:, channel]) for channel in range(channels)]
+    mean, std = zip(*moments, strict=True)
+    return ImagePreprocess(classes=classes, channels=channels, size=(height, width), mean=mean, std=std)
+
+
+def _moments(levels: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation of uint8 levels scaled to [0, 1], from a histogram: exact; 1 for no deviation."""
+    counts = torch.bincount(levels.reshape(-1), minlength=256).double()
+    values = torch.arange(256, dtype=torch.float64) / 255
+    mean = (counts * values).sum() / counts.sum()
+    deviation = ((counts * (values - mean) ** 2).sum() / counts.sum()).sqrt()
+    return round(float(mean), 6), round(float(deviation), 6) or 1.0
+
+
+def _describe(raw: RawInputs) -> str:
+    return f"{raw.dtype} {list(raw.shape)}" if isinstance(raw, Tensor) else f"a {type(raw).__name__}"

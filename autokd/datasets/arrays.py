@@ -18,13 +18,13 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
-from autokd.datasets import tables
 from autokd.datasets._arrays import Arrays, keep_arrays
 from autokd.datasets._table_file import TableFile
-from autokd.datasets.images import eight_bit
 from autokd.datasets.store import Stored
 from autokd.errors import DataError
 from autokd.files import written_whole
+from autokd.modalities import tables
+from autokd.modalities.images import eight_bit
 from autokd.networks.models import state_fingerprint
 
 

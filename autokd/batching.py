@@ -1,0 +1,92 @@
+"""Operations on inputs, which are one tensor or several by name: nothing else looks inside them.
+
+All tensors of one input have the samples as their first dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from autokd.types import Inputs, Split
+
+
+def each(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
+    """Return the inputs with every tensor changed."""
+    if isinstance(inputs, Mapping):
+        return {name: change(tensor) for name, tensor in inputs.items()}
+    return change(inputs)
+
+
+def tensors(inputs: Inputs) -> list[Tensor]:
+    """Return the tensors, in their order."""
+    return list(inputs.values()) if isinstance(inputs, Mapping) else [inputs]
+
+
+def single(inputs: Inputs) -> Tensor:
+    """Return the tensor of inputs that are one; for code that is made for such inputs.
+
+    Raises:
+      TypeError: they are several.
+    """
+    if isinstance(inputs, Mapping):
+        raise TypeError(f"expected inputs of one tensor, got several: {', '.join(inputs)}")
+    return inputs
+
+
+def named(inputs: Inputs, name: str) -> dict[str, Tensor]:
+    """Return the tensors by name: `name` for inputs of one, else `name` and their own ("inputs.ids")."""
+    if isinstance(inputs, Mapping):
+        return {f"{name}.{own}": tensor for own, tensor in inputs.items()}
+    return {name: inputs}
+
+
+def take(inputs: Inputs, index: Tensor | slice) -> Inputs:
+    """Return some samples.
+
+    Args:
+      inputs: of N samples.
+      index: a slice, or [B] int64 on the device of the inputs.
+    """
+    if isinstance(inputs, Mapping):
+        return {name: tensor[index] for name, tensor in inputs.items()}
+    return inputs[index]
+
+
+def take_split(split: Split, index: Tensor | slice) -> Split:
+    """Return some samples of a split."""
+    return Split(take(split.inputs, index), split.labels[index])
+
+
+def concat(parts: Sequence[Inputs]) -> Inputs:
+    """Return the samples of several inputs one after the other; all have the same tensors."""
+    columns = zip(*map(tensors, parts), strict=True)
+    joined = iter([torch.cat(column) for column in columns])
+    return each(parts[0], lambda tensor: next(joined))
+
+
+def to(inputs: Inputs, device: torch.device, *, non_blocking: bool = False) -> Inputs:
+    """Return the inputs on a device."""
+    return each(inputs, lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+
+def pin(inputs: Inputs) -> Inputs:
+    """Return the inputs in memory from which a copy to a device need not be waited for."""
+    return each(inputs, Tensor.pin_memory)
+
+
+def count(inputs: Inputs) -> int:
+    """Return the number of samples."""
+    return len(tensors(inputs)[0])
+
+
+def nbytes(inputs: Inputs) -> int:
+    """Return the bytes of the values."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors(inputs))
+
+
+def device_of(inputs: Inputs) -> torch.device:
+    """Return the device that the inputs are on."""
+    return tensors(inputs)[0].device

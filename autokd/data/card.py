@@ -1,0 +1,59 @@
+"""What is worth knowing of a dataset, as plain data for people."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from autokd import batching
+from autokd.data_types import Raw
+from autokd.types import Split, Task
+
+_DUPLICATES_WORTH_A_WARNING = 0.01
+_log = logging.getLogger("autokd")
+
+
+def card_of(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, str]) -> dict[str, Any]:
+    """Return the card; see `autokd.data.Dataset`.
+
+    Args:
+      raw: the dataset as it was read.
+      task: of the dataset.
+      splits: "train", "validation" and "test".
+      dropped: what preprocessing left out, each with the reason.
+    """
+    counted = {name: splits[name] for name in ("train", "validation")}
+    duplicates = _duplicates(splits)
+    return {
+        "name": raw.name,
+        "modality": raw.modality,
+        "input_shape": list(task.input_shape),
+        "classes": list(raw.classes),
+        "samples": {name: len(part) for name, part in splits.items()},
+        "class_counts": {
+            name: part.labels.bincount(minlength=task.num_classes).tolist() for name, part in counted.items()
+        },
+        "official": {"validation": raw.validation is not None, "test": raw.test is not None},
+        "also_in_train": duplicates,
+        "skipped_files": list(raw.skipped),
+        "dropped_columns": dropped,
+        "fingerprint": task.fingerprint,
+    }
+
+
+def _duplicates(splits: dict[str, Split]) -> dict[str, int]:
+    """Count the validation and test samples whose inputs are also a training sample's."""
+    rows = {name: list(_hashes(part)) for name, part in splits.items()}
+    seen = set(rows["train"])
+    found = {name: sum(row in seen for row in rows[name]) for name in ("validation", "test")}
+    for name, count in found.items():
+        if count > _DUPLICATES_WORTH_A_WARNING * len(rows[name]):
+            _log.warning("%d of %d %s samples are also in the training split", count, len(rows[name]), name)
+    return found
+
+
+def _hashes(part: Split) -> Iterator[int]:
+    """A hash of each sample's inputs."""
+    for values in zip(*(tensor.numpy() for tensor in batching.tensors(part.inputs)), strict=True):
+        yield hash(b"".join(value.tobytes() for value in values))

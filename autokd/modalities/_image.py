@@ -1,0 +1,142 @@
+"""Images: uint8 pixels with one or three channels, which a network sees as numbers per channel around 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from autokd.batching import single
+from autokd.declarations import Modality
+from autokd.errors import DataError
+from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe
+from autokd.modalities import images
+from autokd.modalities.images import ImagePreprocess, fit_images, image_preprocess
+from autokd.types import BuildContext, Inputs, Task
+
+TINY = 16
+"""Side in pixels up to which the shortest network is deep enough for a default teacher."""
+SIZES: Mapping[str, tuple[int, int]] = {"large": (14, 32), "medium": (8, 32), "small": (8, 16)}
+"""Depth and width of a default teacher's network by name, the largest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image(InputKind):
+    """Stored as uint8, augmented as float32 in [0, 1], normalised per channel and laid out channels-last."""
+
+    declares = Modality(noun="image", default_space="image", grows=True)
+    teacher_networks: ClassVar[tuple[str, ...]] = tuple(SIZES)
+
+    def fit(self, raw: Tensor, classes: tuple[str, ...]) -> tuple[ImagePreprocess, dict[str, str]]:
+        """Fit mean and standard deviation of the channels; see `InputKind.fit`."""
+        return fit_images(raw, classes), {}
+
+    def restore(self, plain: dict[str, Any]) -> ImagePreprocess:
+        """Inverse of `ImagePreprocess.to_json`; see `InputKind.restore`."""
+        return image_preprocess(plain)
+
+    def take(self, raw: Tensor, rows: Any) -> Tensor:
+        """Return the images at some positions."""
+        return raw[torch.from_numpy(rows)]
+
+    def resize(self, raw: Tensor, size: int, name: str) -> Tensor:
+        """Return square images; see `InputKind.resize`."""
+        return images.conform(raw, (size, size), raw.shape[1])
+
+    def read(self, preprocess: ImagePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
+        """Read image files and folders of images; see `InputKind.read`."""
+        files = [file for path in paths for file in (images.image_files(path) if path.is_dir() else [path])]
+        pixels, names, skipped = [], [], []
+        for file in files:
+            try:
+                pixels.append(images.decode(file, preprocess.size, preprocess.channels))
+                names.append(str(file))
+            except DataError:
+                if not skip_bad:
+                    raise
+                skipped.append(str(file))
+        if not pixels:
+            raise DataError(f"{paths[0]}: no readable image")
+        return ReadInputs(tuple(names), torch.from_numpy(np.stack(pixels)), tuple(skipped))
+
+    def build(self, context: BuildContext) -> Feed:
+        """Return how images get to a network."""
+        task = context.task
+        shape = (1, -1) + (1,) * (len(task.input_shape) - 1)
+        return Feed(
+            example=partial(_example, task.input_shape),
+            constants={
+                "mean": torch.tensor(task.mean or (0.0,)).reshape(shape),
+                "std": torch.tensor(task.std or (1.0,)).reshape(shape),
+            },
+            to_view=_to_shares,
+            to_network=_normalise,
+            lay_out=lambda network: network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        )
+
+    def teacher_recipe(self, task: Task, network: str) -> TeacherRecipe:
+        """Return a wider residual network, its augmentation chosen among three; see `InputKind.teacher_recipe`."""
+        depth, width = SIZES[network]
+        tiny = max(task.input_shape[1:]) <= TINY
+        common = {
+            "format": 1,
+            "student": {"use": "resnet", "depth": 8 if tiny else depth, "width": width},
+            "losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}},
+            "optimizer": {"use": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4},
+            "schedule": {"use": "one_cycle"},
+            "batch_size": 64,
+        }
+        policies = (
+            {"use": "crop_flip", "padding": 0.125, "flip": True},
+            {"use": "crop_flip", "padding": 0.125, "flip": False},
+            {"use": "none"},
+        )
+        return TeacherRecipe("network", tuple({**common, "augment": policy} for policy in policies))
+
+    def resized_task(self, task: Task, size: int) -> Task:
+        """Return the task with square images of this side; see `InputKind.resized_task`."""
+        return super().resized_task(task, size) if size < 0 else _with_side(task, size)
+
+    def behind_resize(self, network: nn.Module, size: int) -> nn.Module:
+        """Return the network behind a bilinear resize."""
+        return Resized(network, size)
+
+
+class Resized(nn.Module):
+    """A network behind a bilinear resize of its images to `size` × `size` pixels."""
+
+    def __init__(self, network: nn.Module, size: int) -> None:
+        super().__init__()
+        self.network = network
+        self.size = size
+
+    def forward(self, images: Tensor) -> Any:
+        """Return the network's answer to the resized images."""
+        size = (self.size, self.size)
+        return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
+
+
+def _with_side(task: Task, size: int) -> Task:
+    return replace(task, input_shape=(task.input_shape[0], size, size))
+
+
+def _example(shape: tuple[int, ...], n: int, generator: torch.Generator | None) -> Tensor:
+    return torch.zeros(n, *shape) if generator is None else torch.rand(n, *shape, generator=generator)
+
+
+def _to_shares(stored: Inputs) -> Tensor:
+    """Levels 0 to 255 as float32 in [0, 1]; what is no such level stays."""
+    pixels = single(stored)
+    return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels
+
+
+def _normalise(inputs: Inputs, constants: Mapping[str, Tensor]) -> Tensor:
+    """Subtract the mean and divide by the standard deviation, per channel; channels-last."""
+    pixels = single(inputs).contiguous(memory_format=torch.channels_last)
+    return (pixels - constants["mean"]) / constants["std"]

@@ -1,0 +1,92 @@
+"""Tables: one row a sample, columns of numbers and of categories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from pandas import DataFrame
+from torch import Tensor
+
+from autokd.batching import single
+from autokd.declarations import Modality
+from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe
+from autokd.modalities.columns import fit_columns
+from autokd.modalities.rows import TablePreprocess, read_rows, table_preprocess
+from autokd.types import BuildContext, Inputs, Task
+
+MEMBERS = 5
+"""Networks of a default teacher."""
+SIZES: Mapping[str, tuple[int, int]] = {"large": (3, 128)}
+"""Depth and width of a default teacher's networks by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(InputKind):
+    """Stored as float32, standardised numbers and one-hot categories, and seen by a network as they are."""
+
+    declares = Modality(noun="table", default_space="tabular")
+    teacher_networks: ClassVar[tuple[str, ...]] = tuple(SIZES)
+
+    def fit(self, raw: DataFrame, classes: tuple[str, ...]) -> tuple[TablePreprocess, dict[str, str]]:
+        """Fit the columns; see `InputKind.fit`."""
+        columns, dropped = fit_columns(raw)
+        return TablePreprocess(classes=classes, columns=columns), dropped
+
+    def restore(self, plain: dict[str, Any]) -> TablePreprocess:
+        """Inverse of `TablePreprocess.to_json`; see `InputKind.restore`."""
+        return table_preprocess(plain)
+
+    def take(self, raw: DataFrame, rows: Any) -> DataFrame:
+        """Return the rows at some positions."""
+        taken: DataFrame = raw.iloc[rows]
+        return taken
+
+    def index_of(self, raw: DataFrame) -> Any:
+        """Return the index of the table."""
+        return raw.index
+
+    def read(self, preprocess: TablePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
+        """Read CSV, TSV and Parquet files; see `InputKind.read`."""
+        return read_rows(preprocess, paths, skip_bad=skip_bad)
+
+    def build(self, context: BuildContext) -> Feed:
+        """Return how rows get to a network."""
+        task = context.task
+        return Feed(
+            example=partial(_example, task.input_shape),
+            constants={
+                "mean": torch.tensor(task.mean or (0.0,)).reshape(1, -1),
+                "std": torch.tensor(task.std or (1.0,)).reshape(1, -1),
+            },
+            to_view=lambda stored: stored,
+            to_network=_normalise,
+            lay_out=lambda network: network,
+        )
+
+    def teacher_recipe(self, task: Task, network: str) -> TeacherRecipe:
+        """Return an ensemble of perceptrons, with trees beside; see `InputKind.teacher_recipe`."""
+        depth, width = SIZES[network]
+        pipeline = {
+            "format": 1,
+            "student": {"use": "mlp", "depth": depth, "width": width, "dropout": 0.1},
+            "augment": {"use": "none"},
+            "losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}},
+            "optimizer": {"use": "adamw", "learning_rate": 2e-3, "weight_decay": 1e-2},
+            "schedule": {"use": "one_cycle"},
+            "batch_size": 64,
+        }
+        return TeacherRecipe("MLPs", (pipeline,), members=MEMBERS, trees=("gradient boosting", "forest"))
+
+
+def _example(shape: tuple[int, ...], n: int, generator: torch.Generator | None) -> Tensor:
+    return torch.zeros(n, *shape) if generator is None else torch.rand(n, *shape, generator=generator)
+
+
+def _normalise(inputs: Inputs, constants: Mapping[str, Tensor]) -> Tensor:
+    """Subtract the mean and divide by the standard deviation where there are such; a copy in any case."""
+    return (single(inputs) - constants["mean"]) / constants["std"]

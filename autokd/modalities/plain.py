@@ -1,0 +1,26 @@
+"""What the preprocessings share as they turn to plain data and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from autokd.errors import DataError
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass, tuples as lists."""
+    values = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {key: list(item) if isinstance(item, tuple) else item for key, item in values.items()}
+
+
+def with_tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain data with tuples for its lists."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
+
+
+def expect_rule(what: str, seen: Any, known: Any) -> None:
+    """Raise DataError unless a rule that is written down is the one that this version has."""
+    if seen != known:
+        raise DataError(f"preprocessing with {what} {seen!r} is not known; this version knows {known!r}")
