@@ -114,17 +114,22 @@ def choose(options: Sequence[Option], within: float, margin: float = 0.0) -> Opt
     Args:
       options: the arms that may be recommended.
       within: see `tolerance`.
-      margin: see `found_margin`; where the best published recipe is so near to the best, only those recipes count.
+      margin: see `found_margin`; where that arm was found, and a published recipe that is as simple is so near to the
+        best, only published recipes count.
 
     >>> one, two = Option("alone", "alone", "", False, [0.8]), Option("pick", "pick", "", True, [0.802])
     >>> choose([two, one], 0.003).name, choose([two, one], 0.001).name
     ('alone', 'pick')
     """
+    use, best = _simplest(options, within), max(option.mean for option in options)
+    published = [option for option in options if option.published and simplicity(option.kind) <= simplicity(use.kind)]
+    near = not use.published and any(option.mean >= best - margin for option in published)
+    return _simplest(published, within) if near else use
+
+
+def _simplest(options: Sequence[Option], within: float) -> Option:
     best = max(option.mean for option in options)
-    published = [option for option in options if option.published and option.mean >= best - margin]
-    there = [option for option in options if option.published] if published else options
-    best = max(option.mean for option in there)
-    good = [option for option in there if option.mean >= best - within]
+    good = [option for option in options if option.mean >= best - within]
     return min(good, key=lambda option: (simplicity(option.kind), -option.mean, option.name))
 
 

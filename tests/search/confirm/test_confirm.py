@@ -110,7 +110,7 @@ ALL = sum(MADE["fresh seeds", True].values())
 
 def rising(job: RungJob) -> float:
     """A score by the losses alone: the more there are the better."""
-    return 0.7 + 0.01 * len(job.pipeline["losses"])
+    return 0.6 + 0.05 * len(job.pipeline["losses"])
 
 
 def apart(known: list[TrialRecord]) -> list[TrialRecord]:
@@ -335,9 +335,9 @@ def test_what_is_recommended_and_compared_is_named_on_validation_before_test_is_
     (use,) = made.log.records.uses
     assert (use.use, use.comparators, use.seeds) == ("pick", ("hand", "alone", "hand-kd"), 3)
     assert use.means == {
-        name: pytest.approx(m) for name, m in (("alone", 0.71), ("hand", 0.72), ("kd", 0.72), ("pick", 0.73))
+        name: pytest.approx(m) for name, m in (("alone", 0.65), ("hand", 0.70), ("kd", 0.70), ("pick", 0.75))
     }
-    assert use.reason == "the pick of the search has the best mean validation score of 4 arms over 2 seeds, 73.0 %"
+    assert use.reason == "the pick of the search has the best mean validation score of 4 arms over 2 seeds, 75.0 %"
     assert claim.comparator == "hand" and arm_of(claim, "hand").recipe == "dist"
     assert arm_of(claim, "hand").phrase == "the recipe by hand (dist)"
     purposes = {arm.name: {purpose: len(made) for purpose, made in arm.runs.items()} for arm in claim.arms}
