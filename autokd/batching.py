@@ -50,9 +50,7 @@ def take(inputs: Inputs, index: Tensor | slice) -> Inputs:
       inputs: of N samples.
       index: a slice, or [B] int64 on the device of the inputs.
     """
-    if isinstance(inputs, Mapping):
-        return {name: tensor[index] for name, tensor in inputs.items()}
-    return inputs[index]
+    return each(inputs, lambda tensor: tensor[index])
 
 
 def take_split(split: Split, index: Tensor | slice) -> Split:

@@ -19,24 +19,17 @@ from sklearn.datasets import load_digits, load_wine
 from torch import nn
 
 import autokd
+from tests.search.spaces import ONE_LAYER
 
-TABLES = """\
-student: {one_of: {mlp: {depth: 1, width: {int: [4, 7]}, dropout: 0.1}}}
-augment: {one_of: {none: {}}}
-losses: {always: {ce: {weight: 1.0, label_smoothing: 0.0}}, any_of: {at_most: 1, from: {kd: {}}}}
-optimizer: {one_of: {adamw: {}}}
-schedule: {one_of: {one_cycle: {}}}
-batch_size: 32
-budget: {trials: 3, epochs: 1, rungs: 1, finalists: 1, select_seeds: 1, claim_seeds: 2,
-         teacher_epochs: 1}
-"""
-IMAGES = TABLES.replace("mlp: {depth: 1, width: {int: [4, 7]}, dropout: 0.1}", "cnn: {width: {int: [2, 3]}, layers: 1}")
+IMAGES = ONE_LAYER.replace(
+    "mlp: {depth: 1, width: {int: [4, 7]}, dropout: 0.1}", "cnn: {width: {int: [2, 3]}, layers: 1}"
+)
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder that holds two small spaces."""
-    (tmp_path / "tables.yaml").write_text(TABLES, encoding="utf-8")
+    (tmp_path / "tables.yaml").write_text(ONE_LAYER, encoding="utf-8")
     (tmp_path / "images.yaml").write_text(IMAGES, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path

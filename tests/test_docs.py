@@ -19,9 +19,8 @@ import torch
 import typer
 import yaml
 
-from autokd import catalog, declarations, spec
+from autokd import catalog, declarations, input_kind, spec
 from autokd.cli.commands import app, run_command
-from autokd.data import preprocess
 from autokd.delivery import bundle, pipeline_file
 from autokd.engine import checkpoint
 from autokd.networks.state_file import BUNDLE_FORMAT
@@ -189,7 +188,7 @@ def test_the_format_numbers_are_those_of_the_code() -> None:
         spec.FORMAT,
         pipeline_file.FORMAT,
         bundle.FORMAT,
-        preprocess.FORMAT,
+        input_kind.PREPROCESS_FORMAT,
         checkpoint.CHECKPOINT_FORMAT,
         default_teacher.FORMAT,
     ]

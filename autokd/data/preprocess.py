@@ -10,9 +10,6 @@ from autokd.errors import ComponentError, DataError
 from autokd.input_kind import PREPROCESS_FORMAT, Preprocess, ReadInputs
 from autokd.networks.inputs import kind_of
 
-FORMAT = PREPROCESS_FORMAT
-"""Version of the JSON form."""
-
 
 def from_json(plain: Mapping[str, Any]) -> Preprocess:
     """Inverse of a preprocessing's `to_json`.
@@ -20,13 +17,15 @@ def from_json(plain: Mapping[str, Any]) -> Preprocess:
     Raises:
       DataError: the format is not known, or the data are not such a preprocessing.
     """
-    if plain.get("format") != FORMAT:
-        raise DataError(f"preprocessing format {plain.get('format')!r} is not known; this version reads {FORMAT}")
+    if plain.get("format") != PREPROCESS_FORMAT:
+        raise DataError(
+            f"preprocessing format {plain.get('format')!r} is not known; this version reads {PREPROCESS_FORMAT}"
+        )
     try:
         kind = kind_of(plain["kind"])
         return kind.restore({key: value for key, value in plain.items() if key not in ("format", "kind")})
     except (ComponentError, KeyError, TypeError) as error:
-        raise DataError(f"this is not a preprocessing of format {FORMAT}: {error}") from error
+        raise DataError(f"this is not a preprocessing of format {PREPROCESS_FORMAT}: {error}") from error
 
 
 def read_inputs(preprocess: Preprocess, paths: Iterable[str | Path], *, skip_bad: bool = False) -> ReadInputs:

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from autokd import batching
 from autokd._version import __version__
 from autokd.data import Dataset, Preprocess, from_json
-from autokd.data.preprocess import FORMAT as PREPROCESS_FORMAT
 from autokd.delivery.files import read_bytes, read_json, write_json
 from autokd.delivery.pipeline_file import dump
 from autokd.engine.build import build_student
@@ -33,7 +32,7 @@ from autokd.engine.evaluate import predict
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, UserError
 from autokd.files import write_bytes, write_text
-from autokd.input_kind import RawInputs
+from autokd.input_kind import PREPROCESS_FORMAT, RawInputs
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import seeded, shapes_from_plain, shapes_to_plain, state_fingerprint
 from autokd.networks.state_file import METADATA_KEY

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autokd.errors import DataError
 from autokd.input_kind import PREPROCESS_FORMAT, RawInputs
-from autokd.modalities.plain import expect_rule, fields_of, with_tuples
+from autokd.modalities.plain import described, expect_rule, fields_of, with_tuples
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 RESIZE_RULE = "shorter side to size, bilinear with antialias, centre crop"
@@ -114,7 +114,7 @@ class ImagePreprocess:
           DataError: `raw` is not uint8 images [N, 1 or 3, H, W].
         """
         if not isinstance(raw, Tensor) or raw.dtype != torch.uint8 or raw.ndim != 4 or raw.shape[1] not in (1, 3):
-            raise DataError(f"expected uint8 images [N, 1 or 3, H, W], got {_describe(raw)}")
+            raise DataError(f"expected uint8 images [N, 1 or 3, H, W], got {described(raw)}")
         return conform(raw, self.size, self.channels)
 
     def to_json(self) -> dict[str, Any]:
@@ -147,7 +147,3 @@ def _moments(levels: Tensor) -> tuple[float, float]:
     mean = (counts * values).sum() / counts.sum()
     deviation = ((counts * (values - mean) ** 2).sum() / counts.sum()).sqrt()
     return round(float(mean), 6), round(float(deviation), 6) or 1.0
-
-
-def _describe(raw: RawInputs) -> str:
-    return f"{raw.dtype} {list(raw.shape)}" if isinstance(raw, Tensor) else f"a {type(raw).__name__}"

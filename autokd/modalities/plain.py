@@ -1,4 +1,4 @@
-"""What the preprocessings share as they turn to plain data and back."""
+"""What the preprocessings share: plain data and back, and words for what does not fit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from autokd.errors import DataError
+from autokd.input_kind import RawInputs
 
 
 def fields_of(value: Any) -> dict[str, Any]:
@@ -24,3 +27,8 @@ def expect_rule(what: str, seen: Any, known: Any) -> None:
     """Raise DataError unless a rule that is written down is the one that this version has."""
     if seen != known:
         raise DataError(f"preprocessing with {what} {seen!r} is not known; this version knows {known!r}")
+
+
+def described(raw: RawInputs) -> str:
+    """Say what raw samples are that do not fit."""
+    return f"{raw.dtype} {list(raw.shape)}" if isinstance(raw, Tensor) else f"a {type(raw).__name__}"

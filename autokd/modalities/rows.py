@@ -17,7 +17,7 @@ from autokd.errors import DataError
 from autokd.input_kind import PREPROCESS_FORMAT, RawInputs, ReadInputs
 from autokd.modalities import tables
 from autokd.modalities.columns import CategoricalColumn, Column, NumericColumn
-from autokd.modalities.plain import expect_rule, fields_of, with_tuples
+from autokd.modalities.plain import described, expect_rule, fields_of, with_tuples
 
 _RULES = {"missing": "median or a category of its own", "unknown": "all zero"}
 
@@ -60,7 +60,7 @@ class TablePreprocess:
           DataError: a column is absent, or a number is none or infinite.
         """
         if not isinstance(raw, DataFrame):
-            raise DataError(f"expected a table, got {_describe(raw)}")
+            raise DataError(f"expected a table, got {described(raw)}")
         blocks = [column.encode(tables.column(raw, column.name, "table")) for column in self.columns]
         return torch.from_numpy(np.concatenate(blocks, axis=1).astype(np.float32))
 
@@ -107,7 +107,3 @@ def _features(preprocess: TablePreprocess, path: Path, skip_bad: bool) -> DataFr
                 f"{', '.join(column.categories)}; with --skip-bad it counts as none of them"
             )
     return frame[[column.name for column in preprocess.columns]]
-
-
-def _describe(raw: RawInputs) -> str:
-    return f"{raw.dtype} {list(raw.shape)}" if isinstance(raw, Tensor) else f"a {type(raw).__name__}"

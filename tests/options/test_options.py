@@ -26,16 +26,8 @@ from autokd.search.identity import collect_settings
 from autokd.search.prepare import prepare
 from autokd.search.request import Request, Screening
 from autokd.search.session import Setup
+from tests.search.spaces import ONE_LAYER
 
-SPACE = """\
-student: {one_of: {mlp: {depth: 1, width: {int: [4, 7]}, dropout: 0.1}}}
-augment: {one_of: {none: {}}}
-losses: {always: {ce: {weight: 1.0, label_smoothing: 0.0}}, any_of: {at_most: 1, from: {kd: {}}}}
-optimizer: {one_of: {adamw: {}}}
-schedule: {one_of: {one_cycle: {}}}
-batch_size: 32
-budget: {trials: 3, epochs: 1, rungs: 1, finalists: 1, select_seeds: 1, claim_seeds: 2, teacher_epochs: 1}
-"""
 OPTIONS = [option for option in options_of(Request) if option.flags]
 
 
@@ -50,7 +42,7 @@ class Wider(Request):
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("options") / "space.yaml"
-    path.write_text(SPACE, encoding="utf-8")
+    path.write_text(ONE_LAYER, encoding="utf-8")
     return path
 
 

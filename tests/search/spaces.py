@@ -19,6 +19,18 @@ from autokd.spec import make
 
 CPU = torch.device("cpu")
 
+ONE_LAYER = """\
+student: {one_of: {mlp: {depth: 1, width: {int: [4, 7]}, dropout: 0.1}}}
+augment: {one_of: {none: {}}}
+losses: {always: {ce: {weight: 1.0, label_smoothing: 0.0}}, any_of: {at_most: 1, from: {kd: {}}}}
+optimizer: {one_of: {adamw: {}}}
+schedule: {one_of: {one_cycle: {}}}
+batch_size: 32
+budget: {trials: 3, epochs: 1, rungs: 1, finalists: 1, select_seeds: 1, claim_seeds: 2,
+         teacher_epochs: 1}
+"""
+"""For tables; three trials of one epoch."""
+
 
 SPACE = """
 description: Tiny students for the tests.

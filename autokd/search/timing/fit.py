@@ -165,8 +165,8 @@ def _views(left: float, epochs: int, own: Budget, estimate: Estimate) -> int:
     """Views of a sample that the teacher is asked about: new ones in every epoch (0), or fewer where that is dear."""
     answering = estimate.costs.answer * estimate.sizes.train
     bears = max(LEAST_VIEWS, int(VIEWS_SHARE * left / answering)) if answering else epochs
-    most = own.views or epochs
-    return 0 if min(bears, most) >= epochs else min(bears, most)
+    views = min(bears, own.views or epochs)
+    return views if views < epochs else 0
 
 
 def _rungs(epochs: int, own: Budget, steps: int) -> int:
