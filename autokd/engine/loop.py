@@ -26,6 +26,7 @@ from autokd.engine.evaluate import predict
 from autokd.engine.precision import threads_for
 from autokd.engine.rung import Epoch, Rung, epochs_of, never
 from autokd.engine.step import LiveRun, gradient_norms, train_step
+from autokd.engine.trained import STUDENT
 from autokd.engine.views import DeviceData
 from autokd.errors import TrialFailure
 from autokd.metrics import METRICS, measure, predictions
@@ -109,13 +110,12 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
       TrialFailure: a loss or a gradient became NaN or infinite.
     """
     torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
-    terms = run.student.terms
-    sums = torch.zeros(len(terms) + 1, device=context.device)
+    sums = torch.zeros(sum(len(trained.terms) + 1 for trained in run.networks.values()), device=context.device)
     for batch, answered, u in draw_batches(context, spec, run, epoch):
         sums += train_step(run, batch, answered, u, context.profile) * len(batch.index)
     means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
     line = _line(run, epoch, means)
-    if epoch.last and len(terms) > 1:
+    if epoch.last and len(run.student.terms) > 1:
         line["gradient_norms"] = gradient_norms(run, batch, answered, u)
         if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
             raise TrialFailure("not_finite", f"a gradient became NaN or infinite in epoch {epoch.number + 1}")
@@ -137,15 +137,23 @@ def _train_scored_epoch(
 
 
 def _line(run: LiveRun, epoch: Epoch, means: list[float]) -> dict[str, Any]:
+    """A line of the curve: the student's loss and terms, and below their names those of other networks that train."""
+    networks = _by_network(run, means)
+    student = networks.pop(STUDENT)
     if not all(math.isfinite(value) for value in means):
-        raise TrialFailure("not_finite", f"the training loss became {means[-1]} in epoch {epoch.number + 1}")
-    line = {
-        "epoch": epoch.number + 1,
-        "learning_rate": run.student.optimizer.param_groups[0]["lr"],
-        "loss": means[-1],
-        "terms": dict(zip(run.student.terms, means, strict=False)),
-    }
+        raise TrialFailure("not_finite", f"the training loss became {student['loss']} in epoch {epoch.number + 1}")
+    rate = run.student.optimizer.param_groups[0]["lr"]
+    line = {"epoch": epoch.number + 1, "learning_rate": rate, **student, **networks}
     return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
+
+
+def _by_network(run: LiveRun, means: list[float]) -> dict[str, dict[str, Any]]:
+    """What `train_step` returns, as the loss and the terms of each network by name."""
+    rest, networks = iter(means), {}
+    for name, trained in run.networks.items():
+        terms = {key: next(rest) for key in trained.terms}
+        networks[name] = {"loss": next(rest), "terms": terms}
+    return networks
 
 
 def _measure(context: TrainContext, logits: Tensor, labels: Tensor) -> tuple[float, float, dict[str, float]]:

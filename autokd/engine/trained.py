@@ -15,6 +15,8 @@ from autokd.types import Inputs, Output, Term
 
 STUDENT = "student"
 """Name of the network that is scored and delivered."""
+PEER = "peer"
+"""Name of the network that trains beside it, where there is one."""
 
 
 class WeightedTerm(NamedTuple):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autokd import catalog, spec
+from autokd.errors import nearest
 from autokd.ranges import Range
 from autokd.space.any_of import AnyOf, Group
 from autokd.space.candidate import Candidate, clash, lacks
@@ -42,6 +43,24 @@ def read_part(name: str, slot: spec.Slot | spec.Number, body: Any, problems: Pro
         problems.append(f"{name}: missing; for example {example}")
         return None
     return _any_of(name, slot, body, problems) if slot.many else _one_of(name, slot, body, problems)
+
+
+def answer_problems(parts: Mapping[str, Part], table: spec.Slots) -> Problems:
+    """Say which components read the answers of a network that the space has no place for."""
+    beside = [name for name in spec.beside_slots(table) if name in parts]
+    problems = []
+    for candidate in (candidate for part in parts.values() for candidate in part.candidates):
+        name = candidate.traits.reads_of
+        if name in ("", spec.TEACHER, *beside):
+            continue
+        slot = table.get(name)
+        if isinstance(slot, spec.Slot) and slot.beside:
+            why = f"it reads the answers of {name!r}, and this space has no {name}; for example {name}: "
+            problems.append(f"{candidate.place}: {why}{{one_of: {{{catalog.names(slot.kind)[0]}: {{}}}}}}")
+        else:
+            found = nearest(name, [spec.TEACHER, *beside])
+            problems.append(f"{candidate.place}.teacher: there is nobody of this name, got {name!r}; {found}")
+    return problems
 
 
 def _number(name: str, slot: spec.Number, body: Any, problems: Problems) -> Fixed | Ranged | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autokd.spec.answers import TEACHER, read_by, read_by_plain
 from autokd.spec.component import (
     FieldInfo,
     comments_of,
@@ -11,17 +12,29 @@ from autokd.spec.component import (
     fields_of,
     make,
 )
-from autokd.spec.pipeline import Number, PipelineSpec, Slot, Slots, component_at, components, network_slot, slots
-from autokd.spec.plain import FORMAT, converted, fingerprint, from_plain, problems, to_plain
+from autokd.spec.pipeline import (
+    Number,
+    PipelineSpec,
+    Slot,
+    Slots,
+    beside_slots,
+    component_at,
+    components,
+    network_slot,
+    slots,
+)
+from autokd.spec.plain import FORMAT, converted, fingerprint, from_plain, problems, to_plain, without_idle
 from autokd.spec.replace import replaced
 
 __all__ = [
     "FORMAT",
+    "TEACHER",
     "FieldInfo",
     "Number",
     "PipelineSpec",
     "Slot",
     "Slots",
+    "beside_slots",
     "comments_of",
     "component_at",
     "component_from_plain",
@@ -35,7 +48,10 @@ __all__ = [
     "make",
     "network_slot",
     "problems",
+    "read_by",
+    "read_by_plain",
     "replaced",
     "slots",
     "to_plain",
+    "without_idle",
 ]

@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from autokd.components import (
 )
 from autokd.errors import ComponentError, nearest
 from autokd.ranges import Choice, Range
+from autokd.spec.answers import TEACHER, answer_problems, read_by
 from autokd.spec.component import convert, make
 
 
@@ -35,6 +37,8 @@ class Slot(NamedTuple):
       default: the component, with its own defaults, where a pipeline or a space does not name the slot; "" for none.
       network: it holds the network that is trained, screened and delivered.
       on_network: its components are built on that network, so each is tried on it before anything is trained.
+      beside: it holds a network that trains beside that one. Losses read its answers by the slot's name, and where none
+        does, it holds nothing.
     """
 
     kind: str
@@ -43,6 +47,7 @@ class Slot(NamedTuple):
     default: str = ""
     network: bool = False
     on_network: bool = False
+    beside: bool = False
 
     @property
     def required(self) -> bool:
@@ -102,25 +107,36 @@ class PipelineSpec:
       student: the student architecture.
       head: what stands in the place of the student's classifier, as part of the student.
       augment: the augmentation policy.
+      peer: a network that trains beside the student, for losses that read its answers; it is never delivered.
       losses: instance name -> loss; their weighted sum is minimised.
       optimizer, schedule: how.
       batch_size: samples a step.
+
+    Raises:
+      ComponentError: a loss reads answers that nobody gives, or there is a peer whose answers none reads.
     """
 
     student: Annotated[StudentComponent, Slot("students", network=True)]
     head: Annotated[HeadComponent, Slot("heads", default="plain")] = dataclasses.field(
         default_factory=lambda: make("heads", "plain", {})
     )
+    peer: Annotated[StudentComponent | None, Slot("students", optional=True, beside=True)] = None
     augment: Annotated[AugmentComponent, Slot("augments")]
     losses: Annotated[Mapping[str, LossComponent], Slot("losses", many=True, on_network=True)]
     optimizer: Annotated[OptimizerComponent, Slot("optimizers")]
     schedule: Annotated[ScheduleComponent, Slot("schedules")]
     batch_size: Annotated[int, Number(Choice(32, 64, 128))] = 64
 
+    def __post_init__(self) -> None:
+        read = {name: read_by(loss) for name, loss in self.losses.items()}
+        beside = {name: getattr(self, name) is not None for name in beside_slots(slots(type(self)))}
+        for problem in answer_problems(read, beside):
+            raise ComponentError(problem)
+
     @property
     def needs_teacher(self) -> bool:
         """Whether any loss reads the teacher."""
-        return any(loss.declares.teacher != "none" for loss in self.losses.values())
+        return TEACHER in map(read_by, self.losses.values())
 
 
 Slots = Mapping[str, Slot | Number]
@@ -131,8 +147,13 @@ def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Numbe
     """Return the slots of a pipeline, by field name.
 
     >>> list(slots())
-    ['student', 'head', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size']
+    ['student', 'head', 'peer', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size']
     """
+    return dict(_slots(pipeline))
+
+
+@functools.cache
+def _slots(pipeline: type[PipelineSpec]) -> Slots:
     hints = typing.get_type_hints(pipeline, include_extras=True)
     return {field.name: _slot(field, hints[field.name]) for field in dataclasses.fields(pipeline)}
 
@@ -149,6 +170,15 @@ def network_slot(table: Slots) -> str:
     'student'
     """
     return next(name for name, slot in table.items() if isinstance(slot, Slot) and slot.network)
+
+
+def beside_slots(table: Slots) -> list[str]:
+    """Return the names of the slots whose networks train beside that one.
+
+    >>> beside_slots(slots())
+    ['peer']
+    """
+    return [name for name, slot in table.items() if isinstance(slot, Slot) and slot.beside]
 
 
 def components(spec: PipelineSpec) -> Iterator[tuple[str, Any]]:

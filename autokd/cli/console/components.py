@@ -94,6 +94,7 @@ _DECLARED = {
 _TEACHER = {
     "none": "none is read",
     "stored": "its stored answers are read",
+    "peer": "none is needed; the answers of a peer are read, a network that trains beside the student",
     "live": "its features are read; it answers at every step where they are not kept",
 }
 
