@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from autokd import batching
+from autokd.engine.answers import Source
 from autokd.engine.profile import Profile
-from autokd.networks.models import as_output
-from autokd.types import Augment, Batch, Output, Step, Term
+from autokd.engine.trained import STUDENT, TrainedNetwork
+from autokd.types import Augment, Batch, Output, Step
 
 NORM_SAMPLES = 32
 """Samples of a batch on which gradient norms are taken: enough to compare terms by, and cheap."""
-
-
-class WeightedTerm(NamedTuple):
-    """A loss term and its effective weight (searched weight times the method's own scale)."""
-
-    term: Term
-    weight: float
+Answered = Mapping[str, Output]
+"""Outputs on a batch of models that do not train, by name."""
 
 
 @dataclass
@@ -33,51 +27,44 @@ class LiveRun:
     """The live objects of one training run.
 
     Args:
-      student: the network that is trained.
-      terms: the losses by instance name.
-      term_modules: those of them that are modules; their parameters train too.
-      optimizer, schedule, peak_rates: the schedule multiplies each parameter group's peak learning rate.
-      scaler: of the loss, where the student computes in float16.
+      networks: those that train, by name.
+      schedule: the share of the peak learning rate at each share of training done, the same for all networks.
       augment: the policy.
-      teacher_mode: "none", "stored" or "live".
-      dtype: the type that the student computes in.
-      max_norm: the gradient is scaled down to this norm where it is longer; None: it is not.
+      sources: where the answers of models that do not train come from, by name.
       micro_batches: parts that a batch is cut into, so that it fits into memory.
     """
 
-    student: nn.Module
-    terms: dict[str, WeightedTerm]
-    term_modules: nn.ModuleDict
-    optimizer: torch.optim.Optimizer
+    networks: dict[str, TrainedNetwork]
     schedule: Callable[[float], float]
-    peak_rates: tuple[float, ...]
-    scaler: torch.amp.GradScaler
     augment: Augment
-    teacher_mode: str
-    dtype: torch.dtype
-    max_norm: float | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict)
     micro_batches: int = 1
 
+    @property
+    def student(self) -> TrainedNetwork:
+        """The network that is scored and delivered."""
+        return self.networks[STUDENT]
 
-def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
+
+def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Profile) -> Tensor:
     """Take one step; a batch that does not fit into memory is cut into parts whose gradients add up.
 
     Args:
       run: the training run; its `micro_batches` grows where memory runs out.
-      batch, teacher: the batch and the teacher's outputs on it.
+      batch, answered: the batch, and the outputs on it that its losses read.
       u: share of training done.
     Returns:
-      [terms + 1], the raw loss terms and the weighted total, detached, on the device.
+      Of each network in turn [terms + 1], its raw loss terms and their weighted total; detached, on the device.
 
     Raises:
       torch.OutOfMemoryError: not even single samples fit.
     """
     factor = run.schedule(u)
-    for group, peak in zip(run.optimizer.param_groups, run.peak_rates, strict=True):
-        group["lr"] = peak * factor
+    for trained in run.networks.values():
+        trained.set_rate(factor)
     while True:
         try:
-            return _step(run, batch, teacher, u, profile)
+            return _step(run, batch, answered, u, profile)
         except torch.OutOfMemoryError:
             if run.micro_batches >= len(batch.index):
                 raise
@@ -86,19 +73,18 @@ def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, pro
             torch.cuda.empty_cache()
 
 
-def gradient_norms(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> dict[str, float]:
+def gradient_norms(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, float]:
     """Return the norm of each weighted term's gradient with respect to the student's parameters, on a part of a batch.
 
-    Buffers, such as batch-norm statistics, are not moved: neither the student's nor the losses'.
+    Buffers, such as batch-norm statistics, are not moved: neither the networks' nor the losses'.
     """
     few = slice(0, min(NORM_SAMPLES, math.ceil(len(batch.index) / run.micro_batches)))
-    batch, teacher = _cut(batch, few), None if teacher is None else teacher.map(operator.itemgetter(few))
-    buffers = [*run.student.buffers(), *run.term_modules.buffers()]
+    buffers = [buffer for trained in run.networks.values() for buffer in trained.buffers()]
     before = [buffer.clone() for buffer in buffers]
-    parameters = [parameter for parameter in run.student.parameters() if parameter.requires_grad]
-    raw, _ = _losses(run, batch, teacher, u)
+    parameters = [parameter for parameter in run.student.network.parameters() if parameter.requires_grad]
+    terms, (raw, _) = run.student.terms, _losses(run, _cut(batch, few), _cut_answers(answered, few), u)[STUDENT]
     norms = {}
-    for (name, weighted), value in zip(run.terms.items(), raw, strict=True):
+    for (name, weighted), value in zip(terms.items(), raw, strict=True):
         norms[name] = _gradient_norm(value * weighted.weight, parameters)
     with torch.no_grad():
         for buffer, value in zip(buffers, before, strict=True):
@@ -115,56 +101,57 @@ def _gradient_norm(value: Tensor, parameters: list[nn.Parameter]) -> float:
     return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
 
 
-def _step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
-    run.optimizer.zero_grad(set_to_none=True)
+def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Profile) -> Tensor:
+    for trained in run.networks.values():
+        trained.optimizer.zero_grad(set_to_none=True)
     values: Tensor | None = None
-    for part, answer, share in _parts(batch, teacher, run.micro_batches):
+    for part, answers, share in _parts(batch, answered, run.micro_batches):
         with profile.part("forward"):
-            raw, total = _losses(run, part, answer, u)
+            losses = _losses(run, part, answers, u)
         with profile.part("backward"):
-            torch.autograd.backward(run.scaler.scale(total if share is None else total * share))
-        found = torch.stack([*raw, total]).detach()
+            for name, (_, total) in losses.items():
+                scaler = run.networks[name].scaler
+                torch.autograd.backward(scaler.scale(total if share is None else total * share))
+        found = torch.stack([value for raw, total in losses.values() for value in (*raw, total)]).detach()
         found = found if share is None else found * share
         values = found if values is None else values + found
     with profile.part("optimizer"):
-        if run.max_norm is not None:
-            run.scaler.unscale_(run.optimizer)
-            parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, run.max_norm)
-        run.scaler.step(run.optimizer)
-        run.scaler.update()
+        for trained in run.networks.values():
+            trained.update()
     assert values is not None
     return values
 
 
-def _losses(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> tuple[list[Tensor], Tensor]:
-    device = batch.index.device.type
-    half = run.dtype != torch.float32
-    with torch.autocast(device, run.dtype) if half else contextlib.nullcontext():
-        student = as_output(run.student(batch.inputs))
-    step = Step(student.map(_float) if half else student, teacher, batch.targets, batch.weight, batch.index, u)
-    raw = [_mean(weighted.term(step), batch.weight) for weighted in run.terms.values()]
-    total = raw[0] * next(iter(run.terms.values())).weight
-    for value, weighted in list(zip(raw, run.terms.values(), strict=True))[1:]:
+def _losses(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, tuple[list[Tensor], Tensor]]:
+    """The raw terms of each network and their weighted total; each sees the others' outputs as constants."""
+    device = batch.index.device
+    outputs = {name: trained.answer(batch.inputs, device) for name, trained in run.networks.items()}
+    there = {**answered, **{name: output.map(Tensor.detach) for name, output in outputs.items() if len(outputs) > 1}}
+    return {name: _network_losses(trained, outputs[name], batch, there, u) for name, trained in run.networks.items()}
+
+
+def _network_losses(
+    trained: TrainedNetwork, output: Output, batch: Batch, there: Answered, u: float
+) -> tuple[list[Tensor], Tensor]:
+    raw = []
+    for weighted in trained.terms.values():
+        read = there[weighted.reads] if weighted.reads else None
+        step = Step(output, read, batch.targets, batch.weight, batch.index, u)
+        raw.append(_mean(weighted.term(step), batch.weight))
+    total = raw[0] * next(iter(trained.terms.values())).weight
+    for value, weighted in list(zip(raw, trained.terms.values(), strict=True))[1:]:
         total = total + value * weighted.weight
     return raw, total
 
 
-def _parts(batch: Batch, teacher: Output | None, count: int) -> list[tuple[Batch, Output | None, Tensor | None]]:
+def _parts(batch: Batch, answered: Answered, count: int) -> list[tuple[Batch, Answered, Tensor | None]]:
     """Cut a batch into near-equal parts, each with its share of the weight; None stands for all of it."""
     if count == 1:
-        return [(batch, teacher, None)]
+        return [(batch, answered, None)]
     total = batch.weight.sum()
     pieces = torch.arange(len(batch.index)).tensor_split(count)
     cuts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces if len(piece)]
-    return [
-        (
-            _cut(batch, cut),
-            None if teacher is None else teacher.map(operator.itemgetter(cut)),
-            batch.weight[cut].sum() / total,
-        )
-        for cut in cuts
-    ]
+    return [(_cut(batch, cut), _cut_answers(answered, cut), batch.weight[cut].sum() / total) for cut in cuts]
 
 
 def _cut(batch: Batch, cut: slice) -> Batch:
@@ -172,8 +159,8 @@ def _cut(batch: Batch, cut: slice) -> Batch:
     return Batch(inputs, batch.targets[cut], batch.weight[cut], batch.index[cut])
 
 
-def _float(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+def _cut_answers(answered: Answered, cut: slice) -> dict[str, Output]:
+    return {name: output.map(operator.itemgetter(cut)) for name, output in answered.items()}
 
 
 def _mean(loss: Tensor, weight: Tensor) -> Tensor:
