@@ -123,8 +123,9 @@ def _refusals(
     """
     others = beside.get(candidate.traits.reads_of, ())
     for network in networks:
-        pairs = [(network, other) for other in others] + [(other, network) for other in others]
-        reasons = (_misfit_of_pair(candidate, one, other, tried) for one, other in pairs or [(network, None)])
+        pairs: list[tuple[Candidate, Candidate | None]] = [] if others else [(network, None)]
+        pairs += [pair for other in others for pair in ((network, other), (other, network))]
+        reasons = (_misfit_of_pair(candidate, one, other, tried) for one, other in pairs)
         why = next((reason for reason in reasons if reason is not None), None)
         if why is not None:
             yield network, why

@@ -149,7 +149,7 @@ def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Numbe
     >>> list(slots())
     ['student', 'head', 'peer', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size']
     """
-    return dict(_slots(pipeline))
+    return dict(_slots(pipeline))  # type: ignore[arg-type]  # a class is hashable
 
 
 @functools.cache

@@ -96,7 +96,7 @@ def test_the_student_begins_with_the_weights_that_it_has_alone(digits: Dataset) 
     for spec in (pipeline(), mutual()):
         with seeded(4):
             starts.append(build_run(context(digits), spec, 129).student.network.state_dict())
-    assert_same(*starts)
+    assert_same(starts[0], starts[1])
 
 
 def test_no_teacher_is_needed_and_both_learn(digits: Dataset) -> None:
@@ -117,7 +117,7 @@ def test_a_peer_beside_a_teacher(digits: Dataset) -> None:
     assert where.bank.counts.computed
 
 
-CASES = {
+CASES: dict[str, tuple[dict[str, Any], float]] = {
     "images": ({}, 0.0),
     "a loss with parameters on both": ({"losses": {**MUTUAL, "uskd": make("losses", "uskd", {})}}, 0.0),
     "side branch": ({"augment": ("mixup", {})}, 0.5),

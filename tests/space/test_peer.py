@@ -89,7 +89,7 @@ def test_a_pipeline_whose_peer_is_missing_or_idle_is_refused_in_one_line() -> No
 def test_the_design_changes_a_peer_along_with_the_loss_that_reads_it() -> None:
     space = read().resolve(TASK, TEACHER)
     options = options_of(space, [space.default().plain["student"]])
-    peer = next(option for option in options if option.slot == "peer" and option.candidate.use == "resnet")
+    peer = next(option for option in options if option.slot == "peer" and option.value["use"] == "resnet")
     loss = next(option for option in options if option.member == "dml")
     base = space.default().plain
     alone, both = (changed(space, base, [(o, o.value) for o in chosen]) for chosen in ([peer], [peer, loss]))
