@@ -38,9 +38,10 @@ def draw_batches(
             batch = next(batches, None)
         if batch is None:
             return
+        u = (epoch.number + seen / size) / epoch.epochs
         with profile.part("teacher"):
-            teacher = _answer(context, run, block, batch)
-        yield batch, teacher, (epoch.number + seen / size) / epoch.epochs
+            teacher = _answer(context, run, block, batch) if run.asks_teacher(u) else None
+        yield batch, teacher, u
         seen += len(batch.index)
 
 
@@ -61,7 +62,8 @@ def _stored_outputs(
     context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: Epoch, drawn: Rows, rows: Rows
 ) -> Block | None:
     """The teacher's outputs on this epoch's views of the whole training set, where they are read from the bank."""
-    if run.teacher_mode != "stored":
+    ends = epoch.number / epoch.epochs, (epoch.number + 1) / epoch.epochs
+    if run.teacher_mode != "stored" or not run.asks_teacher(*ends):
         return None
     teacher = context.teacher
     assert teacher is not None, "a loss reads the teacher, but there is none"

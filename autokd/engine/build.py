@@ -14,7 +14,7 @@ from autokd.engine.precision import train_dtype
 from autokd.engine.step import LiveRun, WeightedTerm
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
-from autokd.spec import PipelineSpec
+from autokd.spec import PipelineSpec, keys_of
 from autokd.types import BuildContext, Shapes, Task, TeacherHead
 
 STORABLE = frozenset({"features", "pooled"})
@@ -106,8 +106,14 @@ def _term(context: TrainContext, loss: LossComponent, build_context: BuildContex
     if artefact is not None:
         build_context = dataclasses.replace(build_context, artefact=artefact)
     term = loss.build(build_context)
-    weight = loss.weight * loss.declares.scale.value
-    return WeightedTerm(term.to(context.device) if isinstance(term, nn.Module) else term, weight)
+    keys = keys_of(loss)
+    return WeightedTerm(
+        term.to(context.device) if isinstance(term, nn.Module) else term,
+        weight=loss.weight * loss.declares.scale.value,
+        begin=keys.begin,
+        end=keys.end,
+        reads_teacher=loss.declares.teacher != "none",
+    )
 
 
 def _teacher_mode(context: TrainContext, spec: PipelineSpec) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import operator
 from collections.abc import Callable
@@ -22,10 +23,24 @@ NORM_SAMPLES = 32
 
 
 class WeightedTerm(NamedTuple):
-    """A loss term and its effective weight (searched weight times the method's own scale)."""
+    """A loss term and what the engine does with it.
+
+    Args:
+      term: the loss.
+      weight: searched weight times the method's own scale.
+      begin, end: it counts while begin <= u < end, where u is the share of training done.
+      reads_teacher: it reads the teacher's output.
+    """
 
     term: Term
     weight: float
+    begin: float = 0.0
+    end: float = 1.0
+    reads_teacher: bool = False
+
+    def counts_at(self, u: float) -> bool:
+        """Whether the term is computed at u; one of weight 0 never is."""
+        return self.weight != 0 and self.begin <= u < self.end
 
 
 @dataclass
@@ -58,6 +73,17 @@ class LiveRun:
     max_norm: float | None = None
     micro_batches: int = 1
 
+    def terms_at(self, u: float) -> dict[str, WeightedTerm]:
+        """Return the terms that count at u, the share of training done."""
+        return {name: weighted for name, weighted in self.terms.items() if weighted.counts_at(u)}
+
+    def asks_teacher(self, u: float, until: float | None = None) -> bool:
+        """Return whether a term that counts at u, or somewhere in [u, until), reads the teacher."""
+        reading = (weighted for weighted in self.terms.values() if weighted.reads_teacher and weighted.weight)
+        if until is None:
+            return any(weighted.counts_at(u) for weighted in reading)
+        return any(weighted.begin < until and u < weighted.end for weighted in reading)
+
 
 def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
     """Take one step; a batch that does not fit into memory is cut into parts whose gradients add up.
@@ -67,7 +93,8 @@ def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, pro
       batch, teacher: the batch and the teacher's outputs on it.
       u: share of training done.
     Returns:
-      [terms + 1], the raw loss terms and the weighted total, detached, on the device.
+      [terms + 1], the raw loss terms (0 for those that do not count at u) and the weighted total, detached, on the
+      device.
 
     Raises:
       torch.OutOfMemoryError: not even single samples fit.
@@ -89,6 +116,8 @@ def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, pro
 def gradient_norms(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> dict[str, float]:
     """Return the norm of each weighted term's gradient with respect to the student's parameters, on a part of a batch.
 
+    Terms that do not count at u have none.
+
     Buffers, such as batch-norm statistics, are not moved: neither the student's nor the losses'.
     """
     few = slice(0, min(NORM_SAMPLES, math.ceil(len(batch.index) / run.micro_batches)))
@@ -97,9 +126,7 @@ def gradient_norms(run: LiveRun, batch: Batch, teacher: Output | None, u: float)
     before = [buffer.clone() for buffer in buffers]
     parameters = [parameter for parameter in run.student.parameters() if parameter.requires_grad]
     raw, _ = _losses(run, batch, teacher, u)
-    norms = {}
-    for (name, weighted), value in zip(run.terms.items(), raw, strict=True):
-        norms[name] = _gradient_norm(value * weighted.weight, parameters)
+    norms = {name: _gradient_norm(value * run.terms[name].weight, parameters) for name, value in raw.items()}
     with torch.no_grad():
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
@@ -123,7 +150,7 @@ def _step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile:
             raw, total = _losses(run, part, answer, u)
         with profile.part("backward"):
             torch.autograd.backward(run.scaler.scale(total if share is None else total * share))
-        found = torch.stack([*raw, total]).detach()
+        found = torch.stack([*_in_order(run, raw, total), total]).detach()
         found = found if share is None else found * share
         values = found if values is None else values + found
     with profile.part("optimizer"):
@@ -137,17 +164,25 @@ def _step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile:
     return values
 
 
-def _losses(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> tuple[list[Tensor], Tensor]:
+def _in_order(run: LiveRun, raw: dict[str, Tensor], total: Tensor) -> list[Tensor]:
+    """The values of all terms, 0 for those that were not computed."""
+    return (
+        list(raw.values())
+        if len(raw) == len(run.terms)
+        else [raw.get(name, torch.zeros_like(total)) for name in run.terms]
+    )
+
+
+def _losses(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> tuple[dict[str, Tensor], Tensor]:
+    """The raw terms that count at u, by name, and their weighted sum."""
     device = batch.index.device.type
     half = run.dtype != torch.float32
     with torch.autocast(device, run.dtype) if half else contextlib.nullcontext():
         student = as_output(run.student(batch.inputs))
     step = Step(student.map(_float) if half else student, teacher, batch.targets, batch.weight, batch.index, u)
-    raw = [_mean(weighted.term(step), batch.weight) for weighted in run.terms.values()]
-    total = raw[0] * next(iter(run.terms.values())).weight
-    for value, weighted in list(zip(raw, run.terms.values(), strict=True))[1:]:
-        total = total + value * weighted.weight
-    return raw, total
+    raw = {name: _mean(weighted.term(step), batch.weight) for name, weighted in run.terms_at(u).items()}
+    weighted = [value * run.terms[name].weight for name, value in raw.items()]
+    return raw, functools.reduce(operator.add, weighted)
 
 
 def _parts(batch: Batch, teacher: Output | None, count: int) -> list[tuple[Batch, Output | None, Tensor | None]]:
