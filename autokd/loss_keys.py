@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autokd.errors import ComponentError
-
 
 @dataclass(frozen=True, kw_only=True)
 class LossKeys:
@@ -17,7 +15,7 @@ class LossKeys:
       begin, end: the term counts while begin <= u < end, in [0, 1], where u is the share of the whole training done.
 
     Raises:
-      ComponentError: the window is empty or not within [0, 1].
+      ValueError: the window is empty or not within [0, 1].
     """
 
     begin: float = 0.0  # share of training done from which on the term counts
@@ -25,7 +23,7 @@ class LossKeys:
 
     def __post_init__(self) -> None:
         if not 0 <= self.begin < self.end <= 1:
-            raise ComponentError(f"expected 0 <= begin < end <= 1, got begin {self.begin:g} and end {self.end:g}")
+            raise ValueError(f"expected 0 <= begin < end <= 1, got begin {self.begin:g} and end {self.end:g}")
 
 
 KEYS: Mapping[str, type[Any]] = {"losses": LossKeys}

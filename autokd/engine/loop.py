@@ -98,7 +98,7 @@ def train_rung(
                 raise Stopped(state, curve, time.perf_counter() - began)
         if logits is None:
             with context.profile.part("evaluate"):
-                logits = predict(run.student, validation)
+                logits = predict(run.student.network, validation)
     score, loss, values = _measure(context, logits, validation.labels.cpu())
     return RungResult(score, loss, rung.until, time.perf_counter() - began, tuple(curve), values), state
 
@@ -110,15 +110,16 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
       TrialFailure: a loss or a gradient became NaN or infinite.
     """
     torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
-    sums = torch.zeros(len(run.terms) + 1, device=context.device)
+    terms = run.student.terms
+    sums = torch.zeros(len(terms) + 1, device=context.device)
     counted: Counter[str] = Counter()
-    for batch, teacher, u in draw_batches(context, spec, run, epoch):
-        sums += train_step(run, batch, teacher, u, context.profile) * len(batch.index)
-        counted.update(dict.fromkeys(run.terms_at(u), len(batch.index)))
+    for batch, answered, u in draw_batches(context, spec, run, epoch):
+        sums += train_step(run, batch, answered, u, context.profile) * len(batch.index)
+        counted.update(dict.fromkeys(run.student.terms_at(u), len(batch.index)))
     means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
     line = _line(run, epoch, means, {name: samples / len(context.data.train) for name, samples in counted.items()})
-    if epoch.last and len(run.terms) > 1:
-        line["gradient_norms"] = gradient_norms(run, batch, teacher, u)
+    if epoch.last and len(terms) > 1:
+        line["gradient_norms"] = gradient_norms(run, batch, answered, u)
         if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
             raise TrialFailure("not_finite", f"a gradient became NaN or infinite in epoch {epoch.number + 1}")
     return line
@@ -133,7 +134,7 @@ def _train_scored_epoch(
         return line, None
     metric = METRICS[context.metric]
     with context.profile.part("evaluate"):
-        logits = predict(run.student, validation)
+        logits = predict(run.student.network, validation)
         score = metric.score(metric.of(predictions(logits, validation.labels.cpu())))
     return ({**line, "score": score} if math.isfinite(score) else line), logits
 
@@ -147,9 +148,11 @@ def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[str, f
         raise TrialFailure("not_finite", f"the training loss became {means[-1]} in epoch {epoch.number + 1}")
     line = {
         "epoch": epoch.number + 1,
-        "learning_rate": run.optimizer.param_groups[0]["lr"],
+        "learning_rate": run.student.optimizer.param_groups[0]["lr"],
         "loss": means[-1],
-        "terms": {name: mean / shares[name] for name, mean in zip(run.terms, means, strict=False) if name in shares},
+        "terms": {
+            name: mean / shares[name] for name, mean in zip(run.student.terms, means, strict=False) if name in shares
+        },
     }
     return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
 

@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from autokd import batching
+from autokd.engine.answers import Source
 from autokd.engine.profile import Profile
-from autokd.networks.models import as_output
-from autokd.types import Augment, Batch, Output, Step, Term
+from autokd.engine.trained import STUDENT, TrainedNetwork
+from autokd.types import Augment, Batch, Output, Step
 
 NORM_SAMPLES = 32
 """Samples of a batch on which gradient norms are taken: enough to compare terms by, and cheap."""
-
-
-class WeightedTerm(NamedTuple):
-    """A loss term and what the engine does with it.
-
-    Args:
-      term: the loss.
-      weight: searched weight times the method's own scale.
-      begin, end: it counts while begin <= u < end, where u is the share of training done.
-      reads_teacher: it reads the teacher's output.
-    """
-
-    term: Term
-    weight: float
-    begin: float = 0.0
-    end: float = 1.0
-    reads_teacher: bool = False
-
-    def counts_at(self, u: float) -> bool:
-        """Whether the term is computed at u; one of weight 0 never is."""
-        return self.weight != 0 and self.begin <= u < self.end
+Answered = Mapping[str, Output]
+"""Outputs on a batch of models that do not train, by name."""
 
 
 @dataclass
@@ -48,63 +28,55 @@ class LiveRun:
     """The live objects of one training run.
 
     Args:
-      student: the network that is trained.
-      terms: the losses by instance name.
-      term_modules: those of them that are modules; their parameters train too.
-      optimizer, schedule, peak_rates: the schedule multiplies each parameter group's peak learning rate.
-      scaler: of the loss, where the student computes in float16.
+      networks: those that train, by name.
+      schedule: the share of the peak learning rate at each share of training done, the same for all networks.
       augment: the policy.
-      teacher_mode: "none", "stored" or "live".
-      dtype: the type that the student computes in.
-      max_norm: the gradient is scaled down to this norm where it is longer; None: it is not.
+      sources: where the answers of models that do not train come from, by name.
       micro_batches: parts that a batch is cut into, so that it fits into memory.
     """
 
-    student: nn.Module
-    terms: dict[str, WeightedTerm]
-    term_modules: nn.ModuleDict
-    optimizer: torch.optim.Optimizer
+    networks: dict[str, TrainedNetwork]
     schedule: Callable[[float], float]
-    peak_rates: tuple[float, ...]
-    scaler: torch.amp.GradScaler
     augment: Augment
-    teacher_mode: str
-    dtype: torch.dtype
-    max_norm: float | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict)
     micro_batches: int = 1
 
-    def terms_at(self, u: float) -> dict[str, WeightedTerm]:
-        """Return the terms that count at u, the share of training done."""
-        return {name: weighted for name, weighted in self.terms.items() if weighted.counts_at(u)}
+    @property
+    def student(self) -> TrainedNetwork:
+        """The network that is scored and delivered."""
+        return self.networks[STUDENT]
 
-    def asks_teacher(self, u: float, until: float | None = None) -> bool:
-        """Return whether a term that counts at u, or somewhere in [u, until), reads the teacher."""
-        reading = (weighted for weighted in self.terms.values() if weighted.reads_teacher and weighted.weight)
-        if until is None:
-            return any(weighted.counts_at(u) for weighted in reading)
-        return any(weighted.begin < until and u < weighted.end for weighted in reading)
+    def sources_between(self, u: float, until: float) -> dict[str, Source]:
+        """Return the sources that some term reads which counts somewhere in [u, until), shares of training done."""
+        terms = [weighted for trained in self.networks.values() for weighted in trained.terms.values()]
+        read = {weighted.reads for weighted in terms if weighted.counts_between(u, until)}
+        return {name: source for name, source in self.sources.items() if name in read}
+
+    def reads_at(self, u: float) -> set[str]:
+        """Return the names of the models whose answers are read at u."""
+        return {weighted.reads for trained in self.networks.values() for weighted in trained.terms_at(u).values()}
 
 
-def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
+def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Profile) -> Tensor:
     """Take one step; a batch that does not fit into memory is cut into parts whose gradients add up.
 
     Args:
       run: the training run; its `micro_batches` grows where memory runs out.
-      batch, teacher: the batch and the teacher's outputs on it.
+      batch, answered: the batch, and the outputs on it that its losses read.
       u: share of training done.
     Returns:
-      [terms + 1], the raw loss terms (0 for those that do not count at u) and the weighted total, detached, on the
-      device.
+      Of each network in turn [terms + 1], its raw loss terms (0 for one that does not count at u) and their weighted
+      total; detached, on the device.
 
     Raises:
       torch.OutOfMemoryError: not even single samples fit.
     """
     factor = run.schedule(u)
-    for group, peak in zip(run.optimizer.param_groups, run.peak_rates, strict=True):
-        group["lr"] = peak * factor
+    for trained in run.networks.values():
+        trained.set_rate(factor)
     while True:
         try:
-            return _step(run, batch, teacher, u, profile)
+            return _step(run, batch, answered, u, profile)
         except torch.OutOfMemoryError:
             if run.micro_batches >= len(batch.index):
                 raise
@@ -113,20 +85,19 @@ def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, pro
             torch.cuda.empty_cache()
 
 
-def gradient_norms(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> dict[str, float]:
+def gradient_norms(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, float]:
     """Return the norm of each weighted term's gradient with respect to the student's parameters, on a part of a batch.
 
     Terms that do not count at u have none.
 
-    Buffers, such as batch-norm statistics, are not moved: neither the student's nor the losses'.
+    Buffers, such as batch-norm statistics, are not moved: neither the networks' nor the losses'.
     """
     few = slice(0, min(NORM_SAMPLES, math.ceil(len(batch.index) / run.micro_batches)))
-    batch, teacher = _cut(batch, few), None if teacher is None else teacher.map(operator.itemgetter(few))
-    buffers = [*run.student.buffers(), *run.term_modules.buffers()]
+    buffers = [buffer for trained in run.networks.values() for buffer in trained.buffers()]
     before = [buffer.clone() for buffer in buffers]
-    parameters = [parameter for parameter in run.student.parameters() if parameter.requires_grad]
-    raw, _ = _losses(run, batch, teacher, u)
-    norms = {name: _gradient_norm(value * run.terms[name].weight, parameters) for name, value in raw.items()}
+    parameters = [parameter for parameter in run.student.network.parameters() if parameter.requires_grad]
+    terms, (raw, _) = run.student.terms, _losses(run, _cut(batch, few), _cut_answers(answered, few), u)[STUDENT]
+    norms = {name: _gradient_norm(value * terms[name].weight, parameters) for name, value in raw.items()}
     with torch.no_grad():
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
@@ -142,64 +113,60 @@ def _gradient_norm(value: Tensor, parameters: list[nn.Parameter]) -> float:
     return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
 
 
-def _step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
-    run.optimizer.zero_grad(set_to_none=True)
+def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Profile) -> Tensor:
+    for trained in run.networks.values():
+        trained.optimizer.zero_grad(set_to_none=True)
     values: Tensor | None = None
-    for part, answer, share in _parts(batch, teacher, run.micro_batches):
+    for part, answers, share in _parts(batch, answered, run.micro_batches):
         with profile.part("forward"):
-            raw, total = _losses(run, part, answer, u)
+            losses = _losses(run, part, answers, u)
         with profile.part("backward"):
-            torch.autograd.backward(run.scaler.scale(total if share is None else total * share))
-        found = torch.stack([*_in_order(run, raw, total), total]).detach()
+            for name, (_, total) in losses.items():
+                scaler = run.networks[name].scaler
+                torch.autograd.backward(scaler.scale(total if share is None else total * share))
+        found = torch.cat([_in_order(run.networks[name], *those) for name, those in losses.items()])
         found = found if share is None else found * share
         values = found if values is None else values + found
     with profile.part("optimizer"):
-        if run.max_norm is not None:
-            run.scaler.unscale_(run.optimizer)
-            parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, run.max_norm)
-        run.scaler.step(run.optimizer)
-        run.scaler.update()
+        for trained in run.networks.values():
+            trained.update()
     assert values is not None
     return values
 
 
-def _in_order(run: LiveRun, raw: dict[str, Tensor], total: Tensor) -> list[Tensor]:
-    """The values of all terms, 0 for those that were not computed."""
-    return (
-        list(raw.values())
-        if len(raw) == len(run.terms)
-        else [raw.get(name, torch.zeros_like(total)) for name in run.terms]
-    )
+def _in_order(trained: TrainedNetwork, raw: Mapping[str, Tensor], total: Tensor) -> Tensor:
+    """The values of all terms, 0 for those that were not computed, and the total, detached."""
+    values = [raw[name] if name in raw else torch.zeros_like(total) for name in trained.terms]
+    return torch.stack([*values, total]).detach()
 
 
-def _losses(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> tuple[dict[str, Tensor], Tensor]:
-    """The raw terms that count at u, by name, and their weighted sum."""
-    device = batch.index.device.type
-    half = run.dtype != torch.float32
-    with torch.autocast(device, run.dtype) if half else contextlib.nullcontext():
-        student = as_output(run.student(batch.inputs))
-    step = Step(student.map(_float) if half else student, teacher, batch.targets, batch.weight, batch.index, u)
-    raw = {name: _mean(weighted.term(step), batch.weight) for name, weighted in run.terms_at(u).items()}
-    weighted = [value * run.terms[name].weight for name, value in raw.items()]
-    return raw, functools.reduce(operator.add, weighted)
+def _losses(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, tuple[dict[str, Tensor], Tensor]]:
+    """The raw terms of each network that count at u, and their total; each sees the others' outputs as constants."""
+    device = batch.index.device
+    outputs = {name: trained.answer(batch.inputs, device) for name, trained in run.networks.items()}
+    there = {**answered, **{name: output.map(Tensor.detach) for name, output in outputs.items() if len(outputs) > 1}}
+    return {name: _network_losses(trained, outputs[name], batch, there, u) for name, trained in run.networks.items()}
 
 
-def _parts(batch: Batch, teacher: Output | None, count: int) -> list[tuple[Batch, Output | None, Tensor | None]]:
+def _network_losses(
+    trained: TrainedNetwork, output: Output, batch: Batch, there: Answered, u: float
+) -> tuple[dict[str, Tensor], Tensor]:
+    raw = {}
+    for name, weighted in trained.terms_at(u).items():
+        read = there[weighted.reads] if weighted.reads else None
+        step = Step(output, read, batch.targets, batch.weight, batch.index, u)
+        raw[name] = _mean(weighted.term(step), batch.weight)
+    return raw, functools.reduce(operator.add, [value * trained.terms[name].weight for name, value in raw.items()])
+
+
+def _parts(batch: Batch, answered: Answered, count: int) -> list[tuple[Batch, Answered, Tensor | None]]:
     """Cut a batch into near-equal parts, each with its share of the weight; None stands for all of it."""
     if count == 1:
-        return [(batch, teacher, None)]
+        return [(batch, answered, None)]
     total = batch.weight.sum()
     pieces = torch.arange(len(batch.index)).tensor_split(count)
     cuts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces if len(piece)]
-    return [
-        (
-            _cut(batch, cut),
-            None if teacher is None else teacher.map(operator.itemgetter(cut)),
-            batch.weight[cut].sum() / total,
-        )
-        for cut in cuts
-    ]
+    return [(_cut(batch, cut), _cut_answers(answered, cut), batch.weight[cut].sum() / total) for cut in cuts]
 
 
 def _cut(batch: Batch, cut: slice) -> Batch:
@@ -207,8 +174,8 @@ def _cut(batch: Batch, cut: slice) -> Batch:
     return Batch(inputs, batch.targets[cut], batch.weight[cut], batch.index[cut])
 
 
-def _float(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+def _cut_answers(answered: Answered, cut: slice) -> dict[str, Output]:
+    return {name: output.map(operator.itemgetter(cut)) for name, output in answered.items()}
 
 
 def _mean(loss: Tensor, weight: Tensor) -> Tensor:

@@ -59,7 +59,8 @@ def _candidate(place: str, slot: spec.Slot, name: str, body: Any, problems: Prob
         traits=traits,
         to_limit=frozenset(ended) & ranges.keys(),
     )
-    problems += _unbuildable(candidate, set(stated))
+    refused = refused_keys(candidate)
+    problems += [f"{place}: {refused}"] if refused else _unbuildable(candidate, set(stated))
     return candidate if len(problems) == before else None
 
 
@@ -95,8 +96,6 @@ def _values(
 
 def _unbuildable(candidate: Candidate, stated: Collection[str]) -> Problems:
     """What the component itself refuses of the values and of the ends of the ranges that the file gives it."""
-    if error := refused_keys(candidate):
-        return [f"{candidate.place}: {error}"]
     base = {key: value for key, value in candidate.default().items() if key != "use"}
     if error := _refusal(candidate, base):
         return [f"{candidate.place}: {error}"]

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autokd import spec
-from autokd.errors import ComponentError
 from autokd.loss_keys import KEYS, LossKeys
 from autokd.ranges import Scalar
 from autokd.space.candidate import Candidate
@@ -35,7 +34,7 @@ def refused_keys(candidate: Candidate) -> str | None:
     for values in itertools.product(*(_values(candidate, name) for name in names)):
         try:
             KEYS[candidate.kind](**dict(zip(names, values, strict=True)))
-        except ComponentError as error:
+        except ValueError as error:
             return str(error)
     return None
 

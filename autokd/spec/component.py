@@ -139,11 +139,16 @@ def make(kind: str, name: str, values: Mapping[str, Any]) -> Any:
     if missing:
         raise ComponentError(f"{kind} {name!r} needs a value for {', '.join(missing)}")
     try:
-        found = {key: convert(value, fields[key].type) for key, value in values.items()}
-        keys = {key: found.pop(key) for key in key_defaults(kind) if key in found}
-        return place(cls(**found), KEYS[kind](**keys) if keys else None)
+        return _placed(kind, cls, {key: convert(value, fields[key].type) for key, value in values.items()})
     except (TypeError, ValueError) as error:
         raise ComponentError(f"{kind} {name!r}: {error}") from error
+
+
+def _placed(kind: str, cls: type[Any], values: Mapping[str, Any]) -> Any:
+    """A component with the engine's keys, of values of both."""
+    keys = {key: values[key] for key in key_defaults(kind) if key in values}
+    component = cls(**{key: value for key, value in values.items() if key not in keys})
+    return place(component, KEYS[kind](**keys)) if keys else component
 
 
 def component_to_plain(component: Any) -> dict[str, Any]:

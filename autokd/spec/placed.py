@@ -40,9 +40,9 @@ class PlacedLoss:
         return self.loss.build(context)
 
 
-def place(component: Any, keys: Any) -> Any:
+def place(component: LossComponent, keys: LossKeys) -> LossComponent:
     """Return a component with its keys; the component itself where they are the defaults."""
-    return component if keys is None or keys == type(keys)() else PlacedLoss(loss=component, keys=keys)
+    return component if keys == type(keys)() else PlacedLoss(loss=component, keys=keys)
 
 
 def bare(component: Any) -> Any:

@@ -109,11 +109,17 @@ def _slot_problems(name: str, slot: Slot | Number, value: Any, partial: bool) ->
     elif not isinstance(value, Mapping) or not (value or partial):
         yield f"{name}: expected a mapping of at least one name to a component, got {value!r}"
     else:
-        mistakes = [_component_problems(f"{name}.{key}", slot.kind, item, partial) for key, item in value.items()]
-        yield from itertools.chain(*mistakes)
-        if slot.kind in KEYS and not partial and not any(mistakes):
-            found = gap_in(counting(component_from_plain(slot.kind, item) for item in value.values()))
-            yield from [f"{name}: {found}"] if found else []
+        yield from _set_problems(name, slot.kind, value, partial)
+
+
+def _set_problems(name: str, kind: str, plain: Mapping[str, Any], partial: bool) -> list[str]:
+    """The mistakes of each component of a slot that holds several; where there are none, that of all together."""
+    each = (_component_problems(f"{name}.{key}", kind, item, partial) for key, item in plain.items())
+    mistakes = list(itertools.chain.from_iterable(each))
+    if mistakes or partial or kind not in KEYS:
+        return mistakes
+    found = gap_in(counting(component_from_plain(kind, item) for item in plain.values()))
+    return [f"{name}: {found}"] if found else []
 
 
 def _component_problems(path: str, kind: str, plain: Any, partial: bool) -> list[str]:

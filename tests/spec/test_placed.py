@@ -40,9 +40,12 @@ def test_defaults_change_nothing() -> None:
 @pytest.mark.parametrize(
     ("keys", "line"),
     [
-        ({"begin": 0.5, "end": 0.5}, "losses.soft: expected 0 <= begin < end <= 1, got begin 0.5 and end 0.5"),
-        ({"end": 1.5}, "losses.soft: expected 0 <= begin < end <= 1, got begin 0 and end 1.5"),
-        ({"begin": -0.1}, "losses.soft: expected 0 <= begin < end <= 1, got begin -0.1 and end 1"),
+        (
+            {"begin": 0.5, "end": 0.5},
+            "losses.soft: losses 'kd': expected 0 <= begin < end <= 1, got begin 0.5 and end 0.5",
+        ),
+        ({"end": 1.5}, "losses.soft: losses 'kd': expected 0 <= begin < end <= 1, got begin 0 and end 1.5"),
+        ({"begin": -0.1}, "losses.soft: losses 'kd': expected 0 <= begin < end <= 1, got begin -0.1 and end 1"),
         ({"begn": 0.5}, "losses.soft.begn: kd has no such field; did you mean 'begin'?"),
         ({"begin": "late"}, "losses.soft.begin: could not convert string to float: 'late'"),
     ],
@@ -89,8 +92,7 @@ def test_a_key_is_replaced_like_a_field() -> None:
     ):
         with pytest.raises(ComponentError, match=message):
             replaced(spec, path, value)
-    with pytest.raises(ComponentError, match="no term counts from 0 to 0.5"):
-        replaced(replaced(spec, "losses.ce.begin", 0.2), "losses.soft.begin", 0.29)
+    with pytest.raises(ComponentError, match="no term counts from 0 to 0"):
         replaced(replaced(pipeline(), "losses.ce.begin", 0.5), "losses.soft.begin", 0.5)
 
 
