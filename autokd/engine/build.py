@@ -18,7 +18,7 @@ from autokd.engine.trained import PEER, STUDENT, TrainedNetwork, WeightedTerm
 from autokd.networks.cost import student_cost
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
-from autokd.spec import PipelineSpec, read_by
+from autokd.spec import PipelineSpec, keys_of, read_by
 from autokd.types import BuildContext, Shapes, Task, TeacherHead
 
 MAX_NORM = 5.0
@@ -150,5 +150,6 @@ def _term(context: TrainContext, loss: LossComponent, read: str, build_context: 
     if artefact is not None:
         build_context = dataclasses.replace(build_context, artefact=artefact)
     term = loss.build(build_context)
-    weight = loss.weight * loss.declares.scale.value
-    return WeightedTerm(term.to(context.device) if isinstance(term, nn.Module) else term, weight, read)
+    weight, keys = loss.weight * loss.declares.scale.value, keys_of(loss)
+    placed = term.to(context.device) if isinstance(term, nn.Module) else term
+    return WeightedTerm(placed, weight, read, begin=keys.begin, end=keys.end)

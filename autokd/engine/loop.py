@@ -10,6 +10,7 @@ import contextlib
 import copy
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -111,10 +112,14 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
     """
     torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
     sums = torch.zeros(sum(len(trained.terms) + 1 for trained in run.networks.values()), device=context.device)
+    counted = {name: Counter[str]() for name in run.networks}
     for batch, answered, u in draw_batches(context, spec, run, epoch):
         sums += train_step(run, batch, answered, u, context.profile) * len(batch.index)
+        for name, trained in run.networks_at(u).items():
+            counted[name].update(dict.fromkeys(trained.terms_at(u), len(batch.index)))
     means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
-    line = _line(run, epoch, means)
+    shares = {name: {key: n / len(context.data.train) for key, n in terms.items()} for name, terms in counted.items()}
+    line = _line(run, epoch, means, shares)
     if epoch.last and len(run.student.terms) > 1:
         line["gradient_norms"] = gradient_norms(run, batch, answered, u)
         if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
@@ -136,24 +141,24 @@ def _train_scored_epoch(
     return ({**line, "score": score} if math.isfinite(score) else line), logits
 
 
-def _line(run: LiveRun, epoch: Epoch, means: list[float]) -> dict[str, Any]:
-    """A line of the curve: the student's loss and terms, and below their names those of other networks that train."""
-    networks = _by_network(run, means)
+def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """A line of the curve: the student's loss and terms, and below its name those of a peer.
+
+    Args:
+      means: what `train_step` returns, over the epoch.
+      shares: of the samples at which each network's terms counted, by name; a term's value is its mean over these.
+    """
+    rest, networks = iter(means), {}
+    for name, trained in run.networks.items():
+        terms = {key: next(rest) for key in trained.terms}
+        values = {key: terms[key] / share for key, share in shares[name].items()}
+        networks[name] = {"loss": next(rest), "terms": {key: values[key] for key in terms if key in values}}
     student = networks.pop(STUDENT)
     if not all(math.isfinite(value) for value in means):
         raise TrialFailure("not_finite", f"the training loss became {student['loss']} in epoch {epoch.number + 1}")
     rate = run.student.optimizer.param_groups[0]["lr"]
     line = {"epoch": epoch.number + 1, "learning_rate": rate, **student, **networks}
     return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
-
-
-def _by_network(run: LiveRun, means: list[float]) -> dict[str, dict[str, Any]]:
-    """What `train_step` returns, as the loss and the terms of each network by name."""
-    rest, networks = iter(means), {}
-    for name, trained in run.networks.items():
-        terms = {key: next(rest) for key in trained.terms}
-        networks[name] = {"loss": next(rest), "terms": terms}
-    return networks
 
 
 def _measure(context: TrainContext, logits: Tensor, labels: Tensor) -> tuple[float, float, dict[str, float]]:

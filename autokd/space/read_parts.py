@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from autokd import catalog, spec
-from autokd.errors import nearest
+from autokd.loss_keys import KEYS
 from autokd.ranges import Range
 from autokd.space.any_of import AnyOf, Group
 from autokd.space.candidate import Candidate, clash, lacks
@@ -16,6 +16,7 @@ from autokd.space.parts import Part
 from autokd.space.read_candidates import read_candidates
 from autokd.space.read_values import BAD, MISSING, Problems, known_entries, read_count, read_field
 from autokd.space.values import edges, nearest_value
+from autokd.space.windows import uncovered
 
 AT_MOST = 2
 """Bound of an `any_of` group that names none."""
@@ -45,22 +46,25 @@ def read_part(name: str, slot: spec.Slot | spec.Number, body: Any, problems: Pro
     return _any_of(name, slot, body, problems) if slot.many else _one_of(name, slot, body, problems)
 
 
-def answer_problems(parts: Mapping[str, Part], table: spec.Slots) -> Problems:
-    """Say which components read the answers of a network that the space has no place for."""
-    beside = [name for name in spec.beside_slots(table) if name in parts]
-    problems = []
-    for candidate in (candidate for part in parts.values() for candidate in part.candidates):
-        name = candidate.traits.reads_of
-        if name in ("", spec.TEACHER, *beside):
-            continue
-        slot = table.get(name)
-        if isinstance(slot, spec.Slot) and slot.beside:
-            why = f"it reads the answers of {name!r}, and this space has no {name}; for example {name}: "
-            problems.append(f"{candidate.place}: {why}{{one_of: {{{catalog.names(slot.kind)[0]}: {{}}}}}}")
-        else:
-            found = nearest(name, [spec.TEACHER, *beside])
-            problems.append(f"{candidate.place}.teacher: there is nobody of this name, got {name!r}; {found}")
+def answer_problems(parts: Mapping[str, Part], table: spec.Slots, stated: Collection[str]) -> Problems:
+    """Say which losses read the answers of somebody whom the space has no place for; `stated` are its sections."""
+    beside, problems = spec.beside_slots(table), []
+    for candidate in (c for part in parts.values() for c in part.candidates if c.kind in KEYS):
+        declares, name = catalog.load(candidate.kind, candidate.use).declares, candidate.traits.reads_of
+        teacher = str(candidate.fixed.get("teacher", ""))
+        why = spec.refused_teacher(declares, teacher, [spec.TEACHER, *beside])
+        if "teacher" in candidate.ranges:
+            why = "expected one name; for another one, give the loss a second entry (kd_peer: {use: kd, teacher: peer})"
+        if why is not None:
+            problems.append(f"{candidate.place}.teacher: {why}")
+        elif name in beside and name not in stated:
+            why = f"it reads the answers of a {name}, and this space has none; add one"
+            problems.append(f"{candidate.place}: {why} ({name}: {{one_of: {{{_any_of_kind(table[name])}: {{}}}}}})")
     return problems
+
+
+def _any_of_kind(slot: spec.Slot | spec.Number) -> str:
+    return catalog.names(slot.kind)[0] if isinstance(slot, spec.Slot) else ""
 
 
 def _number(name: str, slot: spec.Number, body: Any, problems: Problems) -> Fixed | Ranged | None:
@@ -93,6 +97,7 @@ def _one_of(name: str, slot: spec.Slot, body: Any, problems: Problems) -> OneOf 
 
 
 def _any_of(name: str, slot: spec.Slot, body: Any, problems: Problems) -> AnyOf:
+    before = len(problems)
     words = known_entries(body, name, ("always", "any_of"), problems)
     if "always" not in words:
         problems.append(f"{name}.always: missing; there must be at least one that always stands in the pipeline")
@@ -104,6 +109,8 @@ def _any_of(name: str, slot: spec.Slot, body: Any, problems: Problems) -> AnyOf:
     groups = tuple(_group(place, slot, item, problems) for place, item in bodies.items())
     part = AnyOf(slot=name, always=always, groups=groups)
     problems += [*_repeated_names(part.candidates), *_conflicts(always)]
+    if len(problems) == before and (found := uncovered(always)):
+        problems.append(f"{name}.always: {found}")
     return part
 
 

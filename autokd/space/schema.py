@@ -70,7 +70,7 @@ def parse(text: str, source: str = "search space", slots: spec.Slots | None = No
     top = known_entries(tree, "", (*_SECTIONS, *table), problems)
     before = len(problems)
     parts = {name: read_part(name, slot, top.get(name, MISSING), problems) for name, slot in table.items()}
-    problems += answer_problems({name: part for name, part in parts.items() if part is not None}, table)
+    problems += answer_problems({name: part for name, part in parts.items() if part is not None}, table, top)
     flawed = {problem.partition(":")[0].partition(".")[0] for problem in problems[before:]}
     space = Space(
         source=source,

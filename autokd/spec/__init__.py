@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from autokd.spec.answers import TEACHER, read_by, read_by_plain
+from autokd.spec.answers import TEACHER, read_by, read_by_plain, refused_teacher
 from autokd.spec.component import (
     FieldInfo,
     comments_of,
     component_from_plain,
     component_to_plain,
     convert,
+    fields_in,
     fields_of,
     make,
 )
@@ -23,6 +24,7 @@ from autokd.spec.pipeline import (
     network_slot,
     slots,
 )
+from autokd.spec.placed import PlacedLoss, bare, counting, gap_in, key_defaults, keys_of, trimmed
 from autokd.spec.plain import FORMAT, converted, fingerprint, from_plain, problems, to_plain, without_idle
 from autokd.spec.replace import replaced
 
@@ -32,8 +34,10 @@ __all__ = [
     "FieldInfo",
     "Number",
     "PipelineSpec",
+    "PlacedLoss",
     "Slot",
     "Slots",
+    "bare",
     "beside_slots",
     "comments_of",
     "component_at",
@@ -42,16 +46,23 @@ __all__ = [
     "components",
     "convert",
     "converted",
+    "counting",
+    "fields_in",
     "fields_of",
     "fingerprint",
     "from_plain",
+    "gap_in",
+    "key_defaults",
+    "keys_of",
     "make",
     "network_slot",
     "problems",
     "read_by",
     "read_by_plain",
+    "refused_teacher",
     "replaced",
     "slots",
     "to_plain",
+    "trimmed",
     "without_idle",
 ]

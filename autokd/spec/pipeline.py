@@ -25,6 +25,7 @@ from autokd.errors import ComponentError, nearest
 from autokd.ranges import Choice, Range
 from autokd.spec.answers import TEACHER, answer_problems, read_by
 from autokd.spec.component import convert, make
+from autokd.spec.placed import counting, gap_in, keys_of
 
 
 class Slot(NamedTuple):
@@ -113,7 +114,8 @@ class PipelineSpec:
       batch_size: samples a step.
 
     Raises:
-      ComponentError: a loss reads answers that nobody gives, or there is a peer whose answers none reads.
+      ComponentError: there is a stretch of training in which no loss counts, a loss reads answers that nobody gives, or
+        there is a peer whose answers none reads.
     """
 
     student: Annotated[StudentComponent, Slot("students", network=True)]
@@ -128,9 +130,11 @@ class PipelineSpec:
     batch_size: Annotated[int, Number(Choice(32, 64, 128))] = 64
 
     def __post_init__(self) -> None:
-        read = {name: read_by(loss) for name, loss in self.losses.items()}
+        if found := gap_in(counting(self.losses.values())):
+            raise ComponentError(f"losses: {found}")
         beside = {name: getattr(self, name) is not None for name in beside_slots(slots(type(self)))}
-        for problem in answer_problems(read, beside):
+        named = {name: (loss.declares, keys_of(loss).teacher) for name, loss in self.losses.items()}
+        for problem in answer_problems(named, beside):
             raise ComponentError(problem)
 
     @property

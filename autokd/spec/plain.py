@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autokd import catalog
 from autokd.errors import ComponentError, nearest
+from autokd.loss_keys import KEYS
 from autokd.spec.answers import LOSSES, answer_problems, read_by_plain
-from autokd.spec.component import FieldInfo, component_from_plain, component_to_plain, convert, fields_of, make
+from autokd.spec.component import FieldInfo, component_from_plain, component_to_plain, convert, fields_in, make
 from autokd.spec.pipeline import Number, PipelineSpec, Slot, Slots, beside_slots, slots
+from autokd.spec.placed import counting, gap_in
 
 FORMAT = 1
 """Version of the plain form of a pipeline."""
@@ -84,8 +87,9 @@ def problems(plain: Any, table: Slots | None = None, *, partial: bool = False) -
     mistakes = list(_all_problems(plain, table, partial))
     if mistakes or partial or LOSSES not in plain:
         return mistakes
-    read = {name: read_by_plain(loss) for name, loss in plain[LOSSES].items()}
-    return list(answer_problems(read, {name: plain.get(name) is not None for name in beside_slots(table)}))
+    classes = {name: catalog.load(LOSSES, loss["use"]) for name, loss in plain[LOSSES].items()}
+    named = {name: (cls.declares, str(plain[LOSSES][name].get("teacher", ""))) for name, cls in classes.items()}
+    return list(answer_problems(named, {name: plain.get(name) is not None for name in beside_slots(table)}))
 
 
 def without_idle(plain: Mapping[str, Any], table: Slots | None = None) -> dict[str, Any]:
@@ -123,8 +127,17 @@ def _slot_problems(name: str, slot: Slot | Number, value: Any, partial: bool) ->
     elif not isinstance(value, Mapping) or not (value or partial):
         yield f"{name}: expected a mapping of at least one name to a component, got {value!r}"
     else:
-        for key, item in value.items():
-            yield from _component_problems(f"{name}.{key}", slot.kind, item, partial)
+        yield from _set_problems(name, slot.kind, value, partial)
+
+
+def _set_problems(name: str, kind: str, plain: Mapping[str, Any], partial: bool) -> list[str]:
+    """The mistakes of each component of a slot that holds several; where there are none, that of all together."""
+    each = (_component_problems(f"{name}.{key}", kind, item, partial) for key, item in plain.items())
+    mistakes = list(itertools.chain.from_iterable(each))
+    if mistakes or partial or kind not in KEYS:
+        return mistakes
+    found = gap_in(counting(component_from_plain(kind, item) for item in plain.values()))
+    return [f"{name}: {found}"] if found else []
 
 
 def _component_problems(path: str, kind: str, plain: Any, partial: bool) -> list[str]:
@@ -134,7 +147,7 @@ def _component_problems(path: str, kind: str, plain: Any, partial: bool) -> list
         return [f"{path}.use: missing; name one of {', '.join(catalog.names(kind))}"]
     use, values = str(plain["use"]), {key: value for key, value in plain.items() if key != "use"}
     try:
-        fields = fields_of(catalog.load(kind, use))
+        fields = fields_in(kind, catalog.load(kind, use))
     except ComponentError as error:
         return [f"{path}.use: {error}"]
     mistakes = list(_field_problems(path, use, fields, values))
@@ -183,7 +196,7 @@ def _converted(slot: Slot | Number, value: Any) -> Any:
 
 
 def _converted_component(kind: str, plain: Mapping[str, Any]) -> dict[str, Any]:
-    fields = fields_of(catalog.load(kind, plain["use"]))
+    fields = fields_in(kind, catalog.load(kind, plain["use"]))
     values = {key: convert(value, fields[key].type) for key, value in plain.items() if key != "use"}
     return {"use": plain["use"]} | {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 

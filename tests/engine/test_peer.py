@@ -117,6 +117,37 @@ def test_a_peer_beside_a_teacher(digits: Dataset) -> None:
     assert where.bank.counts.computed
 
 
+def test_any_loss_reads_the_peer_where_the_pipeline_says_so(digits: Dataset) -> None:
+    names = {"dml": ("dml", {}), "kd": ("kd", {"temperature": 1.0, "teacher": "peer"})}
+    runs = []
+    for key, (use, values) in names.items():
+        spec = mutual(losses={"ce": CE, key: make("losses", use, values)})
+        assert not spec.needs_teacher and losses_of(spec, PEER)[key][1] == "student"
+        runs.append(trained(context(digits), spec)[1])
+    assert_same(runs[0], runs[1])
+
+
+def test_a_loss_on_features_with_parameters_is_built_for_each_network(digits: Dataset) -> None:
+    hint = make("losses", "hint", {"teacher": "peer"})
+    with seeded(2):
+        run = build_run(context(digits), mutual(losses={"ce": CE, "hint": hint}), 129)
+    widths = [{tuple(p.shape) for p in t.term_modules.parameters() if p.dim() > 1} for t in run.networks.values()]
+    assert widths == [{(8, 4, 1, 1)}, {(4, 8, 1, 1)}]
+    assert train_step(run, images(), {}, 0.0, OFF).isfinite().all()
+
+
+def test_a_peer_rests_once_nobody_reads_it_and_trains_before_somebody_does(digits: Dataset) -> None:
+    first, last = (make("losses", "dml", keys) for keys in ({"end": 0.5}, {"begin": 0.5}))
+    result, _ = trained(context(digits), mutual(losses={"ce": CE, "dml": first}), epochs=4)
+    assert [sorted(line["terms"]) for line in result.curve] == [["ce", "dml"]] * 2 + [["ce"]] * 2
+    assert [sorted(line["peer"]["terms"]) for line in result.curve] == [["ce", "dml"]] * 2 + [[]] * 2
+    _, half_way = trained(context(digits), mutual(losses={"ce": CE, "dml": first}), epochs=4, until=2)
+    _, at_end = trained(context(digits), mutual(losses={"ce": CE, "dml": first}), epochs=4, start=half_way)
+    assert_same(half_way["peer"]["network"], at_end["peer"]["network"])
+    result, _ = trained(context(digits), mutual(losses={"ce": CE, "dml": last}), epochs=4)
+    assert [sorted(line["peer"]["terms"]) for line in result.curve] == [["ce"]] * 2 + [["ce", "dml"]] * 2
+
+
 CASES: dict[str, tuple[dict[str, Any], float]] = {
     "images": ({}, 0.0),
     "a loss with parameters on both": ({"losses": {**MUTUAL, "uskd": make("losses", "uskd", {})}}, 0.0),

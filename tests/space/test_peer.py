@@ -68,18 +68,56 @@ def test_a_loss_that_reads_a_peer_in_a_space_without_one_is_refused_as_the_space
     with pytest.raises(SpaceError) as caught:
         read(peer=None)
     (problem,) = caught.value.problems
-    assert problem.startswith("losses.any_of.from.dml: it reads the answers of 'peer', and this space has no peer;")
+    assert problem.startswith(
+        "losses.any_of.from.dml: it reads the answers of a peer, and this space has none; add one"
+    )
     assert "peer: {one_of: {" in problem
+
+
+def test_the_key_teacher_names_whose_answers_a_loss_reads() -> None:
+    entries = {"kd": {}, "kd_peer": {"use": "kd", "teacher": "peer"}}
+    space = read(losses={"always": {"ce": {}}, "any_of": {"at_most": 1, "from": entries}}).resolve(TASK, None)
+    assert [line.partition(":")[0] for line in space.dropped] == ["losses.any_of.from.kd"]
+    plain = space.complete({"losses": {"kd_peer": {}}})
+    assert plain["losses"]["kd_peer"]["teacher"] == "peer" and "peer" in plain and space.misfits(plain) == []
+    made = spec.from_plain(plain)
+    assert spec.read_by(made.losses["kd_peer"]) == "peer" and spec.to_plain(made) == plain
+
+
+REFUSED = {
+    "kd": ("per", "there is nobody of this name, got 'per'; did you mean 'peer'?"),
+    "ce": ("peer", "this loss reads nobody's answers; leave the key out"),
+    "lelp": ("peer", "this loss is made from a teacher that does not change, and peer does; leave the key out"),
+    "simkd": ("peer", "this loss is made from a teacher that does not change, and peer does; leave the key out"),
+}
+
+
+@pytest.mark.parametrize("use", REFUSED)
+def test_a_name_that_is_not_there_is_refused_in_one_line(use: str) -> None:
+    name, why = REFUSED[use]
+    losses = {"always": {"tfkd": {}}, "any_of": {"at_most": 2, "from": {use: {"teacher": name}, "dml": {}}}}
+    with pytest.raises(SpaceError) as caught:
+        read(losses=losses)
+    assert caught.value.problems == [f"losses.any_of.from.{use}.teacher: {why}"]
+    plain = read().resolve(TASK, TEACHER).complete({"losses": {"dml": {"use": "dml"}}})
+    plain["losses"] |= {use: {"use": use, "teacher": name}}
+    assert spec.problems(plain) == [f"losses.{use}.teacher: {why}"]
+
+
+def test_the_name_is_not_drawn() -> None:
+    entries = {"kd": {"teacher": {"choice": ["teacher", "peer"]}}}
+    with pytest.raises(SpaceError, match="expected one name"):
+        read(losses={"always": {"ce": {}}, "any_of": {"at_most": 1, "from": entries}})
 
 
 def test_a_pipeline_whose_peer_is_missing_or_idle_is_refused_in_one_line() -> None:
     plain = read().resolve(TASK, TEACHER).complete({"losses": {"dml": {"use": "dml"}}})
     (missing,) = spec.problems({key: value for key, value in plain.items() if key != "peer"})
-    assert missing.startswith("losses.dml: it reads the answers of 'peer', and the pipeline has no peer")
+    assert missing.startswith("losses.dml: it reads the answers of a peer, and the pipeline has none")
     (idle,) = spec.problems({**plain, "losses": {"ce": {"use": "ce"}}})
     assert idle.startswith("peer: no loss reads its answers")
     made = spec.from_plain(plain)
-    with pytest.raises(ComponentError, match="the pipeline has no peer"):
+    with pytest.raises(ComponentError, match="the pipeline has none"):
         spec.replaced(made, "peer", None)
     alone = spec.replaced(made, "losses", {"ce": spec.make("losses", "ce", {})})
     assert alone.peer is None and not alone.needs_teacher
