@@ -2,8 +2,8 @@
 
     python -m benchmarks.stages --data-dir DIR [--images 3000] [--epochs 6] [--seeds 3] [--teacher-epochs 10]
 
-Fashion-MNIST, with the networks, augmentation, optimizer and schedule of `benchmarks.losses`; cross-entropy has weight 1,
-each loss its default weight. An average does not change how is trained, so that one run has the student as it ends
+Fashion-MNIST, with the networks, augmentation, optimizer and schedule of `benchmarks.losses`; cross-entropy has weight
+1, each loss its default weight. An average does not change how is trained, so that one run has the student as it ends
 and both averages. The pretrained student was trained on the digits of scikit-learn, enlarged to 28x28, for as many
 epochs, and begins with all of its weights, classifier included. Each run is appended to a file (`--runs`) and is not
 repeated; the table is made from the file. Accuracy is on the official test split: nothing is chosen by it here.
