@@ -12,6 +12,7 @@ from torch import nn
 from autokd.components import HeadComponent, LossComponent, StudentComponent
 from autokd.engine.answers import find_sources
 from autokd.engine.context import TrainContext
+from autokd.engine.ema import RunningAverage
 from autokd.engine.precision import train_dtype
 from autokd.engine.step import LiveRun
 from autokd.engine.trained import PEER, STUDENT, TrainedNetwork, WeightedTerm
@@ -79,8 +80,9 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
         teacher=offers,
         horizon_steps=math.ceil(task.train_size / spec.batch_size) * (horizon // task.train_size),
     )
+    trained = {name: _trained(context, spec, build_context, name, networks, there) for name in networks}
     return LiveRun(
-        networks={name: _trained(context, spec, build_context, name, networks, there) for name in networks},
+        networks={**trained, STUDENT: _with_average(trained[STUDENT], spec)},
         schedule=spec.schedule.build(build_context),
         augment=spec.augment.build(build_context),
         sources=find_sources(context, spec),
@@ -125,6 +127,12 @@ def _trained(
         dtype=dtype,
         max_norm=MAX_NORM if any(map(_may_explode, losses.values())) else None,
     )
+
+
+def _with_average(trained: TrainedNetwork, spec: PipelineSpec) -> TrainedNetwork:
+    """The student with its running average, where the pipeline asks for one."""
+    trained.average = RunningAverage(trained.network, spec.ema) if spec.ema else None
+    return trained
 
 
 def losses_of(spec: PipelineSpec, name: str) -> dict[str, tuple[LossComponent, str]]:
