@@ -112,14 +112,12 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
     """
     torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
     sums = torch.zeros(sum(len(trained.terms) + 1 for trained in run.networks.values()), device=context.device)
-    counted = {name: Counter[str]() for name in run.networks}
+    counted: Counter[tuple[str, str]] = Counter()
     for batch, answered, u in draw_batches(context, spec, run, epoch):
         sums += train_step(run, batch, answered, u, context.profile) * len(batch.index)
-        for name, trained in run.networks_at(u).items():
-            counted[name].update(dict.fromkeys(trained.terms_at(u), len(batch.index)))
+        counted.update(dict.fromkeys(run.terms_at(u), len(batch.index)))
     means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
-    shares = {name: {key: n / len(context.data.train) for key, n in terms.items()} for name, terms in counted.items()}
-    line = _line(run, epoch, means, shares)
+    line = _line(run, epoch, means, {term: samples / len(context.data.train) for term, samples in counted.items()})
     if epoch.last and len(run.student.terms) > 1:
         line["gradient_norms"] = gradient_norms(run, batch, answered, u)
         if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
@@ -141,18 +139,18 @@ def _train_scored_epoch(
     return ({**line, "score": score} if math.isfinite(score) else line), logits
 
 
-def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[tuple[str, str], float]) -> dict[str, Any]:
     """A line of the curve: the student's loss and terms, and below its name those of a peer.
 
     Args:
       means: what `train_step` returns, over the epoch.
-      shares: of the samples at which each network's terms counted, by name; a term's value is its mean over these.
+      shares: of the samples, at which a term counted, by the names of network and term; its value is its mean over these.
     """
     rest, networks = iter(means), {}
     for name, trained in run.networks.items():
-        terms = {key: next(rest) for key in trained.terms}
-        values = {key: terms[key] / share for key, share in shares[name].items()}
-        networks[name] = {"loss": next(rest), "terms": {key: values[key] for key in terms if key in values}}
+        values = {(name, key): next(rest) for key in trained.terms}
+        terms = {term[1]: value / shares[term] for term, value in values.items() if term in shares}
+        networks[name] = {"loss": next(rest), "terms": terms}
     student = networks.pop(STUDENT)
     if not all(math.isfinite(value) for value in means):
         raise TrialFailure("not_finite", f"the training loss became {student['loss']} in epoch {epoch.number + 1}")

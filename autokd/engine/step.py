@@ -52,6 +52,10 @@ class LiveRun:
         rest = {name: trained for name, trained in self.networks.items() if name in read and trained.terms_at(u)}
         return {STUDENT: self.student, **rest}
 
+    def terms_at(self, u: float) -> list[tuple[str, str]]:
+        """Return the names of network and term for each term that counts at u."""
+        return [(name, term) for name, trained in self.networks_at(u).items() for term in trained.terms_at(u)]
+
     def sources_between(self, u: float, until: float) -> dict[str, Source]:
         """Return the sources that some term reads which counts somewhere in [u, until), shares of training done."""
         terms = [weighted for trained in self.networks.values() for weighted in trained.terms.values()]

@@ -61,12 +61,16 @@ def _candidate(place: str, slot: spec.Slot, name: str, body: Any, problems: Prob
         traits=traits,
         to_limit=frozenset(ended) & ranges.keys(),
     )
-    if candidate.fixed.get("teacher") and slot.kind in KEYS:
-        reads_of = str(candidate.fixed["teacher"])
-        candidate = dataclasses.replace(candidate, traits=traits._replace(reads_of=reads_of))
+    candidate = _reading(candidate)
     refused = refused_keys(candidate)
     problems += [f"{place}: {refused}"] if refused else _unbuildable(candidate, set(stated))
     return candidate if len(problems) == before else None
+
+
+def _reading(candidate: Candidate) -> Candidate:
+    """The candidate, which reads the answers of whom the file names for it."""
+    teacher = str(candidate.fixed.get("teacher", "")) if candidate.kind in KEYS else ""
+    return dataclasses.replace(candidate, traits=candidate.traits._replace(reads_of=teacher)) if teacher else candidate
 
 
 def _ended(

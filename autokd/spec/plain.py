@@ -85,8 +85,11 @@ def problems(plain: Any, table: Slots | None = None, *, partial: bool = False) -
         return [f"format: pipeline format {version!r} is not known; this version reads format {FORMAT}"]
     table = slots() if table is None else table
     mistakes = list(_all_problems(plain, table, partial))
-    if mistakes or partial or LOSSES not in plain:
-        return mistakes
+    return mistakes if mistakes or partial or LOSSES not in plain else _answer_problems(plain, table)
+
+
+def _answer_problems(plain: Mapping[str, Any], table: Slots) -> list[str]:
+    """What is wrong with whose answers the losses read."""
     classes = {name: catalog.load(LOSSES, loss["use"]) for name, loss in plain[LOSSES].items()}
     named = {name: (cls.declares, str(plain[LOSSES][name].get("teacher", ""))) for name, cls in classes.items()}
     return list(answer_problems(named, {name: plain.get(name) is not None for name in beside_slots(table)}))
