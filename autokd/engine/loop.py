@@ -144,7 +144,7 @@ def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[tuple[
 
     Args:
       means: what `train_step` returns, over the epoch.
-      shares: of the samples, at which a term counted, by the names of network and term; its value is its mean over these.
+      shares: of the samples at which a term counted, by the names of network and term; its value is its mean there.
     """
     rest, networks = iter(means), {}
     for name, trained in run.networks.items():
