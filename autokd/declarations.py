@@ -165,6 +165,31 @@ class Head(InPipeline):
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Init(InPipeline):
+    """What a start of the student's weights declares.
+
+    Args:
+      modalities: kinds of input that the students take.
+      file: the field that holds the path of a file; "" where it reads none.
+      digest: the field that holds the digest of that file; it is filled in as a space or a pipeline file is read.
+    """
+
+    kind: ClassVar[str] = "inits"
+
+    modalities: AbstractSet[str] = ANY
+    file: str = ""
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.file) != bool(self.digest):
+            raise ComponentError(
+                "Init(file=…, digest=…): what reads a file has a field for its path and one for its digest"
+            )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Augment(InPipeline):
     """What an augmentation policy declares: kinds of input that it changes sensibly; ANY where it changes nothing."""
 
@@ -255,7 +280,7 @@ class Proxy(Declaration):
 
 KINDS: dict[str, type[Declaration]] = {
     declaration.kind: declaration
-    for declaration in (Modality, Dataset, Teacher, Student, Head, Augment, Loss, Optimizer, Schedule, Proxy)
+    for declaration in (Modality, Dataset, Teacher, Student, Head, Init, Augment, Loss, Optimizer, Schedule, Proxy)
 }
 """What components of each kind declare, by kind."""
 

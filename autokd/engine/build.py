@@ -13,6 +13,7 @@ from autokd.engine.answers import TEACHER, find_sources
 from autokd.engine.context import TrainContext
 from autokd.engine.ema import RunningAverage
 from autokd.engine.precision import train_dtype
+from autokd.engine.start import Started
 from autokd.engine.step import LiveRun
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.networks.inputs import feed_of
@@ -62,9 +63,8 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     task = context.data.task
     offers = None if context.teacher is None else context.teacher.offers
     teacher_head = context.teacher.head if context.teacher is not None and context.teacher.offers.head else None
-    student = build_student(
-        spec.student, task, context.device, head=spec.head, teacher=offers, teacher_head=teacher_head
-    )
+    started = spec.student if spec.init is None else Started(spec.student, spec.init)
+    student = build_student(started, task, context.device, head=spec.head, teacher=offers, teacher_head=teacher_head)
     build_context = BuildContext(
         task=task,
         student=shapes_of(student, task),
@@ -76,6 +76,7 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
         schedule=spec.schedule.build(build_context),
         augment=spec.augment.build(build_context),
         sources=find_sources(context, spec),
+        notes=tuple(started.notes) if isinstance(started, Started) else (),
     )
 
 

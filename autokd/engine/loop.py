@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import math
 import time
 from collections import Counter
@@ -34,6 +35,8 @@ from autokd.networks.models import seeded
 from autokd.seeds import derive
 from autokd.spec import PipelineSpec
 from autokd.types import Checkpoint, RungResult
+
+log = logging.getLogger("autokd")
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 
@@ -154,6 +157,9 @@ def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[str, f
             name: mean / shares[name] for name, mean in zip(run.student.terms, means, strict=False) if name in shares
         },
     }
+    if run.notes and epoch.number == 0:
+        line["notes"] = list(run.notes)
+        log.info("%s", "; ".join(run.notes))
     return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
 
 

@@ -33,6 +33,7 @@ class LiveRun:
       augment: the policy.
       sources: where the answers of models that do not train come from, by name.
       micro_batches: parts that a batch is cut into, so that it fits into memory.
+      notes: what is to be said of how it begins.
     """
 
     networks: dict[str, TrainedNetwork]
@@ -40,6 +41,7 @@ class LiveRun:
     augment: Augment
     sources: Mapping[str, Source] = field(default_factory=dict)
     micro_batches: int = 1
+    notes: tuple[str, ...] = ()
 
     @property
     def student(self) -> TrainedNetwork:

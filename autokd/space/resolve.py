@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from autokd.input_kind import takes
-from autokd.space.buildable import refusal
+from autokd.space.buildable import refusal, unset
 from autokd.space.candidate import Candidate, clash, lacks
 from autokd.space.parts import Check, Part
 from autokd.space.sizes import up_to_limits
-from autokd.spec import Slot, Slots, network_slot
+from autokd.spec import Number, Slot, Slots, network_slot
 from autokd.types import Shapes, Task
 
 
@@ -102,20 +102,21 @@ def _fitted_to_network(left: Remainder, table: Slots, situation: Situation) -> R
     parts = dict(left.parts)
     for name, part in left.parts.items():
         slot = table[name]
-        tried = situation if isinstance(slot, Slot) and slot.on_network else None
-        refusals = {c.place: list(_refusals(c, networks, tried)) for c in part.candidates}
+        refusals = {c.place: list(_refusals(c, networks, slot, situation)) for c in part.candidates}
         parts[name] = _apart(part, refusals, len(networks) if part.follows else 1, left)
     return left._replace(parts=parts)
 
 
 def _refusals(
-    candidate: Candidate, networks: Iterable[Candidate], tried: Situation | None
+    candidate: Candidate, networks: Iterable[Candidate], slot: Slot | Number, situation: Situation
 ) -> Iterable[tuple[Candidate, str]]:
-    """The networks that a component cannot stand on, with why; where `tried`, it is also built on each."""
+    """The networks that a component cannot stand on, with why; it is also tried on each where its slot says so."""
     for network in networks:
         why = _unfed(candidate, network)
-        if why is None and tried is not None:
-            why = refusal(candidate, network, tried.task, tried.teacher)
+        if why is None and isinstance(slot, Slot) and slot.on_network:
+            why = refusal(candidate, network, situation.task, situation.teacher)
+        if why is None and isinstance(slot, Slot) and slot.sets_network:
+            why = unset(candidate, network, situation.task)
         if why is not None:
             yield network, why
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, NamedTuple
 from autokd.components import (
     AugmentComponent,
     HeadComponent,
+    InitComponent,
     LossComponent,
     OptimizerComponent,
     ScheduleComponent,
@@ -37,6 +38,7 @@ class Slot(NamedTuple):
       default: the component, with its own defaults, where a pipeline or a space does not name the slot; "" for none.
       network: it holds the network that is trained, screened and delivered.
       on_network: its components are built on that network, so each is tried on it before anything is trained.
+      sets_network: its components set that network's weights, so each is tried on it too.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Slot(NamedTuple):
     default: str = ""
     network: bool = False
     on_network: bool = False
+    sets_network: bool = False
 
     @property
     def required(self) -> bool:
@@ -105,6 +108,7 @@ class PipelineSpec:
     Args:
       student: the student architecture.
       head: what stands in the place of the student's classifier, as part of the student.
+      init: what the student's weights are when training begins; None: what its architecture draws at random.
       augment: the augmentation policy.
       losses: instance name -> loss; their weighted sum is minimised.
       optimizer, schedule: how.
@@ -120,6 +124,7 @@ class PipelineSpec:
     head: Annotated[HeadComponent, Slot("heads", default="plain")] = dataclasses.field(
         default_factory=lambda: make("heads", "plain", {})
     )
+    init: Annotated[InitComponent | None, Slot("inits", optional=True, sets_network=True)] = None
     augment: Annotated[AugmentComponent, Slot("augments")]
     losses: Annotated[Mapping[str, LossComponent], Slot("losses", many=True, on_network=True)]
     optimizer: Annotated[OptimizerComponent, Slot("optimizers")]
@@ -145,7 +150,7 @@ def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Numbe
     """Return the slots of a pipeline, by field name.
 
     >>> list(slots())
-    ['student', 'head', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size', 'ema']
+    ['student', 'head', 'init', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size', 'ema']
     """
     hints = typing.get_type_hints(pipeline, include_extras=True)
     return {field.name: _slot(field, hints[field.name]) for field in dataclasses.fields(pipeline)}
