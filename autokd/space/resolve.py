@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from autokd.input_kind import takes
-from autokd.space.buildable import refusal, unset
+from autokd.space.buildable import offers_of, refusal, unset
 from autokd.space.candidate import Candidate, clash, lacks
 from autokd.space.parts import Check, Part
 from autokd.space.sizes import up_to_limits
-from autokd.spec import Number, Slot, Slots, network_slot
+from autokd.spec import TEACHER, Slot, Slots, beside_slots, network_slot
 from autokd.types import Shapes, Task
 
 
@@ -59,6 +59,7 @@ def resolve_parts(parts: Mapping[str, Part], table: Slots, situation: Situation)
     left = Remainder(parts, [], []).filtered(lambda candidate: _misfit(candidate, situation))
     if not left.problems:
         left = _fitted_to_network(left, table, situation)
+        left = _fitting_starts(left, table, situation.task)
         always = [candidate for part in left.parts.values() for candidate in part.always]
         left = left.filtered(lambda candidate: _beside(candidate, always), following=False)
     while not left.problems:  # what is left out may be what another one requires
@@ -84,7 +85,7 @@ def _misfit(candidate: Candidate, situation: Situation) -> str | None:
         )
     if task.num_classes < traits.min_classes:
         return f"{candidate.use} needs at least {traits.min_classes} classes, {task.dataset} has {task.num_classes}"
-    if traits.teacher == "none":
+    if traits.reads_of != TEACHER:
         return None
     if teacher is None:
         return f"{candidate.use} needs a teacher, there is none"
@@ -99,26 +100,67 @@ def _fitted_to_network(left: Remainder, table: Slots, situation: Situation) -> R
     candidates does not feed.
     """
     networks = left.parts[network_slot(table)].candidates
+    beside = {name: left.parts[name].candidates for name in beside_slots(table) if name in left.parts}
     parts = dict(left.parts)
     for name, part in left.parts.items():
         slot = table[name]
-        refusals = {c.place: list(_refusals(c, networks, slot, situation)) for c in part.candidates}
+        tried = situation if isinstance(slot, Slot) and slot.on_network else None
+        refusals = {c.place: list(_refusals(c, networks, beside, tried)) for c in part.candidates}
         parts[name] = _apart(part, refusals, len(networks) if part.follows else 1, left)
+        if tried is not None:
+            parts[name] = _apart_from_peers(parts[name], beside, tried, left)
+    return left._replace(parts=parts)
+
+
+def _fitting_starts(left: Remainder, table: Slots, task: Task) -> Remainder:
+    """Leave out what cannot set the weights of some candidate for the network."""
+    networks, parts = left.parts[network_slot(table)].candidates, dict(left.parts)
+    setting = [name for name, slot in table.items() if isinstance(slot, Slot) and slot.sets_network]
+    for name in (name for name in setting if name in parts):
+        refusals = {c.place: list(_unset_networks(c, networks, task)) for c in parts[name].candidates}
+        parts[name] = _apart(parts[name], refusals, 1, left)
     return left._replace(parts=parts)
 
 
 def _refusals(
-    candidate: Candidate, networks: Iterable[Candidate], slot: Slot | Number, situation: Situation
+    candidate: Candidate,
+    networks: Sequence[Candidate],
+    beside: Mapping[str, Sequence[Candidate]],
+    tried: Situation | None,
 ) -> Iterable[tuple[Candidate, str]]:
-    """The networks that a component cannot stand on, with why; it is also tried on each where its slot says so."""
+    """The networks that a component cannot stand on, with why; where `tried`, it is also built on each.
+
+    One that reads the answers of a network beside the student must fit all of those, and both ways round.
+    """
+    others = beside.get(candidate.traits.reads_of, ())
     for network in networks:
-        why = _unfed(candidate, network)
-        if why is None and isinstance(slot, Slot) and slot.on_network:
-            why = refusal(candidate, network, situation.task, situation.teacher)
-        if why is None and isinstance(slot, Slot) and slot.sets_network:
-            why = unset(candidate, network, situation.task)
+        pairs: list[tuple[Candidate, Candidate | None]] = [] if others else [(network, None)]
+        pairs += [pair for other in others for pair in ((network, other), (other, network))]
+        reasons = (_misfit_of_pair(candidate, one, other, tried) for one, other in pairs)
+        why = next((reason for reason in reasons if reason is not None), None)
         if why is not None:
             yield network, why
+
+
+def _unset_networks(candidate: Candidate, networks: Sequence[Candidate], task: Task) -> Iterable[tuple[Candidate, str]]:
+    """The networks whose weights a component cannot set, with why."""
+    reasons = ((network, unset(candidate, network, task)) for network in networks)
+    return ((network, why) for network, why in reasons if why is not None)
+
+
+def _misfit_of_pair(
+    candidate: Candidate, network: Candidate, other: Candidate | None, tried: Situation | None
+) -> str | None:
+    """Why a component cannot stand on a network and read another one's answers (None: the teacher's, if anybody's)."""
+    missing = sorted(candidate.traits.reads - other.traits.offers) if other is not None else []
+    if missing and other is not None:
+        return f"{candidate.use} needs {' and '.join(missing)}, which {other.full_name} does not offer"
+    why = _unfed(candidate, network)
+    if why is not None or tried is None:
+        return why
+    teachers = [tried.teacher] if other is None else offers_of(other, tried.task)
+    reasons = (refusal(candidate, network, tried.task, teacher) for teacher in teachers)
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def _apart(part: Part, refusals: Mapping[str, list[tuple[Candidate, str]]], limit: int, left: Remainder) -> Part:
@@ -127,8 +169,16 @@ def _apart(part: Part, refusals: Mapping[str, list[tuple[Candidate, str]]], limi
     kept = part.filtered(lambda candidate: reasons.get(candidate.place), left.dropped, left.problems)
     for candidate in kept.candidates:
         place = candidate.place
-        left.dropped.extend(f"{place}: not beside {network.use}: {why}" for network, why in refusals[place])
-    return kept.changed(lambda c: c.excluding(network.full_name for network, _ in refusals[c.place]))
+        left.dropped.extend(f"{place}: not beside {network.use}: {why}" for network, why in refusals.get(place, ()))
+    return kept.changed(lambda c: c.excluding(network.full_name for network, _ in refusals.get(c.place, ())))
+
+
+def _apart_from_peers(part: Part, beside: Mapping[str, Sequence[Candidate]], tried: Situation, left: Remainder) -> Part:
+    """Keep the losses that read nobody's answers, which a peer learns by too, apart from peers that cannot."""
+    peers = [peer for candidates in beside.values() for peer in candidates]
+    alone = [candidate for candidate in part.candidates if not candidate.traits.reads_of]
+    refusals = {candidate.place: list(_refusals(candidate, peers, {}, tried)) for candidate in alone}
+    return _apart(part, refusals, len(peers) + 1, left) if any(refusals.values()) else part
 
 
 def _unfed(candidate: Candidate, network: Candidate) -> str | None:
@@ -136,7 +186,7 @@ def _unfed(candidate: Candidate, network: Candidate) -> str | None:
     missing = sorted(candidate.traits.student_reads - network.traits.offers)
     if not missing:
         return None
-    return f"{candidate.use} needs {' and '.join(missing)}, which the student {network.use} does not offer"
+    return f"{candidate.use} needs {' and '.join(missing)}, which the {network.slot} {network.use} does not offer"
 
 
 def _beside(candidate: Candidate, always: Collection[Candidate]) -> str | None:
