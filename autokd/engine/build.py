@@ -16,7 +16,7 @@ from autokd.engine.step import LiveRun
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
-from autokd.spec import PipelineSpec
+from autokd.spec import PipelineSpec, keys_of
 from autokd.types import BuildContext, Shapes, Task, TeacherHead
 
 MAX_NORM = 5.0
@@ -110,5 +110,6 @@ def _term(context: TrainContext, loss: LossComponent, build_context: BuildContex
     if artefact is not None:
         build_context = dataclasses.replace(build_context, artefact=artefact)
     term = loss.build(build_context)
-    weight = loss.weight * loss.declares.scale.value
-    return WeightedTerm(term.to(context.device) if isinstance(term, nn.Module) else term, weight, reads)
+    weight, keys = loss.weight * loss.declares.scale.value, keys_of(loss)
+    placed = term.to(context.device) if isinstance(term, nn.Module) else term
+    return WeightedTerm(placed, weight, reads, begin=keys.begin, end=keys.end)

@@ -23,6 +23,7 @@ from autokd.components import (
 from autokd.errors import ComponentError, nearest
 from autokd.ranges import Choice, Range
 from autokd.spec.component import convert, make
+from autokd.spec.placed import counting, gap_in
 
 
 class Slot(NamedTuple):
@@ -105,6 +106,9 @@ class PipelineSpec:
       losses: instance name -> loss; their weighted sum is minimised.
       optimizer, schedule: how.
       batch_size: samples a step.
+
+    Raises:
+      ComponentError: there is a stretch of training in which no loss counts.
     """
 
     student: Annotated[StudentComponent, Slot("students", network=True)]
@@ -116,6 +120,10 @@ class PipelineSpec:
     optimizer: Annotated[OptimizerComponent, Slot("optimizers")]
     schedule: Annotated[ScheduleComponent, Slot("schedules")]
     batch_size: Annotated[int, Number(Choice(32, 64, 128))] = 64
+
+    def __post_init__(self) -> None:
+        if found := gap_in(counting(self.losses.values())):
+            raise ComponentError(f"losses: {found}")
 
     @property
     def needs_teacher(self) -> bool:
