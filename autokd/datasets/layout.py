@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from autokd.errors import DataError, nearest
 from autokd.modalities.picture_files import counted, find_pictures, loose_pictures, subfolders
@@ -134,26 +134,20 @@ def _check_classes(split: _Split, classes: Sequence[str]) -> None:
     """Refuse a split without pictures or class folders, with a class that training has not, or without one it has."""
     empty = [name for name, folder in split.classes.items() if not _has_pictures(folder)]
     if len(empty) == len(split.classes) and not loose_pictures(split.folder):
-        seen = counted(find_pictures(split.folder).others)
-        raise DataError(
-            f"{split.folder}: no image in it; expected one folder a class with image files{_there_is(seen)}"
-        )
+        _refuse_empty(split.folder, "expected one folder a class with image files")
     if not split.classes:
         raise DataError(f"{split.folder}: the images lie in no class folder; expected one folder a class")
-    strange = [name for name in split.classes if name not in classes]
-    if strange:
-        raise DataError(
-            f"{split.folder / strange[0]}: no such class in the training images; {nearest(strange[0], classes)}"
-        )
+    for name in split.classes:
+        if name not in classes:
+            raise DataError(f"{split.folder / name}: no such class in the training images; {nearest(name, classes)}")
     if empty and split.part == "train":
-        seen = counted(find_pictures(split.classes[empty[0]]).others)
-        raise DataError(
-            f"{split.classes[empty[0]]}: no image in it; remove the folder, or put images there{_there_is(seen)}"
-        )
+        _refuse_empty(split.classes[empty[0]], "remove the folder, or put images there")
 
 
-def _there_is(seen: str) -> str:
-    return f" (there is: {seen})" if seen else ""
+def _refuse_empty(folder: Path, remedy: str) -> NoReturn:
+    others = find_pictures(folder).others
+    seen = f" (there is: {counted(others)})" if others else ""
+    raise DataError(f"{folder}: no image in it; {remedy}{seen}")
 
 
 def _loose(folder: Path) -> list[str]:

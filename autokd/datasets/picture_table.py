@@ -32,7 +32,8 @@ def names_pictures(file: Path) -> bool:
 
 def path_columns(frame: DataFrame) -> list[str]:
     """Return the columns of a table all of whose cells are names of picture files."""
-    return [str(name) for name in frame.columns if _all_pictures(frame, str(name))]
+    names = [str(name) for name in frame.columns]
+    return [name for name in names if names.count(name) == 1 and _all_pictures(frame, name)]
 
 
 def picture_at(name: str, file: Path) -> Path:
@@ -51,10 +52,7 @@ def _may_name_pictures(file: Path) -> bool:
 
 
 def _all_pictures(frame: DataFrame, name: str) -> bool:
-    cells = frame[name]
-    return not isinstance(cells, DataFrame) and all(
-        cell is not None and Path(cell).suffix.lower() in SUFFIXES for cell in tables.texts(cells)
-    )
+    return all(cell is not None and Path(cell).suffix.lower() in SUFFIXES for cell in tables.texts(frame[name]))
 
 
 def _first(frame: DataFrame, column: str, file: Path) -> Path:

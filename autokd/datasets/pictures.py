@@ -77,10 +77,7 @@ def read_pictures(listed: Sequence[Listed], context: DataContext, ground: str | 
     Raises:
       DataError: a file is not a readable image, or the pictures are no set with one range of levels.
     """
-    if ground is not None and ground not in GROUNDS:
-        raise DataError(f"ground is one of {', '.join(GROUNDS)}, got {ground!r}")
-    resize = None if context.resize is None else resizing.expect_known(context.resize)
-    asked = _Asked(context.image_size, context.skip_bad, resize, ground or Reading.ground)
+    asked = _asked(context, ground)
     stored = kept(context.cache / "images" / f"{_key(listed, asked)}.safetensors", lambda: _decoded(listed, asked))
     notes: dict[str, Any] = {name: json.loads(text) for name, text in stored.notes.items()}
     levels = notes["reading"].pop("levels")
@@ -89,6 +86,13 @@ def read_pictures(listed: Sequence[Listed], context: DataContext, ground: str | 
     good = [item for item in listed if str(item.path) not in left_out]
     parts = {part: _part(stored.tensors, part, good) for part in dict.fromkeys(item.part for item in listed)}
     return Pictures(parts, tuple(notes["skipped"]), reading, tuple(notes["remarks"]))
+
+
+def _asked(context: DataContext, ground: str | None) -> _Asked:
+    if ground is not None and ground not in GROUNDS:
+        raise DataError(f"ground is one of {', '.join(GROUNDS)}, got {ground!r}")
+    resize = None if context.resize is None else resizing.expect_known(context.resize)
+    return _Asked(context.image_size, context.skip_bad, resize, ground or Reading.ground)
 
 
 def _key(listed: Sequence[Listed], asked: _Asked) -> str:

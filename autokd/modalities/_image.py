@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autokd.batching import single
@@ -77,21 +78,14 @@ class Image(InputKind):
         """Read image files and folders of images; see `InputKind.read`."""
         found = [find_pictures(path) if path.is_dir() else Found((path,), {}) for path in paths]
         files = [file for folder in found for file in folder.pictures]
-        arrays, names, skipped = [], [], []
-        for file in files:
-            try:
-                arrays.append(images.decode(file, preprocess.size, preprocess.channels, preprocess.reading))
-                names.append(str(file))
-            except DataError:
-                if not skip_bad:
-                    raise
-                skipped.append(str(file))
+        readable, skipped = _decoded(files, preprocess, skip_bad=skip_bad)
         others = sum((Counter(folder.others) for folder in found), Counter[str]())
-        if not arrays:
+        if not readable:
             seen = f"; there is: {counted(others)}" if others else ""
             raise DataError(f"{paths[0]}: no readable image{seen}")
         remarks = [*said_of_others(others), *images.said_of_new(files, preprocess)]
-        return ReadInputs(tuple(names), torch.from_numpy(np.stack(arrays)), tuple(skipped), tuple(remarks))
+        names, pixels = zip(*readable, strict=True)
+        return ReadInputs(names, torch.from_numpy(np.stack(pixels)), skipped, tuple(remarks))
 
     def build(self, context: BuildContext) -> Feed:
         """Return how images get to a network."""
@@ -148,6 +142,22 @@ class Resized(nn.Module):
         """Return the network's answer to the resized images."""
         size = (self.size, self.size)
         return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
+
+
+def _decoded(
+    files: Sequence[Path], preprocess: ImagePreprocess, *, skip_bad: bool
+) -> tuple[list[tuple[str, NDArray[np.uint8]]], tuple[str, ...]]:
+    """Return the name and the pixels of each image file that can be read, and the names of the others."""
+    found, skipped = [], []
+    for file in files:
+        try:
+            pixels = images.decode(file, preprocess.size, preprocess.channels, preprocess.reading)
+            found.append((str(file), pixels))
+        except DataError:
+            if not skip_bad:
+                raise
+            skipped.append(str(file))
+    return found, tuple(skipped)
 
 
 def _with_side(task: Task, size: int) -> Task:

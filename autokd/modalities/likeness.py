@@ -103,7 +103,8 @@ def _small(images: Tensor) -> Tensor:
 
 def _scaled(images: Tensor, height: int, width: int) -> Tensor:
     grey = images.float().mean(1, keepdim=True)
-    return nn.functional.interpolate(grey, size=(height, width), mode="bilinear", antialias=True)
+    scaled: Tensor = nn.functional.interpolate(grey, size=(height, width), mode="bilinear", antialias=True)
+    return scaled
 
 
 def _quarter(distances: Tensor) -> Tensor:

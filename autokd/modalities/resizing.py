@@ -118,7 +118,7 @@ def _crop(image: Image.Image, size: Size) -> Image.Image:
 
 def _pad(image: Image.Image, size: Size) -> Image.Image:
     colour = _GREY if image.mode == "L" else (_GREY,) * 3
-    return ImageOps.pad(image, size, Image.Resampling.BILINEAR, color=colour)  # type: ignore[arg-type]
+    return ImageOps.pad(image, size, Image.Resampling.BILINEAR, color=colour)
 
 
 def _squash(image: Image.Image, size: Size) -> Image.Image:
