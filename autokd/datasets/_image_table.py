@@ -64,14 +64,12 @@ class ImageTable:
     def build(self, context: DataContext) -> Raw:
         """Read it; see `autokd.data_types.DatasetComponent`."""
         table = self._table(Path(self.file))
-        both = [table] if self.validation is None else [table, self._table(Path(self.validation), "validation")]
-        classes = tables.in_order([row.label for row in table.rows if row.part == "train"])
-        rows = [row for read in both for row in read.rows if row.part != "validation" or read is both[-1]]
-        missing = [row for row in rows if not row.path.is_file()]
-        if missing and not context.skip_bad:
-            raise DataError(f"{missing[0].path}: no such file, which {self.file} names; add it, or give --skip-bad")
-        _check_labels(rows, self.file)
-        there = [row for row in rows if row.path.is_file()]
+        rows = table.rows
+        if self.validation is not None:
+            kept = [row for row in rows if row.part != "validation"]
+            rows = [*kept, *(row._replace(part="validation") for row in self._table(Path(self.validation)).rows)]
+        classes = _classes(rows, self.file)
+        there, missing = _found(rows, self.file, skip_bad=context.skip_bad)
         labels = tables.indices([row.label for row in there], classes, self.file)
         listed = [Listed(row.part, int(i), row.path, row.group) for row, i in zip(there, labels, strict=True)]
         found = read_pictures(listed, context, self.ground)
@@ -79,43 +77,64 @@ class ImageTable:
             name=Path(self.file).stem,
             modality="image",
             classes=classes,
-            skipped=(*(str(row.path) for row in missing), *found.skipped),
+            skipped=(*missing, *found.skipped),
             reading=found.reading,
             remarks=(*table.remarks, *found.remarks),
             **found.parts,
         )
 
-    def _table(self, file: Path, part: str | None = None) -> _Table:
-        """Read a table; `part` is the split of all its rows, where it is not for the table to say."""
+    def _table(self, file: Path) -> _Table:
         frame = tables.read_table(file)
         columns = self._columns(frame, file)
         labels = tables.class_names(
             tables.column(frame, columns.target, str(file)), f"{file}, column {columns.target!r}"
         )
         paths = [picture_at(str(name), file) for name in tables.texts(frame[columns.path])]
-        groups = _cells(frame, columns.group, file)
-        parts = [part or "train"] * len(frame)
-        if part is None and columns.split is not None:
-            parts = [_part(word, columns.split, file) for word in _cells(frame, columns.split, file)]
-        rows = [_Row(*row) for row in zip(parts, labels, paths, groups, strict=True)]
-        if part is None and "train" not in parts:
-            raise DataError(f"{file}: the column {columns.split!r} has no row of train")
+        parts = [_part(word, columns.split, file) for word in _cells(frame, columns.split, file)]
+        rows = [_Row(*row) for row in zip(parts, labels, paths, _cells(frame, columns.group, file), strict=True)]
         unused = [str(name) for name in frame.columns if name not in columns]
         remark = f"only the pictures are learned from; unused columns: {', '.join(unused)}"
         return _Table(rows, (remark,) if unused else ())
 
     def _columns(self, frame: DataFrame, file: Path) -> _Columns:
         """Return what the columns are, or raise."""
-        found = [name for name in path_columns(frame) if name not in (self.target, self.group)]
-        if not found:
+        paths = [name for name in path_columns(frame) if name not in (self.target, self.group)]
+        if not paths:
             raise DataError(f"{file}: no column names image files")
-        others = [str(name) for name in frame.columns if name not in (found[0], self.group)]
-        split = next((name for name in others if name.lower() == _SPLIT_COLUMN and name != self.target), None)
-        left = [name for name in others if name != split]
-        target = left[0] if self.target is None and len(left) == 1 else self.target
-        if target is None:
-            raise DataError(f"{file}: say with --target which column is the label; columns: {', '.join(others)}")
-        return _Columns(found[0], target, self.group, split)
+        taken = {paths[0], self.group, self.target}
+        others = [str(name) for name in frame.columns if name not in taken]
+        split = next((name for name in others if name.lower() == _SPLIT_COLUMN), None)
+        target = self.target or _only(sorted(set(others) - {split}, key=others.index), file)
+        return _Columns(paths[0], target, self.group, split)
+
+
+def _only(columns: Sequence[str], file: Path) -> str:
+    """Return the label column where there is but one that may be it."""
+    if len(columns) != 1:
+        raise DataError(f"{file}: say with --target which column is the label; columns: {', '.join(columns)}")
+    return columns[0]
+
+
+def _classes(rows: Sequence[_Row], file: str) -> tuple[str, ...]:
+    """Return the classes of the training rows; refuse a picture with two labels, and a table without such rows."""
+    seen: dict[Path, str] = {}
+    for row in rows:
+        label = seen.setdefault(row.path, row.label)
+        if label != row.label:
+            raise DataError(f"{file}: {row.path} has the labels {label!r} and {row.label!r}; a picture has one")
+    names = [row.label for row in rows if row.part == "train"]
+    if not names:
+        raise DataError(f"{file}: no row is of the split train")
+    return tables.in_order(names)
+
+
+def _found(rows: Sequence[_Row], file: str, *, skip_bad: bool) -> tuple[list[_Row], list[str]]:
+    """Return the rows whose pictures are there, and the files that are missing, where these may be skipped."""
+    there = [row for row in rows if row.path.is_file()]
+    missing = [str(row.path) for row in rows if not row.path.is_file()]
+    if missing and not skip_bad:
+        raise DataError(f"{missing[0]}: no such file, which {file} names; add it, or give --skip-bad")
+    return there, missing
 
 
 def _cells(frame: DataFrame, name: str | None, file: Path) -> list[str | None]:
@@ -123,17 +142,9 @@ def _cells(frame: DataFrame, name: str | None, file: Path) -> list[str | None]:
     return [None] * len(frame) if name is None else [str(cell) for cell in tables.column(frame, name, str(file))]
 
 
-def _part(word: str | None, column: str, file: Path) -> str:
-    found = SPLITS.get(str(word).strip().lower())
+def _part(word: str | None, column: str | None, file: Path) -> str:
+    """Return the split that a cell names; without such a column all is of train."""
+    found = "train" if word is None else SPLITS.get(word.strip().lower())
     if found is None:
         raise DataError(f"{file}: the column {column!r} says {word!r}, which is no split; expected train, val or test")
     return found
-
-
-def _check_labels(rows: Sequence[_Row], file: str) -> None:
-    """Refuse a picture with two labels."""
-    seen: dict[Path, str] = {}
-    for row in rows:
-        label = seen.setdefault(row.path, row.label)
-        if label != row.label:
-            raise DataError(f"{file}: {row.path} has the labels {label!r} and {row.label!r}; a picture has one")

@@ -71,17 +71,17 @@ def _splits(root: Path) -> tuple[list[_Split], list[str]]:
     """Return the splits, train first, and what is said of folders that are left out."""
     inside = subfolders(root)
     named = [folder for folder in inside if folder.name.lower() in SPLITS]
-    others = [folder for folder in inside if folder not in named and _has_pictures(folder)]
-    splits = [
-        _Split(SPLITS[folder.name.lower()], folder, _by_name(subfolders(folder)))
-        for folder in named
-        if _holds_classes(folder, alone=not others)
-    ]
-    if named and not splits and not others:
+    others = list(filter(_has_pictures, (folder for folder in inside if folder not in named)))
+    splits = list(map(_split_in, _holding_classes(named, alone=not others)))
+    if named and not (splits or others):
         raise DataError(f"{named[0]}: the images lie in no class folder; expected one folder a class")
-    if any(split.part == "train" for split in splits):
+    if "train" in {split.part for split in splits}:
         return _beside_one_another(splits, inside, others)
     return _beside_classes(root, splits, inside)
+
+
+def _split_in(folder: Path) -> _Split:
+    return _Split(SPLITS[folder.name.lower()], folder, _by_name(subfolders(folder)))
 
 
 def _beside_one_another(
@@ -117,9 +117,9 @@ def _beside_classes(root: Path, splits: list[_Split], inside: Sequence[Path]) ->
     return [_Split("train", root, _by_name(outside)), *splits], []
 
 
-def _holds_classes(folder: Path, *, alone: bool) -> bool:
-    """Whether a folder may be a split: it has folders inside, and no pictures beside them unless splits lie alone."""
-    return bool(subfolders(folder)) and (alone or not loose_pictures(folder))
+def _holding_classes(folders: Sequence[Path], *, alone: bool) -> list[Path]:
+    """Return those that may be splits: with folders inside, and no pictures beside these unless splits lie alone."""
+    return [folder for folder in folders if subfolders(folder) and (alone or not loose_pictures(folder))]
 
 
 def _check_once(splits: Sequence[_Split]) -> None:

@@ -140,24 +140,28 @@ def _reading(headers: Sequence[tuple[Listed, Header]], asked: _Asked) -> tuple[R
 
 def _levels(headers: Sequence[tuple[Listed, Header]], asked: _Asked) -> tuple[float, float] | None:
     """Return the lowest and highest level of training pictures that have more than 8 bits; None for pictures of 8."""
-    wide = [item for item, found in headers if found.wide]
+    by_depth: dict[bool, list[Listed]] = {True: [], False: []}
+    for item, found in headers:
+        by_depth[found.wide].append(item)
+    wide, narrow = by_depth[True], by_depth[False]
     if not wide:
         return None
-    narrow = [item for item, found in headers if not found.wide]
     if narrow:
         raise DataError(
             f"{len(wide)} pictures have more than 8 bits a level (the first is {wide[0].path}) and {len(narrow)} have "
             f"8 (the first is {narrow[0].path}), which have no range in common; save all of them alike"
         )
-    found: list[tuple[float, float]] = []
-    for item in wide:
-        try:
-            found += [decoding.extremes(item.path)] if item.part == "train" else []
-        except DataError:
-            if not asked.skip_bad:
-                raise
-    lows, highs = zip(*found, strict=True) if found else ((0.0,), (1.0,))
-    return min(lows), max(highs)
+    levels = [level for item in wide if item.part == "train" for level in _extremes(item, asked)]
+    return (min(levels), max(levels)) if levels else (0.0, 1.0)
+
+
+def _extremes(item: Listed, asked: _Asked) -> tuple[float, ...]:
+    try:
+        return decoding.extremes(item.path)
+    except DataError:
+        if not asked.skip_bad:
+            raise
+        return ()
 
 
 def _tensors(pixels: NDArray[np.uint8], listed: Sequence[Listed]) -> dict[str, Tensor]:

@@ -98,7 +98,8 @@ def _small(images: Tensor) -> Tensor:
     """Return pictures of at most 16 pixels a side as rows of mean 0 and length 1, [N, height · width]."""
     rows = _scaled(images, min(_SIDE, images.shape[2]), min(_SIDE, images.shape[3])).flatten(1)
     rows = rows - rows.mean(1, keepdim=True)
-    return rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return rows / lengths.clamp_min(1e-6)
 
 
 def _scaled(images: Tensor, height: int, width: int) -> Tensor:

@@ -38,7 +38,7 @@ def test_other_columns(tmp_path: Path) -> None:
     people = [f"p{i // 4}" for i in range(40)]
     splits = ["train"] * 24 + ["val"] * 8 + ["Test"] * 8
     file = listed(tmp_path, person=people, age=["7"] * 40, split=splits)
-    with pytest.raises(DataError, match="say with --target which column is the label; columns: kind, person, age, spl"):
+    with pytest.raises(DataError, match="say with --target which column is the label; columns: kind, person, age"):
         data.load(file)
     dataset = data.load(file, data.DataOptions(target="kind"))
     assert dataset.card["samples"] == {"train": 24, "validation": 8, "test": 8}
