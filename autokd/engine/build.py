@@ -11,6 +11,7 @@ from torch import nn
 from autokd.components import HeadComponent, LossComponent, StudentComponent
 from autokd.engine.answers import TEACHER, find_sources
 from autokd.engine.context import TrainContext
+from autokd.engine.ema import RunningAverage
 from autokd.engine.precision import train_dtype
 from autokd.engine.step import LiveRun
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
@@ -71,7 +72,7 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
         horizon_steps=math.ceil(task.train_size / spec.batch_size) * (horizon // task.train_size),
     )
     return LiveRun(
-        networks={STUDENT: _trained(context, spec, student, build_context)},
+        networks={STUDENT: _with_average(_trained(context, spec, student, build_context), spec)},
         schedule=spec.schedule.build(build_context),
         augment=spec.augment.build(build_context),
         sources=find_sources(context, spec),
@@ -98,6 +99,12 @@ def _trained(
         dtype=dtype,
         max_norm=MAX_NORM if _may_explode(spec) else None,
     )
+
+
+def _with_average(trained: TrainedNetwork, spec: PipelineSpec) -> TrainedNetwork:
+    """The network with its running average, where the pipeline asks for one."""
+    trained.average = RunningAverage(trained.network, spec.ema) if spec.ema else None
+    return trained
 
 
 def _may_explode(spec: PipelineSpec) -> bool:
