@@ -72,10 +72,13 @@ class InPipeline(Declaration):
     Args:
       excludes, requires: what it must not, or must, stand beside, with its slot ("augment.mixup", "losses.kd",
         "head.simkd"); a bare name is of its own slot.
+      prepared_from: the fields that its method `prepare` reads; None where it prepares nothing. Not for students and
+        heads, which are built where nothing is prepared.
     """
 
     excludes: AbstractSet[str] = frozenset()
     requires: AbstractSet[str] = frozenset()
+    prepared_from: tuple[str, ...] | None = None
 
 
 @final
@@ -175,6 +178,22 @@ class Augment(InPipeline):
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Selection(InPipeline):
+    """What a selection of training samples declares.
+
+    Args:
+      modalities: kinds of input that it is for.
+      teacher: "stored" where it, or what it prepares, reads the teacher's answers; "none" where it needs no teacher.
+    """
+
+    kind: ClassVar[str] = "selections"
+
+    modalities: AbstractSet[str] = ANY
+    teacher: Literal["none", "stored"] = "none"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Loss(InPipeline):
     """What a loss declares.
 
@@ -189,7 +208,7 @@ class Loss(InPipeline):
       min_classes: fewest classes that it is defined for.
       cost: time of a training step with it over that with cross-entropy alone; `python -m benchmarks.losses --cost`
         measures it.
-      prepared_from: the fields that its method `prepare` reads; None where it prepares nothing.
+      reads_labels: it reads `Step.targets`, so that it is about labelled samples only.
       tunes: the fields that the final comparison scales, the same for all arms.
     """
 
@@ -203,7 +222,7 @@ class Loss(InPipeline):
     batch_statistic: bool = False
     min_classes: Annotated[int, Integer(2, 1_000_000)] = 2
     cost: Annotated[float, Real(1.0, 1000.0)] = 1.0
-    prepared_from: tuple[str, ...] | None = None
+    reads_labels: bool = False
     tunes: tuple[str, ...] = ("weight",)
 
 
@@ -255,7 +274,7 @@ class Proxy(Declaration):
 
 KINDS: dict[str, type[Declaration]] = {
     declaration.kind: declaration
-    for declaration in (Modality, Dataset, Teacher, Student, Head, Augment, Loss, Optimizer, Schedule, Proxy)
+    for declaration in (Modality, Dataset, Teacher, Student, Head, Augment, Selection, Loss, Optimizer, Schedule, Proxy)
 }
 """What components of each kind declare, by kind."""
 

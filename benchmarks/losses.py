@@ -44,7 +44,7 @@ from autokd.networks.hooks import hooked
 from autokd.networks.models import NetworkTeacher, as_output, seeded, shapes_of
 from autokd.space import parse
 from autokd.spec import component_from_plain, component_to_plain, from_plain, make
-from autokd.types import BuildContext, Output, Shapes, Step, Task, Teacher, Term
+from autokd.types import BuildContext, Output, PrepareContext, Shapes, Step, Task, Teacher, Term
 from benchmarks import common
 
 ALONE = "(student alone)"
@@ -163,7 +163,9 @@ def _built(name: str, student: nn.Module, teacher: Shapes, task: Task) -> Term:
     context = BuildContext(task=task, student=shapes_of(student, task), teacher=teacher)
     if loss.declares.prepared_from is not None:
         outputs = Output(torch.randn(5000, 100), pooled=torch.randn(5000, teacher.pooled or 1))
-        context = dataclasses.replace(context, artefact=loss.prepare(outputs, torch.arange(5000) % 100))
+        labels = torch.arange(5000) % 100
+        known = PrepareContext(task=task, labels=labels, teacher=outputs, reference=lambda rows, seed: outputs.logits)
+        context = dataclasses.replace(context, artefact=loss.prepare(known))
     term: Term = loss.build(context)
     return term
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import torch
 from torch import nn
 
 from autokd.components import HeadComponent, LossComponent, StudentComponent
 from autokd.engine.context import TrainContext
+from autokd.engine.epoch import Passes
 from autokd.engine.precision import train_dtype
 from autokd.engine.step import LiveRun, WeightedTerm
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
 from autokd.spec import PipelineSpec
-from autokd.types import BuildContext, Shapes, Task, TeacherHead
+from autokd.types import BuildContext, Selection, Shapes, Task, TeacherHead
 
 STORABLE = frozenset({"features", "pooled"})
 """Parts of a teacher's output that the bank can hold."""
@@ -51,7 +51,7 @@ def build_student(
 
 
 def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRun:
-    """Build student, losses, optimizer, schedule and augmentation of a pipeline, in this order, on the device.
+    """Build student, losses, optimizer, schedule, augmentation and selection of a pipeline, on the device.
 
     Args:
       context: data, teacher, device.
@@ -64,12 +64,10 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     student = build_student(
         spec.student, task, context.device, head=spec.head, teacher=offers, teacher_head=teacher_head
     )
-    build_context = BuildContext(
-        task=task,
-        student=shapes_of(student, task),
-        teacher=offers,
-        horizon_steps=math.ceil(task.train_size / spec.batch_size) * (horizon // task.train_size),
-    )
+    build_context = BuildContext(task=task, student=shapes_of(student, task), teacher=offers)
+    selection = _selection(context, spec, build_context)
+    passes = Passes(task.train_size, selection.size, spec.batch_size)
+    build_context = dataclasses.replace(build_context, horizon_steps=passes.steps_until(horizon // task.train_size))
     terms = {name: _term(context, loss, build_context) for name, loss in spec.losses.items()}
     term_modules = nn.ModuleDict({name: t.term for name, t in terms.items() if isinstance(t.term, nn.Module)})
     optimizer = spec.optimizer.build(build_context)([*student.parameters(), *term_modules.parameters()])
@@ -85,6 +83,8 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
         peak_rates=tuple(group["lr"] for group in optimizer.param_groups),
         scaler=torch.amp.GradScaler(context.device.type, enabled=dtype == torch.float16),
         augment=spec.augment.build(build_context),
+        selection=selection,
+        passes=passes,
         teacher_mode=_teacher_mode(context, spec),
         dtype=dtype,
         max_norm=MAX_NORM if _may_explode(spec) else None,
@@ -92,7 +92,7 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
 
 
 def _may_explode(spec: PipelineSpec) -> bool:
-    return spec.needs_teacher or any(loss.declares.student_reads for loss in spec.losses.values())
+    return any(loss.declares.teacher != "none" or loss.declares.student_reads for loss in spec.losses.values())
 
 
 def stored_parts(spec: PipelineSpec) -> frozenset[str]:
@@ -101,13 +101,17 @@ def stored_parts(spec: PipelineSpec) -> frozenset[str]:
     return frozenset(part for declared in reading for part in declared.reads)
 
 
+def _selection(context: TrainContext, spec: PipelineSpec, build_context: BuildContext) -> Selection:
+    """What a pipeline draws of the training set; all of it where it does not say."""
+    if spec.selection is None:
+        return Selection(build_context.task.train_size)
+    return spec.selection.build(context.prepared(spec.selection, build_context))
+
+
 def _term(context: TrainContext, loss: LossComponent, build_context: BuildContext) -> WeightedTerm:
-    artefact = context.artefact(loss) if loss.declares.teacher != "none" else None
-    if artefact is not None:
-        build_context = dataclasses.replace(build_context, artefact=artefact)
-    term = loss.build(build_context)
-    weight = loss.weight * loss.declares.scale.value
-    return WeightedTerm(term.to(context.device) if isinstance(term, nn.Module) else term, weight)
+    term = loss.build(context.prepared(loss, build_context))
+    weight, reads_labels = loss.weight * loss.declares.scale.value, loss.declares.reads_labels
+    return WeightedTerm(term.to(context.device) if isinstance(term, nn.Module) else term, weight, reads_labels)
 
 
 def _teacher_mode(context: TrainContext, spec: PipelineSpec) -> str:

@@ -109,10 +109,11 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
       TrialFailure: a loss or a gradient became NaN or infinite.
     """
     torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
-    sums = torch.zeros(len(run.terms) + 1, device=context.device)
+    sums, seen = torch.zeros(len(run.terms) + 1, device=context.device), 0
     for batch, teacher, u in draw_batches(context, spec, run, epoch):
         sums += train_step(run, batch, teacher, u, context.profile) * len(batch.index)
-    means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
+        seen += len(batch.index)
+    means = (sums / seen).tolist()  # the one place where an epoch waits for the device
     line = _line(run, epoch, means)
     if epoch.last and len(run.terms) > 1:
         line["gradient_norms"] = gradient_norms(run, batch, teacher, u)

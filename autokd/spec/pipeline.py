@@ -18,6 +18,7 @@ from autokd.components import (
     LossComponent,
     OptimizerComponent,
     ScheduleComponent,
+    SelectionComponent,
     StudentComponent,
 )
 from autokd.errors import ComponentError, nearest
@@ -34,6 +35,8 @@ class Slot(NamedTuple):
       optional: there may be none: None in a pipeline, and left out of its plain form.
       default: the component, with its own defaults, where a pipeline or a space does not name the slot; "" for none.
       network: it holds the network that is trained, screened and delivered.
+      untaught: the component, with its own defaults, in place of one that reads the teacher, where there is to be none;
+        "" where a pipeline without such a component is another pipeline.
       on_network: its components are built on that network, so each is tried on it before anything is trained.
     """
 
@@ -42,6 +45,7 @@ class Slot(NamedTuple):
     optional: bool = False
     default: str = ""
     network: bool = False
+    untaught: str = ""
     on_network: bool = False
 
     @property
@@ -102,6 +106,7 @@ class PipelineSpec:
       student: the student architecture.
       head: what stands in the place of the student's classifier, as part of the student.
       augment: the augmentation policy.
+      selection: which samples a run goes over; None: all of them, all alike.
       losses: instance name -> loss; their weighted sum is minimised.
       optimizer, schedule: how.
       batch_size: samples a step.
@@ -112,6 +117,7 @@ class PipelineSpec:
         default_factory=lambda: make("heads", "plain", {})
     )
     augment: Annotated[AugmentComponent, Slot("augments")]
+    selection: Annotated[SelectionComponent | None, Slot("selections", optional=True, untaught="all")] = None
     losses: Annotated[Mapping[str, LossComponent], Slot("losses", many=True, on_network=True)]
     optimizer: Annotated[OptimizerComponent, Slot("optimizers")]
     schedule: Annotated[ScheduleComponent, Slot("schedules")]
@@ -119,8 +125,9 @@ class PipelineSpec:
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether any loss reads the teacher."""
-        return any(loss.declares.teacher != "none" for loss in self.losses.values())
+        """Whether any loss, or the selection, reads the teacher."""
+        reading = [*self.losses.values(), *([] if self.selection is None else [self.selection])]
+        return any(component.declares.teacher != "none" for component in reading)
 
 
 Slots = Mapping[str, Slot | Number]
@@ -131,7 +138,7 @@ def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Numbe
     """Return the slots of a pipeline, by field name.
 
     >>> list(slots())
-    ['student', 'head', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size']
+    ['student', 'head', 'augment', 'selection', 'losses', 'optimizer', 'schedule', 'batch_size']
     """
     hints = typing.get_type_hints(pipeline, include_extras=True)
     return {field.name: _slot(field, hints[field.name]) for field in dataclasses.fields(pipeline)}

@@ -15,11 +15,12 @@ from autokd.batching import single
 from autokd.data import Dataset
 from autokd.declarations import Student
 from autokd.engine.build import MAX_NORM, build_run
+from autokd.engine.epoch import Passes
 from autokd.engine.profile import OFF
 from autokd.engine.step import LiveRun, WeightedTerm, gradient_norms, train_step
 from autokd.networks.models import seeded
 from autokd.spec import make
-from autokd.types import IMAGE, TABLE, Augment, Batch, BuildContext, Output, Step
+from autokd.types import IMAGE, TABLE, Augment, Batch, BuildContext, Output, Selection, Step
 from tests.engine.helpers import assert_same, context, pipeline, teacher, trained
 
 CE, KD = make("losses", "ce", {}), make("losses", "kd", {})
@@ -70,6 +71,8 @@ def run(terms: dict[str, Any], student: nn.Module, *, max_norm: float | None = N
         peak_rates=(rate,),
         scaler=torch.amp.GradScaler("cpu", enabled=False),
         augment=Augment(lambda generator, n, u: {}, lambda view, rows, partner, partner_rows: view),
+        selection=Selection(1),
+        passes=Passes(1, 1, 1),
         teacher_mode="stored",
         dtype=torch.float32,
         max_norm=max_norm,

@@ -19,6 +19,7 @@ from autokd.data.load import _task
 from autokd.data_types import DataContext
 from autokd.delivery.predict import predict
 from autokd.engine.context import TrainContext
+from autokd.engine.epoch import Passes
 from autokd.engine.evaluate import predict as logits_of
 from autokd.engine.profile import OFF
 from autokd.engine.step import LiveRun, WeightedTerm, train_step
@@ -30,7 +31,7 @@ from autokd.networks.inputs import kind_of
 from autokd.networks.models import NetworkTeacher, seeded, shapes_of
 from autokd.networks.reference import load_teacher
 from autokd.spec import make
-from autokd.types import Batch, BuildContext, Inputs, Task, View
+from autokd.types import Batch, BuildContext, Inputs, Selection, Task, View
 
 PLUGIN = Path(__file__).with_name("words.py")
 CPU = torch.device("cpu")
@@ -197,6 +198,8 @@ def _step(topics: data.Dataset, loss: str, by: int) -> tuple[Tensor, list[Tensor
         peak_rates=(0.1,),
         scaler=torch.amp.GradScaler("cpu", enabled=False),
         augment=make("augments", "none", {}).build(BuildContext(task=task)),
+        selection=Selection(len(topics.train)),
+        passes=Passes(len(topics.train), len(topics.train), 64),
         teacher_mode="live",
         dtype=torch.float32,
         micro_batches=2 if loss == "kd" else 1,
