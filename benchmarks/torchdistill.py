@@ -28,6 +28,7 @@ import torch
 
 from autokd import data as autokd_data
 from autokd.data import Dataset
+from autokd.engine.answers import TEACHER
 from autokd.engine.build import build_run
 from autokd.engine.loop import train_rung
 from autokd.engine.memory import keep_freed_memory
@@ -89,8 +90,8 @@ def equal_work(data: Dataset) -> float:
     ours = common.context(data, teacher, precision="float32", bank=TeacherBank())
     assert ours.teacher is not None
     run = build_run(ours, recipe, horizon=len(data.train))
-    assert isinstance(run.student.network, torch.nn.Module)
-    run.student.network.load_state_dict(student.state_dict())
+    assert isinstance(run.student.network.network, torch.nn.Module)
+    run.student.network.network.load_state_dict(student.state_dict())
     box = common.box(teacher, student, data, recipe)
     teacher.eval()
     worst = 0.0
@@ -101,7 +102,7 @@ def equal_work(data: Dataset) -> float:
             inputs = normalise(ours.train_data, view.inputs)
             batch = Batch(inputs, view.targets, torch.ones(len(fetched.index)), fetched.index)
             answer = ours.teacher.predict(inputs)
-            mine = float(train_step(run, batch, answer, 0.0, ours.profile)[-1])
+            mine = float(train_step(run, batch, {TEACHER: answer}, 0.0, ours.profile)[-1])
             theirs = box.forward_process(inputs, view.targets.argmax(1), {})
             box.post_forward_process(loss=theirs)
             worst = max(worst, abs(mine - float(theirs.detach())) / float(theirs.detach()))

@@ -45,8 +45,8 @@ def train_branch(
             break
         torch.manual_seed(derive(rung.seed, "dropout", number))
         batches = draw_batches(context, spec, falling, Epoch(number, horizon, rung.seed, rung.view_seed))
-        for batch, teacher, u in itertools.islice(batches, steps - taken):
-            train_step(falling, batch, teacher, u, context.profile)
+        for batch, answered, u in itertools.islice(batches, steps - taken):
+            train_step(falling, batch, answered, u, context.profile)
             taken += 1
         if taken < steps and stop():
             return False

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from autokd.engine.step import LiveRun
+from autokd.engine.trained import STUDENT
 from autokd.files import write_bytes
 from autokd.types import Checkpoint
 
@@ -32,23 +33,13 @@ def take_checkpoint(run: LiveRun, seen: int) -> Checkpoint:
       run: the run; its tensors are not copied.
       seen: samples that it has seen.
     """
-    return {
-        "format": CHECKPOINT_FORMAT,
-        "seen": seen,
-        "student": run.student.state_dict(),
-        "losses": run.term_modules.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "scaler": run.scaler.state_dict(),
-    }
+    student = run.networks[STUDENT]
+    return {"format": CHECKPOINT_FORMAT, "seen": seen, **student.state(STUDENT)}
 
 
 def restore(run: LiveRun, start: Checkpoint) -> int:
     """Load a checkpoint into a run and return the samples it had seen."""
-    run.student.load_state_dict(start["student"])
-    run.term_modules.load_state_dict(start["losses"])
-    run.optimizer.load_state_dict(start["optimizer"])
-    if start["scaler"]:
-        run.scaler.load_state_dict(start["scaler"])
+    run.networks[STUDENT].load(start, STUDENT)
     return int(start["seen"])
 
 

@@ -97,7 +97,7 @@ def train_rung(
                 raise Stopped(state, curve, time.perf_counter() - began)
         if logits is None:
             with context.profile.part("evaluate"):
-                logits = predict(run.student, validation)
+                logits = predict(run.student.network, validation)
     score, loss, values = _measure(context, logits, validation.labels.cpu())
     return RungResult(score, loss, rung.until, time.perf_counter() - began, tuple(curve), values), state
 
@@ -109,14 +109,15 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
       TrialFailure: a loss or a gradient became NaN or infinite.
     """
     torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
-    sums, seen = torch.zeros(len(run.terms) + 1, device=context.device), 0
-    for batch, teacher, u in draw_batches(context, spec, run, epoch):
-        sums += train_step(run, batch, teacher, u, context.profile) * len(batch.index)
+    terms = run.student.terms
+    sums, seen = torch.zeros(len(terms) + 1, device=context.device), 0
+    for batch, answered, u in draw_batches(context, spec, run, epoch):
+        sums += train_step(run, batch, answered, u, context.profile) * len(batch.index)
         seen += len(batch.index)
     means = (sums / seen).tolist()  # the one place where an epoch waits for the device
     line = _line(run, epoch, means)
-    if epoch.last and len(run.terms) > 1:
-        line["gradient_norms"] = gradient_norms(run, batch, teacher, u)
+    if epoch.last and len(terms) > 1:
+        line["gradient_norms"] = gradient_norms(run, batch, answered, u)
         if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
             raise TrialFailure("not_finite", f"a gradient became NaN or infinite in epoch {epoch.number + 1}")
     return line
@@ -131,7 +132,7 @@ def _train_scored_epoch(
         return line, None
     metric = METRICS[context.metric]
     with context.profile.part("evaluate"):
-        logits = predict(run.student, validation)
+        logits = predict(run.student.network, validation)
         score = metric.score(metric.of(predictions(logits, validation.labels.cpu())))
     return ({**line, "score": score} if math.isfinite(score) else line), logits
 
@@ -141,9 +142,9 @@ def _line(run: LiveRun, epoch: Epoch, means: list[float]) -> dict[str, Any]:
         raise TrialFailure("not_finite", f"the training loss became {means[-1]} in epoch {epoch.number + 1}")
     line = {
         "epoch": epoch.number + 1,
-        "learning_rate": run.optimizer.param_groups[0]["lr"],
+        "learning_rate": run.student.optimizer.param_groups[0]["lr"],
         "loss": means[-1],
-        "terms": dict(zip(run.terms, means, strict=False)),
+        "terms": dict(zip(run.student.terms, means, strict=False)),
     }
     return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
 

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from autokd import batching
+from autokd.engine.answers import Source
 from autokd.engine.epoch import Passes
 from autokd.engine.profile import Profile
-from autokd.networks.models import as_output
+from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.types import Augment, Batch, Output, Selection, Step, Term
 
 NORM_SAMPLES = 32
 """Samples of a batch on which gradient norms are taken: enough to compare terms by, and cheap."""
-
-
-class WeightedTerm(NamedTuple):
-    """A loss term.
-
-    Args:
-      term: the loss on a step.
-      weight: effective: searched weight times the method's own scale.
-      reads_labels: it is about labelled samples only.
-    """
-
-    term: Term
-    weight: float
-    reads_labels: bool = False
+Answered = Mapping[str, Output]
+"""Outputs on a batch of models that do not train, by name."""
 
 
 @dataclass
@@ -41,54 +29,47 @@ class LiveRun:
     """The live objects of one training run.
 
     Args:
-      student: the network that is trained.
-      terms: the losses by instance name.
-      term_modules: those of them that are modules; their parameters train too.
-      optimizer, schedule, peak_rates: the schedule multiplies each parameter group's peak learning rate.
-      scaler: of the loss, where the student computes in float16.
+      networks: those that train, by name.
+      schedule: the share of the peak learning rate at each share of training done, the same for all networks.
       augment: the policy.
-      selection, passes: which samples it is trained on, and how its passes over them lie in its epochs.
-      teacher_mode: "none", "stored" or "live".
-      dtype: the type that the student computes in.
-      max_norm: the gradient is scaled down to this norm where it is longer; None: it is not.
+      selection, passes: which samples it goes over, and how its passes over them lie in its epochs.
+      sources: where the answers of models that do not train come from, by name.
       micro_batches: parts that a batch is cut into, so that it fits into memory.
     """
 
-    student: nn.Module
-    terms: dict[str, WeightedTerm]
-    term_modules: nn.ModuleDict
-    optimizer: torch.optim.Optimizer
+    networks: dict[str, TrainedNetwork]
     schedule: Callable[[float], float]
-    peak_rates: tuple[float, ...]
-    scaler: torch.amp.GradScaler
     augment: Augment
     selection: Selection
     passes: Passes
-    teacher_mode: str
-    dtype: torch.dtype
-    max_norm: float | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict)
     micro_batches: int = 1
 
+    @property
+    def student(self) -> TrainedNetwork:
+        """The network that is scored and delivered."""
+        return self.networks[STUDENT]
 
-def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
+
+def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Profile) -> Tensor:
     """Take one step; a batch that does not fit into memory is cut into parts whose gradients add up.
 
     Args:
       run: the training run; its `micro_batches` grows where memory runs out.
-      batch, teacher: the batch and the teacher's outputs on it.
+      batch, answered: the batch, and the outputs on it that its losses read.
       u: share of training done.
     Returns:
-      [terms + 1], the raw loss terms and the weighted total, detached, on the device.
+      Of each network in turn [terms + 1], its raw loss terms and their weighted total; detached, on the device.
 
     Raises:
       torch.OutOfMemoryError: not even single samples fit.
     """
     factor = run.schedule(u)
-    for group, peak in zip(run.optimizer.param_groups, run.peak_rates, strict=True):
-        group["lr"] = peak * factor
+    for trained in run.networks.values():
+        trained.set_rate(factor)
     while True:
         try:
-            return _step(run, batch, teacher, u, profile)
+            return _step(run, batch, answered, u, profile)
         except torch.OutOfMemoryError:
             if run.micro_batches >= len(batch.index):
                 raise
@@ -97,19 +78,19 @@ def train_step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, pro
             torch.cuda.empty_cache()
 
 
-def gradient_norms(run: LiveRun, batch: Batch, teacher: Output | None, u: float) -> dict[str, float]:
+def gradient_norms(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, float]:
     """Return the norm of each weighted term's gradient with respect to the student's parameters, on a part of a batch.
 
-    Buffers, such as batch-norm statistics, are not moved: neither the student's nor the losses'.
+    Buffers, such as batch-norm statistics, are not moved: neither the networks' nor the losses'.
     """
     few = slice(0, min(NORM_SAMPLES, math.ceil(len(batch.index) / run.micro_batches)))
-    batch, teacher = _cut(batch, few), None if teacher is None else teacher.map(operator.itemgetter(few))
-    buffers = [*run.student.buffers(), *run.term_modules.buffers()]
+    buffers = [buffer for trained in run.networks.values() for buffer in trained.buffers()]
     before = [buffer.clone() for buffer in buffers]
-    parameters = [parameter for parameter in run.student.parameters() if parameter.requires_grad]
-    raw, _ = _losses(run, batch, teacher, u)
+    parameters = [parameter for parameter in run.student.network.parameters() if parameter.requires_grad]
+    part = Part(_cut(batch, few), _cut_answers(answered, few))
+    terms, (raw, _) = run.student.terms, _losses(run, part, u)[STUDENT]
     norms = {}
-    for (name, weighted), value in zip(run.terms.items(), raw, strict=True):
+    for (name, weighted), value in zip(terms.items(), raw, strict=True):
         norms[name] = _gradient_norm(value * weighted.weight, parameters)
     with torch.no_grad():
         for buffer, value in zip(buffers, before, strict=True):
@@ -126,106 +107,78 @@ def _gradient_norm(value: Tensor, parameters: list[nn.Parameter]) -> float:
     return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
 
 
-def _step(run: LiveRun, batch: Batch, teacher: Output | None, u: float, profile: Profile) -> Tensor:
-    run.optimizer.zero_grad(set_to_none=True)
+def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Profile) -> Tensor:
+    for trained in run.networks.values():
+        trained.optimizer.zero_grad(set_to_none=True)
     values: Tensor | None = None
-    for part, answer, shares in _parts(batch, teacher, run.micro_batches):
+    for part in _parts(batch, answered, run.micro_batches):
         with profile.part("forward"):
-            raw, total = _losses(run, part, answer, u, shares)
+            losses = _losses(run, part, u)
         with profile.part("backward"):
-            torch.autograd.backward(run.scaler.scale(total))
-        found = torch.stack([*raw, total]).detach()
+            for name, (_, total) in losses.items():
+                torch.autograd.backward(run.networks[name].scaler.scale(total))
+        found = torch.stack([value for raw, total in losses.values() for value in (*raw, total)]).detach()
         values = found if values is None else values + found
     with profile.part("optimizer"):
-        if run.max_norm is not None:
-            run.scaler.unscale_(run.optimizer)
-            parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, run.max_norm)
-        run.scaler.step(run.optimizer)
-        run.scaler.update()
+        for trained in run.networks.values():
+            trained.update()
     assert values is not None
     return values
 
 
-def _losses(
-    run: LiveRun, batch: Batch, teacher: Output | None, u: float, shares: _Shares | None = None
-) -> tuple[list[Tensor], Tensor]:
-    """Each term on a batch, and their weighted sum; of a part of a batch, its share of the whole batch's."""
-    device = batch.index.device
-    half = run.dtype != torch.float32
-    with torch.autocast(device.type, run.dtype) if half else contextlib.nullcontext():
-        student = as_output(run.student(batch.inputs))
-    student, known = student.map(_float) if half else student, batch.labelled
-    labelled = None if known is None else known.to(device, non_blocking=True)
-    step = Step(student, teacher, batch.targets, batch.weight, batch.index, u, labelled)
-    with_labels = step if known is None else _where_labelled(step, known)
-    seen = [with_labels if weighted.reads_labels else step for weighted in run.terms.values()]
-    raw = [_value(weighted.term, its_step) for weighted, its_step in zip(run.terms.values(), seen, strict=True)]
-    if shares is not None:
-        raw = [value * shares.of(weighted) for value, weighted in zip(raw, run.terms.values(), strict=True)]
-    total = raw[0] * next(iter(run.terms.values())).weight
-    for value, weighted in list(zip(raw, run.terms.values(), strict=True))[1:]:
+class Part(NamedTuple):
+    """A part of a batch, or all of it.
+
+    Args:
+      batch, answered: its samples, and the outputs on them.
+      share: of the batch's weight; None: it is all of it.
+      labelled_share: of the weight of its labelled samples.
+    """
+
+    batch: Batch
+    answered: Answered
+    share: Tensor | None = None
+    labelled_share: Tensor | None = None
+
+
+def _losses(run: LiveRun, part: Part, u: float) -> dict[str, tuple[list[Tensor], Tensor]]:
+    """The terms of each network, raw but for the part's share, and their weighted total.
+
+    Each network sees the others' outputs as constants.
+    """
+    device = part.batch.index.device
+    outputs = {name: trained.answer(part.batch.inputs, device) for name, trained in run.networks.items()}
+    others = {name: output.map(Tensor.detach) for name, output in outputs.items() if len(outputs) > 1}
+    part = part._replace(answered={**part.answered, **others})
+    return {name: _network_losses(trained, outputs[name], part, u) for name, trained in run.networks.items()}
+
+
+def _network_losses(trained: TrainedNetwork, output: Output, part: Part, u: float) -> tuple[list[Tensor], Tensor]:
+    raw = []
+    for weighted in trained.terms.values():
+        value = _value(weighted.term, _step_of(weighted, output, part, u))
+        share = part.labelled_share if weighted.reads_labels else part.share
+        raw.append(value if share is None else value * share)
+    total = raw[0] * next(iter(trained.terms.values())).weight
+    for value, weighted in list(zip(raw, trained.terms.values(), strict=True))[1:]:
         total = total + value * weighted.weight
     return raw, total
 
 
-def _where_labelled(step: Step, known: Tensor) -> Step:
-    """The labelled samples of a step; `known` is on the CPU."""
-    rows = known.nonzero().squeeze(1).to(step.index.device, non_blocking=True)
-    take = operator.itemgetter(rows)
-    return Step(
-        step.student.map(take),
-        None if step.teacher is None else step.teacher.map(take),
-        step.targets[rows],
-        step.weight[rows],
-        step.index[rows],
-        step.u,
-        torch.ones_like(rows, dtype=torch.bool),
-    )
-
-
-class _Shares(NamedTuple):
-    """Shares of a batch's weight that a part of it has.
-
-    Args:
-      every: of all samples.
-      labelled: of the labelled ones; 0 where there are none.
-    """
-
-    every: Tensor
-    labelled: Tensor
-
-    def of(self, weighted: WeightedTerm) -> Tensor:
-        """Return the share that counts for a term."""
-        return self.labelled if weighted.reads_labels else self.every
-
-
-def _shares(batch: Batch, part: Batch) -> _Shares:
-    every = part.weight.sum() / batch.weight.sum()
-    if batch.labelled is None or part.labelled is None:
-        return _Shares(every, every)
-    known = ((batch.weight, batch.labelled), (part.weight, part.labelled))
-    whole, own = (weight @ labelled.to(weight) for weight, labelled in known)
-    return _Shares(every, own / whole.clamp_min(torch.finfo(whole.dtype).tiny))
-
-
-def _parts(batch: Batch, teacher: Output | None, count: int) -> list[tuple[Batch, Output | None, _Shares | None]]:
-    """Cut a batch into near-equal parts, each with its shares of the weight; None stands for all of it."""
-    if count == 1:
-        return [(batch, teacher, None)]
-    pieces = torch.arange(len(batch.index)).tensor_split(count)
-    cuts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces if len(piece)]
-    parts = [(_cut(batch, cut), None if teacher is None else teacher.map(operator.itemgetter(cut))) for cut in cuts]
-    return [(part, answer, _shares(batch, part)) for part, answer in parts]
-
-
-def _cut(batch: Batch, cut: slice) -> Batch:
-    inputs, known = batching.take(batch.inputs, cut), batch.labelled
-    return Batch(inputs, batch.targets[cut], batch.weight[cut], batch.index[cut], None if known is None else known[cut])
-
-
-def _float(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+def _step_of(weighted: WeightedTerm, output: Output, part: Part, u: float) -> Step:
+    """What a term sees: where it reads labels, the labelled samples alone."""
+    batch, device = part.batch, part.batch.index.device
+    read = part.answered[weighted.reads] if weighted.reads else None
+    if batch.labelled is None:
+        return Step(output, read, batch.targets, batch.weight, batch.index, u)
+    if not weighted.reads_labels:
+        labelled = batch.labelled.to(device, non_blocking=True)
+        return Step(output, read, batch.targets, batch.weight, batch.index, u, labelled)
+    rows = batch.labelled.nonzero().squeeze(1).to(device, non_blocking=True)
+    own, read = (None if each is None else each.map(operator.itemgetter(rows)) for each in (output, read))
+    assert own is not None
+    known = torch.ones_like(rows, dtype=torch.bool)
+    return Step(own, read, batch.targets[rows], batch.weight[rows], batch.index[rows], u, known)
 
 
 def _value(term: Term, step: Step) -> Tensor:
@@ -234,3 +187,27 @@ def _value(term: Term, step: Step) -> Tensor:
         return step.student.logits.sum() * 0.0
     loss = term(step)
     return loss if loss.dim() == 0 else (loss * step.weight).sum() / step.weight.sum()
+
+
+def _parts(batch: Batch, answered: Answered, count: int) -> list[Part]:
+    """Cut a batch into near-equal parts."""
+    if count == 1:
+        return [Part(batch, answered)]
+    pieces = torch.arange(len(batch.index)).tensor_split(count)
+    cuts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces if len(piece)]
+    known = torch.ones(len(batch.index)) if batch.labelled is None else batch.labelled
+    shares, labelled = (
+        [weight[cut].sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny) for cut in cuts]
+        for weight in (batch.weight, batch.weight * known.to(batch.weight))
+    )
+    parts = zip(cuts, shares, labelled, strict=True)
+    return [Part(_cut(batch, cut), _cut_answers(answered, cut), *share) for cut, *share in parts]
+
+
+def _cut(batch: Batch, cut: slice) -> Batch:
+    inputs, known = batching.take(batch.inputs, cut), batch.labelled
+    return Batch(inputs, batch.targets[cut], batch.weight[cut], batch.index[cut], None if known is None else known[cut])
+
+
+def _cut_answers(answered: Answered, cut: slice) -> dict[str, Output]:
+    return {name: output.map(operator.itemgetter(cut)) for name, output in answered.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +33,7 @@ from autokd.search.stages import works
 from autokd.search.timing.fit import Asked
 from autokd.search.timing.levels import quick_changes
 from autokd.search.timing.measure import Probe
-from autokd.search.timing.plan import Teaching, Timing, Whole, make_time_plan, plan_teaching
+from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.work import Funnel, Parallel
 from autokd.space import Budget, Space, find, parse
 from autokd.study.records import RecordLog
@@ -258,6 +259,7 @@ def _probe(request: Request, loaded: Loaded) -> Probe:
         device=loaded.device,
         threads=loaded.threads,
         effort=loaded.effort,
+        seconds=ONE_SHARE * request.time if request.time is not None else math.inf,
     )
 
 

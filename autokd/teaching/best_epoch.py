@@ -58,9 +58,10 @@ def train_best(
     best: tuple[tuple[float, float], Trained] | None = None
     for until in (*range(step, epochs, step), epochs):
         rung = Rung(seed=seed, view_seed=seed, horizon=epochs * size, until=until * size)
-        _, checkpoint = train_rung(context, spec, rung, start=checkpoint, on_epoch=lambda _: on_epoch())
+        result, checkpoint = train_rung(context, spec, rung, start=checkpoint, on_epoch=lambda _: on_epoch())
         state = checkpoint["student"]  # the next rung goes on in a network of its own
-        quality = _quality(context, spec, state)
+        whole = until == epochs or context.short_validation_data is context.validation_data
+        quality = (result.score, -result.loss) if whole else _quality(context, spec, state)
         if best is None or quality > best[0]:
             best = quality, Trained(quality[0], until, state)
     assert best is not None, "there is at least one epoch"

@@ -137,13 +137,13 @@ class _Candidate(NamedTuple):
       name: for people; tells trees apart.
       pipeline: of its networks, plain; None: it is trees.
       states: of its members.
-      score: accuracy on validation.
+      score: accuracy on validation; None: not known yet.
     """
 
     name: str
     pipeline: Mapping[str, Any] | None
     states: Sequence[Mapping[str, Tensor]]
-    score: float = 0.0
+    score: float | None = None
 
     def modules(self, task: Task) -> list[nn.Module]:
         """Return its members, in eval mode."""
@@ -180,8 +180,9 @@ def _train(
         candidates.append(_Candidate(name, None, [trees.state_dict()]))
         tell(epochs)
     candidates.append(_train_networks(context, chosen, epochs, tell))
-    candidates = [each._replace(score=_accuracy(each, context)) for each in candidates]
-    _write(folder, max(candidates, key=lambda each: each.score), {each.name: each.score for each in candidates})
+    scores = [_accuracy(each, context) if each.score is None else each.score for each in candidates]
+    names = [each.name for each in candidates]
+    _write(folder, candidates[scores.index(max(scores))], dict(zip(names, scores, strict=True)))
 
 
 def _train_networks(context: TrainContext, chosen: TeacherRecipe, epochs: int, tell: Callable[[], None]) -> _Candidate:
@@ -194,8 +195,9 @@ def _train_networks(context: TrainContext, chosen: TeacherRecipe, epochs: int, t
     if chosen.compared:
         scores = [train(pipeline, _short(epochs), 0).score for pipeline in chosen.pipelines]
         best = chosen.pipelines[scores.index(max(scores))]
-    states = [train(best, epochs, member).state for member in range(chosen.members)]
-    return _Candidate(chosen.name, best, states)
+    members = [train(best, epochs, member) for member in range(chosen.members)]
+    score = members[0].score if len(members) == 1 else None
+    return _Candidate(chosen.name, best, [member.state for member in members], score)
 
 
 def _short(epochs: int) -> int:

@@ -33,8 +33,12 @@ class Effort(NamedTuple):
 
 
 def networks(task: Task) -> tuple[str, ...]:
-    """Return the names of the sizes of a default teacher's network, the largest first."""
-    return kind_of(task.modality).teacher_networks
+    """Return the names of the sizes of a default teacher's network, the largest first; of those that are equal one."""
+    kind = kind_of(task.modality)
+    names: dict[str, str] = {}
+    for name in kind.teacher_networks:
+        names.setdefault(repr(kind.teacher_recipe(task, name).pipelines), name)
+    return tuple(names.values())
 
 
 def recipe(task: Task, effort: Effort) -> TeacherRecipe:

@@ -179,12 +179,12 @@ def train(context: TrainContext, names: Names, seed: int, rungs: Sequence[int]) 
     spec, size = from_plain(plain(names)), len(context.data.train)
     with seeded(derive(seed, "init"), context.device):
         run = build_run(context, spec, rungs[-1] * size)
-        average = Average(run.student)
-        run.optimizer.register_step_post_hook(average.update)
+        average = Average(run.student.network)
+        run.student.optimizer.register_step_post_hook(average.update)
         for epoch in range(rungs[-1]):
             _epoch(context, spec, run, epoch, rungs[-1], seed)
             if epoch + 1 in rungs:
-                score = accuracy(run.student, context)
+                score = accuracy(run.student.network, context)
                 mean = average.score(context)
                 seconds = time.process_time() - began - average.seconds
                 yield Scored(epoch + 1, score, mean, seconds, average.seconds)
@@ -245,7 +245,7 @@ def train_branches(context: TrainContext, names: Names, seed: int, rungs: Sequen
             _epoch(context, spec, run, epoch, rungs[-1], seed)
             seconds += time.process_time() - began
             began = time.process_time()
-            score = accuracy(run.student, context)
+            score = accuracy(run.student.network, context)
             scoring = time.process_time() - began
             branches: dict[str, dict[str, float]] = {}
             if epoch + 1 in rungs:
@@ -256,7 +256,7 @@ def train_branches(context: TrainContext, names: Names, seed: int, rungs: Sequen
                     began = time.process_time()
                     train_branch(context, spec, run, rung)
                     taken = time.process_time() - began
-                    branches[str(share)] = {"score": accuracy(run.student, context), "seconds": taken}
+                    branches[str(share)] = {"score": accuracy(run.student.network, context), "seconds": taken}
                     restore(run, _cloned(kept))
             yield Branched(epoch + 1, score, seconds, scoring, branches)
             began = time.process_time()
@@ -270,7 +270,7 @@ def _branch(context: TrainContext, spec: PipelineSpec, start: Any, span: tuple[i
     restore(run, {**start, "student": _copied(start["student"]), "optimizer": _cloned(start["optimizer"])})
     for epoch in range(first, last):
         _epoch(context, falling, run, epoch, horizon, seed)
-    return accuracy(run.student, context)
+    return accuracy(run.student.network, context)
 
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

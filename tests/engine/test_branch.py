@@ -106,7 +106,7 @@ def test_the_rate_falls_to_nothing_within_the_horizon(
 
     def noting(run: LiveRun, *others: object) -> torch.Tensor:
         found = train_step(run, *others)  # type: ignore[arg-type]
-        rates.append(run.optimizer.param_groups[0]["lr"])
+        rates.append(run.student.optimizer.param_groups[0]["lr"])
         return found
 
     monkeypatch.setattr(loop, "train_step", noting)

@@ -168,7 +168,7 @@ def test_the_scalers_state_goes_through_a_checkpoint(digits: Dataset, monkeypatc
     with seeded(1):
         made = build_run(where, spec, 4 * 129)
     assert restore(made, stored) == 2 * 129
-    assert (made.scaler.get_scale(), made.scaler.state_dict()["_growth_tracker"]) == (128.0, 10)
+    assert (made.student.scaler.get_scale(), made.student.scaler.state_dict()["_growth_tracker"]) == (128.0, 10)
     rest, at_end = trained(where, spec, epochs=4, start=through_a_file(half_way))
     whole, at_end_too = trained(where, spec, epochs=4)
     assert_same(at_end, at_end_too)

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from autokd.batching import single
 from autokd.data import Dataset
 from autokd.declarations import Student
+from autokd.engine.answers import TEACHER
 from autokd.engine.build import MAX_NORM, build_run
 from autokd.engine.epoch import Passes
 from autokd.engine.profile import OFF
-from autokd.engine.step import LiveRun, WeightedTerm, gradient_norms, train_step
+from autokd.engine.step import LiveRun, gradient_norms, train_step
+from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.networks.models import seeded
 from autokd.spec import make
 from autokd.types import IMAGE, TABLE, Augment, Batch, BuildContext, Output, Selection, Step
@@ -60,33 +62,30 @@ class Narrow:
 
 def run(terms: dict[str, Any], student: nn.Module, *, max_norm: float | None = None, rate: float = 0.0) -> LiveRun:
     """A run by hand: SGD at a constant rate, float32."""
-    weighted = {name: WeightedTerm(term, weight) for name, (term, weight) in terms.items()}
+    weighted = {name: WeightedTerm(term, weight, TEACHER) for name, (term, weight) in terms.items()}
     modules = nn.ModuleDict({name: term for name, (term, _) in terms.items() if isinstance(term, nn.Module)})
-    return LiveRun(
-        student=student,
+    trained_network = TrainedNetwork(
+        network=student,
         terms=weighted,
         term_modules=modules,
         optimizer=torch.optim.SGD([*student.parameters(), *modules.parameters()], lr=rate),
-        schedule=lambda u: 1.0,
         peak_rates=(rate,),
         scaler=torch.amp.GradScaler("cpu", enabled=False),
-        augment=Augment(lambda generator, n, u: {}, lambda view, rows, partner, partner_rows: view),
-        selection=Selection(1),
-        passes=Passes(1, 1, 1),
-        teacher_mode="stored",
         dtype=torch.float32,
         max_norm=max_norm,
     )
+    augment = Augment(lambda generator, n, u: {}, lambda view, rows, partner, partner_rows: view)
+    return LiveRun({STUDENT: trained_network}, lambda u: 1.0, augment, Selection(1), Passes(1, 1, 1))
 
 
-def batch(samples: int = 40, *, weights: bool = True) -> tuple[Batch, Output]:
+def batch(samples: int = 40, *, weights: bool = True) -> tuple[Batch, dict[str, Output]]:
     """A batch of made-up samples with weights of their own, and a teacher's answer."""
     generator = torch.Generator().manual_seed(4)
     targets = torch.randn(samples, 5, generator=generator).softmax(-1)
     weight = torch.rand(samples, generator=generator) + 0.1 if weights else torch.ones(samples)
     inputs = torch.randn(samples, 7, generator=generator)
     answer = Output(2 * torch.randn(samples, 5, generator=generator), (), torch.randn(samples, 3, generator=generator))
-    return Batch(inputs, targets, weight, torch.arange(samples)), answer
+    return Batch(inputs, targets, weight, torch.arange(samples)), {TEACHER: answer}
 
 
 def network(most: int = 10**9) -> Flat:
@@ -121,9 +120,9 @@ def test_the_parts_of_a_batch_add_up_to_the_whole(most: int, parts: int) -> None
     cut_values = train_step(cut, samples, answer, 0.0, OFF)
     assert (whole.micro_batches, cut.micro_batches) == (1, parts)
     torch.testing.assert_close(cut_values, values, rtol=1e-6, atol=1e-6)
-    assert len(gradients(cut.student)) == 4
-    for name, gradient in gradients(whole.student).items():
-        torch.testing.assert_close(gradients(cut.student)[name], gradient, rtol=1e-6, atol=1e-6)
+    assert len(gradients(cut.student.network)) == 4
+    for name, gradient in gradients(whole.student.network).items():
+        torch.testing.assert_close(gradients(cut.student.network)[name], gradient, rtol=1e-6, atol=1e-6)
 
 
 def test_parts_are_near_equal_and_the_next_batch_is_cut_at_once() -> None:
@@ -166,9 +165,9 @@ def test_a_long_gradient_is_cut_to_its_norm_and_a_short_one_is_not() -> None:
 
     def moved(scale: float, max_norm: float | None) -> tuple[float, Tensor]:
         made = run({"mimic": (mimic, scale)}, network(), max_norm=max_norm, rate=1.0)
-        before = nn.utils.parameters_to_vector(made.student.parameters()).detach()
+        before = nn.utils.parameters_to_vector(made.student.network.parameters()).detach()
         train_step(made, samples, answer, 0.0, OFF)
-        change = nn.utils.parameters_to_vector(made.student.parameters()).detach() - before
+        change = nn.utils.parameters_to_vector(made.student.network.parameters()).detach() - before
         return float(change.norm()), change
 
     (short, same), (free, direction), (cut, cut_direction) = moved(0.01, 5.0), moved(100.0, None), moved(100.0, 5.0)
@@ -181,7 +180,7 @@ def test_a_long_gradient_is_cut_to_its_norm_and_a_short_one_is_not() -> None:
 def test_gradients_are_cut_only_where_a_loss_reads_the_teacher_or_inside_the_student(digits: Dataset) -> None:
     def max_norm(**losses: Any) -> float | None:
         with seeded(1):
-            return build_run(context(digits, teacher(digits.task)), pipeline(losses=losses), 129).max_norm
+            return build_run(context(digits, teacher(digits.task)), pipeline(losses=losses), 129).student.max_norm
 
     assert max_norm(ce=CE) is None and max_norm(ce=CE, kd=KD) == 5.0
     assert max_norm(ce=CE, hint=make("losses", "hint", {})) == max_norm(ce=CE, rkd=make("losses", "rkd", {})) == 5.0
@@ -192,9 +191,10 @@ def test_gradients_are_cut_only_where_a_loss_reads_the_teacher_or_inside_the_stu
 
 
 def test_gradient_norms_are_those_of_each_weighted_term_on_a_part_of_the_batch() -> None:
-    samples, answer = batch(50)
+    samples, answered = batch(50)
+    answer = answered[TEACHER]
     made = run(TERMS, network())
-    norms = gradient_norms(made, samples, answer, 0.0)
+    norms = gradient_norms(made, samples, answered, 0.0)
     student, few = network(), slice(0, 32)
     assert answer.pooled is not None
     step = Step(
@@ -218,17 +218,18 @@ def test_gradient_norms_move_nothing(digits: Dataset) -> None:
     frozen = teacher(digits.task)
     with seeded(2):
         made = build_run(context(digits, frozen), pipeline(losses=hint), 129)
+        student = made.student
         before = {
-            n: v.clone() for n, v in [*made.student.state_dict().items(), *made.term_modules.state_dict().items()]
+            n: v.clone() for n, v in [*student.network.state_dict().items(), *student.term_modules.state_dict().items()]
         }
         images = torch.randn(40, 1, 8, 8)
         samples = Batch(images, torch.eye(10)[torch.arange(40) % 10], torch.ones(40), torch.arange(40))
-        norms = gradient_norms(made, samples, frozen.predict(images), 0.0)
-    after = {**made.student.state_dict(), **made.term_modules.state_dict()}
+        norms = gradient_norms(made, samples, {TEACHER: frozen.predict(images)}, 0.0)
+    after = {**student.network.state_dict(), **student.term_modules.state_dict()}
     assert_same({name: after[name] for name in before}, before)
     assert any("running_mean" in name for name in before)
     assert norms["ce"] > 0 and norms["hint"] > 0
-    assert all(p.grad is None for p in made.student.parameters())
+    assert all(p.grad is None for p in student.network.parameters())
 
 
 def test_a_term_that_does_not_depend_on_the_student_has_norm_zero(digits: Dataset) -> None:

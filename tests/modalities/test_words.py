@@ -18,12 +18,14 @@ from autokd import batching, catalog, data
 from autokd.data.load import _task
 from autokd.data_types import DataContext
 from autokd.delivery.predict import predict
+from autokd.engine.answers import TEACHER
 from autokd.engine.context import TrainContext
 from autokd.engine.epoch import Passes
 from autokd.engine.evaluate import predict as logits_of
 from autokd.engine.profile import OFF
-from autokd.engine.step import LiveRun, WeightedTerm, train_step
+from autokd.engine.step import LiveRun, train_step
 from autokd.engine.teacher_bank import TeacherBank
+from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.engine.views import fetch, to_device
 from autokd.errors import DataError, TeacherError
 from autokd.input_kind import InputKind, takes
@@ -189,22 +191,20 @@ def _step(topics: data.Dataset, loss: str, by: int) -> tuple[Tensor, list[Tensor
         term = component.build(BuildContext(task=task, student=shapes_of(student, task), teacher=teacher.offers))
     modules = nn.ModuleDict({"loss": term.double()} if isinstance(term, nn.Module) else {})
     parameters = [*student.parameters(), *modules.parameters()]
-    run = LiveRun(
-        student=student,
-        terms={"loss": WeightedTerm(term, 1.0)},
+    trained = TrainedNetwork(
+        network=student,
+        terms={"loss": WeightedTerm(term, 1.0, TEACHER)},
         term_modules=modules,
         optimizer=torch.optim.SGD(parameters, lr=0.1),
-        schedule=lambda u: 1.0,
         peak_rates=(0.1,),
         scaler=torch.amp.GradScaler("cpu", enabled=False),
-        augment=make("augments", "none", {}).build(BuildContext(task=task)),
-        selection=Selection(len(topics.train)),
-        passes=Passes(len(topics.train), len(topics.train), 64),
-        teacher_mode="live",
         dtype=torch.float32,
-        micro_batches=2 if loss == "kd" else 1,
     )
-    values = train_step(run, batch, teacher.predict(batch.inputs), 0.5, OFF)
+    augment = make("augments", "none", {}).build(BuildContext(task=task))
+    passes = Passes(len(topics.train), len(topics.train), 64)
+    run = LiveRun({STUDENT: trained}, lambda u: 1.0, augment, Selection(passes.size), passes)
+    run.micro_batches = 2 if loss == "kd" else 1
+    values = train_step(run, batch, {TEACHER: teacher.predict(batch.inputs)}, 0.5, OFF)
     return values, [parameter.detach() for parameter in parameters]
 
 

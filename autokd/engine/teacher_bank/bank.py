@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from autokd.engine.teacher_bank.block import Answers, Block, compute_block, load_block, save_block
+from autokd.engine.teacher_bank.block import Ask, Block, compute_block, load_block, save_block
 from autokd.engine.teacher_bank.folder import UsersMark, evict, folder_bytes
 from autokd.files import write_text
 from autokd.types import Shapes
@@ -122,13 +122,13 @@ class TeacherBank:
         self._writes = 0
         self._mark = None if folder is None else UsersMark(folder)
 
-    def block(self, group: Group, view: str, answers: Answers, device: torch.device, parts: frozenset[str]) -> Block:
+    def block(self, group: Group, view: str, ask: Ask, device: torch.device, parts: frozenset[str]) -> Block:
         """Return the outputs of the whole training set under one view.
 
         Args:
           group: teacher, data, policy, view seed.
           view: identifies the epoch's table of augmentation parameters.
-          answers: asks the teacher; called only where the block is not found.
+          ask: asks the teacher; called only where the block is not found.
           device: where indices and outputs live.
           parts: of the output beside the logits: "pooled", "features".
         """
@@ -137,7 +137,7 @@ class TeacherBank:
         found = self._memory.get(name) or self._read(name, device)
         if found is None:
             self.counts.computed += 1
-            block = compute_block(answers, parts)
+            block = compute_block(ask, parts)
             self._keep(name, block)
         else:
             self.counts.hits += 1

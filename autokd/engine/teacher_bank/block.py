@@ -22,7 +22,7 @@ MANY_CLASSES = 256
 TOP = 64
 """Logits kept a sample where there are many classes."""
 
-Answers = Callable[[], Iterator[Output]]
+Ask = Callable[[], Iterator[Output]]
 """Yields the teacher's outputs on the whole training set in order, `CHUNK` samples at a time."""
 
 
@@ -69,15 +69,15 @@ class Block(NamedTuple):
         return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
 
 
-def compute_block(answers: Answers, parts: frozenset[str]) -> Block:
+def compute_block(ask: Ask, parts: frozenset[str]) -> Block:
     """Ask the teacher and keep what it says, rounded to half precision.
 
     Args:
-      answers: asks the teacher.
+      ask: asks the teacher.
       parts: of the output beside the logits: "pooled", "features".
     """
     chunks, num_classes = [], 0
-    for output in answers():
+    for output in ask():
         num_classes = output.logits.shape[1]
         chunks.append(_stored(output, parts))
     return Block({name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}, num_classes)

@@ -29,6 +29,8 @@ from autokd.types import Shapes, Task, Teacher
 
 WARM_UP = 64
 """Samples trained on before those that are timed."""
+LEAST_TIMED = 128
+"""Samples that are timed where these take long: a few steps."""
 STEPS = 150
 """Of hand KD that are timed, once the teacher's answers are there."""
 
@@ -45,6 +47,7 @@ class Probe:
       device, threads: that rungs compute on.
       effort: of a default teacher.
       student: of the recipes, plain; None: as `autokd.recipes` chooses it without measuring.
+      seconds: that one measurement may take, about, once warm.
     """
 
     data: Dataset
@@ -55,6 +58,7 @@ class Probe:
     threads: int
     effort: Effort
     student: Mapping[str, Any] | None = None
+    seconds: float = math.inf
 
     @functools.cached_property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -77,8 +81,9 @@ class Probe:
         Raises:
           NothingFeasible: it does not train.
         """
-        _timed(self, pipeline, WARM_UP, None)
-        return _timed(self, pipeline, TIMED_SAMPLES, None)
+        rough = _timed(self, pipeline, WARM_UP, None)
+        bears = self.seconds / max((1 + FORWARD) * rough, 1e-9)
+        return _timed(self, pipeline, int(min(TIMED_SAMPLES, max(LEAST_TIMED, bears))), None)
 
 
 def measure_costs(probe: Probe) -> Costs:

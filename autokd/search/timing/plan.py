@@ -36,6 +36,8 @@ from autokd.teaching.recipe import LARGE, Effort, networks
 
 MEASURING_SHARE = 0.03
 """Of the time that measuring hand KD may take."""
+ONE_SHARE = 0.005
+"""Of the time that each of the other measurements may take: of a student, or of a teacher's network."""
 LONGEST_RUN = 1 / 6
 """Of the time left: a family of which a run of the least length takes more is no candidate."""
 

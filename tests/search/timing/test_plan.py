@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from autokd.data import Dataset
+from autokd.data import DataOptions, Dataset, load
+from autokd.modalities._image import TINY
 from autokd.search.stages import works
 from autokd.search.timing import plan
 from autokd.search.timing.fit import NOTHING, TAUGHT_EPOCHS, TEACHER_SHARE
@@ -13,7 +14,7 @@ from autokd.search.timing.plan import Timing, plan_teaching
 from autokd.search.work import Costs, Funnel, Parallel
 from autokd.space import find, parse
 from autokd.teaching import default_teacher
-from autokd.teaching.recipe import Effort, recipe
+from autokd.teaching.recipe import Effort, networks, recipe
 from tests.search.spaces import CPU
 
 SECONDS = {"large": 8e-3, "medium": 4e-3, "small": 1e-3}
@@ -48,10 +49,16 @@ def effort_within(seconds: float, data: Dataset) -> Effort:
     return plan_teaching(timing, seconds, space.budget, probe, may_limit=False).effort
 
 
-def test_with_little_time_a_default_teacher_is_smaller_rather_than_hardly_trained(digits: Dataset) -> None:
+def test_with_little_time_a_default_teacher_is_smaller_rather_than_hardly_trained() -> None:
+    digits = load("digits", DataOptions(limit_train=128, image_size=24))
     epoch = (len(digits.train) + len(digits.validation) / 3) / TEACHER_SHARE
     assert effort_within(1e6, digits) == Effort(40)
     large, medium = (effort_within(10 * SECONDS[name] * epoch, digits) for name in ("large", "medium"))
     assert large.network == "large" and TAUGHT_EPOCHS <= large.epochs < 40
     assert medium.network == "medium" and TAUGHT_EPOCHS <= medium.epochs < 40
     assert effort_within(0.1, digits) == Effort(1, "small")
+
+
+def test_the_same_network_is_not_measured_under_two_names(digits: Dataset) -> None:
+    assert max(digits.task.input_shape) <= TINY
+    assert networks(digits.task) == ("large", "small")

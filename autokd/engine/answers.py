@@ -1,0 +1,155 @@
+"""The answers of models that do not train, by name: read from the bank, or given as each batch is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from autokd.declarations import Loss
+from autokd.engine.context import TrainContext
+from autokd.engine.teacher_bank import CHUNK, MANY_CLASSES, TOP, Block, Group
+from autokd.engine.views import augmented_view, fetch, normalise, policy_key, rows_key
+from autokd.spec import PipelineSpec, component_to_plain, fingerprint
+from autokd.types import Augment, Batch, Output, Rows, Teacher
+
+TEACHER = "teacher"
+"""Name of the study's teacher."""
+STORABLE = frozenset({"features", "pooled"})
+"""Parts of a teacher's output that the bank can hold."""
+
+
+class Answers(Protocol):
+    """What a model says of a pass's views."""
+
+    def of(self, batch: Batch) -> Output:
+        """Return its outputs on a batch, detached, in the batch's order."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Answers under the pass's views, computed once and kept in the bank.
+
+    Args:
+      block: on some samples of the training set, in ascending order.
+      place: [N] int64 on the device, where each sample is in the block; None: it has all.
+    """
+
+    block: Block
+    place: Tensor | None = None
+
+    def of(self, batch: Batch) -> Output:
+        """Read them by the rows of the training set."""
+        return self.block.output(batch.index if self.place is None else self.place[batch.index])
+
+
+@dataclass(frozen=True)
+class Live:
+    """Answers that a teacher gives as each batch is made."""
+
+    teacher: Teacher
+
+    def of(self, batch: Batch) -> Output:
+        """Ask the teacher."""
+        return self.teacher.predict(batch.inputs)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a run's answers come from.
+
+    Args:
+      teacher: who gives them.
+      kept: parts of its outputs that the bank keeps beside the logits; None: nothing is kept, it is asked live.
+    """
+
+    teacher: Teacher
+    kept: frozenset[str] | None
+
+    @property
+    def stored(self) -> bool:
+        """Whether the bank keeps them."""
+        return self.kept is not None
+
+
+class Views(NamedTuple):
+    """The views of a pass: a table of augmentation parameters for the whole training set.
+
+    Args:
+      augment: the policy.
+      seed: the view seed that the table was drawn from.
+      drawn: the table, on the CPU.
+      rows: the same, on the device.
+      asked: [n] int64 on the CPU, the samples that stored answers are about, in ascending order; None: all.
+    """
+
+    augment: Augment
+    seed: int
+    drawn: Rows
+    rows: Rows
+    asked: Tensor | None = None
+
+
+def find_sources(context: TrainContext, spec: PipelineSpec) -> dict[str, Source]:
+    """Return where the answers come from that a pipeline's losses read, by name; {} where they read none."""
+    reading = [loss.declares for loss in spec.losses.values() if loss.declares.teacher != "none"]
+    if not reading:
+        return {}
+    assert context.teacher is not None, "a loss reads the teacher, but there is none"
+    return {TEACHER: Source(context.teacher, _kept(context, context.teacher, reading))}
+
+
+def open_answers(
+    context: TrainContext, spec: PipelineSpec, sources: Mapping[str, Source], views: Views
+) -> dict[str, Answers]:
+    """Return a pass's answers by name: looked up in the bank, or computed for it, where they are stored."""
+    return {name: _open(context, spec, source, views) for name, source in sources.items()}
+
+
+def _kept(context: TrainContext, teacher: Teacher, reading: Sequence[Loss]) -> frozenset[str] | None:
+    """The parts that the bank keeps, if all that the losses need can be kept there."""
+    read = frozenset(part for declared in reading for part in declared.reads)
+    if not any(declared.teacher == "live" for declared in reading):
+        return (read | context.parts) & (STORABLE - {"features"})
+    if not read <= STORABLE or not context.bank.holds_features(teacher.offers, len(context.data.train)):
+        return None
+    return (read | context.parts) & STORABLE
+
+
+def _open(context: TrainContext, spec: PipelineSpec, source: Source, views: Views) -> Answers:
+    if source.kept is None:
+        return Live(source.teacher)
+    data, asked = context.train_data, views.asked
+    size = len(data.labels)
+    rows = torch.arange(size) if asked is None else asked
+
+    def ask() -> Iterator[Output]:
+        for fetched in fetch(data, views.drawn, torch.split(rows, CHUNK)):
+            context.alive()
+            yield source.teacher.predict(
+                normalise(data, augmented_view(data, views.augment, views.rows, fetched).inputs)
+            )
+
+    group = _group(context, spec, source.teacher, views.seed)
+    view = rows_key(views.drawn if asked is None else {**views.drawn, "(asked)": asked})
+    block = context.bank.block(group, view, ask, context.device, source.kept)
+    if asked is None:
+        return Stored(block)
+    place = torch.zeros(size, dtype=torch.int64).index_copy(0, asked, torch.arange(len(asked)))
+    return Stored(block, place.to(context.device, non_blocking=True))
+
+
+def _group(context: TrainContext, spec: PipelineSpec, teacher: Teacher, view_seed: int) -> Group:
+    task = context.data.task
+    views = [task.fingerprint, policy_key(spec.augment), view_seed]
+    key = fingerprint([teacher.fingerprint, *views, CHUNK, MANY_CLASSES, TOP, "float16", context.device.type])
+    about = {
+        "teacher": teacher.origin,
+        "dataset": task.dataset,
+        "augment": component_to_plain(spec.augment),
+        "view_seed": view_seed,
+    }
+    return Group(key, about)

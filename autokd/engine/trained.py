@@ -1,0 +1,105 @@
+"""The networks that a run trains: how each computes, is updated, kept and brought back. A run has them by name."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from autokd.networks.models import as_output
+from autokd.types import Inputs, Output, Term
+
+STUDENT = "student"
+"""Name of the network that is scored and delivered."""
+
+
+class WeightedTerm(NamedTuple):
+    """A loss term of a network.
+
+    Args:
+      term: the loss.
+      weight: effective: the searched weight times the method's own scale.
+      reads: name of the model whose answers it finds as `Step.teacher`; "" for none.
+      reads_labels: it is about labelled samples only.
+    """
+
+    term: Term
+    weight: float
+    reads: str = ""
+    reads_labels: bool = False
+
+
+@dataclass
+class TrainedNetwork:
+    """A network, its losses, and what updates it.
+
+    Args:
+      network: the network.
+      terms: its losses by instance name; their weighted sum is minimised.
+      term_modules: those of them that are modules; their parameters train too.
+      optimizer: of the parameters of both.
+      peak_rates: of each parameter group; the schedule multiplies them.
+      scaler: of the loss, where the network computes in float16.
+      dtype: the type that the network computes in.
+      max_norm: the gradient is scaled down to this norm where it is longer; None: it is not.
+    """
+
+    network: nn.Module
+    terms: dict[str, WeightedTerm]
+    term_modules: nn.ModuleDict
+    optimizer: torch.optim.Optimizer
+    peak_rates: tuple[float, ...]
+    scaler: torch.amp.GradScaler
+    dtype: torch.dtype
+    max_norm: float | None = None
+
+    def answer(self, inputs: Inputs, device: torch.device) -> Output:
+        """Return the network's output on a batch, as float32, in the precision that it trains in."""
+        half = self.dtype != torch.float32
+        with torch.autocast(device.type, self.dtype) if half else contextlib.nullcontext():
+            output = as_output(self.network(inputs))
+        return output.map(_float) if half else output
+
+    def set_rate(self, factor: float) -> None:
+        """Set every group's learning rate to that share of its peak."""
+        for group, peak in zip(self.optimizer.param_groups, self.peak_rates, strict=True):
+            group["lr"] = peak * factor
+
+    def update(self) -> None:
+        """Take the optimizer's step along the gradients, scaled down where they are too long."""
+        if self.max_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, self.max_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Yield the buffers of the network and of its losses, such as batch-norm statistics."""
+        yield from self.network.buffers()
+        yield from self.term_modules.buffers()
+
+    def state(self, name: str) -> dict[str, Any]:
+        """Return all that training changes, as named parts; the network's is called `name`. Nothing is copied."""
+        return {
+            name: self.network.state_dict(),
+            "losses": self.term_modules.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any], name: str) -> None:
+        """Bring back what `state` returned."""
+        self.network.load_state_dict(state[name])
+        self.term_modules.load_state_dict(state["losses"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
+
+
+def _float(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
