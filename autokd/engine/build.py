@@ -70,8 +70,8 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     build_context = dataclasses.replace(build_context, horizon_steps=passes.steps_until(horizon // task.train_size))
     return LiveRun(
         networks={STUDENT: _trained(context, spec, student, build_context)},
-        schedule=spec.schedule.build(build_context),
-        augment=spec.augment.build(build_context),
+        schedule=spec.schedule.build(context.prepared(spec.schedule, build_context)),
+        augment=spec.augment.build(context.prepared(spec.augment, build_context)),
         selection=selection,
         passes=passes,
         sources=find_sources(context, spec),
@@ -84,7 +84,8 @@ def _trained(
     """A network in training, with its losses and its optimizer."""
     terms = {name: _term(context, loss, build_context) for name, loss in spec.losses.items()}
     term_modules = nn.ModuleDict({name: t.term for name, t in terms.items() if isinstance(t.term, nn.Module)})
-    optimizer = spec.optimizer.build(build_context)([*network.parameters(), *term_modules.parameters()])
+    make_optimizer = spec.optimizer.build(context.prepared(spec.optimizer, build_context))
+    optimizer = make_optimizer([*network.parameters(), *term_modules.parameters()])
     dtype = train_dtype(context.precision, network, spec, build_context.task, context.device)
     network.train()
     term_modules.train()
