@@ -1,13 +1,12 @@
-"""How the recommendation was found: the funnel, what failed, and how far pipelines were trained."""
+"""How the recommendation was found: the funnel, and what failed."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from autokd.report import words
-from autokd.report.sections.confirm import all_tuned
+from autokd.report.sections.confirm.facts import all_tuned
 from autokd.study.records import Records, TrialRecord
 
 if TYPE_CHECKING:
@@ -46,22 +45,6 @@ def _runs(records: Records) -> dict[str, str]:
     }
 
 
-def failures(trials: Sequence[TrialRecord]) -> list[tuple[str, int]]:
+def failures(trials: Iterable[TrialRecord]) -> list[tuple[str, int]]:
     """Return (kind, number) of the failed trials, most frequent first."""
     return Counter(trial.failure["kind"] for trial in trials if trial.failure is not None).most_common()
-
-
-def extent(study: StudyStore) -> str:
-    """Return on how much data and for how long pipelines were trained, a sentence; "" where full training is no more.
-
-    Full training takes the epochs that the space file says, and the samples that a plan for little time left out.
-    """
-    settings, claim, plan = study.settings, study.records.claim, study.settings.time_plan
-    full = settings.identity.budget_of(0).train_epochs
-    epochs = study.rung_epochs[-1] if claim is None else claim.epochs
-    trained = f"Pipelines were trained for {'up to ' if claim is None else ''}{words.number_of(epochs, 'epoch')}"
-    if plan is not None and plan.limit_train is not None:
-        whole = "the" if plan.whole_train is None else words.count(plan.whole_train)
-        samples = f"{words.count(settings.data.train)} of {whole} training samples"
-        return f"{trained} on {samples}; full training takes {words.number_of(full, 'epoch')} on all of them."
-    return f"{trained}; full training takes {full}." if epochs < full else ""

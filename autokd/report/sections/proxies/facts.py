@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autokd.metrics import Metric
-from autokd.report import plots
-from autokd.report.plots import ACCENT, MARK, ROW, Figure
+from autokd.report.tables import Row, flat
 from autokd.study.choice import ScreenedStudent
 from autokd.study.fidelity import Tau, kendall, score_at
 from autokd.study.ranking import common_rung
 from autokd.study.records import Records
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
 
 YARDSTICK = "parameter count"
 """What a proxy has to beat."""
@@ -64,31 +65,11 @@ def _key(student: Mapping[str, Any]) -> str:
     return json.dumps(student, sort_keys=True)
 
 
-def figure(taus: Sequence[ProxyTau], metric: Metric) -> Figure:
-    """Kendall's tau-b of each proxy with trained scores; the parameter count is the yardstick."""
-    rows = [(proxy.name, proxy.tau) for proxy in reversed(taus) if proxy.tau is not None]
-    return plots.figure(
-        80 + ROW * len(rows),
-        [_dot(name, tau) for name, tau in rows],
-        xaxis={"title": {"text": f"Kendall’s tau-b with {_scored(metric)}"}, "range": [-1.02, 1.02], "zeroline": True},
-        yaxis={"fixedrange": True, "showgrid": False},
-        showlegend=False,
-    )
-
-
-def _dot(name: str, tau: Tau) -> Figure:
-    interval = None if tau.low is None or tau.high is None else (tau.low, tau.high)
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [tau.tau],
-        "y": [plots.safe(name)],
-        "error_x": plots.error_bar(tau.tau, interval),
-        "marker": {"size": 10, "color": MARK if name == YARDSTICK else ACCENT},
-        "hovertext": [plots.safe(f"{name}: tau {tau.tau:+.2f}, n = {tau.n}")],
-        "hoverinfo": "text",
-    }
-
-
-def _scored(metric: Metric) -> str:
-    return f"validation {metric.title}" if metric.higher_is_better else f"minus the validation {metric.title}"
+def proxy_rows(study: StudyStore) -> list[Row]:
+    """Return one row a screened student."""
+    return [
+        {"params": entry.params, "macs": entry.macs, "screening_score": entry.score}
+        | flat(entry.proxies, "proxy")
+        | flat(entry.student, "student")
+        for entry in study.records.screen
+    ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.errors import ComponentError
+from autokd.report.tables import Row
 from autokd.spec import component_from_plain
 from autokd.study.records import TrialRecord
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
 
 
 class TermLine(NamedTuple):
@@ -60,3 +64,9 @@ def effective_weight(plain: Mapping[str, Any]) -> float | None:
     except ComponentError:
         return None
     return float(loss.weight * loss.declares.scale.value)
+
+
+def loss_rows(study: StudyStore) -> list[Row]:
+    """Return one row a loss term of each trial."""
+    lines = term_lines(study.records.trials.values())
+    return [{**line._asdict(), "weighted": line.weighted} for line in lines]

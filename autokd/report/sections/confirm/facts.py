@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from autokd.report.tables import Row, failure_columns
 from autokd.study.arms import title_of
 from autokd.study.choice import Candidate
 from autokd.study.claim import Arm, Claim
 from autokd.study.design import Design
+from autokd.study.fidelity import short_predicts_long
 from autokd.study.records import Records, RunRecord
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
 
 
 class NoiseRuns(NamedTuple):
@@ -120,3 +125,36 @@ def seed_rows(claim: Claim) -> list[SeedRow]:
     seeds = dict.fromkeys(seed for arm in arms for seed in arm.seeds)
     runs = [{run.seed: (run.validation, run.test) for run in arm.claimed} for arm in arms]
     return [SeedRow(seed, [made.get(seed, (None, None)) for made in runs]) for seed in seeds]
+
+
+def run_rows(study: StudyStore) -> list[Row]:
+    """Return one row a training run outside explore."""
+    return [
+        {
+            "stage": run.stage,
+            "round": run.round,
+            "arm": run.arm,
+            "variant": run.variant,
+            "seed": run.seed,
+            "score": run.score,
+            **run.metrics,
+            "loss": run.loss,
+            "seconds": run.seconds,
+            **failure_columns(run.failure),
+        }
+        for run in study.records.runs
+    ]
+
+
+def agreement_rows(study: StudyStore) -> list[Row]:
+    """Return one row a pair of lengths: how well the shorter orders trials like the longer."""
+    return [
+        {"shorter": found.shorter, "longer": found.longer or "select", "n": found.n, "verdict": found.verdict}
+        | ({"why": found.why} if found.tau is None else {**found.tau._asdict(), "why": found.why})
+        for found in short_predicts_long(study.records)
+    ]
+
+
+def arm_titles(claim: Claim) -> list[str]:
+    """Return the titles of a claim's arms, that of the recommended one first."""
+    return [claim.title_of(arm) for arm in claim.ordered]

@@ -1,4 +1,4 @@
-"""Quality against size."""
+"""The figure: quality against parameters."""
 
 from __future__ import annotations
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.metrics import Metric
 from autokd.report import plots, words
-from autokd.report.numbers import mean_interval
-from autokd.report.plots import Figure
-from autokd.report.sections import verdict
-from autokd.report.sections.confirm import tuned_arms
+from autokd.report.sections.confirm.facts import tuned_arms
+from autokd.report.sections.recommendation import verdict
 from autokd.report.start import start_baselines, teacher_value
 from autokd.study import edges
 from autokd.study.arms import title_of
 from autokd.study.claim import Arm, Claim, Comparison
-from autokd.study.majority import FAIR, majority
+from autokd.study.majority import FAIR, majority, rare_text
 from autokd.study.ranking import ranked
 from autokd.study.records import TrialRecord
+from autokd.study.training import trained_folder, training_of
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
@@ -213,63 +213,6 @@ def _tuning(claim: Claim, tuned: Sequence[str]) -> str:
     return f"the learning rate was tuned over the same grid for {which}"
 
 
-def figure(decision: Decision) -> Figure:
-    """Test value of each arm: a dot a seed, the mean with its interval, the teacher, the prediction interval."""
-    metric, teacher = decision.metric, decision.claim.teacher
-    arms = [row for row in reversed(decision.rows) if row.arm is not None and row.test]
-    data = [trace for place, row in enumerate(arms) for trace in _arm_traces(row, place, metric)]
-    shapes, notes = _one_more_run(decision, arms), []
-    if teacher is not None:
-        x = metric.scale * teacher.test
-        shapes.append(plots.line(x=x))
-        notes.append(plots.note("teacher", x=x, y=1, yref="paper", yanchor="bottom"))
-    ticks = {"tickvals": list(range(len(arms))), "ticktext": [plots.safe(row.title) for row in arms]}
-    return plots.figure(
-        70 + 52 * len(arms),
-        data,
-        xaxis={"title": {"text": metric.heading("test")}, "zeroline": False},
-        yaxis={**ticks, "range": [-0.6, len(arms) - 0.4], "zeroline": False, "showgrid": False, "fixedrange": True},
-        shapes=shapes,
-        annotations=notes,
-        margin={"l": 8, "r": 12, "t": 22, "b": 8},
-    )
-
-
-def _one_more_run(decision: Decision, arms: Sequence[Row]) -> list[Figure]:
-    """The prediction interval, shaded on the row of the recommended arm, where there is one."""
-    used, interval = (
-        next((i for i, row in enumerate(arms) if row.recommended), None),
-        decision.claim.prediction_interval,
-    )
-    if used is None or interval is None:
-        return []
-    low, high = (decision.metric.scale * end for end in interval)
-    box = {"x0": low, "x1": high, "y0": used - 0.36, "y1": used + 0.36, "fillcolor": arms[used].colour}
-    return [{"type": "rect", "layer": "below", "line": {"width": 0}, "opacity": 0.14, **box}]
-
-
-def _arm_traces(row: Row, place: int, metric: Metric) -> list[Figure]:
-    """Dots of the seeds a little below the arm's place, the mean with its interval on it."""
-    mean, interval = metric.scale * statistics.fmean(row.test), mean_interval(row.test, metric)
-    scaled = None if interval is None else (metric.scale * interval[0], metric.scale * interval[1])
-    title = plots.safe(row.title)
-    seeds: Figure = {
-        "x": [metric.scale * value for value in row.test],
-        "y": [place - 0.2] * len(row.test),
-        "marker": {"size": 8, "color": row.colour, "opacity": 0.5},
-        "hovertext": [f"{title}<br>one seed: {words.quality(value, metric)}" for value in row.test],
-    }
-    middle: Figure = {
-        "x": [mean],
-        "y": [place + 0.08],
-        "error_x": plots.error_bar(mean, scaled),
-        "marker": {"size": 11, "symbol": "diamond", "color": row.colour},
-        "hovertext": [f"{title}<br>{words.mean_sd(row.test, metric)}"],
-    }
-    shared = {"type": "scatter", "mode": "markers", "hoverinfo": "text", "showlegend": False}
-    return [{**shared, **trace} for trace in (seeds, middle)]
-
-
 class Best(NamedTuple):
     """A line of the table that stands in for a claim while there is none."""
 
@@ -291,3 +234,20 @@ def best_so_far(study: StudyStore) -> list[Best]:
 def _best(title: str, trial: TrialRecord, metric: Metric) -> Best:
     last = trial.rungs[-1]
     return Best(title, trial.cost.get("params"), last.epochs, metric.value(last.score))
+
+
+def rare(study: StudyStore) -> str:
+    """Return what there is to say of rare classes; "" where there is none."""
+    data = study.settings.data
+    counts = data.counts("train")
+    return rare_text(counts, data.task.classes, study.objective.metric) if counts else ""
+
+
+def trained(study: StudyStore) -> dict[str, Any]:
+    """Return what became of the training at the end, and the bundle's folder for a shell, where that was asked for."""
+    records = study.records
+    if records.claim is None:
+        return {"training": None, "student": None}
+    folder = trained_folder(study.path, records.trainings, records.claim.round)
+    training = training_of(records.trainings, records.claim.round)
+    return {"training": training, "student": None if folder is None else shlex.quote(str(folder))}

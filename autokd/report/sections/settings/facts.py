@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autokd.report import words
+
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
@@ -42,3 +44,12 @@ def space_text(path: Path) -> str:
     """Return the space file of a study, verbatim; "" where there is none."""
     file = path / "space.yaml"
     return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+def setting(value: Any) -> str:
+    """Return a value of `study.yaml` on one line."""
+    if value is None:
+        return "–"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {setting(item)}" for key, item in value.items())
+    return ", ".join(map(setting, value)) if isinstance(value, (list, tuple)) else words.value(value)

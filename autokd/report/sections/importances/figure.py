@@ -1,29 +1,13 @@
-"""Which parameters decided whether a trial was among the best."""
+"""The figure: importances of the parameters."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from autokd.errors import UserError
 from autokd.report import plots
-from autokd.report.numbers import FEWEST_FOR_IMPORTANCE, Importances, importances
 from autokd.report.plots import ACCENT, MARK, QUIET, Figure
-
-if TYPE_CHECKING:
-    from autokd.study.store import StudyStore
+from autokd.report.sections.importances.facts import Importances
 
 SHOWN = 12
 """Parameters in the figure, the most important ones."""
-
-
-def importances_of(study: StudyStore) -> tuple[Importances | None, str]:
-    """Return the importances, or None and why there are none."""
-    try:
-        found = importances(study.space, list(study.records.trials.values()))
-    except UserError as error:
-        return None, f"The search space could not be read: {error}"
-    why = f"Too few trials: importances need at least {FEWEST_FOR_IMPORTANCE} comparable ones inside the space."
-    return found, "" if found else why
 
 
 def figure(found: Importances) -> Figure:

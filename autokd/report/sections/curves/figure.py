@@ -1,4 +1,4 @@
-"""Learning curves."""
+"""The figure: learning curves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autokd.report import plots, words
 from autokd.report.plots import QUIET, ErrorScale, Figure
+from autokd.report.sections.curves.facts import TOP
 from autokd.report.start import start_baselines
 from autokd.study.arms import title_of
 from autokd.study.ranking import ranked
@@ -15,8 +16,6 @@ from autokd.study.records import TrialRecord
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
-TOP = 5
-"""Trials that are highlighted."""
 TOP_COLORS = ("#2f7fd0", "#7a5fc4", "#c2528b", "#4aa8b8", "#a0792f")
 
 
@@ -26,11 +25,6 @@ class Curve(NamedTuple):
     epochs: list[int]
     places: list[float]
     texts: list[str]
-
-
-def best_trials(study: StudyStore) -> list[TrialRecord]:
-    """Return the trials that are highlighted, the best first."""
-    return ranked(study.records.trials.values())[:TOP]
 
 
 def figure(study: StudyStore) -> Figure:

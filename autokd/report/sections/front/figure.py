@@ -1,71 +1,20 @@
-"""The front of a study with several objectives."""
+"""The figures: the first objective against each other one."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from autokd.metrics import METRICS
 from autokd.objective import COSTS, direction
 from autokd.report import plots, words
 from autokd.report.numbers import mean_interval
 from autokd.report.plots import ACCENT, ErrorScale, Figure
-from autokd.study.claim import Claim
-from autokd.study.records import TrialRecord
+from autokd.report.sections.front.facts import FrontPoint, reached
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
-
-
-class FrontPoint(NamedTuple):
-    """A trial of the front.
-
-    Args:
-      trial: as recorded.
-      objectives: what it reached in each, by name; means over seeds where it was measured under several.
-      reached: values of the first objective, one a seed.
-      recommended: whether its pipeline is recommended.
-    """
-
-    trial: TrialRecord
-    objectives: Mapping[str, float]
-    reached: list[float]
-    recommended: bool
-
-
-def front(study: StudyStore) -> list[FrontPoint]:
-    """Return the front, of the newest claim or else of the trials so far; [] where there is one objective."""
-    claim = study.records.claim
-    return _so_far(study) if claim is None or not claim.front else _claimed(study, claim)
-
-
-def _claimed(study: StudyStore, claim: Claim) -> list[FrontPoint]:
-    trials, metric = study.records.trials, study.objective.metric
-    return [
-        FrontPoint(
-            trials[candidate.trial],
-            candidate.objectives,
-            metric.values(candidate.scores),
-            candidate.trial == claim.recommended_trial,
-        )
-        for candidate in claim.front
-    ]
-
-
-def _so_far(study: StudyStore) -> list[FrontPoint]:
-    metric = study.objective.metric
-    best_first = sorted(study.front, key=lambda t: (-t.rungs[-1].score, t.number))
-    return [
-        FrontPoint(trial, reached(study, trial), [metric.value(trial.rungs[-1].score)], recommended=False)
-        for trial in best_first
-    ]
-
-
-def reached(study: StudyStore, trial: TrialRecord) -> dict[str, float]:
-    """Return what a trial reached in each objective at its last rung, by name."""
-    last = trial.rungs[-1]
-    return study.objective.shown(study.objective.values(last.score, last.metrics, trial.cost))
 
 
 def figure(study: StudyStore, points: Sequence[FrontPoint], other: str) -> Figure:

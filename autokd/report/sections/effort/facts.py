@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from autokd.report.tables import Row
 from autokd.study.records import Records
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
 
 
 class BankUse(NamedTuple):
@@ -68,3 +72,13 @@ def part_times(records: Records) -> list[PartTime]:
     total, parts = records.profile[-1]
     whole = {**parts, "other": total - sum(parts.values())}
     return sorted((PartTime(part, s, s / total) for part, s in whole.items()), key=lambda line: -line.seconds)
+
+
+def bank_rows(study: StudyStore) -> list[Row]:
+    """Return one row a session: what the teacher bank did."""
+    rows: list[Row] = []
+    for session in study.records.bank:
+        row = session._asdict()
+        nbytes = row.pop("nbytes")
+        rows.append({**row, "bytes": nbytes, "hit_rate": session.hit_rate})
+    return rows
