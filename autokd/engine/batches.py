@@ -22,23 +22,24 @@ def draw_batches(
     context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: Epoch
 ) -> Iterator[tuple[Batch, Mapping[str, Output], float]]:
     """Yield an epoch's batches, the answers on them by name, and the share of training done before each."""
-    size, seen = len(context.data.train), 0
+    seen = 0
     for part in run.passes.parts_of(epoch.number):
-        for batch, answered in _pass_batches(context, spec, run, epoch, part):
-            yield batch, answered, (epoch.number + seen / size) / epoch.epochs
+        for batch, answered, u in _pass_batches(context, spec, run, epoch, part, seen):
+            yield batch, answered, u
             seen += len(batch.index)
 
 
 def _pass_batches(
-    context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: Epoch, part: PassPart
-) -> Iterator[tuple[Batch, Mapping[str, Output]]]:
-    """Yield the batches of a part of a pass, and the answers on them by name."""
-    profile = context.profile
+    context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: Epoch, part: PassPart, seen: int
+) -> Iterator[tuple[Batch, Mapping[str, Output], float]]:
+    """Yield the batches of a part of a pass, as `draw_batches` does, after so many samples of the epoch."""
+    size, profile = len(context.data.train), context.profile
     with profile.part("data"):
         selected = draw_rows(run.selection, part.number, epoch.view_seed, run.passes.begin(part.number, epoch.epochs))
         views = _draw_views(context, run, epoch, part.number, selected)
     with profile.part("teacher"):
-        answers = open_answers(context, spec, run.sources, views)
+        read = run.sources_between(epoch.number / epoch.epochs, (epoch.number + 1) / epoch.epochs)
+        answers = open_answers(context, spec, read, views)
     order = torch.randperm(run.passes.size, generator=generator(epoch.seed, "order", part.number))
     order = order if selected is None else selected.rows[order]
     batches = _batches(context, views, order.tensor_split(run.passes.steps)[part.first : part.last], selected)
@@ -48,9 +49,11 @@ def _pass_batches(
             batch = next(batches, None)
         if batch is None:
             return
+        u = (epoch.number + seen / size) / epoch.epochs
         with profile.part("teacher"):
-            answered = {name: those.of(batch) for name, those in answers.items()}
-        yield batch, answered
+            answered = {name: answers[name].of(batch) for name in answers.keys() & run.reads_at(u)}
+        yield batch, answered, u
+        seen += len(batch.index)
 
 
 def _draw_views(context: TrainContext, run: LiveRun, epoch: Epoch, number: int, selected: DrawnRows | None) -> Views:

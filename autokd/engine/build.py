@@ -16,7 +16,7 @@ from autokd.engine.step import LiveRun
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
-from autokd.spec import PipelineSpec
+from autokd.spec import PipelineSpec, keys_of
 from autokd.types import BuildContext, Selection, Shapes, Task, TeacherHead
 
 MAX_NORM = 5.0
@@ -114,6 +114,12 @@ def _selection(context: TrainContext, spec: PipelineSpec, build_context: BuildCo
 
 def _term(context: TrainContext, loss: LossComponent, build_context: BuildContext) -> WeightedTerm:
     reads = TEACHER if loss.declares.teacher != "none" else ""
-    term = loss.build(context.prepared(loss, build_context))
-    term = term.to(context.device) if isinstance(term, nn.Module) else term
-    return WeightedTerm(term, loss.weight * loss.declares.scale.value, reads, loss.declares.reads_labels)
+    term, keys = loss.build(context.prepared(loss, build_context)), keys_of(loss)
+    return WeightedTerm(
+        term=term.to(context.device) if isinstance(term, nn.Module) else term,
+        weight=loss.weight * loss.declares.scale.value,
+        reads=reads,
+        reads_labels=loss.declares.reads_labels,
+        begin=keys.begin,
+        end=keys.end,
+    )

@@ -23,7 +23,7 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import DeviceData, to_device
 from autokd.errors import ComponentError
 from autokd.networks.models import state_fingerprint
-from autokd.spec import component_to_plain, fingerprint
+from autokd.spec import bare, component_to_plain, fingerprint
 from autokd.types import BuildContext, Teacher
 
 SHORT_SHARE = 1 / 3
@@ -109,7 +109,7 @@ class TrainContext:
         if self.reads_teacher(component) and self.teacher is None:
             raise ComponentError(f"{component.declares.kind} {plain['use']!r} reads the teacher, and there is none")
         teacher = self.teacher.fingerprint if self.teacher is not None and self.reads_teacher(component) else None
-        source = sys.modules[type(component).__module__].__file__
+        source = sys.modules[type(bare(component)).__module__].__file__
         return fingerprint(
             {
                 "component": [component.declares.kind, plain["use"]],

@@ -20,7 +20,7 @@ from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import seeded
-from autokd.spec import PipelineSpec, component_to_plain, components, from_plain
+from autokd.spec import PipelineSpec, bare, component_to_plain, components, from_plain
 from autokd.types import PrepareContext
 
 REFERENCE_SAMPLES = 20_000
@@ -62,7 +62,7 @@ def prepare_artefacts(context: TrainContext, spec: PipelineSpec) -> Iterator[Pre
         with context.artefacts.being_made(key):
             if context.artefacts.find(key) is None:  # nobody else has made it meanwhile
                 began = time.perf_counter()
-                made = cast(PreparedComponent, component).prepare(_prepare_context(context, component))
+                made = cast(PreparedComponent, bare(component)).prepare(_prepare_context(context, component))
                 context.artefacts.keep(key, made)
                 use = component_to_plain(component)["use"]
                 yield Prepared(path if path.endswith(f".{use}") else f"{path}.{use}", key, time.perf_counter() - began)

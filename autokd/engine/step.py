@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -50,6 +51,16 @@ class LiveRun:
         """The network that is scored and delivered."""
         return self.networks[STUDENT]
 
+    def sources_between(self, u: float, until: float) -> dict[str, Source]:
+        """Return the sources that some term reads which counts somewhere in [u, until), shares of training done."""
+        terms = [weighted for trained in self.networks.values() for weighted in trained.terms.values()]
+        read = {weighted.reads for weighted in terms if weighted.counts_between(u, until)}
+        return {name: source for name, source in self.sources.items() if name in read}
+
+    def reads_at(self, u: float) -> set[str]:
+        """Return the names of the models whose answers are read at u."""
+        return {weighted.reads for trained in self.networks.values() for weighted in trained.terms_at(u).values()}
+
 
 def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Profile) -> Tensor:
     """Take one step; a batch that does not fit into memory is cut into parts whose gradients add up.
@@ -59,7 +70,8 @@ def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile
       batch, answered: the batch, and the outputs on it that its losses read.
       u: share of training done.
     Returns:
-      Of each network in turn [terms + 1], its raw loss terms and their weighted total; detached, on the device.
+      Of each network in turn [terms + 1], its raw loss terms (0 for one that does not count at u) and their weighted
+      total; detached, on the device.
 
     Raises:
       torch.OutOfMemoryError: not even single samples fit.
@@ -81,6 +93,8 @@ def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile
 def gradient_norms(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, float]:
     """Return the norm of each weighted term's gradient with respect to the student's parameters, on a part of a batch.
 
+    Terms that do not count at u have none.
+
     Buffers, such as batch-norm statistics, are not moved: neither the networks' nor the losses'.
     """
     few = slice(0, min(NORM_SAMPLES, math.ceil(len(batch.index) / run.micro_batches)))
@@ -89,9 +103,7 @@ def gradient_norms(run: LiveRun, batch: Batch, answered: Answered, u: float) -> 
     parameters = [parameter for parameter in run.student.network.parameters() if parameter.requires_grad]
     part = Part(_cut(batch, few), _cut_answers(answered, few))
     terms, (raw, _) = run.student.terms, _losses(run, part, u)[STUDENT]
-    norms = {}
-    for (name, weighted), value in zip(terms.items(), raw, strict=True):
-        norms[name] = _gradient_norm(value * weighted.weight, parameters)
+    norms = {name: _gradient_norm(value * terms[name].weight, parameters) for name, value in raw.items()}
     with torch.no_grad():
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
@@ -117,13 +129,19 @@ def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Pro
         with profile.part("backward"):
             for name, (_, total) in losses.items():
                 torch.autograd.backward(run.networks[name].scaler.scale(total))
-        found = torch.stack([value for raw, total in losses.values() for value in (*raw, total)]).detach()
+        found = torch.cat([_in_order(run.networks[name], *those) for name, those in losses.items()])
         values = found if values is None else values + found
     with profile.part("optimizer"):
         for trained in run.networks.values():
             trained.update()
     assert values is not None
     return values
+
+
+def _in_order(trained: TrainedNetwork, raw: Mapping[str, Tensor], total: Tensor) -> Tensor:
+    """The values of all terms, 0 for those that were not computed, and the total, detached."""
+    values = [raw[name] if name in raw else torch.zeros_like(total) for name in trained.terms]
+    return torch.stack([*values, total]).detach()
 
 
 class Part(NamedTuple):
@@ -141,8 +159,8 @@ class Part(NamedTuple):
     labelled_share: Tensor | None = None
 
 
-def _losses(run: LiveRun, part: Part, u: float) -> dict[str, tuple[list[Tensor], Tensor]]:
-    """The terms of each network, raw but for the part's share, and their weighted total.
+def _losses(run: LiveRun, part: Part, u: float) -> dict[str, tuple[dict[str, Tensor], Tensor]]:
+    """The terms of each network that count at u, raw but for the part's share, and their weighted total.
 
     Each network sees the others' outputs as constants.
     """
@@ -153,16 +171,13 @@ def _losses(run: LiveRun, part: Part, u: float) -> dict[str, tuple[list[Tensor],
     return {name: _network_losses(trained, outputs[name], part, u) for name, trained in run.networks.items()}
 
 
-def _network_losses(trained: TrainedNetwork, output: Output, part: Part, u: float) -> tuple[list[Tensor], Tensor]:
-    raw = []
-    for weighted in trained.terms.values():
+def _network_losses(trained: TrainedNetwork, output: Output, part: Part, u: float) -> tuple[dict[str, Tensor], Tensor]:
+    raw = {}
+    for name, weighted in trained.terms_at(u).items():
         value = _value(weighted.term, _step_of(weighted, output, part, u))
         share = part.labelled_share if weighted.reads_labels else part.share
-        raw.append(value if share is None else value * share)
-    total = raw[0] * next(iter(trained.terms.values())).weight
-    for value, weighted in list(zip(raw, trained.terms.values(), strict=True))[1:]:
-        total = total + value * weighted.weight
-    return raw, total
+        raw[name] = value if share is None else value * share
+    return raw, functools.reduce(operator.add, [value * trained.terms[name].weight for name, value in raw.items()])
 
 
 def _step_of(weighted: WeightedTerm, output: Output, part: Part, u: float) -> Step:

@@ -25,12 +25,23 @@ class WeightedTerm(NamedTuple):
       weight: effective: the searched weight times the method's own scale.
       reads: name of the model whose answers it finds as `Step.teacher`; "" for none.
       reads_labels: it is about labelled samples only.
+      begin, end: it counts while begin <= u < end, where u is the share of training done.
     """
 
     term: Term
     weight: float
     reads: str = ""
     reads_labels: bool = False
+    begin: float = 0.0
+    end: float = 1.0
+
+    def counts_at(self, u: float) -> bool:
+        """Whether the term is computed at u; one of weight 0 never is."""
+        return self.weight != 0 and self.begin <= u < self.end
+
+    def counts_between(self, u: float, until: float) -> bool:
+        """Whether the term is computed somewhere in [u, until)."""
+        return self.weight != 0 and self.begin < until and u < self.end
 
 
 @dataclass
@@ -63,6 +74,10 @@ class TrainedNetwork:
         with torch.autocast(device.type, self.dtype) if half else contextlib.nullcontext():
             output = as_output(self.network(inputs))
         return output.map(_float) if half else output
+
+    def terms_at(self, u: float) -> dict[str, WeightedTerm]:
+        """Return the terms that count at u, the share of training done."""
+        return {name: weighted for name, weighted in self.terms.items() if weighted.counts_at(u)}
 
     def set_rate(self, factor: float) -> None:
         """Set every group's learning rate to that share of its peak."""

@@ -15,6 +15,7 @@ from autokd.space.parts import Part
 from autokd.space.read_candidates import read_candidates
 from autokd.space.read_values import BAD, MISSING, Problems, known_entries, read_count, read_field
 from autokd.space.values import edges, nearest_value
+from autokd.space.windows import uncovered
 
 AT_MOST = 2
 """Bound of an `any_of` group that names none."""
@@ -74,6 +75,7 @@ def _one_of(name: str, slot: spec.Slot, body: Any, problems: Problems) -> OneOf 
 
 
 def _any_of(name: str, slot: spec.Slot, body: Any, problems: Problems) -> AnyOf:
+    before = len(problems)
     words = known_entries(body, name, ("always", "any_of"), problems)
     if "always" not in words:
         problems.append(f"{name}.always: missing; there must be at least one that always stands in the pipeline")
@@ -85,6 +87,8 @@ def _any_of(name: str, slot: spec.Slot, body: Any, problems: Problems) -> AnyOf:
     groups = tuple(_group(place, slot, item, problems) for place, item in bodies.items())
     part = AnyOf(slot=name, always=always, groups=groups)
     problems += [*_repeated_names(part.candidates), *_conflicts(always)]
+    if len(problems) == before and (found := uncovered(always)):
+        problems.append(f"{name}.always: {found}")
     return part
 
 

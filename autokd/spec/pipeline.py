@@ -24,6 +24,7 @@ from autokd.components import (
 from autokd.errors import ComponentError, nearest
 from autokd.ranges import Choice, Range
 from autokd.spec.component import convert, make
+from autokd.spec.placed import counting, gap_in
 
 
 class Slot(NamedTuple):
@@ -110,6 +111,9 @@ class PipelineSpec:
       losses: instance name -> loss; their weighted sum is minimised.
       optimizer, schedule: how.
       batch_size: samples a step.
+
+    Raises:
+      ComponentError: there is a stretch of training in which no loss counts.
     """
 
     student: Annotated[StudentComponent, Slot("students", network=True)]
@@ -123,11 +127,15 @@ class PipelineSpec:
     schedule: Annotated[ScheduleComponent, Slot("schedules")]
     batch_size: Annotated[int, Number(Choice(32, 64, 128))] = 64
 
+    def __post_init__(self) -> None:
+        if found := gap_in(counting(self.losses.values())):
+            raise ComponentError(f"losses: {found}")
+
     @property
     def needs_teacher(self) -> bool:
         """Whether any loss, or the selection, reads the teacher."""
-        reading = [*self.losses.values(), *([] if self.selection is None else [self.selection])]
-        return any(component.declares.teacher != "none" for component in reading)
+        selects = self.selection is not None and self.selection.declares.teacher != "none"
+        return selects or any(loss.declares.teacher != "none" for loss in self.losses.values())
 
 
 Slots = Mapping[str, Slot | Number]

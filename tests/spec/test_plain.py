@@ -131,7 +131,7 @@ def test_a_part_of_a_pipeline_is_judged_as_one() -> None:
     assert problems({}, partial=True) == problems({"losses": {}, "batch_size": "64"}, partial=True) == []
     assert problems({"losses": {"kd": {"use": "kd", "heat": 1}}, "optimzer": {}}, partial=True) == [
         "optimzer: a pipeline has no such part; did you mean 'optimizer'?",
-        "losses.kd.heat: kd has no such field; one of: standardize, temperature, weight",
+        "losses.kd.heat: kd has no such field; one of: begin, end, standardize, temperature, weight",
     ]
 
 

@@ -20,7 +20,7 @@ class TermLine(NamedTuple):
     Args:
       trial, epochs: which trial, at which length.
       name: the loss's name in the pipeline.
-      value: its mean over the rung's last epoch, before any weight.
+      value: its mean over the rung's last epoch, before any weight; None where it did not count there.
       weight: searched weight times the method's own scale; None where the loss is not known here.
       gradient_norm: norm of the weighted term's gradient with respect to the student's parameters, on a part of the
         last batch; None where it was not taken.
@@ -29,14 +29,14 @@ class TermLine(NamedTuple):
     trial: int
     epochs: int
     name: str
-    value: float
+    value: float | None
     weight: float | None
     gradient_norm: float | None
 
     @property
     def weighted(self) -> float | None:
         """What the term adds to the loss."""
-        return None if self.weight is None else self.value * self.weight
+        return None if self.weight is None or self.value is None else self.value * self.weight
 
 
 def term_lines(trials: Iterable[TrialRecord]) -> list[TermLine]:
@@ -46,14 +46,14 @@ def term_lines(trials: Iterable[TrialRecord]) -> list[TermLine]:
             trial=trial.number,
             epochs=rung.epochs,
             name=name,
-            value=value,
+            value=rung.curve[-1]["terms"].get(name),
             weight=effective_weight(trial.pipeline["losses"].get(name, {})),
             gradient_norm=rung.curve[-1].get("gradient_norms", {}).get(name),
         )
         for trial in trials
         for rung in trial.rungs
-        if rung.curve
-        for name, value in rung.curve[-1].get("terms", {}).items()
+        if rung.curve and "terms" in rung.curve[-1]
+        for name in dict.fromkeys([*trial.pipeline["losses"], *rung.curve[-1]["terms"]])
     ]
 
 
