@@ -21,6 +21,7 @@ from autokd.delivery.pipeline_file import PipelineFile
 from autokd.delivery.training_state import TrainingState, delete_training, load_training, save_training
 from autokd.engine.artefacts import Artefacts
 from autokd.engine.build import build_student
+from autokd.engine.checkpoint import delivered_state
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
 from autokd.engine.loop import OnEpoch, train_rung
@@ -248,7 +249,7 @@ def _finish(
     """Measure the trained student and turn the folder into a bundle."""
     assert state.engine is not None, "there is at least one epoch"
     data, offers = context.data, None if context.teacher is None else context.teacher.offers
-    student = TrainedStudent(spec=file.spec, teacher=offers, state=state.engine["student"])
+    student = TrainedStudent(spec=file.spec, teacher=offers, state=delivered_state(state.engine))
     cost = student_cost(file.spec.student, data.task, file.spec.head, offers)
     metrics = {
         "objective": file.objective,

@@ -10,6 +10,7 @@ from torch import nn
 from autokd.components import HeadComponent, LossComponent, StudentComponent
 from autokd.engine.answers import TEACHER, find_sources
 from autokd.engine.context import TrainContext
+from autokd.engine.ema import RunningAverage
 from autokd.engine.epoch import Passes
 from autokd.engine.precision import train_dtype
 from autokd.engine.step import LiveRun
@@ -69,7 +70,7 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     passes = Passes(task.train_size, selection.size, spec.batch_size)
     build_context = dataclasses.replace(build_context, horizon_steps=passes.steps_until(horizon // task.train_size))
     return LiveRun(
-        networks={STUDENT: _trained(context, spec, student, build_context)},
+        networks={STUDENT: _with_average(_trained(context, spec, student, build_context), spec)},
         schedule=spec.schedule.build(context.prepared(spec.schedule, build_context)),
         augment=spec.augment.build(context.prepared(spec.augment, build_context)),
         selection=selection,
@@ -99,6 +100,12 @@ def _trained(
         dtype=dtype,
         max_norm=MAX_NORM if _may_explode(spec) else None,
     )
+
+
+def _with_average(trained: TrainedNetwork, spec: PipelineSpec) -> TrainedNetwork:
+    """The network with its running average, where the pipeline asks for one."""
+    trained.average = RunningAverage(trained.network, spec.ema) if spec.ema else None
+    return trained
 
 
 def _may_explode(spec: PipelineSpec) -> bool:

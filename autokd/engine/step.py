@@ -133,7 +133,7 @@ def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Pro
         values = found if values is None else values + found
     with profile.part("optimizer"):
         for trained in run.networks.values():
-            trained.update()
+            trained.update(len(batch.index))
     assert values is not None
     return values
 

@@ -52,9 +52,11 @@ def _number(name: str, slot: spec.Number, body: Any, problems: Problems) -> Fixe
     if value is BAD or value is None:
         return None
     ends = edges(value) if isinstance(value, Range) else (value,)
-    lowest = min(end for end in ends if isinstance(end, (int, float)))
-    if lowest < slot.least:
-        problems.append(f"{name}: expected at least {slot.least:g}, got {lowest}")
+    numbers = [end for end in ends if isinstance(end, (int, float))]
+    if min(numbers) < slot.least:
+        problems.append(f"{name}: expected at least {slot.least:g}, got {min(numbers)}")
+    if max(numbers) > slot.most:
+        problems.append(f"{name}: expected at most {slot.most:g}, got {max(numbers)}")
     if isinstance(value, Range):
         return Ranged(slot=name, span=value, default=nearest_value(value, slot.default))
     return Fixed(slot=name, value=value)
