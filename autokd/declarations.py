@@ -76,9 +76,19 @@ class InPipeline(Declaration):
         heads, which are built where nothing is prepared.
     """
 
+    prepares: ClassVar[bool] = True
+
     excludes: AbstractSet[str] = frozenset()
     requires: AbstractSet[str] = frozenset()
     prepared_from: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prepared_from is not None and not self.prepares:
+            raise ComponentError(
+                f"{type(self).__name__}(prepared_from={self.prepared_from!r}): {self.kind} are built where nothing is "
+                "prepared, in a finished student too; leave it out"
+            )
 
 
 @final
@@ -136,6 +146,7 @@ class Student(InPipeline):
     """
 
     kind: ClassVar[str] = "students"
+    prepares: ClassVar[bool] = False
 
     modalities: AbstractSet[str]
     offers: AbstractSet[Part] = frozenset({"features", "pooled"})
@@ -159,6 +170,7 @@ class Head(InPipeline):
     """
 
     kind: ClassVar[str] = "heads"
+    prepares: ClassVar[bool] = False
 
     modalities: AbstractSet[str] = ANY
     teacher: Literal["none", "live"] = "none"
