@@ -35,7 +35,7 @@ from autokd.metrics import measure, predictions
 from autokd.networks.cost import student_cost
 from autokd.networks.models import seeded
 from autokd.seeds import derive
-from autokd.spec import components, fingerprint
+from autokd.spec import TEACHER, fingerprint, read_by
 from autokd.types import Split, Teacher
 
 log = logging.getLogger("autokd")
@@ -194,7 +194,8 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
     if not file.spec.needs_teacher:
         return None
     if file.teacher is None or load_teacher is None:
-        readers = [path for path, part in components(file.spec) if getattr(part.declares, "teacher", "none") != "none"]
+        own = {f"losses.{name}": read_by(loss) for name, loss in file.spec.losses.items()}
+        readers = [path for path, read in own.items() if read == TEACHER] or ["the selection"]
         raise TeacherError(f"{readers[0]} reads a teacher, but the pipeline file names none")
     teacher = load_teacher(file.teacher, data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from autokd import catalog
 from autokd.batching import take_split
 from autokd.data import Dataset
-from autokd.engine.answers import TEACHER
 from autokd.engine.epoch import Passes
 from autokd.engine.profile import OFF
 from autokd.engine.step import LiveRun, train_step
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
-from autokd.spec import make
+from autokd.spec import TEACHER, make
 from autokd.testing.losses import build
 from autokd.testing.made_up import CLASSES, MAPS, WIDER_MAPS, context_of, output_of
 from autokd.testing.suite import task_of
