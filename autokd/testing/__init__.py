@@ -18,7 +18,8 @@ except ModuleNotFoundError as error:
     raise MissingDependency("pytest", "testing") from error
 
 _FILES = (
-    *("suite", "losses", "heads", "inits", "students", "augments", "optimizers", "schedules", "proxies", "modalities"),
+    *("suite", "losses", "heads", "inits", "students", "augments", "selections", "optimizers", "schedules", "proxies"),
+    "modalities",
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _FILES))
 
@@ -31,6 +32,7 @@ from autokd.testing.modalities import ModalitySuite
 from autokd.testing.optimizers import OptimizerSuite
 from autokd.testing.proxies import ProxySuite
 from autokd.testing.schedules import ScheduleSuite
+from autokd.testing.selections import SelectionSuite
 from autokd.testing.students import StudentSuite
 
 __all__ = [
@@ -42,5 +44,6 @@ __all__ = [
     "OptimizerSuite",
     "ProxySuite",
     "ScheduleSuite",
+    "SelectionSuite",
     "StudentSuite",
 ]
