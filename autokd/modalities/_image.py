@@ -122,6 +122,18 @@ class Image(InputKind):
         )
         return TeacherRecipe("network", tuple({**common, "augment": policy} for policy in policies))
 
+    def reference_pipeline(self, task: Task) -> Mapping[str, Any]:
+        """Return a small convolutional network; see `InputKind.reference_pipeline`."""
+        return {
+            "format": 1,
+            "student": {"use": "cnn", "layers": 3, "width": 8},
+            "augment": {"use": "none"},
+            "losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}},
+            "optimizer": {"use": "sgd", "learning_rate": 0.05, "weight_decay": 5e-4},
+            "schedule": {"use": "one_cycle"},
+            "batch_size": 64,
+        }
+
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task with square images of this side; see `InputKind.resized_task`."""
         return super().resized_task(task, size) if size < 0 else _with_side(task, size)
