@@ -5,11 +5,11 @@ A component is a frozen, keyword-only dataclass. Datasets have `autokd.data_type
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from autokd import declarations
-from autokd.types import Augment, BuildContext, Output, Proxy, Teacher, Term
+from autokd.types import Augment, BuildContext, PrepareContext, Proxy, Selection, Teacher, Term
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -59,6 +59,24 @@ class HeadComponent(Protocol):
         ...
 
 
+class InitComponent(Protocol):
+    """What a student's weights are when training begins."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def declares(self) -> declarations.Init:
+        """What it declares."""
+        ...
+
+    def build(self, context: BuildContext) -> Callable[[nn.Module], str]:
+        """Return what sets the weights of a freshly initialised student, and says what it left at random ("": nothing).
+
+        What it returns raises ComponentError where the student is of another form.
+        """
+        ...
+
+
 class AugmentComponent(Protocol):
     """An augmentation policy."""
 
@@ -69,6 +87,19 @@ class AugmentComponent(Protocol):
 
     def build(self, context: BuildContext) -> Augment:
         """Return the policy's two functions."""
+        ...
+
+
+class SelectionComponent(Protocol):
+    """A choice of the samples that a run goes over."""
+
+    @property
+    def declares(self) -> declarations.Selection:
+        """What it declares."""
+        ...
+
+    def build(self, context: BuildContext) -> Selection:
+        """Return how the rows of a pass are drawn; draws nothing at random itself."""
         ...
 
 
@@ -90,15 +121,18 @@ class LossComponent(Protocol):
         ...
 
 
-class PreparedLoss(LossComponent, Protocol):
-    """A loss that declares `prepared_from`: it makes something of teacher and data before training."""
+class PreparedComponent(Protocol):
+    """A component of any kind that declares `prepared_from`: it makes something of teacher and data before training."""
 
-    def prepare(self, outputs: Output, labels: Tensor) -> Any:
-        """Return what `build` finds as `BuildContext.artefact`.
+    @property
+    def declares(self) -> declarations.InPipeline:
+        """What it declares."""
+        ...
 
-        Args:
-          outputs: the teacher's, on the whole training set without augmentation, N samples, on the CPU.
-          labels: [N] class indices.
+    def prepare(self, context: PrepareContext) -> Mapping[str, Tensor]:
+        """Return what `build` finds as `BuildContext.artefact`: tensors by name, on the CPU.
+
+        It depends on teacher, data and the fields that `prepared_from` names, and on nothing else.
         """
         ...
 

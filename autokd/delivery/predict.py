@@ -26,7 +26,8 @@ def predict(
 
     Args:
       directory: the student's bundle.
-      inputs: image files and folders of images, or CSV, TSV and Parquet tables with the columns of the training data.
+      inputs: image files, folders of images and tables that name images, or CSV, TSV and Parquet tables with the
+        columns of the training data.
       device: where to compute.
       skip_bad: leave unreadable images out with a warning, and take unknown categories as none of the known ones.
     Returns:
@@ -41,6 +42,8 @@ def predict(
     read = read_inputs(student.preprocess, inputs, skip_bad=skip_bad)
     if read.skipped:
         log.warning("%d unreadable file(s) left out, the first is %s", len(read.skipped), read.skipped[0])
+    for remark in read.remarks:
+        log.warning("%s", remark)
     probabilities = student.predict(read.inputs)
     values = probabilities.to_numpy()
     columns = {"input": list(read.names), "label": [student.classes[i] for i in values.argmax(1)]}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import math
 import time
 from collections import Counter
@@ -35,6 +36,8 @@ from autokd.networks.models import seeded
 from autokd.seeds import derive
 from autokd.spec import PipelineSpec
 from autokd.types import Checkpoint, RungResult
+
+log = logging.getLogger("autokd")
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 
@@ -113,11 +116,13 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
     torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
     sums = torch.zeros(sum(len(trained.terms) + 1 for trained in run.networks.values()), device=context.device)
     counted: Counter[tuple[str, str]] = Counter()
+    seen = 0
     for batch, answered, u in draw_batches(context, spec, run, epoch):
         sums += train_step(run, batch, answered, u, context.profile) * len(batch.index)
         counted.update(dict.fromkeys(run.terms_at(u), len(batch.index)))
-    means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
-    line = _line(run, epoch, means, {term: samples / len(context.data.train) for term, samples in counted.items()})
+        seen += len(batch.index)
+    means = (sums / seen).tolist()  # the one place where an epoch waits for the device
+    line = _line(run, epoch, means, {term: samples / seen for term, samples in counted.items()})
     if epoch.last and len(run.student.terms) > 1:
         line["gradient_norms"] = gradient_norms(run, batch, answered, u)
         if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
@@ -156,6 +161,9 @@ def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[tuple[
         raise TrialFailure("not_finite", f"the training loss became {student['loss']} in epoch {epoch.number + 1}")
     rate = run.student.optimizer.param_groups[0]["lr"]
     line = {"epoch": epoch.number + 1, "learning_rate": rate, **student, **networks}
+    if run.notes and epoch.number == 0:
+        line["notes"] = list(run.notes)
+        log.info("%s", "; ".join(run.notes))
     return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
 
 

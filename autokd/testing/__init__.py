@@ -17,26 +17,33 @@ try:
 except ModuleNotFoundError as error:
     raise MissingDependency("pytest", "testing") from error
 
-_FILES = ("suite", "losses", "heads", "students", "augments", "optimizers", "schedules", "proxies", "modalities")
+_FILES = (
+    *("suite", "losses", "heads", "inits", "students", "augments", "selections", "optimizers", "schedules", "proxies"),
+    "modalities",
+)
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _FILES))
 
 # ruff: noqa: E402 - only what is imported after it has its asserts rewritten
 from autokd.testing.augments import AugmentSuite
 from autokd.testing.heads import HeadSuite
+from autokd.testing.inits import InitSuite
 from autokd.testing.losses import LossSuite
 from autokd.testing.modalities import ModalitySuite
 from autokd.testing.optimizers import OptimizerSuite
 from autokd.testing.proxies import ProxySuite
 from autokd.testing.schedules import ScheduleSuite
+from autokd.testing.selections import SelectionSuite
 from autokd.testing.students import StudentSuite
 
 __all__ = [
     "AugmentSuite",
     "HeadSuite",
+    "InitSuite",
     "LossSuite",
     "ModalitySuite",
     "OptimizerSuite",
     "ProxySuite",
     "ScheduleSuite",
+    "SelectionSuite",
     "StudentSuite",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,11 +60,12 @@ def test_validation_folder_given_apart(tmp_path: Path) -> None:
     assert data.load_again(dataset.reference).task == dataset.task
 
 
-def test_side_is_the_median_shorter_side_at_most_64(tmp_path: Path) -> None:
+def test_side_is_that_of_the_median_image_at_most_64(tmp_path: Path) -> None:
     for i, (width, height) in enumerate([(10, 30), (20, 20), (90, 24)]):
         (tmp_path / "set" / str(i)).mkdir(parents=True)
         Image.new("L", (width, height), i).save(tmp_path / "set" / str(i) / "a.png")
-    assert tuple(read(tmp_path / "set").train.inputs.shape) == (3, 1, 20, 20)
+    for rule, side in (("crop", 20), ("pad", 30), ("squash", 20)):  # of 10 20 24; of 20 30 90; of 17.3 20 46.5
+        assert tuple(read(tmp_path / "set", resize=rule).train.inputs.shape) == (3, 1, side, side)
     assert tuple(read(tmp_path / "set", image_size=7).train.inputs.shape) == (3, 1, 7, 7)
     for i in range(3):
         Image.new("L", (200, 100), i).save(tmp_path / "set" / str(i) / "a.png")
@@ -116,9 +118,9 @@ def test_decoded_once_and_again_after_a_change(tmp_path: Path, monkeypatch: pyte
     count: list[Path] = []
     decode = images.decode
 
-    def counted(path: Path, size: tuple[int, int], channels: int) -> object:
+    def counted(path: Path, *how: Any) -> object:
         count.append(path)
-        return decode(path, size, channels)
+        return decode(path, *how)
 
     monkeypatch.setattr(images, "decode", counted)
     first, second = read(tmp_path / "set"), read(tmp_path / "set")
@@ -127,6 +129,25 @@ def test_decoded_once_and_again_after_a_change(tmp_path: Path, monkeypatch: pyte
     changed = read(tmp_path / "set").train.inputs
     assert isinstance(changed, torch.Tensor) and int(changed[0, 0, 0, 0]) == 9
     assert len(count) == 24
+
+
+def test_a_file_under_two_classes_is_said(tmp_path: Path) -> None:
+    write_digits(tmp_path / "set")
+    (tmp_path / "set" / "2").symlink_to(tmp_path / "set" / "1")
+    first = sorted((tmp_path / "set" / "1").iterdir())[0]
+    said = f"12 files are the same under two classes, the first is {first}"
+    assert read(tmp_path / "set").remarks == (said,) == read(tmp_path / "set").remarks
+
+
+@pytest.mark.parametrize("ending", ["gif", "png", "webp", "tif"])
+def test_of_several_frames_the_first_is_taken_and_said(tmp_path: Path, ending: str) -> None:
+    write_digits(tmp_path / "set")
+    frames = [Image.fromarray(np.full((8, 8, 3), level, np.uint8)) for level in (200, 0, 100)]
+    file = tmp_path / "set" / "0" / f"0.{ending}"
+    frames[0].save(file, save_all=True, append_images=frames[1:])
+    raw = read(tmp_path / "set")
+    assert raw.remarks == (f"1 files have several frames, of which the first is taken: {file}",)
+    assert isinstance(raw.train.inputs, torch.Tensor) and int(raw.train.inputs[0].min()) == 200
 
 
 def test_damaged_cache_is_made_again(tmp_path: Path) -> None:
