@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from autokd.declarations import Dataset, Declaration, Modality
-from autokd.errors import DataError, TeacherError
+from autokd.errors import ComponentError, DataError, TeacherError
 from autokd.types import ANY, BuildContext, Inputs, Split, Task
 
 if TYPE_CHECKING:
@@ -232,6 +232,17 @@ class InputKind(ABC):
           TeacherError: this kind has no default teacher.
         """
         raise TeacherError(f"for a {self.declares.noun} there is no default teacher; name one with --teacher")
+
+    def reference_pipeline(self, task: Task) -> Mapping[str, Any]:
+        """Return the plain pipeline of a small network that is trained in seconds, on labels alone.
+
+        Args:
+          task: what it is to answer on.
+
+        Raises:
+          ComponentError: this kind has no such network.
+        """
+        raise ComponentError(f"for a {self.declares.noun} there is no small network to compare the teacher with")
 
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task as a network behind a resize to `size` pixels sees it.
