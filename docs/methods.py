@@ -29,7 +29,7 @@ GROUPS = {
     "relations": "How it relates the samples of a batch",
     "tokens": "Tokens of transformers",
 }
-DATASETS = ("fashion_mnist", "cifar100")
+DATASETS = ("fashion_mnist", "fashion_mnist-peer", "cifar100")
 
 
 def page(text: str) -> str:
