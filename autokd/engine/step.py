@@ -36,6 +36,7 @@ class LiveRun:
       selection, passes: which samples it goes over, and how its passes over them lie in its epochs.
       sources: where the answers of models that do not train come from, by name.
       micro_batches: parts that a batch is cut into, so that it fits into memory.
+      notes: what is to be said of how it begins.
     """
 
     networks: dict[str, TrainedNetwork]
@@ -45,6 +46,7 @@ class LiveRun:
     passes: Passes
     sources: Mapping[str, Source] = field(default_factory=dict)
     micro_batches: int = 1
+    notes: tuple[str, ...] = ()
 
     @property
     def student(self) -> TrainedNetwork:
