@@ -8,6 +8,7 @@ from typing import Any
 
 from autokd import batching
 from autokd.data_types import Raw
+from autokd.files import printable
 from autokd.types import Split, Task
 
 _DUPLICATES_WORTH_A_WARNING = 0.01
@@ -36,7 +37,7 @@ def card_of(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, s
         },
         "official": {"validation": raw.validation is not None, "test": raw.test is not None},
         "also_in_train": duplicates,
-        "skipped_files": list(raw.skipped),
+        "skipped_files": list(map(printable, raw.skipped)),
         "dropped_columns": dropped,
         "fingerprint": task.fingerprint,
     }
