@@ -7,6 +7,7 @@ from typing import Any
 
 from autokd.declarations import KINDS, Declaration, Loss
 from autokd.errors import nearest
+from autokd.loss_keys import KEYS
 
 HOW = (
     "a component is a frozen dataclass with a build method and, for a loss, declares = Loss(name='my_loss', "
@@ -32,7 +33,15 @@ def fault(cls: type[Any]) -> str | None:
         return f"{cls.__name__}: write 'declares = …' without a type, or it becomes a field"
     if isinstance(declares, Loss) and "weight" not in fields:
         return f"{cls.__name__} has no field 'weight', which every loss has; write {_WEIGHT}"
-    return _unknown_field(cls.__name__, declares, fields)
+    return _taken_field(cls.__name__, declares.kind, fields) or _unknown_field(cls.__name__, declares, fields)
+
+
+def _taken_field(name: str, kind: str, fields: set[str]) -> str | None:
+    """Why a field's name cannot be its own, or None."""
+    taken = [field.name for field in dataclasses.fields(KEYS[kind]) if field.name in fields] if kind in KEYS else []
+    if not taken:
+        return None
+    return f"{name} has a field {taken[0]!r}, which every one of the {kind} has in a pipeline; give it another name"
 
 
 def _unknown_field(name: str, declares: Declaration, fields: set[str]) -> str | None:

@@ -20,6 +20,7 @@ from autokd.delivery.bundle import TrainedStudent, read_metrics, write_bundle
 from autokd.delivery.pipeline_file import PipelineFile
 from autokd.delivery.training_state import TrainingState, delete_training, load_training, save_training
 from autokd.engine.build import build_student
+from autokd.engine.checkpoint import delivered_state
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
 from autokd.engine.loop import OnEpoch, train_rung
@@ -245,7 +246,7 @@ def _finish(
     """Measure the trained student and turn the folder into a bundle."""
     assert state.engine is not None, "there is at least one epoch"
     data, offers = context.data, None if context.teacher is None else context.teacher.offers
-    student = TrainedStudent(spec=file.spec, teacher=offers, state=state.engine["student"])
+    student = TrainedStudent(spec=file.spec, teacher=offers, state=delivered_state(state.engine))
     cost = student_cost(file.spec.student, data.task, file.spec.head, offers)
     metrics = {
         "objective": file.objective,

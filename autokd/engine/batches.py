@@ -25,7 +25,8 @@ def draw_batches(
     with profile.part("data"):
         views = _draw_views(context, run, epoch)
     with profile.part("teacher"):
-        answers = open_answers(context, spec, run.sources, views)
+        read = run.sources_between(epoch.number / epoch.epochs, (epoch.number + 1) / epoch.epochs)
+        answers = open_answers(context, spec, read, views)
     seen = 0
     batches = _batches(context, spec, views, derive(epoch.seed, "order", epoch.number))
     while True:
@@ -34,9 +35,10 @@ def draw_batches(
             batch = next(batches, None)
         if batch is None:
             return
+        u = (epoch.number + seen / size) / epoch.epochs
         with profile.part("teacher"):
-            answered = {name: those.of(batch) for name, those in answers.items()}
-        yield batch, answered, (epoch.number + seen / size) / epoch.epochs
+            answered = {name: answers[name].of(batch) for name in answers.keys() & run.reads_at(u)}
+        yield batch, answered, u
         seen += len(batch.index)
 
 

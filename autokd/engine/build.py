@@ -11,12 +11,13 @@ from torch import nn
 from autokd.components import HeadComponent, LossComponent, StudentComponent
 from autokd.engine.answers import TEACHER, find_sources
 from autokd.engine.context import TrainContext
+from autokd.engine.ema import RunningAverage
 from autokd.engine.precision import train_dtype
 from autokd.engine.step import LiveRun
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
-from autokd.spec import PipelineSpec
+from autokd.spec import PipelineSpec, keys_of
 from autokd.types import BuildContext, Shapes, Task, TeacherHead
 
 MAX_NORM = 5.0
@@ -71,7 +72,7 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
         horizon_steps=math.ceil(task.train_size / spec.batch_size) * (horizon // task.train_size),
     )
     return LiveRun(
-        networks={STUDENT: _trained(context, spec, student, build_context)},
+        networks={STUDENT: _with_average(_trained(context, spec, student, build_context), spec)},
         schedule=spec.schedule.build(build_context),
         augment=spec.augment.build(build_context),
         sources=find_sources(context, spec),
@@ -100,6 +101,12 @@ def _trained(
     )
 
 
+def _with_average(trained: TrainedNetwork, spec: PipelineSpec) -> TrainedNetwork:
+    """The network with its running average, where the pipeline asks for one."""
+    trained.average = RunningAverage(trained.network, spec.ema) if spec.ema else None
+    return trained
+
+
 def _may_explode(spec: PipelineSpec) -> bool:
     return spec.needs_teacher or any(loss.declares.student_reads for loss in spec.losses.values())
 
@@ -110,5 +117,6 @@ def _term(context: TrainContext, loss: LossComponent, build_context: BuildContex
     if artefact is not None:
         build_context = dataclasses.replace(build_context, artefact=artefact)
     term = loss.build(build_context)
-    weight = loss.weight * loss.declares.scale.value
-    return WeightedTerm(term.to(context.device) if isinstance(term, nn.Module) else term, weight, reads)
+    weight, keys = loss.weight * loss.declares.scale.value, keys_of(loss)
+    placed = term.to(context.device) if isinstance(term, nn.Module) else term
+    return WeightedTerm(placed, weight, reads, begin=keys.begin, end=keys.end)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from autokd.engine.step import LiveRun
-from autokd.engine.trained import STUDENT
+from autokd.engine.trained import AVERAGE, STUDENT
 from autokd.files import write_bytes
 from autokd.types import Checkpoint
 
@@ -35,6 +36,12 @@ def take_checkpoint(run: LiveRun, seen: int) -> Checkpoint:
     """
     student = run.networks[STUDENT]
     return {"format": CHECKPOINT_FORMAT, "seen": seen, **student.state(STUDENT)}
+
+
+def delivered_state(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
+    """Return the weights of the student that is delivered: those of its running average where there is one."""
+    state: Mapping[str, Tensor] = checkpoint[AVERAGE]["network"] if AVERAGE in checkpoint else checkpoint[STUDENT]
+    return state
 
 
 def restore(run: LiveRun, start: Checkpoint) -> int:

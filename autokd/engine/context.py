@@ -17,7 +17,7 @@ from autokd.engine.evaluate import Answered, answers_on
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import DeviceData, to_device
-from autokd.spec import component_to_plain, fingerprint
+from autokd.spec import bare, component_to_plain, fingerprint
 from autokd.types import Teacher
 
 SHORT_SHARE = 1 / 3
@@ -97,6 +97,6 @@ class TrainContext:
         plain = component_to_plain(loss)
         key = fingerprint({name: plain[name] for name in ("use", *fields)})
         if key not in self._artefacts:
-            prepare = cast(PreparedLoss, loss).prepare
+            prepare = cast(PreparedLoss, bare(loss)).prepare
             self._artefacts[key] = prepare(self.clean_answers.outputs, self.clean_answers.labels)
         return self._artefacts[key]

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -97,7 +98,7 @@ def train_rung(
                 raise Stopped(state, curve, time.perf_counter() - began)
         if logits is None:
             with context.profile.part("evaluate"):
-                logits = predict(run.student.network, validation)
+                logits = predict(run.student.scored, validation)
     score, loss, values = _measure(context, logits, validation.labels.cpu())
     return RungResult(score, loss, rung.until, time.perf_counter() - began, tuple(curve), values), state
 
@@ -111,10 +112,12 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
     torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
     terms = run.student.terms
     sums = torch.zeros(len(terms) + 1, device=context.device)
+    counted: Counter[str] = Counter()
     for batch, answered, u in draw_batches(context, spec, run, epoch):
         sums += train_step(run, batch, answered, u, context.profile) * len(batch.index)
+        counted.update(dict.fromkeys(run.student.terms_at(u), len(batch.index)))
     means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
-    line = _line(run, epoch, means)
+    line = _line(run, epoch, means, {name: samples / len(context.data.train) for name, samples in counted.items()})
     if epoch.last and len(terms) > 1:
         line["gradient_norms"] = gradient_norms(run, batch, answered, u)
         if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
@@ -131,19 +134,25 @@ def _train_scored_epoch(
         return line, None
     metric = METRICS[context.metric]
     with context.profile.part("evaluate"):
-        logits = predict(run.student.network, validation)
+        logits = predict(run.student.scored, validation)
         score = metric.score(metric.of(predictions(logits, validation.labels.cpu())))
     return ({**line, "score": score} if math.isfinite(score) else line), logits
 
 
-def _line(run: LiveRun, epoch: Epoch, means: list[float]) -> dict[str, Any]:
+def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[str, float]) -> dict[str, Any]:
+    """A line of the curve; a term's value is its mean over the share of the samples at which it counted.
+
+    A term that counted at none is left out.
+    """
     if not all(math.isfinite(value) for value in means):
         raise TrialFailure("not_finite", f"the training loss became {means[-1]} in epoch {epoch.number + 1}")
     line = {
         "epoch": epoch.number + 1,
         "learning_rate": run.student.optimizer.param_groups[0]["lr"],
         "loss": means[-1],
-        "terms": dict(zip(run.student.terms, means, strict=False)),
+        "terms": {
+            name: mean / shares[name] for name, mean in zip(run.student.terms, means, strict=False) if name in shares
+        },
     }
     return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -45,6 +46,16 @@ class LiveRun:
         """The network that is scored and delivered."""
         return self.networks[STUDENT]
 
+    def sources_between(self, u: float, until: float) -> dict[str, Source]:
+        """Return the sources that some term reads which counts somewhere in [u, until), shares of training done."""
+        terms = [weighted for trained in self.networks.values() for weighted in trained.terms.values()]
+        read = {weighted.reads for weighted in terms if weighted.counts_between(u, until)}
+        return {name: source for name, source in self.sources.items() if name in read}
+
+    def reads_at(self, u: float) -> set[str]:
+        """Return the names of the models whose answers are read at u."""
+        return {weighted.reads for trained in self.networks.values() for weighted in trained.terms_at(u).values()}
+
 
 def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Profile) -> Tensor:
     """Take one step; a batch that does not fit into memory is cut into parts whose gradients add up.
@@ -54,7 +65,8 @@ def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile
       batch, answered: the batch, and the outputs on it that its losses read.
       u: share of training done.
     Returns:
-      Of each network in turn [terms + 1], its raw loss terms and their weighted total; detached, on the device.
+      Of each network in turn [terms + 1], its raw loss terms (0 for one that does not count at u) and their weighted
+      total; detached, on the device.
 
     Raises:
       torch.OutOfMemoryError: not even single samples fit.
@@ -76,6 +88,8 @@ def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile
 def gradient_norms(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, float]:
     """Return the norm of each weighted term's gradient with respect to the student's parameters, on a part of a batch.
 
+    Terms that do not count at u have none.
+
     Buffers, such as batch-norm statistics, are not moved: neither the networks' nor the losses'.
     """
     few = slice(0, min(NORM_SAMPLES, math.ceil(len(batch.index) / run.micro_batches)))
@@ -83,9 +97,7 @@ def gradient_norms(run: LiveRun, batch: Batch, answered: Answered, u: float) -> 
     before = [buffer.clone() for buffer in buffers]
     parameters = [parameter for parameter in run.student.network.parameters() if parameter.requires_grad]
     terms, (raw, _) = run.student.terms, _losses(run, _cut(batch, few), _cut_answers(answered, few), u)[STUDENT]
-    norms = {}
-    for (name, weighted), value in zip(terms.items(), raw, strict=True):
-        norms[name] = _gradient_norm(value * weighted.weight, parameters)
+    norms = {name: _gradient_norm(value * terms[name].weight, parameters) for name, value in raw.items()}
     with torch.no_grad():
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
@@ -112,18 +124,24 @@ def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Pro
             for name, (_, total) in losses.items():
                 scaler = run.networks[name].scaler
                 torch.autograd.backward(scaler.scale(total if share is None else total * share))
-        found = torch.stack([value for raw, total in losses.values() for value in (*raw, total)]).detach()
+        found = torch.cat([_in_order(run.networks[name], *those) for name, those in losses.items()])
         found = found if share is None else found * share
         values = found if values is None else values + found
     with profile.part("optimizer"):
         for trained in run.networks.values():
-            trained.update()
+            trained.update(len(batch.index))
     assert values is not None
     return values
 
 
-def _losses(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, tuple[list[Tensor], Tensor]]:
-    """The raw terms of each network and their weighted total; each sees the others' outputs as constants."""
+def _in_order(trained: TrainedNetwork, raw: Mapping[str, Tensor], total: Tensor) -> Tensor:
+    """The values of all terms, 0 for those that were not computed, and the total, detached."""
+    values = [raw[name] if name in raw else torch.zeros_like(total) for name in trained.terms]
+    return torch.stack([*values, total]).detach()
+
+
+def _losses(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, tuple[dict[str, Tensor], Tensor]]:
+    """The raw terms of each network that count at u, and their total; each sees the others' outputs as constants."""
     device = batch.index.device
     outputs = {name: trained.answer(batch.inputs, device) for name, trained in run.networks.items()}
     there = {**answered, **{name: output.map(Tensor.detach) for name, output in outputs.items() if len(outputs) > 1}}
@@ -132,16 +150,13 @@ def _losses(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[st
 
 def _network_losses(
     trained: TrainedNetwork, output: Output, batch: Batch, there: Answered, u: float
-) -> tuple[list[Tensor], Tensor]:
-    raw = []
-    for weighted in trained.terms.values():
+) -> tuple[dict[str, Tensor], Tensor]:
+    raw = {}
+    for name, weighted in trained.terms_at(u).items():
         read = there[weighted.reads] if weighted.reads else None
         step = Step(output, read, batch.targets, batch.weight, batch.index, u)
-        raw.append(_mean(weighted.term(step), batch.weight))
-    total = raw[0] * next(iter(trained.terms.values())).weight
-    for value, weighted in list(zip(raw, trained.terms.values(), strict=True))[1:]:
-        total = total + value * weighted.weight
-    return raw, total
+        raw[name] = _mean(weighted.term(step), batch.weight)
+    return raw, functools.reduce(operator.add, [value * trained.terms[name].weight for name, value in raw.items()])
 
 
 def _parts(batch: Batch, answered: Answered, count: int) -> list[tuple[Batch, Answered, Tensor | None]]:

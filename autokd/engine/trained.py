@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from autokd.engine.ema import RunningAverage
 from autokd.networks.models import as_output
 from autokd.types import Inputs, Output, Term
 
 STUDENT = "student"
 """Name of the network that is scored and delivered."""
+AVERAGE = "average"
+"""Name of its running average in a checkpoint."""
 
 
 class WeightedTerm(NamedTuple):
@@ -24,11 +27,22 @@ class WeightedTerm(NamedTuple):
       term: the loss.
       weight: effective: the searched weight times the method's own scale.
       reads: name of the model whose answers it finds as `Step.teacher`; "" for none.
+      begin, end: it counts while begin <= u < end, where u is the share of training done.
     """
 
     term: Term
     weight: float
     reads: str = ""
+    begin: float = 0.0
+    end: float = 1.0
+
+    def counts_at(self, u: float) -> bool:
+        """Whether the term is computed at u; one of weight 0 never is."""
+        return self.weight != 0 and self.begin <= u < self.end
+
+    def counts_between(self, u: float, until: float) -> bool:
+        """Whether the term is computed somewhere in [u, until)."""
+        return self.weight != 0 and self.begin < until and u < self.end
 
 
 @dataclass
@@ -44,6 +58,7 @@ class TrainedNetwork:
       scaler: of the loss, where the network computes in float16.
       dtype: the type that the network computes in.
       max_norm: the gradient is scaled down to this norm where it is longer; None: it is not.
+      average: the running average that is scored and delivered in the network's place; None: the network itself is.
     """
 
     network: nn.Module
@@ -54,6 +69,12 @@ class TrainedNetwork:
     scaler: torch.amp.GradScaler
     dtype: torch.dtype
     max_norm: float | None = None
+    average: RunningAverage | None = None
+
+    @property
+    def scored(self) -> nn.Module:
+        """The network that is scored: the average where there is one."""
+        return self.network if self.average is None else self.average.network
 
     def answer(self, inputs: Inputs, device: torch.device) -> Output:
         """Return the network's output on a batch, as float32, in the precision that it trains in."""
@@ -62,19 +83,25 @@ class TrainedNetwork:
             output = as_output(self.network(inputs))
         return output.map(_float) if half else output
 
+    def terms_at(self, u: float) -> dict[str, WeightedTerm]:
+        """Return the terms that count at u, the share of training done."""
+        return {name: weighted for name, weighted in self.terms.items() if weighted.counts_at(u)}
+
     def set_rate(self, factor: float) -> None:
         """Set every group's learning rate to that share of its peak."""
         for group, peak in zip(self.optimizer.param_groups, self.peak_rates, strict=True):
             group["lr"] = peak * factor
 
-    def update(self) -> None:
-        """Take the optimizer's step along the gradients, scaled down where they are too long."""
+    def update(self, samples: int) -> None:
+        """Take the optimizer's step along the gradients of so many samples, scaled down where they are too long."""
         if self.max_norm is not None:
             self.scaler.unscale_(self.optimizer)
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             torch.nn.utils.clip_grad_norm_(parameters, self.max_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update(samples)
 
     def buffers(self) -> Iterator[Tensor]:
         """Yield the buffers of the network and of its losses, such as batch-norm statistics."""
@@ -83,7 +110,8 @@ class TrainedNetwork:
 
     def state(self, name: str) -> dict[str, Any]:
         """Return all that training changes, as named parts; the network's is called `name`. Nothing is copied."""
-        return {
+        averaged = {} if self.average is None else {AVERAGE: self.average.state()}
+        return averaged | {
             name: self.network.state_dict(),
             "losses": self.term_modules.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -97,6 +125,8 @@ class TrainedNetwork:
         self.optimizer.load_state_dict(state["optimizer"])
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load(state[AVERAGE])
 
 
 def _float(tensor: Tensor) -> Tensor:

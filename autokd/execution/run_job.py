@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from autokd.engine.checkpoint import load_checkpoint, load_state, save_state
+from autokd.engine.checkpoint import delivered_state, load_checkpoint, load_state, save_state
 from autokd.engine.context import TrainContext
 from autokd.engine.loop import OnEpoch, Stopped, train_rung
 from autokd.engine.rung import Rung, never
@@ -96,7 +96,7 @@ def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None, leave:
 def _keep(job: RungJob, checkpoint: Checkpoint) -> None:
     """Write what a job is to leave; a checkpoint that cannot be written costs time later, and nothing else."""
     if job.student is not None:
-        write_tensors(job.student, checkpoint["student"])
+        write_tensors(job.student, delivered_state(checkpoint))
     if job.save is not None:
         try:
             save_state(job.save, checkpoint)

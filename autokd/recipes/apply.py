@@ -14,7 +14,7 @@ from autokd.recipes.rules import NONE, RULES, Rule
 from autokd.recipes.students import PLAIN, Fits, Room, beside_head, choose_family, largest_of_families
 from autokd.space import Candidate, Drawn, Space
 from autokd.space.values import nearest_value
-from autokd.spec import component_from_plain, component_to_plain, fingerprint, make, network_slot
+from autokd.spec import component_from_plain, component_to_plain, fingerprint, key_defaults, make, network_slot
 from autokd.types import Shapes, Task
 
 Plain = dict[str, Any]
@@ -163,8 +163,12 @@ def _absence(slot: str, use: str, space: Space) -> str:
 
 
 def _filled(candidate: Candidate, stated: Mapping[str, Any], notes: Notes) -> Plain:
-    """A candidate's defaults with the values that a rule states, those outside its ranges moved inside."""
-    plain = candidate.default()
+    """A candidate's defaults with the values that a rule states, those outside its ranges moved inside.
+
+    Where a rule does not say when a loss counts, it counts all along, as published.
+    """
+    keys = key_defaults(candidate.kind)
+    plain = {key: value for key, value in candidate.default().items() if key not in keys}
     for key, value in stated.items():
         plain[key] = value if key == "use" else _moved(candidate, key, value, notes)
     return plain

@@ -8,8 +8,8 @@ from autokd.errors import StudyError
 from autokd.files import CACHE_REMEDY, cache_dir, check_writable, is_printable, printable
 from autokd.study.store import check_free
 
-LONGEST_NAME = 255
-"""Bytes of the name of a folder on usual file systems."""
+LONGEST_NAME = 250
+"""Bytes of a name; usual file systems have folders with a few more."""
 
 
 def check_name(name: str) -> None:

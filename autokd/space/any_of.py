@@ -13,6 +13,7 @@ from autokd.space import together
 from autokd.space.candidate import Candidate, Params
 from autokd.space.parts import Check, Content, keep
 from autokd.space.source import FLAGS, Source
+from autokd.space.windows import uncovered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ class AnyOf:
         """Fill in what is always there, what components of other slots require, and the defaults of fields."""
         by_name = {candidate.name: candidate for candidate in self.candidates}
         stated = {
-            key: {**(by_name[key].default() if key in by_name else {}), **value}
+            key: by_name[key].plain({**by_name[key].defaults, **value}) if key in by_name else dict(value)
             for key, value in ({} if partial is None else partial).items()
         }
         required = [c for c in self.possible if c.full_name in together.required_by(present)]
@@ -117,6 +118,8 @@ class AnyOf:
         kept = [(group.at_most, keep(group.candidates, check, dropped)) for group in self.groups]
         if not always:
             problems.append(f"{self.slot}.always: nothing is left; it needs at least one that fits this data")
+        elif found := uncovered(always):
+            problems.append(f"{self.slot}.always: {found}")
         groups = tuple(
             Group(at_most=min(at_most, len(candidates)), candidates=candidates)
             for at_most, candidates in kept

@@ -96,7 +96,11 @@ class Candidate:
 
     def default(self) -> dict[str, Any]:
         """Return the plain component with the values of the file and, in its ranges, its defaults."""
-        return {"use": self.use, **self.fixed, **self.defaults}
+        return self.plain(self.defaults)
+
+    def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the plain component with the values of the file and these, without keys at their defaults."""
+        return spec.trimmed(self.kind, {"use": self.use, **self.fixed, **values})
 
     def excluding(self, names: Iterable[str]) -> Candidate:
         """Return the candidate that must not stand beside these components (full names) either."""
@@ -106,11 +110,11 @@ class Candidate:
         """Return a plain component with drawn values, and the parameters that stand for it, below `path`."""
         values = {field: suggest(draw, f"{path}.{field}", span) for field, span in self.ranges.items()}
         params = {f"{path}.{field}": value for field, value in values.items()}
-        return {"use": self.use, **self.fixed, **values}, params
+        return self.plain(values), params
 
     def fit(self, plain: Mapping[str, Any], path: str, problems: list[str]) -> Params:
         """Return the parameters that draw `plain`; where there are none, say why in `problems`."""
-        values = {key: value for key, value in plain.items() if key != "use"}
+        values = spec.key_defaults(self.kind) | {key: value for key, value in plain.items() if key != "use"}
         reasons = {field: self._misfit(field, value) for field, value in values.items()}
         reasons |= {field: "missing" for field in (*self.ranges, *self.fixed) if field not in values}
         problems += [f"{path}.{field}: {reason}" for field, reason in reasons.items() if reason]
@@ -119,10 +123,11 @@ class Candidate:
     def _misfit(self, field: str, value: Any) -> str | None:
         if field in self.ranges:
             return None if self.ranges[field].contains(value) else f"{value!r} lies outside {self.ranges[field]}"
-        if field in self.fixed:
-            known = self.fixed[field]
+        fixed = {**spec.key_defaults(self.kind), **self.fixed}
+        if field in fixed:
+            known = fixed[field]
             return None if value == known else f"{value!r}, but this space fixes it at {known!r}"
-        return f"there is no such field; {nearest(field, [*self.ranges, *self.fixed])}"
+        return f"there is no such field; {nearest(field, [*self.ranges, *fixed])}"
 
     def spans(self, path: str) -> dict[str, Range]:
         """Return the ranges of what is drawn, by path."""

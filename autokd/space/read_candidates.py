@@ -11,6 +11,7 @@ from autokd.ranges import Range
 from autokd.space.candidate import Candidate, traits_of
 from autokd.space.read_values import MISSING, Problems, mapping, open_end, read_field
 from autokd.space.values import edges, nearest_value
+from autokd.space.windows import refused_keys
 
 
 def read_candidates(place: str, slot: spec.Slot, body: Any, problems: Problems) -> tuple[Candidate, ...]:
@@ -39,7 +40,7 @@ def _candidate(place: str, slot: spec.Slot, name: str, body: Any, problems: Prob
     except ComponentError as error:
         problems.append(f"{place}: {error}")
         return None
-    infos = spec.fields_of(cls)
+    infos = spec.fields_in(slot.kind, cls)
     ended = _ended(place, infos, stated, problems) if slot.network else {}
     stated |= ended
     values = _values(place, use, infos, stated, problems)
@@ -53,12 +54,13 @@ def _candidate(place: str, slot: spec.Slot, name: str, body: Any, problems: Prob
         use=use,
         place=place,
         ranges=ranges,
-        fixed={field: value for field, value in values.items() if field not in ranges},
+        fixed=spec.trimmed(slot.kind, {field: value for field, value in values.items() if field not in ranges}),
         defaults={field: nearest_value(span, infos[field].default) for field, span in ranges.items()},
         traits=traits,
         to_limit=frozenset(ended) & ranges.keys(),
     )
-    problems += _unbuildable(candidate, set(stated))
+    refused = refused_keys(candidate)
+    problems += [f"{place}: {refused}"] if refused else _unbuildable(candidate, set(stated))
     return candidate if len(problems) == before else None
 
 

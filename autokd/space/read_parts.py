@@ -15,6 +15,7 @@ from autokd.space.parts import Part
 from autokd.space.read_candidates import read_candidates
 from autokd.space.read_values import BAD, MISSING, Problems, known_entries, read_count, read_field
 from autokd.space.values import edges, nearest_value
+from autokd.space.windows import uncovered
 
 AT_MOST = 2
 """Bound of an `any_of` group that names none."""
@@ -51,9 +52,11 @@ def _number(name: str, slot: spec.Number, body: Any, problems: Problems) -> Fixe
     if value is BAD or value is None:
         return None
     ends = edges(value) if isinstance(value, Range) else (value,)
-    lowest = min(end for end in ends if isinstance(end, (int, float)))
-    if lowest < slot.least:
-        problems.append(f"{name}: expected at least {slot.least:g}, got {lowest}")
+    numbers = [end for end in ends if isinstance(end, (int, float))]
+    if min(numbers) < slot.least:
+        problems.append(f"{name}: expected at least {slot.least:g}, got {min(numbers)}")
+    if max(numbers) > slot.most:
+        problems.append(f"{name}: expected at most {slot.most:g}, got {max(numbers)}")
     if isinstance(value, Range):
         return Ranged(slot=name, span=value, default=nearest_value(value, slot.default))
     return Fixed(slot=name, value=value)
@@ -74,6 +77,7 @@ def _one_of(name: str, slot: spec.Slot, body: Any, problems: Problems) -> OneOf 
 
 
 def _any_of(name: str, slot: spec.Slot, body: Any, problems: Problems) -> AnyOf:
+    before = len(problems)
     words = known_entries(body, name, ("always", "any_of"), problems)
     if "always" not in words:
         problems.append(f"{name}.always: missing; there must be at least one that always stands in the pipeline")
@@ -85,6 +89,8 @@ def _any_of(name: str, slot: spec.Slot, body: Any, problems: Problems) -> AnyOf:
     groups = tuple(_group(place, slot, item, problems) for place, item in bodies.items())
     part = AnyOf(slot=name, always=always, groups=groups)
     problems += [*_repeated_names(part.candidates), *_conflicts(always)]
+    if len(problems) == before and (found := uncovered(always)):
+        problems.append(f"{name}.always: {found}")
     return part
 
 

@@ -8,10 +8,12 @@ from autokd.spec.component import (
     component_from_plain,
     component_to_plain,
     convert,
+    fields_in,
     fields_of,
     make,
 )
 from autokd.spec.pipeline import Number, PipelineSpec, Slot, Slots, component_at, components, network_slot, slots
+from autokd.spec.placed import PlacedLoss, bare, counting, gap_in, key_defaults, keys_of, trimmed
 from autokd.spec.plain import FORMAT, converted, fingerprint, from_plain, problems, to_plain
 from autokd.spec.replace import replaced
 
@@ -20,8 +22,10 @@ __all__ = [
     "FieldInfo",
     "Number",
     "PipelineSpec",
+    "PlacedLoss",
     "Slot",
     "Slots",
+    "bare",
     "comments_of",
     "component_at",
     "component_from_plain",
@@ -29,13 +33,19 @@ __all__ = [
     "components",
     "convert",
     "converted",
+    "counting",
+    "fields_in",
     "fields_of",
     "fingerprint",
     "from_plain",
+    "gap_in",
+    "key_defaults",
+    "keys_of",
     "make",
     "network_slot",
     "problems",
     "replaced",
     "slots",
     "to_plain",
+    "trimmed",
 ]

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from autokd import catalog
 from autokd.errors import ComponentError, nearest
+from autokd.loss_keys import KEYS
 from autokd.ranges import Choice, Integer, Range, Real
+from autokd.spec.placed import bare, key_defaults, keys_of, place, trimmed
 
 
 class FieldInfo(NamedTuple):
@@ -28,6 +30,11 @@ def fields_of(cls: type[Any]) -> dict[str, FieldInfo]:
     """Return a component's fields in order, with default, range and the comment on the field's own line."""
     described: dict[str, FieldInfo] = _fields(cls)  # type: ignore[arg-type]  # a class is hashable
     return described
+
+
+def fields_in(kind: str, cls: type[Any]) -> dict[str, FieldInfo]:
+    """Return what a pipeline may say of a component: the component's own fields, then the engine's keys."""
+    return {**fields_of(cls), **(fields_of(KEYS[kind]) if kind in KEYS else {})}
 
 
 @functools.cache
@@ -117,11 +124,14 @@ def make(kind: str, name: str, values: Mapping[str, Any]) -> Any:
     >>> make("losses", "kd", {"temperature": "2"}).temperature
     2.0
 
+    Returns:
+      the component; a `PlacedLoss` where values of the engine's keys are given that are not the defaults.
+
     Raises:
       ComponentError: unknown component, unknown or missing field, or a value of the wrong type.
     """
     cls = catalog.load(kind, name)
-    fields = fields_of(cls)
+    fields = fields_in(kind, cls)
     for key in values:
         if key not in fields:
             raise ComponentError(f"{kind} {name!r} has no field {key!r}; {nearest(key, fields)}")
@@ -129,20 +139,29 @@ def make(kind: str, name: str, values: Mapping[str, Any]) -> Any:
     if missing:
         raise ComponentError(f"{kind} {name!r} needs a value for {', '.join(missing)}")
     try:
-        return cls(**{key: convert(value, fields[key].type) for key, value in values.items()})
+        return _placed(kind, cls, {key: convert(value, fields[key].type) for key, value in values.items()})
     except (TypeError, ValueError) as error:
         raise ComponentError(f"{kind} {name!r}: {error}") from error
 
 
+def _placed(kind: str, cls: type[Any], values: Mapping[str, Any]) -> Any:
+    """A component with the engine's keys, of values of both."""
+    keys = {key: values[key] for key in key_defaults(kind) if key in values}
+    component = cls(**{key: value for key, value in values.items() if key not in keys})
+    return place(component, KEYS[kind](**keys)) if keys else component
+
+
 def component_to_plain(component: Any) -> dict[str, Any]:
-    """Return {"use": name, field: value, …} with every field written out.
+    """Return {"use": name, field: value, …} with every field written out, and those keys that are not the defaults.
 
     >>> component_to_plain(make("schedules", "cosine", {"warmup": 0.1}))
     {'use': 'cosine', 'warmup': 0.1, 'final': 0.001}
     """
-    values = {field.name: getattr(component, field.name) for field in dataclasses.fields(component)}
+    own = bare(component)
+    values = {field.name: getattr(own, field.name) for field in dataclasses.fields(own)}
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
-    return {"use": catalog.name_of(component), **plain}
+    keys = {} if own is component else trimmed(own.declares.kind, dataclasses.asdict(keys_of(component)))
+    return {"use": catalog.name_of(own), **plain, **keys}
 
 
 def component_from_plain(kind: str, plain: Mapping[str, Any]) -> Any:

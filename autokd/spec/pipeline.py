@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from autokd.components import (
 from autokd.errors import ComponentError, nearest
 from autokd.ranges import Choice, Range
 from autokd.spec.component import convert, make
+from autokd.spec.placed import counting, gap_in
 
 
 class Slot(NamedTuple):
@@ -56,7 +58,7 @@ class Number(NamedTuple):
     Args:
       range: what a space that does not name the slot searches; None: nothing, it takes the default.
       type: `int` or `float`.
-      least: the least value.
+      least, most: the least and the largest value.
       optional: there may be none: None in a pipeline, and left out of its plain form.
       default: the field's own default, which `slots` fills in; where a range is searched, what the search begins with.
     """
@@ -64,6 +66,7 @@ class Number(NamedTuple):
     range: Range | None
     type: type[int] | type[float] = int
     least: float = 1
+    most: float = math.inf
     optional: bool = False
     default: Any = None
 
@@ -82,15 +85,16 @@ class Number(NamedTuple):
         ValueError: expected a whole number of at least 1, got 0
 
         Raises:
-          ValueError: it is no number of the declared type, or below the least one.
+          ValueError: it is no number of the declared type, below the least one, or above the largest.
         """
         try:
             number: int | float | None = convert(value, self.type)
         except ValueError:
             number = None
-        if number is None or number < self.least:
+        if number is None or not self.least <= number <= self.most:
             what = "a whole number" if self.type is int else "a number"
-            raise ValueError(f"expected {what} of at least {self.least:g}, got {value!r}")
+            upper = "" if math.isinf(self.most) else f" and at most {self.most:g}"
+            raise ValueError(f"expected {what} of at least {self.least:g}{upper}, got {value!r}")
         return number
 
 
@@ -105,6 +109,11 @@ class PipelineSpec:
       losses: instance name -> loss; their weighted sum is minimised.
       optimizer, schedule: how.
       batch_size: samples a step.
+      ema: share of the samples seen over whose last part the scored and exported student's weights are averaged, see
+        `autokd.engine.ema`; None or 0: they are the last ones.
+
+    Raises:
+      ComponentError: there is a stretch of training in which no loss counts.
     """
 
     student: Annotated[StudentComponent, Slot("students", network=True)]
@@ -116,6 +125,11 @@ class PipelineSpec:
     optimizer: Annotated[OptimizerComponent, Slot("optimizers")]
     schedule: Annotated[ScheduleComponent, Slot("schedules")]
     batch_size: Annotated[int, Number(Choice(32, 64, 128))] = 64
+    ema: Annotated[float | None, Number(None, float, least=0, most=1, optional=True)] = None
+
+    def __post_init__(self) -> None:
+        if found := gap_in(counting(self.losses.values())):
+            raise ComponentError(f"losses: {found}")
 
     @property
     def needs_teacher(self) -> bool:
@@ -131,7 +145,7 @@ def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Numbe
     """Return the slots of a pipeline, by field name.
 
     >>> list(slots())
-    ['student', 'head', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size']
+    ['student', 'head', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size', 'ema']
     """
     hints = typing.get_type_hints(pipeline, include_extras=True)
     return {field.name: _slot(field, hints[field.name]) for field in dataclasses.fields(pipeline)}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autokd import catalog
 from autokd.errors import ComponentError, nearest
-from autokd.spec.component import FieldInfo, component_from_plain, component_to_plain, convert, fields_of, make
+from autokd.loss_keys import KEYS
+from autokd.spec.component import FieldInfo, component_from_plain, component_to_plain, convert, fields_in, make
 from autokd.spec.pipeline import Number, PipelineSpec, Slot, Slots, slots
+from autokd.spec.placed import counting, gap_in
 
 FORMAT = 1
 """Version of the plain form of a pipeline."""
@@ -106,8 +109,17 @@ def _slot_problems(name: str, slot: Slot | Number, value: Any, partial: bool) ->
     elif not isinstance(value, Mapping) or not (value or partial):
         yield f"{name}: expected a mapping of at least one name to a component, got {value!r}"
     else:
-        for key, item in value.items():
-            yield from _component_problems(f"{name}.{key}", slot.kind, item, partial)
+        yield from _set_problems(name, slot.kind, value, partial)
+
+
+def _set_problems(name: str, kind: str, plain: Mapping[str, Any], partial: bool) -> list[str]:
+    """The mistakes of each component of a slot that holds several; where there are none, that of all together."""
+    each = (_component_problems(f"{name}.{key}", kind, item, partial) for key, item in plain.items())
+    mistakes = list(itertools.chain.from_iterable(each))
+    if mistakes or partial or kind not in KEYS:
+        return mistakes
+    found = gap_in(counting(component_from_plain(kind, item) for item in plain.values()))
+    return [f"{name}: {found}"] if found else []
 
 
 def _component_problems(path: str, kind: str, plain: Any, partial: bool) -> list[str]:
@@ -117,7 +129,7 @@ def _component_problems(path: str, kind: str, plain: Any, partial: bool) -> list
         return [f"{path}.use: missing; name one of {', '.join(catalog.names(kind))}"]
     use, values = str(plain["use"]), {key: value for key, value in plain.items() if key != "use"}
     try:
-        fields = fields_of(catalog.load(kind, use))
+        fields = fields_in(kind, catalog.load(kind, use))
     except ComponentError as error:
         return [f"{path}.use: {error}"]
     mistakes = list(_field_problems(path, use, fields, values))
@@ -166,7 +178,7 @@ def _converted(slot: Slot | Number, value: Any) -> Any:
 
 
 def _converted_component(kind: str, plain: Mapping[str, Any]) -> dict[str, Any]:
-    fields = fields_of(catalog.load(kind, plain["use"]))
+    fields = fields_in(kind, catalog.load(kind, plain["use"]))
     values = {key: convert(value, fields[key].type) for key, value in plain.items() if key != "use"}
     return {"use": plain["use"]} | {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 

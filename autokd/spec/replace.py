@@ -8,8 +8,9 @@ from typing import Any
 
 from autokd import catalog
 from autokd.errors import ComponentError, nearest
-from autokd.spec.component import convert, fields_of
+from autokd.spec.component import convert, fields_in
 from autokd.spec.pipeline import Number, PipelineSpec, Slot, component_at, components, slots
+from autokd.spec.placed import bare, key_defaults, keys_of, place
 
 
 def replaced(spec: PipelineSpec, path: str, value: Any) -> PipelineSpec:
@@ -76,18 +77,23 @@ def _checked_component(path: str, slot: Slot, component: Any) -> Any:
 def _is_of_kind(component: Any, kind: str) -> bool:
     """Whether the catalog lists the component's class as of this kind; a plug-in that was read again is the same."""
     try:
-        listed = catalog.load(kind, catalog.name_of(component))
+        listed = catalog.load(kind, catalog.name_of(bare(component)))
     except ComponentError:
         return False
-    own = type(component)
+    own = type(bare(component))
     return (listed.__module__, listed.__qualname__) == (own.__module__, own.__qualname__)
 
 
 def _with_field(component: Any, field: str, value: Any, path: str) -> Any:
-    fields = fields_of(type(component))
+    own, kind = bare(component), component.declares.kind
+    fields = fields_in(kind, type(own))
     if field not in fields:
-        raise ComponentError(f"{path}: {catalog.name_of(component)} has no such field; {nearest(field, fields)}")
+        raise ComponentError(f"{path}: {catalog.name_of(own)} has no such field; {nearest(field, fields)}")
     try:
-        return dataclasses.replace(component, **{field: convert(value, fields[field].type)})
+        change = {field: convert(value, fields[field].type)}
+        if field in key_defaults(kind):
+            return place(own, dataclasses.replace(keys_of(component), **change))
+        changed = dataclasses.replace(own, **change)
+        return changed if own is component else place(changed, keys_of(component))
     except (TypeError, ValueError) as error:
         raise ComponentError(f"{path}: {error}") from error

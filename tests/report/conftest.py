@@ -40,14 +40,16 @@ AUGMENTS = {"none": 0.0, "crop_flip": -0.07, "mixup": -0.02}
 
 @dataclass
 class FakeSpace:
+    own: dict[str, Range]
+
     def ranges(self) -> dict[str, Range]:
-        return RANGES
+        return self.own
 
 
 class FakeStore(StudyStore):
     """A study store with a space of its own."""
 
-    space: Any = FakeSpace()
+    space: Any = FakeSpace(RANGES)
 
 
 def pipeline(rng: np.random.Generator, losses: tuple[str, ...] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -20,7 +20,7 @@ from autokd.cli.console import claim as console
 from autokd.data import load
 from autokd.files import as_plain
 from autokd.report import plots, write
-from autokd.report.sections.recommendation import decide
+from autokd.report.sections.recommendation.facts import decide
 from autokd.study.arms import ARM_KINDS
 from autokd.study.claim import Arm, Claim
 from autokd.study.records import RecordLog

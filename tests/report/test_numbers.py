@@ -12,7 +12,8 @@ import pytest
 from autokd.metrics import METRICS
 from autokd.ranges import Choice, Range, Real
 from autokd.report import words
-from autokd.report.numbers import importances, mean_interval
+from autokd.report.numbers import mean_interval
+from autokd.report.sections.importances.facts import importances
 from autokd.report.tables import flat
 from autokd.study.fidelity import kendall
 from autokd.study.records import RungRecord, TrialRecord

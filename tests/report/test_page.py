@@ -21,9 +21,9 @@ from autokd.errors import StudyError
 from autokd.metrics import METRICS
 from autokd.report import write
 from autokd.report.plots import ErrorScale
-from autokd.report.sections.found import funnel
-from autokd.report.sections.proxies import proxy_taus
-from autokd.report.sections.recommendation import decide
+from autokd.report.sections.found.facts import funnel
+from autokd.report.sections.proxies.facts import proxy_taus
+from autokd.report.sections.recommendation.facts import decide
 from autokd.study.choice import Candidate, Choice
 from autokd.study.claim import Claim, SplitValues
 from autokd.study.design import Design
@@ -418,7 +418,9 @@ def test_a_budget_that_was_too_short_is_told(
     fabricate: Fabricate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "The budget was too short" not in page_of(fabricate(), tmp_path).words
-    monkeypatch.setattr("autokd.report.page.too_short", lambda records: "the budget was too short: so it is")
+    monkeypatch.setattr(
+        "autokd.report.sections.confirm.too_short", lambda records: "the budget was too short: so it is"
+    )
     assert "The budget was too short: so it is." in page_of(fabricate(name="other"), tmp_path).words
 
 

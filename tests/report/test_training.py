@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from autokd.report import words, write
-from autokd.report.sections import effort, losses
+from autokd.report.sections.effort import facts as effort
+from autokd.report.sections.losses import facts as losses
 from tests.report.test_page import Page
 
 Fabricate = Callable[..., Any]
@@ -66,6 +67,17 @@ def test_a_terms_line_is_that_of_the_rungs_last_epoch(fabricate: Fabricate) -> N
     ]
     assert [line.weight for line in lines[:3]] == [0.5, 2.0 * RKD.declares.scale.value, None]
     assert [line.weighted for line in lines[:3]] == [0.75, 0.5 * RKD.declares.scale.value, None]
+
+
+def test_a_term_that_did_not_count_has_no_value(fabricate: Fabricate) -> None:
+    store = fabricate(trials=0, claim=False)
+    add_trial(store, LOSSES, [{"terms": {"relation": 0.25}, "gradient_norms": {"relation": 0.5}}])
+    lines = losses.term_lines(store.records.trials.values())
+    assert [(line.name, line.value, line.weighted is None) for line in lines] == [
+        ("ce", None, True),
+        ("relation", 0.25, False),
+        ("mine", None, True),
+    ]
 
 
 def test_a_losss_own_scale_counts() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from autokd.api import Study
 from autokd.cli.console import claim as console
-from autokd.report.sections import verdict
-from autokd.report.sections.recommendation import decide
+from autokd.report.sections.recommendation import verdict
+from autokd.report.sections.recommendation.facts import decide
 from autokd.study.claim import ArmRun, Claim
 from tests.report.conftest import comparison
 from tests.report.test_arms import text_of

@@ -14,7 +14,9 @@ from autokd.cli.console import claim as console
 from autokd.cli.console import listings
 from autokd.files import as_plain
 from autokd.report import words
-from autokd.report.sections import curves, effort, recommendation
+from autokd.report.sections.curves import facts as curves
+from autokd.report.sections.effort import facts as effort
+from autokd.report.sections.recommendation import facts as recommendation
 from autokd.study.choice import ScreenedStudent
 from autokd.study.claim import SplitValues
 from autokd.study.design import Design

@@ -36,5 +36,5 @@ class Wider(PipelineSpec):
 
     peer: Annotated[Any, Slot("students", optional=True)] = None
     extras: Annotated[Mapping[str, Any] | None, Slot("proxies", many=True, optional=True)] = None
-    ema: Annotated[float | None, Number(Real(0.9, 0.999), float, least=0.0, optional=True)] = None
+    decay: Annotated[float | None, Number(Real(0.9, 0.999), float, least=0.0, optional=True)] = None
     noise: Annotated[float, Number(None, float, least=0.0)] = 0.1

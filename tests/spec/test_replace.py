@@ -77,10 +77,10 @@ def test_slots_of_every_kind_are_replaced() -> None:
     assert getattr(replaced(wider(peer=peer), "peer.width", 8), "peer") == make("students", "mlp", {"width": 8})  # noqa: B009
     extras = {"size": make("proxies", "params", {})}
     assert replaced(spec, "extras", extras) == wider(extras=extras)
-    assert replaced(spec, "ema", "0.99") == wider(ema=0.99) and replaced(wider(ema=0.99), "ema", None) == spec
+    assert replaced(spec, "decay", "0.99") == wider(decay=0.99) and replaced(wider(decay=0.99), "decay", None) == spec
     for path, value, message in (
         ("noise", None, "noise: expected a number of at least 0, got None"),
-        ("ema", -1, "ema: expected a number of at least 0, got -1"),
+        ("decay", -1, "decay: expected a number of at least 0, got -1"),
         ("peer.width", 8, "the pipeline has no component at 'peer'; "),
         ("extras.size", peer, "the pipeline has no component at 'extras.size'; "),
     ):

@@ -124,6 +124,18 @@ class Thawed:
         return lambda step: step.student.logits.square().sum(-1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taking:
+    """It has a field of a name that the engine has for its own key."""
+
+    declares = Loss(name="taking", teacher="none", scale=ONE)
+    weight: Weight = 1.0  # of the term
+    begin: Annotated[float, Real(0.0, 1.0)] = 0.5  # something else
+
+    def build(self, context: BuildContext) -> Term:
+        return lambda step: self.begin * step.student.logits.square().sum(-1)
+
+
 @pytest.mark.parametrize(
     ("component", "test", "arguments"),
     [
@@ -137,6 +149,7 @@ class Thawed:
         (Hiding, "test_parameters_are_registered_and_learn", {}),
         (Outside, "test_fields_have_a_default_inside_their_range_and_a_comment", {}),
         (Thawed, "test_is_a_component_of_its_kind", {}),
+        (Taking, "test_is_a_component_of_its_kind", {}),
         (Thawed, "test_what_it_excludes_and_requires_is_there", {}),
     ],
 )

@@ -14,13 +14,12 @@ from rich.text import Text
 from autokd.cli.console.output import Shown, document, indented
 from autokd.metrics import Metric
 from autokd.report import words
-from autokd.report.sections.effort import part_times
-from autokd.report.sections.found import extent
-from autokd.report.sections.front import front
-from autokd.report.sections.gain import flattered, rungs, swaps
-from autokd.report.sections.promise import happened, promised
-from autokd.report.sections.recommendation import Decision, Row, decide
-from autokd.report.start import teacher_weakness
+from autokd.report.sections.effort.facts import part_times
+from autokd.report.sections.found.promise import happened, promised
+from autokd.report.sections.front.facts import front
+from autokd.report.sections.recommendation.facts import Decision, Row, decide
+from autokd.report.sections.recommendation.gain import flattered, rungs, swaps
+from autokd.report.start import extent, teacher_weakness
 from autokd.study.fidelity import too_short
 
 if TYPE_CHECKING:

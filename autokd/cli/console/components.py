@@ -16,7 +16,7 @@ from rich.text import Text
 from autokd import catalog
 from autokd.cli.console.output import Shown, document
 from autokd.declarations import Declaration, Loss, Scale
-from autokd.spec import FieldInfo, fields_of
+from autokd.spec import FieldInfo, fields_in, fields_of
 
 if TYPE_CHECKING:
     from autokd.types import Task
@@ -37,14 +37,23 @@ def component(kind: str, name: str, *, as_json: bool) -> Shown:
         "formula": _formula(vars(module).get(name)),
     }
     declared, fields = _declared(cls.declares), fields_of(cls)
+    keys = {key: info for key, info in fields_in(kind, cls).items() if key not in fields}
     if as_json:
-        facts = {key: _field(info) for key, info in fields.items()}
-        return document({"kind": kind, "name": name, **texts, **declared, "fields": facts})
-    lines = _declared_lines(declared, _reasons(cls))
+        facts = {"fields": _facts(fields), **({"keys": _facts(keys)} if keys else {})}
+        return document({"kind": kind, "name": name, **texts, **declared, **facts})
+    lines = [*_declared_lines(declared, _reasons(cls)), *_key_lines(keys)]
     formula = f"formula: {texts['formula']}" if texts["formula"] else ""
     parts = (texts["source"], texts["about"], formula, "\n".join(lines))
     shown = Text("\n\n".join(part for part in parts if part))
     return Group(_field_table(f"{kind} {name}", fields), shown) if fields else shown
+
+
+def _facts(fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
+    return {key: _field(info) for key, info in fields.items()}
+
+
+def _key_lines(keys: Mapping[str, FieldInfo]) -> list[str]:
+    return [f"in a pipeline also {key}, {info.default} by default: {info.comment}" for key, info in keys.items()]
 
 
 def _declared_lines(declared: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str]:

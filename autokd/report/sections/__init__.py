@@ -1,1 +1,78 @@
-"""The sections of the report: what each one shows, one file a section. The terminal prints the same facts."""
+"""The sections of the report, a folder each, in the order of the page.
+
+A folder holds all that there is of its section, and nobody else knows what that is:
+
+- `__init__.py` has `TITLE`, the section's name in the page's contents, and `show(study)`, which returns what its
+  template shows, or None where the section is left out. It may have `tables(study)`, the CSV files beside the page.
+- `section.html.jinja` is its markup. Beside what `show` returns it knows the names of `page.shared`, the functions of
+  `words` as filters, and the macros of `macros.html.jinja`.
+- `facts.py` holds pure functions of the study and `figure.py` plain Plotly figures, where it has any.
+
+A section more is a folder more and its name in `ORDER`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from autokd.report.tables import Table
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
+
+ORDER = (
+    "recommendation",
+    "found",
+    "front",
+    "size",
+    "curves",
+    "importances",
+    "effects",
+    "choices",
+    "losses",
+    "proxies",
+    "confirm",
+    "effort",
+    "trials",
+    "settings",
+)
+"""The sections as they stand on the page; names of folders."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A section, as its folder has it.
+
+    Args:
+      name: of the folder; the section's anchor on the page.
+      title: in the page's contents.
+      show: what the template shows, by name; None where the section is left out.
+      tables: the CSV files beside the page, by name without ".csv".
+    """
+
+    name: str
+    title: str
+    show: Callable[[StudyStore], dict[str, Any] | None]
+    tables: Callable[[StudyStore], Mapping[str, Table]]
+
+    @property
+    def template(self) -> str:
+        """Name of the template, a path below this folder."""
+        return f"{self.name}/section.html.jinja"
+
+
+def sections() -> list[Section]:
+    """Return all sections in order."""
+    return [_load(name) for name in ORDER]
+
+
+def _load(name: str) -> Section:
+    module = importlib.import_module(f"{__name__}.{name}")
+    return Section(name=name, title=module.TITLE, show=module.show, tables=getattr(module, "tables", _no_tables))
+
+
+def _no_tables(study: StudyStore) -> Mapping[str, Table]:
+    return {}

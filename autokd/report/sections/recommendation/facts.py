@@ -1,0 +1,253 @@
+"""The newest claim, read for a decision; and what can be said while there is none."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from autokd.metrics import Metric
+from autokd.report import plots, words
+from autokd.report.sections.confirm.facts import tuned_arms
+from autokd.report.sections.recommendation import verdict
+from autokd.report.start import start_baselines, teacher_value
+from autokd.study import edges
+from autokd.study.arms import title_of
+from autokd.study.claim import Arm, Claim, Comparison
+from autokd.study.majority import FAIR, majority, rare_text
+from autokd.study.ranking import ranked
+from autokd.study.records import TrialRecord
+from autokd.study.training import trained_folder, training_of
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
+
+TEACHER = "Teacher"
+MAJORITY = "Always the commonest class"
+
+
+class Early(NamedTuple):
+    """Where a pipeline was left that was not trained to the end: its value on validation, after so many epochs."""
+
+    value: float
+    epochs: int
+
+
+class Row(NamedTuple):
+    """One line of the claim's table.
+
+    Args:
+      title: of the arm, of always giving the commonest class, or the teacher.
+      cost: of the model, by name, as far as it is known.
+      validation, test: values of the claim's metric, one a seed; no test values for an arm that was not compared on it.
+      colour: in figures.
+      recommended: this is the arm that is recommended.
+      arm: None for the other two.
+      early: where it was left, if it was not trained to the end; there are no values then.
+    """
+
+    title: str
+    cost: Mapping[str, float]
+    validation: list[float]
+    test: list[float]
+    colour: str
+    recommended: bool = False
+    arm: Arm | None = None
+    early: Early | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The newest claim, read for a decision.
+
+    Args:
+      claim: as recorded.
+      title: the decision in a few words.
+      tone: "better", "worse" or "open".
+      subject: what is recommended, inside a sentence.
+      sentences: what each comparison says, the comparator's first.
+      contradiction: what is to be said in red; "" where test agrees.
+      evidence: what the claim rests on, a sentence.
+      forecast: what one more run will reach, a sentence, or "".
+      same_student: all arms have the same student.
+      tuning: what was tuned, a sentence.
+      used_tuned: the recommended arm was tuned.
+      rows: of the table: the arms as they are shown, then the commonest class and the teacher.
+      comparisons: (name of the other arm for people, comparison), the comparator's first.
+      nothing_learned: what to say where all arms equal the commonest class, or "".
+      edges: one sentence for each value of the recommended pipeline on an end of its range; [] for a published recipe.
+    """
+
+    claim: Claim
+    title: str
+    tone: str
+    subject: str
+    sentences: list[str]
+    contradiction: str
+    evidence: str
+    forecast: str
+    same_student: bool
+    tuning: str
+    used_tuned: bool
+    rows: list[Row]
+    comparisons: list[tuple[str, Comparison]]
+    nothing_learned: str
+    edges: list[str]
+
+    @property
+    def metric(self) -> Metric:
+        """What the claim is about, the study's first objective."""
+        return self.claim.about
+
+    @property
+    def timed(self) -> bool:
+        """Whether the students' latency was measured."""
+        return "latency" in self.claim.used.cost
+
+
+def decide(study: StudyStore) -> Decision | None:
+    """Return the newest claim, or None where there is none yet."""
+    claim = study.records.claim
+    if claim is None:
+        return None
+    tuned = tuned_arms(study.records, claim)
+    return Decision(
+        claim=claim,
+        title=verdict.headline(claim),
+        tone=verdict.tone(claim),
+        subject=claim.used.phrase,
+        sentences=[verdict.sentence(claim, name) for name in compared_names(claim)],
+        contradiction=verdict.contradiction(claim),
+        evidence=verdict.evidence(claim),
+        forecast=verdict.forecast(claim),
+        same_student=all(_is_same_student(arm, claim.used) for arm in claim.arms),
+        tuning=_tuning(claim, tuned),
+        used_tuned=claim.use in tuned,
+        rows=rows(study, claim),
+        comparisons=[(verdict.other_phrase(claim, name), claim.comparisons[name]) for name in compared_names(claim)],
+        nothing_learned=_nothing_learned(study, claim),
+        edges=[] if claim.used.recipe else edges.words(claim.used.pipeline, study.settings.identity.space),
+    )
+
+
+def compared_names(claim: Claim) -> list[str]:
+    """Return the names of the arms that the recommended one is compared with, the comparator first."""
+    shown = [*claim.comparators, *(arm.name for arm in claim.ordered), *claim.comparisons]
+    return [name for name in dict.fromkeys(shown) if name in claim.comparisons]
+
+
+def rows(study: StudyStore, claim: Claim) -> list[Row]:
+    """Return the lines of the claim's table: the arms as they are shown, the commonest class, the teacher."""
+    arms = [
+        Row(
+            title=claim.title_of(arm),
+            cost=arm.cost,
+            validation=chosen_on(arm),
+            test=arm.test,
+            colour=plots.arm_colour(arm.kind),
+            recommended=arm.name == claim.use,
+            arm=arm,
+            early=None if chosen_on(arm) else _left_early(study, arm),
+        )
+        for arm in claim.ordered
+    ]
+    common = [] if (row := _majority_row(study, claim)) is None else [row]
+    value, facts = teacher_value(study), study.settings.teacher
+    if value is None:
+        return [*arms, *common]
+    cost = {} if facts is None else {"params": float(facts.params)}
+    test = [] if claim.teacher is None else [claim.teacher.test]
+    return [*arms, *common, Row(TEACHER, cost, [value], test, plots.TEACHER)]
+
+
+def chosen_on(arm: Arm) -> list[float]:
+    """Return the validation values by which an arm was chosen or not: of choose, of the claim, or of its trial."""
+    runs = next((arm.runs[purpose] for purpose in ("choose", "explore", "claim") if arm.runs.get(purpose)), ())
+    return [run.validation for run in runs]
+
+
+def _left_early(study: StudyStore, arm: Arm) -> Early | None:
+    """Where the trial of an arm that was not trained to the end was left; None where it has no score."""
+    trials = (trial for trial in study.records.trials.values() if trial.rungs and trial.pipeline == arm.pipeline)
+    rungs = [trial.rungs[-1] for trial in trials]
+    return Early(study.objective.metric.value(rungs[0].score), rungs[0].epochs) if rungs else None
+
+
+def _majority_row(study: StudyStore, claim: Claim) -> Row | None:
+    """What always giving the commonest class reaches; its test value only where test was read."""
+    facts, metric = study.settings.data, claim.about
+    validation = facts.majority("validation", metric)
+    if validation is None:
+        return None
+    test = majority(facts.counts("train"), claim.test_counts, metric)
+    return Row(MAJORITY, {}, [validation.value], [] if test is None else [test.value], plots.QUIET)
+
+
+def _nothing_learned(study: StudyStore, claim: Claim) -> str:
+    """What to say where every arm is as good as always giving the commonest class; "" where one is not."""
+    common, metric = study.settings.data.majority("validation", claim.about), claim.about
+    values = [chosen_on(arm) for arm in claim.arms]
+    if common is None or not all(found and common.equals(statistics.fmean(found)) for found in values):
+        return ""
+    advice = "train longer, or look at the data" if metric.name in FAIR else f"try --objective {FAIR[0]} or {FAIR[1]}"
+    return (
+        f"Nothing was learned: every pipeline is as good as always giving the commonest class "
+        f"({metric.text(common.value)} on validation); {advice}."
+    )
+
+
+def _is_same_student(arm: Arm, other: Arm) -> bool:
+    """Whether two arms have the same network; one with another head differs in what it costs."""
+    costs = all(arm.cost.get(name) == other.cost.get(name) for name in ("params", "macs"))
+    return costs and words.student(arm.pipeline) == words.student(other.pipeline)
+
+
+def _tuning(claim: Claim, tuned: Sequence[str]) -> str:
+    """What was tuned before the claim, a sentence."""
+    left = [claim.phrase_of(arm) for arm in claim.arms if arm.name not in tuned]
+    if len(left) == len(claim.arms):
+        return "nothing was tuned over a grid"
+    which = "every arm" if not left else f"every arm but {words.listed(left)}"
+    return f"the learning rate was tuned over the same grid for {which}"
+
+
+class Best(NamedTuple):
+    """A line of the table that stands in for a claim while there is none."""
+
+    title: str
+    params: float | None
+    epochs: int | None
+    value: float | None
+
+
+def best_so_far(study: StudyStore) -> list[Best]:
+    """Return best trial, start baselines and teacher on validation: what can be said without a claim."""
+    trials, metric, teacher = study.records.trials.values(), study.objective.metric, study.settings.teacher
+    top = ranked(trial for trial in trials if not trial.is_baseline)[:1]
+    lines = [_best(f"Best trial so far (trial {trial.number})", trial, metric) for trial in top]
+    lines += [_best(title_of(kind), trial, metric) for kind, trial in start_baselines(study) if trial.rungs]
+    return lines if teacher is None else [*lines, Best(TEACHER, teacher.params, None, teacher_value(study))]
+
+
+def _best(title: str, trial: TrialRecord, metric: Metric) -> Best:
+    last = trial.rungs[-1]
+    return Best(title, trial.cost.get("params"), last.epochs, metric.value(last.score))
+
+
+def rare(study: StudyStore) -> str:
+    """Return what there is to say of rare classes; "" where there is none."""
+    data = study.settings.data
+    counts = data.counts("train")
+    return rare_text(counts, data.task.classes, study.objective.metric) if counts else ""
+
+
+def trained(study: StudyStore) -> dict[str, Any]:
+    """Return what became of the training at the end, and the bundle's folder for a shell, where that was asked for."""
+    records = study.records
+    if records.claim is None:
+        return {"training": None, "student": None}
+    folder = trained_folder(study.path, records.trainings, records.claim.round)
+    training = training_of(records.trainings, records.claim.round)
+    return {"training": training, "student": None if folder is None else shlex.quote(str(folder))}
