@@ -80,7 +80,7 @@ def _from_one_hot(array: NDArray[Any]) -> NDArray[Any]:
     if (ones != 1).any():
         row = int(np.flatnonzero(ones != 1)[0])
         raise DataError(f"{said} with {ones[row]:g} ones in row {row + 1}: that is multi-label; {instead}")
-    return values.argmax(1)
+    return np.asarray(values.argmax(1))
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,6 @@ from pandas import DataFrame, Series
 from autokd.errors import DataError
 from autokd.modalities import tables
 from autokd.modalities.numerals import number
-from autokd.modalities.table_text import LINE
 
 _ROWS = 20
 """Rows from which on a column that goes with the label, one value a class, is no chance."""
@@ -32,7 +31,7 @@ def check_heading(frame: DataFrame, source: str) -> None:
       DataError: the first line is a row.
     """
     names = [str(name) for name in frame.columns]
-    if frame.index.name != LINE or len(names) < 2 or _count_up([number(name) for name in names]):
+    if not tables.is_from_text(frame) or len(names) < 2 or _count_up([number(name) for name in names]):
         return
     alike = [_is_a_cell(name, frame[name]) for name in names]
     if True in alike and False not in alike:

@@ -5,6 +5,7 @@ Shapes: n rows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from pandas import Series
 
 from autokd.errors import DataError
 from autokd.modalities import dates, tables
-from autokd.modalities.numerals import PLAIN
+from autokd.modalities.numerals import PLAIN, number
 
 Encoded = NDArray[np.float64]
 
@@ -138,7 +139,7 @@ class CategoricalColumn:
         place: dict[str | None, int] = {category: i for i, category in enumerate(self.categories)}
         if self.missing:
             place[None] = len(self.categories)
-        places = np.array([place.get(cell, -1) for cell in tables.texts(values)], dtype=np.int64)
+        places = np.array([place.get(cell, -1) for cell in self._known(values)], dtype=np.int64)
         known = np.flatnonzero(places >= 0)
         encoded = np.zeros((len(places), self.width))
         encoded[known, places[known]] = 1.0
@@ -150,8 +151,18 @@ class CategoricalColumn:
 
     def unknown(self, values: Series) -> list[str]:
         """Return the distinct cells, sorted, that are no category of the training rows."""
-        found = {cell for cell in tables.texts(values) if cell is not None}
+        found = {cell for cell in self._known(values) if cell is not None}
         return sorted(found - set(self.categories)) if self.complete else []
+
+    def _known(self, values: Series) -> list[str | None]:
+        """Cells, as the categories are written where they are the same number: 1.0 as 1."""
+        cells = tables.texts(values)
+        others = {cell for cell in cells if cell is not None} - set(self.categories)
+        if not others:
+            return cells
+        numbers = {value: name for name in self.categories if math.isfinite(value := number(name))}
+        same = {cell: numbers.get(number(cell), cell) for cell in others}
+        return [cell if cell is None else same.get(cell, cell) for cell in cells]
 
 
 Column = NumericColumn | DateColumn | CategoricalColumn

@@ -28,6 +28,8 @@ _MANY_NUMBERS = 20
 """Different numbers from which on a column is one of numbers, whatever a few other cells say."""
 _MIN_ROWS = 20
 """Rows from which on a column may be left out, or warned of, for what its cells look like."""
+_RECURS = 3
+"""Rows from which on a text recurs."""
 _TEXT_WORDS = 3
 """Words a cell from which on different texts are free text, no names."""
 _COMPACT = (19000101, 20991231)
@@ -138,8 +140,9 @@ def _are_numbers(counts: Counter[str], form: str) -> bool:
 
 
 def _no_categories(counts: Counter[str], rows: int) -> bool:
-    """Whether a column's texts are too many to be categories."""
-    return rows >= _MIN_ROWS and len(counts) > rows / 2
+    """Whether a column's texts are too many to be categories, and hardly any of them recurs."""
+    recur = sum(count for count in counts.values() if count >= _RECURS)
+    return rows >= _MIN_ROWS and len(counts) > rows / 2 and recur < rows / 4
 
 
 def _fit(values: Series, name: str, reading: Reading, *, is_first: bool) -> Column | str:
@@ -203,7 +206,10 @@ def _fit_categorical(cells: list[str | None], name: str) -> CategoricalColumn | 
         looks = "is free text, which is not read" if words >= _TEXT_WORDS else "look like an identifier"
         _log.warning("column %r is left out: %d different texts in %d rows %s", name, len(counts), len(cells), looks)
         return "text" if words >= _TEXT_WORDS else "identifier"
-    frequent = sorted(counts, key=lambda cell: (-counts[cell], cell))[:MAX_CATEGORIES]
+    many = len(cells) >= _MIN_ROWS and len(counts) > len(cells) / 2  # a few that recur, among names
+    least = _RECURS if many else 1
+    frequent = sorted((cell for cell in counts if counts[cell] >= least), key=lambda cell: (-counts[cell], cell))
+    frequent = frequent[:MAX_CATEGORIES]
     complete = len(frequent) == len(counts)
     if not complete:
         rare = counts.total() - sum(counts[cell] for cell in frequent)

@@ -43,9 +43,7 @@ def class_names(values: Series, source: str, *, classification: bool = False) ->
     names = [tables.text(value) for value in values.tolist()]
     empty = np.flatnonzero(values.isna().to_numpy() | (np.array(names, dtype=object) == ""))
     if len(empty):
-        where = f"row {empty[0] + 1}"
-        line = tables.place(values, empty[0])
-        where = where if line.startswith("row") else f"{where} ({line} of the file)"
+        where = tables.place(values, empty[0])
         raise DataError(f"{source}: {len(empty)} row(s) have no label, the first is {where}")
     names = _one_name_a_number(names, source)
     if not classification:

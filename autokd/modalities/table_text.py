@@ -12,12 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from pandas import DataFrame, Index
+from pandas import DataFrame, MultiIndex
 
 from autokd.errors import DataError
 
-LINE = "line"
-"""Name of the index of a table that was read from a text file: each row's line there."""
+PLACE = ("row", "line")
+"""Names of the index of a table that was read from a text file: each row's number, from 1, and its line there."""
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LOOKED_AT = 100
@@ -42,7 +42,7 @@ class _Record(NamedTuple):
 
 
 def read_text(path: Path, single: Collection[str] = ()) -> DataFrame:
-    """Read a delimited text file; its cells stay text, and its index is the line of each row.
+    """Read a delimited text file; its cells stay text, and its index is the number and the line of each row.
 
     Lines above the heading that are no part of the table are passed over, and so are names of rows that have no
     heading; each is said in one line.
@@ -166,7 +166,7 @@ def _table(path: Path, heading: _Record, rows: list[_Record], single: Collection
         _log.warning("%s: the first cell of each row has no heading and is taken for the row's name", path)
     cells = [_fitted(path, row, heading, len(names) + bare)[bare:] for row in rows]
     columns = zip(*cells, strict=True) if cells else ((),) * len(names)
-    index = Index([row.line for row in rows], name=LINE, dtype=int)
+    index = MultiIndex.from_arrays([range(1, len(rows) + 1), [row.line for row in rows]], names=PLACE)
     return DataFrame(dict(enumerate(columns)), dtype=str, index=index).set_axis(_distinct(path, names, single), axis=1)
 
 

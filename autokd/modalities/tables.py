@@ -15,7 +15,7 @@ from pandas import DataFrame, Series
 
 from autokd.errors import DataError, nearest
 from autokd.modalities.numerals import PLAIN, number
-from autokd.modalities.table_text import LINE, read_text
+from autokd.modalities.table_text import PLACE, read_text
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".parquet", ".pq"})
 MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "<na>"})
@@ -101,11 +101,17 @@ def numbers(values: Series, form: str = PLAIN) -> tuple[NDArray[np.float64], lis
 
 
 def place(values: Series, position: int) -> str:
-    """Name a row: by its line in the text file, or else by its number in the table that was read, from 1."""
+    """Name a row by its number in the table that was read, from 1, and its line in the text file, if it was one."""
     label = values.index[position]
-    if values.index.name == LINE:
-        return f"line {label}"
+    if is_from_text(values):
+        row, line = label
+        return f"row {row} (line {line})"
     return f"row {label + 1}" if isinstance(label, int | np.integer) else f"row {label!r}"
+
+
+def is_from_text(values: Series | DataFrame) -> bool:
+    """Whether cells were read from a text file."""
+    return tuple(values.index.names) == PLACE
 
 
 def text(value: object) -> str:

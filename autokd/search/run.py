@@ -183,8 +183,8 @@ def _resume(path: Path, setup: Setup) -> StudyStore:
         raise
     machine = describe_machine(setup.device)
     versions = with_versions_now(store.settings.versions)
-    changed = {"identity": setup.identity, "settings": setup.settings, "machine": machine, "versions": versions}
-    store.update(dataclasses.replace(store.settings, **changed))
+    of_now = dataclasses.replace(store.settings, machine=machine, versions=versions)
+    store.update(dataclasses.replace(of_now, identity=setup.identity, settings=setup.settings))
     return store
 
 

@@ -90,7 +90,11 @@ def test_label_column_absent(tmp_path: Path) -> None:
 
 
 def test_labels_that_cannot_be_used(tmp_path: Path) -> None:
-    refuse(tmp_path / "a.csv", small(label=["p", "q", None, "p", "q", "p", None, "q"]), "2 row.* the first is row 3")
+    refuse(
+        tmp_path / "a.csv",
+        small(label=["p", "q", None, "p", "q", "p", None, "q"]),
+        r"2 row.* the first is row 3 \(line 4\)",
+    )
     refuse(tmp_path / "a.csv", small(label=["p"] * 8), "only one class, 'p'")
     refuse(tmp_path / "a.csv", small(label=["p"] * 6 + ["q"] * 2), "class 'q' has 2 sample")
     many = pd.DataFrame({"x": range(60), "label": [i / 7 for i in range(60)]})
@@ -192,11 +196,13 @@ def test_one_stray_cell_anywhere_drops_no_column(tmp_path: Path, caplog: pytest.
         caplog.clear()
         dataset = data.load(tmp_path / "t.csv", data.DataOptions(target="outcome"))
         assert [column.type for column in vars(dataset.preprocess)["columns"]] == ["numeric"]
-        assert f"first is {stray!r} in line {row + 2}" in caplog.records[0].getMessage()
+        assert f"first is {stray!r} in row {row + 1} (line {row + 2})" in caplog.records[0].getMessage()
         read = data.read_inputs(dataset.preprocess, [tmp_path / "t.csv"])
         assert len(single(dataset.preprocess.apply(read.inputs))) == 300
     (tmp_path / "one.csv").write_text("dose\nabc\n")
-    with pytest.raises(DataError, match="'abc' in line 2 is not a number, as it was in training; with --skip-bad"):
+    with pytest.raises(
+        DataError, match=r"'abc' in row 1 \(line 2\) is not a number, as it was in training; with --skip-bad"
+    ):
         data.read_inputs(dataset.preprocess, [tmp_path / "one.csv"])
     assert (
         single(dataset.preprocess.apply(data.read_inputs(dataset.preprocess, [tmp_path / "one.csv"], skip_bad=True)[1]))

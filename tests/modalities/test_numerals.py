@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autokd.modalities import dates
-from autokd.modalities.columns import DateColumn, NumericColumn
+from autokd.modalities.columns import CategoricalColumn, DateColumn, NumericColumn
 from autokd.modalities.fitting import fit_columns
 from autokd.modalities.numerals import COMMA, PLAIN, POINT, forms, number, written
 
@@ -183,3 +183,20 @@ def test_row_names_under_an_empty_heading_are_left_out() -> None:
     frame = pd.DataFrame({"Unnamed: 0": range(30), "x": [0, 1, 5] * 10})
     assert fit_columns(frame)[1] == {"Unnamed: 0": "names of rows"}
     assert fit_columns(frame.assign(**{"Unnamed: 0": np.random.default_rng(0).random(30)}))[1] == {}
+
+
+def test_a_few_categories_among_many_names_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    cells = [f"city {i % 7}" if i % 2 else f"village {i}" for i in range(300)]
+    (column,), dropped = fit_columns(pd.DataFrame({"x": cells}))
+    assert not dropped and column.width == 7
+    assert (
+        "150 rare categories (150 of 300 rows) count as none of the 7 frequent ones" in caplog.records[0].getMessage()
+    )
+
+
+def test_a_category_that_is_a_number_may_be_written_otherwise() -> None:
+    cells = ["1", "2", "x", "x"] * 10
+    (column,), _ = fit_columns(pd.DataFrame({"x": cells}))
+    new = pd.Series(["1.0", "2", "3.0", "y"])
+    assert isinstance(column, CategoricalColumn) and column.unknown(new) == ["3.0", "y"]
+    assert column.encode(new).tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0]]

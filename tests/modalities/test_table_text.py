@@ -63,9 +63,9 @@ def test_encodings(tmp_path: Path, caplog: pytest.LogCaptureFixture, encoding: s
     assert len(caplog.records) == said
 
 
-def test_the_index_is_the_line_of_the_file(tmp_path: Path) -> None:
+def test_the_index_is_the_row_and_its_line(tmp_path: Path) -> None:
     frame = read(tmp_path / "t.csv", '# a\nx,y\n1,"two\nlines"\n\n2,b\n')
-    assert frame.index.tolist() == [3, 6] and frame["y"].tolist() == ["two\nlines", "b"]
+    assert frame.index.tolist() == [(1, 3), (2, 6)] and frame["y"].tolist() == ["two\nlines", "b"]
 
 
 def test_quoted_delimiters_and_line_ends_in_the_heading(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_heading_that_begins_with_a_hash_is_a_heading(tmp_path: Path) -> None:
 
 
 def test_long_cells(tmp_path: Path) -> None:
-    assert len(read(tmp_path / "t.csv", f"x,y\n{'a' * 200_000},b\n")["x"][2]) == 200_000
+    assert len(read(tmp_path / "t.csv", f"x,y\n{'a' * 200_000},b\n")["x"].iloc[0]) == 200_000
 
 
 @pytest.mark.parametrize(
