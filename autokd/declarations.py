@@ -64,6 +64,11 @@ class Declaration:
             except ValueError as error:
                 raise ComponentError(f"{type(self).__name__}({field}={value!r}): {error}") from error
 
+    @property
+    def reads_of(self) -> str:
+        """Whose answers it reads where the pipeline names nobody: "" for nobody's."""
+        return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class InPipeline(Declaration):
@@ -162,6 +167,11 @@ class Head(InPipeline):
     reads: AbstractSet[Literal[Part, "head"]] = frozenset()
     student_reads: AbstractSet[Part] = frozenset()
 
+    @property
+    def reads_of(self) -> str:
+        """Whose offers it is built on: "teacher", or nobody's."""
+        return "" if self.teacher == "none" else "teacher"
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -180,9 +190,10 @@ class Loss(InPipeline):
 
     Args:
       modalities: kinds of input that it is defined for.
-      teacher: "none" where it reads no teacher; "stored" where the teacher's answers may be computed once and kept;
-        "live" where they are too large for it.
-      reads: parts of the teacher's output that it reads, beside the logits.
+      teacher: "none" where it reads nobody's answers; "stored" where the teacher's may be computed once and kept;
+        "live" where they are too large for it; "peer" where it reads those of the network that trains beside the
+        student, unless the pipeline names another.
+      reads: parts of that output that it reads, beside the logits.
       student_reads: parts of the student's output that it reads, beside the logits.
       scale: what a weight of 1 stands for.
       batch_statistic: it gives one number a batch, instead of one a sample.
@@ -196,7 +207,7 @@ class Loss(InPipeline):
     kind: ClassVar[str] = "losses"
 
     modalities: AbstractSet[str] = ANY
-    teacher: Literal["none", "stored", "live"]
+    teacher: Literal["none", "stored", "live", "peer"]
     reads: AbstractSet[Part] = frozenset()
     student_reads: AbstractSet[Part] = frozenset()
     scale: Scale
@@ -205,6 +216,11 @@ class Loss(InPipeline):
     cost: Annotated[float, Real(1.0, 1000.0)] = 1.0
     prepared_from: tuple[str, ...] | None = None
     tunes: tuple[str, ...] = ("weight",)
+
+    @property
+    def reads_of(self) -> str:
+        """Whose answers it reads where the pipeline names nobody: "teacher", "peer", or nobody's."""
+        return {"none": "", "peer": "peer"}.get(self.teacher, "teacher")
 
 
 @final

@@ -13,6 +13,8 @@ class LossKeys:
 
     Args:
       begin, end: the term counts while begin <= u < end, in [0, 1], where u is the share of the whole training done.
+      teacher: name of whose answers the loss reads: "teacher" for the study's, "peer" for those of the network that
+        trains beside the student; "" for those that the loss is made for.
 
     Raises:
       ValueError: the window is empty or not within [0, 1].
@@ -20,6 +22,7 @@ class LossKeys:
 
     begin: float = 0.0  # share of training done from which on the term counts
     end: float = 1.0  # share of training done up to which it counts
+    teacher: str = ""  # whose answers it reads, teacher or peer, where not those that it is made for
 
     def __post_init__(self) -> None:
         if not 0 <= self.begin < self.end <= 1:

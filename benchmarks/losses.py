@@ -1,11 +1,12 @@
 """Every distillation loss at its defaults, beside the student alone, at equal steps; and what its step costs.
 
     python -m benchmarks.losses --dataset fashion_mnist --data-dir DIR [--images 5000] [--epochs 6] [--seeds 3]
-    python -m benchmarks.losses --dataset cifar100 --data-dir DIR
+    python -m benchmarks.losses --dataset cifar100 --data-dir DIR [--only dml ...]
     python -m benchmarks.losses --cost
 
 The teacher is a residual network (depth 8, width 32) trained once on the same images; the student is one of width 8.
-Cross-entropy has weight 1 in every run, and the loss its default weight. Crop and flip, SGD, cosine. Each run is
+Cross-entropy has weight 1 in every run, and the loss its default weight. Crop and flip, SGD, cosine. `dml` has a peer
+of the student's own kind, and stands once beside cross-entropy alone and once beside `kd`. Each run is
 appended to a file (`--runs`, by default `benchmarks/losses-DATASET.jsonl`) as it ends, and is not repeated; the table
 is made from the file. Accuracy is on the official test split: nothing is chosen by it here.
 
@@ -43,13 +44,15 @@ from autokd.engine.views import to_device
 from autokd.networks.hooks import hooked
 from autokd.networks.models import NetworkTeacher, as_output, seeded, shapes_of
 from autokd.space import parse
-from autokd.spec import component_from_plain, component_to_plain, from_plain, make
+from autokd.spec import component_from_plain, component_to_plain, from_plain, make, without_idle
 from autokd.types import BuildContext, Output, Shapes, Step, Task, Teacher, Term
 from benchmarks import common
 
 ALONE = "(student alone)"
 TEACHER = {"use": "resnet", "depth": 8, "width": 32}
 STUDENT = {"use": "resnet", "depth": 8, "width": 8}
+TOGETHER = ("kd + dml",)
+"""Losses that are tried together."""
 
 
 def main() -> None:
@@ -64,6 +67,7 @@ def main() -> None:
     parser.add_argument("--teacher-epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path)
+    parser.add_argument("--only", nargs="+", metavar="LOSS", help="instead of all of them")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.cost:
@@ -76,7 +80,7 @@ def main() -> None:
     context = TrainContext(data=data, teacher=teacher, device=torch.device("cpu"), bank=TeacherBank(), parts=parts)
     done = read(runs)
     for seed in range(asked.seeds):
-        for name in _usable(data, teacher):
+        for name in asked.only or _usable(data, teacher):
             if (name, seed) not in done:
                 _append(runs, _run(context, name, seed, asked.epochs))
     print(f"{common.machine()}; {asked.dataset}, {asked.images} images, {asked.epochs} epochs, {asked.seeds} seeds")
@@ -177,6 +181,7 @@ def _usable(data: Dataset, teacher: Teacher) -> list[str]:
     names = ", ".join(f"{name}: {{}}" for name in catalog.names("losses") if name != "ce")
     text = (
         "student: {always: {resnet: {depth: 8, width: 8}}}\nhead: {one_of: {plain: {}, simkd: {}}}\n"
+        "peer: {always: {resnet: {depth: 8, width: 8}}}\n"
         "augment: {always: {none: {}}}\n"
         f"losses: {{always: {{ce: {{}}}}, any_of: {{at_most: 1, from: {{{names}}}}}}}\n"
         "optimizer: {always: {sgd: {}}}\nschedule: {always: {cosine: {}}}\nbatch_size: 64\n"
@@ -184,16 +189,17 @@ def _usable(data: Dataset, teacher: Teacher) -> list[str]:
     )
     space = parse(text, "benchmark").resolve(data.task, teacher.offers)
     flags = [path for path in space.ranges() if path.startswith("losses.") and path.count(".") == 1]
-    return [ALONE, *(path.partition(".")[2] for path in flags)]
+    return [ALONE, *(path.partition(".")[2] for path in flags), *TOGETHER]
 
 
 def _pipeline(name: str) -> dict[str, Any]:
     losses = {"ce": component_to_plain(make("losses", "ce", {"weight": 1.0}))}
     if name != ALONE:
-        losses[name] = component_to_plain(make("losses", name, {}))
-    return {
+        losses |= {use: component_to_plain(make("losses", use, {})) for use in name.split(" + ")}
+    plain = {
         "format": 1,
         "student": STUDENT,
+        "peer": STUDENT,
         "head": _head(name),
         "augment": {"use": "crop_flip", "padding": 0.125, "flip": True},
         "losses": losses,
@@ -201,6 +207,7 @@ def _pipeline(name: str) -> dict[str, Any]:
         "schedule": {"use": "cosine"},
         "batch_size": 64,
     }
+    return without_idle(plain)
 
 
 def _head(name: str) -> dict[str, Any]:

@@ -28,7 +28,6 @@ import torch
 
 from autokd import data as autokd_data
 from autokd.data import Dataset
-from autokd.engine.answers import TEACHER
 from autokd.engine.build import build_run
 from autokd.engine.loop import train_rung
 from autokd.engine.memory import keep_freed_memory
@@ -38,6 +37,7 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import augmented_view, fetch, normalise
 from autokd.networks.models import seeded
 from autokd.seeds import generator
+from autokd.spec import TEACHER
 from autokd.types import Batch
 from benchmarks import common
 

@@ -23,7 +23,7 @@ from docs.methods import group_of  # noqa: E402
 
 STUB = ROOT / "autokd" / "losses" / "__init__.pyi"
 SPACE = ROOT / "search_spaces" / "image_all_losses.yaml"
-PLACES = {"answers": 0, "labels": 0, "features": 1, "relations": 2}
+PLACES = {"answers": 0, "labels": 0, "features": 1, "relations": 2, "peer": 3}
 """Which group of the space the losses of a group of docs/methods.md are in; it has no student with tokens."""
 WIDTH, INDENT = 118, 6
 

@@ -24,6 +24,7 @@ PAGE = Path(__file__).with_name("methods.md")
 GROUPS = {
     "answers": "What the teacher answers",
     "labels": "Without a teacher",
+    "peer": "What a peer answers, a second network that trains beside the student",
     "features": "What it sees on the way, of each sample",
     "relations": "How it relates the samples of a batch",
     "tokens": "Tokens of transformers",
@@ -44,6 +45,8 @@ def group_of(declares: Loss) -> str:
     """Return the group of a loss, by what it declares that it reads."""
     if declares.teacher == "none":
         return "labels"
+    if declares.reads_of == "peer":
+        return "peer"
     if (declares.reads | declares.student_reads) & {"tokens", "attention"}:
         return "tokens"
     if declares.reads:
@@ -72,7 +75,8 @@ def _row(name: str, cls: type[Any]) -> str:
 
 def _reads(declares: Loss) -> str:
     """What a loss reads, beside the student's logits."""
-    teacher = [] if declares.teacher == "none" else [f"teacher: {', '.join(sorted(declares.reads)) or 'logits'}"]
+    of = declares.reads_of
+    teacher = [f"{of}: {', '.join(sorted(declares.reads)) or 'logits'}"] if of else []
     student = [f"student: {', '.join(sorted(declares.student_reads))}"] if declares.student_reads else []
     parts = [*teacher, *student] or ["labels"]
     return "; ".join([*parts, *(["the whole batch"] if declares.batch_statistic else [])])

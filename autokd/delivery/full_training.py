@@ -33,7 +33,7 @@ from autokd.metrics import measure, predictions
 from autokd.networks.cost import student_cost
 from autokd.networks.models import seeded
 from autokd.seeds import derive
-from autokd.spec import fingerprint
+from autokd.spec import TEACHER, fingerprint, read_by
 from autokd.types import Split, Teacher
 
 log = logging.getLogger("autokd")
@@ -193,7 +193,7 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
     if not file.spec.needs_teacher:
         return None
     if file.teacher is None or load_teacher is None:
-        readers = [name for name, loss in file.spec.losses.items() if loss.declares.teacher != "none"]
+        readers = [name for name, loss in file.spec.losses.items() if read_by(loss) == TEACHER]
         raise TeacherError(f"the loss {readers[0]!r} reads a teacher, but the pipeline file names none")
     teacher = load_teacher(file.teacher, data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):

@@ -12,11 +12,9 @@ from autokd.declarations import Loss
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import CHUNK, MANY_CLASSES, TOP, Block, Group
 from autokd.engine.views import augmented_view, fetch, normalise, policy_key, rows_key
-from autokd.spec import PipelineSpec, component_to_plain, fingerprint
+from autokd.spec import TEACHER, PipelineSpec, component_to_plain, fingerprint, read_by
 from autokd.types import Augment, Batch, Output, Rows, Teacher
 
-TEACHER = "teacher"
-"""Name of the study's teacher."""
 STORABLE = frozenset({"features", "pooled"})
 """Parts of a teacher's output that the bank can hold."""
 
@@ -86,7 +84,7 @@ class Views(NamedTuple):
 
 def find_sources(context: TrainContext, spec: PipelineSpec) -> dict[str, Source]:
     """Return where the answers come from that a pipeline's losses read, by name; {} where they read none."""
-    reading = [loss.declares for loss in spec.losses.values() if loss.declares.teacher != "none"]
+    reading = [loss.declares for loss in spec.losses.values() if read_by(loss) == TEACHER]
     if not reading:
         return {}
     assert context.teacher is not None, "a loss reads the teacher, but there is none"

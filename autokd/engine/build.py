@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
 from autokd.components import HeadComponent, LossComponent, StudentComponent
-from autokd.engine.answers import TEACHER, find_sources
+from autokd.engine.answers import find_sources
 from autokd.engine.context import TrainContext
 from autokd.engine.ema import RunningAverage
 from autokd.engine.precision import train_dtype
 from autokd.engine.step import LiveRun
-from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
+from autokd.engine.trained import PEER, STUDENT, TrainedNetwork, WeightedTerm
+from autokd.networks.cost import student_cost
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
-from autokd.spec import PipelineSpec, keys_of
+from autokd.spec import PipelineSpec, keys_of, read_by
 from autokd.types import BuildContext, Shapes, Task, TeacherHead
 
 MAX_NORM = 5.0
@@ -54,6 +56,8 @@ def build_student(
 def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRun:
     """Build the networks that train, their losses and optimizers, schedule and augmentation, on the device.
 
+    The student comes first, so that it begins with the same weights with and without a peer.
+
     Args:
       context: data, teacher, device.
       spec: the pipeline.
@@ -62,17 +66,23 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     task = context.data.task
     offers = None if context.teacher is None else context.teacher.offers
     teacher_head = context.teacher.head if context.teacher is not None and context.teacher.offers.head else None
-    student = build_student(
-        spec.student, task, context.device, head=spec.head, teacher=offers, teacher_head=teacher_head
-    )
+    networks = {
+        STUDENT: build_student(
+            spec.student, task, context.device, head=spec.head, teacher=offers, teacher_head=teacher_head
+        )
+    }
+    if spec.peer is not None:
+        networks[PEER] = build_student(spec.peer, task, context.device)
+    there = {name: shapes_of(network, task) for name, network in networks.items()}
     build_context = BuildContext(
         task=task,
-        student=shapes_of(student, task),
+        student=there[STUDENT],
         teacher=offers,
         horizon_steps=math.ceil(task.train_size / spec.batch_size) * (horizon // task.train_size),
     )
+    trained = {name: _trained(context, spec, build_context, name, networks, there) for name in networks}
     return LiveRun(
-        networks={STUDENT: _with_average(_trained(context, spec, student, build_context), spec)},
+        networks={**trained, STUDENT: _with_average(trained[STUDENT], spec)},
         schedule=spec.schedule.build(build_context),
         augment=spec.augment.build(build_context),
         sources=find_sources(context, spec),
@@ -80,13 +90,31 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
 
 
 def _trained(
-    context: TrainContext, spec: PipelineSpec, network: nn.Module, build_context: BuildContext
+    context: TrainContext,
+    spec: PipelineSpec,
+    build_context: BuildContext,
+    name: str,
+    networks: Mapping[str, nn.Module],
+    there: Mapping[str, Shapes],
 ) -> TrainedNetwork:
-    """A network in training, with its losses and its optimizer."""
-    terms = {name: _term(context, loss, build_context) for name, loss in spec.losses.items()}
-    term_modules = nn.ModuleDict({name: t.term for name, t in terms.items() if isinstance(t.term, nn.Module)})
+    """A network in training, with its losses and its optimizer.
+
+    Args:
+      build_context: of the student.
+      name: of the network.
+      networks: all that train.
+      there: what they offer.
+    """
+    network, component = networks[name], spec.student if name == STUDENT else spec.peer
+    assert component is not None
+    losses, terms = losses_of(spec, name), {}
+    for key, (loss, read) in losses.items():
+        seen = dataclasses.replace(build_context, student=there[name], teacher=there.get(read, build_context.teacher))
+        terms[key] = _term(context, loss, read, seen)
+    term_modules = nn.ModuleDict({key: t.term for key, t in terms.items() if isinstance(t.term, nn.Module)})
     optimizer = spec.optimizer.build(build_context)([*network.parameters(), *term_modules.parameters()])
-    dtype = train_dtype(context.precision, network, spec, build_context.task, context.device)
+    macs = student_cost(component, build_context.task).macs * spec.batch_size
+    dtype = train_dtype(context.precision, network, macs, context.device)
     network.train()
     term_modules.train()
     return TrainedNetwork(
@@ -97,26 +125,39 @@ def _trained(
         peak_rates=tuple(group["lr"] for group in optimizer.param_groups),
         scaler=torch.amp.GradScaler(context.device.type, enabled=dtype == torch.float16),
         dtype=dtype,
-        max_norm=MAX_NORM if _may_explode(spec) else None,
+        max_norm=MAX_NORM if any(map(_may_explode, losses.values())) else None,
     )
 
 
 def _with_average(trained: TrainedNetwork, spec: PipelineSpec) -> TrainedNetwork:
-    """The network with its running average, where the pipeline asks for one."""
+    """The student with its running average, where the pipeline asks for one."""
     trained.average = RunningAverage(trained.network, spec.ema) if spec.ema else None
     return trained
 
 
-def _may_explode(spec: PipelineSpec) -> bool:
-    return spec.needs_teacher or any(loss.declares.student_reads for loss in spec.losses.values())
+def losses_of(spec: PipelineSpec, name: str) -> dict[str, tuple[LossComponent, str]]:
+    """Return the losses by which a network learns, each with the name of whose answers it reads; "" for nobody's.
+
+    The student learns by all. A peer learns by those that read no teacher: from the labels by the same losses as the
+    student, and from the student by those by which the student learns from it.
+    """
+    every = {key: (loss, read_by(loss)) for key, loss in spec.losses.items()}
+    if name == STUDENT:
+        return every
+    mirrored = {"": "", name: STUDENT}
+    return {key: (loss, mirrored[read]) for key, (loss, read) in every.items() if read in mirrored}
 
 
-def _term(context: TrainContext, loss: LossComponent, build_context: BuildContext) -> WeightedTerm:
-    reads = TEACHER if loss.declares.teacher != "none" else ""
-    artefact = context.artefact(loss) if reads else None
+def _may_explode(loss: tuple[LossComponent, str]) -> bool:
+    component, read = loss
+    return bool(read or component.declares.student_reads)
+
+
+def _term(context: TrainContext, loss: LossComponent, read: str, build_context: BuildContext) -> WeightedTerm:
+    artefact = context.artefact(loss) if read else None
     if artefact is not None:
         build_context = dataclasses.replace(build_context, artefact=artefact)
     term = loss.build(build_context)
     weight, keys = loss.weight * loss.declares.scale.value, keys_of(loss)
     placed = term.to(context.device) if isinstance(term, nn.Module) else term
-    return WeightedTerm(placed, weight, reads, begin=keys.begin, end=keys.end)
+    return WeightedTerm(placed, weight, read, begin=keys.begin, end=keys.end)

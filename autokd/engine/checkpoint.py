@@ -21,6 +21,8 @@ from autokd.types import Checkpoint
 log = logging.getLogger("autokd")
 
 CHECKPOINT_FORMAT = 1
+NETWORK = "network"
+"""Key of a network's own state among its parts; the student's parts stand at the top of a checkpoint, with its name."""
 DIGEST = 32
 """Bytes of SHA-256 that a file begins with."""
 BARE = b"PK\x03\x04"
@@ -34,8 +36,8 @@ def take_checkpoint(run: LiveRun, seen: int) -> Checkpoint:
       run: the run; its tensors are not copied.
       seen: samples that it has seen.
     """
-    student = run.networks[STUDENT]
-    return {"format": CHECKPOINT_FORMAT, "seen": seen, **student.state(STUDENT)}
+    others = {name: trained.state(NETWORK) for name, trained in run.networks.items() if name != STUDENT}
+    return {"format": CHECKPOINT_FORMAT, "seen": seen, **run.student.state(STUDENT), **others}
 
 
 def delivered_state(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
@@ -46,7 +48,10 @@ def delivered_state(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
 
 def restore(run: LiveRun, start: Checkpoint) -> int:
     """Load a checkpoint into a run and return the samples it had seen."""
-    run.networks[STUDENT].load(start, STUDENT)
+    run.student.load(start, STUDENT)
+    for name, trained in run.networks.items():
+        if name != STUDENT:
+            trained.load(start[name], NETWORK)
     return int(start["seen"])
 
 

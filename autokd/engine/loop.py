@@ -27,6 +27,7 @@ from autokd.engine.evaluate import predict
 from autokd.engine.precision import threads_for
 from autokd.engine.rung import Epoch, Rung, epochs_of, never
 from autokd.engine.step import LiveRun, gradient_norms, train_step
+from autokd.engine.trained import STUDENT
 from autokd.engine.views import DeviceData
 from autokd.errors import TrialFailure
 from autokd.metrics import METRICS, measure, predictions
@@ -110,15 +111,14 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
       TrialFailure: a loss or a gradient became NaN or infinite.
     """
     torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
-    terms = run.student.terms
-    sums = torch.zeros(len(terms) + 1, device=context.device)
-    counted: Counter[str] = Counter()
+    sums = torch.zeros(sum(len(trained.terms) + 1 for trained in run.networks.values()), device=context.device)
+    counted: Counter[tuple[str, str]] = Counter()
     for batch, answered, u in draw_batches(context, spec, run, epoch):
         sums += train_step(run, batch, answered, u, context.profile) * len(batch.index)
-        counted.update(dict.fromkeys(run.student.terms_at(u), len(batch.index)))
+        counted.update(dict.fromkeys(run.terms_at(u), len(batch.index)))
     means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
-    line = _line(run, epoch, means, {name: samples / len(context.data.train) for name, samples in counted.items()})
-    if epoch.last and len(terms) > 1:
+    line = _line(run, epoch, means, {term: samples / len(context.data.train) for term, samples in counted.items()})
+    if epoch.last and len(run.student.terms) > 1:
         line["gradient_norms"] = gradient_norms(run, batch, answered, u)
         if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):
             raise TrialFailure("not_finite", f"a gradient became NaN or infinite in epoch {epoch.number + 1}")
@@ -139,21 +139,23 @@ def _train_scored_epoch(
     return ({**line, "score": score} if math.isfinite(score) else line), logits
 
 
-def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[str, float]) -> dict[str, Any]:
-    """A line of the curve; a term's value is its mean over the share of the samples at which it counted.
+def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+    """A line of the curve: the student's loss and terms, and below its name those of a peer.
 
-    A term that counted at none is left out.
+    Args:
+      means: what `train_step` returns, over the epoch.
+      shares: of the samples at which a term counted, by the names of network and term; its value is its mean there.
     """
+    rest, networks = iter(means), {}
+    for name, trained in run.networks.items():
+        values = {(name, key): next(rest) for key in trained.terms}
+        terms = {term[1]: value / shares[term] for term, value in values.items() if term in shares}
+        networks[name] = {"loss": next(rest), "terms": terms}
+    student = networks.pop(STUDENT)
     if not all(math.isfinite(value) for value in means):
-        raise TrialFailure("not_finite", f"the training loss became {means[-1]} in epoch {epoch.number + 1}")
-    line = {
-        "epoch": epoch.number + 1,
-        "learning_rate": run.student.optimizer.param_groups[0]["lr"],
-        "loss": means[-1],
-        "terms": {
-            name: mean / shares[name] for name, mean in zip(run.student.terms, means, strict=False) if name in shares
-        },
-    }
+        raise TrialFailure("not_finite", f"the training loss became {student['loss']} in epoch {epoch.number + 1}")
+    rate = run.student.optimizer.param_groups[0]["lr"]
+    line = {"epoch": epoch.number + 1, "learning_rate": rate, **student, **networks}
     return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
 
 

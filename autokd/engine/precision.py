@@ -23,29 +23,32 @@ HALF_STEP = 1e8
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
-def train_dtype(wanted: str, student: nn.Module, spec: PipelineSpec, task: Task, device: torch.device) -> torch.dtype:
-    """Return the type that a student's forward and backward pass compute in.
+def train_dtype(wanted: str, network: nn.Module, macs: int, device: torch.device) -> torch.dtype:
+    """Return the type that a network's forward and backward pass compute in.
 
     With "auto": bfloat16 on CUDA (float16 with loss scaling where the device has none), and on CPUs that compute it
     natively for steps large enough to gain; depthwise convolutions lose there and stay in float32.
 
     Args:
       wanted: one of `PRECISIONS`.
+      network: the network.
+      macs: multiply-accumulates of a batch.
     """
     if wanted != "auto":
         return torch.bfloat16 if wanted == "bfloat16" else torch.float32
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    large = student_cost(spec.student, task).macs * spec.batch_size >= HALF_STEP
-    return torch.bfloat16 if large and cpu_has_bfloat16() and _dense(student) else torch.float32
+    return torch.bfloat16 if macs >= HALF_STEP and cpu_has_bfloat16() and _dense(network) else torch.float32
 
 
 def threads_for(spec: PipelineSpec, task: Task, available: int) -> int:
-    """Return the CPU threads for a student's steps: one where a step is too small to be worth more.
+    """Return the CPU threads for a pipeline's steps: one where a step is too small to be worth more.
 
     Threads that wait for each other cost more than such a step, many times more on a busy machine.
     """
-    return 1 if student_cost(spec.student, task).macs * spec.batch_size < SMALL_STEP else available
+    components = [spec.student] if spec.peer is None else [spec.student, spec.peer]
+    largest = max(student_cost(component, task).macs for component in components)
+    return 1 if largest * spec.batch_size < SMALL_STEP else available
 
 
 @functools.cache
@@ -57,5 +60,5 @@ def cpu_has_bfloat16() -> bool:
     return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
-def _dense(student: nn.Module) -> bool:
-    return all(module.groups == 1 for module in student.modules() if isinstance(module, nn.Conv2d))
+def _dense(network: nn.Module) -> bool:
+    return all(module.groups == 1 for module in network.modules() if isinstance(module, nn.Conv2d))

@@ -46,6 +46,16 @@ class LiveRun:
         """The network that is scored and delivered."""
         return self.networks[STUDENT]
 
+    def networks_at(self, u: float) -> dict[str, TrainedNetwork]:
+        """Return the networks that train at u: the student, and a peer whose answers it reads then or later."""
+        read = {weighted.reads for weighted in self.student.terms.values() if weighted.counts_between(u, 1.0)}
+        rest = {name: trained for name, trained in self.networks.items() if name in read and trained.terms_at(u)}
+        return {STUDENT: self.student, **rest}
+
+    def terms_at(self, u: float) -> list[tuple[str, str]]:
+        """Return the names of network and term for each term that counts at u."""
+        return [(name, term) for name, trained in self.networks_at(u).items() for term in trained.terms_at(u)]
+
     def sources_between(self, u: float, until: float) -> dict[str, Source]:
         """Return the sources that some term reads which counts somewhere in [u, until), shares of training done."""
         terms = [weighted for trained in self.networks.values() for weighted in trained.terms.values()]
@@ -114,7 +124,8 @@ def _gradient_norm(value: Tensor, parameters: list[nn.Parameter]) -> float:
 
 
 def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Profile) -> Tensor:
-    for trained in run.networks.values():
+    training = run.networks_at(u)
+    for trained in training.values():
         trained.optimizer.zero_grad(set_to_none=True)
     values: Tensor | None = None
     for part, answers, share in _parts(batch, answered, run.micro_batches):
@@ -124,28 +135,29 @@ def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Pro
             for name, (_, total) in losses.items():
                 scaler = run.networks[name].scaler
                 torch.autograd.backward(scaler.scale(total if share is None else total * share))
-        found = torch.cat([_in_order(run.networks[name], *those) for name, those in losses.items()])
+        found = torch.cat([_in_order(trained, losses.get(name), batch) for name, trained in run.networks.items()])
         found = found if share is None else found * share
         values = found if values is None else values + found
     with profile.part("optimizer"):
-        for trained in run.networks.values():
+        for trained in training.values():
             trained.update(len(batch.index))
     assert values is not None
     return values
 
 
-def _in_order(trained: TrainedNetwork, raw: Mapping[str, Tensor], total: Tensor) -> Tensor:
-    """The values of all terms, 0 for those that were not computed, and the total, detached."""
-    values = [raw[name] if name in raw else torch.zeros_like(total) for name in trained.terms]
-    return torch.stack([*values, total]).detach()
+def _in_order(trained: TrainedNetwork, losses: tuple[Mapping[str, Tensor], Tensor] | None, batch: Batch) -> Tensor:
+    """The values of a network's terms and their total, detached; 0 for what was not computed."""
+    zero = batch.weight.new_zeros(())
+    raw, total = losses or ({}, zero)
+    return torch.stack([*(raw.get(name, zero) for name in trained.terms), total]).detach()
 
 
 def _losses(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, tuple[dict[str, Tensor], Tensor]]:
-    """The raw terms of each network that count at u, and their total; each sees the others' outputs as constants."""
-    device = batch.index.device
-    outputs = {name: trained.answer(batch.inputs, device) for name, trained in run.networks.items()}
+    """The raw terms of each network that trains at u, and their total; each sees the others' outputs as constants."""
+    device, training = batch.index.device, run.networks_at(u)
+    outputs = {name: trained.answer(batch.inputs, device) for name, trained in training.items()}
     there = {**answered, **{name: output.map(Tensor.detach) for name, output in outputs.items() if len(outputs) > 1}}
-    return {name: _network_losses(trained, outputs[name], batch, there, u) for name, trained in run.networks.items()}
+    return {name: _network_losses(trained, outputs[name], batch, there, u) for name, trained in training.items()}
 
 
 def _network_losses(

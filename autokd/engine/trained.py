@@ -18,6 +18,8 @@ STUDENT = "student"
 """Name of the network that is scored and delivered."""
 AVERAGE = "average"
 """Name of its running average in a checkpoint."""
+PEER = "peer"
+"""Name of the network that trains beside it, where there is one."""
 
 
 class WeightedTerm(NamedTuple):

@@ -9,6 +9,7 @@ from autokd.losses._ctkd import ctkd as ctkd
 from autokd.losses._diffkd import diffkd as diffkd
 from autokd.losses._dist import dist as dist
 from autokd.losses._dkd import dkd as dkd
+from autokd.losses._dml import dml as dml
 from autokd.losses._hint import hint as hint
 from autokd.losses._kd import kd as kd
 from autokd.losses._lelp import lelp as lelp

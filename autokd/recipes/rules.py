@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autokd import catalog
+from autokd.spec import TEACHER
 
 _SGD: Mapping[str, Any] = {"use": "sgd", "learning_rate": 0.1}
 """The rate of the residual networks of He et al. (CVPR 2016, arXiv 1512.03385, section 4.2)."""
@@ -49,7 +50,7 @@ class Rule:
     @property
     def reads_teacher(self) -> bool:
         """Whether a loss of it reads the teacher."""
-        return any(catalog.load("losses", use).declares.teacher != "none" for use in self.losses)
+        return any(catalog.load("losses", use).declares.reads_of == TEACHER for use in self.losses)
 
 
 _ALONE = {"ce": _CE}

@@ -35,6 +35,11 @@ def objective(value: float | None, name: str) -> str:
     return {"latency": milliseconds, "size": size}.get(name, compact)(value)
 
 
+def of_which(metric: Metric) -> str:
+    """ "accuracy", or "log loss, of which less is better"."""
+    return metric.title if metric.higher_is_better else f"{metric.title}, of which less is better"
+
+
 def milliseconds(time: float | None) -> str:
     """0.12345 -> "0.123 ms"; three significant digits."""
     return "–" if time is None else f"{time:.3g} ms"

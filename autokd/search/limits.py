@@ -11,7 +11,7 @@ import torch
 from autokd.engine.build import build_student
 from autokd.networks.cost import Cost, latency, student_cost, student_fits
 from autokd.networks.models import seeded
-from autokd.spec import PipelineSpec, component_from_plain, fingerprint
+from autokd.spec import beside_slots, component_from_plain, fingerprint, slots
 from autokd.types import Shapes, Task
 
 
@@ -37,9 +37,15 @@ def pipeline_cost(pipeline: Mapping[str, Any], task: Task, teacher: Shapes | Non
     return student_cost(student, task, head, teacher)
 
 
-def network_cost(spec: PipelineSpec, task: Task, teacher: Shapes | None) -> Cost:
-    """Return what the student of a pipeline costs, its head included."""
-    return student_cost(spec.student, task, spec.head, teacher)
+def step_cost(pipeline: Mapping[str, Any], task: Task, teacher: Shapes | None) -> dict[str, float]:
+    """Return what the student of a plain pipeline costs, by name, and with a peer beside it what a step computes.
+
+    That is "trained_macs", the multiply-accumulates of all networks that train; no limit is on them.
+    """
+    cost: dict[str, float] = pipeline_cost(pipeline, task, teacher)._asdict()
+    beside = [pipeline[name] for name in beside_slots(slots()) if pipeline.get(name) is not None]
+    macs = [student_cost(component_from_plain("students", peer), task).macs for peer in beside]
+    return {**cost, "trained_macs": cost["macs"] + sum(macs)} if macs else cost
 
 
 def student_of(pipeline: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -96,5 +102,5 @@ def recorded_cost(
     pipeline: Mapping[str, Any], task: Task, teacher: Shapes | None, meter: LatencyMeter | None
 ) -> dict[str, float]:
     """Return what the student of a plain pipeline costs, by name; its latency too, where there is a meter."""
-    cost = pipeline_cost(pipeline, task, teacher)._asdict()
+    cost = step_cost(pipeline, task, teacher)
     return cost if meter is None else {**cost, "latency": meter(pipeline)}

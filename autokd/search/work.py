@@ -41,6 +41,7 @@ class Work:
       reading: runs that read the teacher.
       views: epochs of views that the teacher has not answered before, about.
       predictions: students that predict validation and test at the end, one by one.
+      drawn: the pipelines are drawn from the space, so that some may have a peer.
       part: of the funnel: explore has as many rungs under way as the study has slots, confirm as many runs as there are
         workers.
     """
@@ -53,6 +54,7 @@ class Work:
     reading: float = 0.0
     views: float = 0.0
     predictions: int = 0
+    drawn: bool = False
     part: Part = "confirm"
 
 
@@ -78,6 +80,7 @@ class Costs(NamedTuple):
       answer: of the teacher's answer.
       teacher: of a training step of the default teacher's network; 0 where none is trained.
       networks, compared: full and short trainings of the default teacher.
+      load: what a step of a drawn pipeline takes on average in steps of its student; above 1 where some have a peer.
       trees: of fitting the ensembles of trees that a default teacher is chosen from, at most; a row costs about as much
         whatever their number.
     """
@@ -88,6 +91,7 @@ class Costs(NamedTuple):
     networks: int = 1
     compared: int = 0
     trees: float = 0.0
+    load: float = 1.0
 
     def teacher_seconds(self, epochs: int, train: int, validation: int) -> float:
         """Return the seconds of training the default teacher with a full length of so many epochs; 0 without one."""
@@ -135,6 +139,7 @@ def total_seconds(works: Iterable[Work], sizes: Sizes, samples: int, costs: Cost
 
 def _seconds(work: Work, sizes: Sizes, samples: int, costs: Costs, parallel: Parallel) -> float:
     run = costs.train * run_samples(work.epochs, work.horizon, samples, sizes.validation)
+    run *= costs.load if work.drawn else 1.0
     answers = costs.answer * work.views * samples
     predictions = costs.train * predicted_samples(work.predictions, sizes)
     return (work.runs * run + answers) / parallel.of(work) + predictions

@@ -25,7 +25,7 @@ def refusal(candidate: Candidate, network: Candidate, task: Task, teacher: Shape
     """
     if candidate.traits.prepared_from is not None or candidate.traits.requires:
         return None
-    contexts = [BuildContext(task=task, student=shapes, teacher=teacher) for shapes in _offers(network, task)]
+    contexts = [BuildContext(task=task, student=shapes, teacher=teacher) for shapes in offers_of(network, task)]
     for values in _settings(candidate):
         component = spec.component_from_plain(candidate.kind, values)
         for context in contexts:
@@ -46,8 +46,8 @@ def _error(component: Any, context: BuildContext) -> str | None:
     return None
 
 
-def _offers(network: Candidate, task: Task) -> list[Shapes]:
-    """What a network offers at its defaults and at both ends of its ranges, without repetitions."""
+def offers_of(network: Candidate, task: Task) -> list[Shapes]:
+    """Return what a network offers at its defaults and at both ends of its ranges, without repetitions."""
     base = network.default()
     ends = ({field: edges(span)[end] for field, span in network.ranges.items()} for end in (0, -1))
     components = (spec.component_from_plain(network.kind, {**base, **values}) for values in ({}, *ends))

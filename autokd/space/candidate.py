@@ -22,15 +22,15 @@ class Traits(NamedTuple):
     """What a space knows of a component: what its class declares; see `autokd.declarations` for the fields.
 
     Args:
-      teacher: "none" where it needs no teacher.
-      reads: what the teacher must offer.
+      reads_of: name of the model whose answers it reads, or on whose offers it is built; "" for none.
+      reads: what that model must offer.
       student_reads: what the student must offer.
       offers: what a student offers.
       excludes, requires: full names ("losses.dkd") of what it must not, or must, stand beside.
     """
 
     modalities: AbstractSet[str] = ANY
-    teacher: str = "none"
+    reads_of: str = ""
     reads: AbstractSet[str] = frozenset()
     student_reads: AbstractSet[str] = frozenset()
     offers: AbstractSet[str] = frozenset()
@@ -47,6 +47,7 @@ def traits_of(slot: str, declares: Declaration) -> Traits:
       ComponentError: it names another component by a slot that pipelines do not have.
     """
     declared = {field.name: getattr(declares, field.name) for field in dataclasses.fields(declares)}
+    declared["reads_of"] = declares.reads_of
     traits = Traits(**{name: declared[name] for name in Traits._fields if name in declared})
     return traits._replace(excludes=_full(slot, traits.excludes), requires=_full(slot, traits.requires))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from autokd import catalog, spec
 from autokd.errors import ComponentError, nearest
+from autokd.loss_keys import KEYS
 from autokd.ranges import Range
 from autokd.space.candidate import Candidate, traits_of
 from autokd.space.read_values import MISSING, Problems, mapping, open_end, read_field
@@ -59,9 +61,16 @@ def _candidate(place: str, slot: spec.Slot, name: str, body: Any, problems: Prob
         traits=traits,
         to_limit=frozenset(ended) & ranges.keys(),
     )
+    candidate = _reading(candidate)
     refused = refused_keys(candidate)
     problems += [f"{place}: {refused}"] if refused else _unbuildable(candidate, set(stated))
     return candidate if len(problems) == before else None
+
+
+def _reading(candidate: Candidate) -> Candidate:
+    """The candidate, which reads the answers of whom the file names for it."""
+    teacher = str(candidate.fixed.get("teacher", "")) if candidate.kind in KEYS else ""
+    return dataclasses.replace(candidate, traits=candidate.traits._replace(reads_of=teacher)) if teacher else candidate
 
 
 def _ended(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from autokd import catalog, spec
+from autokd.loss_keys import KEYS
 from autokd.ranges import Range
 from autokd.space.any_of import AnyOf, Group
 from autokd.space.candidate import Candidate, clash, lacks
@@ -43,6 +44,27 @@ def read_part(name: str, slot: spec.Slot | spec.Number, body: Any, problems: Pro
         problems.append(f"{name}: missing; for example {example}")
         return None
     return _any_of(name, slot, body, problems) if slot.many else _one_of(name, slot, body, problems)
+
+
+def answer_problems(parts: Mapping[str, Part], table: spec.Slots, stated: Collection[str]) -> Problems:
+    """Say which losses read the answers of somebody whom the space has no place for; `stated` are its sections."""
+    beside, problems = spec.beside_slots(table), []
+    for candidate in (c for part in parts.values() for c in part.candidates if c.kind in KEYS):
+        declares, name = catalog.load(candidate.kind, candidate.use).declares, candidate.traits.reads_of
+        teacher = str(candidate.fixed.get("teacher", ""))
+        why = spec.refused_teacher(declares, teacher, [spec.TEACHER, *beside])
+        if "teacher" in candidate.ranges:
+            why = "expected one name; for another one, give the loss a second entry (kd_peer: {use: kd, teacher: peer})"
+        if why is not None:
+            problems.append(f"{candidate.place}.teacher: {why}")
+        elif name in beside and name not in stated:
+            why = f"it reads the answers of a {name}, and this space has none; add one"
+            problems.append(f"{candidate.place}: {why} ({name}: {{one_of: {{{_any_of_kind(table[name])}: {{}}}}}})")
+    return problems
+
+
+def _any_of_kind(slot: spec.Slot | spec.Number) -> str:
+    return catalog.names(slot.kind)[0] if isinstance(slot, spec.Slot) else ""
 
 
 def _number(name: str, slot: spec.Number, body: Any, problems: Problems) -> Fixed | Ranged | None:

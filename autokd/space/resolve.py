@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from autokd.input_kind import takes
-from autokd.space.buildable import refusal
+from autokd.space.buildable import offers_of, refusal
 from autokd.space.candidate import Candidate, clash, lacks
 from autokd.space.parts import Check, Part
 from autokd.space.sizes import up_to_limits
-from autokd.spec import Slot, Slots, network_slot
+from autokd.spec import TEACHER, Slot, Slots, beside_slots, network_slot
 from autokd.types import Shapes, Task
 
 
@@ -84,7 +84,7 @@ def _misfit(candidate: Candidate, situation: Situation) -> str | None:
         )
     if task.num_classes < traits.min_classes:
         return f"{candidate.use} needs at least {traits.min_classes} classes, {task.dataset} has {task.num_classes}"
-    if traits.teacher == "none":
+    if traits.reads_of != TEACHER:
         return None
     if teacher is None:
         return f"{candidate.use} needs a teacher, there is none"
@@ -99,25 +99,51 @@ def _fitted_to_network(left: Remainder, table: Slots, situation: Situation) -> R
     candidates does not feed.
     """
     networks = left.parts[network_slot(table)].candidates
+    beside = {name: left.parts[name].candidates for name in beside_slots(table) if name in left.parts}
     parts = dict(left.parts)
     for name, part in left.parts.items():
         slot = table[name]
         tried = situation if isinstance(slot, Slot) and slot.on_network else None
-        refusals = {c.place: list(_refusals(c, networks, tried)) for c in part.candidates}
+        refusals = {c.place: list(_refusals(c, networks, beside, tried)) for c in part.candidates}
         parts[name] = _apart(part, refusals, len(networks) if part.follows else 1, left)
+        if tried is not None:
+            parts[name] = _apart_from_peers(parts[name], beside, tried, left)
     return left._replace(parts=parts)
 
 
 def _refusals(
-    candidate: Candidate, networks: Iterable[Candidate], tried: Situation | None
+    candidate: Candidate,
+    networks: Sequence[Candidate],
+    beside: Mapping[str, Sequence[Candidate]],
+    tried: Situation | None,
 ) -> Iterable[tuple[Candidate, str]]:
-    """The networks that a component cannot stand on, with why; where `tried`, it is also built on each."""
+    """The networks that a component cannot stand on, with why; where `tried`, it is also built on each.
+
+    One that reads the answers of a network beside the student must fit all of those, and both ways round.
+    """
+    others = beside.get(candidate.traits.reads_of, ())
     for network in networks:
-        why = _unfed(candidate, network)
-        if why is None and tried is not None:
-            why = refusal(candidate, network, tried.task, tried.teacher)
+        pairs: list[tuple[Candidate, Candidate | None]] = [] if others else [(network, None)]
+        pairs += [pair for other in others for pair in ((network, other), (other, network))]
+        reasons = (_misfit_of_pair(candidate, one, other, tried) for one, other in pairs)
+        why = next((reason for reason in reasons if reason is not None), None)
         if why is not None:
             yield network, why
+
+
+def _misfit_of_pair(
+    candidate: Candidate, network: Candidate, other: Candidate | None, tried: Situation | None
+) -> str | None:
+    """Why a component cannot stand on a network and read another one's answers (None: the teacher's, if anybody's)."""
+    missing = sorted(candidate.traits.reads - other.traits.offers) if other is not None else []
+    if missing and other is not None:
+        return f"{candidate.use} needs {' and '.join(missing)}, which {other.full_name} does not offer"
+    why = _unfed(candidate, network)
+    if why is not None or tried is None:
+        return why
+    teachers = [tried.teacher] if other is None else offers_of(other, tried.task)
+    reasons = (refusal(candidate, network, tried.task, teacher) for teacher in teachers)
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def _apart(part: Part, refusals: Mapping[str, list[tuple[Candidate, str]]], limit: int, left: Remainder) -> Part:
@@ -126,8 +152,16 @@ def _apart(part: Part, refusals: Mapping[str, list[tuple[Candidate, str]]], limi
     kept = part.filtered(lambda candidate: reasons.get(candidate.place), left.dropped, left.problems)
     for candidate in kept.candidates:
         place = candidate.place
-        left.dropped.extend(f"{place}: not beside {network.use}: {why}" for network, why in refusals[place])
-    return kept.changed(lambda c: c.excluding(network.full_name for network, _ in refusals[c.place]))
+        left.dropped.extend(f"{place}: not beside {network.use}: {why}" for network, why in refusals.get(place, ()))
+    return kept.changed(lambda c: c.excluding(network.full_name for network, _ in refusals.get(c.place, ())))
+
+
+def _apart_from_peers(part: Part, beside: Mapping[str, Sequence[Candidate]], tried: Situation, left: Remainder) -> Part:
+    """Keep the losses that read nobody's answers, which a peer learns by too, apart from peers that cannot."""
+    peers = [peer for candidates in beside.values() for peer in candidates]
+    alone = [candidate for candidate in part.candidates if not candidate.traits.reads_of]
+    refusals = {candidate.place: list(_refusals(candidate, peers, {}, tried)) for candidate in alone}
+    return _apart(part, refusals, len(peers) + 1, left) if any(refusals.values()) else part
 
 
 def _unfed(candidate: Candidate, network: Candidate) -> str | None:
@@ -135,7 +169,7 @@ def _unfed(candidate: Candidate, network: Candidate) -> str | None:
     missing = sorted(candidate.traits.student_reads - network.traits.offers)
     if not missing:
         return None
-    return f"{candidate.use} needs {' and '.join(missing)}, which the student {network.use} does not offer"
+    return f"{candidate.use} needs {' and '.join(missing)}, which the {network.slot} {network.use} does not offer"
 
 
 def _beside(candidate: Candidate, always: Collection[Candidate]) -> str | None:

@@ -14,7 +14,7 @@ from autokd.errors import SpaceError, nearest
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction
 from autokd.space.budget import Budget
-from autokd.space.read_parts import read_part
+from autokd.space.read_parts import answer_problems, read_part
 from autokd.space.read_values import BAD, MISSING, Problems, convert, join, known_entries, read_count
 from autokd.space.read_warm_starts import read_warm_starts
 from autokd.space.space import Screen, Space
@@ -70,6 +70,7 @@ def parse(text: str, source: str = "search space", slots: spec.Slots | None = No
     top = known_entries(tree, "", (*_SECTIONS, *table), problems)
     before = len(problems)
     parts = {name: read_part(name, slot, top.get(name, MISSING), problems) for name, slot in table.items()}
+    problems += answer_problems({name: part for name, part in parts.items() if part is not None}, table, top)
     flawed = {problem.partition(":")[0].partition(".")[0] for problem in problems[before:]}
     space = Space(
         source=source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from autokd.objective import COSTS
 from autokd.ranges import Range
 from autokd.space.budget import Budget
 from autokd.space.candidate import Candidate, Params
-from autokd.space.parts import Part
+from autokd.space.parts import Content, Part
 from autokd.space.resolve import Situation, resolve_parts, with_sizes
 from autokd.space.source import Source, ask_members, count_members
 from autokd.space.values import Draw, UnitDraw
@@ -125,7 +126,8 @@ class Space:
 
     def teacher_parts(self) -> frozenset[str]:
         """Return the parts of the teacher's output, beside the logits, that any component of the space reads."""
-        reading = [c.traits for part in self.parts.values() for c in part.candidates if c.traits.teacher != "none"]
+        every = (candidate.traits for part in self.parts.values() for candidate in part.candidates)
+        reading = [traits for traits in every if traits.reads_of == spec.TEACHER]
         return frozenset(part for traits in reading for part in traits.reads)
 
     def draw(self, draw: Draw, number: int) -> Drawn:
@@ -217,17 +219,21 @@ class Space:
         return Drawn(plain, self._fit(plain)[0])
 
     def _compose(self, source: Source) -> Drawn:
-        values, params, present = dict[str, Any](), Params(), list[Candidate]()
+        contents, present = dict[str, Content](), list[Candidate]()
         for name, part in self._in_order():
-            content = part.draw(source, present)
-            values[name] = content.value
-            params |= content.params
-            present += content.chosen
-        return Drawn(self._plain(values), params)
+            contents[name] = part.draw(source, present)
+            present += contents[name].chosen
+        plain = self._plain({name: content.value for name, content in contents.items()})
+        params = (content.params for name, content in contents.items() if name in plain)
+        return Drawn(plain, {path: value for found in params for path, value in found.items()})
 
     def _fit(self, plain: Mapping[str, Any]) -> tuple[Params, list[str]]:
         params, present, problems = Params(), list[Candidate](), list[str]()
+        idle = self._idle(plain)
         for name, part in self._in_order():
+            if name in idle:
+                problems += [] if plain.get(name) is None else [f"{name}: no loss reads its answers"]
+                continue
             if plain.get(name) is None:
                 problems.append(f"{name}: missing")
                 continue
@@ -238,8 +244,24 @@ class Space:
         return params, problems + [f"{name}: this space has none" for name in absent]
 
     def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A plain pipeline with its slots in their order."""
-        return {"format": spec.FORMAT, **{name: values[name] for name in self.slots if values.get(name) is not None}}
+        """A plain pipeline with its slots in their order, less what stands beside the student and nobody reads."""
+        idle = self._idle(values)
+        held = {name: values[name] for name in self.slots if values.get(name) is not None and name not in idle}
+        return {"format": spec.FORMAT, **held}
+
+    def _idle(self, values: Mapping[str, Any]) -> set[str]:
+        """The slots for networks beside the student whose answers none of a plain pipeline's losses reads."""
+        beside = set(self._beside)
+        for slot, part in self.parts.items() if beside else ():
+            held = values.get(slot)
+            there = held if isinstance(held, Mapping) else {}
+            beside -= {candidate.traits.reads_of for candidate in part.candidates if candidate.name in there}
+        return beside
+
+    @functools.cached_property
+    def _beside(self) -> frozenset[str]:
+        """The slots of this space for networks that train beside the student."""
+        return frozenset(spec.beside_slots(self.slots)) & self.parts.keys()
 
     def _in_order(self) -> list[tuple[str, Part]]:
         """The parts in the order in which they are drawn: those that follow others last."""

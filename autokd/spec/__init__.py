@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autokd.spec.answers import TEACHER, read_by, read_by_plain, refused_teacher
 from autokd.spec.component import (
     FieldInfo,
     comments_of,
@@ -12,13 +13,24 @@ from autokd.spec.component import (
     fields_of,
     make,
 )
-from autokd.spec.pipeline import Number, PipelineSpec, Slot, Slots, component_at, components, network_slot, slots
+from autokd.spec.pipeline import (
+    Number,
+    PipelineSpec,
+    Slot,
+    Slots,
+    beside_slots,
+    component_at,
+    components,
+    network_slot,
+    slots,
+)
 from autokd.spec.placed import PlacedLoss, bare, counting, gap_in, key_defaults, keys_of, trimmed
-from autokd.spec.plain import FORMAT, converted, fingerprint, from_plain, problems, to_plain
+from autokd.spec.plain import FORMAT, converted, fingerprint, from_plain, problems, to_plain, without_idle
 from autokd.spec.replace import replaced
 
 __all__ = [
     "FORMAT",
+    "TEACHER",
     "FieldInfo",
     "Number",
     "PipelineSpec",
@@ -26,6 +38,7 @@ __all__ = [
     "Slot",
     "Slots",
     "bare",
+    "beside_slots",
     "comments_of",
     "component_at",
     "component_from_plain",
@@ -44,8 +57,12 @@ __all__ = [
     "make",
     "network_slot",
     "problems",
+    "read_by",
+    "read_by_plain",
+    "refused_teacher",
     "replaced",
     "slots",
     "to_plain",
     "trimmed",
+    "without_idle",
 ]

@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import typing
 from collections.abc import Iterator, Mapping
@@ -23,8 +24,9 @@ from autokd.components import (
 )
 from autokd.errors import ComponentError, nearest
 from autokd.ranges import Choice, Range
+from autokd.spec.answers import TEACHER, answer_problems, read_by
 from autokd.spec.component import convert, make
-from autokd.spec.placed import counting, gap_in
+from autokd.spec.placed import counting, gap_in, keys_of
 
 
 class Slot(NamedTuple):
@@ -37,6 +39,8 @@ class Slot(NamedTuple):
       default: the component, with its own defaults, where a pipeline or a space does not name the slot; "" for none.
       network: it holds the network that is trained, screened and delivered.
       on_network: its components are built on that network, so each is tried on it before anything is trained.
+      beside: it holds a network that trains beside that one. Losses read its answers by the slot's name, and where none
+        does, it holds nothing.
     """
 
     kind: str
@@ -45,6 +49,7 @@ class Slot(NamedTuple):
     default: str = ""
     network: bool = False
     on_network: bool = False
+    beside: bool = False
 
     @property
     def required(self) -> bool:
@@ -106,6 +111,7 @@ class PipelineSpec:
       student: the student architecture.
       head: what stands in the place of the student's classifier, as part of the student.
       augment: the augmentation policy.
+      peer: a network that trains beside the student, for losses that read its answers; it is never delivered.
       losses: instance name -> loss; their weighted sum is minimised.
       optimizer, schedule: how.
       batch_size: samples a step.
@@ -113,13 +119,15 @@ class PipelineSpec:
         `autokd.engine.ema`; None or 0: they are the last ones.
 
     Raises:
-      ComponentError: there is a stretch of training in which no loss counts.
+      ComponentError: there is a stretch of training in which no loss counts, a loss reads answers that nobody gives, or
+        there is a peer whose answers none reads.
     """
 
     student: Annotated[StudentComponent, Slot("students", network=True)]
     head: Annotated[HeadComponent, Slot("heads", default="plain")] = dataclasses.field(
         default_factory=lambda: make("heads", "plain", {})
     )
+    peer: Annotated[StudentComponent | None, Slot("students", optional=True, beside=True)] = None
     augment: Annotated[AugmentComponent, Slot("augments")]
     losses: Annotated[Mapping[str, LossComponent], Slot("losses", many=True, on_network=True)]
     optimizer: Annotated[OptimizerComponent, Slot("optimizers")]
@@ -130,11 +138,15 @@ class PipelineSpec:
     def __post_init__(self) -> None:
         if found := gap_in(counting(self.losses.values())):
             raise ComponentError(f"losses: {found}")
+        beside = {name: getattr(self, name) is not None for name in beside_slots(slots(type(self)))}
+        named = {name: (loss.declares, keys_of(loss).teacher) for name, loss in self.losses.items()}
+        for problem in answer_problems(named, beside):
+            raise ComponentError(problem)
 
     @property
     def needs_teacher(self) -> bool:
         """Whether any loss reads the teacher."""
-        return any(loss.declares.teacher != "none" for loss in self.losses.values())
+        return TEACHER in map(read_by, self.losses.values())
 
 
 Slots = Mapping[str, Slot | Number]
@@ -145,8 +157,13 @@ def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Numbe
     """Return the slots of a pipeline, by field name.
 
     >>> list(slots())
-    ['student', 'head', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size', 'ema']
+    ['student', 'head', 'peer', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size', 'ema']
     """
+    return dict(_slots(pipeline))  # type: ignore[arg-type]  # a class is hashable
+
+
+@functools.cache
+def _slots(pipeline: type[PipelineSpec]) -> Slots:
     hints = typing.get_type_hints(pipeline, include_extras=True)
     return {field.name: _slot(field, hints[field.name]) for field in dataclasses.fields(pipeline)}
 
@@ -163,6 +180,15 @@ def network_slot(table: Slots) -> str:
     'student'
     """
     return next(name for name, slot in table.items() if isinstance(slot, Slot) and slot.network)
+
+
+def beside_slots(table: Slots) -> list[str]:
+    """Return the names of the slots whose networks train beside that one.
+
+    >>> beside_slots(slots())
+    ['peer']
+    """
+    return [name for name, slot in table.items() if isinstance(slot, Slot) and slot.beside]
 
 
 def components(spec: PipelineSpec) -> Iterator[tuple[str, Any]]:

@@ -59,7 +59,7 @@ def key_defaults(kind: str) -> dict[str, Any]:
     """Return the keys that components of a kind have in a pipeline, with their defaults.
 
     >>> key_defaults("losses"), key_defaults("students")
-    ({'begin': 0.0, 'end': 1.0}, {})
+    ({'begin': 0.0, 'end': 1.0, 'teacher': ''}, {})
     """
     return dataclasses.asdict(KEYS[kind]()) if kind in KEYS else {}
 

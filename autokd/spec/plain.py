@@ -11,8 +11,9 @@ from typing import Any
 from autokd import catalog
 from autokd.errors import ComponentError, nearest
 from autokd.loss_keys import KEYS
+from autokd.spec.answers import LOSSES, answer_problems, read_by_plain
 from autokd.spec.component import FieldInfo, component_from_plain, component_to_plain, convert, fields_in, make
-from autokd.spec.pipeline import Number, PipelineSpec, Slot, Slots, slots
+from autokd.spec.pipeline import Number, PipelineSpec, Slot, Slots, beside_slots, slots
 from autokd.spec.placed import counting, gap_in
 
 FORMAT = 1
@@ -82,7 +83,27 @@ def problems(plain: Any, table: Slots | None = None, *, partial: bool = False) -
     version = plain.get("format", FORMAT if partial else None) if isinstance(plain, Mapping) else plain
     if version != FORMAT:
         return [f"format: pipeline format {version!r} is not known; this version reads format {FORMAT}"]
-    return list(_all_problems(plain, slots() if table is None else table, partial))
+    table = slots() if table is None else table
+    mistakes = list(_all_problems(plain, table, partial))
+    return mistakes if mistakes or partial or LOSSES not in plain else _answer_problems(plain, table)
+
+
+def _answer_problems(plain: Mapping[str, Any], table: Slots) -> list[str]:
+    """What is wrong with whose answers the losses read."""
+    classes = {name: catalog.load(LOSSES, loss["use"]) for name, loss in plain[LOSSES].items()}
+    named = {name: (cls.declares, str(plain[LOSSES][name].get("teacher", ""))) for name, cls in classes.items()}
+    return list(answer_problems(named, {name: plain.get(name) is not None for name in beside_slots(table)}))
+
+
+def without_idle(plain: Mapping[str, Any], table: Slots | None = None) -> dict[str, Any]:
+    """Return a plain pipeline without the networks beside the student whose answers no loss of it reads.
+
+    >>> without_idle({"peer": {"use": "cnn"}, "losses": {"ce": {"use": "ce"}}})
+    {'losses': {'ce': {'use': 'ce'}}}
+    """
+    there = [name for name in beside_slots(slots() if table is None else table) if plain.get(name) is not None]
+    read = {read_by_plain(loss) for loss in plain[LOSSES].values()} if there else set()
+    return {name: value for name, value in plain.items() if name not in there or name in read}
 
 
 def _all_problems(plain: Mapping[str, Any], table: Slots, partial: bool) -> Iterator[str]:

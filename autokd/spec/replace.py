@@ -8,8 +8,9 @@ from typing import Any
 
 from autokd import catalog
 from autokd.errors import ComponentError, nearest
+from autokd.spec.answers import LOSSES, read_by
 from autokd.spec.component import convert, fields_in
-from autokd.spec.pipeline import Number, PipelineSpec, Slot, component_at, components, slots
+from autokd.spec.pipeline import Number, PipelineSpec, Slot, beside_slots, component_at, components, slots
 from autokd.spec.placed import bare, key_defaults, keys_of, place
 
 
@@ -30,7 +31,8 @@ def replaced(spec: PipelineSpec, path: str, value: Any) -> PipelineSpec:
       path: a slot ("student", "losses", "batch_size"), a component of a slot that holds several ("losses.kd"), or a
         component's field ("optimizer.learning_rate", "losses.kd.weight").
       value: a component; for a slot that holds several, all of them by name; for an optional slot, perhaps None; for a
-        field or a number, a plain value, which is converted to the declared type.
+        field or a number, a plain value, which is converted to the declared type. Where no other loss reads the answers
+        of a network beside the student, that network goes with those that did.
     Raises:
       ComponentError: there is nothing at the path, or the value does not fit there.
     """
@@ -40,12 +42,20 @@ def replaced(spec: PipelineSpec, path: str, value: Any) -> PipelineSpec:
     if not below and slot is None:
         raise ComponentError(f"a pipeline has no part {name!r}; {nearest(name, table)}")
     if not below and slot is not None:
-        return dataclasses.replace(spec, **{name: _checked(name, slot, value)})
+        return dataclasses.replace(spec, **_without_idle(spec, {name: _checked(name, slot, value)}))
     parent, _, last = path.rpartition(".")
     if isinstance(slot, Slot) and slot.many and (parent == name or path in dict(components(spec))):
         component_at(spec, path)  # there must be one already: a misspelt name adds none
         return replaced(spec, name, {**getattr(spec, name), below: value})
     return replaced(spec, parent, _with_field(component_at(spec, parent), last, value, path))
+
+
+def _without_idle(spec: PipelineSpec, change: Mapping[str, Any]) -> dict[str, Any]:
+    """A change of a slot; other losses leave no network beside the student whose answers none of them reads."""
+    if LOSSES not in change:
+        return dict(change)
+    read = {*map(read_by, change[LOSSES].values())}
+    return {**dict.fromkeys(name for name in beside_slots(slots(type(spec))) if name not in read), **change}
 
 
 def _checked(name: str, slot: Slot | Number, value: Any) -> Any:

@@ -36,6 +36,10 @@ def sized(macs: float, **parts: Any) -> tuple[PipelineSpec, nn.Module]:
     return dataclasses.replace(spec, batch_size=-int(-macs // each)), build_student(spec.student, TASK)
 
 
+def macs_of(spec: PipelineSpec) -> int:
+    return student_cost(spec.student, TASK).macs * spec.batch_size
+
+
 def one_less(spec: PipelineSpec) -> PipelineSpec:
     return dataclasses.replace(spec, batch_size=spec.batch_size - 1)
 
@@ -48,23 +52,23 @@ def native(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("native")
 def test_large_steps_on_a_cpu_with_bfloat16_use_it() -> None:
     spec, student = sized(HALF_STEP)
-    assert train_dtype("auto", student, spec, TASK, CPU) == torch.bfloat16
-    assert train_dtype("auto", student, one_less(spec), TASK, CPU) == torch.float32
-    assert train_dtype("float32", student, spec, TASK, CPU) == torch.float32
-    assert train_dtype("bfloat16", student, one_less(spec), TASK, CPU) == torch.bfloat16
+    assert train_dtype("auto", student, macs_of(spec), CPU) == torch.bfloat16
+    assert train_dtype("auto", student, macs_of(one_less(spec)), CPU) == torch.float32
+    assert train_dtype("float32", student, macs_of(spec), CPU) == torch.float32
+    assert train_dtype("bfloat16", student, macs_of(one_less(spec)), CPU) == torch.bfloat16
 
 
 @pytest.mark.usefixtures("native")
 def test_depthwise_convolutions_stay_in_float32_on_a_cpu() -> None:
     spec, student = sized(10 * HALF_STEP, student=("mobilenet", {"depth": 2, "width": 4}))
     assert any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in student.modules())
-    assert train_dtype("auto", student, spec, TASK, CPU) == torch.float32
+    assert train_dtype("auto", student, macs_of(spec), CPU) == torch.float32
 
 
 def test_a_cpu_without_bfloat16_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: False)
     spec, student = sized(10 * HALF_STEP)
-    assert train_dtype("auto", student, spec, TASK, CPU) == torch.float32
+    assert train_dtype("auto", student, macs_of(spec), CPU) == torch.float32
 
 
 def test_a_gpu_computes_in_bfloat16_or_in_float16_with_scaling(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,8 +77,8 @@ def test_a_gpu_computes_in_bfloat16_or_in_float16_with_scaling(monkeypatch: pyte
         monkeypatch.setattr(
             torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has and not including_emulation
         )
-        assert train_dtype("auto", student, spec, TASK, CUDA) == expected
-        assert train_dtype("float32", student, spec, TASK, CUDA) == torch.float32
+        assert train_dtype("auto", student, macs_of(spec), CUDA) == expected
+        assert train_dtype("float32", student, macs_of(spec), CUDA) == torch.float32
 
 
 def test_small_steps_run_on_one_thread() -> None:

@@ -14,13 +14,12 @@ from torch import Tensor, nn
 from autokd.batching import single
 from autokd.data import Dataset
 from autokd.declarations import Student
-from autokd.engine.answers import TEACHER
 from autokd.engine.build import MAX_NORM, build_run
 from autokd.engine.profile import OFF
 from autokd.engine.step import LiveRun, gradient_norms, train_step
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.networks.models import seeded
-from autokd.spec import make
+from autokd.spec import TEACHER, make
 from autokd.types import IMAGE, TABLE, Augment, Batch, BuildContext, Output, Step
 from tests.engine.helpers import assert_same, context, pipeline, teacher, trained
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from autokd import catalog
 from autokd.errors import ComponentError
-from autokd.losses import ce, ctkd, kd, lelp, mlkd, nkd, ofa, sinkhorn, tfkd, ttm, uskd, wttm
+from autokd.losses import ce, ctkd, dml, kd, lelp, mlkd, nkd, ofa, sinkhorn, tfkd, ttm, uskd, wttm
 from autokd.losses._kd import standardised
 from autokd.losses._lelp import subclass_projections
 from autokd.losses._ofa import exit_stages
@@ -335,6 +335,22 @@ def test_matching_is_zero_at_the_power_transform_and_not_at_the_teacher(loss: Ca
     close(found.detach(), 0.0)
     assert gradient(found, target).abs().max() < 1e-12
     assert loss(TEACHER, TEACHER, gamma=0.3).min() > 0.01
+
+
+def test_dml_is_the_divergence_from_the_peer_and_the_peer_is_a_constant() -> None:
+    close(
+        dml(STUDENT, TEACHER), torch.tensor([0.51705835, 0.82215371, 1.31495461, 1.37616502], dtype=torch.float64), 1e-8
+    )
+    close(
+        dml(TEACHER, STUDENT), torch.tensor([0.95697080, 0.94497353, 1.26623838, 1.65933755], dtype=torch.float64), 1e-8
+    )
+    close(ce(STUDENT, TARGETS).mean() + dml(STUDENT, TEACHER).mean(), 2.76396736, 1e-8)
+    close(ce(TEACHER, TARGETS).mean() + dml(TEACHER, STUDENT).mean(), 3.28335541, 1e-8)
+    one, other = STUDENT.clone().requires_grad_(), TEACHER.clone().requires_grad_()
+    dml(one, other).mean().backward()
+    assert other.grad is None and one.grad is not None
+    close(one.grad, (STUDENT.softmax(-1) - TEACHER.softmax(-1)) / 4)
+    close(dml(STUDENT, TEACHER), kd(STUDENT, TEACHER, temperature=1.0))
 
 
 def test_ttm_is_kd_with_only_the_teacher_softened() -> None:

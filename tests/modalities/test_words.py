@@ -18,7 +18,6 @@ from autokd import batching, catalog, data
 from autokd.data.load import _task
 from autokd.data_types import DataContext
 from autokd.delivery.predict import predict
-from autokd.engine.answers import TEACHER
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict as logits_of
 from autokd.engine.profile import OFF
@@ -31,7 +30,7 @@ from autokd.input_kind import InputKind, takes
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import NetworkTeacher, seeded, shapes_of
 from autokd.networks.reference import load_teacher
-from autokd.spec import make
+from autokd.spec import TEACHER, make
 from autokd.types import Batch, BuildContext, Inputs, Task, View
 
 PLUGIN = Path(__file__).with_name("words.py")

@@ -15,15 +15,22 @@ import pytest
 from jinja2.meta import find_undeclared_variables
 
 from autokd import report
+from autokd.api import Study
+from autokd.cli.console import claim as console
 from autokd.ranges import Choice
 from autokd.report import page, sections, write
+from autokd.report.sections.found.promise import happened, promised
+from autokd.report.sections.recommendation.facts import LEGEND, decide, training_text
+from autokd.report.start import extent
 from autokd.report.tables import Table
 from autokd.study.claim import Claim
 from autokd.study.design import Design
 from autokd.study.effects import Effect
 from autokd.study.settings import Setting
+from autokd.study.training import Training
 from tests.report.conftest import RANGES, FakeSpace, comparison
-from tests.report.test_page import HOSTILE, Page, add_race, change, change_claim, change_teacher
+from tests.report.test_arms import text_of
+from tests.report.test_page import HOSTILE, Page, add_race, change, change_claim, change_teacher, page_of
 
 Fabricate = Callable[..., Any]
 REPORT = Path(report.__file__).parent
@@ -43,6 +50,13 @@ def tables(study):
     from autokd.report.tables import Table
 
     return {"toys": Table([{"trial": number} for number in study.records.trials], ["trial"])}
+
+
+def printed(study):
+    from autokd.report.printed import Grid
+
+    yield "A line of the toy: [bold]kept[/bold]."
+    yield Grid("A table of the toy", ["what", "number"], [["trials", str(len(study.records.trials))]], left=["what"])
 '''
 TOY_TEMPLATE = """\
 {% from "macros.html.jinja" import draw %}
@@ -76,6 +90,36 @@ def test_a_folder_and_a_line_make_a_section(fabricate: Fabricate, tmp_path: Path
     assert "<figcaption>A picture of a toy.</figcaption>" in text and 'id="plot-toy"' in text
     with (path.parent / "toys.csv").open(encoding="utf-8", newline="") as file:
         assert [row["trial"] for row in csv.DictReader(file)] == [str(number) for number in range(12)]
+
+
+def test_a_section_prints_in_the_terminal_where_it_stands_on_the_page(
+    fabricate: Fabricate, tmp_path: Path, toy: str
+) -> None:
+    told = text_of(console.summary(Study(fabricate(), tmp_path), as_json=False))
+    assert (
+        "A line of the toy: [bold]kept[/bold]." in told and "A table of the toy" in told and "│ trials │ 36 │" in told
+    )
+    assert told.index("Where the gain comes from") < told.index("A line of the toy") < told.index("Recommended (")
+
+
+def test_page_and_terminal_say_it_in_the_same_words(
+    fabricate: Fabricate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = fabricate()
+    monkeypatch.setattr("autokd.study.edges.words", lambda pipeline, space: ["a rate of 1 is the highest"])
+    training = Training(round=0, epochs=0, full=100, samples=9, reason="there was no time")
+    store.records.trainings.append(training)
+    change(store, identity=dataclasses.replace(store.settings.identity, objective={"log_loss": "minimize"}))
+    change_claim(store, lambda claim: dataclasses.replace(claim, evidence="same seeds", metric="log_loss"))
+    decision = decide(store)
+    assert decision is not None and len(decision.sentences) == 2
+    sentences = [decision.title, *decision.sentences, decision.evidence, decision.forecast, decision.edges, LEGEND]
+    sentences += [extent(store), promised(store), happened(store), training_text(store)]
+    sentences += ["On test (log loss, of which less is better)"]
+    assert all(len(text) > 20 for text in sentences)
+    page_words = page_of(store, tmp_path).words
+    told = text_of(console.summary(Study(store, tmp_path), as_json=False))
+    assert [text for text in sentences if text not in page_words or text not in told] == []
 
 
 def test_a_section_that_has_nothing_to_show_is_left_out(fabricate: Fabricate, tmp_path: Path, toy: str) -> None:

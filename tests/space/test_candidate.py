@@ -31,7 +31,7 @@ def test_what_a_kind_does_not_declare_is_nothing() -> None:
 def test_what_a_loss_declares_is_what_a_space_knows_of_it() -> None:
     loss = Loss(teacher="stored", reads={"pooled"}, scale=ONE, min_classes=3, prepared_from=())
     assert traits_of("losses", loss) == Traits(
-        teacher="stored", reads=frozenset({"pooled"}), min_classes=3, prepared_from=()
+        reads_of="teacher", reads=frozenset({"pooled"}), min_classes=3, prepared_from=()
     )
     assert traits_of("head", Head(teacher="live", reads={"head"})).reads == {"head"}
 

@@ -23,7 +23,7 @@ BASE = {
     "schedule": {"always": {"cosine": {}}},
 }
 WIDE = {
-    "peer": {"one_of": {"mlp": {"width": {"int": [4, 8]}, "depth": 1, "dropout": 0.0}, "cnn": {"width": 4}}},
+    "rival": {"one_of": {"mlp": {"width": {"int": [4, 8]}, "depth": 1, "dropout": 0.0}, "cnn": {"width": 4}}},
     "extras": {"always": {"macs": {}}, "any_of": {"at_most": 1, "from": {"small": {"use": "params"}, "nwot": {}}}},
     "decay": {"float": [0.9, 0.99]},
     "noise": "5e-1",
@@ -49,23 +49,23 @@ def test_a_space_that_names_no_optional_slot_has_none_of_it() -> None:
     one, other = (space.resolve(TASK, TEACHER).sample(np.random.default_rng(0), 0) for space in (wider, plain))
     assert one.plain == {**other.plain, "noise": 0.1} and one.params == other.params
     read = spec.from_plain(one.plain, Wider)
-    assert isinstance(read, Wider) and (read.peer, read.extras, read.decay, read.noise) == (None, None, None, 0.1)
+    assert isinstance(read, Wider) and (read.rival, read.extras, read.decay, read.noise) == (None, None, None, 0.1)
 
 
 def test_slots_of_every_kind_are_drawn_and_recognised() -> None:
     space = space_of(**WIDE).resolve(TASK, TEACHER)
     assert space.dropped == ()
     ranges = space.ranges()
-    assert ranges["decay"] == Real(0.9, 0.99) and ranges["peer"] == Choice("mlp", "cnn") and "noise" not in ranges
+    assert ranges["decay"] == Real(0.9, 0.99) and ranges["rival"] == Choice("mlp", "cnn") and "noise" not in ranges
     seen = set()
     for number in range(60):
         drawn = space.sample(np.random.default_rng(number), number)
         assert spec.to_plain(spec.from_plain(drawn.plain, Wider)) == drawn.plain
         assert space.params_of(drawn.plain) == drawn.params and set(drawn.params or {}) <= ranges.keys()
         assert 0.9 <= drawn.plain["decay"] <= 0.99 and drawn.plain["noise"] == 0.5
-        seen |= {drawn.plain["peer"]["use"], *drawn.plain["extras"], *drawn.plain["losses"]}
+        seen |= {drawn.plain["rival"]["use"], *drawn.plain["extras"], *drawn.plain["losses"]}
     assert seen == {"mlp", "cnn", "macs", "small", "nwot", "ce", "kd"}
-    assert list(space.default().plain)[-5:] == ["batch_size", "peer", "extras", "decay", "noise"]
+    assert list(space.default().plain)[-5:] == ["batch_size", "rival", "extras", "decay", "noise"]
     assert space.default().plain["decay"] == pytest.approx(0.945)
 
 
@@ -82,11 +82,11 @@ def test_a_pipeline_that_holds_what_the_space_does_not_lies_outside() -> None:
     assert bare.misfits({**bare.default().plain, "decay": 0.95}) == ["decay: this space has none"]
     assert bare.misfits(full.default().plain) == [
         "noise: 0.5, but this space fixes it at 0.1",
-        *(f"{name}: this space has none" for name in ("peer", "extras", "decay")),
+        *(f"{name}: this space has none" for name in ("rival", "extras", "decay")),
     ]
     assert full.misfits({**full.default().plain, "decay": 0.5}) == ["decay: 0.5 lies outside 0.9 to 0.99"]
-    without = {key: value for key, value in full.default().plain.items() if key != "peer"}
-    assert full.misfits(without) == full.misfits({**without, "peer": None}) == ["peer: missing"]
+    without = {key: value for key, value in full.default().plain.items() if key != "rival"}
+    assert full.misfits(without) == full.misfits({**without, "rival": None}) == ["rival: missing"]
 
 
 def test_an_optional_number_may_be_left_out_in_so_many_words() -> None:
@@ -101,15 +101,15 @@ def test_mistakes_in_slots_of_every_kind() -> None:
     ]
     assert mistakes(decay={"float": [-0.5, 0.5]}) == ["decay: expected at least 0, got -0.5"]
     assert mistakes(decay={"int": [0, 1]}) == ["decay: is float, which 'int' does not range over; use 'float'"]
-    assert mistakes(peer={"one_of": {"mlpp": {}}}) == [
-        "peer.one_of.mlpp: there is no students component called 'mlpp'; did you mean 'mlp'?"
+    assert mistakes(rival={"one_of": {"mlpp": {}}}) == [
+        "rival.one_of.mlpp: there is no students component called 'mlpp'; did you mean 'mlp'?"
     ]
 
 
 def test_warm_starts_name_slots_of_every_kind() -> None:
-    start = {"decay": "0.95", "peer": {"use": "mlp", "width": "5"}, "extras": {"small": None}}
+    start = {"decay": "0.95", "rival": {"use": "mlp", "width": "5"}, "extras": {"small": None}}
     (drawn,) = space_of(**WIDE, warm_starts=[start]).warm_starts
-    assert drawn.plain["decay"] == 0.95 and drawn.plain["peer"]["width"] == 5 and drawn.params is not None
+    assert drawn.plain["decay"] == 0.95 and drawn.plain["rival"]["width"] == 5 and drawn.params is not None
     assert list(drawn.plain["extras"]) == ["macs", "small"] and drawn.plain["extras"]["small"]["use"] == "params"
     assert mistakes(warm_starts=[{"decay": 0.95}]) == ["warm_starts.0.decay: this space has none"]
     assert mistakes(**WIDE, warm_starts=[{"decay": None}]) == ["warm_starts.0.decay: missing"]

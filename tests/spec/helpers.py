@@ -34,7 +34,7 @@ def _parts(**parts: Any) -> dict[str, Any]:
 class Wider(PipelineSpec):
     """A pipeline with slots of the kinds that the shipped one does not have."""
 
-    peer: Annotated[Any, Slot("students", optional=True)] = None
+    rival: Annotated[Any, Slot("students", optional=True)] = None
     extras: Annotated[Mapping[str, Any] | None, Slot("proxies", many=True, optional=True)] = None
     decay: Annotated[float | None, Number(Real(0.9, 0.999), float, least=0.0, optional=True)] = None
     noise: Annotated[float, Number(None, float, least=0.0)] = 0.1

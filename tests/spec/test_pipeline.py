@@ -14,7 +14,7 @@ from tests.spec.helpers import Wider, pipeline, wider
 
 
 def test_slots_are_the_fields_of_a_pipeline() -> None:
-    assert list(slots())[-2:] == ["batch_size", "ema"]
+    assert list(slots())[:4] == ["student", "head", "peer", "augment"] and list(slots())[-2:] == ["batch_size", "ema"]
     assert slots()["losses"] == Slot("losses", many=True, on_network=True)
     assert slots()["batch_size"] == Number(Choice(32, 64, 128), int, least=1, default=64)
     assert [path for path, _ in components(pipeline())] == [
@@ -93,5 +93,5 @@ def test_other_numbers_are_refused(number: Number, value: Any, message: str) -> 
 def test_what_an_optional_slot_does_not_hold_is_no_component() -> None:
     bare = wider()
     assert [path for path, _ in components(bare)] == [path for path, _ in components(pipeline())]
-    full = wider(peer=make("students", "mlp", {}), extras={"size": make("proxies", "params", {})})
-    assert [path for path, _ in components(full)][-2:] == ["peer", "extras.size"]
+    full = wider(rival=make("students", "mlp", {}), extras={"size": make("proxies", "params", {})})
+    assert [path for path, _ in components(full)][-2:] == ["rival", "extras.size"]

@@ -97,29 +97,29 @@ def test_a_fingerprint_depends_on_content_and_not_on_order() -> None:
         fingerprint({"a": math.nan})
 
 
-FULL = {"peer": {"use": "mlp"}, "extras": {"size": {"use": "params"}}, "decay": "0.99", "noise": 0}
+FULL = {"rival": {"use": "mlp"}, "extras": {"size": {"use": "params"}}, "decay": "0.99", "noise": 0}
 
 
 def test_what_an_optional_slot_does_not_hold_is_left_out() -> None:
     spec = wider(noise=0.5)
     plain = json.loads(json.dumps(to_plain(spec)))
     assert plain == {**to_plain(pipeline()), "noise": 0.5} and from_plain(plain, Wider) == spec
-    assert from_plain({**plain, "peer": None, "extras": None, "decay": None}, Wider) == spec
+    assert from_plain({**plain, "rival": None, "extras": None, "decay": None}, Wider) == spec
 
 
 def test_slots_of_every_kind_survive_as_plain_data() -> None:
     spec = from_plain({**to_plain(pipeline()), **FULL}, Wider)
     assert isinstance(spec, Wider) and repr((spec.decay, spec.noise)) == "(0.99, 0.0)"
-    assert spec.peer == make("students", "mlp", {}) and spec.extras == {"size": make("proxies", "params", {})}
+    assert spec.rival == make("students", "mlp", {}) and spec.extras == {"size": make("proxies", "params", {})}
     plain = json.loads(json.dumps(to_plain(spec)))
     assert from_plain(plain, Wider) == spec and to_plain(from_plain(plain, Wider)) == plain
-    assert list(plain)[-4:] == ["peer", "extras", "decay", "noise"]
+    assert list(plain)[-4:] == ["rival", "extras", "decay", "noise"]
 
 
 def test_mistakes_in_slots_of_every_kind_are_found() -> None:
-    wrong = {"peer": {"use": "mlpp"}, "extras": {}, "decay": -1, "noise": None}
+    wrong = {"rival": {"use": "mlpp"}, "extras": {}, "decay": -1, "noise": None}
     assert problems({**to_plain(pipeline()), **wrong}, slots(Wider)) == [
-        "peer.use: there is no students component called 'mlpp'; did you mean 'mlp'?",
+        "rival.use: there is no students component called 'mlpp'; did you mean 'mlp'?",
         "extras: expected a mapping of at least one name to a component, got {}",
         "decay: expected a number of at least 0, got -1",
         "noise: expected a number of at least 0, got None",
@@ -131,7 +131,7 @@ def test_a_part_of_a_pipeline_is_judged_as_one() -> None:
     assert problems({}, partial=True) == problems({"losses": {}, "batch_size": "64"}, partial=True) == []
     assert problems({"losses": {"kd": {"use": "kd", "heat": 1}}, "optimzer": {}}, partial=True) == [
         "optimzer: a pipeline has no such part; did you mean 'optimizer'?",
-        "losses.kd.heat: kd has no such field; one of: begin, end, standardize, temperature, weight",
+        "losses.kd.heat: kd has no such field; one of: begin, end, standardize, teacher, temperature, weight",
     ]
 
 

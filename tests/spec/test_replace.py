@@ -72,17 +72,17 @@ def test_what_a_component_refuses_of_itself_is_one_clear_line() -> None:
 
 
 def test_slots_of_every_kind_are_replaced() -> None:
-    spec, peer = wider(), make("students", "mlp", {})
-    assert replaced(spec, "peer", peer) == wider(peer=peer) and replaced(wider(peer=peer), "peer", None) == spec
-    assert getattr(replaced(wider(peer=peer), "peer.width", 8), "peer") == make("students", "mlp", {"width": 8})  # noqa: B009
+    spec, rival = wider(), make("students", "mlp", {})
+    assert replaced(spec, "rival", rival) == wider(rival=rival) and replaced(wider(rival=rival), "rival", None) == spec
+    assert getattr(replaced(wider(rival=rival), "rival.width", 8), "rival") == make("students", "mlp", {"width": 8})  # noqa: B009
     extras = {"size": make("proxies", "params", {})}
     assert replaced(spec, "extras", extras) == wider(extras=extras)
     assert replaced(spec, "decay", "0.99") == wider(decay=0.99) and replaced(wider(decay=0.99), "decay", None) == spec
     for path, value, message in (
         ("noise", None, "noise: expected a number of at least 0, got None"),
         ("decay", -1, "decay: expected a number of at least 0, got -1"),
-        ("peer.width", 8, "the pipeline has no component at 'peer'; "),
-        ("extras.size", peer, "the pipeline has no component at 'extras.size'; "),
+        ("rival.width", 8, "the pipeline has no component at 'rival'; "),
+        ("extras.size", rival, "the pipeline has no component at 'extras.size'; "),
     ):
         with pytest.raises(ComponentError) as error:
             replaced(spec, path, value)

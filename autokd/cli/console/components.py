@@ -53,7 +53,8 @@ def _facts(fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
 
 
 def _key_lines(keys: Mapping[str, FieldInfo]) -> list[str]:
-    return [f"in a pipeline also {key}, {info.default} by default: {info.comment}" for key, info in keys.items()]
+    defaults = {key: "none" if info.default == "" else info.default for key, info in keys.items()}
+    return [f"in a pipeline also {key}, {defaults[key]} by default: {info.comment}" for key, info in keys.items()]
 
 
 def _declared_lines(declared: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str]:
@@ -103,6 +104,7 @@ _DECLARED = {
 _TEACHER = {
     "none": "none is read",
     "stored": "its stored answers are read",
+    "peer": "none is needed; the answers of a peer are read, a network that trains beside the student",
     "live": "its features are read; it answers at every step where they are not kept",
 }
 

@@ -3,7 +3,8 @@
 A folder holds all that there is of its section, and nobody else knows what that is:
 
 - `__init__.py` has `TITLE`, the section's name in the page's contents, and `show(study)`, which returns what its
-  template shows, or None where the section is left out. It may have `tables(study)`, the CSV files beside the page.
+  template shows, or None where the section is left out. It may have `tables(study)`, the CSV files beside the page, and
+  `printed(study)`, lines and tables for the summary in the terminal.
 - `section.html.jinja` is its markup. Beside what `show` returns it knows the names of `page.shared`, the functions of
   `words` as filters, and the macros of `macros.html.jinja`.
 - `facts.py` holds pure functions of the study and `figure.py` plain Plotly figures, where it has any.
@@ -14,10 +15,11 @@ A section more is a folder more and its name in `ORDER`.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from autokd.report.printed import Printed
 from autokd.report.tables import Table
 
 if TYPE_CHECKING:
@@ -51,12 +53,14 @@ class Section:
       title: in the page's contents.
       show: what the template shows, by name; None where the section is left out.
       tables: the CSV files beside the page, by name without ".csv".
+      printed: what the summary of a study with a claim says of it in the terminal.
     """
 
     name: str
     title: str
     show: Callable[[StudyStore], dict[str, Any] | None]
     tables: Callable[[StudyStore], Mapping[str, Table]]
+    printed: Callable[[StudyStore], Iterable[Printed]]
 
     @property
     def template(self) -> str:
@@ -71,8 +75,18 @@ def sections() -> list[Section]:
 
 def _load(name: str) -> Section:
     module = importlib.import_module(f"{__name__}.{name}")
-    return Section(name=name, title=module.TITLE, show=module.show, tables=getattr(module, "tables", _no_tables))
+    return Section(
+        name=name,
+        title=module.TITLE,
+        show=module.show,
+        tables=getattr(module, "tables", _no_tables),
+        printed=getattr(module, "printed", _nothing_printed),
+    )
 
 
 def _no_tables(study: StudyStore) -> Mapping[str, Table]:
     return {}
+
+
+def _nothing_printed(study: StudyStore) -> Iterable[Printed]:
+    return ()

@@ -16,7 +16,7 @@ from autokd.search.confirm.round import Round
 from autokd.search.confirm.seeds import SWAPS
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
-from autokd.spec import PipelineSpec, replaced, slots, to_plain
+from autokd.spec import PipelineSpec, beside_slots, replaced, slots, to_plain
 from autokd.study import noise
 from autokd.study.arms import PICK
 from autokd.study.design import Design, SeedPlan
@@ -77,7 +77,8 @@ def swaps(round: Round, pick: PipelineSpec, hand: PipelineSpec) -> tuple[dict[st
       pick, hand: the two pipelines.
     """
     own, other = to_plain(pick), to_plain(hand)
-    every = {slot: replaced(pick, slot, getattr(hand, slot)) for slot in slots() if own.get(slot) != other.get(slot)}
+    alone = [slot for slot in slots() if slot not in beside_slots(slots())]  # a peer goes with the losses that read it
+    every = {slot: replaced(pick, slot, getattr(hand, slot)) for slot in alone if own.get(slot) != other.get(slot)}
     reasons = {slot: _refusal(round, spec) for slot, spec in every.items()}
     built = {slot: spec for slot, spec in every.items() if reasons[slot] is None}
     return built, [f"{slot} ({reason})" for slot, reason in reasons.items() if reason is not None]

@@ -13,7 +13,7 @@ from autokd.engine.context import TrainContext
 from autokd.engine.rung import FORWARD, run_samples
 from autokd.execution.executor import Executor
 from autokd.objective import ACCURACY, Objective
-from autokd.search.limits import LatencyMeter, network_cost
+from autokd.search.limits import LatencyMeter, step_cost
 from autokd.search.runs import Runner, WantedRun
 from autokd.search.session import Session
 from autokd.search.timing.clock import Clock, seconds_per_epoch
@@ -184,7 +184,8 @@ class Round:
             return dict.fromkeys(arms, 1.0)
 
         def seconds(spec: PipelineSpec) -> float:
-            return model.per_epoch(to_plain(spec), network_cost(spec, self.context.data.task, self.offers)._asdict())
+            plain = to_plain(spec)
+            return model.per_epoch(plain, step_cost(plain, self.context.data.task, self.offers))
 
         whole = seconds(trial.spec)
         return {arm: seconds(spec) / whole for arm, spec in arms.items()}

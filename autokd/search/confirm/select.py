@@ -55,6 +55,7 @@ class Select:
                 epochs=budget.epochs,
                 horizon=budget.epochs,
                 reading=runs if scope.has_teacher else 0,
+                drawn=True,
             )
         ]
 

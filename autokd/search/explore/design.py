@@ -202,9 +202,10 @@ def changed(space: Space, base: Mapping[str, Any], changes: Sequence[tuple[Optio
         always = {candidate.name: base[slot][candidate.name] for candidate in part.always}
         values[slot] = always | {option.member: value for option, value in changes if option.slot == slot}
     plain = space.complete(values)
+    beside = {name: values[name] for name in spec.beside_slots(space.slots) if name in values}
     for slot in sets:
         for name in [name for name in base[slot] if name not in plain[slot]]:
-            more = {**plain, slot: {**plain[slot], name: base[slot][name]}}
+            more = spec.without_idle({**plain, **beside, slot: {**plain[slot], name: base[slot][name]}}, space.slots)
             plain = more if space.params_of(more) is not None else plain
     params = space.params_of(plain)
     return None if params is None else Drawn(plain, params)

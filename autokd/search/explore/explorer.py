@@ -19,6 +19,7 @@ from autokd.execution.executor import Executor, Outcome, RungJob
 from autokd.search.explore.failures import Failures
 from autokd.search.explore.halving import Halving, Job, climb, hopeless_trials, next_job
 from autokd.search.explore.propose import Proposer
+from autokd.search.limits import step_cost
 from autokd.search.timing.clock import seconds_per_epoch
 from autokd.search.timing.pace import expected_seconds
 from autokd.seeds import derive
@@ -164,7 +165,7 @@ class Explorer:
 
     def _expected_of(self, pipeline: Mapping[str, Any]) -> float:
         """The seconds that the first rung of a pipeline is expected to take."""
-        cost = self.proposer.architecture_cost(pipeline)._asdict()
+        cost = step_cost(pipeline, self.proposer.task, self.proposer.offers)
         return expected_seconds(self.log.records.trials.values(), pipeline, cost, self.rung_epochs[0]) or 0.0
 
     def _record(self, event: str, **values: Any) -> None:

@@ -25,7 +25,7 @@ from autokd.search.screen.screener import Screener, key_of
 from autokd.search.tpe.sampler import candidates
 from autokd.seeds import derive
 from autokd.space import Budget, Drawn, Space
-from autokd.spec import fingerprint
+from autokd.spec import fingerprint, without_idle
 from autokd.study.arms import BASELINES, RECIPE
 from autokd.study.records import Records, Refused
 from autokd.types import Shapes, Task
@@ -193,7 +193,7 @@ class Proposer:
             with_kd = {**plain, "losses": {**plain["losses"], **vanilla}}
             plain = with_kd if self.space.params_of(with_kd) is not None else plain
         if self.space.params_of(plain) is None:
-            least = {**plain, "losses": self.space.default().plain["losses"]}
+            least = without_idle({**plain, "losses": self.space.default().plain["losses"]}, self.space.slots)
             plain = least if self.space.params_of(least) is not None else plain
         return Drawn(plain, self.space.params_of(plain))
 

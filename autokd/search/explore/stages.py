@@ -59,6 +59,7 @@ class Explore:
                 epochs=trial_epochs(budget),
                 horizon=budget.epochs,
                 reading=runs,
+                drawn=True,
                 views=(1 if budget.only_recipes else POLICIES) * min(budget.views or budget.epochs, budget.epochs),
             )
         ]

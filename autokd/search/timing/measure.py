@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from autokd import batching
@@ -20,9 +22,12 @@ from autokd.errors import NothingFeasible
 from autokd.execution.executor import RungJob
 from autokd.execution.run_job import run_job
 from autokd.recipes.apply import Recipe, portfolio
+from autokd.search.limits import step_cost
 from autokd.search.timing.clock import TIMED_SAMPLES, answer_seconds
+from autokd.search.timing.pace import step_load
 from autokd.search.work import Costs
 from autokd.space import Space
+from autokd.spec import beside_slots
 from autokd.teaching.recipe import Effort, recipe
 from autokd.teaching.trees import TreeCosts, tree_costs
 from autokd.types import Shapes, Task, Teacher
@@ -33,6 +38,9 @@ LEAST_TIMED = 128
 """Samples that are timed where these take long: a few steps."""
 STEPS = 150
 """Of hand KD that are timed, once the teacher's answers are there."""
+
+DRAWN = 100
+"""Pipelines of a space by which a plan counts the peers in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +73,14 @@ class Probe:
         """The known recipes on the student."""
         return portfolio(self.space, self.data.task, self.offers, student=self.student).recipes
 
+    @functools.cached_property
+    def load(self) -> float:
+        """What a step of a drawn pipeline takes on average in steps of its student: above 1 where some have a peer."""
+        if not self.space.parts.keys() & set(beside_slots(self.space.slots)):
+            return 1.0
+        drawn = (self.space.sample(np.random.default_rng(number), number).plain for number in range(DRAWN))
+        return statistics.fmean(step_load(step_cost(plain, self.data.task, self.offers)) for plain in drawn)
+
     @property
     def batch(self) -> int:
         """Samples of a training step of the recipes by hand."""
@@ -95,7 +111,7 @@ def measure_costs(probe: Probe) -> Costs:
     train = probe.sample_seconds(probe.recipe(distils=False))
     if probe.teacher is None:
         return measure_teacher(probe, train)
-    return Costs(train, answer_seconds(probe.teacher, probe.data, probe.device))
+    return Costs(train, answer_seconds(probe.teacher, probe.data, probe.device), load=probe.load)
 
 
 def measure_teacher(probe: Probe, train: float) -> Costs:
@@ -112,7 +128,7 @@ def measure_teacher(probe: Probe, train: float) -> Costs:
     each = probe.sample_seconds(chosen.pipelines[0])
     trees = tree_costs(probe.data.train, task.num_classes) if chosen.trees else TreeCosts()
     answer = max(FORWARD * each * chosen.members, trees.answer)
-    return Costs(train, answer, each, chosen.members, chosen.compared, trees.fit)
+    return Costs(train, answer, each, chosen.members, chosen.compared, trees.fit, probe.load)
 
 
 def measure_hand(probe: Probe, most_seconds: float) -> Costs:
@@ -135,7 +151,7 @@ def measure_hand(probe: Probe, most_seconds: float) -> Costs:
     count = min(len(probe.data.train), max(TIMED_SAMPLES, min(bears, STEPS * int(pipeline["batch_size"]))))
     bank = TeacherBank()
     _timed(probe, pipeline, count, bank)
-    return Costs(_timed(probe, pipeline, count, bank), answer)
+    return Costs(_timed(probe, pipeline, count, bank), answer, load=probe.load)
 
 
 def measure_families(probe: Probe, students: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 The logarithm of the seconds an epoch is a sum: a level, a slope times the logarithm of the student's MACs and of the
 batch size, and one effect for each component that some pipelines have and others do not. With few trials the effects
-stay near zero and the slopes near what is usual, so one trial is enough for an answer.
+stay near zero and the slopes near what is usual, so one trial is enough for an answer. Where a peer trains beside the
+student, a step is taken for one of each.
 
 Measured seconds differ from machine to machine and from one run to the next. What they decide is not repeated
 elsewhere, and where a killed search must go on to the same trials they may decide nothing that was not recorded.
@@ -49,11 +50,21 @@ class SecondsModel:
 
         Args:
           pipeline: plain.
-          cost: with "macs", the student's multiply-adds for one sample.
+          cost: with "macs", the student's multiply-adds for one sample, or "trained_macs", those of all that trains.
         """
         features = _features(pipeline, cost)
         apart = ((slope, features.get(name, 0.0) - self.centre[name]) for name, slope in self.effects.items())
-        return math.exp(self.level + sum(slope * distance for slope, distance in apart))
+        return step_load(cost) * math.exp(self.level + sum(slope * distance for slope, distance in apart))
+
+
+def step_load(cost: Mapping[str, float]) -> float:
+    """Return what a step of a pipeline takes in steps of its student alone: 1, and above with a peer.
+
+    >>> step_load({"macs": 1e6}), step_load({"macs": 1e6, "trained_macs": 2e6})
+    (1.0, 2.0)
+    """
+    others = cost.get("trained_macs", cost["macs"]) - cost["macs"]
+    return 1.0 + (others / max(cost["macs"], 1.0)) ** USUAL[MACS] if others else 1.0
 
 
 def seconds_model(trials: Iterable[TrialRecord]) -> SecondsModel | None:
@@ -72,7 +83,7 @@ def seconds_model(trials: Iterable[TrialRecord]) -> SecondsModel | None:
     features = [_features(trial.pipeline, trial.cost) for trial in timed]
     names = sorted(set().union(*features))
     matrix = _matrix(features, names)
-    values = np.log([trial.seconds / trial.rungs[-1].epochs for trial in timed])
+    values = np.log([trial.seconds / trial.rungs[-1].epochs / step_load(trial.cost) for trial in timed])
     effects = _ridge(matrix - matrix.mean(0), values - values.mean(), names)
     return SecondsModel(
         level=float(values.mean()),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from autokd.report.printed import Printed
 from autokd.report.sections.recommendation import evidence, facts, gain
 from autokd.report.sections.recommendation.figure import figure
+from autokd.report.sections.recommendation.printed import gain as print_gain
 from autokd.report.start import teacher_weakness
 from autokd.report.tables import Table
 
@@ -21,6 +24,7 @@ def show(study: StudyStore) -> dict[str, Any]:
     lines = gain.rungs(study)
     return {
         "decision": decision,
+        "legend": facts.LEGEND,
         "timed": decision is not None and decision.timed,
         "figure": figure(decision) if decision and decision.sentences else None,
         "best_so_far": facts.best_so_far(study),
@@ -28,11 +32,16 @@ def show(study: StudyStore) -> dict[str, Any]:
         "weak_teacher": teacher_weakness(study),
         "rare": facts.rare(study),
         "gain": lines,
-        "gain_flattered": gain.flattered(lines),
+        "flattered": gain.FLATTERED if gain.flattered(lines) else "",
         "swaps": gain.swaps(study),
         "budget": study.settings.identity.budget_of(len(trials)),
         **facts.trained(study),
     }
+
+
+def printed(study: StudyStore) -> Iterator[Printed]:
+    """Yield where the gain comes from; the summary begins and ends with the rest."""
+    return print_gain(study)
 
 
 def tables(study: StudyStore) -> dict[str, Table]:

@@ -6,6 +6,7 @@ import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.metrics import Metric
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 TEACHER = "Teacher"
 MAJORITY = "Always the commonest class"
+LEGEND = (
+    "Pick of the search: its best pipeline. Student alone and vanilla KD: the same student and training without "
+    "a teacher, and with plain distillation. Recipe by hand: a published one as it is. MACs: multiply-adds for one "
+    "sample."
+)
+"""What the rows of the claim's table are."""
 
 
 class Early(NamedTuple):
@@ -77,7 +84,8 @@ class Decision:
       rows: of the table: the arms as they are shown, then the commonest class and the teacher.
       comparisons: (name of the other arm for people, comparison), the comparator's first.
       nothing_learned: what to say where all arms equal the commonest class, or "".
-      edges: one sentence for each value of the recommended pipeline on an end of its range; [] for a published recipe.
+      edges: which values of the recommended pipeline lie on an end of their range, a sentence; "" where none does, and
+        for a published recipe.
     """
 
     claim: Claim
@@ -94,7 +102,7 @@ class Decision:
     rows: list[Row]
     comparisons: list[tuple[str, Comparison]]
     nothing_learned: str
-    edges: list[str]
+    edges: str
 
     @property
     def metric(self) -> Metric:
@@ -128,7 +136,7 @@ def decide(study: StudyStore) -> Decision | None:
         rows=rows(study, claim),
         comparisons=[(verdict.other_phrase(claim, name), claim.comparisons[name]) for name in compared_names(claim)],
         nothing_learned=_nothing_learned(study, claim),
-        edges=[] if claim.used.recipe else edges.words(claim.used.pipeline, study.settings.identity.space),
+        edges="" if claim.used.recipe else _on_the_edge(claim, study.settings.identity.space),
     )
 
 
@@ -198,6 +206,12 @@ def _nothing_learned(study: StudyStore, claim: Claim) -> str:
     )
 
 
+def _on_the_edge(claim: Claim, space: Mapping[str, Any]) -> str:
+    """What is said of values on an end of their range; "" where there is none."""
+    values = edges.words(claim.used.pipeline, space)
+    return f"On the end of its range, where a wider one may hold better values: {'; '.join(values)}." if values else ""
+
+
 def _is_same_student(arm: Arm, other: Arm) -> bool:
     """Whether two arms have the same network; one with another head differs in what it costs."""
     costs = all(arm.cost.get(name) == other.cost.get(name) for name in ("params", "macs"))
@@ -245,9 +259,26 @@ def rare(study: StudyStore) -> str:
 
 def trained(study: StudyStore) -> dict[str, Any]:
     """Return what became of the training at the end, and the bundle's folder for a shell, where that was asked for."""
+    folder = bundle_of(study)
+    return {"training": training_text(study), "student": None if folder is None else shlex.quote(str(folder))}
+
+
+def bundle_of(study: StudyStore) -> Path | None:
+    """Return the folder of the student that was trained at the end; None where there is none."""
     records = study.records
-    if records.claim is None:
-        return {"training": None, "student": None}
-    folder = trained_folder(study.path, records.trainings, records.claim.round)
-    training = training_of(records.trainings, records.claim.round)
-    return {"training": training, "student": None if folder is None else shlex.quote(str(folder))}
+    return None if records.claim is None else trained_folder(study.path, records.trainings, records.claim.round)
+
+
+def training_text(study: StudyStore) -> str:
+    """Return what became of the training at the end; "" where it was not asked for."""
+    records = study.records
+    training = None if records.claim is None else training_of(records.trainings, records.claim.round)
+    if records.claim is None or training is None:
+        return ""
+    if bundle_of(study) is None:
+        return f"Not trained further: {training.reason}."
+    return (
+        f"This bundle holds the recommended pipeline trained for {words.number_of(training.epochs, 'epoch')} "
+        f"({training.reason}). Test was not looked at again: its figures are those of the claim, for "
+        f"{words.number_of(records.claim.epochs, 'epoch')}."
+    )

@@ -11,6 +11,9 @@ from autokd.study.ladder import Step, ladder
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
+FLATTERED = "* One run, the best of many: it flatters the search."
+"""What the star at a value says."""
+
 
 class Rung(NamedTuple):
     """A line of the ladder.

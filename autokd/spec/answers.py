@@ -1,0 +1,70 @@
+"""Whose answers the losses of a pipeline read, by name: the teacher's, or those of a network that trains beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from autokd import catalog
+from autokd.components import LossComponent
+from autokd.declarations import Loss
+from autokd.errors import nearest
+from autokd.spec.placed import keys_of
+
+TEACHER = "teacher"
+"""Name of the study's teacher."""
+LOSSES = "losses"
+
+
+def read_by(loss: LossComponent) -> str:
+    """Return the name of the model whose answers a loss of a pipeline reads; "" where it reads none."""
+    return keys_of(loss).teacher or loss.declares.reads_of
+
+
+def read_by_plain(loss: Mapping[str, Any]) -> str:
+    """Return the same of a plain loss."""
+    return str(loss.get("teacher") or catalog.load(LOSSES, loss["use"]).declares.reads_of)
+
+
+def refused_teacher(declares: Loss, teacher: str, names: Collection[str]) -> str | None:
+    """Say why a loss cannot read the answers of whom a pipeline names, or None where it can.
+
+    >>> from autokd.declarations import Scale
+    >>> refused_teacher(Loss(teacher="stored", scale=Scale(1.0, "")), "techer", ["teacher", "peer"])
+    "there is nobody of this name, got 'techer'; did you mean 'teacher'?"
+
+    Args:
+      declares: what the loss declares.
+      teacher: the name; "" where the pipeline names nobody.
+      names: of those who answer.
+    """
+    if not teacher:
+        return None
+    if teacher not in names:
+        return f"there is nobody of this name, got {teacher!r}; {nearest(teacher, names)}"
+    if not declares.reads_of:
+        return "this loss reads nobody's answers; leave the key out"
+    bound = declares.prepared_from is not None or any(name.startswith("head.") for name in declares.requires)
+    if teacher != TEACHER and bound:
+        return f"this loss is made from a teacher that does not change, and {teacher} does; leave the key out"
+    return None
+
+
+def answer_problems(losses: Mapping[str, tuple[Loss, str]], beside: Mapping[str, bool]) -> Iterator[str]:
+    """Say which losses read answers that nobody gives, and which networks give answers that no loss reads.
+
+    Args:
+      losses: what each declares, and whom the pipeline names as its teacher ("" for nobody), by its own name.
+      beside: the slots that may hold a network that trains beside the student, and whether they do.
+    """
+    read = {key: teacher or declares.reads_of for key, (declares, teacher) in losses.items()}
+    for key, (declares, teacher) in losses.items():
+        why = refused_teacher(declares, teacher, [TEACHER, *beside])
+        name = read[key]
+        if why is not None:
+            yield f"{LOSSES}.{key}.teacher: {why}"
+        elif name in beside and not beside[name]:
+            yield f"{LOSSES}.{key}: it reads the answers of a {name}, and the pipeline has none; add a {name}"
+    for name, there in beside.items():
+        if there and name not in read.values():
+            yield f"{name}: no loss reads its answers; add one that does, such as dml, or leave it out"
