@@ -130,13 +130,19 @@ def _reading(name: str, counts: Counter[str] | None, written: numerals.Written |
 def _are_numbers(counts: Counter[str], form: str) -> bool:
     """Whether a column is one of numbers, though some of its cells may be none."""
     strays = Counter({cell: count for cell, count in counts.items() if math.isnan(numerals.number(cell, form))})
-    odd, total, different = strays.total(), counts.total(), len(counts) - len(strays)
+    different = len(counts) - len(strays)
     if not strays or different < 2:
         return not strays
-    if different > _MANY_NUMBERS and len(strays) == 1:  # a code for missing
-        return True
-    most = STRAY_SHARE if different > _MANY_NUMBERS or odd == 1 else _FEW_STRAYS
-    return odd <= most * total or (_no_categories(counts, total) and odd < total / 2)
+    return _may_be_missing(strays, counts.total(), different) or (
+        _no_categories(counts, counts.total()) and strays.total() < counts.total() / 2
+    )
+
+
+def _may_be_missing(strays: Counter[str], cells: int, different: int) -> bool:
+    """Whether cells that are no numbers are so few, or so much alike, beside so many different numbers."""
+    many = different > _MANY_NUMBERS
+    most = STRAY_SHARE if many or strays.total() == 1 else _FEW_STRAYS
+    return strays.total() <= most * cells or (many and len(strays) == 1)  # one code for missing
 
 
 def _no_categories(counts: Counter[str], rows: int) -> bool:
@@ -202,14 +208,8 @@ def _fit_dates(cells: list[str | None], name: str, pattern: str) -> DateColumn |
 def _fit_categorical(cells: list[str | None], name: str) -> CategoricalColumn | str:
     counts = Counter(cell for cell in cells if cell is not None)
     if _no_categories(counts, len(cells)):
-        words = sum(len(cell.split()) for cell in counts) / len(counts)
-        looks = "is free text, which is not read" if words >= _TEXT_WORDS else "look like an identifier"
-        _log.warning("column %r is left out: %d different texts in %d rows %s", name, len(counts), len(cells), looks)
-        return "text" if words >= _TEXT_WORDS else "identifier"
-    many = len(cells) >= _MIN_ROWS and len(counts) > len(cells) / 2  # a few that recur, among names
-    least = _RECURS if many else 1
-    frequent = sorted((cell for cell in counts if counts[cell] >= least), key=lambda cell: (-counts[cell], cell))
-    frequent = frequent[:MAX_CATEGORIES]
+        return _left_out(counts, name, len(cells))
+    frequent = _frequent(counts, len(cells))
     complete = len(frequent) == len(counts)
     if not complete:
         rare = counts.total() - sum(counts[cell] for cell in frequent)
@@ -218,6 +218,21 @@ def _fit_categorical(cells: list[str | None], name: str) -> CategoricalColumn | 
             *(name, len(counts) - len(frequent), rare, len(cells), len(frequent)),
         )
     return CategoricalColumn(name=name, categories=tuple(sorted(frequent)), missing=None in cells, complete=complete)
+
+
+def _left_out(counts: Counter[str], name: str, rows: int) -> str:
+    """Say that texts are no categories; return what they are instead."""
+    is_text = sum(len(cell.split()) for cell in counts) >= _TEXT_WORDS * len(counts)
+    looks = "is free text, which is not read" if is_text else "look like an identifier"
+    _log.warning("column %r is left out: %d different texts in %d rows %s", name, len(counts), rows, looks)
+    return "text" if is_text else "identifier"
+
+
+def _frequent(counts: Counter[str], rows: int) -> list[str]:
+    """The categories that get a number of their own; of a few among many names those that recur."""
+    least = _RECURS if rows >= _MIN_ROWS and len(counts) > rows / 2 else 1
+    enough = (cell for cell, count in counts.items() if count >= least)
+    return sorted(enough, key=lambda cell: (-counts[cell], cell))[:MAX_CATEGORIES]
 
 
 def _warn_of_row_numbers(found: NDArray[np.float64], name: str) -> None:
