@@ -55,7 +55,8 @@ def take(inputs: Inputs, index: Tensor | slice) -> Inputs:
 
 def take_split(split: Split, index: Tensor | slice) -> Split:
     """Return some samples of a split."""
-    return Split(take(split.inputs, index), split.labels[index])
+    labelled = None if split.labelled is None else split.labelled[index]
+    return Split(take(split.inputs, index), split.labels[index], labelled)
 
 
 def concat(parts: Sequence[Inputs]) -> Inputs:

@@ -5,11 +5,11 @@ A component is a frozen, keyword-only dataclass. Datasets have `autokd.data_type
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from autokd import declarations
-from autokd.types import Augment, BuildContext, Output, Proxy, Teacher, Term
+from autokd.types import Augment, BuildContext, PrepareContext, Proxy, Selection, Teacher, Term
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -72,6 +72,19 @@ class AugmentComponent(Protocol):
         ...
 
 
+class SelectionComponent(Protocol):
+    """A choice of the samples that a run goes over."""
+
+    @property
+    def declares(self) -> declarations.Selection:
+        """What it declares."""
+        ...
+
+    def build(self, context: BuildContext) -> Selection:
+        """Return how the rows of a pass are drawn; draws nothing at random itself."""
+        ...
+
+
 class LossComponent(Protocol):
     """A loss; its effective weight is `weight` times `declares.scale.value`."""
 
@@ -90,15 +103,18 @@ class LossComponent(Protocol):
         ...
 
 
-class PreparedLoss(LossComponent, Protocol):
-    """A loss that declares `prepared_from`: it makes something of teacher and data before training."""
+class PreparedComponent(Protocol):
+    """A component of any kind that declares `prepared_from`: it makes something of teacher and data before training."""
 
-    def prepare(self, outputs: Output, labels: Tensor) -> Any:
-        """Return what `build` finds as `BuildContext.artefact`.
+    @property
+    def declares(self) -> declarations.InPipeline:
+        """What it declares."""
+        ...
 
-        Args:
-          outputs: the teacher's, on the whole training set without augmentation, N samples, on the CPU.
-          labels: [N] class indices.
+    def prepare(self, context: PrepareContext) -> Mapping[str, Tensor]:
+        """Return what `build` finds as `BuildContext.artefact`: tensors by name, on the CPU.
+
+        It depends on teacher, data and the fields that `prepared_from` names, and on nothing else.
         """
         ...
 

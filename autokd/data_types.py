@@ -27,12 +27,14 @@ class DataContext:
       download: the network may be used.
       image_size: side in pixels that images are resized to; None for the component's own rule.
       skip_bad: leave unreadable files out instead of raising.
+      resize: how images are brought to that size: crop, pad or squash; None for what suits them.
     """
 
     cache: Path
     download: bool = False
     image_size: int | None = None
     skip_bad: bool = False
+    resize: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Raw:
       train: what training, and every split that does not come with the data, is taken from.
       validation, test: where the data come with them.
       skipped: files left out because they cannot be read.
+      reading: how files became such samples, as its kind of input has it; what `InputKind.reading` gives, where None.
+      remarks: what a user should know of how it was read, a sentence each.
     """
 
     name: str
@@ -73,6 +77,8 @@ class Raw:
     validation: Part | None = None
     test: Part | None = None
     skipped: tuple[str, ...] = ()
+    reading: Any = None
+    remarks: tuple[str, ...] = ()
 
 
 class DatasetComponent(Protocol):

@@ -77,10 +77,23 @@ class InPipeline(Declaration):
     Args:
       excludes, requires: what it must not, or must, stand beside, with its slot ("augment.mixup", "losses.kd",
         "head.simkd"); a bare name is of its own slot.
+      prepared_from: the fields that its method `prepare` reads; None where it prepares nothing. Not for students and
+        heads, which are built where nothing is prepared.
     """
+
+    prepares: ClassVar[bool] = True
 
     excludes: AbstractSet[str] = frozenset()
     requires: AbstractSet[str] = frozenset()
+    prepared_from: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prepared_from is not None and not self.prepares:
+            raise ComponentError(
+                f"{type(self).__name__}(prepared_from={self.prepared_from!r}): {self.kind} are built where nothing is "
+                "prepared, in a finished student too; leave it out"
+            )
 
 
 @final
@@ -138,6 +151,7 @@ class Student(InPipeline):
     """
 
     kind: ClassVar[str] = "students"
+    prepares: ClassVar[bool] = False
 
     modalities: AbstractSet[str]
     offers: AbstractSet[Part] = frozenset({"features", "pooled"})
@@ -161,6 +175,7 @@ class Head(InPipeline):
     """
 
     kind: ClassVar[str] = "heads"
+    prepares: ClassVar[bool] = False
 
     modalities: AbstractSet[str] = ANY
     teacher: Literal["none", "live"] = "none"
@@ -185,6 +200,22 @@ class Augment(InPipeline):
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Selection(InPipeline):
+    """What a selection of training samples declares.
+
+    Args:
+      modalities: kinds of input that it is for.
+      teacher: "stored" where it, or what it prepares, reads the teacher's answers; "none" where it needs no teacher.
+    """
+
+    kind: ClassVar[str] = "selections"
+
+    modalities: AbstractSet[str] = ANY
+    teacher: Literal["none", "stored"] = "none"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Loss(InPipeline):
     """What a loss declares.
 
@@ -200,7 +231,7 @@ class Loss(InPipeline):
       min_classes: fewest classes that it is defined for.
       cost: time of a training step with it over that with cross-entropy alone; `python -m benchmarks.losses --cost`
         measures it.
-      prepared_from: the fields that its method `prepare` reads; None where it prepares nothing.
+      reads_labels: it reads `Step.targets`, so that it is about labelled samples only.
       tunes: the fields that the final comparison scales, the same for all arms.
     """
 
@@ -214,7 +245,7 @@ class Loss(InPipeline):
     batch_statistic: bool = False
     min_classes: Annotated[int, Integer(2, 1_000_000)] = 2
     cost: Annotated[float, Real(1.0, 1000.0)] = 1.0
-    prepared_from: tuple[str, ...] | None = None
+    reads_labels: bool = False
     tunes: tuple[str, ...] = ("weight",)
 
     @property
@@ -271,7 +302,7 @@ class Proxy(Declaration):
 
 KINDS: dict[str, type[Declaration]] = {
     declaration.kind: declaration
-    for declaration in (Modality, Dataset, Teacher, Student, Head, Augment, Loss, Optimizer, Schedule, Proxy)
+    for declaration in (Modality, Dataset, Teacher, Student, Head, Augment, Selection, Loss, Optimizer, Schedule, Proxy)
 }
 """What components of each kind declare, by kind."""
 

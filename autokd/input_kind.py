@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from autokd.declarations import Dataset, Declaration, Modality
-from autokd.errors import DataError, TeacherError
-from autokd.types import ANY, BuildContext, Inputs, Task
+from autokd.errors import ComponentError, DataError, TeacherError
+from autokd.types import ANY, BuildContext, Inputs, Split, Task
 
 if TYPE_CHECKING:
     import torch
@@ -85,11 +85,13 @@ class ReadInputs(NamedTuple):
       names: one a sample: the image file, or table file and row number ("new.csv:1").
       inputs: what `Preprocess.apply` takes.
       skipped: files left out because they cannot be read.
+      remarks: what a user should know of how they were read, a sentence each.
     """
 
     names: tuple[str, ...]
     inputs: RawInputs
     skipped: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class TeacherRecipe(NamedTuple):
@@ -153,18 +155,58 @@ class InputKind(ABC):
         """Return the names that raw samples have of their own, such as the index of a table; None for none."""
         return None
 
-    def resize(self, raw: RawInputs, size: int, name: str) -> RawInputs:
+    def reading(self, raw: RawInputs, resize: str | None, size: int | None, name: str) -> tuple[Any, tuple[str, ...]]:
+        """Return how samples that do not come from files are resized, and files of the like read.
+
+        Args:
+          raw: training samples.
+          resize: crop, pad or squash, where one was asked for.
+          size: side in pixels that they are to have, where one was asked for.
+          name: of the dataset, for the message.
+        Returns:
+          It, in a form of this kind's own (None for no way), and what a user should know of it, a sentence each.
+
+        Raises:
+          DataError: such samples are not resized.
+        """
+        if resize is not None:
+            raise DataError(f"resize does not apply to {name}, which is a {self.declares.noun}")
+        return None, ()
+
+    def kept(self, preprocess: Any, reading: Any) -> Any:
+        """Return a preprocessing that reads files as those of its dataset were read."""
+        return preprocess
+
+    def resize(self, raw: RawInputs, size: int, name: str, reading: Any = None) -> RawInputs:
         """Return raw samples brought to a side of `size` pixels.
 
         Args:
           raw: samples of one part of a dataset.
           size: in pixels, at least 1.
           name: of the dataset, for the message.
+          reading: how; what `Raw.reading` or `reading` gave.
 
         Raises:
           DataError: such samples have no side.
         """
         raise DataError(f"image_size does not apply to {name}, which is a {self.declares.noun}")
+
+    def doubts(self, raw: RawInputs, labels: Any, classes: tuple[str, ...]) -> Sequence[str]:
+        """Return what is odd about samples, such as a class that is all the same, a sentence each.
+
+        Args:
+          raw: samples to train on and to split.
+          labels: [N] their class indices, int64 of numpy.
+          classes: class names, by index.
+
+        Raises:
+          DataError: nothing can be learned from them.
+        """
+        return ()
+
+    def near_copies(self, held: Split, train: Split) -> tuple[int, int]:
+        """Count held-out samples that are nearly a training sample; return that, and how many were looked at."""
+        return 0, 0
 
     def read(self, preprocess: Any, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
         """Read samples that are not part of a dataset.
@@ -190,6 +232,17 @@ class InputKind(ABC):
           TeacherError: this kind has no default teacher.
         """
         raise TeacherError(f"for a {self.declares.noun} there is no default teacher; name one with --teacher")
+
+    def reference_pipeline(self, task: Task) -> Mapping[str, Any]:
+        """Return the plain pipeline of a small network that is trained in seconds, on labels alone.
+
+        Args:
+          task: what it is to answer on.
+
+        Raises:
+          ComponentError: this kind has no such network.
+        """
+        raise ComponentError(f"for a {self.declares.noun} there is no small network to compare the teacher with")
 
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task as a network behind a resize to `size` pixels sees it.

@@ -113,10 +113,12 @@ class Split:
     Args:
       inputs: N samples as preprocessing gives them: uint8 (0 to 255) for images, float32 for tables.
       labels: [N] int64 class indices.
+      labelled: [N] bool, false at samples whose label is not known, whatever stands in `labels`; None: all are known.
     """
 
     inputs: Inputs
     labels: Tensor
+    labelled: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
@@ -155,6 +157,33 @@ class Augment(NamedTuple):
     apply: Callable[[View, Rows, View | None, Rows | None], View]
 
 
+class DrawnRows(NamedTuple):
+    """What a selection takes of the training set for one pass.
+
+    Args:
+      rows: [n] int64, distinct rows of the training set, in ascending order, on the CPU.
+      weights: [n] float32, above 0, of these samples in every loss, on the CPU; None: all count alike.
+    """
+
+    rows: Tensor
+    weights: Tensor | None = None
+
+
+class Selection(NamedTuple):
+    """Which samples a run is trained on. It goes over those that were drawn, then draws again: one such go is a pass.
+
+    Args:
+      size: n, samples of every pass, 1 to N.
+      draw: (number of the pass, generator, u) -> rows and weights; a pure function of these. `u` in [0, 1) is the share
+        of training done before the pass. None: all N samples, all alike.
+      redraws: whether the rows may differ from pass to pass.
+    """
+
+    size: int
+    draw: Callable[[int, torch.Generator, float], DrawnRows] | None = None
+    redraws: bool = False
+
+
 @dataclass(frozen=True)
 class Batch:
     """One training batch.
@@ -164,17 +193,20 @@ class Batch:
       targets: [B, C] class probabilities.
       weight: [B], the samples' weights in every loss.
       index: [B] int64, rows of the training split.
+      labelled: [B] bool, whether a sample's label is known (of a mixed one: both labels). On the CPU, so that nobody
+        waits for a device to count them. None: all are known.
     """
 
     inputs: Inputs
     targets: Tensor
     weight: Tensor
     index: Tensor
+    labelled: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a loss term sees of one training step.
+    """What a loss term sees of one training step; a loss that reads labels, of the labelled samples of it.
 
     Args:
       student: the student's output on the batch.
@@ -183,6 +215,7 @@ class Step:
       weight: [B].
       index: [B] int64, rows of the training split.
       u: share of training done, in [0, 1).
+      labelled: [B] bool, whether a sample's label is known; None: all are.
     """
 
     student: Output
@@ -191,6 +224,7 @@ class Step:
     weight: Tensor
     index: Tensor
     u: float
+    labelled: Tensor | None = None
 
 
 TeacherHead = tuple["Tensor", "Tensor | None"]
@@ -226,6 +260,27 @@ class BuildContext:
     teacher_head: TeacherHead | None = None
     horizon_steps: int = 0
     artefact: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareContext:
+    """What a component may look at when it prepares an artefact, before anything is trained.
+
+    Args:
+      task: the task.
+      labels: [N] class indices of the training set.
+      labelled: [N] bool, whether they are known; None: all are.
+      teacher: the teacher's outputs on the whole training set without augmentation, float32, on the CPU; None for a
+        component that declares that it reads no teacher.
+      reference: (rows [n] int64, seed) -> logits [N, C] on the whole training set without augmentation, float32, on the
+        CPU, of a small network that is trained on the labels of these rows alone, in seconds.
+    """
+
+    task: Task
+    labels: Tensor
+    labelled: Tensor | None = None
+    teacher: Output | None = None
+    reference: Callable[[Tensor, int], Tensor]
 
 
 class Teacher(Protocol):

@@ -38,6 +38,7 @@ from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
 from autokd.engine.loop import train_rung
+from autokd.engine.prepare import prepare_artefacts
 from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import to_device
@@ -45,7 +46,7 @@ from autokd.networks.hooks import hooked
 from autokd.networks.models import NetworkTeacher, as_output, seeded, shapes_of
 from autokd.space import parse
 from autokd.spec import component_from_plain, component_to_plain, from_plain, make, without_idle
-from autokd.types import BuildContext, Output, Shapes, Step, Task, Teacher, Term
+from autokd.types import BuildContext, Checkpoint, Output, PrepareContext, Shapes, Step, Task, Teacher, Term
 from benchmarks import common
 
 ALONE = "(student alone)"
@@ -75,16 +76,16 @@ def main() -> None:
         return
     runs = asked.runs or Path(f"benchmarks/losses-{asked.dataset}.jsonl")
     data = autokd_data.load(asked.dataset, autokd_data.DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
-    teacher = _teacher(data, asked.teacher_epochs, runs.with_suffix(".teacher.pt"))
+    teacher = benchmark_teacher(data, asked.teacher_epochs, runs.with_suffix(".teacher.pt"))
     parts = frozenset({"pooled"})
     context = TrainContext(data=data, teacher=teacher, device=torch.device("cpu"), bank=TeacherBank(), parts=parts)
     done = read(runs)
     for seed in range(asked.seeds):
         for name in asked.only or _usable(data, teacher):
             if (name, seed) not in done:
-                _append(runs, _run(context, name, seed, asked.epochs))
+                append(runs, _run(context, name, seed, asked.epochs))
     print(f"{common.machine()}; {asked.dataset}, {asked.images} images, {asked.epochs} epochs, {asked.seeds} seeds")
-    print(f"teacher: test accuracy {_accuracy_of_teacher(teacher, data):.4f}")
+    print(f"teacher: test accuracy {accuracy_of_teacher(teacher, data):.4f}")
     print(table(read(runs)))
 
 
@@ -114,7 +115,7 @@ def measure_costs(file: Path) -> None:
         if name not in done:
             ratio = round(_step_cost(name, task), 2)
             print(f"{name}: {ratio}", flush=True)
-            _append(file, {"loss": name, "ratio": ratio, "cost": cost_class(ratio)})
+            append(file, {"loss": name, "ratio": ratio, "cost": cost_class(ratio)})
 
 
 def cost_class(ratio: float) -> float:
@@ -167,7 +168,9 @@ def _built(name: str, student: nn.Module, teacher: Shapes, task: Task) -> Term:
     context = BuildContext(task=task, student=shapes_of(student, task), teacher=teacher)
     if loss.declares.prepared_from is not None:
         outputs = Output(torch.randn(5000, 100), pooled=torch.randn(5000, teacher.pooled or 1))
-        context = dataclasses.replace(context, artefact=loss.prepare(outputs, torch.arange(5000) % 100))
+        labels = torch.arange(5000) % 100
+        known = PrepareContext(task=task, labels=labels, teacher=outputs, reference=lambda rows, seed: outputs.logits)
+        context = dataclasses.replace(context, artefact=loss.prepare(known))
     term: Term = loss.build(context)
     return term
 
@@ -192,7 +195,8 @@ def _usable(data: Dataset, teacher: Teacher) -> list[str]:
     return [ALONE, *(path.partition(".")[2] for path in flags), *TOGETHER]
 
 
-def _pipeline(name: str) -> dict[str, Any]:
+def pipeline(name: str) -> dict[str, Any]:
+    """Return the plain pipeline with a loss beside cross-entropy; `ALONE` for none."""
     losses = {"ce": component_to_plain(make("losses", "ce", {"weight": 1.0}))}
     if name != ALONE:
         losses |= {use: component_to_plain(make("losses", use, {})) for use in name.split(" + ")}
@@ -221,27 +225,33 @@ def _run(context: TrainContext, name: str, seed: int, epochs: int) -> dict[str, 
     samples = epochs * len(context.data.train)
     began = time.process_time()
     rung = Rung(seed=seed, view_seed=seed, horizon=samples, until=samples)
-    _, trained = train_rung(context, from_plain(_pipeline(name)), rung)
+    spec = from_plain(pipeline(name))
+    list(prepare_artefacts(context, spec))
+    _, trained = train_rung(context, spec, rung)
     seconds = time.process_time() - began
-    assert context.teacher is not None
-    student = _network(STUDENT, context.data, head=_head(name), teacher=context.teacher)
-    student.load_state_dict(trained["student"])
-    test = context.data.read_test()
-    logits = predict(student, to_device(test, context.data.task, context.device))
-    accuracy = metrics.accuracy(metrics.predictions(logits, test.labels))
+    accuracy = accuracy_of(trained, context, _head(name))
     print(f"{name}, seed {seed}: {100 * accuracy:.1f} % in {seconds:.1f} CPU seconds", flush=True)
     return {"loss": name, "seed": seed, "accuracy": accuracy, "seconds": seconds}
 
 
-def _teacher(data: Dataset, epochs: int, file: Path) -> NetworkTeacher:
+def accuracy_of(trained: Checkpoint, context: TrainContext, head: dict[str, Any] | None = None) -> float:
+    """Return the accuracy of a trained student on test."""
+    student = _network(STUDENT, context.data, head=head, teacher=context.teacher)
+    student.load_state_dict(trained["student"])
+    test = context.data.read_test()
+    logits = predict(student, to_device(test, context.data.task, context.device))
+    return metrics.accuracy(metrics.predictions(logits, test.labels))
+
+
+def benchmark_teacher(data: Dataset, epochs: int, file: Path) -> NetworkTeacher:
     """Train the teacher, or load it where it was trained before."""
     network = _network(TEACHER, data)
     if not file.exists():
         context = TrainContext(data=data, teacher=None, device=torch.device("cpu"), bank=TeacherBank())
-        pipeline = {**_pipeline(ALONE), "student": TEACHER, "schedule": {"use": "one_cycle"}}
+        taught = {**pipeline(ALONE), "student": TEACHER, "schedule": {"use": "one_cycle"}}
         samples = epochs * len(data.train)
         rung = Rung(seed=0, view_seed=0, horizon=samples, until=samples)
-        _, trained = train_rung(context, from_plain(pipeline), rung)
+        _, trained = train_rung(context, from_plain(taught), rung)
         torch.save(trained["student"], file)
     network.load_state_dict(torch.load(file, weights_only=True))
     return NetworkTeacher([network], data.task, origin="benchmark")
@@ -256,7 +266,8 @@ def _network(
         return build_student(component_from_plain("students", plain), data.task, head=made, teacher=offers)
 
 
-def _accuracy_of_teacher(teacher: NetworkTeacher, data: Dataset) -> float:
+def accuracy_of_teacher(teacher: NetworkTeacher, data: Dataset) -> float:
+    """Return its accuracy on test."""
     test = data.read_test()
     logits = predict(teacher.modules[0], to_device(test, data.task, torch.device("cpu")))
     return metrics.accuracy(metrics.predictions(logits, test.labels))
@@ -272,7 +283,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
-def _append(path: Path, run: dict[str, Any]) -> None:
+def append(path: Path, run: dict[str, Any]) -> None:
+    """Write a run at the end of a file of JSON lines."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(run) + "\n")
 

@@ -22,6 +22,7 @@ KINDS = {
     "students": "The slot `student` of a space.",
     "heads": "The slot `head` of a space; without it, a student has its own classifier. A head is part of the student.",
     "augments": "The slot `augment` of a space.",
+    "selections": "The slot `selection` of a space, which samples a run goes over; without it, all of them.",
     "losses": "The slot `losses` of a space. The weight that is searched is relative to the method's own scale.",
     "optimizers": "The slot `optimizer` of a space.",
     "schedules": "The slot `schedule` of a space.",

@@ -289,7 +289,7 @@ def test_the_page_on_plugins_lists_what_each_kind_declares() -> None:
         kind: (name, set(re.findall(r"`(\w+)`", must)), set(re.findall(r"`(\w+)`", may)))
         for kind, name, must, may in rows
     }
-    everywhere = {"name", "excludes", "requires"}
+    everywhere = {"name", "excludes", "requires", "prepared_from"}
     assert listed == {
         kind: (
             cls.__name__,

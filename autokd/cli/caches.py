@@ -13,6 +13,7 @@ from autokd.files import cache_dir
 KEPT = {
     "bank": "teacher outputs on augmented views, shared by trials and studies",
     "teachers": "teachers that autokd trained",
+    "artefacts": "what components prepared before training, such as scores of the samples",
     "data": "decoded and unpacked datasets",
 }
 """The caches by name. All can be made again, at the price of the time it takes."""
@@ -76,4 +77,6 @@ def _entries(name: str) -> list[Path]:
         return teacher_bank.group_folders(_folder(name))
     if name == "teachers":
         return [path for path in _folder(name).iterdir() if path.is_dir()]
+    if name == "artefacts":
+        return list(_folder(name).glob("*.safetensors"))
     return [entry for part in DATA for entry in (_folder(name) / part).glob("*")]

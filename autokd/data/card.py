@@ -9,9 +9,12 @@ from typing import Any
 from autokd import batching
 from autokd.data_types import Raw
 from autokd.files import printable
+from autokd.input_kind import InputKind
+from autokd.networks.inputs import kind_of
 from autokd.types import Split, Task
 
 _DUPLICATES_WORTH_A_WARNING = 0.01
+_NEAR_COPIES_WORTH_A_WARNING = 0.02
 _log = logging.getLogger("autokd")
 
 
@@ -26,6 +29,7 @@ def card_of(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, s
     """
     counted = {name: splits[name] for name in ("train", "validation")}
     duplicates = _duplicates(splits)
+    near = _near_copies(kind_of(task.modality), splits)
     return {
         "name": raw.name,
         "modality": raw.modality,
@@ -37,7 +41,9 @@ def card_of(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, s
         },
         "official": {"validation": raw.validation is not None, "test": raw.test is not None},
         "also_in_train": duplicates,
+        "nearly_in_train": near,
         "skipped_files": list(map(printable, raw.skipped)),
+        "remarks": list(raw.remarks),
         "dropped_columns": dropped,
         "fingerprint": task.fingerprint,
     }
@@ -52,6 +58,19 @@ def _duplicates(splits: dict[str, Split]) -> dict[str, int]:
         if count > _DUPLICATES_WORTH_A_WARNING * len(rows[name]):
             _log.warning("%d of %d %s samples are also in the training split", count, len(rows[name]), name)
     return found
+
+
+def _near_copies(kind: InputKind, splits: dict[str, Split]) -> dict[str, str]:
+    """Say how many of the validation and test samples that were looked at are nearly a training sample."""
+    found = {name: kind.near_copies(splits[name], splits["train"]) for name in ("validation", "test")}
+    for name, (count, looked) in found.items():
+        if count > _NEAR_COPIES_WORTH_A_WARNING * looked:
+            _log.warning(
+                "%d of %d %s samples that were looked at are nearly copies of training samples; where such samples "
+                "belong together (frames of one video, scans of one person), say so with --group",
+                *(count, looked, name),
+            )
+    return {name: f"{count} of {looked}" for name, (count, looked) in found.items() if count}
 
 
 def _hashes(part: Split) -> Iterator[int]:

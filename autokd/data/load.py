@@ -16,7 +16,7 @@ from torch.utils.data import Dataset as TorchDataset
 from autokd import batching, catalog
 from autokd.data.card import card_of
 from autokd.data.moved import found_again
-from autokd.data.split import split
+from autokd.data.split import shared_groups, split
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.datasets import arrays, places
 from autokd.errors import ComponentError, DataError, nearest
@@ -30,7 +30,7 @@ from autokd.types import Split, Task
 
 _log = logging.getLogger("autokd")
 _DEFAULTS = DataOptions()
-_REFERRED = ("image_size", "skip_bad", "limit_train", "seed")
+_REFERRED = ("image_size", "resize", "skip_bad", "limit_train", "seed")
 """Options that a dataset's reference keeps; the others are part of its component, or of this machine."""
 
 
@@ -85,7 +85,7 @@ def load(reference: Any, options: DataOptions = _DEFAULTS) -> Dataset:
     """
     validation = None if options.validation is None else _absolute(options.validation)
     where: dict[str, Any] = {"target": options.target, "group": options.group, "validation": validation}
-    where["classification"] = options.classification or None
+    where |= {"ground": options.ground, "classification": options.classification or None}
     return _open(_component(reference, options.data_dir, where), options)
 
 
@@ -174,15 +174,27 @@ def _absolute(path: str | Path) -> str:
 
 def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
     context = DataContext(
-        cache=cache_dir(), download=options.download, image_size=options.image_size, skip_bad=options.skip_bad
+        cache=cache_dir(),
+        download=options.download,
+        image_size=options.image_size,
+        skip_bad=options.skip_bad,
+        resize=options.resize,
     )
     kind = kind_of(component.declares.modality)
-    raw = _resized(_as_declared(component, context), kind, options.image_size)
+    raw = _resized(_read(component, context), kind, options.image_size)
     _check_names(raw)
+    doubts = kind.doubts(raw.train.inputs, raw.train.labels, raw.classes)
+    raw = dataclasses.replace(raw, remarks=(*raw.remarks, *doubts))
+    for remark in raw.remarks:
+        _log.warning("%s", remark)
     if raw.skipped:
         _log.warning("%d unreadable file(s) left out, the first is %s", len(raw.skipped), printable(raw.skipped[0]))
     parts = split(raw, options.seed, options.limit_train)
-    preprocess, dropped = kind.fit(parts.train.inputs, raw.classes)
+    for name, count in shared_groups(parts).items():
+        if count:
+            _log.warning("%d group(s) of the %s split are in training too, so its scores are too good", count, name)
+    fitted, dropped = kind.fit(parts.train.inputs, raw.classes)
+    preprocess = kind.kept(fitted, raw.reading)
     splits = {name: _split(part, preprocess) for name, part in parts._asdict().items()}
     task = _task(raw, preprocess, splits)
     return Dataset(
@@ -204,13 +216,17 @@ def _check_names(raw: Raw) -> None:
             raise DataError(f"the name of the {what} {printable(name)!r} is not UTF-8; rename the folder or file")
 
 
-def _as_declared(component: DatasetComponent, context: DataContext) -> Raw:
-    """Return a dataset as it was read, its kind of input the one that was declared."""
+def _read(component: DatasetComponent, context: DataContext) -> Raw:
+    """Return a dataset as it was read, its kind of input the one that was declared, with how it was read."""
     raw = component.build(context)
     declared = component.declares.modality
     if raw.modality != declared:
         raise ComponentError(f"the dataset {raw.name} declares {declared!r} and reads {raw.modality!r} samples")
-    return raw
+    if raw.reading is not None:
+        return raw
+    kind = kind_of(declared)
+    reading, remarks = kind.reading(raw.train.inputs, context.resize, context.image_size, raw.name)
+    return dataclasses.replace(raw, reading=reading, remarks=(*raw.remarks, *remarks))
 
 
 def _resized(raw: Raw, kind: InputKind, image_size: int | None) -> Raw:
@@ -221,7 +237,7 @@ def _resized(raw: Raw, kind: InputKind, image_size: int | None) -> Raw:
         raise DataError(f"image_size is a side in pixels, at least 1, got {image_size}")
     parts = {name: part for name in ("train", "validation", "test") if (part := getattr(raw, name)) is not None}
     resized: dict[str, Any] = {
-        name: dataclasses.replace(part, inputs=kind.resize(part.inputs, image_size, raw.name))
+        name: dataclasses.replace(part, inputs=kind.resize(part.inputs, image_size, raw.name, raw.reading))
         for name, part in parts.items()
     }
     return dataclasses.replace(raw, **resized)

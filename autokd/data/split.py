@@ -50,6 +50,12 @@ def split(raw: Raw, seed: int, limit_train: int | None = None) -> Parts:
     return Parts(rest, validation, test)
 
 
+def shared_groups(parts: Parts) -> dict[str, int]:
+    """Count the groups of validation and test that training has too, as splits that come with the data may."""
+    named = {name: set() if part.groups is None else set(part.groups) for name, part in parts._asdict().items()}
+    return {name: len(named[name] & named["train"]) for name in ("validation", "test")}
+
+
 def take(modality: str, part: Part, rows: Indices) -> Part:
     """Return the samples of a part at these positions.
 

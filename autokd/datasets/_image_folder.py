@@ -2,145 +2,90 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import statistics
+import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from autokd.data_types import DataContext, Part, Raw
-from autokd.datasets.store import Stored, kept
+from autokd.data_types import DataContext, Raw
+from autokd.datasets.layout import Layout, layout_of
+from autokd.datasets.pictures import Listed, read_pictures
 from autokd.declarations import Dataset
-from autokd.errors import DataError, nearest
-from autokd.modalities import images
-
-_LARGEST_DEFAULT = 64
-_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "valid": "validation", "test": "test"}
-_DECODING = 1
-"""Version of the decoding, part of the cache's key."""
-
-
-class Listed(NamedTuple):
-    """An image file: the split it belongs to, its class and where it is."""
-
-    part: str
-    label: int
-    path: Path
+from autokd.errors import DataError
+from autokd.modalities.picture_files import find_pictures, said_of_others
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder:
     """Images in one folder a class, or in train, val and test folders of that form.
 
-    Resized to square images, whose side is by default the median of the images' shorter sides, at most 64; grey where
-    no image has colour. Decoded once and kept in the cache.
+    Resized to square images, whose side is by default about that of the median image, at most 64; grey where no image
+    has colour. Decoded once and kept in the cache.
     """
 
     declares = Dataset(modality="image")
 
     root: str  # the folder
+    group: str | None = None  # pattern of what names a picture's group in its path below its class, or "folder"
     validation: str | None = None  # a folder of the same form to validate on
+    ground: str | None = None  # what transparent images are laid on, white or black; None for white
 
     def build(self, context: DataContext) -> Raw:
         """Read it; see `autokd.data_types.DatasetComponent`."""
-        folders = _folders(Path(self.root), self.validation)
-        classes = _classes(folders["train"])
-        listed = [item for part, folder in folders.items() for item in _listing(part, folder, classes)]
-        file = context.cache / "images" / f"{_key(listed, context)}.safetensors"
-        stored = kept(file, lambda: _decoded(listed, context))
-        parts = {part: _part(stored.tensors, part) for part in folders}
-        skipped = tuple(json.loads(stored.notes["skipped"]))
-        name = Path(self.root).resolve().name
-        return Raw(name=name, modality="image", classes=classes, skipped=skipped, **parts)
+        layout = layout_of(Path(self.root), None if self.validation is None else Path(self.validation))
+        listed, passed_over = _listing(layout, _group_finder(self.group))
+        found = read_pictures(listed, context, self.ground)
+        return Raw(
+            name=Path(self.root).resolve().name,
+            modality="image",
+            classes=layout.classes,
+            skipped=found.skipped,
+            reading=found.reading,
+            remarks=(*layout.remarks, *passed_over, *found.remarks),
+            **found.parts,
+        )
 
 
-def _folders(root: Path, validation: str | None) -> dict[str, Path]:
-    """Return the folder of each part; without a train folder the whole is the train part."""
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder")
-    found = {_FOLDERS[path.name.lower()]: path for path in _subfolders(root) if path.name.lower() in _FOLDERS}
-    folders = found if "train" in found else {"train": root}
-    if validation is not None:
-        if not Path(validation).is_dir():
-            raise DataError(f"{validation}: no such folder of validation images")
-        folders["validation"] = Path(validation)
-    return folders
+def _listing(layout: Layout, group_of: Callable[[Path], str | None]) -> tuple[list[Listed], list[str]]:
+    """Return every picture with its split, class and group, and what is said of the other files."""
+    listed: list[Listed] = []
+    others: Counter[str] = Counter()
+    for part, folders in layout.folders.items():
+        for label, name in enumerate(layout.classes):
+            if name in folders:
+                found = find_pictures(folders[name])
+                for path in found.pictures:
+                    listed.append(Listed(part, label, path, group_of(path.relative_to(folders[name]))))
+                others.update(found.others)
+    return listed, said_of_others(others)
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _group_finder(group: str | None) -> Callable[[Path], str | None]:
+    """Return what tells a picture's group from its path below its class folder."""
+    if group is None:
+        return lambda inside: None
+    if group == "folder":
+        return _folder_inside
+    try:
+        pattern = re.compile(group)
+    except re.error as error:
+        raise DataError(f"group {group!r} is no regular expression ({error}), and not the word folder") from error
+    return lambda inside: _named(pattern, inside)
 
 
-def _classes(folder: Path) -> tuple[str, ...]:
-    classes = tuple(path.name for path in _subfolders(folder))
-    if not images.image_files(folder):
-        raise DataError(f"{folder}: no image in it; expected one folder a class with image files")
-    if not classes:
-        raise DataError(f"{folder}: the images lie in no class folder; expected one folder a class")
-    return classes
+def _folder_inside(inside: Path) -> str:
+    if len(inside.parts) < 2:
+        raise DataError(f"{inside} lies in no folder below its class; group 'folder' needs one folder a group there")
+    return inside.parts[0]
 
 
-def _listing(part: str, folder: Path, classes: tuple[str, ...]) -> list[Listed]:
-    strange = [path for path in _subfolders(folder) if path.name not in classes]
-    if strange:
-        raise DataError(f"{strange[0]}: no such class in the training images; {nearest(strange[0].name, classes)}")
-    files = [images.image_files(folder / name) for name in classes]
-    if not (all(files) if part == "train" else any(files)):
-        empty = classes[files.index([])]
-        raise DataError(f"{folder / empty}: no image in it; remove the folder, or put images there")
-    return [Listed(part, label, path) for label, paths in enumerate(files) for path in paths]
-
-
-def _key(listed: list[Listed], context: DataContext) -> str:
-    """Identify the files by content, and how they are decoded."""
-    digest = hashlib.sha256(json.dumps([_DECODING, context.image_size, context.skip_bad]).encode())
-    for item in listed:
-        digest.update(json.dumps([item.part, item.label, str(item.path)]).encode())
-        digest.update(hashlib.sha256(item.path.read_bytes()).digest())
-    return digest.hexdigest()[:32]
-
-
-def _decoded(listed: list[Listed], context: DataContext) -> Stored:
-    side = context.image_size or _default_side(listed)
-    pixels: list[NDArray[np.uint8]] = []
-    good: list[Listed] = []
-    skipped: list[str] = []
-    for item in listed:
-        try:
-            pixels.append(images.decode(item.path, (side, side), channels=3))
-            good.append(item)
-        except DataError:
-            if not context.skip_bad:
-                raise
-            skipped.append(str(item.path))
-    if not good:
-        raise DataError(f"none of the {len(listed)} image files can be read, the first is {listed[0].path}")
-    return Stored(_tensors(np.stack(pixels), good), {"skipped": json.dumps(skipped)})
-
-
-def _default_side(listed: list[Listed]) -> int:
-    sides = [side for item in listed if (side := images.shorter_side(item.path)) is not None]
-    return min(_LARGEST_DEFAULT, round(statistics.median(sides))) if sides else _LARGEST_DEFAULT
-
-
-def _tensors(pixels: NDArray[np.uint8], listed: list[Listed]) -> dict[str, Tensor]:
-    grey = bool((pixels == pixels[:, :1]).all())
-    everything = torch.from_numpy(pixels[:, :1] if grey else pixels)
-    labels = torch.tensor([item.label for item in listed])
-    found: dict[str, Tensor] = {}
-    for part in {item.part for item in listed}:
-        rows = torch.tensor([row for row, item in enumerate(listed) if item.part == part])
-        found |= {f"{part}.inputs": everything[rows], f"{part}.labels": labels[rows]}
-    return found
-
-
-def _part(tensors: dict[str, Tensor], part: str) -> Part:
-    if f"{part}.labels" not in tensors:
-        raise DataError(f"none of the {part} images can be read")
-    return Part(tensors[f"{part}.inputs"], tensors[f"{part}.labels"].numpy())
+def _named(pattern: re.Pattern[str], inside: Path) -> str:
+    """Return what the pattern's group called group, else its first one, else all of it matches."""
+    match = pattern.search(inside.as_posix())
+    name = match and match[pattern.groupindex.get("group", min(1, pattern.groups))]
+    if not name:
+        raise DataError(
+            f"group {pattern.pattern!r} matches nothing in {inside.as_posix()}; every picture needs a group"
+        )
+    return name

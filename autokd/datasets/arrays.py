@@ -25,7 +25,7 @@ from autokd.errors import DataError
 from autokd.files import written_whole
 from autokd.modalities import labels as labels_of
 from autokd.modalities import tables
-from autokd.modalities.images import eight_bit
+from autokd.modalities.decoding import eight_bit, is_wide
 from autokd.networks.models import state_fingerprint
 
 
@@ -102,7 +102,7 @@ def _label(value: Any) -> Any:
 
 def _array(value: Any) -> NDArray[Any]:
     if isinstance(value, Image.Image):
-        return np.asarray(eight_bit(value))
+        return np.asarray(value if is_wide(value.mode) else eight_bit(value))
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from autokd.datasets.picture_table import names_pictures
 from autokd.modalities import tables
 
 
@@ -12,5 +13,5 @@ def dataset_at(path: Path) -> tuple[str, str] | None:
     if path.is_dir():
         return "image_folder", "root"
     if path.is_file() or path.suffix.lower() in tables.SUFFIXES:
-        return "table_file", "file"
+        return ("image_table" if names_pictures(path) else "table_file"), "file"
     return None

@@ -19,15 +19,18 @@ from autokd.delivery import pipeline_file
 from autokd.delivery.bundle import TrainedStudent, read_metrics, write_bundle
 from autokd.delivery.pipeline_file import PipelineFile
 from autokd.delivery.training_state import TrainingState, delete_training, load_training, save_training
+from autokd.engine.artefacts import Artefacts
 from autokd.engine.build import build_student
 from autokd.engine.checkpoint import delivered_state
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict
 from autokd.engine.loop import OnEpoch, train_rung
+from autokd.engine.prepare import prepare_artefacts
 from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, DataError, TeacherError
+from autokd.files import cache_dir
 from autokd.locks import take
 from autokd.metrics import measure, predictions
 from autokd.networks.cost import student_cost
@@ -81,6 +84,7 @@ def train(
             device=device,
             bank=TeacherBank(),
             metric=file.objective,
+            artefacts=Artefacts(cache_dir("artefacts")),
         )
 
     return _train(file, out_dir, context, on_epoch, _test_metrics)
@@ -193,8 +197,9 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
     if not file.spec.needs_teacher:
         return None
     if file.teacher is None or load_teacher is None:
-        readers = [name for name, loss in file.spec.losses.items() if read_by(loss) == TEACHER]
-        raise TeacherError(f"the loss {readers[0]!r} reads a teacher, but the pipeline file names none")
+        own = {f"losses.{name}": read_by(loss) for name, loss in file.spec.losses.items()}
+        readers = [path for path, read in own.items() if read == TEACHER] or ["the selection"]
+        raise TeacherError(f"{readers[0]} reads a teacher, but the pipeline file names none")
     teacher = load_teacher(file.teacher, data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):
         seen = f"its fingerprint is {teacher.fingerprint}, the pipeline file says {file.teacher_fingerprint}"
@@ -209,6 +214,8 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
 def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, on_epoch: OnEpoch | None) -> TrainingState:
     size, view_seed = len(context.data.train), derive(file.seed, "view")
     state = _start(out_dir, file, context.teacher)
+    for prepared in prepare_artefacts(context, file.spec):
+        log.info("prepared %s in %.1f s", prepared.component, prepared.seconds)
     for epoch in range(len(state.curve), file.epochs):
         result, checkpoint = train_rung(
             context,

@@ -42,6 +42,8 @@ def predict(
     read = read_inputs(student.preprocess, inputs, skip_bad=skip_bad)
     if read.skipped:
         log.warning("%d unreadable file(s) left out, the first is %s", len(read.skipped), printable(read.skipped[0]))
+    for remark in read.remarks:
+        log.warning("%s", remark)
     probabilities = student.predict(read.inputs)
     values = probabilities.to_numpy()
     columns = {"input": list(map(printable, read.names)), "label": [student.classes[i] for i in values.argmax(1)]}

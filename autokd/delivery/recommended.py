@@ -16,10 +16,12 @@ from autokd.delivery import full_training, pipeline_file
 from autokd.delivery.bundle import read_metrics
 from autokd.delivery.export import export_pipeline
 from autokd.delivery.pipeline_file import PipelineFile
+from autokd.engine.artefacts import Artefacts
 from autokd.engine.context import TrainContext
 from autokd.engine.rung import FORWARD, run_samples
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import Interrupted, TrialFailure
+from autokd.files import cache_dir
 from autokd.networks.inputs import kind_of
 from autokd.search.prepare import load_data
 from autokd.search.request import epoch_progress
@@ -56,6 +58,7 @@ def train_recommended(ended: Ended) -> None:
         device=ended.setup.device,
         bank=TeacherBank(),
         metric=file.objective,
+        artefacts=Artefacts(cache_dir("artefacts")),
     )
     began = time.monotonic()
     try:

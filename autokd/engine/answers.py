@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
+from torch import Tensor
 
 from autokd.declarations import Loss
 from autokd.engine.context import TrainContext
@@ -20,7 +21,7 @@ STORABLE = frozenset({"features", "pooled"})
 
 
 class Answers(Protocol):
-    """What a model says of an epoch's views."""
+    """What a model says of a pass's views."""
 
     def of(self, batch: Batch) -> Output:
         """Return its outputs on a batch, detached, in the batch's order."""
@@ -28,13 +29,19 @@ class Answers(Protocol):
 
 @dataclass(frozen=True)
 class Stored:
-    """Answers on the whole training set under the epoch's views, computed once and kept in the bank."""
+    """Answers under the pass's views, computed once and kept in the bank.
+
+    Args:
+      block: on some samples of the training set, in ascending order.
+      place: [N] int64 on the device, where each sample is in the block; None: it has all.
+    """
 
     block: Block
+    place: Tensor | None = None
 
     def of(self, batch: Batch) -> Output:
         """Read them by the rows of the training set."""
-        return self.block.output(batch.index)
+        return self.block.output(batch.index if self.place is None else self.place[batch.index])
 
 
 @dataclass(frozen=True)
@@ -67,19 +74,21 @@ class Source:
 
 
 class Views(NamedTuple):
-    """The views of an epoch: a table of augmentation parameters for the whole training set.
+    """The views of a pass: a table of augmentation parameters for the whole training set.
 
     Args:
       augment: the policy.
       seed: the view seed that the table was drawn from.
       drawn: the table, on the CPU.
       rows: the same, on the device.
+      asked: [n] int64 on the CPU, the samples that stored answers are about, in ascending order; None: all.
     """
 
     augment: Augment
     seed: int
     drawn: Rows
     rows: Rows
+    asked: Tensor | None = None
 
 
 def find_sources(context: TrainContext, spec: PipelineSpec) -> dict[str, Source]:
@@ -94,7 +103,7 @@ def find_sources(context: TrainContext, spec: PipelineSpec) -> dict[str, Source]
 def open_answers(
     context: TrainContext, spec: PipelineSpec, sources: Mapping[str, Source], views: Views
 ) -> dict[str, Answers]:
-    """Return an epoch's answers by name: looked up in the bank, or computed for it, where they are stored."""
+    """Return a pass's answers by name: looked up in the bank, or computed for it, where they are stored."""
     return {name: _open(context, spec, source, views) for name, source in sources.items()}
 
 
@@ -111,17 +120,24 @@ def _kept(context: TrainContext, teacher: Teacher, reading: Sequence[Loss]) -> f
 def _open(context: TrainContext, spec: PipelineSpec, source: Source, views: Views) -> Answers:
     if source.kept is None:
         return Live(source.teacher)
-    data = context.train_data
+    data, asked = context.train_data, views.asked
+    size = len(data.labels)
+    rows = torch.arange(size) if asked is None else asked
 
     def ask() -> Iterator[Output]:
-        for fetched in fetch(data, views.drawn, torch.split(torch.arange(len(data.labels)), CHUNK)):
+        for fetched in fetch(data, views.drawn, torch.split(rows, CHUNK)):
             context.alive()
             yield source.teacher.predict(
                 normalise(data, augmented_view(data, views.augment, views.rows, fetched).inputs)
             )
 
     group = _group(context, spec, source.teacher, views.seed)
-    return Stored(context.bank.block(group, rows_key(views.drawn), ask, context.device, source.kept))
+    view = rows_key(views.drawn if asked is None else {**views.drawn, "(asked)": asked})
+    block = context.bank.block(group, view, ask, context.device, source.kept)
+    if asked is None:
+        return Stored(block)
+    place = torch.zeros(size, dtype=torch.int64).index_copy(0, asked, torch.arange(len(asked)))
+    return Stored(block, place.to(context.device, non_blocking=True))
 
 
 def _group(context: TrainContext, spec: PipelineSpec, teacher: Teacher, view_seed: int) -> Group:

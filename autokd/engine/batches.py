@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 import torch
+from torch import Tensor
 
 from autokd.engine.answers import Views, open_answers
 from autokd.engine.context import TrainContext
+from autokd.engine.epoch import PassPart, draw_rows
 from autokd.engine.rung import Epoch
 from autokd.engine.step import LiveRun
 from autokd.engine.views import augmented_view, fetch, normalise
-from autokd.seeds import derive, generator
+from autokd.seeds import generator
 from autokd.spec import PipelineSpec
-from autokd.types import Batch, Output
+from autokd.types import Batch, DrawnRows, Output, Rows, Split
 
 
 def draw_batches(
     context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: Epoch
 ) -> Iterator[tuple[Batch, Mapping[str, Output], float]]:
     """Yield an epoch's batches, the answers on them by name, and the share of training done before each."""
+    seen = 0
+    for part in run.passes.parts_of(epoch.number):
+        for batch, answered, u in _pass_batches(context, spec, run, epoch, part, seen):
+            yield batch, answered, u
+            seen += len(batch.index)
+
+
+def _pass_batches(
+    context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: Epoch, part: PassPart, seen: int
+) -> Iterator[tuple[Batch, Mapping[str, Output], float]]:
+    """Yield the batches of a part of a pass, as `draw_batches` does, after so many samples of the epoch."""
     size, profile = len(context.data.train), context.profile
     with profile.part("data"):
-        views = _draw_views(context, run, epoch)
+        selected = draw_rows(run.selection, part.number, epoch.view_seed, run.passes.begin(part.number, epoch.epochs))
+        views = _draw_views(context, run, epoch, part.number, selected)
     with profile.part("teacher"):
         read = run.sources_between(epoch.number / epoch.epochs, (epoch.number + 1) / epoch.epochs)
         answers = open_answers(context, spec, read, views)
-    seen = 0
-    batches = _batches(context, spec, views, derive(epoch.seed, "order", epoch.number))
+    order = torch.randperm(run.passes.size, generator=generator(epoch.seed, "order", part.number))
+    order = order if selected is None else selected.rows[order]
+    batches = _batches(context, views, order.tensor_split(run.passes.steps)[part.first : part.last], selected)
     while True:
         context.alive()
         with profile.part("data"):
@@ -42,21 +56,50 @@ def draw_batches(
         seen += len(batch.index)
 
 
-def _draw_views(context: TrainContext, run: LiveRun, epoch: Epoch) -> Views:
+def _draw_views(context: TrainContext, run: LiveRun, epoch: Epoch, number: int, selected: DrawnRows | None) -> Views:
+    """Draw the views of a pass; a selected sample is mixed with selected ones only.
+
+    Stored answers are about the selected samples. Where the same views come again with other samples, they are about
+    all of them at once.
+    """
     again = context.views if any(source.stored for source in run.sources.values()) else 0
-    number = epoch.number % again if again else epoch.number
-    draws = generator(epoch.view_seed, "views", number)
-    drawn = run.augment.draw(draws, len(context.data.train), epoch.number / epoch.epochs)
+    draws = generator(epoch.view_seed, "views", number % again if again else number)
+    drawn = run.augment.draw(draws, len(context.data.train), run.passes.begin(number, epoch.epochs))
+    come_again = not drawn or (again > 0 and "partner" not in drawn)
+    if selected is not None and "partner" in drawn:
+        drawn = {**drawn, "partner": selected.rows[drawn["partner"] % len(selected.rows)]}
     rows = {name: column.to(context.device, non_blocking=True) for name, column in drawn.items()}
-    return Views(run.augment, epoch.view_seed, drawn, rows)
+    asked = None if selected is None or (run.selection.redraws and come_again) else selected.rows
+    return Views(run.augment, epoch.view_seed, drawn, rows, asked)
 
 
-def _batches(context: TrainContext, spec: PipelineSpec, views: Views, order_seed: int) -> Iterator[Batch]:
-    """Yield the epoch's batches: near-equal sizes, so that no batch of one sample is left over."""
-    data = context.train_data
-    size = len(data.labels)
-    order = torch.randperm(size, generator=torch.Generator().manual_seed(order_seed))
-    weight = torch.ones(size, device=context.device)
-    for fetched in fetch(data, views.drawn, order.tensor_split(math.ceil(size / spec.batch_size))):
+def _batches(
+    context: TrainContext, views: Views, pieces: tuple[Tensor, ...], selected: DrawnRows | None
+) -> Iterator[Batch]:
+    """Yield the batches with these rows of the training set."""
+    data, known = context.train_data, _known_labels(context.data.train, views.drawn)
+    weights = None if selected is None else _by_row(selected, len(data.labels), context.device)
+    ones = torch.ones(max(map(len, pieces)), device=context.device)
+    for piece, fetched in zip(pieces, fetch(data, views.drawn, pieces), strict=True):
         view = augmented_view(data, views.augment, views.rows, fetched)
-        yield Batch(normalise(data, view.inputs), view.targets, weight[: len(fetched.index)], fetched.index)
+        yield Batch(
+            normalise(data, view.inputs),
+            view.targets,
+            ones[: len(piece)] if weights is None else weights[fetched.index],
+            fetched.index,
+            None if known is None else known[piece],
+        )
+
+
+def _by_row(selected: DrawnRows, size: int, device: torch.device) -> Tensor | None:
+    """The selected samples' weights as a column of the whole set, [N]; None where all count alike."""
+    if selected.weights is None:
+        return None
+    return torch.zeros(size).index_copy(0, selected.rows, selected.weights).to(device, non_blocking=True)
+
+
+def _known_labels(train: Split, drawn: Rows) -> Tensor | None:
+    """Whether each sample's label is known, [N] on the CPU: of a mixed one, both labels; None where all are."""
+    if train.labelled is None or "partner" not in drawn:
+        return train.labelled
+    return train.labelled & train.labelled[drawn["partner"]]

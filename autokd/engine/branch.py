@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Callable
 
 import torch
@@ -36,11 +35,14 @@ def train_branch(
       Whether the branch came to its end.
     """
     size = len(context.data.train)
-    epoch_steps, horizon, done = math.ceil(size / spec.batch_size), rung.horizon // size, rung.until // size
-    steps = min(max(BRANCH_STEPS, round(rung.branch * done * epoch_steps)), (horizon - done) * epoch_steps)
+    horizon, done = rung.horizon // size, rung.until // size
+    before, whole = run.passes.steps_until(done), run.passes.steps_until(horizon)
+    steps = min(max(BRANCH_STEPS, round(rung.branch * done * (before / max(1, done)))), whole - before)
     taken, schedule = 0, run.schedule
     falling = dataclasses.replace(run, schedule=lambda u: schedule(u) * (1 - (taken + 0.5) / steps))
-    for number in range(done, done + math.ceil(steps / epoch_steps)):
+    for number in range(done, horizon):
+        if taken == steps:
+            break
         torch.manual_seed(derive(rung.seed, "dropout", number))
         batches = draw_batches(context, spec, falling, Epoch(number, horizon, rung.seed, rung.view_seed))
         for batch, answered, u in itertools.islice(batches, steps - taken):

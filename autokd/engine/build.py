@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 
 import torch
@@ -13,6 +12,7 @@ from autokd.components import HeadComponent, LossComponent, StudentComponent
 from autokd.engine.answers import find_sources
 from autokd.engine.context import TrainContext
 from autokd.engine.ema import RunningAverage
+from autokd.engine.epoch import Passes
 from autokd.engine.precision import train_dtype
 from autokd.engine.step import LiveRun
 from autokd.engine.trained import PEER, STUDENT, TrainedNetwork, WeightedTerm
@@ -20,7 +20,7 @@ from autokd.networks.cost import student_cost
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
 from autokd.spec import PipelineSpec, keys_of, read_by
-from autokd.types import BuildContext, Shapes, Task, TeacherHead
+from autokd.types import BuildContext, Selection, Shapes, Task, TeacherHead
 
 MAX_NORM = 5.0
 """Norm to which gradients are cut where a loss reads the teacher or more than logits. Losses on features and their
@@ -54,7 +54,7 @@ def build_student(
 
 
 def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRun:
-    """Build the networks that train, their losses and optimizers, schedule and augmentation, on the device.
+    """Build the networks that train, their losses and optimizers, schedule, augmentation and selection, on the device.
 
     The student comes first, so that it begins with the same weights with and without a peer.
 
@@ -74,17 +74,17 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     if spec.peer is not None:
         networks[PEER] = build_student(spec.peer, task, context.device)
     there = {name: shapes_of(network, task) for name, network in networks.items()}
-    build_context = BuildContext(
-        task=task,
-        student=there[STUDENT],
-        teacher=offers,
-        horizon_steps=math.ceil(task.train_size / spec.batch_size) * (horizon // task.train_size),
-    )
+    build_context = BuildContext(task=task, student=there[STUDENT], teacher=offers)
+    selection = _selection(context, spec, build_context)
+    passes = Passes(task.train_size, selection.size, spec.batch_size)
+    build_context = dataclasses.replace(build_context, horizon_steps=passes.steps_until(horizon // task.train_size))
     trained = {name: _trained(context, spec, build_context, name, networks, there) for name in networks}
     return LiveRun(
         networks={**trained, STUDENT: _with_average(trained[STUDENT], spec)},
-        schedule=spec.schedule.build(build_context),
-        augment=spec.augment.build(build_context),
+        schedule=spec.schedule.build(context.prepared(spec.schedule, build_context)),
+        augment=spec.augment.build(context.prepared(spec.augment, build_context)),
+        selection=selection,
+        passes=passes,
         sources=find_sources(context, spec),
     )
 
@@ -112,7 +112,8 @@ def _trained(
         seen = dataclasses.replace(build_context, student=there[name], teacher=there.get(read, build_context.teacher))
         terms[key] = _term(context, loss, read, seen)
     term_modules = nn.ModuleDict({key: t.term for key, t in terms.items() if isinstance(t.term, nn.Module)})
-    optimizer = spec.optimizer.build(build_context)([*network.parameters(), *term_modules.parameters()])
+    make_optimizer = spec.optimizer.build(context.prepared(spec.optimizer, build_context))
+    optimizer = make_optimizer([*network.parameters(), *term_modules.parameters()])
     macs = student_cost(component, build_context.task).macs * spec.batch_size
     dtype = train_dtype(context.precision, network, macs, context.device)
     network.train()
@@ -153,11 +154,20 @@ def _may_explode(loss: tuple[LossComponent, str]) -> bool:
     return bool(read or component.declares.student_reads)
 
 
+def _selection(context: TrainContext, spec: PipelineSpec, build_context: BuildContext) -> Selection:
+    """What a pipeline draws of the training set; all of it where it does not say."""
+    if spec.selection is None:
+        return Selection(build_context.task.train_size)
+    return spec.selection.build(context.prepared(spec.selection, build_context))
+
+
 def _term(context: TrainContext, loss: LossComponent, read: str, build_context: BuildContext) -> WeightedTerm:
-    artefact = context.artefact(loss) if read else None
-    if artefact is not None:
-        build_context = dataclasses.replace(build_context, artefact=artefact)
-    term = loss.build(build_context)
-    weight, keys = loss.weight * loss.declares.scale.value, keys_of(loss)
-    placed = term.to(context.device) if isinstance(term, nn.Module) else term
-    return WeightedTerm(placed, weight, read, begin=keys.begin, end=keys.end)
+    term, keys = loss.build(context.prepared(loss, build_context)), keys_of(loss)
+    return WeightedTerm(
+        term=term.to(context.device) if isinstance(term, nn.Module) else term,
+        weight=loss.weight * loss.declares.scale.value,
+        reads=read,
+        reads_labels=loss.declares.reads_labels,
+        begin=keys.begin,
+        end=keys.end,
+    )

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import hashlib
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from autokd import batching
-from autokd.components import LossComponent, PreparedLoss
 from autokd.data import Dataset
+from autokd.engine.artefacts import FORMAT, Artefacts
 from autokd.engine.evaluate import Answered, answers_on
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import DeviceData, to_device
+from autokd.errors import ComponentError
+from autokd.networks.models import state_fingerprint
 from autokd.spec import bare, component_to_plain, fingerprint
-from autokd.types import Teacher
+from autokd.types import BuildContext, Teacher
 
 SHORT_SHARE = 1 / 3
 """Of the training samples: a validation split that is larger is not looked at as a whole before a run's end."""
@@ -44,6 +50,7 @@ class TrainContext:
       metric: name of the metric that a rung's score is; see `autokd.metrics`.
       views: of each sample that runs that read stored answers see under a policy, one after the other and then again:
         so many answers the teacher has to give; 0: every epoch has new ones.
+      artefacts: what components have prepared.
     """
 
     data: Dataset
@@ -56,7 +63,7 @@ class TrainContext:
     alive: Callable[[], None] = _nothing
     metric: str = "accuracy"
     views: int = 0
-    _artefacts: dict[str, Any] = field(default_factory=dict, repr=False)
+    artefacts: Artefacts = field(default_factory=Artefacts, repr=False)
 
     @functools.cached_property
     def train_data(self) -> DeviceData:
@@ -86,17 +93,47 @@ class TrainContext:
         assert self.teacher is not None, "there is no teacher to ask"
         return answers_on(self.teacher, self.train_data)
 
-    def artefact(self, loss: LossComponent) -> Any:
-        """Return what a loss's `prepare` makes of the teacher and the training set, made once; None where it has none.
+    def reads_teacher(self, component: Any) -> bool:
+        """Whether a component, or what it prepares, reads the teacher."""
+        return getattr(component.declares, "teacher", "none") != "none"
 
-        Losses that agree in the fields that `prepared_from` names share it.
+    def artefact_key(self, component: Any) -> str:
+        """Return 16 hex digits that identify what a component prepares from teacher and data.
+
+        Components of one name that agree in the fields that `prepared_from` names share it.
+
+        Raises:
+          ComponentError: it reads the teacher, and there is none.
         """
-        fields = loss.declares.prepared_from
-        if fields is None:
-            return None
-        plain = component_to_plain(loss)
-        key = fingerprint({name: plain[name] for name in ("use", *fields)})
-        if key not in self._artefacts:
-            prepare = cast(PreparedLoss, bare(loss)).prepare
-            self._artefacts[key] = prepare(self.clean_answers.outputs, self.clean_answers.labels)
-        return self._artefacts[key]
+        plain, task, known = component_to_plain(component), self.data.task, self.data.train.labelled
+        if self.reads_teacher(component) and self.teacher is None:
+            raise ComponentError(f"{component.declares.kind} {plain['use']!r} reads the teacher, and there is none")
+        teacher = self.teacher.fingerprint if self.teacher is not None and self.reads_teacher(component) else None
+        source = sys.modules[type(bare(component)).__module__].__file__
+        return fingerprint(
+            {
+                "component": [component.declares.kind, plain["use"]],
+                "fields": {name: plain[name] for name in component.declares.prepared_from},
+                "code": [FORMAT, "" if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()],
+                "data": [task.fingerprint, task.train_size, known if known is None else state_fingerprint({"": known})],
+                "teacher": teacher,
+                "device": [self.device.type, self.precision],
+            }
+        )
+
+    def prepared(self, component: Any, build_context: BuildContext) -> BuildContext:
+        """Return what a component is built with: where it prepares something, with that.
+
+        Raises:
+          ComponentError: it was not prepared.
+        """
+        if component.declares.prepared_from is None:
+            return build_context
+        artefact = self.artefacts.find(self.artefact_key(component))
+        if artefact is None:
+            use = component_to_plain(component)["use"]
+            raise ComponentError(
+                f"{component.declares.kind} {use!r} needs what its `prepare` returns, and it was not prepared; call "
+                "autokd.engine.prepare.prepare_artefacts(context, spec) before training"
+            )
+        return dataclasses.replace(build_context, artefact=artefact)

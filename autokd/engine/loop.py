@@ -113,11 +113,13 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
     torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
     sums = torch.zeros(sum(len(trained.terms) + 1 for trained in run.networks.values()), device=context.device)
     counted: Counter[tuple[str, str]] = Counter()
+    seen = 0
     for batch, answered, u in draw_batches(context, spec, run, epoch):
         sums += train_step(run, batch, answered, u, context.profile) * len(batch.index)
         counted.update(dict.fromkeys(run.terms_at(u), len(batch.index)))
-    means = (sums / len(context.data.train)).tolist()  # the one place where an epoch waits for the device
-    line = _line(run, epoch, means, {term: samples / len(context.data.train) for term, samples in counted.items()})
+        seen += len(batch.index)
+    means = (sums / seen).tolist()  # the one place where an epoch waits for the device
+    line = _line(run, epoch, means, {term: samples / seen for term, samples in counted.items()})
     if epoch.last and len(run.student.terms) > 1:
         line["gradient_norms"] = gradient_norms(run, batch, answered, u)
         if not all(math.isfinite(norm) for norm in line["gradient_norms"].values()):

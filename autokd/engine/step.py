@@ -7,15 +7,17 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from autokd import batching
 from autokd.engine.answers import Source
+from autokd.engine.epoch import Passes
 from autokd.engine.profile import Profile
-from autokd.engine.trained import STUDENT, TrainedNetwork
-from autokd.types import Augment, Batch, Output, Step
+from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
+from autokd.types import Augment, Batch, Output, Selection, Step, Term
 
 NORM_SAMPLES = 32
 """Samples of a batch on which gradient norms are taken: enough to compare terms by, and cheap."""
@@ -31,6 +33,7 @@ class LiveRun:
       networks: those that train, by name.
       schedule: the share of the peak learning rate at each share of training done, the same for all networks.
       augment: the policy.
+      selection, passes: which samples it goes over, and how its passes over them lie in its epochs.
       sources: where the answers of models that do not train come from, by name.
       micro_batches: parts that a batch is cut into, so that it fits into memory.
     """
@@ -38,6 +41,8 @@ class LiveRun:
     networks: dict[str, TrainedNetwork]
     schedule: Callable[[float], float]
     augment: Augment
+    selection: Selection
+    passes: Passes
     sources: Mapping[str, Source] = field(default_factory=dict)
     micro_batches: int = 1
 
@@ -106,7 +111,8 @@ def gradient_norms(run: LiveRun, batch: Batch, answered: Answered, u: float) -> 
     buffers = [buffer for trained in run.networks.values() for buffer in trained.buffers()]
     before = [buffer.clone() for buffer in buffers]
     parameters = [parameter for parameter in run.student.network.parameters() if parameter.requires_grad]
-    terms, (raw, _) = run.student.terms, _losses(run, _cut(batch, few), _cut_answers(answered, few), u)[STUDENT]
+    part = Part(_cut(batch, few), _cut_answers(answered, few))
+    terms, (raw, _) = run.student.terms, _losses(run, part, u)[STUDENT]
     norms = {name: _gradient_norm(value * terms[name].weight, parameters) for name, value in raw.items()}
     with torch.no_grad():
         for buffer, value in zip(buffers, before, strict=True):
@@ -128,15 +134,13 @@ def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Pro
     for trained in training.values():
         trained.optimizer.zero_grad(set_to_none=True)
     values: Tensor | None = None
-    for part, answers, share in _parts(batch, answered, run.micro_batches):
+    for part in _parts(batch, answered, run.micro_batches):
         with profile.part("forward"):
-            losses = _losses(run, part, answers, u)
+            losses = _losses(run, part, u)
         with profile.part("backward"):
             for name, (_, total) in losses.items():
-                scaler = run.networks[name].scaler
-                torch.autograd.backward(scaler.scale(total if share is None else total * share))
+                torch.autograd.backward(run.networks[name].scaler.scale(total))
         found = torch.cat([_in_order(trained, losses.get(name), batch) for name, trained in run.networks.items()])
-        found = found if share is None else found * share
         values = found if values is None else values + found
     with profile.part("optimizer"):
         for trained in training.values():
@@ -152,44 +156,85 @@ def _in_order(trained: TrainedNetwork, losses: tuple[Mapping[str, Tensor], Tenso
     return torch.stack([*(raw.get(name, zero) for name in trained.terms), total]).detach()
 
 
-def _losses(run: LiveRun, batch: Batch, answered: Answered, u: float) -> dict[str, tuple[dict[str, Tensor], Tensor]]:
-    """The raw terms of each network that trains at u, and their total; each sees the others' outputs as constants."""
-    device, training = batch.index.device, run.networks_at(u)
-    outputs = {name: trained.answer(batch.inputs, device) for name, trained in training.items()}
-    there = {**answered, **{name: output.map(Tensor.detach) for name, output in outputs.items() if len(outputs) > 1}}
-    return {name: _network_losses(trained, outputs[name], batch, there, u) for name, trained in training.items()}
+class Part(NamedTuple):
+    """A part of a batch, or all of it.
+
+    Args:
+      batch, answered: its samples, and the outputs on them.
+      share: of the batch's weight; None: it is all of it.
+      labelled_share: of the weight of its labelled samples.
+    """
+
+    batch: Batch
+    answered: Answered
+    share: Tensor | None = None
+    labelled_share: Tensor | None = None
 
 
-def _network_losses(
-    trained: TrainedNetwork, output: Output, batch: Batch, there: Answered, u: float
-) -> tuple[dict[str, Tensor], Tensor]:
+def _losses(run: LiveRun, part: Part, u: float) -> dict[str, tuple[dict[str, Tensor], Tensor]]:
+    """The terms of each network that trains at u, raw but for the part's share, and their weighted total.
+
+    Each network sees the others' outputs as constants.
+    """
+    device, training = part.batch.index.device, run.networks_at(u)
+    outputs = {name: trained.answer(part.batch.inputs, device) for name, trained in training.items()}
+    others = {name: output.map(Tensor.detach) for name, output in outputs.items() if len(outputs) > 1}
+    part = part._replace(answered={**part.answered, **others})
+    return {name: _network_losses(trained, outputs[name], part, u) for name, trained in training.items()}
+
+
+def _network_losses(trained: TrainedNetwork, output: Output, part: Part, u: float) -> tuple[dict[str, Tensor], Tensor]:
     raw = {}
     for name, weighted in trained.terms_at(u).items():
-        read = there[weighted.reads] if weighted.reads else None
-        step = Step(output, read, batch.targets, batch.weight, batch.index, u)
-        raw[name] = _mean(weighted.term(step), batch.weight)
+        value = _value(weighted.term, _step_of(weighted, output, part, u))
+        share = part.labelled_share if weighted.reads_labels else part.share
+        raw[name] = value if share is None else value * share
     return raw, functools.reduce(operator.add, [value * trained.terms[name].weight for name, value in raw.items()])
 
 
-def _parts(batch: Batch, answered: Answered, count: int) -> list[tuple[Batch, Answered, Tensor | None]]:
-    """Cut a batch into near-equal parts, each with its share of the weight; None stands for all of it."""
+def _step_of(weighted: WeightedTerm, output: Output, part: Part, u: float) -> Step:
+    """What a term sees: where it reads labels, the labelled samples alone."""
+    batch, device = part.batch, part.batch.index.device
+    read = part.answered[weighted.reads] if weighted.reads else None
+    if batch.labelled is None:
+        return Step(output, read, batch.targets, batch.weight, batch.index, u)
+    if not weighted.reads_labels:
+        labelled = batch.labelled.to(device, non_blocking=True)
+        return Step(output, read, batch.targets, batch.weight, batch.index, u, labelled)
+    rows = batch.labelled.nonzero().squeeze(1).to(device, non_blocking=True)
+    own, read = (None if each is None else each.map(operator.itemgetter(rows)) for each in (output, read))
+    assert own is not None
+    known = torch.ones_like(rows, dtype=torch.bool)
+    return Step(own, read, batch.targets[rows], batch.weight[rows], batch.index[rows], u, known)
+
+
+def _value(term: Term, step: Step) -> Tensor:
+    """Weighted mean of a loss a sample; a batch statistic as it is; 0 where the loss is about no sample."""
+    if not len(step.index):
+        return step.student.logits.sum() * 0.0
+    loss = term(step)
+    return loss if loss.dim() == 0 else (loss * step.weight).sum() / step.weight.sum()
+
+
+def _parts(batch: Batch, answered: Answered, count: int) -> list[Part]:
+    """Cut a batch into near-equal parts."""
     if count == 1:
-        return [(batch, answered, None)]
-    total = batch.weight.sum()
+        return [Part(batch, answered)]
     pieces = torch.arange(len(batch.index)).tensor_split(count)
     cuts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces if len(piece)]
-    return [(_cut(batch, cut), _cut_answers(answered, cut), batch.weight[cut].sum() / total) for cut in cuts]
+    known = torch.ones(len(batch.index)) if batch.labelled is None else batch.labelled
+    shares, labelled = (
+        [weight[cut].sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny) for cut in cuts]
+        for weight in (batch.weight, batch.weight * known.to(batch.weight))
+    )
+    parts = zip(cuts, shares, labelled, strict=True)
+    return [Part(_cut(batch, cut), _cut_answers(answered, cut), *share) for cut, *share in parts]
 
 
 def _cut(batch: Batch, cut: slice) -> Batch:
-    inputs = batching.take(batch.inputs, cut)
-    return Batch(inputs, batch.targets[cut], batch.weight[cut], batch.index[cut])
+    inputs, known = batching.take(batch.inputs, cut), batch.labelled
+    return Batch(inputs, batch.targets[cut], batch.weight[cut], batch.index[cut], None if known is None else known[cut])
 
 
 def _cut_answers(answered: Answered, cut: slice) -> dict[str, Output]:
     return {name: output.map(operator.itemgetter(cut)) for name, output in answered.items()}
-
-
-def _mean(loss: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean of a loss a sample; a batch statistic is taken as it is."""
-    return loss if loss.dim() == 0 else (loss * weight).sum() / weight.sum()

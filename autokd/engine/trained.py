@@ -29,12 +29,14 @@ class WeightedTerm(NamedTuple):
       term: the loss.
       weight: effective: the searched weight times the method's own scale.
       reads: name of the model whose answers it finds as `Step.teacher`; "" for none.
+      reads_labels: it is about labelled samples only.
       begin, end: it counts while begin <= u < end, where u is the share of training done.
     """
 
     term: Term
     weight: float
     reads: str = ""
+    reads_labels: bool = False
     begin: float = 0.0
     end: float = 1.0
 

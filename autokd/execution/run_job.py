@@ -13,6 +13,7 @@ import torch
 from autokd.engine.checkpoint import delivered_state, load_checkpoint, load_state, save_state
 from autokd.engine.context import TrainContext
 from autokd.engine.loop import OnEpoch, Stopped, train_rung
+from autokd.engine.prepare import prepare_artefacts
 from autokd.engine.rung import Rung, never
 from autokd.errors import DISK_FULL, Interrupted, TrialFailure
 from autokd.execution.executor import Outcome, RungJob
@@ -61,7 +62,9 @@ def run_job(
 
 
 def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None, leave: Callable[[], bool]) -> Outcome:
-    size = len(context.data.train)
+    size, spec = len(context.data.train), from_plain(job.pipeline)
+    for prepared in prepare_artefacts(context, spec):  # a search has them made before: this is for whoever has not
+        log.debug("prepared %s in %.1f s", prepared.component, prepared.seconds)
     begin = _begin(job, context.device)
     rung = Rung(
         seed=job.seed,
@@ -73,7 +76,7 @@ def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None, leave:
     try:
         result, checkpoint = train_rung(
             context,
-            from_plain(job.pipeline),
+            spec,
             rung,
             start=begin.checkpoint,
             on_epoch=on_epoch,

@@ -13,6 +13,7 @@ import torch
 
 from autokd import catalog
 from autokd.data import load_again
+from autokd.engine.artefacts import Artefacts
 from autokd.engine.context import TrainContext
 from autokd.engine.memory import keep_freed_memory
 from autokd.engine.profile import Profile
@@ -38,6 +39,7 @@ class WorkerSetup:
       parts: of the teacher's outputs that losses may read beside the logits.
       metric: that a rung's score is.
       views: of each sample under a policy; see `autokd.engine.context.TrainContext`.
+      artefacts: folder of what components have prepared, or None.
       plugins: files of components.
       profile: measure where the time goes.
       index: the worker's own number.
@@ -54,6 +56,7 @@ class WorkerSetup:
     parts: Sequence[str]
     metric: str
     views: int
+    artefacts: str | None
     plugins: Sequence[str]
     profile: bool
     index: int = 0
@@ -84,6 +87,7 @@ def make_setup(
             "parts": sorted(context.parts),
             "metric": context.metric,
             "views": context.views,
+            "artefacts": context.artefacts.folder,
             "plugins": catalog.plugin_files(),
             "profile": context.profile.is_on,
         }
@@ -126,6 +130,7 @@ def load_context(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainCo
         alive=alive,
         metric=wanted.metric,
         views=wanted.views,
+        artefacts=Artefacts(None if wanted.artefacts is None else Path(wanted.artefacts)),
     )
 
 

@@ -39,6 +39,7 @@ class CE:
 
     declares = Loss(
         teacher="none",
+        reads_labels=True,
         scale=Scale(1.0, "the unit that the other losses' published weights refer to"),
         tunes=(),
     )

@@ -130,6 +130,7 @@ class CRD:
 
     declares = Loss(
         teacher="stored",
+        reads_labels=True,
         reads={"pooled"},
         student_reads={"pooled"},
         scale=Scale(0.8, "published weight (CIFAR-100), the same sum over negatives"),

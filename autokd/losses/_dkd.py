@@ -74,6 +74,7 @@ class DKD:
 
     declares = Loss(
         teacher="stored",
+        reads_labels=True,
         scale=Scale(1.0, "published: alpha and beta are the weights, beside ce at 1"),
         min_classes=3,  # with two classes it is kd
         excludes={"kd"},  # kd is the same two terms under fixed weights

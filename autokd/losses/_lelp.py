@@ -15,7 +15,7 @@ from autokd.errors import ComponentError
 from autokd.losses._kd import kd
 from autokd.losses.common import precise, teacher_of
 from autokd.ranges import Choice, Real
-from autokd.types import BuildContext, Output, Step, Term
+from autokd.types import BuildContext, PrepareContext, Step, Term
 
 _SMALL = 1e-8  # variance, relative to the largest, below which a direction of the embedding is rounding noise
 _FEWEST = 20  # samples of a class for each of its directions
@@ -179,21 +179,20 @@ class LELP:
     null_space: Annotated[bool, Choice(False, True)] = True  # leave out what the teacher's classifier reads
     rotate: Annotated[bool, Choice(False, True)] = True  # spread the principal components evenly over the subclasses
 
-    def prepare(self, outputs: Output, labels: Tensor) -> Mapping[str, Tensor]:
+    def prepare(self, context: PrepareContext) -> Mapping[str, Tensor]:
         """Return the directions of the subclasses, for `BuildContext.artefact`; see `subclass_projections`.
 
-        Args:
-          outputs: the teacher's, on the whole un-augmented training set: logits [N, C] and pooled [N, D], on the CPU.
-          labels: [N] class indices.
         Raises:
           ComponentError: the teacher offers no embedding.
         """
-        if outputs.pooled is None:
+        outputs = context.teacher
+        if outputs is None or outputs.pooled is None:
             raise ComponentError("loss 'lelp' needs the teacher's embedding, and it offers none; use 'kd'")
+        rows = torch.arange(len(context.labels)) if context.labelled is None else context.labelled.nonzero().squeeze(1)
         return subclass_projections(
-            outputs.pooled,
-            outputs.logits,
-            labels,
+            outputs.pooled[rows],
+            outputs.logits[rows],
+            context.labels[rows],
             subclasses=self.subclasses,
             null_space=self.null_space,
             rotate=self.rotate,

@@ -55,6 +55,7 @@ class NKD:
 
     declares = Loss(
         teacher="stored",
+        reads_labels=True,
         scale=Scale(1.0, "published: beside ce at 1"),
         min_classes=3,  # with two classes only the target part is left
     )

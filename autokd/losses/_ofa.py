@@ -96,6 +96,7 @@ class OFA:
 
     declares = Loss(
         teacher="stored",
+        reads_labels=True,
         student_reads={"features"},
         scale=Scale(1.0, "published: all parts at 1, beside ce at 1"),
         cost=1.2,

@@ -56,6 +56,7 @@ class TfKD:
 
     declares = Loss(
         teacher="none",
+        reads_labels=True,
         scale=Scale(0.1, "published alpha, ResNet18 on CIFAR-100, beside ce at 0.9"),
     )
 

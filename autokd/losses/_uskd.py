@@ -127,6 +127,7 @@ class USKD:
 
     declares = Loss(
         teacher="none",
+        reads_labels=True,
         student_reads={"features"},
         scale=Scale(1.0, "published: alpha, beta and mu are the weights, beside ce at 1"),
         batch_statistic=False,  # one loss a sample, though the target's weight is relative to the batch's mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,15 +11,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autokd.batching import single
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe
-from autokd.modalities import images
-from autokd.modalities.images import ImagePreprocess, fit_images, image_preprocess
-from autokd.types import BuildContext, Inputs, Task
+from autokd.modalities import images, resizing
+from autokd.modalities.decoding import USUAL
+from autokd.modalities.images import ImagePreprocess, Reading, fit_images, image_preprocess
+from autokd.modalities.likeness import near_copies, said_of_sameness
+from autokd.modalities.picture_files import Found, counted, find_pictures, said_of_others
+from autokd.types import BuildContext, Inputs, Split, Task
 
 TINY = 16
 """Side in pixels up to which the shortest network is deep enough for a default teacher."""
@@ -45,25 +50,42 @@ class Image(InputKind):
         """Return the images at some positions."""
         return raw[torch.from_numpy(rows)]
 
-    def resize(self, raw: Tensor, size: int, name: str) -> Tensor:
+    def reading(self, raw: Tensor, resize: str | None, size: int | None, name: str) -> tuple[Reading, tuple[str, ...]]:
+        """Return the rule that was asked for, or the one that suits the images' shape; see `InputKind.reading`."""
+        if size is None:
+            return Reading(resize=resizing.expect_known(resize or resizing.CROP)), ()
+        sizes = [(raw.shape[3], raw.shape[2])] * len(raw)
+        rule = resizing.suited(sizes, [0] * len(raw)) if resize is None else resizing.expect_known(resize)
+        return Reading(resize=rule), resizing.said(rule, sizes, chosen=resize is None)
+
+    def kept(self, preprocess: ImagePreprocess, reading: Reading) -> ImagePreprocess:
+        """Return the preprocessing with the rules that the images were read by."""
+        return replace(preprocess, reading=reading)
+
+    def resize(self, raw: Tensor, size: int, name: str, reading: Any = None) -> Tensor:
         """Return square images; see `InputKind.resize`."""
-        return images.conform(raw, (size, size), raw.shape[1])
+        return images.conform(raw, (size, size), raw.shape[1], (reading or USUAL).resize)
+
+    def doubts(self, raw: Tensor, labels: Any, classes: tuple[str, ...]) -> Sequence[str]:
+        """Say which images are of one colour, or all the same; see `InputKind.doubts`."""
+        return said_of_sameness(raw, labels, classes)
+
+    def near_copies(self, held: Split, train: Split) -> tuple[int, int]:
+        """Count images that are nearly a training image; see `InputKind.near_copies`."""
+        return near_copies(single(held.inputs), held.labels, single(train.inputs), train.labels)
 
     def read(self, preprocess: ImagePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
         """Read image files and folders of images; see `InputKind.read`."""
-        files = [file for path in paths for file in (images.image_files(path) if path.is_dir() else [path])]
-        pixels, names, skipped = [], [], []
-        for file in files:
-            try:
-                pixels.append(images.decode(file, preprocess.size, preprocess.channels))
-                names.append(str(file))
-            except DataError:
-                if not skip_bad:
-                    raise
-                skipped.append(str(file))
-        if not pixels:
-            raise DataError(f"{paths[0]}: no readable image")
-        return ReadInputs(tuple(names), torch.from_numpy(np.stack(pixels)), tuple(skipped))
+        found = [find_pictures(path) if path.is_dir() else Found((path,), {}) for path in paths]
+        files = [file for folder in found for file in folder.pictures]
+        readable, skipped = _decoded(files, preprocess, skip_bad=skip_bad)
+        others = sum((Counter(folder.others) for folder in found), Counter[str]())
+        if not readable:
+            seen = f"; there is: {counted(others)}" if others else ""
+            raise DataError(f"{paths[0]}: no readable image{seen}")
+        remarks = [*said_of_others(others), *images.said_of_new(files, preprocess)]
+        names, pixels = zip(*readable, strict=True)
+        return ReadInputs(names, torch.from_numpy(np.stack(pixels)), skipped, tuple(remarks))
 
     def build(self, context: BuildContext) -> Feed:
         """Return how images get to a network."""
@@ -99,6 +121,18 @@ class Image(InputKind):
         )
         return TeacherRecipe("network", tuple({**common, "augment": policy} for policy in policies))
 
+    def reference_pipeline(self, task: Task) -> Mapping[str, Any]:
+        """Return a small convolutional network; see `InputKind.reference_pipeline`."""
+        return {
+            "format": 1,
+            "student": {"use": "cnn", "layers": 3, "width": 8},
+            "augment": {"use": "none"},
+            "losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}},
+            "optimizer": {"use": "sgd", "learning_rate": 0.05, "weight_decay": 5e-4},
+            "schedule": {"use": "one_cycle"},
+            "batch_size": 64,
+        }
+
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task with square images of this side; see `InputKind.resized_task`."""
         return super().resized_task(task, size) if size < 0 else _with_side(task, size)
@@ -120,6 +154,22 @@ class Resized(nn.Module):
         """Return the network's answer to the resized images."""
         size = (self.size, self.size)
         return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
+
+
+def _decoded(
+    files: Sequence[Path], preprocess: ImagePreprocess, *, skip_bad: bool
+) -> tuple[list[tuple[str, NDArray[np.uint8]]], tuple[str, ...]]:
+    """Return the name and the pixels of each image file that can be read, and the names of the others."""
+    found, skipped = [], []
+    for file in files:
+        try:
+            pixels = images.decode(file, preprocess.size, preprocess.channels, preprocess.reading)
+            found.append((str(file), pixels))
+        except DataError:
+            if not skip_bad:
+                raise
+            skipped.append(str(file))
+    return found, tuple(skipped)
 
 
 def _with_side(task: Task, size: int) -> Task:

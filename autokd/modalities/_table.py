@@ -82,6 +82,18 @@ class Table(InputKind):
         }
         return TeacherRecipe("MLPs", (pipeline,), members=MEMBERS, trees=("gradient boosting", "forest"))
 
+    def reference_pipeline(self, task: Task) -> Mapping[str, Any]:
+        """Return a small perceptron; see `InputKind.reference_pipeline`."""
+        return {
+            "format": 1,
+            "student": {"use": "mlp", "depth": 2, "width": 32},
+            "augment": {"use": "none"},
+            "losses": {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}},
+            "optimizer": {"use": "adamw", "learning_rate": 2e-3, "weight_decay": 1e-2},
+            "schedule": {"use": "one_cycle"},
+            "batch_size": 64,
+        }
+
 
 def _example(shape: tuple[int, ...], n: int, generator: torch.Generator | None) -> Tensor:
     return torch.zeros(n, *shape) if generator is None else torch.rand(n, *shape, generator=generator)

@@ -2,86 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from autokd.errors import DataError
 from autokd.input_kind import PREPROCESS_FORMAT, RawInputs
-from autokd.modalities.plain import described, expect_rule, fields_of, with_tuples
+from autokd.modalities import resizing
+from autokd.modalities.decoding import GROUNDS, MODES, USUAL, Reading, decode, eight_bit, header, pixels
+from autokd.modalities.plain import described, fields_of, with_tuples
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-RESIZE_RULE = "shorter side to size, bilinear with antialias, centre crop"
-
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-_MODES = {1: "L", 3: "RGB"}
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Return the image files in a folder and below, sorted; hidden files are no images."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-
-
-def shorter_side(path: Path) -> int | None:
-    """Return an image's shorter side in pixels, read from its header; None where it cannot be read."""
-    try:
-        with Image.open(path) as image:
-            return min(image.size)
-    except _UNREADABLE:
-        return None
+__all__ = [
+    "ImagePreprocess",
+    "Reading",
+    "conform",
+    "decode",
+    "eight_bit",
+    "fit_images",
+    "image_preprocess",
+    "said_of_new",
+]
 
 
-def decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-    """Return an image file as [channels, height, width], upright, resized by `RESIZE_RULE`.
+def conform(images: Tensor, size: tuple[int, int], channels: int, rule: str = resizing.CROP) -> Tensor:
+    """Return uint8 images [N, 1 or 3, H, W] as [N, channels, *size]; the same tensor where they are so already.
 
-    Raises:
-      DataError: the file is not a readable image.
+    Args:
+      images: to be resized.
+      size: (height, width) in pixels.
+      channels: 1 (grey) or 3 (RGB).
+      rule: of `resizing.RULES`.
     """
-    try:
-        with Image.open(path) as image:
-            return _pixels(fit(eight_bit(ImageOps.exif_transpose(image)), size, channels))
-    except _UNREADABLE as error:
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{path}: not a readable image ({reason}); remove it, or leave such files out with --skip-bad"
-        ) from error
-
-
-def fit(image: Image.Image, size: tuple[int, int], channels: int) -> Image.Image:
-    """Return an 8-bit image with 1 or 3 channels and this (height, width), by `RESIZE_RULE`; unchanged if so."""
-    height, width = size
-    return ImageOps.fit(image.convert(_MODES[channels]), (width, height), Image.Resampling.BILINEAR)
-
-
-def conform(images: Tensor, size: tuple[int, int], channels: int) -> Tensor:
-    """Return uint8 images [N, 1 or 3, H, W] as [N, channels, *size]; the same tensor where they are so already."""
     if tuple(images.shape[1:]) == (channels, *size):
         return images
     arrays = images.permute(0, 2, 3, 1).numpy()
     pictures = (Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array) for array in arrays)
-    return torch.from_numpy(np.stack([_pixels(fit(picture, size, channels)) for picture in pictures]))
-
-
-def eight_bit(image: Image.Image) -> Image.Image:
-    """Return an image as L or RGB; 16-bit grey is scaled to 8 bits, transparency is dropped."""
-    if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray((wide // 257).astype(np.uint8))
-    return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
-
-
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """Return an L or RGB image as [channels, height, width]."""
-    array = np.asarray(image)
-    return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+    fitted = (resizing.resized(picture.convert(MODES[channels]), (size[1], size[0]), rule) for picture in pictures)
+    return torch.from_numpy(np.stack([pixels(picture) for picture in fitted]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +57,7 @@ class ImagePreprocess:
       channels: 1 (grey) or 3 (RGB).
       size: (height, width) in pixels.
       mean, std: per channel of the training images scaled to [0, 1]; subtracted and divided later, after augmentation.
+      reading: how image files become such images.
     """
 
     kind: ClassVar[str] = "image"
@@ -101,6 +66,7 @@ class ImagePreprocess:
     size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    reading: Reading = USUAL
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -115,11 +81,13 @@ class ImagePreprocess:
         """
         if not isinstance(raw, Tensor) or raw.dtype != torch.uint8 or raw.ndim != 4 or raw.shape[1] not in (1, 3):
             raise DataError(f"expected uint8 images [N, 1 or 3, H, W], got {described(raw)}")
-        return conform(raw, self.size, self.channels)
+        return conform(raw, self.size, self.channels, self.reading.resize)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `image_preprocess` reads."""
-        return {"format": PREPROCESS_FORMAT, "kind": self.kind, "resize": RESIZE_RULE, **fields_of(self)}
+        fields = fields_of(self)
+        del fields["reading"]
+        return {"format": PREPROCESS_FORMAT, "kind": self.kind, **_reading_to_json(self.reading), **fields}
 
 
 def image_preprocess(plain: Mapping[str, Any]) -> ImagePreprocess:
@@ -128,8 +96,38 @@ def image_preprocess(plain: Mapping[str, Any]) -> ImagePreprocess:
     Raises:
       DataError, KeyError, TypeError: it is no such thing.
     """
-    expect_rule("resize", plain["resize"], RESIZE_RULE)
-    return ImagePreprocess(**with_tuples({key: value for key, value in plain.items() if key != "resize"}))
+    values = with_tuples(plain)
+    names = {text: rule for rule, text in resizing.RULES.items()}
+    rule, ground = values.pop("resize"), values.pop("ground", Reading.ground)
+    if rule not in names or ground not in GROUNDS:
+        known = ", ".join(map(repr, (*names, *GROUNDS)))
+        raise DataError(f"preprocessing with resize {rule!r} and ground {ground!r} is not known; known are {known}")
+    reading = Reading(resize=names[rule], ground=ground, levels=values.pop("levels", None))
+    return ImagePreprocess(**values, reading=reading)
+
+
+def said_of_new(files: Sequence[Path], preprocess: ImagePreprocess) -> list[str]:
+    """Say how picture files that a student is to see are unlike those that it was trained on, a sentence each."""
+    headers = [found for file in files if (found := header(file)) is not None]
+    height, width = preprocess.size
+    target = (width, height)
+    crops = preprocess.reading.resize == resizing.CROP
+    cuts = resizing.losses([found.size for found in headers], target) if crops else []
+    wide = sum(found.wide for found in headers) if preprocess.reading.levels is None else 0
+    remarks = []
+    if cuts:
+        lost = f"{100 * statistics.median(cuts):.0f} % off {len(cuts)} of {len(files)} pictures"
+        remarks.append(f"the centre crop that the student was trained with cuts {lost}")
+    if wide:
+        remarks.append(f"{wide} of {len(files)} pictures have more than 8 bits a level; 0 to 65535 become 0 to 255")
+    return remarks
+
+
+def _reading_to_json(reading: Reading) -> dict[str, Any]:
+    """Return the resize rule in words, and what is not as usual."""
+    usual = fields_of(Reading(resize=reading.resize))
+    unusual = {key: value for key, value in fields_of(reading).items() if value != usual[key]}
+    return {"resize": resizing.RULES[reading.resize], **unusual}
 
 
 def fit_images(raw: Tensor, classes: tuple[str, ...]) -> ImagePreprocess:

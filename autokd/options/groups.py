@@ -149,9 +149,20 @@ class DataOptions:
     classification: Annotated[
         bool, Option("A table's labels are classes, though many numbers, as of a regression.")
     ] = False
-    group: Annotated[str | None, Option("Column of groups: rows with the same value stay in one split.")] = None
+    group: Annotated[
+        str | None,
+        Option(
+            "What stays in one split: a column of a table; of pictures a pattern in their names, such as 'p\\d+', or "
+            "folder for the folder below the class."
+        ),
+    ] = None
     validation: Annotated[Path | str | None, Option("A folder or table to validate on.")] = None
     image_size: Annotated[int | None, Option("Resize images to this many pixels a side.", minimum=4)] = None
+    resize: Annotated[
+        str | None,
+        Option("How images become square: crop, pad or squash; by default crop where that cuts little off."),
+    ] = None
+    ground: Annotated[str | None, Option("What transparent images are laid on: white (the default) or black.")] = None
     skip_bad: SkipBad = False
     download: Download = False
     limit_train: Annotated[int | None, Option("Train on a stratified sample of this size.", minimum=2)] = None

@@ -1,4 +1,9 @@
-"""Baselines: a pipeline with its losses replaced by those of an arm, and with the student's own classifier."""
+"""Baselines: a pipeline with its losses replaced by those of an arm, and with the student's own classifier.
+
+A baseline without a teacher has the slot's `untaught` component in place of one that reads the teacher: all samples in
+place of a selection that compares with it. That is what a person without a teacher would train on; a share drawn at
+random would be a weaker one to beat.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +35,16 @@ def matched_baseline(pick: PipelineSpec, kind: ArmKind) -> PipelineSpec:
     baseline = replaced(pick, "losses", losses)
     for slot, component in _default_components().items():
         baseline = replaced(baseline, slot, component)
-    return baseline
+    return baseline if kind.reads_teacher else _untaught(baseline)
+
+
+def _untaught(spec: PipelineSpec) -> PipelineSpec:
+    """A pipeline without the components that read the teacher, where their slot has another for this case."""
+    for name, slot in slots().items():
+        component = getattr(spec, name)
+        if isinstance(slot, Slot) and slot.untaught and component is not None and component.declares.teacher != "none":
+            spec = replaced(spec, name, make(slot.kind, slot.untaught, {}))
+    return spec
 
 
 def distilling_losses() -> dict[str, Any]:

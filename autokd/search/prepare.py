@@ -13,6 +13,7 @@ import torch
 
 from autokd import catalog
 from autokd.data import Dataset, load
+from autokd.engine.artefacts import Artefacts
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
@@ -361,6 +362,7 @@ def context_of(setup: Setup, request: Request) -> TrainContext:
         profile=Profile(setup.device) if request.profile else OFF,
         metric=setup.objective.metric.name,
         views=setup.budget.views,
+        artefacts=Artefacts(cache_dir("artefacts")),
     )
 
 

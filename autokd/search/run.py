@@ -15,6 +15,7 @@ from autokd.engine.context import TrainContext
 from autokd.errors import Interrupted, StudyError
 from autokd.execution.executor import Executor, Stop
 from autokd.execution.inline import InlineExecutor
+from autokd.execution.preparing import PreparingExecutor
 from autokd.execution.setup import make_setup
 from autokd.execution.workers import Launch, WorkerExecutor
 from autokd.search.device import pick_device
@@ -242,7 +243,11 @@ def _executor(
             launch=Launch(log_file=store.path / "workers.log"),
         )
     try:
-        yield executor
+        yield PreparingExecutor(
+            inner=executor,
+            context=context,
+            record=lambda made: store.log.append("artefact", **{**made._asdict(), "seconds": round(made.seconds, 3)}),
+        )
     finally:
         executor.close()
 

@@ -20,6 +20,7 @@ from autokd.components import (
     LossComponent,
     OptimizerComponent,
     ScheduleComponent,
+    SelectionComponent,
     StudentComponent,
 )
 from autokd.errors import ComponentError, nearest
@@ -38,6 +39,8 @@ class Slot(NamedTuple):
       optional: there may be none: None in a pipeline, and left out of its plain form.
       default: the component, with its own defaults, where a pipeline or a space does not name the slot; "" for none.
       network: it holds the network that is trained, screened and delivered.
+      untaught: the component, with its own defaults, in place of one that reads the teacher, where there is to be none;
+        "" where a pipeline without such a component is another pipeline.
       on_network: its components are built on that network, so each is tried on it before anything is trained.
       beside: it holds a network that trains beside that one. Losses read its answers by the slot's name, and where none
         does, it holds nothing.
@@ -48,6 +51,7 @@ class Slot(NamedTuple):
     optional: bool = False
     default: str = ""
     network: bool = False
+    untaught: str = ""
     on_network: bool = False
     beside: bool = False
 
@@ -112,6 +116,7 @@ class PipelineSpec:
       head: what stands in the place of the student's classifier, as part of the student.
       augment: the augmentation policy.
       peer: a network that trains beside the student, for losses that read its answers; it is never delivered.
+      selection: which samples a run goes over; None: all of them, all alike.
       losses: instance name -> loss; their weighted sum is minimised.
       optimizer, schedule: how.
       batch_size: samples a step.
@@ -129,6 +134,7 @@ class PipelineSpec:
     )
     peer: Annotated[StudentComponent | None, Slot("students", optional=True, beside=True)] = None
     augment: Annotated[AugmentComponent, Slot("augments")]
+    selection: Annotated[SelectionComponent | None, Slot("selections", optional=True, untaught="all")] = None
     losses: Annotated[Mapping[str, LossComponent], Slot("losses", many=True, on_network=True)]
     optimizer: Annotated[OptimizerComponent, Slot("optimizers")]
     schedule: Annotated[ScheduleComponent, Slot("schedules")]
@@ -145,8 +151,9 @@ class PipelineSpec:
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether any loss reads the teacher."""
-        return TEACHER in map(read_by, self.losses.values())
+        """Whether any loss, or the selection, reads the teacher."""
+        selects = self.selection is not None and self.selection.declares.teacher != "none"
+        return selects or TEACHER in map(read_by, self.losses.values())
 
 
 Slots = Mapping[str, Slot | Number]
@@ -157,7 +164,7 @@ def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Numbe
     """Return the slots of a pipeline, by field name.
 
     >>> list(slots())
-    ['student', 'head', 'peer', 'augment', 'losses', 'optimizer', 'schedule', 'batch_size', 'ema']
+    ['student', 'head', 'peer', 'augment', 'selection', 'losses', 'optimizer', 'schedule', 'batch_size', 'ema']
     """
     return dict(_slots(pipeline))  # type: ignore[arg-type]  # a class is hashable
 

@@ -23,7 +23,7 @@ from autokd.study.arms import ALONE, BASELINES, RECIPE
 from autokd.study.choice import Choice, ScreenedStudent
 from autokd.study.claim import Claim
 from autokd.study.design import Design
-from autokd.study.sessions import BankSession, Profile
+from autokd.study.sessions import ArtefactRecord, BankSession, Profile
 from autokd.study.training import Training
 from autokd.study.use import Use
 
@@ -190,6 +190,7 @@ class Records:
       claims: one a round.
       trainings: how long the recommended pipeline is trained at the end, where that was asked for; one a round.
       seconds: wall time spent in each stage, added up over resumptions.
+      artefacts: what components prepared before their pipelines were trained, where it was not there yet.
       bank: what the teacher bank did, in every session.
       profile: where the time went, in every profiled session.
     """
@@ -206,6 +207,7 @@ class Records:
     claims: list[Claim] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    artefacts: list[ArtefactRecord] = field(default_factory=list)
     bank: list[BankSession] = field(default_factory=list)
     profile: list[Profile] = field(default_factory=list)
 
@@ -269,6 +271,9 @@ class Records:
 
     def _on_evidence(self, values: dict[str, Any]) -> None:
         self._on_claim(old.claim_from_evidence(values))
+
+    def _on_artefact(self, values: dict[str, Any]) -> None:
+        self.artefacts.append(ArtefactRecord(**values))
 
     def _on_bank(self, values: dict[str, Any]) -> None:
         self.bank.append(BankSession.from_plain(values))

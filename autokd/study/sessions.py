@@ -6,6 +6,20 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
+class ArtefactRecord(NamedTuple):
+    """What a component prepared before its pipeline was trained.
+
+    Args:
+      component: "selection.difference_sampling", "losses.lelp".
+      key: its fingerprint.
+      seconds: of making it.
+    """
+
+    component: str
+    key: str
+    seconds: float
+
+
 class BankSession(NamedTuple):
     """What the teacher bank did in one session.
 

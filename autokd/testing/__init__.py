@@ -17,7 +17,10 @@ try:
 except ModuleNotFoundError as error:
     raise MissingDependency("pytest", "testing") from error
 
-_FILES = ("suite", "losses", "heads", "students", "augments", "optimizers", "schedules", "proxies", "modalities")
+_FILES = (
+    *("suite", "losses", "heads", "students", "augments", "selections", "optimizers", "schedules", "proxies"),
+    "modalities",
+)
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _FILES))
 
 # ruff: noqa: E402 - only what is imported after it has its asserts rewritten
@@ -28,6 +31,7 @@ from autokd.testing.modalities import ModalitySuite
 from autokd.testing.optimizers import OptimizerSuite
 from autokd.testing.proxies import ProxySuite
 from autokd.testing.schedules import ScheduleSuite
+from autokd.testing.selections import SelectionSuite
 from autokd.testing.students import StudentSuite
 
 __all__ = [
@@ -38,5 +42,6 @@ __all__ = [
     "OptimizerSuite",
     "ProxySuite",
     "ScheduleSuite",
+    "SelectionSuite",
     "StudentSuite",
 ]

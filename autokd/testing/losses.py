@@ -26,7 +26,7 @@ from autokd.testing.made_up import (
     leaf,
     like,
     only,
-    output_of,
+    prepared,
     step_of,
     tensors,
 )
@@ -100,6 +100,12 @@ class LossSuite(Suite):
                 lacking = {**shapes, who: only(shapes[who], reads[who] - {part})}
                 with pytest.raises(ComponentError, match=f"{catalog.name_of(component)}.*{who}"):
                     build(component, context_of(task, **lacking))
+
+    def test_reads_labels_only_if_it_says_so(self, component: Any) -> None:
+        step = step_of()
+        others = dataclasses.replace(step, targets=torch.eye(CLASSES)[torch.zeros(6, dtype=torch.int64)])
+        found = [build(component, CONTEXT)(each) for each in (step, others)]
+        assert torch.equal(*found) == (not component.declares.reads_labels), "declare reads_labels"
 
     @pytest.mark.parametrize("device", DEVICES)
     def test_one_loss_a_sample_unless_a_batch_statistic_and_finite(
@@ -226,22 +232,13 @@ def build(component: type[Any], context: BuildContext, device: str = "cpu", **va
     """Return a loss ready to train with; what it prepares is made of random answers."""
     loss = component(**values)
     headed = any(other.startswith("head.") for other in loss.declares.requires)
-    context = _prepared(loss, context)
+    context = prepared(loss, context)
     context = _projected(context) if headed else context
     with seeded(0):
         term: Term = loss.build(context)
     if headed:
         return _behind_head(term)
     return term.to(device) if isinstance(term, nn.Module) else term
-
-
-def _prepared(loss: Any, context: BuildContext) -> BuildContext:
-    if loss.declares.prepared_from is None:
-        return context
-    assert context.teacher is not None
-    labels = torch.arange(context.task.train_size) % CLASSES
-    outputs = output_of(Shapes(pooled=context.teacher.pooled), torch.Generator().manual_seed(1), len(labels))
-    return dataclasses.replace(context, artefact=loss.prepare(outputs, labels))
 
 
 def _projected(context: BuildContext) -> BuildContext:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autokd.types import BuildContext, Output, Shapes, Step, Task
+from autokd.types import BuildContext, Output, PrepareContext, Shapes, Step, Task
 
 CLASSES = 5
 PARTS = frozenset({"features", "pooled", "tokens", "attention"})
@@ -31,6 +31,21 @@ Change = Callable[[Tensor], Tensor]
 def context_of(task: Task, student: Shapes, teacher: Shapes) -> BuildContext:
     """Return what a loss is built with on a student and a teacher."""
     return BuildContext(task=task, student=student, teacher=teacher, horizon_steps=10)
+
+
+def prepared(component: Any, context: BuildContext) -> BuildContext:
+    """Return what a component is built with; what it prepares is made of random answers."""
+    if component.declares.prepared_from is None:
+        return context
+    size, pooled = context.task.train_size, None if context.teacher is None else context.teacher.pooled
+    outputs = output_of(Shapes(pooled=pooled), torch.Generator().manual_seed(1), size)
+
+    def reference(rows: Tensor, seed: int) -> Tensor:
+        return torch.randn(size, CLASSES, generator=torch.Generator().manual_seed(seed % 1000))
+
+    labels = torch.arange(size) % CLASSES
+    made = component.prepare(PrepareContext(task=context.task, labels=labels, teacher=outputs, reference=reference))
+    return dataclasses.replace(context, artefact=made)
 
 
 def output_of(shapes: Shapes, generator: torch.Generator, batch: int) -> Output:

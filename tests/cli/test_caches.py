@@ -55,17 +55,17 @@ def test_caches_are_listed_with_entries_and_bytes(cache: Path) -> None:
     fill(cache, "a", 2).close()
     fill(cache, "b").close()
     found = {kept.name: kept for kept in caches.listed()}
-    assert list(found) == ["bank", "teachers", "data"]
-    assert {name: kept.entries for name, kept in found.items()} == {"bank": 2, "teachers": 2, "data": 4}
+    assert list(found) == ["bank", "teachers", "artefacts", "data"]
+    assert {name: kept.entries for name, kept in found.items()} == {"bank": 2, "teachers": 2, "artefacts": 0, "data": 4}
     assert (found["teachers"].nbytes, found["data"].nbytes) == (200, 97)
     assert 24_000 < found["bank"].nbytes < 27_000
-    assert [kept.path.name for kept in found.values()] == ["bank", "teachers", cache.name]
+    assert [kept.path.name for kept in found.values()] == ["bank", "teachers", "artefacts", cache.name]
 
 
 def test_an_empty_cache_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOKD_CACHE", str(tmp_path / "new"))
-    assert [(kept.entries, kept.nbytes) for kept in caches.listed()] == [(0, 0)] * 3
-    assert [caches.clear(name) for name in caches.KEPT] == [0, 0, 0]
+    assert [(kept.entries, kept.nbytes) for kept in caches.listed()] == [(0, 0)] * 4
+    assert [caches.clear(name) for name in caches.KEPT] == [0, 0, 0, 0]
 
 
 def test_clearing_data_leaves_what_users_put_there(cache: Path) -> None:
@@ -83,7 +83,12 @@ def test_clearing_data_leaves_what_users_put_there(cache: Path) -> None:
 
 def test_clearing_teachers_leaves_the_rest(cache: Path) -> None:
     assert caches.clear("teachers") == 200
-    assert [(kept.name, kept.entries) for kept in caches.listed()] == [("bank", 0), ("teachers", 0), ("data", 4)]
+    assert [(kept.name, kept.entries) for kept in caches.listed()] == [
+        ("bank", 0),
+        ("teachers", 0),
+        ("artefacts", 0),
+        ("data", 4),
+    ]
 
 
 def test_clearing_the_bank_leaves_what_a_running_search_uses(cache: Path) -> None:
@@ -110,9 +115,10 @@ def test_the_command_lists_and_clears(cache: Path) -> None:
     assert listed.exit_code == 0
     lines = [line.split() for line in listed.stdout.splitlines()]
     assert lines[0] == ["cache", "entries", "size", "what"]
-    assert [line[:4] for line in lines[1:4]] == [
+    assert [line[:4] for line in lines[1:5]] == [
         ["bank", "2", lines[1][2], "kB"],
         ["teachers", "2", "200", "B"],
+        ["artefacts", "0", "0", "B"],
         ["data", "4", "97", "B"],
     ]
     cleared = runner.invoke(app, ["cache", "--clear", "bank"])
@@ -122,6 +128,7 @@ def test_the_command_lists_and_clears(cache: Path) -> None:
     assert [(kept["name"], kept["entries"]) for kept in document["caches"]] == [
         ("bank", 1),
         ("teachers", 2),
+        ("artefacts", 0),
         ("data", 0),
     ]
     used.close()

@@ -172,7 +172,7 @@ def test_images_from_files_bit_for_bit(tmp_path: Path, image_size: int | None) -
     for label in (0, 1):
         (tmp_path / "set" / str(label)).mkdir(parents=True)
         for row in np.flatnonzero(digits.target == label)[:9]:
-            wide = np.kron(digits.images[row], np.ones((1, 2)))  # 8x16: is cropped
+            wide = np.kron(digits.images[row], np.ones((1, 2)))  # 8x16: is squashed
             pixels = np.rint(wide * (255 / 16)).astype(np.uint8)
             Image.fromarray(np.stack([pixels] * 3, axis=2)).save(tmp_path / "set" / str(label) / f"{row}.png")
     dataset = data.load(tmp_path / "set", data.DataOptions(image_size=image_size))
@@ -181,5 +181,6 @@ def test_images_from_files_bit_for_bit(tmp_path: Path, image_size: int | None) -
     trained = torch.cat(
         [single(dataset.train.inputs), single(dataset.validation.inputs), single(dataset.read_test().inputs)]
     )
-    assert again.shape[1:] == (1, image_size or 8, image_size or 8)
+    side = image_size or 11  # of as many pixels as 8x16
+    assert again.shape[1:] == (1, side, side)
     assert sorted(image.numpy().tobytes() for image in again) == sorted(image.numpy().tobytes() for image in trained)

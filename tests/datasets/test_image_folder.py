@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,11 +60,12 @@ def test_validation_folder_given_apart(tmp_path: Path) -> None:
     assert data.load_again(dataset.reference).task == dataset.task
 
 
-def test_side_is_the_median_shorter_side_at_most_64(tmp_path: Path) -> None:
+def test_side_is_that_of_the_median_image_at_most_64(tmp_path: Path) -> None:
     for i, (width, height) in enumerate([(10, 30), (20, 20), (90, 24)]):
         (tmp_path / "set" / str(i)).mkdir(parents=True)
         Image.new("L", (width, height), i).save(tmp_path / "set" / str(i) / "a.png")
-    assert tuple(read(tmp_path / "set").train.inputs.shape) == (3, 1, 20, 20)
+    for rule, side in (("crop", 20), ("pad", 30), ("squash", 20)):  # of 10 20 24; of 20 30 90; of 17.3 20 46.5
+        assert tuple(read(tmp_path / "set", resize=rule).train.inputs.shape) == (3, 1, side, side)
     assert tuple(read(tmp_path / "set", image_size=7).train.inputs.shape) == (3, 1, 7, 7)
     for i in range(3):
         Image.new("L", (200, 100), i).save(tmp_path / "set" / str(i) / "a.png")
@@ -116,9 +118,9 @@ def test_decoded_once_and_again_after_a_change(tmp_path: Path, monkeypatch: pyte
     count: list[Path] = []
     decode = images.decode
 
-    def counted(path: Path, size: tuple[int, int], channels: int) -> object:
+    def counted(path: Path, *how: Any) -> object:
         count.append(path)
-        return decode(path, size, channels)
+        return decode(path, *how)
 
     monkeypatch.setattr(images, "decode", counted)
     first, second = read(tmp_path / "set"), read(tmp_path / "set")

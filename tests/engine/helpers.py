@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from autokd.batching import single
 from autokd.data import Dataset
-from autokd.declarations import Loss, Part, Scale, Student
+from autokd.declarations import Augment as AugmentDeclaration
+from autokd.declarations import Loss, Part, Scale, Schedule, Student
 from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
 from autokd.engine.loop import train_rung
+from autokd.engine.prepare import prepare_artefacts
 from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.networks.models import NetworkTeacher, seeded
@@ -92,6 +94,7 @@ def trained(
         until=(epochs if until is None else until) * size,
         branch=branch,
     )
+    list(prepare_artefacts(where, spec))
     return train_rung(where, spec, rung, start=start)
 
 
@@ -246,6 +249,8 @@ class NotingTeacher:
 class Shift:
     """An augmentation that adds a constant: it draws nothing, so all its tables are equal."""
 
+    declares = AugmentDeclaration(modalities=IMAGE)
+
     by: float
 
     def build(self, context: BuildContext) -> Augment:
@@ -258,6 +263,8 @@ class Shift:
 @dataclass(frozen=True, kw_only=True)
 class NotingSchedule:
     """A schedule of one's own that notes when it is asked."""
+
+    declares = Schedule()
 
     factor: Callable[[float], float]
     asked: list[float] = field(default_factory=list, compare=False)

@@ -15,12 +15,13 @@ from autokd.batching import single
 from autokd.data import Dataset
 from autokd.declarations import Student
 from autokd.engine.build import MAX_NORM, build_run
+from autokd.engine.epoch import Passes
 from autokd.engine.profile import OFF
 from autokd.engine.step import LiveRun, gradient_norms, train_step
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.networks.models import seeded
 from autokd.spec import TEACHER, make
-from autokd.types import IMAGE, TABLE, Augment, Batch, BuildContext, Output, Step
+from autokd.types import IMAGE, TABLE, Augment, Batch, BuildContext, Output, Selection, Step
 from tests.engine.helpers import assert_same, context, pipeline, teacher, trained
 
 CE, KD = make("losses", "ce", {}), make("losses", "kd", {})
@@ -73,7 +74,7 @@ def run(terms: dict[str, Any], student: nn.Module, *, max_norm: float | None = N
         max_norm=max_norm,
     )
     augment = Augment(lambda generator, n, u: {}, lambda view, rows, partner, partner_rows: view)
-    return LiveRun({STUDENT: trained_network}, schedule=lambda u: 1.0, augment=augment)
+    return LiveRun({STUDENT: trained_network}, lambda u: 1.0, augment, Selection(1), Passes(1, 1, 1))
 
 
 def batch(samples: int = 40, *, weights: bool = True) -> tuple[Batch, dict[str, Output]]:

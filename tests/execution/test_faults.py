@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -97,52 +96,42 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return [child for child in psutil.Process(process.pid).children() if "autokd.execution.worker" in child.cmdline()]
 
 
-def kill_one(process: subprocess.Popen[bytes]) -> bool:
-    workers_of(process)[0].kill()
-    return False
-
-
-def kill_all(process: subprocess.Popen[bytes]) -> bool:
-    for each in [psutil.Process(process.pid), *workers_of(process)]:
-        each.kill()
-    return True
-
-
-@pytest.mark.parametrize("kill", [kill_one, kill_all])
-def test_two_workers_give_the_same_study_though_killed(
-    with_two_slots: Records, space: Path, tmp_path: Path, kill: Callable[[subprocess.Popen[bytes]], bool]
-) -> None:
+def test_two_workers_give_the_same_study_though_killed(with_two_slots: Records, space: Path, tmp_path: Path) -> None:
     process = started(tmp_path, space, "--workers", "2")
     wait_for(tmp_path, process, "rung", 5)
-    if kill(process):
-        process.wait()
-        process = started(tmp_path, space, "--workers", "2")
+    for each in [psutil.Process(process.pid), *workers_of(process)]:
+        each.kill()
+    process.wait()
+    process = started(tmp_path, space, "--workers", "2")
+    wait_for(tmp_path, process, "rung", 12)
+    workers_of(process)[0].kill()  # this the search survives
     found = ended(tmp_path, process)
     assert comparable(found) == comparable(with_two_slots)
     whole_and_once(tmp_path, found)
 
 
-@pytest.mark.parametrize(
-    ("signals", "said"),
-    [
-        ([signal.SIGINT], "stopping once what runs is over; Ctrl-C again to wait less"),
-        ([signal.SIGINT, signal.SIGINT], "stopping once what runs is over"),
-        ([signal.SIGTERM], "stopped; the same command goes on where this one left off"),
-    ],
+STOPS = (
+    (4, [signal.SIGINT], "stopping once what runs is over; Ctrl-C again to wait less"),
+    (9, [signal.SIGINT, signal.SIGINT], "stopping once what runs is over"),
+    (14, [signal.SIGTERM], "stopped; the same command goes on where this one left off"),
 )
-def test_signals_stop_and_the_same_command_goes_on(
-    undisturbed: Records, space: Path, tmp_path: Path, signals: list[signal.Signals], said: str
-) -> None:
-    process = started(tmp_path, space)
-    wait_for(tmp_path, process, "rung", 4)
-    for number in signals:
-        process.send_signal(number)
-        time.sleep(0.05)
-    # these rungs are so short that the second Ctrl-C may meet a process that is ending already
-    assert process.wait(timeout=60) in (130, -signal.SIGINT if len(signals) == 2 else 130)
-    cut = records_in(tmp_path)
-    assert len(cut.trials) < 14 and said in (tmp_path / "output.txt").read_text()
-    assert len(cut.in_flight) <= 1
+"""After so many rungs, the signals, and what the search says."""
+
+
+def test_signals_stop_and_the_same_command_goes_on(undisturbed: Records, space: Path, tmp_path: Path) -> None:
+    """One study, stopped three times on its way."""
+    for rungs, signals, said in STOPS:
+        (tmp_path / "output.txt").unlink(missing_ok=True)
+        process = started(tmp_path, space)
+        wait_for(tmp_path, process, "rung", rungs)
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.05)
+        # these rungs are so short that the second Ctrl-C may meet a process that is ending already
+        assert process.wait(timeout=60) in (130, -signal.SIGINT if len(signals) == 2 else 130)
+        cut = records_in(tmp_path)
+        assert len(cut.trials) < 14 and said in (tmp_path / "output.txt").read_text()
+        assert len(cut.in_flight) <= 1
     found = ended(tmp_path, started(tmp_path, space))
     assert comparable(found) == comparable(undisturbed)
     whole_and_once(tmp_path, found)

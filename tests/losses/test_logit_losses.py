@@ -25,7 +25,7 @@ from autokd.losses._ofa import exit_stages
 from autokd.losses._uskd import Weights
 from autokd.losses.exits import exit_from
 from autokd.networks.models import seeded
-from autokd.types import BuildContext, Output, Shapes, Step, Task
+from autokd.types import BuildContext, Output, PrepareContext, Shapes, Step, Task
 
 ROW = torch.arange(4, dtype=torch.float64)[:, None]
 COLUMN = torch.arange(5, dtype=torch.float64)
@@ -685,10 +685,15 @@ def test_lelp_has_no_more_directions_than_a_class_can_show() -> None:
     assert used.tolist() == [2, 5, 0]  # 45 // 20, then eight directions less three of the classifier, then none
 
 
+def prepare_context(teacher: Output, labels: torch.Tensor) -> PrepareContext:
+    task = context_of().task
+    return PrepareContext(task=task, labels=labels, teacher=teacher, reference=lambda rows, seed: teacher.logits)
+
+
 def lelp_term(**fields: Any) -> Any:
     embedding, _, logits, labels = embedded(classes=5)
     component = catalog.load("losses", "lelp")(**fields)
-    artefact = component.prepare(Output(logits.float(), (), embedding.float()), labels)
+    artefact = component.prepare(prepare_context(Output(logits.float(), (), embedding.float()), labels))
     with seeded(0):
         return component.build(context_of(student=Shapes(pooled=6), artefact=artefact))
 
@@ -719,7 +724,7 @@ def test_lelp_trains_the_students_own_classifier_and_the_one_beside_it() -> None
 def test_lelp_without_what_it_needs_is_a_clear_error() -> None:
     component = catalog.load("losses", "lelp")()
     with pytest.raises(ComponentError, match="teacher's embedding, and it offers none"):
-        component.prepare(Output(TEACHER), TARGETS)
+        component.prepare(prepare_context(Output(TEACHER), TARGETS))
     with pytest.raises(ComponentError, match="needs what its `prepare` returns"):
         component.build(context_of(student=Shapes(pooled=6)))
     with pytest.raises(ComponentError, match="student's embedding, and it offers none"):

@@ -19,6 +19,7 @@ from autokd.data.load import _task
 from autokd.data_types import DataContext
 from autokd.delivery.predict import predict
 from autokd.engine.context import TrainContext
+from autokd.engine.epoch import Passes
 from autokd.engine.evaluate import predict as logits_of
 from autokd.engine.profile import OFF
 from autokd.engine.step import LiveRun, train_step
@@ -31,7 +32,7 @@ from autokd.networks.inputs import kind_of
 from autokd.networks.models import NetworkTeacher, seeded, shapes_of
 from autokd.networks.reference import load_teacher
 from autokd.spec import TEACHER, make
-from autokd.types import Batch, BuildContext, Inputs, Task, View
+from autokd.types import Batch, BuildContext, Inputs, Selection, Task, View
 
 PLUGIN = Path(__file__).with_name("words.py")
 CPU = torch.device("cpu")
@@ -199,7 +200,9 @@ def _step(topics: data.Dataset, loss: str, by: int) -> tuple[Tensor, list[Tensor
         dtype=torch.float32,
     )
     augment = make("augments", "none", {}).build(BuildContext(task=task))
-    run = LiveRun({STUDENT: trained}, lambda u: 1.0, augment, micro_batches=2 if loss == "kd" else 1)
+    passes = Passes(len(topics.train), len(topics.train), 64)
+    run = LiveRun({STUDENT: trained}, lambda u: 1.0, augment, Selection(passes.size), passes)
+    run.micro_batches = 2 if loss == "kd" else 1
     values = train_step(run, batch, {TEACHER: teacher.predict(batch.inputs)}, 0.5, OFF)
     return values, [parameter.detach() for parameter in parameters]
 

@@ -18,7 +18,7 @@ from autokd.report.sections import sections
 from autokd.report.sections.effort.facts import part_times
 from autokd.report.sections.found.promise import happened, promised
 from autokd.report.sections.recommendation.facts import LEGEND, Decision, decide, training_text
-from autokd.report.sections.recommendation.printed import arms, compared, evidence
+from autokd.report.sections.recommendation.terminal import arms, compared, evidence
 from autokd.report.start import extent, teacher_weakness
 from autokd.study.fidelity import too_short
 

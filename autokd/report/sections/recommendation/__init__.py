@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from autokd.report.printed import Printed
 from autokd.report.sections.recommendation import evidence, facts, gain
 from autokd.report.sections.recommendation.figure import figure
-from autokd.report.sections.recommendation.printed import gain as print_gain
+from autokd.report.sections.recommendation.terminal import gain as print_gain
 from autokd.report.start import teacher_weakness
 from autokd.report.tables import Table
 

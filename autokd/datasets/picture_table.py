@@ -1,0 +1,59 @@
+"""Tables that name picture files: which tables are such, and which column does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pandas import DataFrame
+
+from autokd.errors import DataError
+from autokd.modalities import tables
+from autokd.modalities.picture_files import SUFFIXES
+
+_PEEK = 1 << 16
+"""Bytes at the beginning of a text file in which the name of a picture must stand."""
+_PARQUET = frozenset({".parquet", ".pq"})
+
+
+def names_pictures(file: Path) -> bool:
+    """Whether a table is a list of picture files: a column names such files, and they are there.
+
+    A table of two columns, one of which names picture files, is such a list even where the files are missing.
+    """
+    if not file.is_file() or not _may_name_pictures(file):
+        return False
+    try:
+        frame = tables.read_table(file)
+    except DataError:
+        return False  # whoever reads it says what is wrong with it
+    found = path_columns(frame)
+    return bool(found) and (len(frame.columns) <= 2 or _first(frame, found[0], file).is_file())
+
+
+def path_columns(frame: DataFrame) -> list[str]:
+    """Return the columns of a table all of whose cells are names of picture files."""
+    names = [str(name) for name in frame.columns]
+    return [name for name in names if names.count(name) == 1 and _all_pictures(frame, name)]
+
+
+def picture_at(name: str, file: Path) -> Path:
+    """Return where a picture is that a table names: beside the table, or in the current folder if it is there only."""
+    beside = file.parent / name
+    return beside if beside.exists() or not Path(name).exists() else Path(name)
+
+
+def _may_name_pictures(file: Path) -> bool:
+    """Whether a file has the ending of a picture near its beginning; Parquet files are looked into whole."""
+    if file.suffix.lower() in _PARQUET:
+        return True
+    with file.open("rb") as source:
+        start = source.read(_PEEK).lower()
+    return any(suffix.encode() in start for suffix in SUFFIXES)
+
+
+def _all_pictures(frame: DataFrame, name: str) -> bool:
+    return all(cell is not None and Path(cell).suffix.lower() in SUFFIXES for cell in tables.texts(frame[name]))
+
+
+def _first(frame: DataFrame, column: str, file: Path) -> Path:
+    return picture_at(str(tables.texts(frame[column])[0]), file)
