@@ -132,19 +132,13 @@ def _eight_bit_values(array: NDArray[Any]) -> NDArray[np.uint8]:
 def _keep_images(
     images: Tensor, target: Series, cache: Path, given: Sequence[str] | None, *, classification: bool
 ) -> Arrays:
-    names = labels_of.class_names(target, "y", classification=classification or _are_whole(target))
+    names = labels_of.class_names(target, "y", classification=classification or labels_of.are_whole(target))
     classes = labels_of.in_order(names)
     tensors = {"inputs": images, "labels": torch.from_numpy(labels_of.indices(names, classes, "y"))}
     numbered = given is not None and classes == tuple(map(str, range(len(given))))
     text = json.dumps(list(map(str, given)) if given is not None and numbered else classes)
     fingerprint = hashlib.sha256(f"{state_fingerprint(tensors)}{text}".encode()).hexdigest()[:16]
     return keep_arrays(cache, fingerprint, Stored(tensors, {"classes": text}))
-
-
-def _are_whole(target: Series) -> bool:
-    """Whether labels are whole numbers: of images these are classes, however many there are."""
-    found, strays = tables.numbers(target)
-    return not strays and not bool((found[~np.isnan(found)] % 1).any())
 
 
 def _keep_table(table: DataFrame, target: Series, cache: Path, classification: bool | None) -> TableFile:

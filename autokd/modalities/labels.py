@@ -52,6 +52,12 @@ def class_names(values: Series, source: str, *, classification: bool = False) ->
     return names
 
 
+def are_whole(target: Series) -> bool:
+    """Whether labels are whole numbers: of images these are classes, however many there are."""
+    found, strays = tables.numbers(target)
+    return not strays and not bool((found[~np.isnan(found)] % 1).any())
+
+
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Return the distinct class names: by value where all are numbers, otherwise by text."""
     distinct = set(names)
