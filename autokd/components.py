@@ -59,6 +59,24 @@ class HeadComponent(Protocol):
         ...
 
 
+class InitComponent(Protocol):
+    """What a student's weights are when training begins."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def declares(self) -> declarations.Init:
+        """What it declares."""
+        ...
+
+    def build(self, context: BuildContext) -> Callable[[nn.Module], str]:
+        """Return what sets the weights of a freshly initialised student, and says what it left at random ("": nothing).
+
+        What it returns raises ComponentError where the student is of another form.
+        """
+        ...
+
+
 class AugmentComponent(Protocol):
     """An augmentation policy."""
 

@@ -77,8 +77,8 @@ class InPipeline(Declaration):
     Args:
       excludes, requires: what it must not, or must, stand beside, with its slot ("augment.mixup", "losses.kd",
         "head.simkd"); a bare name is of its own slot.
-      prepared_from: the fields that its method `prepare` reads; None where it prepares nothing. Not for students and
-        heads, which are built where nothing is prepared.
+      prepared_from: the fields that its method `prepare` reads; None where it prepares nothing. Not for students,
+        heads and starts of the weights, which are built where nothing is prepared.
     """
 
     prepares: ClassVar[bool] = True
@@ -186,6 +186,32 @@ class Head(InPipeline):
     def reads_of(self) -> str:
         """Whose offers it is built on: "teacher", or nobody's."""
         return "" if self.teacher == "none" else "teacher"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Init(InPipeline):
+    """What a start of the student's weights declares.
+
+    Args:
+      modalities: kinds of input that the students take.
+      file: the field that holds the path of a file; "" where it reads none.
+      digest: the field that holds the digest of that file; it is filled in as a space or a pipeline file is read.
+    """
+
+    kind: ClassVar[str] = "inits"
+    prepares: ClassVar[bool] = False
+
+    modalities: AbstractSet[str] = ANY
+    file: str = ""
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.file) != bool(self.digest):
+            raise ComponentError(
+                "Init(file=…, digest=…): what reads a file has a field for its path and one for its digest"
+            )
 
 
 @final
@@ -302,7 +328,9 @@ class Proxy(Declaration):
 
 KINDS: dict[str, type[Declaration]] = {
     declaration.kind: declaration
-    for declaration in (Modality, Dataset, Teacher, Student, Head, Augment, Selection, Loss, Optimizer, Schedule, Proxy)
+    for declaration in (
+        *(Modality, Dataset, Teacher, Student, Head, Init, Augment, Selection, Loss, Optimizer, Schedule, Proxy),
+    )
 }
 """What components of each kind declare, by kind."""
 

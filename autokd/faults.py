@@ -47,8 +47,11 @@ def _taken_field(name: str, kind: str, fields: set[str]) -> str | None:
 def _unknown_field(name: str, declares: Declaration, fields: set[str]) -> str | None:
     """Why what is declared of a component's own fields cannot be true, or None."""
     declared = {field.name: getattr(declares, field.name) for field in dataclasses.fields(declares)}
-    for key, otherwise in (("tunes", " (tunes=() for none)"), ("prepared_from", "")):
-        for field in declared.get(key) or ():
+    named = {key: declared.get(key) or () for key in ("tunes", "prepared_from")}
+    named |= {key: (declared[key],) for key in ("file", "digest") if declared.get(key)}
+    for key, names in named.items():
+        otherwise = " (tunes=() for none)" if key == "tunes" else ""
+        for field in names:
             if field not in fields:
                 hint = nearest(field, fields) + otherwise
                 return f"{name} has no field {field!r}, which {key}={declared[key]} names; {hint}"

@@ -37,7 +37,7 @@ from autokd.networks.models import seeded
 from autokd.seeds import derive
 from autokd.spec import component_to_plain, from_plain, make
 from benchmarks import common
-from benchmarks.losses import ALONE, _pipeline, _teacher, lines, table
+from benchmarks.losses import ALONE, benchmark_teacher, lines, pipeline, table
 
 SHARES = (0.1, 0.3)
 FIRST = {"end": 0.3}
@@ -81,7 +81,7 @@ def main() -> None:
         autokd_data.load("fashion_mnist", options),
         autokd_data.load("digits", autokd_data.DataOptions(image_size=28)),
     )
-    teacher = _teacher(data, asked.teacher_epochs, asked.runs.with_suffix(".teacher.pt"))
+    teacher = benchmark_teacher(data, asked.teacher_epochs, asked.runs.with_suffix(".teacher.pt"))
     parts = frozenset({"pooled"})
     context = TrainContext(data=data, teacher=teacher, device=torch.device("cpu"), bank=TeacherBank(), parts=parts)
     print(f"teacher: test accuracy {accuracy(teacher.modules[0], data):.4f}", flush=True)
@@ -123,7 +123,7 @@ def train(
 ) -> tuple[nn.Module, Averages]:
     """Return the student as it ends, and its averages."""
     losses = {key: component_to_plain(make("losses", key, dict(keys))) for key, keys in LOSSES[name].items()}
-    spec = from_plain({**_pipeline(ALONE), "losses": losses})
+    spec = from_plain({**pipeline(ALONE), "losses": losses})
     with seeded(derive(seed, "init")):
         run = build_run(context, spec, epochs * len(context.data.train))
         if start is not None:

@@ -21,6 +21,7 @@ KINDS = {
     "teachers": "What `--teacher` may name; without it, a teacher is trained on the data.",
     "students": "The slot `student` of a space.",
     "heads": "The slot `head` of a space; without it, a student has its own classifier. A head is part of the student.",
+    "inits": "The slot `init` of a space; without it, a student begins at random.",
     "augments": "The slot `augment` of a space.",
     "selections": "The slot `selection` of a space, which samples a run goes over; without it, all of them.",
     "losses": "The slot `losses` of a space. The weight that is searched is relative to the method's own scale.",

@@ -23,7 +23,7 @@ from autokd.tables import escape_cell
 
 COMPONENTS = [
     (kind, name)
-    for kind in ("students", "heads", "augments", "losses", "optimizers", "schedules")
+    for kind in ("students", "heads", "inits", "augments", "losses", "optimizers", "schedules")
     for name in catalog.names(kind)
 ]
 WHOLE = st.integers(-(2**53), 2**53)

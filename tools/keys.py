@@ -33,7 +33,7 @@ BAR = 40
 HOME = "study"
 """The folder where records become values."""
 BELOW = frozenset(
-    {"augments", "datasets", "heads", "losses", "modalities", "optimizers", "proxies", "schedules", "students"}
+    {"augments", "datasets", "heads", "inits", "losses", "modalities", "optimizers", "proxies", "schedules", "students"}
     | {"teachers"}
     | {"data", "engine", "imaging", "networks", "space", "spec"}
     | {
@@ -97,7 +97,9 @@ RECORDS: Mapping[str, tuple[str, ...]] = {
 }
 """The keys of each kind of record, as `docs/formats.md` and the code that writes them have it."""
 KEYS = frozenset(key for keys in RECORDS.values() for key in keys)
-PIPELINE = frozenset({"student", "head", "augment", "losses", "optimizer", "schedule", "batch_size", "ema", "use"})
+PIPELINE = frozenset(
+    {"student", "head", "init", "augment", "losses", "optimizer", "schedule", "batch_size", "ema", "use"}
+)
 """The keys of a plain pipeline, which has its own home, `autokd/spec.py`; shown, without a bar."""
 READERS = frozenset({"get", "pop", "setdefault"})
 """Methods of a mapping whose first argument is the key that is read."""

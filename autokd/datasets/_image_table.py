@@ -11,12 +11,12 @@ from pandas import DataFrame
 
 from autokd.data_types import DataContext, Raw
 from autokd.datasets.layout import SPLITS
-from autokd.datasets.picture_table import path_columns, picture_at
 from autokd.datasets.pictures import Listed, read_pictures
 from autokd.declarations import Dataset
 from autokd.errors import DataError
 from autokd.modalities import labels as labels_of
 from autokd.modalities import tables
+from autokd.modalities.picture_table import path_columns, picture_at
 
 _SPLIT_COLUMN = "split"
 

@@ -21,7 +21,7 @@ from autokd.modalities import decoding, images, resizing
 from autokd.modalities.decoding import GROUNDS, Header, Reading
 
 _LARGEST_DEFAULT = 64
-_DECODING = 2
+_DECODING = 3
 """Version of the decoding, part of the cache's key."""
 
 
@@ -78,14 +78,17 @@ def read_pictures(listed: Sequence[Listed], context: DataContext, ground: str | 
       DataError: a file is not a readable image, or the pictures are no set with one range of levels.
     """
     asked = _asked(context, ground)
-    stored = kept(context.cache / "images" / f"{_key(listed, asked)}.safetensors", lambda: _decoded(listed, asked))
+    contents = [hashlib.sha256(item.path.read_bytes()).digest() for item in listed]
+    file = context.cache / "images" / f"{_key(listed, contents, asked)}.safetensors"
+    stored = kept(file, lambda: _decoded(listed, asked))
     notes: dict[str, Any] = {name: json.loads(text) for name, text in stored.notes.items()}
     levels = notes["reading"].pop("levels")
     reading = Reading(**notes["reading"], levels=None if levels is None else (levels[0], levels[1]))
     left_out = set(notes["skipped"])
     good = [item for item in listed if str(item.path) not in left_out]
     parts = {part: _part(stored.tensors, part, good) for part in dict.fromkeys(item.part for item in listed)}
-    return Pictures(parts, tuple(notes["skipped"]), reading, tuple(notes["remarks"]))
+    remarks = (*notes["remarks"], *_said_of_two_classes(listed, contents))
+    return Pictures(parts, tuple(notes["skipped"]), reading, remarks)
 
 
 def _asked(context: DataContext, ground: str | None) -> _Asked:
@@ -95,13 +98,22 @@ def _asked(context: DataContext, ground: str | None) -> _Asked:
     return _Asked(context.image_size, context.skip_bad, resize, ground or Reading.ground)
 
 
-def _key(listed: Sequence[Listed], asked: _Asked) -> str:
+def _key(listed: Sequence[Listed], contents: Sequence[bytes], asked: _Asked) -> str:
     """Identify the files by content, and how they are decoded."""
     digest = hashlib.sha256(json.dumps([_DECODING, *asked]).encode())
-    for item in listed:
+    for item, content in zip(listed, contents, strict=True):
         digest.update(json.dumps([item.part, item.label, str(item.path)]).encode())
-        digest.update(hashlib.sha256(item.path.read_bytes()).digest())
+        digest.update(content)
     return digest.hexdigest()[:32]
+
+
+def _said_of_two_classes(listed: Sequence[Listed], contents: Sequence[bytes]) -> list[str]:
+    """Say how many files are also there under another class, in whatever split."""
+    labels: dict[bytes, set[int]] = {}
+    for item, content in zip(listed, contents, strict=True):
+        labels.setdefault(content, set()).add(item.label)
+    torn = [item for item, content in zip(listed, contents, strict=True) if len(labels[content]) > 1]
+    return [f"{len(torn)} files are the same under two classes, the first is {torn[0].path}"] if torn else []
 
 
 def _decoded(listed: Sequence[Listed], asked: _Asked) -> Stored:
@@ -134,6 +146,9 @@ def _reading(headers: Sequence[tuple[Listed, Header]], asked: _Asked) -> tuple[R
     remarks = list(resizing.said(rule, sizes, chosen=asked.resize is None))
     if levels is not None:
         remarks.append(f"the pictures have more than 8 bits a level: {levels[0]:g} to {levels[1]:g} become 0 to 255")
+    moving = [item for item, found in headers if found.frames]
+    if moving:
+        remarks.append(f"{len(moving)} files have several frames, of which the first is taken: {moving[0].path}")
     side = asked.image_size or min(_LARGEST_DEFAULT, round(resizing.default_side(sizes, rule)))
     return Reading(resize=rule, ground=asked.ground, levels=levels), max(1, side), remarks
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autokd.datasets.picture_table import names_pictures
 from autokd.modalities import tables
+from autokd.modalities.picture_table import names_pictures
 
 
 def dataset_at(path: Path) -> tuple[str, str] | None:

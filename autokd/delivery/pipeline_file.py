@@ -20,13 +20,15 @@ from typing import Any
 
 import yaml
 
+from autokd import catalog
 from autokd.data import anchored
 from autokd.delivery.files import read_bytes
-from autokd.errors import BundleError, nearest
+from autokd.errors import BundleError, ComponentError, nearest
 from autokd.files import from_yaml, to_yaml, write_text
 from autokd.metrics import METRICS
+from autokd.networks.located import located
 from autokd.objective import ACCURACY
-from autokd.spec import Number, PipelineSpec, from_plain, to_plain
+from autokd.spec import Number, PipelineSpec, Slot, from_plain, slots, to_plain
 from autokd.spec import problems as pipeline_problems
 
 FORMAT = 1
@@ -136,7 +138,9 @@ def parse(plain: Any, source: str) -> PipelineFile:
         raise BundleError(f"{source} is not a pipeline file of autokd: it should begin with 'format: {FORMAT}'")
     if plain["format"] != FORMAT:
         raise BundleError(f"{source} has format {plain['format']!r}; this version of autokd reads format {FORMAT}")
+    plain, missing = _with_files(plain, Path(source).absolute().parent)
     problems = [
+        *missing,
         *_key_problems(plain),
         *_pipeline_problems(plain),
         *_objective_problems(plain.get("objective")),
@@ -152,6 +156,24 @@ def parse(plain: Any, source: str) -> PipelineFile:
         **as_written,
         **train,
     )
+
+
+def _with_files(plain: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The content with the files that the pipeline's components read, found from its folder; and which are missing."""
+    pipeline, missing = dict(plain.get("pipeline") or {}), list[str]()
+    for name, slot in slots().items():
+        component = pipeline.get(name)
+        if (
+            isinstance(slot, Slot)
+            and isinstance(component, Mapping)
+            and component.get("use") in catalog.names(slot.kind)
+        ):
+            try:
+                declares = catalog.load(slot.kind, component["use"]).declares
+                pipeline[name] = located(component, declares, folder)
+            except ComponentError as error:
+                missing.append(f"pipeline.{name}.{error}")
+    return ({**plain, "pipeline": pipeline} if "pipeline" in plain else dict(plain)), missing
 
 
 def _key_problems(plain: Mapping[str, Any]) -> Iterator[str]:

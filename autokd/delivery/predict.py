@@ -27,7 +27,8 @@ def predict(
 
     Args:
       directory: the student's bundle.
-      inputs: image files and folders of images, or CSV, TSV and Parquet tables with the columns of the training data.
+      inputs: image files, folders of images and tables that name images, or CSV, TSV and Parquet tables with the
+        columns of the training data.
       device: where to compute.
       skip_bad: leave unreadable images out with a warning, and take unknown categories as none of the known ones.
     Returns:

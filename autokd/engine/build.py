@@ -14,6 +14,7 @@ from autokd.engine.context import TrainContext
 from autokd.engine.ema import RunningAverage
 from autokd.engine.epoch import Passes
 from autokd.engine.precision import train_dtype
+from autokd.engine.start import Started
 from autokd.engine.step import LiveRun
 from autokd.engine.trained import PEER, STUDENT, TrainedNetwork, WeightedTerm
 from autokd.networks.cost import student_cost
@@ -66,11 +67,9 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     task = context.data.task
     offers = None if context.teacher is None else context.teacher.offers
     teacher_head = context.teacher.head if context.teacher is not None and context.teacher.offers.head else None
-    networks = {
-        STUDENT: build_student(
-            spec.student, task, context.device, head=spec.head, teacher=offers, teacher_head=teacher_head
-        )
-    }
+    started = spec.student if spec.init is None else Started(spec.student, spec.init)
+    student = build_student(started, task, context.device, head=spec.head, teacher=offers, teacher_head=teacher_head)
+    networks = {STUDENT: student}
     if spec.peer is not None:
         networks[PEER] = build_student(spec.peer, task, context.device)
     there = {name: shapes_of(network, task) for name, network in networks.items()}
@@ -86,6 +85,7 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
         selection=selection,
         passes=passes,
         sources=find_sources(context, spec),
+        notes=tuple(started.notes) if isinstance(started, Started) else (),
     )
 
 

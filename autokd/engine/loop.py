@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import math
 import time
 from collections import Counter
@@ -35,6 +36,8 @@ from autokd.networks.models import seeded
 from autokd.seeds import derive
 from autokd.spec import PipelineSpec
 from autokd.types import Checkpoint, RungResult
+
+log = logging.getLogger("autokd")
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 
@@ -158,6 +161,9 @@ def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[tuple[
         raise TrialFailure("not_finite", f"the training loss became {student['loss']} in epoch {epoch.number + 1}")
     rate = run.student.optimizer.param_groups[0]["lr"]
     line = {"epoch": epoch.number + 1, "learning_rate": rate, **student, **networks}
+    if run.notes and epoch.number == 0:
+        line["notes"] = list(run.notes)
+        log.info("%s", "; ".join(run.notes))
     return line if run.micro_batches == 1 else {**line, "micro_batches": run.micro_batches}
 
 

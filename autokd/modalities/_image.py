@@ -18,11 +18,12 @@ from autokd.batching import single
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe
-from autokd.modalities import images, resizing
+from autokd.modalities import images, resizing, tables
 from autokd.modalities.decoding import USUAL
 from autokd.modalities.images import ImagePreprocess, Reading, fit_images, image_preprocess
 from autokd.modalities.likeness import near_copies, said_of_sameness
 from autokd.modalities.picture_files import Found, counted, find_pictures, said_of_others
+from autokd.modalities.picture_table import pictures_of
 from autokd.types import BuildContext, Inputs, Split, Task
 
 TINY = 16
@@ -75,8 +76,8 @@ class Image(InputKind):
         return near_copies(single(held.inputs), held.labels, single(train.inputs), train.labels)
 
     def read(self, preprocess: ImagePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
-        """Read image files and folders of images; see `InputKind.read`."""
-        found = [find_pictures(path) if path.is_dir() else Found((path,), {}) for path in paths]
+        """Read image files, folders of images and tables that name images; see `InputKind.read`."""
+        found = [_files_at(path) for path in paths]
         files = [file for folder in found for file in folder.pictures]
         readable, skipped = _decoded(files, preprocess, skip_bad=skip_bad)
         others = sum((Counter(folder.others) for folder in found), Counter[str]())
@@ -154,6 +155,13 @@ class Resized(nn.Module):
         """Return the network's answer to the resized images."""
         size = (self.size, self.size)
         return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
+
+
+def _files_at(path: Path) -> Found:
+    """Return the image files in a folder, those that a table names, or the one file that it is."""
+    if path.is_dir():
+        return find_pictures(path)
+    return Found(pictures_of(path) if path.suffix.lower() in tables.SUFFIXES else (path,), {})
 
 
 def _decoded(

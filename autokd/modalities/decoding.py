@@ -25,6 +25,8 @@ _TURNED = frozenset({5, 6, 7, 8})
 """Orientations in which width and height change places."""
 _GREY = frozenset({"1", "L", "LA", "La"})
 _SIXTEEN_BITS = 65535
+_PHOTOS = "MPO"
+"""Format of photos that hold themselves again in another size, as phones write them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +54,12 @@ class Header(NamedTuple):
     Args:
       size: (width, height) in pixels, upright.
       wide: the picture has more than 8 bits a level.
+      frames: it is the first of several, of an animation or a stack of pages.
     """
 
     size: resizing.Size
     wide: bool
+    frames: bool
 
 
 def header(path: Path) -> Header | None:
@@ -64,7 +68,8 @@ def header(path: Path) -> Header | None:
         with Image.open(path) as image:
             width, height = image.size
             turned = _orientation(image) in _TURNED
-            return Header((height, width) if turned else (width, height), is_wide(image.mode))
+            wide, frames = is_wide(image.mode), image.format != _PHOTOS and getattr(image, "is_animated", False)
+            return Header((height, width) if turned else (width, height), wide, bool(frames))
     except _UNREADABLE:
         return None
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from autokd.errors import TeacherError
+from autokd.errors import ComponentError, TeacherError
+from autokd.networks.models import classifier_of
 from autokd.types import Task
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "student.")
@@ -35,16 +36,41 @@ def load_whole(module: nn.Module, state: Mapping[str, Tensor], task: Task, sourc
     difference = _compare(state, expected)
     if difference.misfits and not difference.missing and not difference.unexpected:
         _check_class_count({key: state[key] for key in difference.misfits}, expected, task, source)
-    problems = [
-        _count_and_show("missing", difference.missing),
-        _count_and_show("unexpected", difference.unexpected),
-        _count_and_show("of another shape or type", [f"{key}: {why}" for key, why in difference.misfits.items()]),
-    ]
-    if any(problems):
-        raise TeacherError(
-            f"{source} does not load whole into this architecture; tensors: {'; '.join(filter(None, problems))}"
-        )
+    problems = _describe(difference)
+    if problems:
+        raise TeacherError(f"{source} does not load whole into this architecture; tensors: {problems}")
     module.load_state_dict(state)
+
+
+def load_start(module: nn.Module, state: Mapping[str, Tensor], task: Task, source: str) -> str:
+    """Load a state dict into a student, whole but for a classifier of another number of classes, which stays as it is.
+
+    Args:
+      module, state, task, source: as for `load_whole`.
+    Returns:
+      What was left as it is, in a line; "" where that is nothing.
+
+    Raises:
+      ComponentError: other keys are missing, left over or of another shape; names the first ones.
+    """
+    expected = module.state_dict()
+    state = _best_stripped(state, expected)
+    difference, head = _compare(state, expected), classifier_of(module, task)
+    left = [key for key in difference.misfits if head and _is_of(head, key, state[key], expected[key])]
+    misfits = {key: why for key, why in difference.misfits.items() if key not in left}
+    problems = _describe(difference._replace(misfits=misfits))
+    if problems:
+        raise ComponentError(f"{source} does not fit this student; tensors: {problems}")
+    module.load_state_dict({**state, **{key: expected[key] for key in left}})
+    if not left:
+        return ""
+    classes = state[left[0]].shape[0]
+    return f"{source} tells {classes} classes apart, not {task.num_classes}: {', '.join(left)} begin at random"
+
+
+def _is_of(head: str, key: str, found: Tensor, expected: Tensor) -> bool:
+    """Whether a tensor is the classifier's, and differs in the number of classes alone."""
+    return key.startswith(f"{head}.") and found.shape[1:] == expected.shape[1:]
 
 
 def agreement(module: nn.Module, state: Mapping[str, Tensor]) -> tuple[int, int]:
@@ -82,6 +108,16 @@ class _Difference(NamedTuple):
     missing: list[str]
     unexpected: list[str]
     misfits: dict[str, str]
+
+
+def _describe(difference: _Difference) -> str:
+    """How many tensors differ, with the first ones; "" where none does."""
+    problems = [
+        _count_and_show("missing", difference.missing),
+        _count_and_show("unexpected", difference.unexpected),
+        _count_and_show("of another shape or type", [f"{key}: {why}" for key, why in difference.misfits.items()]),
+    ]
+    return "; ".join(filter(None, problems))
 
 
 def _compare(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> _Difference:

@@ -7,7 +7,7 @@ from autokd.space.budget import Budget
 from autokd.space.candidate import Candidate
 from autokd.space.number import Fixed, Ranged
 from autokd.space.one_of import OneOf
-from autokd.space.schema import find, parse, shipped
+from autokd.space.schema import find, folder_of, parse, shipped
 from autokd.space.space import Drawn, Screen, Space
 from autokd.space.values import Draw
 
@@ -24,6 +24,7 @@ __all__ = [
     "Screen",
     "Space",
     "find",
+    "folder_of",
     "parse",
     "shipped",
 ]

@@ -10,7 +10,7 @@ import torch
 
 from autokd import spec
 from autokd.errors import ComponentError
-from autokd.networks.models import shapes_of
+from autokd.networks.models import seeded, shapes_of
 from autokd.ranges import Choice
 from autokd.space.candidate import Candidate
 from autokd.space.values import edges
@@ -34,6 +34,28 @@ def refusal(candidate: Candidate, network: Candidate, task: Task, teacher: Shape
     return None
 
 
+def unset(candidate: Candidate, network: Candidate, task: Task) -> str | None:
+    """Say why a component cannot set a network's weights, or None where it can.
+
+    The network is tried at its defaults and at both ends of its ranges, and so is the component.
+    """
+    for values in _settings(candidate):
+        start = spec.component_from_plain(candidate.kind, values)
+        for student in _forms(network):
+            if error := _start_error(start, student, BuildContext(task=task)):
+                return error
+    return None
+
+
+def _start_error(start: Any, student: Any, context: BuildContext) -> str | None:
+    try:
+        with seeded(0):
+            start.build(context)(student.build(context))
+    except ComponentError as error:
+        return str(error)
+    return None
+
+
 def _error(component: Any, context: BuildContext) -> str | None:
     """What a component refuses to be built with; None too where it asks for values that shapes do not have."""
     try:
@@ -48,11 +70,15 @@ def _error(component: Any, context: BuildContext) -> str | None:
 
 def offers_of(network: Candidate, task: Task) -> list[Shapes]:
     """Return what a network offers at its defaults and at both ends of its ranges, without repetitions."""
+    offers = (_shapes(component, task) for component in _forms(network))
+    return list(dict.fromkeys(shapes for shapes in offers if shapes is not None))
+
+
+def _forms(network: Candidate) -> Iterator[Any]:
+    """A network at its defaults and at both ends of its ranges."""
     base = network.default()
     ends = ({field: edges(span)[end] for field, span in network.ranges.items()} for end in (0, -1))
-    components = (spec.component_from_plain(network.kind, {**base, **values}) for values in ({}, *ends))
-    offers = (_shapes(component, task) for component in components)
-    return list(dict.fromkeys(shapes for shapes in offers if shapes is not None))
+    return (spec.component_from_plain(network.kind, {**base, **values}) for values in ({}, *ends))
 
 
 @functools.lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from autokd.input_kind import takes
-from autokd.space.buildable import offers_of, refusal
+from autokd.space.buildable import offers_of, refusal, unset
 from autokd.space.candidate import Candidate, clash, lacks
 from autokd.space.parts import Check, Part
 from autokd.space.sizes import up_to_limits
@@ -59,6 +59,7 @@ def resolve_parts(parts: Mapping[str, Part], table: Slots, situation: Situation)
     left = Remainder(parts, [], []).filtered(lambda candidate: _misfit(candidate, situation))
     if not left.problems:
         left = _fitted_to_network(left, table, situation)
+        left = _fitting_starts(left, table, situation.task)
         always = [candidate for part in left.parts.values() for candidate in part.always]
         left = left.filtered(lambda candidate: _beside(candidate, always), following=False)
     while not left.problems:  # what is left out may be what another one requires
@@ -111,6 +112,16 @@ def _fitted_to_network(left: Remainder, table: Slots, situation: Situation) -> R
     return left._replace(parts=parts)
 
 
+def _fitting_starts(left: Remainder, table: Slots, task: Task) -> Remainder:
+    """Leave out what cannot set the weights of some candidate for the network."""
+    networks, parts = left.parts[network_slot(table)].candidates, dict(left.parts)
+    setting = [name for name, slot in table.items() if isinstance(slot, Slot) and slot.sets_network]
+    for name in (name for name in setting if name in parts):
+        refusals = {c.place: list(_unset_networks(c, networks, task)) for c in parts[name].candidates}
+        parts[name] = _apart(parts[name], refusals, 1, left)
+    return left._replace(parts=parts)
+
+
 def _refusals(
     candidate: Candidate,
     networks: Sequence[Candidate],
@@ -129,6 +140,12 @@ def _refusals(
         why = next((reason for reason in reasons if reason is not None), None)
         if why is not None:
             yield network, why
+
+
+def _unset_networks(candidate: Candidate, networks: Sequence[Candidate], task: Task) -> Iterable[tuple[Candidate, str]]:
+    """The networks whose weights a component cannot set, with why."""
+    reasons = ((network, unset(candidate, network, task)) for network in networks)
+    return ((network, why) for network, why in reasons if why is not None)
 
 
 def _misfit_of_pair(

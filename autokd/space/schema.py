@@ -14,6 +14,7 @@ from autokd.errors import SpaceError, nearest
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction
 from autokd.space.budget import Budget
+from autokd.space.read_files import with_files
 from autokd.space.read_parts import answer_problems, read_part
 from autokd.space.read_values import BAD, MISSING, Problems, convert, join, known_entries, read_count
 from autokd.space.read_warm_starts import read_warm_starts
@@ -55,13 +56,23 @@ def find(name_or_path: str | Path) -> tuple[str, str]:
         raise SpaceError([f"cannot be read as text ({error})"], source) from error
 
 
-def parse(text: str, source: str = "search space", slots: spec.Slots | None = None) -> Space:
+def folder_of(source: str, folder: Path | None = None) -> Path:
+    """Return a folder if it is given, else that of a space's file, or the present one where it is no file."""
+    if folder is not None:
+        return folder
+    return Path(source).absolute().parent if Path(source).is_file() else Path.cwd()
+
+
+def parse(
+    text: str, source: str = "search space", slots: spec.Slots | None = None, *, folder: Path | None = None
+) -> Space:
     """Read a search space.
 
     Args:
       text: YAML.
       source: its file or name, for messages.
       slots: the slots of a pipeline; None: those of `PipelineSpec`.
+      folder: what the paths in it are relative to; None: the source's, or the present one where that is no file.
     Raises:
       SpaceError: the file has mistakes; all of them are in `problems`, each with its path.
     """
@@ -69,6 +80,7 @@ def parse(text: str, source: str = "search space", slots: spec.Slots | None = No
     tree, problems = _load(text, source, table)
     top = known_entries(tree, "", (*_SECTIONS, *table), problems)
     before = len(problems)
+    top = with_files(top, table, folder_of(source, folder), problems)
     parts = {name: read_part(name, slot, top.get(name, MISSING), problems) for name, slot in table.items()}
     problems += answer_problems({name: part for name, part in parts.items() if part is not None}, table, top)
     flawed = {problem.partition(":")[0].partition(".")[0] for problem in problems[before:]}

@@ -30,7 +30,7 @@ def refused_teacher(declares: Loss, teacher: str, names: Collection[str]) -> str
     """Say why a loss cannot read the answers of whom a pipeline names, or None where it can.
 
     >>> from autokd.declarations import Scale
-    >>> refused_teacher(Loss(teacher="stored", scale=Scale(1.0, "")), "techer", ["teacher", "peer"])
+    >>> refused_teacher(Loss(teacher="stored", scale=Scale(1.0, "a mean")), "techer", ["teacher", "peer"])
     "there is nobody of this name, got 'techer'; did you mean 'teacher'?"
 
     Args:

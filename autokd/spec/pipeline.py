@@ -17,6 +17,7 @@ from typing import Annotated, Any, NamedTuple
 from autokd.components import (
     AugmentComponent,
     HeadComponent,
+    InitComponent,
     LossComponent,
     OptimizerComponent,
     ScheduleComponent,
@@ -42,6 +43,7 @@ class Slot(NamedTuple):
       untaught: the component, with its own defaults, in place of one that reads the teacher, where there is to be none;
         "" where a pipeline without such a component is another pipeline.
       on_network: its components are built on that network, so each is tried on it before anything is trained.
+      sets_network: its components set that network's weights, so each is tried on it too.
       beside: it holds a network that trains beside that one. Losses read its answers by the slot's name, and where none
         does, it holds nothing.
     """
@@ -53,6 +55,7 @@ class Slot(NamedTuple):
     network: bool = False
     untaught: str = ""
     on_network: bool = False
+    sets_network: bool = False
     beside: bool = False
 
     @property
@@ -114,6 +117,7 @@ class PipelineSpec:
     Args:
       student: the student architecture.
       head: what stands in the place of the student's classifier, as part of the student.
+      init: what the student's weights are when training begins; None: what its architecture draws at random.
       augment: the augmentation policy.
       peer: a network that trains beside the student, for losses that read its answers; it is never delivered.
       selection: which samples a run goes over; None: all of them, all alike.
@@ -132,6 +136,7 @@ class PipelineSpec:
     head: Annotated[HeadComponent, Slot("heads", default="plain")] = dataclasses.field(
         default_factory=lambda: make("heads", "plain", {})
     )
+    init: Annotated[InitComponent | None, Slot("inits", optional=True, sets_network=True)] = None
     peer: Annotated[StudentComponent | None, Slot("students", optional=True, beside=True)] = None
     augment: Annotated[AugmentComponent, Slot("augments")]
     selection: Annotated[SelectionComponent | None, Slot("selections", optional=True, untaught="all")] = None
@@ -164,7 +169,7 @@ def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Numbe
     """Return the slots of a pipeline, by field name.
 
     >>> list(slots())
-    ['student', 'head', 'peer', 'augment', 'selection', 'losses', 'optimizer', 'schedule', 'batch_size', 'ema']
+    ['student', 'head', 'init', 'peer', 'augment', 'selection', 'losses', 'optimizer', 'schedule', 'batch_size', 'ema']
     """
     return dict(_slots(pipeline))  # type: ignore[arg-type]  # a class is hashable
 

@@ -20,7 +20,7 @@ from autokd.errors import StudyError
 from autokd.files import as_plain, from_yaml, to_yaml, write_text
 from autokd.locks import take
 from autokd.objective import COSTS, Objective
-from autokd.space import Space, parse
+from autokd.space import Space, folder_of, parse
 from autokd.study import pareto
 from autokd.study.old import former_arm_name
 from autokd.study.ranking import ranked
@@ -157,7 +157,8 @@ class StudyStore:
         """The resolved space."""
         limits: Mapping[str, Any] = self.settings.identity.limits
         text = (self.path / "space.yaml").read_text(encoding="utf-8")
-        return parse(text, str(self.path / "space.yaml")).resolve(
+        folder = folder_of(str(self.settings.setting("space")))
+        return parse(text, str(self.path / "space.yaml"), folder=folder).resolve(
             self.task, self.offers, **{f"max_{name}": limits.get(name) for name in COSTS}
         )
 

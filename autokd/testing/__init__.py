@@ -18,7 +18,7 @@ except ModuleNotFoundError as error:
     raise MissingDependency("pytest", "testing") from error
 
 _FILES = (
-    *("suite", "losses", "heads", "students", "augments", "selections", "optimizers", "schedules", "proxies"),
+    *("suite", "losses", "heads", "inits", "students", "augments", "selections", "optimizers", "schedules", "proxies"),
     "modalities",
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _FILES))
@@ -26,6 +26,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _FILES))
 # ruff: noqa: E402 - only what is imported after it has its asserts rewritten
 from autokd.testing.augments import AugmentSuite
 from autokd.testing.heads import HeadSuite
+from autokd.testing.inits import InitSuite
 from autokd.testing.losses import LossSuite
 from autokd.testing.modalities import ModalitySuite
 from autokd.testing.optimizers import OptimizerSuite
@@ -37,6 +38,7 @@ from autokd.testing.students import StudentSuite
 __all__ = [
     "AugmentSuite",
     "HeadSuite",
+    "InitSuite",
     "LossSuite",
     "ModalitySuite",
     "OptimizerSuite",

@@ -131,6 +131,25 @@ def test_decoded_once_and_again_after_a_change(tmp_path: Path, monkeypatch: pyte
     assert len(count) == 24
 
 
+def test_a_file_under_two_classes_is_said(tmp_path: Path) -> None:
+    write_digits(tmp_path / "set")
+    (tmp_path / "set" / "2").symlink_to(tmp_path / "set" / "1")
+    first = sorted((tmp_path / "set" / "1").iterdir())[0]
+    said = f"12 files are the same under two classes, the first is {first}"
+    assert read(tmp_path / "set").remarks == (said,) == read(tmp_path / "set").remarks
+
+
+@pytest.mark.parametrize("ending", ["gif", "png", "webp", "tif"])
+def test_of_several_frames_the_first_is_taken_and_said(tmp_path: Path, ending: str) -> None:
+    write_digits(tmp_path / "set")
+    frames = [Image.fromarray(np.full((8, 8, 3), level, np.uint8)) for level in (200, 0, 100)]
+    file = tmp_path / "set" / "0" / f"0.{ending}"
+    frames[0].save(file, save_all=True, append_images=frames[1:])
+    raw = read(tmp_path / "set")
+    assert raw.remarks == (f"1 files have several frames, of which the first is taken: {file}",)
+    assert isinstance(raw.train.inputs, torch.Tensor) and int(raw.train.inputs[0].min()) == 200
+
+
 def test_damaged_cache_is_made_again(tmp_path: Path) -> None:
     write_digits(tmp_path / "set")
     first = read(tmp_path / "set")

@@ -51,6 +51,26 @@ def test_other_columns(tmp_path: Path) -> None:
     assert apart.card["samples"]["validation"] == 40
 
 
+def test_predictions_for_a_list(tmp_path: Path) -> None:
+    file = listed(tmp_path)
+    preprocess = data.load(file).preprocess
+    read = data.read_inputs(preprocess, [file])
+    assert read.names == tuple(str(tmp_path / "pics" / f"{i}.png") for i in range(40))
+    (tmp_path / "pics" / "3.png").unlink()
+    with pytest.raises(DataError, match=r"3\.png: not a readable image \(.*No such file"):
+        data.read_inputs(preprocess, [file])
+    assert data.read_inputs(preprocess, [file], skip_bad=True).skipped == (str(tmp_path / "pics" / "3.png"),)
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"other\.csv: no column names image files"):
+        data.read_inputs(preprocess, [tmp_path / "other.csv"])
+
+
+def test_paths_as_windows_writes_them(tmp_path: Path) -> None:
+    file = listed(tmp_path)
+    file.write_text(file.read_text(encoding="utf-8").replace("pics/", "pics\\"), encoding="utf-8")
+    assert sum(data.load(file).card["samples"].values()) == 40
+
+
 def test_what_is_no_list_of_pictures_stays_a_table(tmp_path: Path) -> None:
     frame = pd.DataFrame({"photo": [f"{i}.jpg" for i in range(60)], "x": range(60), "y": ["p", "q"] * 30})
     frame.to_csv(tmp_path / "features.csv", index=False)

@@ -36,10 +36,26 @@ def path_columns(frame: DataFrame) -> list[str]:
     return [name for name in names if names.count(name) == 1 and _all_pictures(frame, name)]
 
 
+def pictures_of(file: Path) -> tuple[Path, ...]:
+    """Return the picture files that a table names, whether or not they are there.
+
+    Raises:
+      DataError: it is no table, or no column names picture files.
+    """
+    frame = tables.read_table(file)
+    found = path_columns(frame)
+    if not found:
+        raise DataError(f"{file}: no column names image files")
+    return tuple(picture_at(str(name), file) for name in tables.texts(frame[found[0]]))
+
+
 def picture_at(name: str, file: Path) -> Path:
-    """Return where a picture is that a table names: beside the table, or in the current folder if it is there only."""
-    beside = file.parent / name
-    return beside if beside.exists() or not Path(name).exists() else Path(name)
+    """Return where a picture is that a table names: beside the table, or in the current folder if it is there only.
+
+    Backslashes stand for folders, as Windows writes them, where no file has them in its name.
+    """
+    places = [folder / text for text in (name, name.replace("\\", "/")) for folder in (file.parent, Path())]
+    return next((place for place in places if place.exists()), places[0])
 
 
 def _may_name_pictures(file: Path) -> bool:
