@@ -17,6 +17,7 @@ from autokd.delivery.export import export_pipeline
 from autokd.delivery.recommended import train_recommended
 from autokd.errors import BundleError, StudyError, nearest
 from autokd.execution.executor import Stop
+from autokd.files import check_writable
 from autokd.options import REPORTS, STUDIES, FullTraining, Keyword, takes
 from autokd.search import run
 from autokd.search.request import Request
@@ -135,6 +136,7 @@ def search(asked: SearchCall) -> Study:
       TooManyFailures: trials failed again and again.
       Interrupted: `stop` was told so.
     """
+    check_writable(Path(asked.reports_dir) / (asked.study or ""), "run it in a folder that you may write to")
     study = Study(run.search(asked, asked.notify, deliver, asked.stop), Path(asked.reports_dir))
     study.report()
     return study

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,72 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 import yaml
 
+from autokd.errors import DISK_FULL, UserError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
+CACHE_REMEDY = "set AUTOKD_CACHE to a folder that you may write to"
+
 
 def cache_dir(*parts: str) -> Path:
-    """Return (and make) a folder under `AUTOKD_CACHE`, or under the user's cache folder where that is not set."""
-    base = os.environ.get("AUTOKD_CACHE") or platformdirs.user_cache_dir("autokd")
-    path = Path(base).joinpath(*parts)
-    path.mkdir(parents=True, exist_ok=True)
+    """Return (and make) a folder under `AUTOKD_CACHE`, or under the user's cache folder where that is not set.
+
+    Raises:
+      UserError: it cannot be made, or no home folder is known.
+    """
+    given = os.environ.get("AUTOKD_CACHE")
+    try:
+        base = Path(given or platformdirs.user_cache_dir("autokd")).expanduser()
+    except RuntimeError as error:
+        said = f"AUTOKD_CACHE={given}" if given else "the cache"
+        raise UserError(f"{said}: no home folder is known; {CACHE_REMEDY}") from error
+    path = base.joinpath(*parts)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        raise UserError(f"{path}: {error.strerror}; {CACHE_REMEDY}") from error
     return path
+
+
+def check_writable(folder: Path, remedy: str) -> None:
+    """Refuse a folder in which nothing can be written, before any work is done; one that is missing is not made.
+
+    Args:
+      folder: where something is to be written.
+      remedy: what to do then, for the message.
+
+    Raises:
+      UserError: nothing can be written there.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise UserError(f"{folder}: {error.strerror}; {remedy}") from error
+
+
+def printable(text: str) -> str:
+    r"""Return a text that can be written as UTF-8: bytes of a file's name that are none stand as \xe9.
+
+    Example:
+      >>> print(printable("caf\udce9"))
+      caf\xe9
+    """
+    return os.fsencode(text).decode("utf-8", "backslashreplace") if not is_printable(text) else text
+
+
+def is_printable(text: str) -> bool:
+    """Whether a text can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -13,12 +13,18 @@ if TYPE_CHECKING:
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def escape_csv(frame: DataFrame) -> DataFrame:
+def escape_csv(frame: DataFrame, exact: Iterable[str] = ()) -> DataFrame:
     """Return a copy whose texts a spreadsheet takes as texts; see `escape_cell`.
 
     Cells, column names and the index are looked at.
+
+    Args:
+      frame: the table.
+      exact: columns that other programs compare with what they have; only what a spreadsheet would run is changed
+        there, see `runs_in_a_spreadsheet`, not what it would merely show as an error.
     """
-    escaped = frame.map(escape_cell)
+    kept = {name: frame[name].map(lambda cell: f"'{cell}" if runs_in_a_spreadsheet(cell) else cell) for name in exact}
+    escaped = frame.map(escape_cell).assign(**kept)
     escaped.columns = frame.columns.map(escape_cell)
     escaped.index = frame.index.map(escape_cell)
     return escaped
@@ -51,6 +57,18 @@ def escape_cell(value: Any) -> Any:
     """
     formula = isinstance(value, str) and value.startswith(_FORMULA_STARTS) and not _is_number(value)
     return f"'{value}" if formula else value
+
+
+def runs_in_a_spreadsheet(value: Any) -> bool:
+    """Whether a spreadsheet that opens a CSV file would compute something of a cell, or call another program.
+
+    Example:
+      >>> [runs_in_a_spreadsheet(cell) for cell in ("=1+1", "-cmd|' /C calc'!A0", "@SUM(A1)", "@home", "-1", "+", -1)]
+      [True, True, True, False, False, False, False]
+    """
+    text = value.lstrip("\t\r\n") if isinstance(value, str) else ""
+    calls = text[:1] == "=" or (text[:1] in ("+", "-", "@") and any(sign in text for sign in "(|!"))
+    return calls and any(map(str.isalnum, text))
 
 
 def _is_number(text: str) -> bool:

@@ -216,7 +216,8 @@ def pipeline(name: str) -> dict[str, Any]:
 
 def _head(name: str) -> dict[str, Any]:
     """The head that a loss requires, with its defaults; else the plain one."""
-    required = () if name == ALONE else catalog.load("losses", name).declares.requires
+    uses = () if name == ALONE else name.split(" + ")
+    required = [other for use in uses for other in catalog.load("losses", use).declares.requires]
     heads = [other.partition(".")[2] for other in required if other.startswith("head.")]
     return component_to_plain(make("heads", heads[0] if heads else "plain", {}))
 

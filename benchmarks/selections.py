@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--teacher-epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", choices=ARMS, help="these lines of the table alone")
     parser.add_argument("--runs", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -60,7 +61,7 @@ def main() -> None:
     context = TrainContext(data=data, teacher=teacher, device=torch.device("cpu"), bank=TeacherBank())
     done = {(run["arm"], run["seed"]) for run in losses.lines(runs)}
     for seed in range(asked.seeds):
-        for arm in ARMS:
+        for arm in asked.only or ARMS:
             if (arm, seed) not in done:
                 losses.append(runs, _run(context, arm, seed, asked.epochs))
     print(f"{common.machine()}; {asked.dataset}, {asked.images} images, {asked.epochs} epochs, {asked.seeds} seeds")
@@ -70,7 +71,7 @@ def main() -> None:
 
 def table(runs: list[dict[str, Any]]) -> str:
     """Return the runs as a Markdown table, in the order of the arms."""
-    by_arm = {arm: [run for run in runs if run["arm"] == arm] for arm in ARMS}
+    by_arm = {arm: found for arm in ARMS if (found := [run for run in runs if run["arm"] == arm])}
     whole = _mean(by_arm[ALL], "accuracy")
     rows = ["| samples | test accuracy, % | against all | answers of the teacher |", "|---|---|---|---|"]
     for arm, found in by_arm.items():

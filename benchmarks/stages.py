@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +36,7 @@ from autokd.networks.models import seeded
 from autokd.seeds import derive
 from autokd.spec import component_to_plain, from_plain, make
 from benchmarks import common
-from benchmarks.losses import ALONE, _pipeline, _teacher, lines, table
+from benchmarks.losses import ALONE, accuracy_of_teacher, append, benchmark_teacher, lines, pipeline, table
 
 SHARES = (0.1, 0.3)
 FIRST = {"end": 0.3}
@@ -81,19 +80,19 @@ def main() -> None:
         autokd_data.load("fashion_mnist", options),
         autokd_data.load("digits", autokd_data.DataOptions(image_size=28)),
     )
-    teacher = _teacher(data, asked.teacher_epochs, asked.runs.with_suffix(".teacher.pt"))
+    teacher = benchmark_teacher(data, asked.teacher_epochs, asked.runs.with_suffix(".teacher.pt"))
     parts = frozenset({"pooled"})
     context = TrainContext(data=data, teacher=teacher, device=torch.device("cpu"), bank=TeacherBank(), parts=parts)
-    print(f"teacher: test accuracy {accuracy(teacher.modules[0], data):.4f}", flush=True)
+    print(f"teacher: test accuracy {accuracy_of_teacher(teacher, data):.4f}", flush=True)
     for seed in range(asked.seeds):
         done = {(run["loss"], run["seed"]) for run in lines(asked.runs)}
         missing = [name for name in LOSSES if (name, seed) not in done]
         for name in missing:
-            keep(asked.runs, run_from(context, name, seed, asked.epochs))
+            keep_all(asked.runs, run_from(context, name, seed, asked.epochs))
         for name in STARTED:
             if (f"{name}, from digits", seed) not in done:
                 start = pretrained(digits, seed, asked.epochs)
-                keep(asked.runs, run_from(context, name, seed, asked.epochs, start))
+                keep_all(asked.runs, run_from(context, name, seed, asked.epochs, start))
     print(f"{common.machine()}; {asked.images} images, {asked.epochs} epochs, {asked.seeds} seeds")
     print(table({(run["loss"], run["seed"]): run for run in lines(asked.runs)}))
 
@@ -123,7 +122,7 @@ def train(
 ) -> tuple[nn.Module, Averages]:
     """Return the student as it ends, and its averages."""
     losses = {key: component_to_plain(make("losses", key, dict(keys))) for key, keys in LOSSES[name].items()}
-    spec = from_plain({**_pipeline(ALONE), "losses": losses})
+    spec = from_plain({**pipeline(ALONE), "losses": losses})
     with seeded(derive(seed, "init")):
         run = build_run(context, spec, epochs * len(context.data.train))
         if start is not None:
@@ -143,10 +142,10 @@ def accuracy(network: nn.Module, data: Dataset) -> float:
     )
 
 
-def keep(path: Path, runs: list[dict[str, Any]]) -> None:
+def keep_all(path: Path, runs: list[dict[str, Any]]) -> None:
     """Append lines to the file of runs."""
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(run) + "\n" for run in runs)
+    for run in runs:
+        append(path, run)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from autokd import catalog  # noqa: E402
 from autokd.declarations import Loss  # noqa: E402
-from benchmarks import losses  # noqa: E402
+from benchmarks import losses, selections  # noqa: E402
 from docs.components import cell, shipped, write  # noqa: E402
 
 PAGE = Path(__file__).with_name("methods.md")
@@ -29,12 +29,13 @@ GROUPS = {
     "relations": "How it relates the samples of a batch",
     "tokens": "Tokens of transformers",
 }
-DATASETS = ("fashion_mnist", "cifar100")
+DATASETS = ("fashion_mnist", "fashion_mnist-peer", "cifar100")
 
 
 def page(text: str) -> str:
     """Return a page with the content between its markers written anew."""
-    for name, content in {"losses": _losses(), **{name: _runs(name) for name in DATASETS}}.items():
+    measured = {name: _runs(f"losses-{name}") for name in DATASETS} | {"stages": _runs("stages-fashion_mnist")}
+    for name, content in {"losses": _losses(), **measured, "selections": _selections()}.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         assert text.count(begin) == text.count(end) == 1, f"{PAGE} needs the markers of {name!r} once"
         text = f"{text.partition(begin)[0]}{begin}\n{content}\n{end}{text.partition(end)[2]}"
@@ -82,8 +83,13 @@ def _reads(declares: Loss) -> str:
     return "; ".join([*parts, *(["the whole batch"] if declares.batch_statistic else [])])
 
 
-def _runs(dataset: str) -> str:
-    return losses.table(losses.read(ROOT / "benchmarks" / f"losses-{dataset}.jsonl")) + "\n"
+def _runs(name: str) -> str:
+    return losses.table(losses.read(ROOT / "benchmarks" / f"{name}.jsonl")) + "\n"
+
+
+def _selections() -> str:
+    runs = losses.lines(ROOT / "benchmarks" / "selections-fashion_mnist.jsonl")
+    return selections.table(runs) + "\n"
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from autokd.files import cache_dir, from_yaml, to_yaml, write_text
+from autokd.errors import UserError
+from autokd.files import cache_dir, check_writable, from_yaml, to_yaml, write_text
 
 
 def test_text_is_flushed_before_it_takes_the_files_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,3 +54,44 @@ def test_yaml_keeps_order_and_values() -> None:
     text = to_yaml(plain)
     assert list(from_yaml(text)) == ["z", "a", "tiny", "nested"] and from_yaml(text) == plain
     assert "é" in text
+
+
+def test_the_cache_folder_is_below_the_home_folder_where_that_is_meant(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AUTOKD_CACHE", "~/kd")
+    assert cache_dir("bank") == tmp_path / "kd" / "bank" and (tmp_path / "kd" / "bank").is_dir()
+
+
+@pytest.mark.parametrize("given", [None, "~/kd", "~nobody-at-all/kd"])
+def test_no_home_folder_is_one_line_that_names_the_way_out(tmp_path, monkeypatch, given):
+    def none(*_):
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr("pwd.getpwuid", none)
+    for name in ("HOME", "XDG_CACHE_HOME", "AUTOKD_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    if given:
+        monkeypatch.setenv("AUTOKD_CACHE", given)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no home folder is known; set AUTOKD_CACHE to a folder") as caught:
+        cache_dir()
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_a_cache_that_cannot_be_made_names_the_way_out(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AUTOKD_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(UserError, match="file/cache: Not a directory; set AUTOKD_CACHE to a folder"):
+        cache_dir()
+
+
+def test_a_folder_that_is_read_only_is_refused_and_none_is_made(tmp_path, monkeypatch):
+    check_writable(tmp_path / "a" / "b", "-")
+    assert not list(tmp_path.iterdir())
+
+    def refuse(**_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(UserError, match="a/b: Read-only file system; go elsewhere"):
+        check_writable(tmp_path / "a" / "b", "go elsewhere")

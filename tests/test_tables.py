@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pandas import DataFrame
 
-from autokd.tables import escape_cell, escape_csv, write_csv
+from autokd.tables import escape_cell, escape_csv, runs_in_a_spreadsheet, write_csv
 
 
 def test_texts_that_a_spreadsheet_would_run_are_quoted_and_numbers_are_not() -> None:
@@ -49,3 +49,37 @@ def test_csv_keeps_the_given_columns_first_and_escapes_headings(tmp_path: Path) 
     write_csv(tmp_path / "t.csv", [{"b": 1}, {"=x": "=y", "a": 2.5, "b": None}], ["a", "b"])
     with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [["a", "b", "'=x"], ["", "1", ""], ["2.5", "", "'=y"]]
+
+
+LABELS = [
+    "-1",
+    "+1",
+    "-1e-3",
+    "+",
+    "-",
+    "@home",
+    "a",
+    "-new.csv:1",
+    "--",
+    "+/-",
+    "two\nlines",
+    'q"',
+    "a,b",
+    "a;b",
+    " x",
+]
+
+
+def test_labels_read_back_as_they_were(tmp_path: Path) -> None:
+    frame = DataFrame({"input": LABELS, "label": LABELS, "probability": [-0.5] * len(LABELS)})
+    escape_csv(frame, ("input", "label")).to_csv(tmp_path / "t.csv", index=False, lineterminator="\n")
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        assert [row[:2] for row in list(csv.reader(file))[1:]] == [[label, label] for label in LABELS]
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "=A1", "-cmd|' /C calc'!A0", "@SUM(A1)", "+HYPERLINK(1)", "\t=1+1", "='\\\\h\\s'!A1"]
+)
+def test_what_a_spreadsheet_would_run_is_never_written_as_it_is(cell: str) -> None:
+    assert runs_in_a_spreadsheet(cell)
+    assert escape_csv(DataFrame({"label": [cell]}), ["label"])["label"].tolist() == [f"'{cell}"]

@@ -6,7 +6,6 @@ or finished, 4 too many failures, 130 interrupted.
 
 from __future__ import annotations
 
-import io
 import shlex
 import sys
 from pathlib import Path
@@ -16,12 +15,12 @@ import typer
 
 from autokd import catalog
 from autokd.catalog import KINDS
-from autokd.cli import options
+from autokd.cli import options, streams
 from autokd.cli.console.output import document, out
 from autokd.cli.failures import UsageError, complain, internal, of_system
 from autokd.cli.options import Json, Printing, TeachersData, with_options
 from autokd.errors import AutokdError
-from autokd.options import Device, FullTraining, Option, Plugins, SkipBad
+from autokd.options import REPORTS, Device, FullTraining, Option, Plugins, SkipBad
 from autokd.search.request import Request, Screening
 
 if TYPE_CHECKING:
@@ -80,9 +79,17 @@ def _planned(request: Request, notify: Notify, *, as_json: bool) -> Shown:
 
 @app.command()
 @with_options
-def report(study: options.Study) -> None:
+def report(
+    study: options.Study,
+    output: Annotated[Path, Option("Folder of reports to write in.", flags=("--output", "-o"))] = REPORTS,
+) -> None:
     """Write the HTML report of a study again."""
-    typer.echo(_open(study).report())
+    from autokd import api
+    from autokd.files import check_writable
+
+    opened = api.open_study(study, reports_dir=output)
+    check_writable(opened.report_path.parent, "write the report elsewhere with -o FOLDER")
+    typer.echo(opened.report())
 
 
 @app.command()
@@ -129,8 +136,11 @@ def predict(
     from autokd.cli import progress
     from autokd.cli.console.students import predictions
     from autokd.delivery.predict import predict as label
+    from autokd.files import check_writable
     from autokd.search.run import pick_device
 
+    if output is not None:
+        check_writable(output.parent, "give another file with -o")
     with progress.logging_to_stderr():
         frame = label(folder, inputs, device=pick_device(device), skip_bad=skip_bad)
     out(predictions(frame, output, as_json=as_json))
@@ -256,14 +266,18 @@ def _open(name: str) -> Study:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a sign is no reason to stop
+    streams.open_closed()
+    streams.never_fail()
     sys.exit(run_command(sys.argv[1:]))
 
 
 def run_command(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    with streams.in_place():
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         with command.make_context("autokd", list(arguments)) as context:

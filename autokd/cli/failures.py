@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from typing import Any
@@ -13,21 +15,27 @@ from autokd.errors import DISK_FULL
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 """Click's base of usage errors: newer versions of typer bring their own copy of click."""
 _DISK_ERRORS = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
+_PLACE_ERRORS = (errno.EROFS, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP, errno.EIO)
+"""What a place refuses that another one may not: a disk that is read-only, without locks, broken, or a long name."""
 
 
 def complain(message: str, code: int) -> int:
     """Say what is wrong; return the exit code."""
-    typer.echo(f"error: {message}", err=True)
+    from autokd.files import printable
+
+    with contextlib.suppress(BrokenPipeError):
+        typer.echo(f"error: {printable(message)}", err=True)
     return code
 
 
 def of_system(error: OSError) -> int:
     """Say what the system refused; return the exit code."""
     if isinstance(error, BrokenPipeError):  # whoever read the output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError, AttributeError):  # a stand-in may have no descriptor
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     where = f"{error.filename or 'disk'}: {error.strerror}"
-    if isinstance(error, _DISK_ERRORS):
+    if isinstance(error, _DISK_ERRORS) or error.errno in _PLACE_ERRORS:
         return complain(where, 2)
     if error.errno in DISK_FULL:
         return complain(f"{where}; make room, and the same command goes on", 2)

@@ -15,6 +15,7 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Column
 
+from autokd.cli.streams import is_terminal
 from autokd.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def shown(*, quiet: bool) -> Iterator[Notify]:
     """Show a search's progress while it runs; entered before `logging_to_stderr`, bars make way for the log's lines."""
     if quiet:
         yield lambda at: None
-    elif sys.stderr.isatty():
+    elif is_terminal(sys.stderr):
         with _bars() as display:
             yield BarNotifier(display)
     else:
@@ -90,7 +91,7 @@ def stoppable() -> Iterator[Stop]:
             raise KeyboardInterrupt
         stop.draining, stop.leaving = True, stop.draining
         now, then = ("at the next epoch", "end now") if stop.leaving else ("once what runs is over", "wait less")
-        print(f"stopping {now}; Ctrl-C again to {then}", file=sys.stderr, flush=True)
+        _say(f"stopping {now}; Ctrl-C again to {then}")
 
     def terminated(*_: Any) -> None:
         stop.draining = stop.leaving = True
@@ -161,8 +162,14 @@ class LineNotifier:
 
     def _print(self, at: Stand) -> None:
         line = _plan_line(at) if at.stage in PLANS else f"{at.stage}: {at.done}/{at.total} {noted(at)}".rstrip()
-        print(line, file=sys.stderr, flush=True)
+        _say(line)
         self._printed, self._when = at, self._clock()
+
+
+def _say(line: str) -> None:
+    """Write a line to stderr; whoever read it may have had enough, which is no reason to stop."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _plan_line(at: Stand) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autokd.data.load import Dataset, load, load_again
+from autokd.data.moved import anchored, relative
 from autokd.data.preprocess import from_json, read_inputs
 from autokd.input_kind import Preprocess, ReadInputs
 from autokd.options import DataOptions
@@ -12,8 +13,10 @@ __all__ = [
     "Dataset",
     "Preprocess",
     "ReadInputs",
+    "anchored",
     "from_json",
     "load",
     "load_again",
     "read_inputs",
+    "relative",
 ]

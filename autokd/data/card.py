@@ -8,6 +8,7 @@ from typing import Any
 
 from autokd import batching
 from autokd.data_types import Raw
+from autokd.files import printable
 from autokd.input_kind import InputKind
 from autokd.networks.inputs import kind_of
 from autokd.types import Split, Task
@@ -41,7 +42,7 @@ def card_of(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, s
         "official": {"validation": raw.validation is not None, "test": raw.test is not None},
         "also_in_train": duplicates,
         "nearly_in_train": near,
-        "skipped_files": list(raw.skipped),
+        "skipped_files": list(map(printable, raw.skipped)),
         "remarks": list(raw.remarks),
         "dropped_columns": dropped,
         "fingerprint": task.fingerprint,

@@ -15,11 +15,12 @@ from torch.utils.data import Dataset as TorchDataset
 
 from autokd import batching, catalog
 from autokd.data.card import card_of
+from autokd.data.moved import found_again
 from autokd.data.split import shared_groups, split
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.datasets import arrays, places
 from autokd.errors import ComponentError, DataError, nearest
-from autokd.files import cache_dir
+from autokd.files import cache_dir, is_printable, printable
 from autokd.input_kind import InputKind, Preprocess
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import state_fingerprint
@@ -83,7 +84,8 @@ def load(reference: Any, options: DataOptions = _DEFAULTS) -> Dataset:
       DataError: it is missing or cannot be used.
     """
     validation = None if options.validation is None else _absolute(options.validation)
-    where = {"target": options.target, "group": options.group, "validation": validation, "ground": options.ground}
+    where: dict[str, Any] = {"target": options.target, "group": options.group, "validation": validation}
+    where |= {"ground": options.ground, "classification": options.classification or None}
     return _open(_component(reference, options.data_dir, where), options)
 
 
@@ -92,7 +94,8 @@ def load_again(reference: Mapping[str, Any], *, data_dir: str | Path | None = No
 
     Args:
       reference: plain data.
-      data_dir: where the files of a named dataset are now, if elsewhere.
+      data_dir: where its files are now, if elsewhere: the folder of a named dataset's files, the folder of images or
+        the table itself, or a folder above it.
       download: the network may be used.
 
     Raises:
@@ -106,26 +109,28 @@ def load_again(reference: Mapping[str, Any], *, data_dir: str | Path | None = No
     component = component_from_plain("datasets", reference["component"])
     if data_dir is not None and "data_dir" in _field_names(component):
         component = dataclasses.replace(component, data_dir=_absolute(data_dir))
+    component = found_again(component, None if data_dir is None else Path(data_dir).expanduser())
     return _open(component, DataOptions(download=download, **values))
 
 
-def _component(reference: Any, data_dir: str | Path | None, where: dict[str, str | None]) -> Any:
+def _component(reference: Any, data_dir: str | Path | None, where: dict[str, Any]) -> Any:
     """Return the dataset component that a reference means."""
     given = {key: value for key, value in where.items() if value is not None}
     if isinstance(reference, (str, Path)):
         return _named(str(reference), data_dir, given)
+    classification = given.pop("classification", None)
     if given:
         raise DataError(f"{', '.join(given)} does not apply to data given in Python")
     if isinstance(reference, TorchDataset):
-        return arrays.from_torch(reference, cache_dir())
+        return arrays.from_torch(reference, cache_dir(), classification=classification)
     if isinstance(reference, tuple) and len(reference) == 2:
-        return arrays.from_arrays(*reference, cache_dir())
+        return arrays.from_arrays(*reference, cache_dir(), classification=classification)
     raise DataError(f"expected a dataset's name, a path, (X, y) or a torch dataset, got {type(reference).__name__}")
 
 
-def _named(reference: str, data_dir: str | Path | None, given: dict[str, str]) -> Any:
+def _named(reference: str, data_dir: str | Path | None, given: dict[str, Any]) -> Any:
     """Return the dataset of that name, or at that path."""
-    name, values = _name_and_place(reference)
+    name, values = _name_and_place(reference, data_dir)
     fields = _field_names(catalog.load("datasets", name))
     strange = sorted(set(given) - fields)
     if strange:
@@ -136,14 +141,16 @@ def _named(reference: str, data_dir: str | Path | None, given: dict[str, str]) -
     return make("datasets", name, values | given)
 
 
-def _name_and_place(reference: str) -> tuple[str, dict[str, str]]:
+def _name_and_place(reference: str, data_dir: str | Path | None) -> tuple[str, dict[str, Any]]:
     """Return the component's name, and its fields that say which path is meant."""
     if reference in catalog.names("datasets") and _self_contained(reference):
         return reference, {}
-    found = places.dataset_at(Path(reference))
+    inside = None if data_dir is None or Path(reference).exists() else Path(data_dir).expanduser() / reference
+    path = inside if inside is not None and inside.exists() else Path(reference)
+    found = places.dataset_at(path)
     if found is not None:
         name, field = found
-        return name, {field: _absolute(reference)}
+        return name, {field: _absolute(path)}
     named = filter(_self_contained, catalog.names("datasets"))
     raise DataError(f"{reference!r} is no dataset, file or folder; {nearest(reference, named)}")
 
@@ -159,7 +166,10 @@ def _field_names(component: Any) -> set[str]:
 
 
 def _absolute(path: str | Path) -> str:
-    return str(Path(path).expanduser().resolve())
+    absolute = str(Path(path).expanduser().resolve())
+    if not is_printable(absolute):
+        raise DataError(f"{printable(absolute)!r}: the path is not UTF-8, and no record could name it; rename it")
+    return absolute
 
 
 def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
@@ -172,12 +182,13 @@ def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
     )
     kind = kind_of(component.declares.modality)
     raw = _resized(_read(component, context), kind, options.image_size)
+    _check_names(raw)
     doubts = kind.doubts(raw.train.inputs, raw.train.labels, raw.classes)
     raw = dataclasses.replace(raw, remarks=(*raw.remarks, *doubts))
     for remark in raw.remarks:
         _log.warning("%s", remark)
     if raw.skipped:
-        _log.warning("%d unreadable file(s) left out, the first is %s", len(raw.skipped), raw.skipped[0])
+        _log.warning("%d unreadable file(s) left out, the first is %s", len(raw.skipped), printable(raw.skipped[0]))
     parts = split(raw, options.seed, options.limit_train)
     for name, count in shared_groups(parts).items():
         if count:
@@ -196,6 +207,13 @@ def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
         card=card_of(raw, task, splits, dropped),
         _test=splits["test"],
     )
+
+
+def _check_names(raw: Raw) -> None:
+    """Refuse names that no record could be written with."""
+    for what, name in (("dataset", raw.name), *(("class", name) for name in raw.classes)):
+        if not is_printable(name):
+            raise DataError(f"the name of the {what} {printable(name)!r} is not UTF-8; rename the folder or file")
 
 
 def _read(component: DatasetComponent, context: DataContext) -> Raw:

@@ -86,6 +86,6 @@ def _named(pattern: re.Pattern[str], inside: Path) -> str:
     name = match and match[pattern.groupindex.get("group", min(1, pattern.groups))]
     if not name:
         raise DataError(
-            f"group {pattern.pattern!r} matches nothing in {inside.as_posix()}; every picture needs a group"
+            f"group '{pattern.pattern}' matches nothing in {inside.as_posix()}; every picture needs a group"
         )
     return name

@@ -14,6 +14,7 @@ from autokd.datasets.layout import SPLITS
 from autokd.datasets.pictures import Listed, read_pictures
 from autokd.declarations import Dataset
 from autokd.errors import DataError
+from autokd.modalities import labels as labels_of
 from autokd.modalities import tables
 from autokd.modalities.picture_table import path_columns, picture_at
 
@@ -70,7 +71,7 @@ class ImageTable:
             rows = [*kept, *(row._replace(part="validation") for row in self._table(Path(self.validation)).rows)]
         classes = _classes(rows, self.file)
         there, missing = _found(rows, self.file, skip_bad=context.skip_bad)
-        labels = tables.indices([row.label for row in there], classes, self.file)
+        labels = labels_of.indices([row.label for row in there], classes, self.file)
         listed = [Listed(row.part, int(i), row.path, row.group) for row, i in zip(there, labels, strict=True)]
         found = read_pictures(listed, context, self.ground)
         return Raw(
@@ -86,9 +87,9 @@ class ImageTable:
     def _table(self, file: Path) -> _Table:
         frame = tables.read_table(file)
         columns = self._columns(frame, file)
-        labels = tables.class_names(
-            tables.column(frame, columns.target, str(file)), f"{file}, column {columns.target!r}"
-        )
+        values = tables.column(frame, columns.target, str(file))
+        whole = labels_of.are_whole(values)  # of pictures these are classes, however many
+        labels = labels_of.class_names(values, f"{file}, column {columns.target!r}", classification=whole)
         paths = [picture_at(str(name), file) for name in tables.texts(frame[columns.path])]
         parts = [_part(word, columns.split, file) for word in _cells(frame, columns.split, file)]
         rows = [_Row(*row) for row in zip(parts, labels, paths, _cells(frame, columns.group, file), strict=True)]
@@ -125,7 +126,7 @@ def _classes(rows: Sequence[_Row], file: str) -> tuple[str, ...]:
     names = [row.label for row in rows if row.part == "train"]
     if not names:
         raise DataError(f"{file}: no row is of the split train")
-    return tables.in_order(names)
+    return labels_of.in_order(names)
 
 
 def _found(rows: Sequence[_Row], file: str, *, skip_bad: bool) -> tuple[list[_Row], list[str]]:

@@ -8,17 +8,18 @@ from pathlib import Path
 from pandas import DataFrame
 
 from autokd.data_types import DataContext, Part, Raw
+from autokd.datasets.table_checks import check_heading, without_label
 from autokd.declarations import Dataset
 from autokd.errors import DataError
-from autokd.modalities import tables
+from autokd.modalities import fitting, labels, tables
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableFile:
     """A table with one row a sample and named columns, one of which is the label.
 
-    Text files are UTF-8, their first line names the columns, and the delimiter is the one of `,` `;` tab `|` that it
-    has most of.
+    Text files are UTF-8, UTF-16 with its mark, or else Windows-1252. One line names the columns, and the delimiter is
+    the one of `,` `;` tab `|`, or else blanks, that makes all rows as long as each other.
     """
 
     declares = Dataset(modality="table")
@@ -27,29 +28,42 @@ class TableFile:
     target: str | None = None  # the label column; needed
     group: str | None = None  # column whose equal values stay in one split; no feature
     validation: str | None = None  # a table of the same form to validate on
+    classification: bool | None = None  # the labels are classes, though they look like a quantity
 
     def build(self, context: DataContext) -> Raw:
         """Read it; see `autokd.data_types.DatasetComponent`."""
-        frame = tables.read_table(Path(self.file))
+        frame = self._read(Path(self.file))
         if self.target is None:
             raise DataError(f"{self.file}: say with --target which column is the label; {_columns(frame)}")
-        names = tables.class_names(tables.column(frame, self.target, self.file), f"{self.file}, column {self.target!r}")
-        classes = tables.in_order(names)
+        tables.column(frame, self.target, self.file)
+        check_heading(frame, self.file)
+        names = self._names(frame, self.file)
+        classes = labels.in_order(names)
         validation = None if self.validation is None else self._validation(Path(self.validation), classes)
         train = self._part(frame, names, classes, self.file)
         return Raw(name=Path(self.file).stem, modality="table", classes=classes, train=train, validation=validation)
 
+    def _read(self, path: Path) -> DataFrame:
+        return tables.read_table(path, [name.strip() for name in (self.target, self.group) if name is not None])
+
+    def _names(self, frame: DataFrame, source: str) -> list[str]:
+        """The class name of every row."""
+        values = tables.column(frame, str(self.target), source)
+        return labels.class_names(values, f"{source}, column {self.target!r}", classification=bool(self.classification))
+
     def _validation(self, path: Path, classes: tuple[str, ...]) -> Part:
-        frame = tables.read_table(path)
-        names = tables.class_names(tables.column(frame, str(self.target), str(path)), str(path))
-        return self._part(frame, names, classes, str(path))
+        frame = self._read(path)
+        return self._part(frame, self._names(frame, str(path)), classes, str(path))
 
     def _part(self, frame: DataFrame, names: list[str], classes: tuple[str, ...], source: str) -> Part:
-        labels = tables.indices(names, classes, source)
-        if self.group is None:
-            return Part(frame.drop(columns=[self.target]), labels)
-        groups = tables.column(frame, self.group, source).astype(str).to_numpy(dtype=object)
-        return Part(frame.drop(columns=[self.target, self.group]), labels, groups)
+        index = labels.indices(names, classes, source)
+        groups = None
+        if self.group is not None:
+            groups = tables.column(frame, self.group, source).astype(str).to_numpy(dtype=object)
+        features = without_label(frame, str(self.target), index, source)
+        if self.group is not None:
+            features = features.drop(columns=[self.group])
+        return Part(fitting.without_strays(features, fitting.read_columns(features), source), index, groups)
 
 
 def _columns(frame: DataFrame) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
@@ -20,19 +19,21 @@ from torch.utils.data import IterableDataset
 
 from autokd.datasets._arrays import Arrays, keep_arrays
 from autokd.datasets._table_file import TableFile
+from autokd.datasets.given_labels import plain_labels
 from autokd.datasets.store import Stored
 from autokd.errors import DataError
 from autokd.files import written_whole
+from autokd.modalities import labels as labels_of
 from autokd.modalities import tables
 from autokd.modalities.decoding import eight_bit, is_wide
 from autokd.networks.models import state_fingerprint
 
 
-def from_torch(dataset: TorchDataset[Any], cache: Path) -> Arrays | TableFile:
+def from_torch(dataset: TorchDataset[Any], cache: Path, *, classification: bool | None = None) -> Arrays | TableFile:
     """Read a map-style torch dataset of (input, class) pairs once and keep it.
 
     Random transforms of the dataset are drawn once, here. Class names come from its attribute `classes`, where it has
-    that attribute of torchvision's datasets.
+    that attribute of torchvision's datasets. See `from_arrays` for `classification`.
 
     Raises:
       DataError: the items are not such pairs, or differ in shape.
@@ -47,31 +48,47 @@ def from_torch(dataset: TorchDataset[Any], cache: Path) -> Arrays | TableFile:
     if len(shapes) > 1:
         raise DataError(f"{type(dataset).__name__}: inputs of several shapes {sorted(shapes)[:3]}; resize them to one")
     labels = [_label(item[1]) for item in items]
-    return from_arrays(np.stack(inputs), labels, cache, getattr(dataset, "classes", None))
+    classes = getattr(dataset, "classes", None)
+    return from_arrays(np.stack(inputs), labels, cache, classes, classification=classification)
 
 
-def from_arrays(inputs: Any, labels: Any, cache: Path, classes: Sequence[str] | None = None) -> Arrays | TableFile:
+def from_arrays(
+    inputs: Any,
+    labels: Any,
+    cache: Path,
+    classes: Sequence[str] | None = None,
+    *,
+    classification: bool | None = None,
+) -> Arrays | TableFile:
     """Keep arrays in the cache by content.
 
     Args:
       inputs: images [N, H, W], [N, C, H, W] or [N, H, W, C] with C of 1 or 3, uint8 or float in [0, 1]; or a table,
         [N, D] or a DataFrame.
-      labels: [N] class names or numbers.
+      labels: [N] or [N, 1] class names or numbers, or [N, C] with a single 1 a row.
       cache: the cache folder.
       classes: names of the classes 0, 1, … of images, where the labels are all of these numbers.
+      classification: the labels are classes, though they look like a quantity.
 
     Raises:
       DataError: the shapes or values do not fit.
     """
     data = inputs if isinstance(inputs, DataFrame) else _array(inputs)
-    target = Series(labels.tolist() if isinstance(labels, Tensor) else list(labels))
+    target, headings = plain_labels(labels)
+    classes = classes if headings is None else headings
     if len(data) != len(target) or len(data) == 0:
         raise DataError(f"(X, y): X has {len(data)} samples and y has {len(target)}; they must be as many, and some")
     if isinstance(data, DataFrame):
-        return _keep_table(data, target, cache)
+        return _keep_table(data, _named(target, headings), cache, classification)
     if data.ndim == 2:
-        return _keep_table(DataFrame(data, columns=[f"x{i}" for i in range(data.shape[1])]), target, cache)
-    return _keep_images(_images(data), target, cache, classes)
+        named = DataFrame(data, columns=[f"x{i}" for i in range(data.shape[1])])
+        return _keep_table(named, _named(target, headings), cache, classification)
+    return _keep_images(_images(data), target, cache, classes, classification=bool(classification))
+
+
+def _named(target: Series, names: Sequence[str] | None) -> Series:
+    """Class numbers as names, where there are such."""
+    return target if names is None else target.map(dict(enumerate(names)))
 
 
 def _is_pair(item: Any) -> bool:
@@ -79,8 +96,8 @@ def _is_pair(item: Any) -> bool:
 
 
 def _label(value: Any) -> Any:
-    """A class as a plain value, not a tensor or a scalar of numpy."""
-    return value.item() if isinstance(value, (Tensor, np.generic)) else value
+    """A class, or a row of zeros and a one, as plain values."""
+    return value.tolist() if isinstance(value, (Tensor, np.generic, np.ndarray)) else value
 
 
 def _array(value: Any) -> NDArray[Any]:
@@ -112,31 +129,34 @@ def _eight_bit_values(array: NDArray[Any]) -> NDArray[np.uint8]:
     )
 
 
-def _keep_images(images: Tensor, target: Series, cache: Path, given: Sequence[str] | None) -> Arrays:
-    names = tables.class_names(target, "y")
-    classes = tables.in_order(names)
-    tensors = {"inputs": images, "labels": torch.from_numpy(tables.indices(names, classes, "y"))}
+def _keep_images(
+    images: Tensor, target: Series, cache: Path, given: Sequence[str] | None, *, classification: bool
+) -> Arrays:
+    names = labels_of.class_names(target, "y", classification=classification or labels_of.are_whole(target))
+    classes = labels_of.in_order(names)
+    tensors = {"inputs": images, "labels": torch.from_numpy(labels_of.indices(names, classes, "y"))}
     numbered = given is not None and classes == tuple(map(str, range(len(given))))
     text = json.dumps(list(map(str, given)) if given is not None and numbered else classes)
     fingerprint = hashlib.sha256(f"{state_fingerprint(tensors)}{text}".encode()).hexdigest()[:16]
     return keep_arrays(cache, fingerprint, Stored(tensors, {"classes": text}))
 
 
-def _keep_table(table: DataFrame, target: Series, cache: Path) -> TableFile:
+def _keep_table(table: DataFrame, target: Series, cache: Path, classification: bool | None) -> TableFile:
     """Write the table with its labels as a Parquet file; text and mixed columns as text."""
-    columns = {str(name): _plain(table[name]) for name in table.columns}
+    table = tables.with_names(table, "X")
+    columns = {name: _plain(table[name]) for name in table.columns}
     label = "label"
     while label in columns:
         label += "_"
-    frame = DataFrame(columns | {label: tables.class_names(target, "y")})
+    names = labels_of.class_names(target, "y", classification=bool(classification))
+    frame = DataFrame(columns | {label: names})
     fingerprint = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()[:16]
     file = cache / "arrays" / f"table-{fingerprint}.parquet"
     if not file.is_file():
         with written_whole(file) as temporary:
             frame.to_parquet(temporary, index=False)
-    return TableFile(file=str(file), target=label)
+    return TableFile(file=str(file), target=label, classification=classification)
 
 
 def _plain(values: Series) -> Any:
-    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    return values.to_numpy() if is_number else tables.texts(values)
+    return values.to_numpy() if tables.is_numeric(values) else tables.texts(values)

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autokd.data import relative
 from autokd.delivery.pipeline_file import FORMAT
 from autokd.errors import NothingFeasible, StudyError
 from autokd.seeds import derive
@@ -53,7 +54,7 @@ def export_pipeline(store: StudyStore, trial: int | None = None, arm: str | None
     return {
         "format": FORMAT,
         "pipeline": dict(chosen.pipeline),
-        "data": data.reference,
+        "data": relative(data.reference),
         "data_fingerprint": data.fingerprint,
         "teacher": teacher.reference,
         "teacher_fingerprint": teacher.fingerprint,

@@ -31,6 +31,7 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import to_device
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.files import cache_dir
+from autokd.locks import take
 from autokd.metrics import measure, predictions
 from autokd.networks.cost import student_cost
 from autokd.networks.models import seeded
@@ -178,10 +179,12 @@ def _held(out_dir: Path) -> Iterator[None]:
     """Make the folder and keep other processes from training in it."""
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(out_dir / ".lock")
-        lock.acquire(timeout=0)
+        lock = take(out_dir / ".lock", "give another folder")
     except filelock.Timeout as error:
-        raise BundleError(f"another process is training in {out_dir}; wait for it, or give another folder") from error
+        raise BundleError(
+            f"another process is training in {out_dir}; wait for it, or give another folder; if there is none, delete "
+            f"{out_dir / '.lock'}"
+        ) from error
     except OSError as error:
         raise BundleError(f"cannot write in {out_dir}: {error.strerror or error}") from error
     try:

@@ -2,7 +2,7 @@
 
 format: 1
 pipeline: {student: {use: cnn, …}, augment: …, losses: …, optimizer: …, schedule: …, batch_size: 64}
-data: {…}                 # where the data come from
+data: {…}                 # where the data come from; a relative path is below the work folder, or a folder of this file
 data_fingerprint: …       # of content, split and preprocessing; null: not checked
 teacher: {…} | null       # where the teacher comes from
 teacher_fingerprint: …
@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from autokd import catalog
+from autokd.data import anchored
 from autokd.delivery.files import read_bytes
 from autokd.errors import BundleError, ComponentError, nearest
 from autokd.files import from_yaml, to_yaml, write_text
@@ -120,7 +121,8 @@ def read(path: Path) -> PipelineFile:
         plain = from_yaml(read_bytes(path).decode())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    return parse(plain, str(path))
+    file = parse(plain, str(path))
+    return replace(file, data=anchored(file.data, path))
 
 
 def parse(plain: Any, source: str) -> PipelineFile:

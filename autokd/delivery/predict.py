@@ -11,6 +11,7 @@ from pandas import DataFrame
 
 from autokd.data import read_inputs
 from autokd.delivery.bundle import load_student
+from autokd.files import printable
 
 log = logging.getLogger("autokd")
 
@@ -41,11 +42,11 @@ def predict(
     student = load_student(directory, device)
     read = read_inputs(student.preprocess, inputs, skip_bad=skip_bad)
     if read.skipped:
-        log.warning("%d unreadable file(s) left out, the first is %s", len(read.skipped), read.skipped[0])
+        log.warning("%d unreadable file(s) left out, the first is %s", len(read.skipped), printable(read.skipped[0]))
     for remark in read.remarks:
         log.warning("%s", remark)
     probabilities = student.predict(read.inputs)
     values = probabilities.to_numpy()
-    columns = {"input": list(read.names), "label": [student.classes[i] for i in values.argmax(1)]}
+    columns = {"input": list(map(printable, read.names)), "label": [student.classes[i] for i in values.argmax(1)]}
     by_class = {f"probability of {name}": values[:, i] for i, name in enumerate(student.classes)}
     return DataFrame({**columns, "probability": values.max(1), **by_class})

@@ -34,6 +34,13 @@ def _nothing() -> None:
     """Nobody waits."""
 
 
+@functools.cache
+def _code_of(module: str) -> str:
+    """The hash of a module's file as this process first saw it: one that is edited meanwhile runs as it was."""
+    source = sys.modules[module].__file__
+    return "" if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainContext:
     """Data, teacher, device, and what was already computed from them.
@@ -109,12 +116,11 @@ class TrainContext:
         if self.reads_teacher(component) and self.teacher is None:
             raise ComponentError(f"{component.declares.kind} {plain['use']!r} reads the teacher, and there is none")
         teacher = self.teacher.fingerprint if self.teacher is not None and self.reads_teacher(component) else None
-        source = sys.modules[type(bare(component)).__module__].__file__
         return fingerprint(
             {
                 "component": [component.declares.kind, plain["use"]],
                 "fields": {name: plain[name] for name in component.declares.prepared_from},
-                "code": [FORMAT, "" if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()],
+                "code": [FORMAT, _code_of(type(bare(component)).__module__)],
                 "data": [task.fingerprint, task.train_size, known if known is None else state_fingerprint({"": known})],
                 "teacher": teacher,
                 "device": [self.device.type, self.precision],

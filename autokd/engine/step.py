@@ -55,6 +55,8 @@ class LiveRun:
 
     def networks_at(self, u: float) -> dict[str, TrainedNetwork]:
         """Return the networks that train at u: the student, and a peer whose answers it reads then or later."""
+        if len(self.networks) == 1:
+            return self.networks
         read = {weighted.reads for weighted in self.student.terms.values() if weighted.counts_between(u, 1.0)}
         rest = {name: trained for name, trained in self.networks.items() if name in read and trained.terms_at(u)}
         return {STUDENT: self.student, **rest}
@@ -142,7 +144,8 @@ def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Pro
         with profile.part("backward"):
             for name, (_, total) in losses.items():
                 torch.autograd.backward(run.networks[name].scaler.scale(total))
-        found = torch.cat([_in_order(trained, losses.get(name), batch) for name, trained in run.networks.items()])
+        each = [_in_order(trained, losses.get(name), batch) for name, trained in run.networks.items()]
+        found = torch.cat(each) if len(each) > 1 else each[0]
         values = found if values is None else values + found
     with profile.part("optimizer"):
         for trained in training.values():
@@ -153,9 +156,11 @@ def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Pro
 
 def _in_order(trained: TrainedNetwork, losses: tuple[Mapping[str, Tensor], Tensor] | None, batch: Batch) -> Tensor:
     """The values of a network's terms and their total, detached; 0 for what was not computed."""
-    zero = batch.weight.new_zeros(())
-    raw, total = losses or ({}, zero)
-    return torch.stack([*(raw.get(name, zero) for name in trained.terms), total]).detach()
+    if losses is None:
+        return batch.weight.new_zeros(len(trained.terms) + 1)
+    raw, total = losses
+    values = [raw[name] if name in raw else torch.zeros_like(total) for name in trained.terms]
+    return torch.stack([*values, total]).detach()
 
 
 class Part(NamedTuple):

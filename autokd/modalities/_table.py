@@ -15,7 +15,7 @@ from torch import Tensor
 from autokd.batching import single
 from autokd.declarations import Modality
 from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe
-from autokd.modalities.columns import fit_columns
+from autokd.modalities.fitting import fit_columns
 from autokd.modalities.rows import TablePreprocess, read_rows, table_preprocess
 from autokd.types import BuildContext, Inputs, Task
 

@@ -1,28 +1,21 @@
-"""Columns of a table as numbers: fitted once on the training rows, then pure functions of a cell.
+"""Columns of a table as numbers: what was fitted on the training rows, then pure functions of a cell.
 
 Shapes: n rows.
 """
 
 from __future__ import annotations
 
-import logging
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pandas import DataFrame, Series
+from pandas import Series
 
 from autokd.errors import DataError
-from autokd.modalities import tables
-
-MAX_CATEGORIES = 100
-"""Categories of a column that get a number of their own, most frequent first; the rest are coded as unknown ones."""
-
-_MIN_ROWS_FOR_WARNING = 20
-_log = logging.getLogger("autokd")
+from autokd.modalities import dates, tables
+from autokd.modalities.numerals import PLAIN, number
 
 Encoded = NDArray[np.float64]
 
@@ -36,14 +29,17 @@ class NumericColumn:
       median: of the training values, taken for a missing one.
       mean, scale: mean and standard deviation of the training values after that.
       missing: whether there is a second number, 1 for missing and 0 otherwise.
+      form: how its cells are written; see `autokd.modalities.numerals`.
     """
 
     type: ClassVar[str] = "numeric"
+    noun: ClassVar[str] = "number"  # what a cell is
     name: str
     median: float
     mean: float
     scale: float
     missing: bool
+    form: str = PLAIN
 
     @property
     def width(self) -> int:
@@ -56,14 +52,63 @@ class NumericColumn:
         Raises:
           DataError: a cell is not a number, or infinite.
         """
-        found = finite_numbers(values, self.name)
+        found = finite_numbers(values, self.name, self.form)
         absent = np.isnan(found)
         standard = (np.where(absent, self.median, found) - self.mean) / self.scale
         return np.stack([standard, absent.astype(np.float64)][: self.width], axis=1)
 
-    def unknown(self, values: Series) -> list[str]:
-        """Return cells that the training rows cannot explain: none for numbers."""
-        return []
+    def strays(self, values: Series) -> list[int]:
+        """Return the positions of cells that are no numbers."""
+        return tables.numbers(values, self.form)[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DateColumn:
+    """The parts of a date that differed in the training rows, (value or median - mean) / scale each, and missing.
+
+    Args:
+      name: of the column.
+      pattern: how its cells are written, for `pandas.to_datetime`.
+      parts: names out of `autokd.modalities.dates.PARTS`.
+      medians, means, scales: of each part, as for a number.
+      missing: whether a last number is 1 for missing and 0 otherwise.
+    """
+
+    type: ClassVar[str] = "date"
+    noun: ClassVar[str] = "date"  # what a cell is
+    name: str
+    pattern: str
+    parts: tuple[str, ...]
+    medians: tuple[float, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    missing: bool
+
+    @property
+    def width(self) -> int:
+        """How many numbers stand for a cell."""
+        return len(self.parts) + self.missing
+
+    def encode(self, values: Series) -> Encoded:
+        """Return [n, width].
+
+        Raises:
+          DataError: a cell is no date.
+        """
+        strays = self.strays(values)
+        if strays:
+            raise not_as_in_training(values, self.name, strays[0], self.noun)
+        found = dates.parts(dates.parse(tables.texts(values), self.pattern))
+        found = found[:, [dates.PARTS.index(part) for part in self.parts]]
+        absent = np.isnan(found[:, :1])
+        standard = (np.where(absent, self.medians, found) - self.means) / self.scales
+        return np.concatenate([standard, absent.astype(np.float64)], axis=1)[:, : self.width]
+
+    def strays(self, values: Series) -> list[int]:
+        """Return the positions of cells that are no dates."""
+        cells = tables.texts(values)
+        none = dates.parse(cells, self.pattern).isna()
+        return [row for row in np.flatnonzero(none).tolist() if cells[row] is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +123,7 @@ class CategoricalColumn:
     """
 
     type: ClassVar[str] = "categorical"
+    noun: ClassVar[str] = "category"  # what a cell is
     name: str
     categories: tuple[str, ...]
     missing: bool
@@ -93,104 +139,54 @@ class CategoricalColumn:
         place: dict[str | None, int] = {category: i for i, category in enumerate(self.categories)}
         if self.missing:
             place[None] = len(self.categories)
-        places = np.array([place.get(cell, -1) for cell in tables.texts(values)], dtype=np.int64)
+        places = np.array([place.get(cell, -1) for cell in self._known(values)], dtype=np.int64)
         known = np.flatnonzero(places >= 0)
         encoded = np.zeros((len(places), self.width))
         encoded[known, places[known]] = 1.0
         return encoded
 
+    def strays(self, values: Series) -> list[int]:
+        """Return the positions of cells that cannot be read: none for categories."""
+        return []
+
     def unknown(self, values: Series) -> list[str]:
         """Return the distinct cells, sorted, that are no category of the training rows."""
-        found = {cell for cell in tables.texts(values) if cell is not None}
+        found = {cell for cell in self._known(values) if cell is not None}
         return sorted(found - set(self.categories)) if self.complete else []
 
+    def _known(self, values: Series) -> list[str | None]:
+        """Cells, as the categories are written where they are the same number: 1.0 as 1."""
+        cells = tables.texts(values)
+        others = {cell for cell in cells if cell is not None} - set(self.categories)
+        if not others:
+            return cells
+        numbers = {value: name for name in self.categories if math.isfinite(value := number(name))}
+        same = {cell: numbers.get(number(cell), cell) for cell in others}
+        return [cell if cell is None else same.get(cell, cell) for cell in cells]
 
-Column = NumericColumn | CategoricalColumn
+
+Column = NumericColumn | DateColumn | CategoricalColumn
 
 
-def finite_numbers(values: Series, name: str) -> NDArray[np.float64]:
+def finite_numbers(values: Series, name: str, form: str = PLAIN) -> NDArray[np.float64]:
     """Return cells [n] as numbers, NaN where missing.
 
     Raises:
       DataError: a cell is not a number, or infinite.
     """
-    found, strays = tables.numbers(values)
+    found, strays = tables.numbers(values, form)
     if strays:
-        cell = str(values.iloc[strays[0]]).strip()
-        raise DataError(
-            f"column {name!r}: {cell!r} in {_row(values, strays[0])} is not a number, as it was in training"
-        )
+        raise not_as_in_training(values, name, strays[0], NumericColumn.noun)
     infinite = np.flatnonzero(np.isinf(found))
     if len(infinite):
-        where = _row(values, infinite[0])
+        where = tables.place(values, infinite[0])
         raise DataError(f"column {name!r}: an infinite value in {where}; leave the cell empty if unknown")
     return found
 
 
-def _row(values: Series, position: int) -> str:
-    """Name a row by its number in the table that was read, from 1, whatever rows of it were taken since."""
-    label = values.index[position]
-    return f"row {label + 1}" if isinstance(label, int | np.integer) else f"row {label!r}"
-
-
-def fit_columns(frame: DataFrame) -> tuple[tuple[Column, ...], dict[str, str]]:
-    """Fit the columns of a table.
-
-    Args:
-      frame: the training rows, features only.
-    Returns:
-      The columns kept, and the reason for each column left out.
-
-    Raises:
-      DataError: an infinite value, or no column is left.
-    """
-    kept: list[Column] = []
-    dropped: dict[str, str] = {}
-    for name in map(str, frame.columns):
-        column = _fit(frame[name], name)
-        if isinstance(column, str):
-            dropped[name] = column
-        else:
-            kept.append(column)
-    if not kept:
-        raise DataError(f"no column can be used as a feature: {dropped or 'there is only the label'}")
-    return tuple(kept), dropped
-
-
-def _fit(values: Series, name: str) -> Column | str:
-    """Return the fitted column, or why it is left out."""
-    cells = tables.texts(values)
-    if len(set(cells)) < 2:
-        return "constant"
-    _, strays = tables.numbers(values)
-    return _fit_categorical(cells, name, len(strays)) if strays else _fit_numeric(values, name)
-
-
-def _fit_numeric(values: Series, name: str) -> NumericColumn:
-    found = finite_numbers(values, name)
-    absent = np.isnan(found)
-    _warn_of_row_numbers(found[~absent], name)
-    median = float(np.median(found[~absent]))
-    filled = np.where(absent, median, found)
-    mean = math.fsum(filled) / len(filled)  # fsum rounds once: the same on every machine
-    scale = math.sqrt(math.fsum((filled - mean) ** 2) / len(filled))
-    return NumericColumn(name=name, median=median, mean=mean, scale=scale or 1.0, missing=bool(absent.any()))
-
-
-def _fit_categorical(cells: list[str | None], name: str, strays: int) -> CategoricalColumn | str:
-    counts = Counter(cell for cell in cells if cell is not None)
-    if len(cells) >= _MIN_ROWS_FOR_WARNING and len(counts) > len(cells) / 2:
-        _log.warning(
-            "column %r is left out: %d different texts in %d rows look like an identifier (%d cells are not numbers)",
-            *(name, len(counts), len(cells), strays),
-        )
-        return "identifier"
-    frequent = sorted(counts, key=lambda cell: (-counts[cell], cell))[:MAX_CATEGORIES]
-    complete = len(frequent) == len(counts)
-    return CategoricalColumn(name=name, categories=tuple(sorted(frequent)), missing=None in cells, complete=complete)
-
-
-def _warn_of_row_numbers(found: NDArray[np.float64], name: str) -> None:
-    whole = len(found) >= _MIN_ROWS_FOR_WARNING and bool((found % 1 == 0).all())
-    if whole and len(np.unique(found)) == len(found) and found.max() - found.min() < 2 * len(found):
-        _log.warning("column %r looks like a row number and may give the label away; remove it if it is one", name)
+def not_as_in_training(values: Series, name: str, position: int, what: str) -> DataError:
+    """Return the error that a cell is not what all cells of the column were in training."""
+    cell = str(values.iloc[position]).strip()
+    return DataError(
+        f"column {name!r}: {cell!r} in {tables.place(values, position)} is not a {what}, as it was in training"
+    )

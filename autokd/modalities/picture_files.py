@@ -17,10 +17,12 @@ SUFFIXES = frozenset(
 """Endings of the files that are read as pictures, in lower case."""
 
 _FOLDERS_LEFT_BEHIND = frozenset(
-    {"@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "__macosx", "lost+found"}
+    {"@eadir", "@tmp", "@recycle", "@recently-snapshot", "@__thumb", "#recycle", "#snapshot", "__macosx", "lost+found"}
     | {"$recycle.bin", "recycler", "recycled", "system volume information", "network trash folder", "temporary items"}
 )
 _FILES_LEFT_BEHIND = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"})
+_WINDOWS_MARK = ":zone.identifier"
+"""End of the names of files that say where Windows had another file from."""
 
 
 class Found(NamedTuple):
@@ -104,7 +106,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _left_behind(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _FOLDERS_LEFT_BEHIND or name.lower() in _FILES_LEFT_BEHIND
+    lower = name.lower()
+    known = lower in _FOLDERS_LEFT_BEHIND or lower in _FILES_LEFT_BEHIND
+    return known or name.startswith(".") or lower.endswith(_WINDOWS_MARK)
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -117,8 +117,13 @@ def _crop(image: Image.Image, size: Size) -> Image.Image:
 
 
 def _pad(image: Image.Image, size: Size) -> Image.Image:
-    colour = _GREY if image.mode == "L" else (_GREY,) * 3
-    return ImageOps.pad(image, size, Image.Resampling.BILINEAR, color=colour)
+    scale = min(size[0] / image.width, size[1] / image.height)
+    width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    padded = Image.new(image.mode, size, _GREY if image.mode == "L" else (_GREY,) * 3)
+    padded.paste(
+        image.resize((width, height), Image.Resampling.BILINEAR), ((size[0] - width) // 2, (size[1] - height) // 2)
+    )
+    return padded
 
 
 def _squash(image: Image.Image, size: Size) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,18 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from pandas import DataFrame
+from pandas import DataFrame, Series
 from torch import Tensor
 
 from autokd.errors import DataError
 from autokd.input_kind import PREPROCESS_FORMAT, RawInputs, ReadInputs
 from autokd.modalities import tables
-from autokd.modalities.columns import CategoricalColumn, Column, NumericColumn
+from autokd.modalities.columns import CategoricalColumn, Column, DateColumn, NumericColumn
+from autokd.modalities.fitting import STRAY_SHARE
+from autokd.modalities.numerals import PLAIN
 from autokd.modalities.plain import described, expect_rule, fields_of, with_tuples
 
+_log = logging.getLogger("autokd")
 _RULES = {"missing": "median or a category of its own", "unknown": "all zero"}
 
 
@@ -66,7 +70,7 @@ class TablePreprocess:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `table_preprocess` reads."""
-        columns = [{"type": column.type} | fields_of(column) for column in self.columns]
+        columns = [{"type": column.type} | _told(fields_of(column)) for column in self.columns]
         shared = {"format": PREPROCESS_FORMAT, "kind": self.kind, "rules": _RULES}
         return {**shared, "classes": list(self.classes), "columns": columns}
 
@@ -90,8 +94,13 @@ def read_rows(preprocess: TablePreprocess, paths: Sequence[Path], *, skip_bad: b
     return ReadInputs(tuple(names), pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0])
 
 
+def _told(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a column without a form of numbers that is the usual one, so that files are what they were."""
+    return {key: value for key, value in fields.items() if key != "form" or value != PLAIN}
+
+
 def _column(plain: dict[str, Any]) -> Column:
-    types: dict[str, type[Column]] = {"numeric": NumericColumn, "categorical": CategoricalColumn}
+    types: dict[str, type[Column]] = {"numeric": NumericColumn, "date": DateColumn, "categorical": CategoricalColumn}
     cls = types[plain.pop("type")]
     return cls(**with_tuples(plain))
 
@@ -100,10 +109,35 @@ def _features(preprocess: TablePreprocess, path: Path, skip_bad: bool) -> DataFr
     """Return the columns that the preprocessing reads."""
     frame = tables.read_table(path)
     for column in preprocess.columns:
-        unknown = column.unknown(tables.column(frame, column.name, str(path)))
-        if unknown and not skip_bad and isinstance(column, CategoricalColumn):
-            raise DataError(
-                f"{path}, column {column.name!r}: {unknown[0]!r} was never seen in training; known: "
-                f"{', '.join(column.categories)}; with --skip-bad it counts as none of them"
-            )
+        values = tables.column(frame, column.name, str(path))
+        if isinstance(column, CategoricalColumn):
+            _check_known(column, values, path, skip_bad)
+        elif strays := column.strays(values):
+            frame = frame.assign(**{column.name: _missing(column, values, strays, path, skip_bad)})
     return frame[[column.name for column in preprocess.columns]]
+
+
+def _check_known(column: CategoricalColumn, values: Series, path: Path, skip_bad: bool) -> None:
+    unknown = column.unknown(values)
+    if unknown and not skip_bad:
+        raise DataError(
+            f"{path}, column {column.name!r}: {unknown[0]!r} was never seen in training; known: "
+            f"{', '.join(column.categories)}; with --skip-bad it counts as none of them"
+        )
+
+
+def _missing(column: Column, values: Series, strays: list[int], path: Path, skip_bad: bool) -> Series:
+    """Return a column without cells that are no numbers (or dates), where they are few, as when a table is learnt."""
+    cell, where = str(values.iloc[strays[0]]).strip(), tables.place(values, strays[0])
+    if not skip_bad and len(strays) > STRAY_SHARE * len(values):
+        raise DataError(
+            f"{path}, column {column.name!r}: {cell!r} in {where} is not a {column.noun}, as it was in training; with "
+            "--skip-bad it counts as missing"
+        )
+    _log.warning(
+        "%s, column %r: %d of %d cells are no %ss and count as missing, the first is %r in %s",
+        *(path, column.name, len(strays), len(values), column.noun, cell, where),
+    )
+    kept = values.astype(object).copy()
+    kept.iloc[strays] = None
+    return kept

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -10,34 +13,51 @@ import pyarrow
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
 
-from autokd.data_types import Indices
 from autokd.errors import DataError, nearest
+from autokd.modalities.numerals import PLAIN, number
+from autokd.modalities.table_text import PLACE, read_text
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".parquet", ".pq"})
 MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "<na>"})
 """Texts that stand for a missing value, in lower case."""
 
 _PARQUET = frozenset({".parquet", ".pq"})
-_DELIMITERS = (",", ";", "\t", "|")
-_MANY = 20
-"""Distinct values from which on numbers in a label column look like a quantity."""
 
 
-def read_table(path: Path) -> DataFrame:
+def read_table(path: Path, single: Collection[str] = ()) -> DataFrame:
     """Read a CSV, TSV or Parquet file; the cells of a text file stay text.
 
+    Args:
+      path: of the file.
+      single: names that at most one column may have.
+
     Raises:
-      DataError: the file is missing, not such a table, or has no rows.
+      DataError: the file is missing, not such a table, has no rows, or names that cannot be told apart.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: {'a folder, not a table file' if path.is_dir() else 'no such file'}")
     try:
-        frame = pd.read_parquet(path) if path.suffix.lower() in _PARQUET else _read_text(path)
-    except (ValueError, OSError, pyarrow.ArrowException) as error:
+        frame = pd.read_parquet(path) if path.suffix.lower() in _PARQUET else read_text(path, single)
+    except (ValueError, OSError, csv.Error, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not a readable table ({' '.join(str(error).split())})") from error
     if frame.empty:
         raise DataError(f"{path}: the table has no rows")
-    return frame.rename(columns=lambda name: str(name).strip())
+    return with_names(frame, str(path))
+
+
+def with_names(frame: DataFrame, source: str) -> DataFrame:
+    """Return a table whose columns are called by trimmed text.
+
+    Raises:
+      DataError: two columns would have the same name.
+    """
+    names = [str(name).strip() for name in frame.columns]
+    for name, count in Counter(names).items():
+        if count > 1:
+            alike = [(at + 1, given) for at, given in enumerate(frame.columns) if names[at] == name]
+            places = " and ".join(f"{given!r} (column {at})" for at, given in alike)
+            raise DataError(f"{source}: {places} are the same name; give each column a name of its own")
+    return frame.set_axis(names, axis=1)
 
 
 def column(frame: DataFrame, name: str, source: str) -> Series:
@@ -48,7 +68,7 @@ def column(frame: DataFrame, name: str, source: str) -> Series:
     """
     if name not in frame.columns:
         names = [str(column) for column in frame.columns]
-        headless = any(not np.isnan(_number(column)) for column in names)
+        headless = any(not np.isnan(number(column)) for column in names)
         hint = "; does the first line name the columns?" if headless else ""
         raise DataError(f"{source}: there is no column {name!r}; {nearest(name, names)}{hint}")
     return frame[name]
@@ -56,78 +76,44 @@ def column(frame: DataFrame, name: str, source: str) -> Series:
 
 def texts(values: Series) -> list[str | None]:
     """Return cells as stripped text, None where missing."""
-    stripped = [str(value).strip() for value in values.tolist()]
-    return [None if text.lower() in MISSING else text for text in stripped]
+    cells = [text(value) for value in values.tolist()]
+    return [None if cell.lower() in MISSING else cell for cell in cells]
 
 
-def numbers(values: Series) -> tuple[NDArray[np.float64], list[int]]:
-    """Return cells as numbers, NaN where missing or not a number, and the rows of those that are not numbers."""
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+def is_numeric(values: Series) -> bool:
+    """Whether cells are numbers already, not text."""
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+
+
+def numbers(values: Series, form: str = PLAIN) -> tuple[NDArray[np.float64], list[int]]:
+    """Return cells as numbers, NaN where missing or not a number, and the rows of those that are not numbers.
+
+    Args:
+      values: the cells.
+      form: how they are written; see `autokd.modalities.numerals`.
+    """
+    if is_numeric(values):
         return values.to_numpy(dtype=np.float64, na_value=np.nan), []
     cells = texts(values)
-    found = np.array([_number(cell) for cell in cells], dtype=np.float64)
+    known = {cell: np.nan if cell is None else number(cell, form) for cell in set(cells)}
+    found = np.array([known[cell] for cell in cells], dtype=np.float64)
     return found, [row for row in np.flatnonzero(np.isnan(found)).tolist() if cells[row] is not None]
 
 
-def class_names(values: Series, source: str) -> list[str]:
-    """Return the class name of every row of a label column.
-
-    Raises:
-      DataError: a label is missing, or the labels look like a quantity.
-    """
-    if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
-        values = values.astype("Int64")
-    names = [str(value).strip() for value in values.tolist()]
-    empty = np.flatnonzero(values.isna().to_numpy() | (np.array(names, dtype=object) == ""))
-    if len(empty):
-        raise DataError(f"{source}: {len(empty)} row(s) have no label, the first is row {empty[0] + 1}")
-    _check_not_a_quantity(names, source)
-    return names
+def place(values: Series, position: int) -> str:
+    """Name a row by its number in the table that was read, from 1, and its line in the text file, if it was one."""
+    label = values.index[position]
+    if is_from_text(values):
+        row, line = label
+        return f"row {row} (line {line})"
+    return f"row {label + 1}" if isinstance(label, int | np.integer) else f"row {label!r}"
 
 
-def in_order(names: list[str]) -> tuple[str, ...]:
-    """Return the distinct class names: by value where all are numbers, otherwise by text."""
-    distinct = set(names)
-    if any(np.isnan(_number(name)) for name in distinct):
-        return tuple(sorted(distinct))
-    return tuple(sorted(distinct, key=lambda name: (float(name), name)))
+def is_from_text(values: Series | DataFrame) -> bool:
+    """Whether cells were read from a text file."""
+    return tuple(values.index.names) == PLACE
 
 
-def indices(names: list[str], classes: tuple[str, ...], source: str) -> Indices:
-    """Return class indices [N].
-
-    Raises:
-      DataError: a name is none of the classes.
-    """
-    index = {name: i for i, name in enumerate(classes)}
-    unknown = sorted(set(names) - set(index))
-    if unknown:
-        raise DataError(f"{source}: class {unknown[0]!r} is not in the training data; {nearest(unknown[0], classes)}")
-    return np.array([index[name] for name in names], dtype=np.int64)
-
-
-def _check_not_a_quantity(names: list[str], source: str) -> None:
-    distinct = set(names)
-    if len(distinct) <= _MANY or any(np.isnan(_number(name)) for name in distinct):
-        return
-    if len(distinct) > len(names) / 5 or any(not name.lstrip("+-").isdigit() for name in distinct):
-        raise DataError(
-            f"{source}: the label has {len(distinct)} different numbers in {len(names)} rows, which looks like a "
-            "regression; only classification is supported: turn it into classes first"
-        )
-
-
-def _read_text(path: Path) -> DataFrame:
-    with path.open(encoding="utf-8-sig") as file:
-        header = file.readline()
-    delimiter = max(_DELIMITERS, key=header.count)
-    return pd.read_csv(
-        path, sep=delimiter, dtype=str, encoding="utf-8-sig", na_filter=False, index_col=False, skipinitialspace=True
-    )
-
-
-def _number(cell: str | None) -> float:
-    try:
-        return float(cell) if cell is not None else np.nan
-    except ValueError:
-        return np.nan
+def text(value: object) -> str:
+    """Return a cell as stripped text."""
+    return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()

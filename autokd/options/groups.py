@@ -32,7 +32,10 @@ Dataset = Annotated[
     ),
 ]
 DataDir = Annotated[
-    Path | str | None, Option("Folder with the files of named datasets; by default $AUTOKD_DATA, or the cache.")
+    Path | str | None,
+    Option(
+        "Folder with the files of named datasets, by default $AUTOKD_DATA or the cache; or of data that were moved."
+    ),
 ]
 Target = Annotated[str | None, Option("Label column of a table.")]
 SkipBad = Annotated[bool, Option("Skip unreadable files instead of stopping.")]
@@ -143,6 +146,9 @@ class DataOptions:
     seed: Annotated[int, Option("Random seed.", minimum=0)] = 0
     data_dir: DataDir = None
     target: Target = None
+    classification: Annotated[
+        bool, Option("A table's labels are classes, though many numbers, as of a regression.")
+    ] = False
     group: Annotated[
         str | None,
         Option(

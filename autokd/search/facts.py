@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
+from autokd import _version
 from autokd import spec as spec_module
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.precision import cpu_has_bfloat16
@@ -15,6 +18,10 @@ from autokd.engine.views import to_device
 from autokd.metrics import measure, predictions
 from autokd.search.session import Setup
 from autokd.study.settings import DataFacts, StudySettings, TeacherFacts
+
+THEN = ", then "
+"""Between the versions under which one study was run, the first one first."""
+log = logging.getLogger("autokd")
 
 
 def describe_study(setup: Setup) -> StudySettings:
@@ -24,7 +31,7 @@ def describe_study(setup: Setup) -> StudySettings:
         created="",
         identity=setup.identity,
         settings=setup.settings,
-        versions=_versions(),
+        versions=versions_now(),
         machine=describe_machine(setup.device),
         data=DataFacts(
             train=len(setup.data.train),
@@ -67,12 +74,40 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+def tell_versions(before: StudySettings) -> None:
+    """Warn where a study goes on under other versions than those that it was made with last."""
+    last = {name: versions.split(THEN)[-1] for name, versions in before.versions.items()}
+    changed = [f"{name} {last[name]}, now {now}" for name, now in versions_now().items() if last.get(name, now) != now]
+    if changed:
+        log.warning(
+            "the study goes on under other versions than before: %s; its trials may not be comparable (--study NAME "
+            "begins a new one)",
+            "; ".join(changed),
+        )
+
+
+def with_versions_now(before: Mapping[str, str]) -> dict[str, str]:
+    """Return versions with those of today behind, where these are others: "0.1.0, then 0.2.0"."""
+    known = {name: versions.split(THEN) for name, versions in before.items()}
+    for name, version_now in versions_now().items():
+        if known.setdefault(name, [version_now])[-1] != version_now:
+            known[name].append(version_now)
+    return {name: THEN.join(versions) for name, versions in known.items()}
+
+
+def versions_now() -> dict[str, str]:
+    """Return the versions of autokd and what it stands on, by name."""
+
     def of(package: str) -> str:
         try:
             return version(package)
         except PackageNotFoundError:
             return "unknown"
 
-    names = ("autokd", "torch", "torchvision", "optuna", "numpy", "scikit-learn")
-    return {"python": platform.python_version(), "pipeline_format": str(spec_module.FORMAT)} | {n: of(n) for n in names}
+    names = ("torch", "torchvision", "optuna", "numpy", "scikit-learn")
+    own = {
+        "python": platform.python_version(),
+        "pipeline_format": str(spec_module.FORMAT),
+        "autokd": _version.__version__,
+    }
+    return own | {name: of(name) for name in names}

@@ -23,7 +23,7 @@ class _LogFile(logging.FileHandler):
 @contextlib.contextmanager
 def log_file(path: Path) -> Iterator[None]:
     """Also write autokd's log to the study's folder."""
-    handler = _LogFile(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     try:

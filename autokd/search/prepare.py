@@ -17,14 +17,16 @@ from autokd.engine.artefacts import Artefacts
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.errors import StudyError, TeacherError
+from autokd.errors import TeacherError
 from autokd.files import cache_dir
 from autokd.networks.reference import describe, load_teacher
 from autokd.objective import Objective, of_names, of_plain
 from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
 from autokd.search.device import pick_device
+from autokd.search.facts import tell_versions
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
+from autokd.search.places import check_name, check_places
 from autokd.search.population import population
 from autokd.search.request import Notify, Progress, Request
 from autokd.search.rungs import rung_plan
@@ -98,8 +100,8 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     catalog.load_plugins(*(request.plugins or ()))
     loaded = _load(request)
     latencies = _known_latencies(request, loaded)
-    if for_study and loaded.before is None:
-        _check_new(request, loaded, latencies)
+    if for_study:
+        _check_study(request, loaded, latencies, dry=dry)
     teaching, whole = _teaching(request, loaded), None
     loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
@@ -112,6 +114,16 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if loaded.teacher is None and not dry:
         loaded = loaded._replace(teacher=_trained(loaded, notify))
     return _setup(request, loaded, named, _time_plan(request, loaded, teaching, whole), latencies)
+
+
+def _check_study(request: Request, loaded: Loaded, latencies: dict[str, float], *, dry: bool) -> None:
+    """Refuse places where nothing can be kept, and what no study can be made of; tell of other versions than before."""
+    if not dry:
+        check_places(study_path(request, loaded.data))
+    if loaded.before is None:
+        _check_new(request, loaded, latencies)
+    else:
+        tell_versions(loaded.before)
 
 
 def _setup(
@@ -159,11 +171,16 @@ def _trained(loaded: Loaded, notify: Notify) -> Teacher:
     def tell(done: int, total: int) -> None:
         notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
 
-    return default_teacher.obtain(loaded.data, loaded.effort, loaded.device, tell)
+    def wait() -> None:
+        notify(Progress(stage="teacher", done=0, total=1, note="waiting for another process", waiting=True))
+
+    return default_teacher.obtain(loaded.data, loaded.effort, loaded.device, tell, wait)
 
 
 def _load(request: Request) -> Loaded:
     """Load what the request names."""
+    if request.study is not None:
+        check_name(request.study)
     device = pick_device(request.device)
     data = load_data(request)
     text, source = find(request.space or data.default_space)
@@ -356,8 +373,7 @@ def study_path(request: Request, data: Dataset) -> Path:
       StudyError: its name is not that of a folder.
     """
     name = data.task.dataset if request.study is None else request.study
-    if name in ("", ".", "..") or any(mark in name for mark in "/\\"):
-        raise StudyError(f"--study {name!r}: the name of a study is the name of a folder, not a path")
+    check_name(name)
     return Path(request.studies_dir) / name
 
 

@@ -31,6 +31,7 @@ class Progress:
       metric: that it is of; see `autokd.metrics`.
       failures: failed trials so far.
       note: what is going on, in a few words.
+      waiting: for another process.
     """
 
     stage: str
@@ -40,6 +41,7 @@ class Progress:
     metric: str = "accuracy"
     failures: int = 0
     note: str = ""
+    waiting: bool = False
 
 
 Notify = Callable[[Progress], None]

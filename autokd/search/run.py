@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from autokd.engine.context import TrainContext
-from autokd.errors import StudyError
+from autokd.errors import Interrupted, StudyError
 from autokd.execution.executor import Executor, Stop
 from autokd.execution.inline import InlineExecutor
 from autokd.execution.preparing import PreparingExecutor
@@ -20,7 +20,7 @@ from autokd.execution.setup import make_setup
 from autokd.execution.workers import Launch, WorkerExecutor
 from autokd.search.device import pick_device
 from autokd.search.dry_run import Plan, plan, plan_bank
-from autokd.search.facts import describe_machine, describe_study
+from autokd.search.facts import describe_machine, describe_study, with_versions_now
 from autokd.search.identity import refuse_another
 from autokd.search.limits import LatencyMeter
 from autokd.search.log_file import log_file
@@ -100,9 +100,10 @@ def search(request: Request, notify: Notify, on_end: OnEnd, stop: Stop | None = 
     """
     if request.storage is not None:
         database_url(request.storage)  # refused before anything is trained
-    setup = prepare(request, notify)
+    stop = stop or Stop()
+    setup = prepare(request, _ended_by(stop, notify))
     with _opened(request, setup) as store, log_file(store.path / "log.txt"):
-        before, stop = spent(store.records), stop or Stop()
+        before = spent(store.records)
         clock = Clock(_search_time(request), before=before, began=request.began)
         store.log.append("seconds", stage="prepare", seconds=round(time.monotonic() - request.began, 3))
         if setup.time_plan is not None:
@@ -125,6 +126,17 @@ def search(request: Request, notify: Notify, on_end: OnEnd, stop: Stop | None = 
             )
         )
         return store
+
+
+def _ended_by(stop: Stop, notify: Notify) -> Notify:
+    """Tell, and leave where that was asked for: no executor looks after what comes before the first trial."""
+
+    def tell(at: Progress) -> None:
+        if stop.leaving or (stop.draining and at.waiting):
+            raise Interrupted
+        notify(at)
+
+    return tell
 
 
 def _search_time(request: Request) -> float | None:
@@ -171,7 +183,9 @@ def _resume(path: Path, setup: Setup) -> StudyStore:
         store.close()
         raise
     machine = describe_machine(setup.device)
-    store.update(dataclasses.replace(store.settings, identity=setup.identity, settings=setup.settings, machine=machine))
+    versions = with_versions_now(store.settings.versions)
+    of_now = dataclasses.replace(store.settings, machine=machine, versions=versions)
+    store.update(dataclasses.replace(of_now, identity=setup.identity, settings=setup.settings))
     return store
 
 

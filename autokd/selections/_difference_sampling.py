@@ -9,7 +9,7 @@ networks, each trained on the labels of one half, say what the other half is wor
 network that has seen it.
 
 A saturated teacher finds every label likely. What is left then is "keep what is hardest for a small network", which
-costs accuracy at small shares (docs/selections.md).
+costs accuracy at small shares (docs/methods.md).
 """
 
 from __future__ import annotations

@@ -53,6 +53,8 @@ def _start_error(start: Any, student: Any, context: BuildContext) -> str | None:
             start.build(context)(student.build(context))
     except ComponentError as error:
         return str(error)
+    except RuntimeError:  # the network cannot be built for this task
+        return None
     return None
 
 

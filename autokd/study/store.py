@@ -18,6 +18,7 @@ import yaml
 
 from autokd.errors import StudyError
 from autokd.files import as_plain, from_yaml, to_yaml, write_text
+from autokd.locks import take
 from autokd.objective import COSTS, Objective
 from autokd.space import Space, folder_of, parse
 from autokd.study import pareto
@@ -261,17 +262,30 @@ def delete(path: Path) -> None:
     shutil.rmtree(path)
 
 
+def check_free(path: Path) -> None:
+    """Refuse a study that another process holds.
+
+    Raises:
+      StudyError: it is held, or seems to be.
+    """
+    _lock(path).release()
+
+
 def _acquire(path: Path) -> filelock.BaseFileLock:
-    lock = filelock.FileLock(path / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise StudyError(
-            f"{path.name} is being run by another process ({_holder(path)}); wait for it or stop it"
-        ) from None
+    lock = _lock(path)
     holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": datetime.now(UTC).isoformat("T", "seconds")}
     write_text(path / "holder.json", json.dumps(holder))
     return lock
+
+
+def _lock(path: Path) -> filelock.BaseFileLock:
+    try:
+        return take(path / ".lock", "keep studies in a folder on another one")
+    except filelock.Timeout:
+        raise StudyError(
+            f"{path.name} is being run by another process ({_holder(path)}); wait for it or stop it; if there is none, "
+            f"delete {path / '.lock'}"
+        ) from None
 
 
 def _holder(path: Path) -> str:

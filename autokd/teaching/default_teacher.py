@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import filelock
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -27,8 +26,9 @@ from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import ComponentError, TeacherError
-from autokd.files import cache_dir, write_tensors, write_text
+from autokd.files import CACHE_REMEDY, cache_dir, write_tensors, write_text
 from autokd.input_kind import TeacherRecipe
+from autokd.locks import waited_for
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
 from autokd.networks.reference import load_teacher
 from autokd.networks.trees import TreeEnsemble
@@ -47,6 +47,10 @@ SEED = 0
 
 OnEpoch = Callable[[int, int], None]
 """Called with (epochs done, epochs in all)."""
+
+
+def _nothing() -> None:
+    """Go on waiting."""
 
 
 def reference(effort: Effort) -> dict[str, Any]:
@@ -95,7 +99,13 @@ def offers(task: Task, effort: Effort) -> Shapes:
     return shapes_of(network, task)._replace(head=head_of(network.eval(), task) is not None)
 
 
-def obtain(data: Dataset, effort: Effort, device: torch.device, on_epoch: OnEpoch | None = None) -> NetworkTeacher:
+def obtain(
+    data: Dataset,
+    effort: Effort,
+    device: torch.device,
+    on_epoch: OnEpoch | None = None,
+    on_wait: Callable[[], None] = _nothing,
+) -> NetworkTeacher:
     """Return the default teacher of a dataset: from the cache, or trained now.
 
     Args:
@@ -103,13 +113,18 @@ def obtain(data: Dataset, effort: Effort, device: torch.device, on_epoch: OnEpoc
       effort: how long its networks train, and how large they are.
       device: where to train.
       on_epoch: progress; called only where it trains. Fitting trees counts as a member's training.
+      on_wait: called again and again while another process trains it; what it raises ends the wait.
+
+    Raises:
+      UserError: nothing can be kept in the cache.
     """
     chosen, epochs = recipe(data.task, effort), effort.epochs
     key = fingerprint(
         [FORMAT, data.task.fingerprint, list(chosen.pipelines), chosen.members, list(chosen.trees), epochs]
     )
     folder = cache_dir("teachers") / key
-    with filelock.FileLock(cache_dir("teachers") / f"{key}.lock"):
+    lock = cache_dir("teachers") / f"{key}.lock"
+    with waited_for(lock, "trains this teacher", CACHE_REMEDY, on_wait):
         teacher = _found(folder, data.task)
         if teacher is None:
             _train(data, chosen, epochs, device, folder, on_epoch or (lambda done, total: None))

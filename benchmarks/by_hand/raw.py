@@ -19,7 +19,7 @@ from autokd.data.split import split, stratified_draw, take
 from autokd.data_types import DataContext, Indices, Part, Raw
 from autokd.datasets.vision import mnist
 from autokd.files import cache_dir
-from autokd.modalities import images, tables
+from autokd.modalities import images, labels, tables
 from autokd.seeds import derive
 from benchmarks.by_hand.sets import SETS, TEST, VALIDATION, VALIDATION_SHARE, BenchmarkSet
 
@@ -94,8 +94,8 @@ def _read_part(folder: Path, name: str, classes: tuple[str, ...]) -> Part:
         found = np.load(folder / f"{name}.npz")
         return Part(torch.from_numpy(found["inputs"]), found["labels"])
     frame = tables.read_table(folder / f"{name}.csv")
-    names = tables.class_names(frame["label"], name)
-    return Part(frame.drop(columns=["label"]), tables.indices(names, classes, name))
+    names = labels.class_names(frame["label"], name)
+    return Part(frame.drop(columns=["label"]), labels.indices(names, classes, name))
 
 
 def _image_parts(raw: Raw, wanted: BenchmarkSet) -> Raw:
@@ -210,13 +210,13 @@ def _series(rows: NDArray[np.float64]) -> pd.DataFrame:
 
 
 def _table(name: str, train: pd.DataFrame, test: pd.DataFrame | None = None) -> Raw:
-    classes = tables.in_order(tables.class_names(train["label"], name))
+    classes = labels.in_order(labels.class_names(train["label"], name))
     parts = [
         None
         if frame is None
         else Part(
             frame.drop(columns=["label"]).reset_index(drop=True),
-            tables.indices(tables.class_names(frame["label"], name), classes, name),
+            labels.indices(labels.class_names(frame["label"], name), classes, name),
         )
         for frame in (train, test)
     ]

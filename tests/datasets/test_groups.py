@@ -67,7 +67,7 @@ def test_groups_in_splits_that_are_given(tmp_path: Path, caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     ("group", "message"),
     [
-        (r"q\d+", r"group 'q\\\\d\+' matches nothing in p\d\d_0\.png; every picture needs a group"),
+        (r"q\d+", r"group 'q\\d\+' matches nothing in p\d\d_0\.png; every picture needs a group"),
         ("(", "is no regular expression .*and not the word folder"),
         ("folder", r"lies in no folder below its class"),
         ("x*", "matches nothing in"),

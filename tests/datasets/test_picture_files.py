@@ -80,6 +80,7 @@ def test_what_file_managers_leave_behind_is_passed_over(tmp_path: Path) -> None:
         (tmp_path / "set" / name / "._0.png").write_bytes(b"resource fork")
         (tmp_path / "set" / name / "Thumbs.db").write_bytes(b"thumbnails")
         (tmp_path / "set" / name / "desktop.ini").write_bytes(b"")
+        (tmp_path / "set" / name / "0.png:Zone.Identifier").write_bytes(b"[ZoneTransfer]")
     write_noise(tmp_path / "set", ("@eaDir", "__MACOSX/a", "System Volume Information", ".Trash-1000/files"))
     (tmp_path / "set" / "lost+found").mkdir()
     littered = data.load(tmp_path / "set")

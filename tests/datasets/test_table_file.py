@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,7 +90,11 @@ def test_label_column_absent(tmp_path: Path) -> None:
 
 
 def test_labels_that_cannot_be_used(tmp_path: Path) -> None:
-    refuse(tmp_path / "a.csv", small(label=["p", "q", None, "p", "q", "p", None, "q"]), "2 row.* the first is row 3")
+    refuse(
+        tmp_path / "a.csv",
+        small(label=["p", "q", None, "p", "q", "p", None, "q"]),
+        r"2 row.* the first is row 3 \(line 4\)",
+    )
     refuse(tmp_path / "a.csv", small(label=["p"] * 8), "only one class, 'p'")
     refuse(tmp_path / "a.csv", small(label=["p"] * 6 + ["q"] * 2), "class 'q' has 2 sample")
     many = pd.DataFrame({"x": range(60), "label": [i / 7 for i in range(60)]})
@@ -146,3 +151,135 @@ def test_adult_question_marks_are_missing(shared_data: Path, tmp_path: Path) -> 
     columns = {column.name: column for column in vars(dataset.preprocess)["columns"]}
     assert [name for name, column in columns.items() if column.missing] == ["workclass", "occupation", "native-country"]
     assert columns["age"].type == "numeric" and columns["sex"].categories == ("Female", "Male")
+
+
+def rows_of(sick: float = 3.0) -> list[tuple[str, str, str]]:
+    draw = random.Random(0)
+    made = []
+    for _ in range(300):
+        ill = draw.random() < 0.5
+        made.append((f"{draw.gauss(sick if ill else 0, 1):.3f}", f"{draw.randint(0, 1)}", "sick" if ill else "well"))
+    return made
+
+
+def test_row_names_without_a_heading_are_no_column(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    control = "dose,marker,outcome\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows_of())
+    from_r = '"dose","marker","outcome"\n' + "".join(f'"{i}",{a},{b},"{c}"\n' for i, (a, b, c) in enumerate(rows_of()))
+    (tmp_path / "control.csv").write_text(control)
+    (tmp_path / "from_r.csv").write_text(from_r)
+    first, second = (
+        data.load(tmp_path / f"{n}.csv", data.DataOptions(target="outcome")) for n in ("control", "from_r")
+    )
+    assert second.task.classes == ("sick", "well") and second.task.fingerprint == first.task.fingerprint
+    assert [column.name for column in vars(second.preprocess)["columns"]] == ["dose", "marker"]
+    said = [record.getMessage() for record in caplog.records if "training split" not in record.getMessage()]
+    assert len(said) == 1 and "taken for the row's name" in said[0]
+    new = data.read_inputs(first.preprocess, [tmp_path / "from_r.csv"]).inputs
+    old = data.read_inputs(first.preprocess, [tmp_path / "control.csv"]).inputs
+    assert single(first.preprocess.apply(new)).equal(single(first.preprocess.apply(old)))
+
+
+@pytest.mark.parametrize("names", ["a,b,c,y ,y", "y ,a,b,c,y", "a,b,c,Y ,Y", "a, y,b,c,y", "a,y,b,c,y"])
+def test_names_that_cannot_be_told_apart_are_one_line(tmp_path: Path, names: str) -> None:
+    (tmp_path / "t.csv").write_text(names + "\n" + "1,2,3,4,5\n" * 9)
+    with pytest.raises(DataError, match=r"column|both called") as caught:
+        data.load(tmp_path / "t.csv", data.DataOptions(target="y"))
+    assert "\n" not in str(caught.value) and str(caught.value).lower().count("'y") >= 1
+
+
+@pytest.mark.parametrize("stray", ["abc", "12,5 kg", "see below", "1.2.3"])
+def test_one_stray_cell_anywhere_drops_no_column(tmp_path: Path, caplog: pytest.LogCaptureFixture, stray: str) -> None:
+    for row in (0, 150, 299):
+        cells = [[a, c] for a, _, c in rows_of()]
+        cells[row][0] = stray
+        (tmp_path / "t.csv").write_text("dose,outcome\n" + "".join(f'"{a}",{c}\n' for a, c in cells))
+        caplog.clear()
+        dataset = data.load(tmp_path / "t.csv", data.DataOptions(target="outcome"))
+        assert [column.type for column in vars(dataset.preprocess)["columns"]] == ["numeric"]
+        assert f"first is {stray!r} in row {row + 1} (line {row + 2})" in caplog.records[0].getMessage()
+        read = data.read_inputs(dataset.preprocess, [tmp_path / "t.csv"])
+        assert len(single(dataset.preprocess.apply(read.inputs))) == 300
+    (tmp_path / "one.csv").write_text("dose\nabc\n")
+    with pytest.raises(
+        DataError, match=r"'abc' in row 1 \(line 2\) is not a number, as it was in training; with --skip-bad"
+    ):
+        data.read_inputs(dataset.preprocess, [tmp_path / "one.csv"])
+    assert (
+        single(dataset.preprocess.apply(data.read_inputs(dataset.preprocess, [tmp_path / "one.csv"], skip_bad=True)[1]))
+        .isfinite()
+        .all()
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "said"),
+    [
+        (["1", "1.0", "2"], ("1", "2"), "'1' and '1.0' are the same number and count as one class"),
+        (["0", "1", "01"], ("0", "1"), "'01' and '1' are the same number"),
+        (["a", "3", "3.0"], ("3", "a"), "'3' and '3.0' are the same number"),
+        (["Yes", "yes", "no"], ("Yes", "no", "yes"), "'Yes' and 'yes' differ only in how they are written"),
+        (["a b", "a  b", "c"], ("a  b", "a b", "c"), "'a  b' and 'a b' differ only"),
+        (["e\u0301", "\u00e9", "c"], ("c", "e\u0301", "\u00e9"), "differ only"),
+        (["a", "a ", "c"], ("a", "c"), ""),
+        (["1.0", "2.0", "2.0"], ("1.0", "2.0"), ""),
+    ],
+)
+def test_classes_that_differ_only_in_spelling(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, labels: list[str], classes: tuple[str, ...], said: str
+) -> None:
+    frame = pd.DataFrame({"x": [i * 7 % 11 for i in range(60)], "label": labels * 20})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert data.load(tmp_path / "t.csv", data.DataOptions(target="label")).task.classes == classes
+    messages = [record.getMessage() for record in caplog.records if "training split" not in record.getMessage()]
+    assert len(messages) == bool(said) and all(said in message for message in messages)
+
+
+def test_a_validation_table_may_write_its_numbers_otherwise(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [i * 7 % 11 for i in range(60)], "label": ["1", "2"] * 30})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.assign(label=["2.0", "1.0"] * 30).to_csv(tmp_path / "b.csv", index=False)
+    dataset = data.load(tmp_path / "a.csv", data.DataOptions(target="label", validation=tmp_path / "b.csv"))
+    assert dataset.task.classes == ("1", "2") and dataset.validation.labels[:2].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("labels", [[100 + i % 30 for i in range(120)], [i % 25 / 2 for i in range(1000)]])
+def test_many_numbers_are_classes_where_that_is_said(tmp_path: Path, labels: list[float]) -> None:
+    frame = pd.DataFrame({"x": [i % 31 for i in range(len(labels))], "label": labels})
+    refuse(tmp_path / "a.csv", frame, "looks like a regression.*--classification")
+    options = data.DataOptions(target="label", classification=True)
+    dataset = data.load(tmp_path / "a.csv", options)
+    assert dataset.task.num_classes == len(set(labels)) and data.load_again(dataset.reference).task == dataset.task
+    assert data.load((frame[["x"]], labels), data.DataOptions(classification=True)).task.num_classes == len(set(labels))
+    assert "classification" not in data.load("wine").reference["component"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["5.1,3.5,setosa", "4.9,3.0,setosa", "7.0,3.2,virginica"],
+        ["p,x,s", "e,x,s", "p,b,y"],
+        ["7,3,1", "1,2,0", "4,9,1"],
+        ["id-0,2.5,yes", "id-{i},3.5,no", "id-x{i},1.5,yes"],
+    ],
+)
+def test_a_file_without_a_heading_is_noticed(tmp_path: Path, lines: list[str]) -> None:
+    text = "\n".join([lines[0], *(line.format(i=i) for i in range(1, 20) for line in lines)])
+    (tmp_path / "t.csv").write_text(text + "\n")
+    with pytest.raises(DataError, match=r"the first line .* looks like a row, .* put a line with the names above it"):
+        data.load(tmp_path / "t.csv", data.DataOptions(target=lines[0].split(",")[-1]))
+
+
+def test_names_that_count_up_are_a_heading(tmp_path: Path) -> None:
+    pd.DataFrame({0: range(36), 1: [7, 9, 4] * 12, 2: [10, 9, 2] * 12}).to_csv(tmp_path / "a.csv", index=False)
+    assert data.load(tmp_path / "a.csv", data.DataOptions(target="2")).task.classes == ("2", "9", "10")
+
+
+def test_a_column_that_is_the_label_again_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    frame = pd.DataFrame({"x": [i % 7 for i in range(60)], "label": ["p", "q", "r"] * 20})
+    frame = frame.assign(again=frame["label"], code=frame["label"].map({"p": 7, "q": 9, "r": 2}))
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    dataset = data.load(tmp_path / "a.csv", data.DataOptions(target="label"))
+    assert [column.name for column in vars(dataset.preprocess)["columns"]] == ["x", "code"]
+    messages = [record.getMessage() for record in caplog.records]
+    assert "column 'again' is the label 'label' once more and is left out" in messages[0]
+    assert "column 'code' has one value a class, and gives the label away" in messages[1]

@@ -15,6 +15,8 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from autokd.cli.streams import is_terminal
+
 Shown = RenderableType | str
 """What a command prints: rich content, or plain text such as a JSON document."""
 
@@ -28,7 +30,7 @@ def out(shown: Shown) -> None:
     """Print a result to stdout; text goes out exactly as it is."""
     if isinstance(shown, str):
         sys.stdout.write(shown + "\n")
-    elif sys.stdout.isatty():
+    elif is_terminal(sys.stdout):
         Console(highlight=False).print(shown)
     else:
         console = Console(width=WIDTH, highlight=False)

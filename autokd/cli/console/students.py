@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +15,12 @@ from rich.text import Text
 from autokd.cli.console.output import ROWS, Shown, document
 from autokd.files import write_text
 from autokd.metrics import METRICS, Metric
-from autokd.tables import escape_csv
+from autokd.tables import escape_csv, runs_in_a_spreadsheet
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+_log = logging.getLogger("autokd")
 
 
 def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown:
@@ -46,10 +49,19 @@ def _precisely(value: float, metric: Metric) -> str:
     return f"{metric.scale * value:.2f} %" if metric.unit == "%" else metric.text(value)
 
 
+def _write(frame: DataFrame, output: Path) -> None:
+    """Write predictions as a CSV file whose inputs and labels are what they are, but for what would run."""
+    exact = ("input", "label")
+    changed = [cell for name in exact for cell in frame[name].unique() if runs_in_a_spreadsheet(cell)]
+    if changed:
+        _log.warning("%s: %r is written behind an apostrophe: a spreadsheet would run it", output, changed[0])
+    write_text(output, escape_csv(frame, exact).to_csv(index=False, lineterminator="\n"))
+
+
 def predictions(frame: DataFrame, output: Path | None, *, as_json: bool) -> Shown:
     """Return predictions as a table, or write them as a CSV."""
     if output is not None:
-        write_text(output, escape_csv(frame).to_csv(index=False, lineterminator="\n"))
+        _write(frame, output)
     if as_json:
         return document(frame.to_dict("records"))
     if output is not None:

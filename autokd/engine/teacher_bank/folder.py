@@ -12,7 +12,8 @@ from pathlib import Path
 
 import filelock
 
-from autokd.files import write_text
+from autokd.files import CACHE_REMEDY, write_text
+from autokd.locks import take
 
 USERS = "users"
 """Folder of the marks of running processes."""
@@ -36,8 +37,7 @@ class UsersMark:
         self.groups.add(group)
         if self._lock is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = filelock.FileLock(self._folder / f"{self._name}.lock")
-            self._lock.acquire()
+            self._lock = take(self._folder / f"{self._name}.lock", CACHE_REMEDY)  # the name is this process's own
         write_text(self._folder / f"{self._name}.json", json.dumps(sorted(self.groups)))
 
     def close(self) -> None:
@@ -53,9 +53,8 @@ def groups_in_use(folder: Path) -> set[str]:
     """Return the groups that running processes use; marks of dead processes are removed."""
     used: set[str] = set()
     for mark in (folder / USERS).glob("*.json"):
-        lock = filelock.FileLock(mark.with_suffix(".lock"))
         with contextlib.suppress(filelock.Timeout):
-            with lock.acquire(timeout=0):
+            with take(mark.with_suffix(".lock"), CACHE_REMEDY):
                 mark.unlink(missing_ok=True)
                 mark.with_suffix(".lock").unlink(missing_ok=True)
             continue

@@ -1,0 +1,208 @@
+"""Tables written as text, as spreadsheets, R and instruments write them: encoding, delimiter, heading, row names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from pandas import DataFrame, MultiIndex
+
+from autokd.errors import DataError
+
+PLACE = ("row", "line")
+"""Names of the index of a table that was read from a text file: each row's number, from 1, and its line there."""
+
+_DELIMITERS = (",", ";", "\t", "|")
+_LOOKED_AT = 100
+"""Records by which the delimiter is found."""
+_TOP = 20
+"""Records among which the heading is."""
+_NEARLY = 0.9
+"""Share of the rows that are as long as each other where the delimiter is the right one."""
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_log = logging.getLogger("autokd")
+
+
+class _Record(NamedTuple):
+    """Cells between two line ends, and the line of the file on which they begin."""
+
+    line: int
+    cells: list[str]
+
+    @property
+    def is_comment(self) -> bool:
+        return self.cells[0].startswith("#")
+
+
+def read_text(path: Path, single: Collection[str] = ()) -> DataFrame:
+    """Read a delimited text file; its cells stay text, and its index is the number and the line of each row.
+
+    Lines above the heading that are no part of the table are passed over, and so are names of rows that have no
+    heading; each is said in one line.
+
+    Args:
+      path: of the file.
+      single: names that at most one column may have.
+
+    Raises:
+      DataError: two columns have such a name, a row has another number of cells than the others, or the heading has.
+      ValueError, csv.Error: it is no text, or empty, or a quotation mark is never closed.
+    """
+    lines = list(io.StringIO(_decoded(path)))
+    if not any(map(str.strip, lines)):
+        raise ValueError("it is empty")
+    delimiter = _delimiter(lines)
+    records = list(_records(lines, delimiter))
+    _check_closed(lines[records[-1].line - 1 :], records[-1].line, delimiter)
+    at = _heading(records)
+    if at:
+        _log.warning("%s: the %d line(s) above the heading in line %d are left out", path, at, records[at].line)
+    return _table(path, records[at], records[at + 1 :], single)
+
+
+def _decoded(path: Path) -> str:
+    """The text of a file, with one kind of line end."""
+    content = path.read_bytes()
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding != "utf-8" or b"\0" in content:
+            raise
+        text = content.decode("cp1252")
+        _log.warning("%s is not UTF-8; it is read as Windows-1252 (Latin-1)", path)
+    if "\0" in text:
+        raise ValueError("it holds bytes that are no text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _records(lines: Iterable[str], delimiter: str) -> Iterator[_Record]:
+    """Take lines apart; those without anything are passed over."""
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        reader = csv.reader(
+            (line.strip(" \n") + "\n" for line in lines) if delimiter == " " else lines,
+            delimiter=delimiter,
+            skipinitialspace=True,
+        )
+        line = 1
+        for cells in reader:
+            if len(cells) > 1 or (cells and cells[0].strip()):
+                yield _Record(line, cells)
+            line = reader.line_num + 1
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _check_closed(last: list[str], line: int, delimiter: str) -> None:
+    """Refuse a quotation mark in the last record that is never closed."""
+    try:
+        list(csv.reader(last, delimiter=delimiter, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            raise ValueError(f"a quotation mark that opens in line {line} is never closed") from None
+
+
+def _delimiter(lines: list[str]) -> str:
+    """What stands between cells: of what makes rows as long as each other, the one that the heading has most of."""
+    if lines and lines[0].lower().startswith("sep=") and len(lines[0].strip("\n")) == len("sep=x"):
+        delimiter, lines[0] = lines[0][4], "\n"
+        return delimiter
+    found = {mark: list(islice(_records(lines, mark), _LOOKED_AT)) for mark in (*_DELIMITERS, " ")}
+    best = max(_DELIMITERS, key=lambda mark: (_agree(found[mark]), _names(found[mark])))
+    return " " if _names(found[best]) < 2 and _all_agree(found[" "]) else best
+
+
+def _names(records: list[_Record]) -> int:
+    return len(records[_heading(records)].cells) if records else 0
+
+
+def _agree(records: list[_Record]) -> bool:
+    """Whether nearly all rows have as many cells, and more than one."""
+    rows = records[_heading(records) + 1 :]
+    width = _width(rows) if rows else 1
+    return width > 1 and sum(len(row.cells) == width for row in rows) >= _NEARLY * len(rows)
+
+
+def _all_agree(records: list[_Record]) -> bool:
+    """Whether blanks stand between cells: heading and rows have as many words, or the rows one more each."""
+    widths = {len(record.cells) for record in records[1:]}
+    return len(widths) == 1 and len(records[0].cells) > 1 and min(widths) - len(records[0].cells) in (0, 1)
+
+
+def _heading(records: list[_Record]) -> int:
+    """Position of the heading: the first record that is no comment, title or empty line above the table."""
+    width = _width(records[1:] or records)
+    return next((at for at, each in enumerate(records[:_TOP]) if not _above(each, records[at + 1 : at + 2], width)), 0)
+
+
+def _above(record: _Record, following: list[_Record], width: int) -> bool:
+    """Whether a record stands above the table, given the one after it and how many cells rows have."""
+    if record.is_comment:
+        return any(each.is_comment for each in following) or len(record.cells) != width
+    said = [cell.strip() for cell in record.cells if cell.strip()]
+    return len(said) < 2 and (width > 2 or (width == 2 and (not said or " " in said[0])))
+
+
+def _width(records: list[_Record]) -> int:
+    """How many cells most records have."""
+    return Counter(len(record.cells) for record in records).most_common(1)[0][0]
+
+
+def _table(path: Path, heading: _Record, rows: list[_Record], single: Collection[str]) -> DataFrame:
+    names = list(heading.cells)
+    last = len(names) - 1
+    if last and not names[last].strip() and not _any_from(last, rows):
+        names.pop()  # every line ends with a delimiter
+    bare = bool(rows) and _width(rows) == len(names) + 1 and _any_from(len(names), rows)
+    if bare:
+        _log.warning("%s: the first cell of each row has no heading and is taken for the row's name", path)
+    cells = [_fitted(path, row, heading, len(names) + bare)[bare:] for row in rows]
+    columns = zip(*cells, strict=True) if cells else ((),) * len(names)
+    index = MultiIndex.from_arrays([range(1, len(rows) + 1), [row.line for row in rows]], names=PLACE)
+    return DataFrame(dict(enumerate(columns)), dtype=str, index=index).set_axis(_distinct(path, names, single), axis=1)
+
+
+def _any_from(place: int, rows: list[_Record]) -> bool:
+    """Whether any row has something at a place or behind it."""
+    return any(cell.strip() for row in rows for cell in row.cells[place:])
+
+
+def _fitted(path: Path, row: _Record, heading: _Record, width: int) -> list[str]:
+    """The cells of a row; empty ones too many at its end are cut off."""
+    if any(cell.strip() for cell in row.cells[width:]) or len(row.cells) < width:
+        raise DataError(
+            f"{path}: line {row.line} has {len(row.cells)} cell(s), and by the heading in line {heading.line} "
+            f"it should have {width}; look for a delimiter or a quotation mark that is missing there, or too many"
+        )
+    return row.cells[:width]
+
+
+def _distinct(path: Path, names: list[str], single: Collection[str]) -> list[str]:
+    """Names that are all there and all different, as pandas makes them: "Unnamed: 2" for none, a.1 for a second a."""
+    given = [name if name.strip() else f"Unnamed: {at}" for at, name in enumerate(names)]
+    made: list[str] = []
+    for name in given:
+        made.append(name if name not in made else _another(name, {*given, *made}))
+    for name, count in sorted(Counter(given).items()):
+        if count > 1:
+            _tell_repeated(path, name, [at for at, each in enumerate(given) if each == name], made, single)
+    return made
+
+
+def _another(name: str, taken: set[str]) -> str:
+    return next(each for count in range(1, len(taken) + 1) if (each := f"{name}.{count}") not in taken)
+
+
+def _tell_repeated(path: Path, name: str, places: list[int], made: list[str], single: Collection[str]) -> None:
+    said = f"{path}: the columns {' and '.join(str(at + 1) for at in places)} are both called {name!r}"
+    if name.strip() in single:
+        raise DataError(f"{said}; give the one that is not meant another name, or remove it")
+    _log.warning("%s; they are taken as %s", said, ", ".join(repr(made[at]) for at in places))
