@@ -99,4 +99,4 @@ def test_each_kind_has_a_declaration_of_its_own() -> None:
 def test_what_stands_in_a_finished_student_prepares_nothing(kind: str) -> None:
     required = {"modalities": {"image"}} if kind == "students" else {}
     with pytest.raises(ComponentError, match=f"{kind} are built where nothing is prepared"):
-        KINDS[kind](**required, prepared_from=())  # type: ignore[call-arg]
+        KINDS[kind](**required, prepared_from=())  # type: ignore[call-arg,arg-type]
