@@ -34,7 +34,7 @@ HOME = "study"
 """The folder where records become values."""
 BELOW = frozenset(
     {"augments", "datasets", "heads", "inits", "losses", "modalities", "optimizers", "proxies", "schedules", "students"}
-    | {"teachers"}
+    | {"selections", "teachers"}
     | {"data", "engine", "imaging", "networks", "space", "spec"}
     | {
         "catalog.py",

@@ -59,6 +59,7 @@ def setup(data: Dataset, folder: Path) -> dict[str, Any]:
         "parts": [],
         "metric": "accuracy",
         "views": 0,
+        "artefacts": None,
         "plugins": catalog.plugin_files(),
         "profile": True,
     }

@@ -124,7 +124,9 @@ def test_one_range_for_the_whole_set(tmp_path: Path, dtype: Any, low: float, hig
     """Pictures keep their order: the same level is the same in a dark and in a bright picture."""
     ramp = np.linspace(low, high, 64).reshape(8, 8)
     dark, bright = np.minimum(ramp, (low + high) / 2), np.maximum(ramp, (low + high) / 2)
-    write(tmp_path / "set", {name: [(p + 0).astype(dtype) for p in (dark, bright, ramp)] for name in "ab"}, ending)
+    turned = [picture.T for picture in (dark, bright, ramp)]
+    pictures = {"a": [dark, bright, ramp], "b": turned}
+    write(tmp_path / "set", {name: [(p + 0).astype(dtype) for p in row] for name, row in pictures.items()}, ending)
     raw = read(tmp_path / "set")
     pixels = raw.train.inputs[:3, 0].reshape(3, 64).long()
     assert raw.train.inputs.shape[1] == 1 and pixels[2].min() == 0 and pixels[2].max() == 255
