@@ -78,7 +78,7 @@ def job(data: Dataset, *losses: str, until: int = 2, **places: Any) -> RungJob:
     student = {"use": "cnn", "width": 4, "layers": 2}
     ce = {"ce": {"use": "ce", "weight": 1.0, "label_smoothing": 0.0}}
     chosen = {**plain, "student": student, "losses": {**ce, **bad}}
-    return RungJob(pipeline=chosen, seed=1, view_seed=2, horizon=4, until=until, **places)
+    return RungJob(pipeline=chosen, seed=1, view_seed=2, horizon=max(4, until), until=until, **places)
 
 
 def outcome(executor: Any, wanted: RungJob) -> Outcome:
