@@ -131,8 +131,13 @@ def _classes(rows: Sequence[_Row], file: str) -> tuple[str, ...]:
 
 def _found(rows: Sequence[_Row], file: str, *, skip_bad: bool) -> tuple[list[_Row], list[str]]:
     """Return the rows whose pictures are there, and the files that are missing, where these may be skipped."""
-    there = [row for row in rows if row.path.is_file()]
-    missing = [str(row.path) for row in rows if not row.path.is_file()]
+    there: list[_Row] = []
+    missing: list[str] = []
+    for row in rows:
+        if row.path.is_file():
+            there.append(row)
+        else:
+            missing.append(str(row.path))
     if missing and not skip_bad:
         raise DataError(f"{missing[0]}: no such file, which {file} names; add it, or give --skip-bad")
     return there, missing

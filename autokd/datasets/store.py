@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
-from autokd.files import write_tensors
+from autokd.files import read_tensors, write_tensors
 
 
 class Stored(NamedTuple):
@@ -35,5 +35,4 @@ def read(path: Path) -> Stored:
     Raises:
       FileNotFoundError, SafetensorError: it is missing or damaged.
     """
-    with safe_open(path, framework="pt") as file:
-        return Stored({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
+    return Stored(*read_tensors(path))

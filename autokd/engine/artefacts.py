@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import filelock
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
-from autokd.files import write_tensors
+from autokd.files import CACHE_REMEDY, read_tensors, write_tensors
+from autokd.locks import waited_for
 from autokd.networks.models import state_fingerprint
 
 log = logging.getLogger("autokd")
@@ -57,12 +57,17 @@ class Artefacts:
         except OSError as error:
             log.warning("what was prepared cannot be kept in %s (%s); going on without", self.folder, error)
 
-    def being_made(self, key: str) -> AbstractContextManager[object]:
-        """Keep other processes from making an artefact at the same time."""
+    def being_made(self, key: str, on_wait: Callable[[], None]) -> AbstractContextManager[object]:
+        """Keep other processes from making an artefact at the same time.
+
+        Args:
+          key: of the artefact.
+          on_wait: called again and again while another one makes it; what it raises ends the wait.
+        """
         if self.folder is None:
             return contextlib.nullcontext()
         self.folder.mkdir(parents=True, exist_ok=True)
-        return filelock.FileLock(self.folder / f"{key}.lock")
+        return waited_for(self.folder / f"{key}.lock", "prepares the same", CACHE_REMEDY, on_wait)
 
     def _path(self, folder: Path, key: str) -> Path:
         return folder / f"{key}.safetensors"
@@ -72,12 +77,10 @@ def _read(path: Path) -> Artefact | None:
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt") as file:
-            checksum = (file.metadata() or {}).get("checksum")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors, metadata = read_tensors(path)
     except (OSError, SafetensorError):
-        checksum, tensors = None, {}
-    if checksum is None or checksum != state_fingerprint(tensors):
+        tensors, metadata = {}, {}
+    if metadata.get("checksum") != state_fingerprint(tensors):
         log.warning("a prepared artefact is damaged and is made again: %s", path.name)
         return None
     return tensors

@@ -59,7 +59,7 @@ def prepare_artefacts(context: TrainContext, spec: PipelineSpec) -> Iterator[Pre
         key = context.artefact_key(component)
         if context.artefacts.find(key) is not None:
             continue
-        with context.artefacts.being_made(key):
+        with context.artefacts.being_made(key, context.alive):
             if context.artefacts.find(key) is None:  # nobody else has made it meanwhile
                 began = time.perf_counter()
                 made = cast(PreparedComponent, bare(component)).prepare(_prepare_context(context, component))

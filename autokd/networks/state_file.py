@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from autokd.errors import TeacherError, one_line
+from autokd.files import read_tensors
 
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "net")
 """Keys under which training scripts keep the weights beside other things; averaged weights come first."""
@@ -87,9 +88,7 @@ def _read_bundle(path: Path) -> StateFile:
 
 def _read_safetensors(path: Path) -> StateFile:
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (the file is no mapping)
+        state, metadata = read_tensors(path)
         named = json.loads(metadata.get(METADATA_KEY, "null"))
     except (SafetensorError, OSError) as error:
         raise TeacherError(f"{path} is not a whole safetensors file ({one_line(error)}); get it again") from error

@@ -10,18 +10,9 @@ from typing import NamedTuple
 import pytest
 
 from autokd.cli.commands import run_command
+from tests.search.spaces import ONE_LAYER
 
-SPACE = """\
-description: One hidden layer, for tests.
-student: {one_of: {mlp: {depth: 1, width: {int: [4, 7]}, dropout: 0.0}}}
-augment: {one_of: {none: {}}}
-losses: {always: {ce: {weight: 1.0, label_smoothing: 0.0}}, any_of: {at_most: 1, from: {kd: {}}}}
-optimizer: {one_of: {adamw: {}}}
-schedule: {one_of: {one_cycle: {}}}
-batch_size: 32
-budget: {trials: 3, epochs: 1, rungs: 1, finalists: 1, select_seeds: 1, claim_seeds: 2,
-         teacher_epochs: 1}
-"""
+SPACE = "description: One hidden layer, for tests.\n" + ONE_LAYER.replace("dropout: 0.1", "dropout: 0.0")
 
 
 class Ran(NamedTuple):

@@ -12,6 +12,7 @@ import pytest
 from autokd.report import words, write
 from autokd.report.sections.effort import facts as effort
 from autokd.report.sections.losses import facts as losses
+from autokd.study.sessions import BankSession
 from tests.report.test_page import Page
 
 Fabricate = Callable[..., Any]
@@ -116,7 +117,7 @@ def test_the_bank_over_several_sessions(fabricate: Fabricate, tmp_path: Path) ->
     add_bank(store, hits=0, computed=0, dropped=0, policies=0, groups=0, bytes=0, lost_mass=0.0)
     add_bank(store, **LATER)
     found = effort.bank_use(store.records)
-    assert found == effort.BankUse(85, 15, 2, 3, 5, 3_600_000, 0.012)
+    assert found == BankSession(85, 15, 2, 3, 5, 3_600_000, 0.012)
     assert found.hit_rate == 0.85
     page = Page(write(store, tmp_path).read_text(encoding="utf-8"))
     assert "Found already there 85.0 % of 100 epochs; 15 were computed" in page.words

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
-from autokd.files import write_tensors
+from autokd.files import read_tensors, write_tensors
 from autokd.types import Output, Shapes
 
 CHUNK = 256
@@ -105,9 +105,7 @@ def save_block(path: Path, block: Block) -> None:
 def load_block(path: Path, device: torch.device) -> Block | None:
     """Read a block, or None where it is damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors, metadata = read_tensors(path)
         num_classes = int(metadata["num_classes"])
     except (OSError, SafetensorError, KeyError, ValueError):
         return None

@@ -6,38 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autokd.report.tables import Row
 from autokd.study.records import Records
+from autokd.study.sessions import BankSession
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
-
-
-class BankUse(NamedTuple):
-    """What the teacher bank did, over all sessions of a study.
-
-    Args:
-      hits, computed, dropped: epochs that found their outputs, that had to compute them, and of these not kept.
-      policies, groups: distinct augmentation policies, and policies with view seeds, of the largest session.
-      nbytes: size of the outputs that the largest session used; None where it was not recorded.
-      lost_mass: mean probability outside the kept logits; 0 where all are kept.
-    """
-
-    hits: int
-    computed: int
-    dropped: int
-    policies: int
-    groups: int
-    nbytes: int | None
-    lost_mass: float
-
-    @property
-    def asked(self) -> int:
-        """Epochs that read stored outputs."""
-        return self.hits + self.computed
-
-    @property
-    def hit_rate(self) -> float:
-        """Share of them that found their outputs."""
-        return self.hits / self.asked
 
 
 class PartTime(NamedTuple):
@@ -48,13 +20,16 @@ class PartTime(NamedTuple):
     share: float
 
 
-def bank_use(records: Records) -> BankUse | None:
-    """Return what the teacher bank did, or None where no run read it."""
+def bank_use(records: Records) -> BankSession | None:
+    """Return what the teacher bank did over all sessions, or None where no run read it.
+
+    Policies, groups and bytes are those of the largest session.
+    """
     sessions = [session for session in records.bank if session.asked]
     if not sessions:
         return None
     hits, computed, dropped, policies, groups, sizes, lost_mass = zip(*sessions, strict=True)
-    return BankUse(
+    return BankSession(
         hits=sum(hits),
         computed=sum(computed),
         dropped=sum(dropped),
