@@ -16,11 +16,13 @@ from torch import nn
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
 from autokd.networks import state_file
+from autokd.networks.class_names import by_name, teachers_task
 from autokd.networks.freeze import InputForm, foreign, freeze
-from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.models import seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import load_whole
 from autokd.types import ANY, BuildContext
+from autokd.types import Teacher as AnyTeacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +41,9 @@ class FactoryTeacher:
     std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
     input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
+    classes: tuple[str, ...] = ()  # names in the order of its outputs, where they are not the data's in their order
 
-    def build(self, context: BuildContext) -> NetworkTeacher:
+    def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 
         Raises:
@@ -49,16 +52,18 @@ class FactoryTeacher:
         """
         content = state_file.read(self.file)
         source = f"{self.factory}@{self.file}"
-        module = self._network(context.task.num_classes)
-        load_whole(module, content.state, context.task, source)
-        return freeze(
+        own = teachers_task(context.task, self.classes, content.classes, source)
+        module = self._network(own.num_classes)
+        load_whole(module, content.state, own, source)
+        teacher = freeze(
             module,
-            context.task,
+            own,
             source=source,
             identity={"factory": self.factory, "fields": list(self.fields)},
             inputs=InputForm(mean=self.mean, std=self.std, size=self.input_size),
             features=self.features,
         )
+        return by_name(teacher, own, context.task)
 
     def _network(self, num_classes: int) -> nn.Module:
         with _current_folder_importable(), seeded(0):

@@ -13,11 +13,13 @@ from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import MissingDependency, TeacherError, nearest
 from autokd.networks import state_file
+from autokd.networks.class_names import by_name, teachers_task
 from autokd.networks.freeze import InputForm, foreign, freeze
-from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.models import seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, BuildContext, Task
+from autokd.types import Teacher as AnyTeacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,9 @@ class TimmTeacher:
     std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the model's configuration
     input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
+    classes: tuple[str, ...] = ()  # names in the order of its outputs, where they are not the data's in their order
 
-    def build(self, context: BuildContext) -> NetworkTeacher:
+    def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 
         Raises:
@@ -47,17 +50,19 @@ class TimmTeacher:
         """
         content = state_file.read(self.file)
         source = f"timm:{self.model}@{self.file}"
-        module = self._network(context.task, source)
-        load_whole(module, content.state, context.task, source)
+        own = teachers_task(context.task, self.classes, content.classes, source)
+        module = self._network(own, source)
+        load_whole(module, content.state, own, source)
         mean, std = _own_normalisation(module, context.task.input_shape[0])
-        return freeze(
+        teacher = freeze(
             module,
-            context.task,
+            own,
             source=source,
             identity={"model": self.model, "fields": list(self.fields)},
             inputs=InputForm(mean=self.mean or mean, std=self.std or std, size=self.input_size),
             features=self.features,
         )
+        return by_name(teacher, own, context.task)
 
     def _network(self, task: Task, source: str) -> nn.Module:
         timm = _timm()
