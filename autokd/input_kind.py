@@ -115,6 +115,19 @@ class TeacherRecipe(NamedTuple):
         return len(self.pipelines) if len(self.pipelines) > 1 else 0
 
 
+class UsualInputs(NamedTuple):
+    """What networks of other tools are usually fed with, in the order in which it is tried.
+
+    Args:
+      normalisations: mean and standard deviation per channel, of samples as augmentation sees them, by a name for
+        people ("ImageNet's").
+      sizes: sides in pixels.
+    """
+
+    normalisations: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
+    sizes: tuple[int, ...] = ()
+
+
 class InputKind(ABC):
     """A kind of input; abstract. A component of it has no fields.
 
@@ -243,6 +256,10 @@ class InputKind(ABC):
           ComponentError: this kind has no such network.
         """
         raise ComponentError(f"for a {self.declares.noun} there is no small network to compare the teacher with")
+
+    def usual_inputs(self, task: Task) -> UsualInputs:
+        """Return what a teacher may have been trained on, where that is not known."""
+        return UsualInputs()
 
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task as a network behind a resize to `size` pixels sees it.
