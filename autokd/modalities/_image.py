@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from autokd.errors import DataError
 from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
 from autokd.modalities.decoding import USUAL
+from autokd.modalities.given_pictures import read_images
 from autokd.modalities.images import ImagePreprocess, Reading, fit_images, image_preprocess
 from autokd.modalities.likeness import near_copies, said_of_sameness
 from autokd.modalities.picture_files import Found, counted, find_pictures, said_of_others
@@ -92,6 +93,15 @@ class Image(InputKind):
         remarks = [*said_of_others(others), *images.said_of_new(files, preprocess)]
         names, pixels = zip(*readable, strict=True)
         return ReadInputs(names, torch.from_numpy(np.stack(pixels)), skipped, tuple(remarks))
+
+    def given(self, preprocess: ImagePreprocess, samples: Any, *, skip_bad: bool) -> ReadInputs:
+        """Take PIL images, arrays and tensors; see `InputKind.given`."""
+        return read_images(samples, preprocess)
+
+    def describe(self, preprocess: ImagePreprocess) -> Mapping[str, Any]:
+        """Return form, size and channels, and how files become such images; see `InputKind.describe`."""
+        form = {"form": images.form_of(preprocess), "size": preprocess.size, "channels": preprocess.channels}
+        return {**form, **asdict(preprocess.reading)}
 
     def build(self, context: BuildContext) -> Feed:
         """Return how images get to a network."""
