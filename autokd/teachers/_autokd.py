@@ -15,7 +15,8 @@ from autokd.declarations import Teacher
 from autokd.errors import TeacherError, UserError, nearest
 from autokd.input_kind import takes
 from autokd.networks import state_file
-from autokd.networks.freeze import InputForm, foreign, freeze, resized_task
+from autokd.networks.fed import Fed, InputForm
+from autokd.networks.freeze import foreign, freeze, resized_task
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import agreement, load_whole
@@ -30,7 +31,7 @@ _SUGGESTIONS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutokdTeacher:
+class AutokdTeacher(Fed):
     """A student architecture with trained weights.
 
     Fields of the architecture that are not given are inferred from the checkpoint's names and shapes.
@@ -41,9 +42,6 @@ class AutokdTeacher:
     arch: str = ""  # a student component or a CIFAR name such as resnet56; "" where the file names it
     fields: tuple[str, ...] = ()  # "key=value", fields of the architecture
     file: str  # checkpoint, or the folder of a student bundle
-    mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the bundle's, else the data's
-    std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the bundle's, else the data's
-    input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
 
     def build(self, context: BuildContext) -> NetworkTeacher:
         """Return the frozen teacher.
@@ -66,10 +64,8 @@ class AutokdTeacher:
             context.task,
             source=source,
             identity=plain,
-            inputs=InputForm(
-                mean=self.mean or content.task.get("mean", ()),
-                std=self.std or content.task.get("std", ()),
-                size=self.input_size,
+            inputs=self.form(
+                InputForm(mean=content.task.get("mean", ()), std=content.task.get("std", ()), source="its bundle's")
             ),
         )
 

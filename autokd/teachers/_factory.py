@@ -16,7 +16,8 @@ from torch import nn
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
 from autokd.networks import state_file
-from autokd.networks.freeze import InputForm, foreign, freeze
+from autokd.networks.fed import Fed
+from autokd.networks.freeze import foreign, freeze
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import load_whole
@@ -24,7 +25,7 @@ from autokd.types import ANY, BuildContext
 
 
 @dataclass(frozen=True, kw_only=True)
-class FactoryTeacher:
+class FactoryTeacher(Fed):
     """What a function of an importable module, or of one in the current folder, returns; weights are the file's.
 
     The function is called with the given fields, and with `num_classes` where it has a parameter of that name.
@@ -35,9 +36,6 @@ class FactoryTeacher:
     factory: str  # package.module:function
     fields: tuple[str, ...] = ()  # "key=value", further arguments of the function
     file: str  # checkpoint
-    mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
-    std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
-    input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
     def build(self, context: BuildContext) -> NetworkTeacher:
@@ -56,7 +54,7 @@ class FactoryTeacher:
             context.task,
             source=source,
             identity={"factory": self.factory, "fields": list(self.fields)},
-            inputs=InputForm(mean=self.mean, std=self.std, size=self.input_size),
+            inputs=self.form(),
             features=self.features,
         )
 
