@@ -6,7 +6,6 @@ left that open, and else proposed. A teacher that knows no more than guessing is
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,16 +19,18 @@ from autokd.data import Dataset
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.views import to_device
 from autokd.errors import TeacherError
-from autokd.networks.fed import FORM, Frozen
+from autokd.networks import state_file
+from autokd.networks.class_names import ByName, whole
+from autokd.networks.fed import FORM, Fed, Frozen
 from autokd.networks.freeze import InputRefused
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import NetworkTeacher
+from autokd.spec import component_to_plain
 from autokd.teaching import decided, sentences
 from autokd.teaching.decided import Judge, Verdict, decide
 from autokd.teaching.evidence import Guess, guess
 from autokd.teaching.feeding import (
     AXES,
-    DECIDE_MACS,
     DECIDED,
     NORMALISATION,
     SCREENED,
@@ -62,18 +63,26 @@ class Given(NamedTuple):
     Args:
       component: that loads it.
       open: of `OPEN`, the fields that the user left open.
-      build: (component) -> teacher, where it is to answer.
+      build: (fields of the component to change) -> teacher, where it is to answer.
     """
 
     component: Any
     open: frozenset[str]
-    build: Callable[[Any], Teacher]
+    build: Callable[[Mapping[str, Any]], Teacher]
 
     @property
     def axes(self) -> tuple[str, ...]:
         """What of its input is open; mean and std are one."""
         closed = {_AXIS_OF[name] for name in FORM if name not in self.open}
         return tuple(axis for axis in AXES if axis not in closed)
+
+    @property
+    def may_reorder(self) -> bool:
+        """Whether nobody says what its outputs stand for: neither the user nor its file."""
+        if CLASSES not in self.open or not isinstance(self.component, Fed):
+            return False
+        file = component_to_plain(self.component).get("file")
+        return file is None or not state_file.read(file).classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +102,9 @@ class Checked:
     remarks: tuple[str, ...] = ()
 
 
-def check(given: Given, data: Dataset, device: torch.device, tell: Callable[[int], None]) -> Checked:
+def check(
+    given: Given, data: Dataset, device: torch.device, tell: Callable[[int], None], share: float = 1.0
+) -> Checked:
     """Try a teacher on training samples.
 
     Args:
@@ -101,6 +112,7 @@ def check(given: Given, data: Dataset, device: torch.device, tell: Callable[[int
       data: its dataset; the test split is not looked at.
       device: where it answers.
       tell: called with the number of ways that were tried.
+      share: of the usual bound on what trying costs, in (0, 1].
 
     Raises:
       TeacherError: it cannot be loaded, or knows no more than guessing.
@@ -110,14 +122,16 @@ def check(given: Given, data: Dataset, device: torch.device, tell: Callable[[int
     if len(rows) < FEWEST:
         return Checked(teacher=teacher, changed=fitted)
     samples = batching.take_split(data.train, rows)
-    trial = _Trial(given, teacher, samples, data.task, device, tell)
-    found = trial.run()
+    trial = _Trial(given, teacher, samples, data.task, device)
+    found = trial.run(tell, share)
     changed = {**fitted, **found.changed}
     if found.changed:
-        teacher = given.build(dataclasses.replace(given.component, **changed))
+        teacher = given.build(changed)
     seen = _Seen.of(teacher, batching.take_split(samples, slice(trial.fitted, trial.total)), data, device)
     if seen.guess.is_all:
-        raise TeacherError(sentences.refusal(teacher, seen.train, seen.rows, seen.guess, found.tried))
+        raise TeacherError(
+            " ".join([sentences.refusal(teacher, seen.as_share(), seen.guess, found.tried), *found.remarks])
+        )
     line = sentences.line(teacher, data.task, trial.frozen, changed, seen.as_text())
     remarks = (*sentences.refused_size(fitted, data.task), *found.remarks)
     for remark in remarks:
@@ -132,13 +146,13 @@ def _many(task: Task) -> int:
 def _built(given: Given, task: Task) -> tuple[Teacher, dict[str, Any]]:
     """The teacher; where it does not take the data's size and no size is given, at the first one that it takes."""
     try:
-        return given.build(given.component), {}
+        return given.build({}), {}
     except InputRefused:
         if "input_size" not in given.open or not kind_of(task.modality).usual_inputs(task).sizes:
             raise
         for size in SIZES_FIRST:
             try:
-                return given.build(dataclasses.replace(given.component, input_size=size)), {"input_size": size}
+                return given.build({"input_size": size}), {"input_size": size}
             except InputRefused:
                 continue
         raise
@@ -163,11 +177,12 @@ class _Seen(NamedTuple):
         right = [float((a == s.labels).double().mean()) for a, s in zip(predicted, (train, validation), strict=True)]
         return cls(right[0], len(train), right[1], len(validation), guess(predicted[0], train.labels))
 
+    def as_share(self) -> str:
+        return f"{100 * self.train:.1f} % of {self.rows:,} training"
+
     def as_text(self) -> str:
-        return (
-            f"right on {100 * self.train:.1f} % of {self.rows:,} training and {100 * self.validation:.1f} % of "
-            f"{self.validation_rows:,} validation samples"
-        )
+        held = f"{100 * self.validation:.1f} % of {self.validation_rows:,} validation samples"
+        return f"right on {self.as_share()} and {held}"
 
 
 class _Plain:
@@ -176,18 +191,17 @@ class _Plain:
     assumed = Way()
 
     def __init__(self, teacher: Teacher, samples: Split, task: Task, device: torch.device) -> None:
+        self._teacher, self._samples, self._task, self._device = teacher, samples, task, device
+        self._known = torch.zeros(0, task.num_classes)
         self.labels = samples.labels
-        self._ask = lambda count: predict_teacher(
-            teacher, to_device(batching.take_split(samples, slice(count)), task, device)
-        )
-        self._known: Tensor | None = None
 
     def bearable(self, ways: Any, samples: int) -> int:
         return samples
 
     def logits(self, way: Way, samples: int) -> Tensor:
-        if self._known is None or len(self._known) < samples:
-            self._known = self._ask(samples)
+        if len(self._known) < samples:
+            asked = batching.take_split(self._samples, slice(samples))
+            self._known = predict_teacher(self._teacher, to_device(asked, self._task, self._device))
         return self._known[:samples]
 
 
@@ -215,51 +229,44 @@ class _Trial:
         samples: Split,
         task: Task,
         device: torch.device,
-        tell: Callable[[int], None],
     ) -> None:
         self._given, self._task = given, task
-        self._done, self._tell = 0, tell
         self.frozen = _frozen(teacher)
-        outputs = torch.arange(task.num_classes)
+        outputs = torch.tensor(teacher.outputs if isinstance(teacher, ByName) else range(task.num_classes))
         self._feeder = None if self.frozen is None else Feeder(self.frozen, task, samples, outputs)
         self._asker: decided.Asker = self._feeder or _Plain(teacher, samples, task, device)
         self.fitted = self.total = 0
 
-    def run(self) -> _Found:
+    def run(self, tell: Callable[[int], None], share: float) -> _Found:
         """Try it."""
         assumed = self._asker.assumed
         axes = self._given.axes
-        tried = self._screened(axes)
-        wider = self._screened(AXES) if tried is not None and axes != AXES else tried
+        if self._feeder is not None:
+            self._feeder.allow(screening=True, share=share)
+        tried = self._screened(axes, tell)
+        wider = self._screened(AXES, tell) if tried is not None and axes != AXES else tried
         ways = list(dict.fromkeys([assumed, *(each.best for each in (tried, wider) if each is not None)]))
         if self._feeder is not None:
-            self._feeder.left = DECIDE_MACS
+            self._feeder.allow(screening=False, share=share)
         judge = Judge(self._asker, self._task.classes, ways)
         self.fitted, self.total = judge.fitted, judge.total
         best = assumed if tried is None else tried.best
-        verdict = decide(judge, assumed, best, reorder=self._may_reorder)
+        reorder = self._given.may_reorder
+        verdict = decide(judge, assumed, best, reorder=reorder)
         words = sentences.Words(self._task, assumed)
         remarks = [*words.taken(verdict)]
         way = assumed if verdict.way is None else verdict.way.way
-        if not self._may_reorder:
+        if not reorder:
             remarks += words.proposed_order(judge.order(way))
         if wider is not None:
             remarks += words.proposed_way(judge.better(way, wider.best, verdict.order), way)
         return _Found(self._changed(verdict), tuple(remarks), sentences.tried(wider, self._task))
 
-    @property
-    def _may_reorder(self) -> bool:
-        return CLASSES in self._given.open
-
-    def _screened(self, axes: tuple[str, ...]) -> Tried | None:
+    def _screened(self, axes: tuple[str, ...], tell: Callable[[int], None]) -> Tried | None:
         if self._feeder is None or self.frozen is None:
             return None
         usual = kind_of(self._task.modality).usual_inputs(self._task)
-        return screen(self._feeder, usual, self.frozen, self._task, axes, self._tells)
-
-    def _tells(self) -> None:
-        self._done += 1
-        self._tell(self._done)
+        return screen(self._feeder, usual, self.frozen, self._task, axes, tell)
 
     def _changed(self, verdict: Verdict) -> dict[str, Any]:
         changed: dict[str, Any] = {}
@@ -272,4 +279,5 @@ class _Trial:
 
 def _frozen(teacher: Teacher) -> Frozen | None:
     """The network that can be fed otherwise, or None."""
-    return teacher.frozen if isinstance(teacher, NetworkTeacher) else None
+    inner = whole(teacher)
+    return inner.frozen if isinstance(inner, NetworkTeacher) else None

@@ -15,6 +15,9 @@ from autokd.teaching.evidence import Gain, gain
 from autokd.teaching.feeding import DECIDED, Way, screened
 from autokd.teaching.orders import ASSIGNED, assigned, best_order
 
+WORTH = 3.0
+"""What is taken is right at least so many times as often as always giving the commonest class, or half of the time: of
+a network that knows nothing, one of many ways and orders is always a little better."""
 SAMPLES_A_CLASS = 12
 """That an order without names is fitted on once it is accepted."""
 
@@ -72,6 +75,8 @@ class Judge:
         self.fitted = screened(len(asker.labels))
         self.total = self.fitted + asker.bearable(ways, min(DECIDED, len(asker.labels) - self.fitted))
         self.labels = asker.labels[: self.total]
+        held = self.labels[self.fitted :]
+        self._least = min(0.5, WORTH * float(held.bincount().max()) / len(held))
 
     def order(self, way: Way) -> Ordered | None:
         """Return the order that is clearly better than the data's own, fitted on the first samples; None for none."""
@@ -81,7 +86,7 @@ class Judge:
             return None
         name, order = found
         better = gain(self._right(way, None), self._right(way, order))
-        if not better.is_clear:
+        if not self._accepts(better):
             return None
         return Ordered(name, self._refitted(way) if name == ASSIGNED else order, better)
 
@@ -91,7 +96,10 @@ class Judge:
             return None
         outputs = None if order is None else order.order
         found = gain(self._right(before, outputs), self._right(after, outputs))
-        return Better(after, found) if found.is_clear else None
+        return Better(after, found) if self._accepts(found) else None
+
+    def _accepts(self, found: Gain) -> bool:
+        return found.is_clear and found.after >= self._least
 
     def _right(self, way: Way, order: Tensor | None) -> Tensor:
         logits = self._asker.logits(way, self.total)[self.fitted :]

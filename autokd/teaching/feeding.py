@@ -2,11 +2,12 @@
 
 The ways are compared where they are cheap: one axis, normalisation or size, is varied around the best way so far. What
 is best there is compared with what was assumed on other samples (`autokd.teaching.checked`). How many samples are asked
-about follows from the multiply-accumulates, not from the clock, so that the same search does the same everywhere.
+about follows from multiply-accumulates, not from the clock, so that the same search does the same everywhere.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -27,10 +28,13 @@ from autokd.types import Split, Task
 
 SCREENED, DECIDED, LEAST = 256, 1024, 64
 """Samples that ways are screened on and decided on, at most, and the fewest that say anything."""
-SCREEN_MACS, DECIDE_MACS = 1e12, 5e11
-"""Multiply-accumulates of screening and of deciding, about: together half a minute to a minute on two cores."""
-LEAST_MACS = 1e6
-"""Of a sample, for what small networks cost beside them."""
+SCREEN_COST, DECIDE_COST, MOST_COST = 8e11, 4e11, 3e12
+"""Bounds of screening and of deciding, in multiply-accumulates: together half a minute to a minute on two cores. The
+screening of a network so slow that this allows few ways may cost the most."""
+WAYS = 8
+"""That are tried of a slow network, if the bounds allow it."""
+PIXEL_COST = 5000.0
+"""Multiply-accumulates that a pixel stands for: what small networks cost beside their own."""
 HOPELESS = 0.15
 """A way that is worse by so much on the fewest samples is asked about no others."""
 CHUNK = 64
@@ -64,13 +68,13 @@ class Feeder:
 
     def __init__(self, frozen: Frozen, task: Task, samples: Split, outputs: Tensor) -> None:
         self._frozen, self._task, self._samples, self._outputs = frozen, task, samples, outputs
-        self.left = SCREEN_MACS
-        """Multiply-accumulates that may still be spent."""
+        self.left = 0.0
+        """Cost that may still be caused, in multiply-accumulates; see `allow`."""
         self.labels = samples.labels
         self._network = frozen.network.eval()
         parameter = next(self._network.parameters(), None)
         self._device = torch.device("cpu") if parameter is None else parameter.device
-        self._macs: dict[int, float | None] = {}
+        self._costs: dict[int, float | None] = {}
         self._answers: dict[Way, Tensor] = {}
         channels = task.input_shape[0]
         self.assumed = Way(
@@ -79,20 +83,25 @@ class Feeder:
             frozen.form.size,
         )
 
-    def macs(self, size: int) -> float | None:
-        """Return the multiply-accumulates of a sample at a size, by running one; None where it is not taken."""
-        if size not in self._macs:
-            self._macs[size] = self._count(size)
-        return self._macs[size]
+    def allow(self, screening: bool, share: float) -> None:
+        """Allow the cost of screening or of deciding, a share of the bound, (0, 1]."""
+        slow = WAYS * LEAST * (self.cost(self.assumed.size) or 0.0) if screening else 0.0
+        self.left = share * min(MOST_COST, max(SCREEN_COST if screening else DECIDE_COST, slow))
+
+    def cost(self, size: int) -> float | None:
+        """Return what a sample costs at a size, by running one; None where the network does not take it."""
+        if size not in self._costs:
+            self._costs[size] = self._count(size)
+        return self._costs[size]
 
     def affords(self, way: Way, samples: int) -> bool:
         """Whether asking about so many samples stays within the bound."""
-        return samples * (self.macs(way.size) or 0.0) <= self.left
+        return samples * (self.cost(way.size) or 0.0) <= self.left
 
     def bearable(self, ways: Sequence[Way], samples: int) -> int:
         """Return how many samples, at most `samples`, may be asked about in each of some ways."""
-        macs = max(self.macs(way.size) or LEAST_MACS for way in ways)
-        return min(samples, max(LEAST, int(self.left / (macs * len(ways)))))
+        cost = max(self.cost(way.size) or 1.0 for way in ways)
+        return min(samples, max(LEAST, int(self.left / (cost * len(ways)))))
 
     @torch.no_grad()
     def logits(self, way: Way, samples: int) -> Tensor:
@@ -104,7 +113,7 @@ class Feeder:
         known = self._answers.get(way)
         begin = 0 if known is None else len(known)
         if begin < samples:
-            self.left -= (samples - begin) * (self.macs(way.size) or 0.0)
+            self.left -= (samples - begin) * (self.cost(way.size) or 0.0)
             parts = [self._asked(way, slice(at, min(at + CHUNK, samples))) for at in range(begin, samples, CHUNK)]
             self._answers[way] = torch.cat(([] if known is None else [known]) + parts)
         return self._answers[way][:samples]
@@ -123,14 +132,15 @@ class Feeder:
     @torch.no_grad()
     def _count(self, size: int) -> float | None:
         try:
-            resized_task(self._task, size)
+            resized = resized_task(self._task, size)
             example = batching.to(feed_of(self._task).example(2, None), self._device)
             with foreign("trying a size"), FlopCounterMode(display=False) as counter:
                 logits = as_output(self._behind(size)(example)).logits
                 fits = logits.ndim == 2 and logits.shape[0] == 2 and logits.shape[1] > int(self._outputs.max())
         except TeacherError:
             return None
-        return max(LEAST_MACS, counter.get_total_flops() / 4) if fits else None
+        pixels = math.prod(resized.input_shape[1:])
+        return counter.get_total_flops() / 4 + PIXEL_COST * pixels if fits else None
 
 
 class Tried(NamedTuple):
@@ -155,7 +165,7 @@ def candidates(usual: UsualInputs, frozen: Frozen, task: Task) -> tuple[list[Way
 
 
 def screen(
-    feeder: Feeder, usual: UsualInputs, frozen: Frozen, task: Task, axes: Sequence[str], tell: Callable[[], None]
+    feeder: Feeder, usual: UsualInputs, frozen: Frozen, task: Task, axes: Sequence[str], tell: Callable[[int], None]
 ) -> Tried:
     """Vary one axis after the other around the best way so far, from what is assumed, until nothing is better.
 
@@ -164,7 +174,7 @@ def screen(
       usual: what is tried.
       frozen, task: the network's own form, and the data's.
       axes: of `AXES`, those that may change.
-      tell: called before each way is tried.
+      tell: called before each way is tried, with the number of those before it.
     """
     normalisations, sizes = candidates(usual, frozen, task)
     best, scores = feeder.assumed, dict[Way, float]()
@@ -179,12 +189,12 @@ def screen(
         return score(feeder.logits(way, count), feeder.labels[:count])
 
     def look_at(way: Way) -> None:
-        if way in scores or feeder.macs(way.size) is None:
+        if way in scores or feeder.cost(way.size) is None:
             return
         if way != feeder.assumed and not feeder.affords(way, LEAST):
             untried.add(way.size)
             return
-        tell()
+        tell(len(scores))
         few = min(samples, LEAST)
         scores[way] = scored(way, few)
         hopeless = scores[way] < scored(best, few) - HOPELESS

@@ -139,11 +139,11 @@ def tried(found: Tried | None, task: Task) -> str:
     return f"normalisations ({', '.join(usual)}); {pixels}{orders}{untried}; the best of them {best:.1f} %"
 
 
-def refusal(teacher: Teacher, right: float, rows: int, guess: Guess, tried: str) -> str:
+def refusal(teacher: Teacher, right: str, guess: Guess, tried: str) -> str:
     """Return why a teacher is refused."""
     return (
-        f"the teacher {teacher.origin} knows no more than guessing: {100 * right:.1f} % of {rows:,} training samples "
-        f"are right, and guessing reaches {100 * guess.share:.1f} %. Tried: {tried}. Say what it was trained on: "
-        "--teacher-mean, --teacher-std, --teacher-size, the names of its classes in the order of its outputs with "
-        "--teacher-classes FILE; or give another one"
+        f"the teacher {teacher.origin} knows no more than guessing: {right} samples are right, and guessing reaches "
+        f"{100 * guess.share:.1f} %. Tried: {tried}. Say what it was trained on (--teacher-mean, --teacher-std, "
+        "--teacher-size), give the names of its classes in the order of its outputs (--teacher-classes FILE), or give "
+        "another teacher."
     )
