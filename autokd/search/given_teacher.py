@@ -63,20 +63,25 @@ def named(request: Request) -> Named | None:
 
     Raises:
       TeacherError: something about a teacher is given and no teacher, or it is given twice.
+      UserError: the teacher is given in two ways.
     """
-    teacher = request.teacher
-    inside = {name: getattr(teacher, name) for name in BESIDE} if isinstance(teacher, WithInput) else {}
-    beside = {name: getattr(request, f"teacher_{name}") for name in BESIDE}
-    said = [name for name, value in beside.items() if value is not None]
-    if said and teacher is None:
-        raise TeacherError(f"--teacher-{said[0]} is about a teacher that is given; give one with --teacher")
-    twice = [name for name in said if inside.get(name) is not None]
-    if twice:
-        raise TeacherError(f"the teacher's {twice[0]} is given twice: in autokd.Teacher and as teacher_{twice[0]}")
+    teacher, beside = request.given_teacher, _said(request, "teacher_")
     if teacher is None:
+        if beside:
+            raise TeacherError(f"--teacher-{min(beside)} is about a teacher that is given; give one with --teacher")
         return None
-    fields = given_fields(**{name: beside[name] if beside[name] is not None else inside.get(name) for name in BESIDE})
-    return Named(teacher.teacher if isinstance(teacher, WithInput) else teacher, fields)
+    if not isinstance(teacher, WithInput):
+        return Named(teacher, given_fields(**beside))
+    inside = _said(teacher, "")
+    for name in inside.keys() & beside.keys():
+        raise TeacherError(f"the teacher's {name} is given twice: in autokd.Teacher and as teacher_{name}")
+    return Named(teacher.teacher, given_fields(**inside, **beside))
+
+
+def _said(asked: Request | WithInput, prefix: str) -> dict[str, Any]:
+    """What is given beside a teacher, of what may be."""
+    values = {name: getattr(asked, f"{prefix}{name}") for name in BESIDE}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def obtain_given(
@@ -124,7 +129,7 @@ def _tried(asked: Named, data: Dataset, device: torch.device, notify: Notify, se
 
 def _given(asked: Named, data: Dataset, device: torch.device) -> Given:
     def build(changed: Mapping[str, Any]) -> Teacher:
-        return load_teacher(asked.reference, data.task, {**asked.fields, **changed}).to(device)
+        return load_teacher(asked.reference, data.task, {**asked.fields, **changed}, data.samples).to(device)
 
     return Given(to_component(asked.reference, asked.fields), asked.open, build)
 
@@ -134,8 +139,8 @@ def _as_before(asked: Named, data: Dataset, device: torch.device, before: StudyS
     plain, known = describe(asked.reference, asked.fields), before.identity.teacher.reference or {}
     chosen = {name: known[name] for name in asked.open & known.keys()}
     if {**plain, **chosen} != dict(known):
-        return Obtained(load_teacher(asked.reference, data.task, asked.fields).to(device), plain)
+        return Obtained(load_teacher(asked.reference, data.task, asked.fields, data.samples).to(device), plain)
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()}
-    teacher = load_teacher(asked.reference, data.task, {**asked.fields, **fields}).to(device)
+    teacher = load_teacher(asked.reference, data.task, {**asked.fields, **fields}, data.samples).to(device)
     facts = before.teacher
     return Obtained(teacher, dict(known), "" if facts is None else facts.line, () if facts is None else facts.remarks)

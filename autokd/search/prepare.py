@@ -108,7 +108,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
         whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
-        loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
+        loaded = _limited(request, loaded, teaching.limit_train)
     reference = default_teacher.reference(teaching.effort) if loaded.given is None else loaded.given.reference
     if for_study and loaded.before is not None:
         asked = _setup(request, loaded, reference, loaded.before.time_plan, latencies)
@@ -116,6 +116,16 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if loaded.teacher is None and not dry:
         loaded = loaded._replace(teacher=_trained(loaded, notify))
     return _setup(request, loaded, reference, _time_plan(request, loaded, teaching, whole), latencies)
+
+
+def _limited(request: Request, loaded: Loaded, limit_train: int) -> Loaded:
+    """The same with fewer training samples; a teacher that knows the samples by their ids is loaded for them."""
+    data = load_data(request, limit_train=limit_train)
+    teacher = loaded.teacher
+    if teacher is not None and not teacher.offers.views:
+        assert loaded.given is not None
+        teacher = default_teacher.load_described(loaded.given.reference, data, loaded.device)
+    return loaded._replace(data=data, teacher=teacher)
 
 
 def _check_study(request: Request, loaded: Loaded, latencies: dict[str, float], *, dry: bool) -> None:

@@ -195,6 +195,9 @@ class _Plain:
         self._known = torch.zeros(0, task.num_classes)
         self.labels = samples.labels
 
+    def allow(self, *, screening: bool, share: float) -> None:
+        pass
+
     def bearable(self, ways: Any, samples: int) -> int:
         return samples
 
@@ -239,32 +242,26 @@ class _Trial:
 
     def run(self, tell: Callable[[int], None], share: float) -> _Found:
         """Try it."""
-        assumed = self._asker.assumed
-        axes = self._given.axes
-        if self._feeder is not None:
-            self._feeder.allow(screening=True, share=share)
+        asker, axes, reorder = self._asker, self._given.axes, self._given.may_reorder
+        asker.allow(screening=True, share=share)
         tried = self._screened(axes, tell)
-        wider = self._screened(AXES, tell) if tried is not None and axes != AXES else tried
-        ways = list(dict.fromkeys([assumed, *(each.best for each in (tried, wider) if each is not None)]))
-        if self._feeder is not None:
-            self._feeder.allow(screening=False, share=share)
-        judge = Judge(self._asker, self._task.classes, ways)
+        wider = tried if axes == AXES else self._screened(AXES, tell)
+        asker.allow(screening=False, share=share)
+        judge = Judge(asker, self._task.classes, list(dict.fromkeys([asker.assumed, tried.best, wider.best])))
         self.fitted, self.total = judge.fitted, judge.total
-        best = assumed if tried is None else tried.best
-        reorder = self._given.may_reorder
-        verdict = decide(judge, assumed, best, reorder=reorder)
-        words = sentences.Words(self._task, assumed)
-        remarks = [*words.taken(verdict)]
-        way = assumed if verdict.way is None else verdict.way.way
-        if not reorder:
-            remarks += words.proposed_order(judge.order(way))
-        if wider is not None:
-            remarks += words.proposed_way(judge.better(way, wider.best, verdict.order), way)
-        return _Found(self._changed(verdict), tuple(remarks), sentences.tried(wider, self._task))
+        verdict = decide(judge, asker.assumed, tried.best, reorder=reorder)
+        words = sentences.Words(self._task, asker.assumed)
+        way = asker.assumed if verdict.way is None else verdict.way.way
+        remarks = (
+            *words.taken(verdict),
+            *words.proposed_order(None if reorder else judge.order(way)),
+            *words.proposed_way(judge.better(way, wider.best, verdict.order), way),
+        )
+        return _Found(self._changed(verdict), remarks, sentences.tried(wider, self._task))
 
-    def _screened(self, axes: tuple[str, ...], tell: Callable[[int], None]) -> Tried | None:
+    def _screened(self, axes: tuple[str, ...], tell: Callable[[int], None]) -> Tried:
         if self._feeder is None or self.frozen is None:
-            return None
+            return Tried(self._asker.assumed, {}, ())
         usual = kind_of(self._task.modality).usual_inputs(self._task)
         return screen(self._feeder, usual, self.frozen, self._task, axes, tell)
 

@@ -33,6 +33,9 @@ class Asker(Protocol):
     def labels(self) -> Tensor:
         """[N] int64, of all samples."""
 
+    def allow(self, *, screening: bool, share: float) -> None:
+        """Allow the cost of screening or of deciding, a share of the usual bound, in (0, 1]."""
+
     def logits(self, way: Way, samples: int) -> Tensor:
         """Return the logits [n, C] about the first samples, in the order of the data's classes."""
 

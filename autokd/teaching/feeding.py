@@ -83,7 +83,7 @@ class Feeder:
             frozen.form.size,
         )
 
-    def allow(self, screening: bool, share: float) -> None:
+    def allow(self, *, screening: bool, share: float) -> None:
         """Allow the cost of screening or of deciding, a share of the bound, (0, 1]."""
         slow = WAYS * LEAST * (self.cost(self.assumed.size) or 0.0) if screening else 0.0
         self.left = share * min(MOST_COST, max(SCREEN_COST if screening else DECIDE_COST, slow))

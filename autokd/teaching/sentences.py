@@ -125,10 +125,10 @@ def _figures(gain: Gain) -> str:
     )
 
 
-def tried(found: Tried | None, task: Task) -> str:
+def tried(found: Tried, task: Task) -> str:
     """Return what was tried, in words, with the best of it."""
     orders = "the order of its outputs (as they are, by text, by number, the best assignment)"
-    if found is None or len(found.scores) < 2:
+    if len(found.scores) < 2:
         return orders
     usual = kind_of(task.modality).usual_inputs(task).normalisations
     side = task.input_shape[-1]

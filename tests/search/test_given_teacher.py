@@ -14,11 +14,13 @@ from torch import nn
 
 import autokd
 from autokd.data import Dataset, load
-from autokd.errors import TeacherError
+from autokd.errors import TeacherError, UserError
+from autokd.networks.class_names import ByName
+from autokd.networks.reference import describe, load_teacher
 from autokd.search.given_teacher import named, obtain_given
 from autokd.search.request import Request
 from autokd.study.settings import TeacherFacts
-from autokd.types import Shapes
+from autokd.types import Samples, Shapes, Task, Teacher
 
 CPU = torch.device("cpu")
 
@@ -48,10 +50,19 @@ def request_for(teacher: Any, **options: Any) -> Request:
     return Request(teacher=teacher, time=10.0, **options)
 
 
+def study_of(reference: Any, facts: TeacherFacts | None) -> Any:
+    return SimpleNamespace(identity=SimpleNamespace(teacher=SimpleNamespace(reference=reference)), teacher=facts)
+
+
 def test_options_and_the_value_in_python_say_the_same() -> None:
     network = nn.Linear(2, 2)
     inside = autokd.Teacher(network, mean=0.5, std=[0.1, 0.2, 0.3], size=32, classes={"a": 0, "b": 1})
-    beside = {"teacher_mean": "0.5", "teacher_std": "0.1,0.2,0.3", "teacher_size": 32, "teacher_classes": ["a", "b"]}
+    beside: dict[str, Any] = {
+        "teacher_mean": "0.5",
+        "teacher_std": "0.1,0.2,0.3",
+        "teacher_size": 32,
+        "teacher_classes": ["a", "b"],
+    }
     expected = {"mean": (0.5,), "std": (0.1, 0.2, 0.3), "input_size": 32, "classes": ("a", "b")}
     for request in (Request(teacher=inside), Request(teacher=network, **beside)):
         found = named(request)
@@ -87,9 +98,7 @@ def test_what_was_taken_is_in_the_reference_and_stays_in_a_study_that_goes_on(da
     )  # fmt: skip
     assert TeacherFacts.from_plain(facts.to_plain()) == facts
     assert "tried" not in dataclasses.replace(facts, line="", remarks=()).to_plain()
-    before: Any = SimpleNamespace(
-        identity=SimpleNamespace(teacher=SimpleNamespace(reference=first.reference)), teacher=facts
-    )
+    before = study_of(first.reference, facts)
     again = obtain_given(request_for(network), data, CPU, before, told.append)
     assert again is not None and again.reference == first.reference and again.line == first.line
     assert again.teacher.fingerprint == first.teacher.fingerprint
@@ -100,20 +109,46 @@ def test_what_was_taken_is_in_the_reference_and_stays_in_a_study_that_goes_on(da
 def test_a_study_of_before_goes_on_as_it_was(data: Dataset) -> None:
     plain = {"use": "module", "network": "", "fingerprint": ""}
     known = {**plain, **_described(Raw())}
-    before: Any = SimpleNamespace(identity=SimpleNamespace(teacher=SimpleNamespace(reference=known)), teacher=None)
+    before = study_of(known, None)
     found = obtain_given(request_for(Raw()), data, CPU, before, lambda at: None)
     assert found is not None and found.reference == known and found.line == ""
 
 
-def _described(network: nn.Module) -> dict[str, Any]:
-    from autokd.networks.reference import describe
+TASK = Task(dataset="rows", modality="table", input_shape=(4,), classes=("a", "b"), train_size=9)
 
+
+def loaded(request: Request, task: Task = TASK, samples: Samples | None = None) -> Teacher:
+    asked = named(request)
+    assert asked is not None
+    return load_teacher(asked.reference, task, asked.fields, samples)
+
+
+def test_names_of_classes_come_with_the_teacher(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("c\nb\na\n")
+    network, inputs = nn.Linear(4, 3), torch.ones(2, 4)
+    asked = Request(teacher=network, teacher_classes=names)
+    teacher = loaded(asked)
+    assert isinstance(teacher, ByName)
+    assert torch.equal(teacher.predict(inputs).logits, network(inputs)[:, [2, 1]].detach())
+    found = named(asked)
+    assert found is not None and describe(found.reference, found.fields)["classes"] == ["c", "b", "a"]
+
+
+def test_predictions_are_a_teacher_too(tmp_path: Path) -> None:
+    file = tmp_path / "p.npy"
+    np.save(file, np.full((9, 2), 0.5))
+    teacher = loaded(Request(teacher_predictions=file), TASK, Samples(numbers=range(9), total=9))
+    assert not teacher.offers.views
+    with pytest.raises(UserError, match="--teacher and --teacher-predictions are two teachers; give one of them"):
+        named(Request(teacher="resnet20@x.pt", teacher_predictions=file))
+
+
+def _described(network: nn.Module) -> dict[str, Any]:
     return describe(network)
 
 
-def test_a_described_teacher_is_fed_as_described(
-    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_described_teacher_is_fed_as_it_says(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save(Raw().state_dict(), tmp_path / "raw.pt")
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
     text = f"tests.search.test_given_teacher:Raw@{tmp_path / 'raw.pt'}"

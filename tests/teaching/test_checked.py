@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autokd import catalog
+from autokd import batching, catalog
 from autokd.data import Dataset, load
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.views import to_device
@@ -180,7 +180,7 @@ def test_a_small_share_of_the_cost_asks_about_fewer_samples(data: Dataset) -> No
 
 def test_a_table_has_its_outputs_put_in_order() -> None:
     wine = load("wine")
-    centres = torch.stack([wine.train.inputs[wine.train.labels == each].mean(0) for each in range(3)])
+    centres = torch.stack([batching.single(wine.train.inputs)[wine.train.labels == each].mean(0) for each in range(3)])
 
     class Nearest(nn.Module):
         def __init__(self) -> None:
