@@ -19,11 +19,11 @@ from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import TeacherError
 from autokd.files import cache_dir
-from autokd.networks.reference import describe, load_teacher
 from autokd.objective import Objective, of_names, of_plain
 from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
 from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
+from autokd.search.given_teacher import load_given, plain_reference
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
 from autokd.search.places import check_name, check_places
@@ -106,14 +106,25 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
         whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
-        loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
-    named = default_teacher.reference(teaching.effort) if request.teacher is None else describe(request.teacher)
+        loaded = _limited(request, loaded, teaching.limit_train)
+    named = plain_reference(request, teaching.effort)
     if for_study and loaded.before is not None:
         asked = _setup(request, loaded, named, loaded.before.time_plan, latencies)
         refuse_another(study_path(request, loaded.data), loaded.before.identity, asked.identity)
     if loaded.teacher is None and not dry:
         loaded = loaded._replace(teacher=_trained(loaded, notify))
     return _setup(request, loaded, named, _time_plan(request, loaded, teaching, whole), latencies)
+
+
+def _limited(request: Request, loaded: Loaded, limit_train: int) -> Loaded:
+    """The same with fewer training samples; a teacher that knows the samples by their ids is loaded for them."""
+    data = load_data(request, limit_train=limit_train)
+    teacher = loaded.teacher
+    if teacher is not None and not teacher.offers.views:
+        teacher = load_given(request, data.task, data.samples)
+        assert teacher is not None
+        teacher = teacher.to(loaded.device)
+    return loaded._replace(data=data, teacher=teacher)
 
 
 def _check_study(request: Request, loaded: Loaded, latencies: dict[str, float], *, dry: bool) -> None:
@@ -188,16 +199,18 @@ def _load(request: Request) -> Loaded:
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
-    if request.workers is not None and isinstance(request.teacher, torch.nn.Module):
+    given = request.given_teacher
+    if request.workers is not None and isinstance(given, torch.nn.Module):
         raise TeacherError(
             "a teacher that was handed over as a network lives in this process alone; leave workers out, or save it to "
             "a file and give its reference"
         )
+    teacher = load_given(request, data.task, data.samples)
     return Loaded(
         data=data,
         space=space,
         source=source,
-        teacher=None if request.teacher is None else load_teacher(request.teacher, data.task).to(device),
+        teacher=None if teacher is None else teacher.to(device),
         device=device,
         objective=of_names(request.objective) if request.objective else of_plain(space.objective),
         before=before,
