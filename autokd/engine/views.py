@@ -51,8 +51,8 @@ class DeviceData(NamedTuple):
 
     @property
     def streamed(self) -> bool:
-        """Whether inputs have to be brought to the device batch by batch."""
-        return batching.device_of(self.inputs) != self.labels.device
+        """Whether inputs have to be read, or brought to the device, batch by batch."""
+        return batching.is_lazy(self.inputs) or batching.device_of(self.inputs) != self.labels.device
 
 
 def to_device(split: Split, task: Task, device: torch.device) -> DeviceData:
