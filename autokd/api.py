@@ -15,12 +15,14 @@ from autokd.data import Dataset, load_again
 from autokd.delivery import bundle, full_training, pipeline_file
 from autokd.delivery.export import export_pipeline
 from autokd.delivery.recommended import train_recommended
+from autokd.delivery.student import Student
 from autokd.errors import BundleError, StudyError, nearest
 from autokd.execution.executor import Stop
 from autokd.files import check_writable
+from autokd.lines import told
 from autokd.options import REPORTS, STUDIES, FullTraining, Keyword, takes
 from autokd.search import run
-from autokd.search.request import Request
+from autokd.search.request import Request, epoch_progress
 from autokd.spec import from_plain
 from autokd.study.claim import Claim
 from autokd.study.records import TrialRecord
@@ -28,10 +30,6 @@ from autokd.study.store import StudyStore
 from autokd.study.training import trained_folder
 from autokd.teaching import default_teacher
 from autokd.types import Teacher
-
-
-def _silent(progress: run.Progress) -> None:
-    """Show no progress."""
 
 
 class Study:
@@ -109,6 +107,10 @@ class Study:
             pipeline_file.write(Path(path), plain)
         return plain
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: the verdict, the arms, and where the report is."""
+        return report.as_html(self.store, self.report_path)
+
     def __repr__(self) -> str:
         state = "finished" if self.store.finished else "unfinished"
         return f"Study({str(self.path)!r}, {len(self.store.records.trials)} trials, {state})"
@@ -119,7 +121,10 @@ class SearchCall(Request):
     """What `search` takes: a request, and what only a program can give."""
 
     reports_dir: Annotated[Path | str, Keyword("Folder of reports.")] = REPORTS
-    notify: Annotated[run.Notify, Keyword("Called with a `Progress` as the search goes on.")] = _silent
+    notify: Annotated[
+        run.Notify | None,
+        Keyword("Called with a `Progress` as the search goes on; by default, in a notebook, lines below the cell."),
+    ] = None
     stop: Annotated[Stop | None, Keyword("May be told to stop the search while it runs.")] = None
 
 
@@ -137,7 +142,8 @@ def search(asked: SearchCall) -> Study:
       Interrupted: `stop` was told so.
     """
     check_writable(Path(asked.reports_dir) / (asked.study or ""), "run it in a folder that you may write to")
-    study = Study(run.search(asked, asked.notify, deliver, asked.stop), Path(asked.reports_dir))
+    with told(asked.notify) as notify:
+        study = Study(run.search(asked, notify, deliver, asked.stop), Path(asked.reports_dir))
     study.report()
     return study
 
@@ -219,11 +225,19 @@ def train(asked: FullTraining) -> dict[str, Any]:
         return default_teacher.load_described(reference, loaded, device)
 
     folder = path.with_suffix("") if asked.out is None else Path(asked.out)
-    return full_training.train(file, folder, data=data, load_teacher=teacher, device=device, on_epoch=asked.on_epoch)
+    with told(None) as notify:
+        on_epoch = asked.on_epoch or (lambda line: notify(epoch_progress(line)))
+        return full_training.train(file, folder, data=data, load_teacher=teacher, device=device, on_epoch=on_epoch)
 
 
-def load_student(folder: str | Path, device: str = "cpu") -> bundle.Student:
+def load_student(folder: str | Path, device: str = "cpu") -> Student:
     """Load a student bundle, without its teacher.
+
+    Args:
+      folder: of the bundle.
+      device: where it is to compute.
+    Returns:
+      The student: `predict` labels files, PIL images, arrays, tensors and tables, `module` is a plain network.
 
     Raises:
       BundleError: the folder is no bundle, or is damaged.

@@ -82,13 +82,14 @@ class ReadInputs(NamedTuple):
     """New samples for prediction.
 
     Args:
-      names: one a sample: the image file, or table file and row number ("new.csv:1").
+      names: one a sample: the image file, or table file and row number ("new.csv:1"); of samples given in Python what
+        they are called there, such as the index of a table, or their number from 0.
       inputs: what `Preprocess.apply` takes.
       skipped: files left out because they cannot be read.
       remarks: what a user should know of how they were read, a sentence each.
     """
 
-    names: tuple[str, ...]
+    names: Sequence[Any]
     inputs: RawInputs
     skipped: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -113,6 +114,19 @@ class TeacherRecipe(NamedTuple):
     def compared(self) -> int:
         """How many short trainings come before the full ones."""
         return len(self.pipelines) if len(self.pipelines) > 1 else 0
+
+
+class UsualInputs(NamedTuple):
+    """What networks of other tools are usually fed with, in the order in which it is tried.
+
+    Args:
+      normalisations: mean and standard deviation per channel, of samples as augmentation sees them, by a name for
+        people ("ImageNet's").
+      sizes: sides in pixels.
+    """
+
+    normalisations: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
+    sizes: tuple[int, ...] = ()
 
 
 class InputKind(ABC):
@@ -151,9 +165,9 @@ class InputKind(ABC):
         """Return the raw samples at some positions, [n] int64 of numpy."""
         return raw[rows]
 
-    def index_of(self, raw: RawInputs) -> Any:
-        """Return the names that raw samples have of their own, such as the index of a table; None for none."""
-        return None
+    def describe(self, preprocess: Any) -> Mapping[str, Any]:
+        """Return what a preprocessing of this kind takes, in plain words and numbers; "form" is a phrase for it."""
+        return {}
 
     def reading(self, raw: RawInputs, resize: str | None, size: int | None, name: str) -> tuple[Any, tuple[str, ...]]:
         """Return how samples that do not come from files are resized, and files of the like read.
@@ -221,6 +235,19 @@ class InputKind(ABC):
         """
         raise DataError(f"{paths[0]}: a {self.declares.noun} is not read from files")
 
+    def given(self, preprocess: Any, samples: Any, *, skip_bad: bool) -> ReadInputs:
+        """Take samples that were given in Python, in the forms in which people have them.
+
+        Args:
+          preprocess: of the model that is to see them, of this kind.
+          samples: raw samples, or what this kind makes such of; no paths.
+          skip_bad: as for `read`.
+
+        Raises:
+          DataError: they do not fit, or there are none.
+        """
+        return ReadInputs(range(len(samples)), samples)
+
     def teacher_recipe(self, task: Task, network: str) -> TeacherRecipe:
         """Return how a default teacher is trained.
 
@@ -243,6 +270,10 @@ class InputKind(ABC):
           ComponentError: this kind has no such network.
         """
         raise ComponentError(f"for a {self.declares.noun} there is no small network to compare the teacher with")
+
+    def usual_inputs(self, task: Task) -> UsualInputs:
+        """Return what a teacher may have been trained on, where that is not known."""
+        return UsualInputs()
 
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task as a network behind a resize to `size` pixels sees it.

@@ -21,7 +21,9 @@ def write(folder: Path, **files: str) -> None:
 
 def test_control_groups_of_both_versions(tmp_path: Path) -> None:
     write(tmp_path / "a", memory__max="max\n", memory__current="700\n")
-    write(tmp_path / "a" / "b", memory__max="1000\n", memory__current="700\n", memory__stat="anon 3\ninactive_file 50\n")
+    write(
+        tmp_path / "a" / "b", memory__max="1000\n", memory__current="700\n", memory__stat="anon 3\ninactive_file 50\n"
+    )
     (tmp_path / "own").write_text("0::/a/b\n")
     assert list(free_memory._of_groups(tmp_path, tmp_path / "own")) == [350]
     write(tmp_path / "memory", memory__limit_in_bytes="90", memory__usage_in_bytes="70")

@@ -7,7 +7,6 @@ import logging
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +15,12 @@ from rich.console import Console
 from rich.table import Column
 
 from autokd.cli.streams import is_terminal
-from autokd.metrics import METRICS
+from autokd.lines import PLANS, LineNotifier, line_of, noted, to_stderr
 
 if TYPE_CHECKING:
     from autokd.execution.executor import Stop
     from autokd.search.run import Notify
     from autokd.search.run import Progress as Stand
-
-LINE_EVERY = 30.0
-"""Seconds between two lines of one stage where there is no terminal."""
-PLANS = {"plan": "plan", "bank": "storing teacher outputs"}
-"""Stages that only say something, and how that is headed."""
 
 
 @contextlib.contextmanager
@@ -91,7 +85,7 @@ def stoppable() -> Iterator[Stop]:
             raise KeyboardInterrupt
         stop.draining, stop.leaving = True, stop.draining
         now, then = ("at the next epoch", "end now") if stop.leaving else ("once what runs is over", "wait less")
-        _say(f"stopping {now}; Ctrl-C again to {then}")
+        to_stderr(f"stopping {now}; Ctrl-C again to {then}")
 
     def terminated(*_: Any) -> None:
         stop.draining = stop.leaving = True
@@ -124,63 +118,13 @@ class BarNotifier:
     def __call__(self, at: Stand) -> None:
         """Show where the search stands; a plan as a line above the bars."""
         if at.stage in PLANS:
-            self._display.console.print(_plan_line(at), markup=False, highlight=False)
+            self._display.console.print(line_of(at), markup=False, highlight=False)
             return
         if "" in self._tasks:
             self._display.remove_task(self._tasks.pop(""))
         if at.stage not in self._tasks:
             self._tasks[at.stage] = self._display.add_task(at.stage, total=at.total, note="")
         self._display.update(self._tasks[at.stage], completed=at.done, total=at.total, note=noted(at))
-
-
-class LineNotifier:
-    """A line when a stage begins, one when it is over, and one now and then in between.
-
-    Args:
-      clock: seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._last: Stand | None = None
-        self._printed: Stand | None = None
-        self._when = 0.0
-
-    def __call__(self, at: Stand) -> None:
-        """Write a line where the search stands."""
-        begins = self._last is None or self._last.stage != at.stage
-        if begins:
-            self.finish()
-        self._last = at
-        if begins or self._clock() - self._when >= LINE_EVERY:
-            self._print(at)
-
-    def finish(self) -> None:
-        """Print where the current stage ended."""
-        if self._last is not None and self._last != self._printed:
-            self._print(self._last)
-
-    def _print(self, at: Stand) -> None:
-        line = _plan_line(at) if at.stage in PLANS else f"{at.stage}: {at.done}/{at.total} {noted(at)}".rstrip()
-        _say(line)
-        self._printed, self._when = at, self._clock()
-
-
-def _say(line: str) -> None:
-    """Write a line to stderr; whoever read it may have had enough, which is no reason to stop."""
-    with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
-
-
-def _plan_line(at: Stand) -> str:
-    return f"{PLANS[at.stage]}: {at.note}"
-
-
-def noted(at: Stand) -> str:
-    """Return best score, failures and note of a `Progress` in a few words."""
-    best = "" if at.best is None else f"best {METRICS[at.metric].text(at.best)}"
-    failures = f"{at.failures} failed" if at.failures else ""
-    return ", ".join(part for part in (best, failures, at.note) if part)
 
 
 def _bars() -> bars.Progress:

@@ -26,6 +26,8 @@ from autokd.files import written_whole
 from autokd.modalities import labels as labels_of
 from autokd.modalities import tables
 from autokd.modalities.decoding import eight_bit, is_wide
+from autokd.modalities.given_pictures import eight_bit_values
+from autokd.modalities.rows import numbered_name
 from autokd.networks.models import state_fingerprint
 
 
@@ -81,7 +83,7 @@ def from_arrays(
     if isinstance(data, DataFrame):
         return _keep_table(data, _named(target, headings), cache, classification)
     if data.ndim == 2:
-        named = DataFrame(data, columns=[f"x{i}" for i in range(data.shape[1])])
+        named = DataFrame(data, columns=[numbered_name(place) for place in range(data.shape[1])])
         return _keep_table(named, _named(target, headings), cache, classification)
     return _keep_images(_images(data), target, cache, classes, classification=bool(classification))
 
@@ -114,19 +116,7 @@ def _images(array: NDArray[Any]) -> Tensor:
         array = array.transpose(0, 3, 1, 2)
     if array.ndim != 4 or array.shape[1] not in (1, 3):
         raise DataError(f"X has shape {array.shape}; expected a table [N, D] or images [N, C, H, W] with C of 1 or 3")
-    return torch.from_numpy(np.ascontiguousarray(_eight_bit_values(array)))
-
-
-def _eight_bit_values(array: NDArray[Any]) -> NDArray[np.uint8]:
-    low, high = array.min(), array.max()
-    if array.dtype.kind in "iub" and low >= 0 and high <= 255:
-        return np.asarray(array * (255 if array.dtype.kind == "b" else 1), dtype=np.uint8)
-    if array.dtype.kind == "f" and low >= 0 and high <= 1:
-        return np.asarray(np.rint(array * 255), dtype=np.uint8)
-    raise DataError(
-        f"X holds {array.dtype} images from {low:g} to {high:g}; expected whole numbers in 0 to 255, or "
-        "floats in 0 to 1 (not normalised)"
-    )
+    return torch.from_numpy(np.ascontiguousarray(eight_bit_values(array, "X")))
 
 
 def _keep_images(

@@ -14,81 +14,29 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import torch
-from pandas import DataFrame
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from autokd import batching
 from autokd._version import __version__
-from autokd.data import Dataset, Preprocess, from_json
+from autokd.data import Dataset, from_json
 from autokd.delivery.files import read_bytes, read_json, write_json
 from autokd.delivery.pipeline_file import dump
+from autokd.delivery.student import Student
 from autokd.engine.build import build_student
-from autokd.engine.evaluate import predict
-from autokd.engine.views import to_device
 from autokd.errors import BundleError, UserError
 from autokd.files import write_bytes, write_text
-from autokd.input_kind import PREPROCESS_FORMAT, RawInputs
-from autokd.networks.inputs import kind_of
+from autokd.input_kind import PREPROCESS_FORMAT
 from autokd.networks.models import seeded, shapes_from_plain, shapes_to_plain, state_fingerprint
 from autokd.networks.state_file import METADATA_KEY
 from autokd.spec import PipelineSpec, component_from_plain, component_to_plain
-from autokd.types import Inputs, Shapes, Split, Task
+from autokd.types import Shapes, Task
 
 FORMAT = 1
 _MODEL_KEYS = {"format", "autokd", "student", "head", "teacher", "task", "weights"}
-
-
-@final
-class Student:
-    """A trained student, ready for new inputs.
-
-    Args:
-      module: the network, [B, *input_shape] normalised -> Output; in eval mode, frozen.
-      task: the task, with class names and normalisation.
-      preprocess: what turns raw inputs into the network's, before normalisation.
-      device: where the module is.
-    """
-
-    def __init__(self, module: nn.Module, task: Task, preprocess: Preprocess, device: torch.device) -> None:
-        self.module = module.eval().requires_grad_(False)
-        self.task = task
-        self.preprocess = preprocess
-        self.device = device
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, by index."""
-        return self.task.classes
-
-    def logits(self, inputs: Inputs) -> Tensor:
-        """Return logits [N, C], float32, on the CPU.
-
-        Args:
-          inputs: N samples as `preprocess` gives them: uint8 images or float32 rows.
-        """
-        count = batching.count(inputs)
-        if count == 0:
-            return torch.zeros(0, len(self.classes))
-        labels = torch.zeros(count, dtype=torch.int64)
-        return predict(self.module, to_device(Split(inputs, labels), self.task, self.device))
-
-    def predict(self, raw: RawInputs) -> DataFrame:
-        """Return the probability of each class, one row a sample, one column a class.
-
-        Args:
-          raw: samples in the form of their kind: images as uint8 [N, channels, height, width], a table with the columns
-            of the training data.
-        Raises:
-          DataError: the inputs do not fit, for instance a column is missing.
-        """
-        probabilities = self.logits(self.preprocess.apply(raw)).softmax(-1)
-        index = kind_of(self.task.modality).index_of(raw)
-        return DataFrame(probabilities.numpy(), columns=list(self.classes), index=index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +118,7 @@ def load_student(directory: str | Path, device: str | torch.device = "cpu") -> S
         with seeded(0):
             module = _network(model, task)
         module.load_state_dict(state)
-        return Student(module.to(device), task, from_json(plain), device)
+        return Student(module.to(device), task, from_json(plain), device, model["student"]["use"])
     except (UserError, RuntimeError, TypeError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise BundleError(f"{directory} cannot be loaded: {type(error).__name__}: {reason}") from error

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
 from pandas import DataFrame
+from torch import device as Device
 
-from autokd.data import read_inputs
 from autokd.delivery.bundle import load_student
-from autokd.files import printable
-
-log = logging.getLogger("autokd")
 
 
-def predict(
-    directory: str | Path,
-    inputs: Sequence[str | Path],
-    *,
-    device: str | torch.device = "cpu",
-    skip_bad: bool = False,
-) -> DataFrame:
+def predict(directory: str | Path, inputs: Any, *, device: str | Device = "cpu", skip_bad: bool = False) -> DataFrame:
     """Return a student's predictions, one row a sample.
 
     Args:
       directory: the student's bundle.
       inputs: image files, folders of images and tables that name images, or CSV, TSV and Parquet tables with the
-        columns of the training data.
+        columns of the training data; or what else `Student.predict` takes.
       device: where to compute.
       skip_bad: leave unreadable images out with a warning, and take unknown categories as none of the known ones.
     Returns:
@@ -39,14 +28,6 @@ def predict(
       BundleError: the folder is no whole bundle.
       DataError: an input is missing, unreadable, or does not fit.
     """
-    student = load_student(directory, device)
-    read = read_inputs(student.preprocess, inputs, skip_bad=skip_bad)
-    if read.skipped:
-        log.warning("%d unreadable file(s) left out, the first is %s", len(read.skipped), printable(read.skipped[0]))
-    for remark in read.remarks:
-        log.warning("%s", remark)
-    probabilities = student.predict(read.inputs)
-    values = probabilities.to_numpy()
-    columns = {"input": list(map(printable, read.names)), "label": [student.classes[i] for i in values.argmax(1)]}
-    by_class = {f"probability of {name}": values[:, i] for i, name in enumerate(student.classes)}
-    return DataFrame({**columns, "probability": values.max(1), **by_class})
+    found = load_student(directory, device).predict(inputs, skip_bad=skip_bad)
+    found.insert(0, "input", found.index.to_flat_index())
+    return found.reset_index(drop=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,17 +17,23 @@ from torch import Tensor, nn
 from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
-from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe
+from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
 from autokd.modalities.decoding import USUAL
+from autokd.modalities.given_pictures import read_images
 from autokd.modalities.images import ImagePreprocess, Reading, fit_images, image_preprocess
 from autokd.modalities.likeness import near_copies, said_of_sameness
 from autokd.modalities.picture_files import Found, counted, find_pictures, said_of_others
 from autokd.modalities.picture_table import pictures_of
+from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, THE_DATA
 from autokd.types import BuildContext, Inputs, Split, Task
 
 TINY = 16
 """Side in pixels up to which the shortest network is deep enough for a default teacher."""
+USUAL_SIZES = (28, 32, 48, 64, 96, 128, 160, 192, 224)
+"""Sides in pixels that image classifiers are usually trained at."""
+GREY_MEAN, GREY_STD = 0.449, 0.226
+"""Of ImageNet in grey: the means over its channels."""
 SIZES: Mapping[str, tuple[int, int]] = {"large": (14, 32), "medium": (8, 32), "small": (8, 16)}
 """Depth and width of a default teacher's network by name, the largest first."""
 
@@ -88,6 +94,15 @@ class Image(InputKind):
         names, pixels = zip(*readable, strict=True)
         return ReadInputs(names, torch.from_numpy(np.stack(pixels)), skipped, tuple(remarks))
 
+    def given(self, preprocess: ImagePreprocess, samples: Any, *, skip_bad: bool) -> ReadInputs:
+        """Take PIL images, arrays and tensors; see `InputKind.given`."""
+        return read_images(samples, preprocess)
+
+    def describe(self, preprocess: ImagePreprocess) -> Mapping[str, Any]:
+        """Return form, size and channels, and how files become such images; see `InputKind.describe`."""
+        form = {"form": images.form_of(preprocess), "size": preprocess.size, "channels": preprocess.channels}
+        return {**form, **asdict(preprocess.reading)}
+
     def build(self, context: BuildContext) -> Feed:
         """Return how images get to a network."""
         task = context.task
@@ -133,6 +148,26 @@ class Image(InputKind):
             "schedule": {"use": "one_cycle"},
             "batch_size": 64,
         }
+
+    def usual_inputs(self, task: Task) -> UsualInputs:
+        """Return the normalisations and the sizes that image classifiers are usually trained with."""
+        channels = task.input_shape[0]
+
+        def alike(value: float) -> tuple[float, ...]:
+            return (value,) * channels
+
+        grey = channels != len(IMAGENET_MEAN)
+        imagenet = (alike(GREY_MEAN), alike(GREY_STD)) if grey else (IMAGENET_MEAN, IMAGENET_STD)
+        return UsualInputs(
+            normalisations={
+                THE_DATA: (task.mean or alike(0.0), task.std or alike(1.0)),
+                "ImageNet's": imagenet,
+                "0.5 and 0.5, so −1 to 1": (alike(0.5), alike(0.5)),
+                "none, so 0 to 1": (alike(0.0), alike(1.0)),
+                "none, so 0 to 255": (alike(0.0), alike(1 / 255)),
+            },
+            sizes=USUAL_SIZES,
+        )
 
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task with square images of this side; see `InputKind.resized_task`."""

@@ -16,7 +16,7 @@ from autokd.batching import single
 from autokd.declarations import Modality
 from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe
 from autokd.modalities.fitting import fit_columns
-from autokd.modalities.rows import TablePreprocess, read_rows, table_preprocess
+from autokd.modalities.rows import TablePreprocess, form_of, given_rows, read_rows, table_preprocess
 from autokd.types import BuildContext, Inputs, Task
 
 MEMBERS = 5
@@ -46,13 +46,18 @@ class Table(InputKind):
         taken: DataFrame = raw.iloc[rows]
         return taken
 
-    def index_of(self, raw: DataFrame) -> Any:
-        """Return the index of the table."""
-        return raw.index
-
     def read(self, preprocess: TablePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
         """Read CSV, TSV and Parquet files; see `InputKind.read`."""
         return read_rows(preprocess, paths, skip_bad=skip_bad)
+
+    def given(self, preprocess: TablePreprocess, samples: Any, *, skip_bad: bool) -> ReadInputs:
+        """Take a table, rows by column name, or an array where the columns are numbered; see `InputKind.given`."""
+        return given_rows(preprocess, samples, skip_bad=skip_bad)
+
+    def describe(self, preprocess: TablePreprocess) -> Mapping[str, Any]:
+        """Return what each column holds, by name; see `InputKind.describe`."""
+        columns = {column.name: column.about for column in preprocess.columns}
+        return {"form": form_of(preprocess), "columns": columns}
 
     def build(self, context: BuildContext) -> Feed:
         """Return how rows get to a network."""
@@ -63,7 +68,7 @@ class Table(InputKind):
                 "mean": torch.tensor(task.mean or (0.0,)).reshape(1, -1),
                 "std": torch.tensor(task.std or (1.0,)).reshape(1, -1),
             },
-            to_view=lambda stored: stored,
+            to_view=_as_it_is,
             to_network=_normalise,
             lay_out=lambda network: network,
         )
@@ -97,6 +102,10 @@ class Table(InputKind):
 
 def _example(shape: tuple[int, ...], n: int, generator: torch.Generator | None) -> Tensor:
     return torch.zeros(n, *shape) if generator is None else torch.rand(n, *shape, generator=generator)
+
+
+def _as_it_is(stored: Inputs) -> Inputs:
+    return stored
 
 
 def _normalise(inputs: Inputs, constants: Mapping[str, Tensor]) -> Tensor:

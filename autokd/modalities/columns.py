@@ -46,6 +46,11 @@ class NumericColumn:
         """How many numbers stand for a cell."""
         return 1 + self.missing
 
+    @property
+    def about(self) -> str:
+        """What it holds, in a few words."""
+        return self.noun
+
     def encode(self, values: Series) -> Encoded:
         """Return [n, width].
 
@@ -88,6 +93,11 @@ class DateColumn:
     def width(self) -> int:
         """How many numbers stand for a cell."""
         return len(self.parts) + self.missing
+
+    @property
+    def about(self) -> str:
+        """What it holds, in a few words."""
+        return f"{self.noun} ({self.pattern})"
 
     def encode(self, values: Series) -> Encoded:
         """Return [n, width].
@@ -133,6 +143,12 @@ class CategoricalColumn:
     def width(self) -> int:
         """How many numbers stand for a cell."""
         return len(self.categories) + self.missing
+
+    @property
+    def about(self) -> str:
+        """What it holds, in a few words."""
+        rare = "" if self.complete else "; rarer ones"
+        return f"{self.noun}: {', '.join(self.categories)}{rare}"
 
     def encode(self, values: Series) -> Encoded:
         """Return [n, width]."""

@@ -18,8 +18,9 @@ from autokd.modalities import resizing
 GROUNDS: Mapping[str, int] = {"white": 255, "black": 0}
 """What transparent pictures may be laid on."""
 MODES = {1: "L", 3: "RGB"}
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What Pillow raises where a picture cannot be read."""
 
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _ORIENTATION = 0x0112
 _TURNED = frozenset({5, 6, 7, 8})
 """Orientations in which width and height change places."""
@@ -73,7 +74,7 @@ def header(path: Path) -> Header | None:
             wide, frames = is_wide(image.mode), image.format != _PHOTOS and getattr(image, "is_animated", False)
             grey = wide or image.mode in _GREY
             return Header((height, width) if turned else (width, height), wide, bool(frames), grey)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
@@ -125,6 +126,26 @@ def eight_bit(image: Image.Image, reading: Reading = USUAL) -> Image.Image:
     return image.convert("L" if image.mode in _GREY else "RGB")
 
 
+def from_levels(levels: NDArray[Any], span: tuple[float, float]) -> NDArray[np.uint8]:
+    """Return levels of more than 8 bits as 0 to 255, which the ends of `span` become; what lies outside is cut."""
+    low, high = span
+    return np.asarray(np.rint((levels.clip(low, high) - low) * (255 / ((high - low) or 1))), dtype=np.uint8)
+
+
+def expect_same_range(levels: NDArray[Any], span: tuple[float, float]) -> None:
+    """Check that an array of levels may have been made like images of more than 8 bits that have the range `span`.
+
+    Raises:
+      ValueError: they have 8 bits, were scaled to 0 to 1, or are no finite numbers.
+    """
+    if levels.dtype.kind not in "iuf" or levels.dtype.itemsize < 2:
+        raise ValueError(f"it has 8 bits a level, and the other pictures have more: {_span(span)}")
+    if not np.isfinite(levels).all():
+        raise ValueError("it has levels that are no finite numbers")
+    if levels.dtype.kind == "f" and levels.max() <= 1 < span[1] / 255:
+        raise ValueError(f"it has levels up to 1, and the other pictures have {_span(span)}")
+
+
 def pixels(image: Image.Image) -> NDArray[np.uint8]:
     """Return an L or RGB image as [channels, height, width]."""
     array = np.asarray(image)
@@ -137,7 +158,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             yield ImageOps.exif_transpose(image)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())
         raise DataError(
             f"{path}: not a readable image ({reason}); remove it, or leave such files out with --skip-bad"
@@ -159,11 +180,7 @@ def _on_ground(image: Image.Image, level: int) -> Image.Image:
 
 def _narrowed(image: Image.Image, reading: Reading) -> Image.Image:
     levels = _levels(image)
-    if reading.levels is None:
-        narrow = _from_sixteen_bits(levels)
-    else:
-        low, high = reading.levels
-        narrow = np.rint((levels.clip(low, high) - low) * (255 / ((high - low) or 1))).astype(np.uint8)
+    narrow = _from_sixteen_bits(levels) if reading.levels is None else from_levels(levels, reading.levels)
     key = image.info.get("transparency")
     if isinstance(key, int):  # the one level that stands for nothing
         narrow[levels == key] = GROUNDS[reading.ground]

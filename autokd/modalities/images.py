@@ -27,7 +27,9 @@ __all__ = [
     "decode",
     "eight_bit",
     "fit_images",
+    "form_of",
     "image_preprocess",
+    "said_of_cuts",
     "said_of_new",
 ]
 
@@ -109,21 +111,31 @@ def image_preprocess(plain: Mapping[str, Any]) -> ImagePreprocess:
     return ImagePreprocess(**values, reading=reading)
 
 
+def form_of(preprocess: ImagePreprocess) -> str:
+    """Say what images a student sees: "RGB images of 32 × 24 pixels", width first."""
+    height, width = preprocess.size
+    return f"{'grey' if preprocess.channels == 1 else 'RGB'} images of {width} × {height} pixels"
+
+
 def said_of_new(files: Sequence[Path], preprocess: ImagePreprocess) -> list[str]:
     """Say how picture files that a student is to see are unlike those that it was trained on, a sentence each."""
     headers = [found for file in files if (found := header(file)) is not None]
-    height, width = preprocess.size
-    target = (width, height)
-    crops = preprocess.reading.resize == resizing.CROP
-    cuts = resizing.losses([found.size for found in headers], target) if crops else []
     wide = sum(found.wide for found in headers) if preprocess.reading.levels is None else 0
-    remarks = []
-    if cuts:
-        lost = f"{100 * statistics.median(cuts):.0f} % off {len(cuts)} of {len(files)} pictures"
-        remarks.append(f"the centre crop that the student was trained with cuts {lost}")
+    remarks = said_of_cuts([found.size for found in headers], preprocess)
     if wide:
         remarks.append(f"{wide} of {len(files)} pictures have more than 8 bits a level; 0 to 65535 become 0 to 255")
     return remarks
+
+
+def said_of_cuts(sizes: Sequence[resizing.Size], preprocess: ImagePreprocess) -> list[str]:
+    """Say what a student's centre crop cuts off pictures of these sizes, where that is more than a little."""
+    height, width = preprocess.size
+    crops = preprocess.reading.resize == resizing.CROP
+    cuts = resizing.losses(sizes, (width, height)) if crops else []
+    if not cuts:
+        return []
+    lost = f"{100 * statistics.median(cuts):.0f} % off {len(cuts)} of {len(sizes)} pictures"
+    return [f"the centre crop that the student was trained with cuts {lost}"]
 
 
 def _reading_to_json(reading: Reading) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from pandas import DataFrame, Series
 from torch import Tensor
 
@@ -23,6 +25,10 @@ from autokd.modalities.numerals import PLAIN
 from autokd.modalities.plain import described, expect_rule, fields_of, with_tuples
 
 _log = logging.getLogger("autokd")
+_SHOWN = 8
+"""Columns that are named where there are many."""
+_NUMBERED = re.compile(r"x\d+")
+"""Names of the columns of an array."""
 _RULES = {"missing": "median or a category of its own", "unknown": "all zero"}
 
 
@@ -89,9 +95,67 @@ def table_preprocess(plain: Mapping[str, Any]) -> TablePreprocess:
 
 def read_rows(preprocess: TablePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
     """Read table files; see `autokd.input_kind.InputKind.read`."""
-    frames = [_features(preprocess, path, skip_bad) for path in paths]
+    frames = [_features(preprocess, tables.read_table(path), str(path), skip_bad) for path in paths]
     names = [f"{path}:{row}" for path, frame in zip(paths, frames, strict=True) for row in range(1, len(frame) + 1)]
     return ReadInputs(tuple(names), pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0])
+
+
+def given_rows(preprocess: TablePreprocess, samples: Any, *, skip_bad: bool) -> ReadInputs:
+    """Take rows given in Python; see `autokd.input_kind.InputKind.given`."""
+    frame = tables.with_names(_as_table(preprocess, samples), "the table")
+    return ReadInputs(frame.index.to_flat_index().tolist(), _features(preprocess, frame, "the table", skip_bad))
+
+
+def form_of(preprocess: TablePreprocess) -> str:
+    """Say what a student takes: "tables with the 3 columns a, b, c"."""
+    names = [column.name for column in preprocess.columns]
+    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    return f"tables with the {len(names)} column(s) {shown}"
+
+
+def _as_table(preprocess: TablePreprocess, samples: Any) -> DataFrame:
+    """Return samples as a table: a table, a row or rows by column name, columns by name, or numbered columns."""
+    if isinstance(samples, Tensor | np.ndarray):
+        return _numbered(preprocess, samples)
+    try:
+        match samples:
+            case DataFrame():
+                return samples
+            case Series():
+                return samples.to_frame().T
+            case Mapping() if not any(map(pd.api.types.is_list_like, samples.values())):
+                return DataFrame([samples])
+            case Mapping():
+                return DataFrame(samples)
+            case list() | tuple() if samples and all(isinstance(row, Mapping | Series) for row in samples):
+                return DataFrame(list(samples))
+    except ValueError as error:  # columns of different lengths
+        raise DataError(f"the table: {error}") from error
+    raise DataError(
+        f"expected a path, a DataFrame, a row as a dict or Series, or a list of such, got {described(samples)}; the "
+        f"student takes {form_of(preprocess)}"
+    )
+
+
+def _numbered(preprocess: TablePreprocess, samples: Tensor | NDArray[Any]) -> DataFrame:
+    """Return an array [N, D] as a table, for a student that was trained on such an array."""
+    names = {column.name for column in preprocess.columns}
+    array = samples.detach().cpu().numpy() if isinstance(samples, Tensor) else samples
+    if array.ndim != 2:
+        raise DataError(f"the array has shape {tuple(array.shape)}; expected rows [N, columns]")
+    given = [numbered_name(place) for place in range(array.shape[1])]
+    if not all(map(_NUMBERED.fullmatch, names)):
+        raise DataError(
+            f"an array does not name its columns; give a DataFrame: the student takes {form_of(preprocess)}"
+        )
+    if missing := sorted(names - set(given)):
+        raise DataError(f"the array has {array.shape[1]} columns and lacks {missing[0]} (the first is x0)")
+    return DataFrame(array, columns=given)
+
+
+def numbered_name(place: int) -> str:
+    """Return what a column of an array is called, counted from 0."""
+    return f"x{place}"
 
 
 def _told(fields: dict[str, Any]) -> dict[str, Any]:
@@ -105,38 +169,37 @@ def _column(plain: dict[str, Any]) -> Column:
     return cls(**with_tuples(plain))
 
 
-def _features(preprocess: TablePreprocess, path: Path, skip_bad: bool) -> DataFrame:
+def _features(preprocess: TablePreprocess, frame: DataFrame, source: str, skip_bad: bool) -> DataFrame:
     """Return the columns that the preprocessing reads."""
-    frame = tables.read_table(path)
     for column in preprocess.columns:
-        values = tables.column(frame, column.name, str(path))
+        values = tables.column(frame, column.name, source)
         if isinstance(column, CategoricalColumn):
-            _check_known(column, values, path, skip_bad)
+            _check_known(column, values, source, skip_bad)
         elif strays := column.strays(values):
-            frame = frame.assign(**{column.name: _missing(column, values, strays, path, skip_bad)})
+            frame = frame.assign(**{column.name: _missing(column, values, strays, source, skip_bad)})
     return frame[[column.name for column in preprocess.columns]]
 
 
-def _check_known(column: CategoricalColumn, values: Series, path: Path, skip_bad: bool) -> None:
+def _check_known(column: CategoricalColumn, values: Series, source: str, skip_bad: bool) -> None:
     unknown = column.unknown(values)
     if unknown and not skip_bad:
         raise DataError(
-            f"{path}, column {column.name!r}: {unknown[0]!r} was never seen in training; known: "
-            f"{', '.join(column.categories)}; with --skip-bad it counts as none of them"
+            f"{source}, column {column.name!r}: {unknown[0]!r} was never seen in training; known: "
+            f"{', '.join(column.categories)}; with --skip-bad (skip_bad=True) it counts as none of them"
         )
 
 
-def _missing(column: Column, values: Series, strays: list[int], path: Path, skip_bad: bool) -> Series:
+def _missing(column: Column, values: Series, strays: list[int], source: str, skip_bad: bool) -> Series:
     """Return a column without cells that are no numbers (or dates), where they are few, as when a table is learnt."""
     cell, where = str(values.iloc[strays[0]]).strip(), tables.place(values, strays[0])
     if not skip_bad and len(strays) > STRAY_SHARE * len(values):
         raise DataError(
-            f"{path}, column {column.name!r}: {cell!r} in {where} is not a {column.noun}, as it was in training; with "
-            "--skip-bad it counts as missing"
+            f"{source}, column {column.name!r}: {cell!r} in {where} is not a {column.noun}, as it was in training; "
+            "with --skip-bad (skip_bad=True) it counts as missing"
         )
     _log.warning(
         "%s, column %r: %d of %d cells are no %ss and count as missing, the first is %r in %s",
-        *(path, column.name, len(strays), len(values), column.noun, cell, where),
+        *(source, column.name, len(strays), len(values), column.noun, cell, where),
     )
     kept = values.astype(object).copy()
     kept.iloc[strays] = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from autokd import batching
 from autokd.errors import TeacherError, UserError, one_line
+from autokd.networks.fed import AS_THE_DATA, Frozen, InputForm
 from autokd.networks.hooks import hooked
 from autokd.networks.inputs import feed_of, kind_of
 from autokd.networks.models import NetworkTeacher, answer_example, as_output
@@ -19,21 +19,8 @@ from autokd.spec import fingerprint
 from autokd.types import Task
 
 
-@dataclass(frozen=True, kw_only=True)
-class InputForm:
-    """The input that a network was trained on, where it is not the data's.
-
-    Args:
-      mean, std: per channel; one value stands for all channels, () for the task's own.
-      size: side in pixels to which images are resized (bilinear) inside the teacher; 0 for no resizing.
-    """
-
-    mean: Sequence[float] = ()
-    std: Sequence[float] = ()
-    size: int = 0
-
-
-AS_THE_DATA = InputForm()
+class InputRefused(TeacherError):
+    """A network does not take samples of the data's shape."""
 
 
 def freeze(
@@ -60,7 +47,7 @@ def freeze(
       TeacherError: the network does not take the task's input, or its answer does not fit the task's classes.
     """
     options = {"mean": list(inputs.mean), "std": list(inputs.std), "input_size": inputs.size}
-    network = f"{type(module).__module__}.{type(module).__qualname__}"
+    network, bare = f"{type(module).__module__}.{type(module).__qualname__}", module
     centre, spread = _normalisation(task, inputs, source)
     if inputs.size:
         resized_task(task, inputs.size)
@@ -68,7 +55,9 @@ def freeze(
     _dry_run(module, task, source)
     module = hooked(module.eval(), task, features)
     identity_text = fingerprint({"network": network, **identity, **options})
-    return NetworkTeacher([module], task, origin=source, mean=centre, std=spread, identity=identity_text)
+    teacher = NetworkTeacher([module], task, origin=source, mean=centre, std=spread, identity=identity_text)
+    teacher.frozen = Frozen(bare, inputs)
+    return teacher
 
 
 def resized_task(task: Task, input_size: int) -> Task:
@@ -81,14 +70,14 @@ def resized_task(task: Task, input_size: int) -> Task:
 
 
 @contextlib.contextmanager
-def foreign(what: str) -> Iterator[None]:
+def foreign(what: str, error_class: type[TeacherError] = TeacherError) -> Iterator[None]:
     """Turn whatever someone else's code raises in the block into a `TeacherError` that says `what` was tried."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # a user's or a library's network may raise anything; it becomes one clear line
-        raise TeacherError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
+        raise error_class(f"{what}: {type(error).__name__}: {one_line(error)}") from error
 
 
 def _normalisation(
@@ -122,7 +111,7 @@ def _dry_run(module: nn.Module, task: Task, source: str) -> None:
     """Check a network's answer to two made-up samples."""
     module.eval()
     shape = list(task.input_shape)
-    with foreign(f"the teacher {source} does not take this data's samples of shape {shape}"):
+    with foreign(f"the teacher {source} does not take this data's samples of shape {shape}", InputRefused):
         answer = answer_example(module, task)
     logits = as_output(answer).logits
     if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 2:

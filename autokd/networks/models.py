@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autokd import batching, lazy
+from autokd.networks.fed import Frozen
 from autokd.networks.inputs import feed_of
 from autokd.types import Inputs, Output, Shapes, Task, TeacherHead
 
@@ -150,6 +151,8 @@ class NetworkTeacher:
         self.modules: nn.ModuleList = _Frozen(modules).eval().requires_grad_(False)
         self.origin = origin
         self.task = task
+        self.frozen: Frozen | None = None
+        """The single network as it was handed over, and what it is fed; None where it cannot be fed otherwise."""
         weights = state_fingerprint(self.modules.state_dict())
         beside = f"{identity}{mean or ''}{std or ''}"
         self.fingerprint = hashlib.sha256(f"{weights}{beside}".encode()).hexdigest()[:16] if beside else weights

@@ -54,7 +54,15 @@ def _field(field: dataclasses.Field[Any], hint: Any, comments: Mapping[str, str]
 
 
 def comments_of(cls: type[Any]) -> dict[str, str]:
-    """Return the trailing comments on the lines of a class's attributes, by name; {} without its source."""
+    """Return the trailing comments on the lines of the attributes of a class and its bases; {} without the source."""
+    comments: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(base):
+            comments |= _own_comments(base)
+    return comments
+
+
+def _own_comments(cls: type[Any]) -> dict[str, str]:
     try:
         lines = inspect.getsource(cls).splitlines()
     except (OSError, TypeError):

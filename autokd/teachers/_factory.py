@@ -16,15 +16,18 @@ from torch import nn
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
 from autokd.networks import state_file
-from autokd.networks.freeze import InputForm, foreign, freeze
-from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.class_names import by_name, teachers_task
+from autokd.networks.fed import Fed
+from autokd.networks.freeze import foreign, freeze
+from autokd.networks.models import seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import load_whole
 from autokd.types import ANY, BuildContext
+from autokd.types import Teacher as AnyTeacher
 
 
 @dataclass(frozen=True, kw_only=True)
-class FactoryTeacher:
+class FactoryTeacher(Fed):
     """What a function of an importable module, or of one in the current folder, returns; weights are the file's.
 
     The function is called with the given fields, and with `num_classes` where it has a parameter of that name.
@@ -35,12 +38,9 @@ class FactoryTeacher:
     factory: str  # package.module:function
     fields: tuple[str, ...] = ()  # "key=value", further arguments of the function
     file: str  # checkpoint
-    mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
-    std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
-    input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
-    def build(self, context: BuildContext) -> NetworkTeacher:
+    def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 
         Raises:
@@ -49,16 +49,18 @@ class FactoryTeacher:
         """
         content = state_file.read(self.file)
         source = f"{self.factory}@{self.file}"
-        module = self._network(context.task.num_classes)
-        load_whole(module, content.state, context.task, source)
-        return freeze(
+        own = teachers_task(context.task, self.classes, content.classes, source)
+        module = self._network(own.num_classes)
+        load_whole(module, content.state, own, source)
+        teacher = freeze(
             module,
-            context.task,
+            own,
             source=source,
             identity={"factory": self.factory, "fields": list(self.fields)},
-            inputs=InputForm(mean=self.mean, std=self.std, size=self.input_size),
+            inputs=self.form(),
             features=self.features,
         )
+        return by_name(teacher, own, context.task)
 
     def _network(self, num_classes: int) -> nn.Module:
         with _current_folder_importable(), seeded(0):

@@ -13,15 +13,18 @@ from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import MissingDependency, TeacherError, nearest
 from autokd.networks import state_file
-from autokd.networks.freeze import InputForm, foreign, freeze
-from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.class_names import by_name, teachers_task
+from autokd.networks.fed import Fed, InputForm
+from autokd.networks.freeze import foreign, freeze
+from autokd.networks.models import seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, BuildContext, Task
+from autokd.types import Teacher as AnyTeacher
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimmTeacher:
+class TimmTeacher(Fed):
     """A timm model; class count and input channels are the data's, the weights only ever the file's.
 
     Its input is normalised with `mean` and `std`, else with those of the model's own configuration where they have as
@@ -33,12 +36,9 @@ class TimmTeacher:
     model: str  # timm's name, such as resnet18 or vit_tiny_patch16_224.augreg_in21k_ft_in1k
     fields: tuple[str, ...] = ()  # "key=value", further arguments of timm.create_model, such as img_size=32
     file: str  # checkpoint
-    mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the model's configuration
-    std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the model's configuration
-    input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
-    def build(self, context: BuildContext) -> NetworkTeacher:
+    def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 
         Raises:
@@ -47,17 +47,18 @@ class TimmTeacher:
         """
         content = state_file.read(self.file)
         source = f"timm:{self.model}@{self.file}"
-        module = self._network(context.task, source)
-        load_whole(module, content.state, context.task, source)
-        mean, std = _own_normalisation(module, context.task.input_shape[0])
-        return freeze(
+        own = teachers_task(context.task, self.classes, content.classes, source)
+        module = self._network(own, source)
+        load_whole(module, content.state, own, source)
+        teacher = freeze(
             module,
-            context.task,
+            own,
             source=source,
             identity={"model": self.model, "fields": list(self.fields)},
-            inputs=InputForm(mean=self.mean or mean, std=self.std or std, size=self.input_size),
+            inputs=self.form(_own_form(module, context.task.input_shape[0])),
             features=self.features,
         )
+        return by_name(teacher, own, context.task)
 
     def _network(self, task: Task, source: str) -> nn.Module:
         timm = _timm()
@@ -86,8 +87,11 @@ def _hint(name: str, models: list[str]) -> str:
     return text if text.startswith("did") else "python -c 'import timm; print(timm.list_models())' lists them"
 
 
-def _own_normalisation(module: nn.Module, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and std of the model's configuration, or () and () where they are for other channels."""
+def _own_form(module: nn.Module, channels: int) -> InputForm:
+    """Mean and std of the model's configuration, where they are for as many channels, and the size that it names."""
     configuration: Any = module.pretrained_cfg
     mean, std = tuple(configuration.get("mean", ())), tuple(configuration.get("std", ()))
-    return (mean, std) if len(mean) == len(std) == channels else ((), ())
+    size = int(tuple(configuration.get("input_size", ()) or (0,))[-1])
+    if not len(mean) == len(std) == channels:
+        return InputForm(own_size=size)
+    return InputForm(mean=mean, std=std, source="its configuration's", own_size=size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -11,28 +11,34 @@ from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
 from autokd.networks import state_file
-from autokd.networks.freeze import InputForm, foreign, freeze
-from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.class_names import by_name, teachers_task
+from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, Fed, InputForm
+from autokd.networks.freeze import foreign, freeze
+from autokd.networks.models import seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, BuildContext, Task
+from autokd.types import Teacher as AnyTeacher
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchvisionTeacher:
-    """A torchvision classifier; class count and input channels are the data's, the weights only ever the file's."""
+class TorchvisionTeacher(Fed):
+    """A torchvision classifier; class count and input channels are the data's, the weights only ever the file's.
+
+    Its input is normalised with ImageNet's numbers, as torchvision's own training does; where the data have not three
+    channels, with the data's.
+    """
 
     declares = Teacher(modalities=IMAGE)
 
     model: str  # torchvision's name, such as resnet18
     fields: tuple[str, ...] = ()  # "key=value", further arguments of torchvision.models.get_model
     file: str  # checkpoint
-    mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
-    std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for the data's
-    input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
+    mean: tuple[float, ...] = IMAGENET_MEAN  # per channel, of the teacher's own input; () for the data's
+    std: tuple[float, ...] = IMAGENET_STD  # per channel, of the teacher's own input; () for the data's
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
-    def build(self, context: BuildContext) -> NetworkTeacher:
+    def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 
         Raises:
@@ -41,16 +47,27 @@ class TorchvisionTeacher:
         """
         content = state_file.read(self.file)
         source = f"torchvision:{self.model}@{self.file}"
-        module = self._network(context.task, source)
-        load_whole(module, content.state, context.task, source)
-        return freeze(
+        own = teachers_task(context.task, self.classes, content.classes, source)
+        module = self._network(own, source)
+        load_whole(module, content.state, own, source)
+        teacher = freeze(
             module,
-            context.task,
+            own,
             source=source,
             identity={"model": self.model, "fields": list(self.fields)},
-            inputs=InputForm(mean=self.mean, std=self.std, size=self.input_size),
+            inputs=self._with_usual(context.task.input_shape[0]),
             features=self.features,
         )
+        return by_name(teacher, own, context.task)
+
+    def _with_usual(self, channels: int) -> InputForm:
+        """The input to feed: ImageNet's numbers are torchvision's default, and no default without three channels."""
+        usual = (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD)
+        if channels == len(IMAGENET_MEAN):
+            return replace(self.form(), source="ImageNet's, torchvision's default") if usual else self.form()
+        mean = () if self.mean == IMAGENET_MEAN else self.mean
+        std = () if self.std == IMAGENET_STD else self.std
+        return replace(self, mean=mean, std=std).form()
 
     def _network(self, task: Task, source: str) -> nn.Module:
         models = compat.torchvision().models

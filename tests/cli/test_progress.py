@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from autokd.cli import progress
+from autokd.lines import LineNotifier
 from autokd.search.run import Progress
 
 
@@ -25,7 +26,7 @@ class Clock:
 
 def test_a_line_at_the_beginning_now_and_then_and_at_the_end(capsys):
     clock = Clock()
-    lines = progress.LineNotifier(clock)
+    lines = LineNotifier(clock)
     for second, done in ((0, 0), (1, 1), (29, 2), (30, 3), (31, 3), (59, 4), (61, 5), (62, 6)):
         clock.now = float(second)
         lines(Progress(stage="explore", done=done, total=6))
@@ -74,6 +75,7 @@ def test_the_log_shows_warnings_only_unless_verbose_and_is_left_as_it_was(capsys
 STANDS = """
 from types import SimpleNamespace as Stand
 from autokd.cli import progress
+from autokd.lines import LineNotifier
 with progress.shown(quiet=False) as notify:
     notify(Stand(stage="screen", done=4, total=4, best=None, metric="accuracy", failures=0, note="x" * 200))
     for done in range(6):

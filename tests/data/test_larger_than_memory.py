@@ -61,7 +61,11 @@ def test_same_values_and_same_training(
     assert "they are read from the cache as they are needed" in caplog.text
     assert batching.is_lazy(read.train.inputs) and not batching.is_lazy(held.train.inputs)
     assert read.task == held.task and read.card == held.card and read.preprocess == held.preprocess
-    for one, other in ((read.train, held.train), (read.validation, held.validation), (read.read_test(), held.read_test())):
+    for one, other in (
+        (read.train, held.train),
+        (read.validation, held.validation),
+        (read.read_test(), held.read_test()),
+    ):
         assert torch.equal(batching.single(one.inputs), batching.single(other.inputs))
         assert torch.equal(one.labels, other.labels)
     (first, before), (second, after) = trained(held), trained(read)
@@ -89,7 +93,9 @@ def test_a_dry_load_decodes_a_sample_and_leaves_nothing(
     whole = data.load(folder, DataOptions(image_size=12))
     assert dry.card["samples"] == whole.card["samples"] and dry.task.input_shape == whole.task.input_shape
     assert dry.task.classes == whole.task.classes and dry.class_counts == whole.class_counts
-    assert torch.equal(batching.single(batching.take(dry.train.inputs, slice(3))), batching.single(whole.train.inputs)[:3])
+    assert torch.equal(
+        batching.single(batching.take(dry.train.inputs, slice(3))), batching.single(whole.train.inputs)[:3]
+    )
     assert abs(dry.task.mean[0] - whole.task.mean[0]) < 0.05
     again = data.load(folder, DataOptions(image_size=12), dry=True)  # what is in the cache is used
     assert again.task == whole.task

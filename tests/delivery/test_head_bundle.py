@@ -48,8 +48,10 @@ def test_projector_and_classifier_are_in_the_bundle_and_counted(made: Trained) -
     assert not [name for name in state if name.startswith("student.fc")]
     assert teacher.head is not None and torch.equal(state["classifier.weight"], teacher.head[0])
     student = load_student(made.directory)
-    assert made.metrics["params"] == cost.params(student.module) == sum(p.numel() for p in student.module.parameters())
-    assert made.metrics["macs"] == cost.macs(student.module, made.data.task)
+    assert (
+        made.metrics["params"] == cost.params(student.network) == sum(p.numel() for p in student.network.parameters())
+    )
+    assert made.metrics["macs"] == cost.macs(student.network, made.data.task)
     assert made.metrics["params"] > cost.student_cost(made.file.spec.student, made.data.task).params
 
 

@@ -123,8 +123,10 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = predict(tmp_path / "student", [tmp_path / "new.txt"])
     assert found["label"].tolist() == ["sea", "town"]
     assert found["input"].tolist() == [f"{tmp_path / 'new.txt'}:{row}" for row in (1, 2)]
-    again = autokd.load_student(tmp_path / "student").predict(np.array(["w0 w3 w5 w1"], dtype=object))
+    student = autokd.load_student(tmp_path / "student")
+    again = student.probabilities(np.array(["w0 w3 w5 w1"], dtype=object))
     assert np.allclose(again.to_numpy()[0], found.iloc[0, 3:].to_numpy(dtype=float), atol=1e-6)
+    assert repr(student).endswith("parameters: words 12 × 26 → 3 classes: sea, wood, town)")
 
 
 def test_a_network_handed_over_teaches(topics: data.Dataset) -> None:

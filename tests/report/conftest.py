@@ -291,7 +291,6 @@ Fabricate = Callable[..., FakeStore]
 def fabricate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fabricate:
     """Return a maker of fabricated studies: trials=0 for an empty one, claim=False for an interrupted one."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)  # nothing here outlives the test
-    monkeypatch.setattr("autokd.report.sections.importances.facts.SHUFFLES", 3)  # most of a page's time
 
     def make(
         *,

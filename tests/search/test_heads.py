@@ -112,8 +112,8 @@ def test_the_recommended_student_has_its_head_in_claim_bundle_and_export(tmp_pat
     assert claim.use == "pick" and found.pop("pick") == "simkd"
     assert found.keys() >= {"alone", "kd"} and set(found.values()) == {"plain"}
     student = autokd.load_student(study.path / "best")
-    counts = {"params": cost.params(student.module), "macs": cost.macs(student.module, student.task)}
-    assert claim.used.cost == {**counts, "size": cost.size_bytes(student.module)}
+    counts = {"params": cost.params(student.network), "macs": cost.macs(student.network, student.task)}
+    assert claim.used.cost == {**counts, "size": cost.size_bytes(student.network)}
     test = load("digits", DataOptions(limit_train=128, seed=3)).read_test()
     accuracy = float((student.logits(test.inputs).argmax(-1) == test.labels).double().mean())
     assert accuracy == json.loads((study.path / "best" / "metrics.json").read_text())["test"]["accuracy"] > 0.5

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,16 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autokd.errors import UserError
+from autokd.report.sections.importances.ped_anova import Floats, ped_anova
 from autokd.study.fidelity import score_at
 from autokd.study.intervals import LEVEL
 from autokd.study.ranking import common_rung
 from autokd.study.records import TrialRecord
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
     from autokd.space import Space
     from autokd.study.store import StudyStore
 
 FEWEST_FOR_IMPORTANCE = 15
+TOP, FEWEST_AT_TOP = 0.1, 5
+"""Of the trials that count as the best: this share, but at least so many."""
 SHUFFLES = 60
 
 
@@ -54,34 +58,26 @@ def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | No
     Returns:
       None with fewer than `FEWEST_FOR_IMPORTANCE` comparable trials, or where no parameter told anything.
     Source:
-      Watanabe et al., PED-ANOVA, IJCAI 2023, arXiv 2304.10255; conditional parameters: arXiv 2601.20800; by Optuna.
+      Watanabe et al., PED-ANOVA, IJCAI 2023, arXiv 2304.10255; conditional parameters: arXiv 2601.20800.
     """
-    from optuna.importance import PedAnovaImportanceEvaluator
     from optuna.trial import TrialState
 
     from autokd.search.tpe.trials import optuna_study
 
     rung = common_rung(trials, FEWEST_FOR_IMPORTANCE)
     cut = [dataclasses.replace(t, rungs=t.rungs[: rung + 1]) for t in trials if score_at(t, rung) is not None]
-    study = optuna_study(space, cut)
-    shown = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    shown = optuna_study(space, cut).get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(shown) < FEWEST_FOR_IMPORTANCE:
         return None
-    position = {trial.number: index for index, trial in enumerate(shown)}
-    quantile = max(0.1, 5 / len(shown))
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
-
-    def evaluate(values: NDArray[np.float64]) -> dict[str, float]:
-        return evaluator.evaluate(study, target=lambda trial: -float(values[position[trial.number]]))
-
-    weights, noise = _beside_shuffles(evaluate, np.array([trial.value for trial in shown]))
+    top = math.ceil(max(TOP * len(shown), FEWEST_AT_TOP))
+    weights, noise = _beside_shuffles(shown, best_trials(np.array([trial.value for trial in shown]), top))
     total = sum(weights.values())
     if total <= 0:
         return None
     return Importances(
         rung=rung,
         trials=len(shown),
-        top=math.ceil(quantile * len(shown)),
+        top=top,
         shares={name: weight / total for name, weight in weights.items() if weight > 0},
         noise={name: weight / total for name, weight in noise.items()},
     )
@@ -97,13 +93,18 @@ def importances_of(study: StudyStore) -> tuple[Importances | None, str]:
     return found, "" if found else why
 
 
+def best_trials(scores: Floats, count: int) -> NDArray[np.bool_]:
+    """Return which trials have the highest scores, so many and those that are as good as the last of them: [N]."""
+    among: NDArray[np.bool_] = scores >= np.sort(scores)[-count]
+    return among
+
+
 def _beside_shuffles(
-    evaluate: Callable[[NDArray[np.float64]], dict[str, float]], scores: NDArray[np.float64]
+    trials: Sequence[FrozenTrial], best: NDArray[np.bool_]
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """What an evaluation says of each parameter, and what it says of 95 % of the times the scores are shuffled."""
+    """The importances of parameters, largest first, and what is not reached in 95 % of shuffles of the scores."""
     rng = np.random.default_rng(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna warns that a target is minimised, which is meant here
-        weights = evaluate(scores)
-        shuffled = [evaluate(rng.permutation(scores)) for _ in range(SHUFFLES)]
-    return weights, {name: float(np.quantile([each[name] for each in shuffled], LEVEL)) for name in weights}
+    shuffled = [rng.permutation(best) for _ in range(SHUFFLES)]
+    found = ped_anova(trials, np.stack([best, *shuffled]))
+    weights = {name: float(each[0]) for name, each in sorted(found.items(), key=lambda item: -item[1][0])}
+    return weights, {name: float(np.quantile(found[name][1:], LEVEL)) for name in weights}
