@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from autokd.errors import DataError
 from autokd.lazy import LazyTensor, Source
 from autokd.modalities import decoding, resizing
 from autokd.modalities.decoding import GROUNDS, Header, Reading
+from autokd.modalities.plain import with_tuples
 
 _LARGEST_DEFAULT = 64
 _DECODING = 4
@@ -63,6 +64,14 @@ class Pictures(NamedTuple):
     sampled: bool = False
 
 
+class _Notes(NamedTuple):
+    """What is kept beside the pixels: files that cannot be read, how the others were, and what is said of that."""
+
+    skipped: list[str]
+    reading: dict[str, Any]
+    remarks: list[str]
+
+
 class _Asked(NamedTuple):
     """What was asked for; None is for what suits the pictures."""
 
@@ -94,12 +103,11 @@ def read_pictures(listed: Sequence[Listed], context: DataContext, ground: str | 
         _decode(listed, asked, file)
         kept = picture_cache.find(file)
         assert kept is not None, f"{file} was written and cannot be read"
-    levels = kept.notes["reading"].pop("levels")
-    reading = Reading(**kept.notes["reading"], levels=None if levels is None else (levels[0], levels[1]))
-    left_out = set(kept.notes["skipped"])
+    notes = _Notes(**kept.notes)
+    left_out = set(notes.skipped)
     good = [item for item in listed if str(item.path) not in left_out]
     parts = _parts(good, kept.source, listed)
-    return Pictures(parts, tuple(kept.notes["skipped"]), reading, (*kept.notes["remarks"], *remarks))
+    return Pictures(parts, tuple(notes.skipped), Reading(**with_tuples(notes.reading)), (*notes.remarks, *remarks))
 
 
 def _content(item: Listed) -> bytes:
@@ -149,8 +157,8 @@ def _decode(listed: Sequence[Listed], asked: _Asked, file: Path) -> None:
         if len(skipped) == len(listed):
             raise DataError(f"none of the {len(listed)} image files can be read, the first is {listed[0].path}")
 
-    notes = {"skipped": skipped, "reading": dataclasses.asdict(reading), "remarks": remarks}
-    picture_cache.write(file, good(), lambda: notes)
+    notes = _Notes(skipped, dataclasses.asdict(reading), remarks)
+    picture_cache.write(file, good(), notes._asdict)
 
 
 def _sampled(listed: Sequence[Listed], asked: _Asked, folder: Path, remarks: Sequence[str]) -> Pictures:
@@ -201,7 +209,10 @@ def _levels(headers: Sequence[tuple[Listed, Header]], asked: _Asked, most: int |
             f"{len(wide)} pictures have more than 8 bits a level (the first is {wide[0].path}) and {len(narrow)} have "
             f"8 (the first is {narrow[0].path}), which have no range in common; save all of them alike"
         )
-    train = [item for item in wide if item.part == "train"]
+    return _range([item for item in wide if item.part == "train"], asked, most)
+
+
+def _range(train: Sequence[Listed], asked: _Asked, most: int | None) -> tuple[float, float]:
     looked_at = train if most is None else train[:: -(-len(train) // most) or 1]
     levels = [level for item in looked_at for level in _extremes(item, asked)]
     return (min(levels), max(levels)) if levels else (0.0, 1.0)

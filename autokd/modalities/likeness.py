@@ -42,14 +42,18 @@ def said_of_sameness(images: Tensor, labels: Indices, classes: tuple[str, ...]) 
     plain = sum(piece.plain for piece in found)
     if plain:
         said.append(f"{plain} of {len(content)} pictures are of one single colour; look at them")
-    by_class: dict[int, list[int]] = {}
-    for row, label in zip(content, labels.tolist(), strict=True):
-        by_class.setdefault(label, []).append(row)
-    several = {label: rows for label, rows in by_class.items() if len(rows) > 1}
-    same = [classes[label] for label, rows in sorted(several.items()) if len(set(rows)) == 1]
+    same = [classes[label] for label in _all_alike(content, labels)]
     if same:
         said.append(f"all pictures of {' and of '.join(map(repr, same[:3]))} are the same; look at them")
     return said
+
+
+def _all_alike(content: list[int], labels: Indices) -> list[int]:
+    """Return the classes of several pictures of which all are the same."""
+    by_class: dict[int, list[int]] = {}
+    for row, label in zip(content, labels.tolist(), strict=True):
+        by_class.setdefault(label, []).append(row)
+    return sorted(label for label, rows in by_class.items() if len(rows) > 1 and len(set(rows)) == 1)
 
 
 class _Seen(NamedTuple):

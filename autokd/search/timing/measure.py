@@ -19,7 +19,7 @@ from autokd.engine.context import TrainContext
 from autokd.engine.memory import bounded_memory
 from autokd.engine.rung import FORWARD
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.errors import NothingFeasible
+from autokd.errors import NothingFeasible, TrialFailure
 from autokd.execution.executor import Outcome, RungJob
 from autokd.execution.run_job import run_job
 from autokd.free_memory import free_memory
@@ -189,7 +189,7 @@ def _timed(probe: Probe, pipeline: Mapping[str, Any], count: int, bank: TeacherB
     data = _sample(probe.data, count)
     outcome = _run(probe, pipeline, data, bank)
     if outcome.result is None:
-        raise NothingFeasible(_why(probe, pipeline, data, outcome.failure or {}))
+        raise NothingFeasible(_why(probe, pipeline, data, TrialFailure(**outcome.failure or {})))
     return outcome.result.seconds / (len(data.train) + FORWARD * len(data.validation))
 
 
@@ -225,11 +225,11 @@ def _sample(data: Dataset, count: int) -> Sample:
     return Sample(task, train, batching.first_of(data.validation, len(train)))
 
 
-def _why(probe: Probe, pipeline: Mapping[str, Any], data: Sample, failure: Mapping[str, Any]) -> str:
+def _why(probe: Probe, pipeline: Mapping[str, Any], data: Sample, failure: TrialFailure) -> str:
     """Say why a pipeline does not train; where that is for want of memory, which size of picture fits."""
     shape = data.task.input_shape
-    if failure["kind"] != "out_of_memory" or len(shape) < 2:
-        return f"the space's default pipeline does not train: {failure['kind']}, {failure['reason']}"
+    if failure.kind != "out_of_memory" or len(shape) < 2:
+        return f"the space's default pipeline does not train: {failure}"
     fits = next((side for side in _smaller(shape[-1]) if _run(probe, pipeline, _resized(data, side)).result), None)
     remedy = "no smaller --image-size fits either" if fits is None else f"--image-size {fits} fits"
     pictures = " × ".join(map(str, shape))
