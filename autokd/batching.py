@@ -63,7 +63,8 @@ def subset(inputs: Inputs, index: Tensor | slice) -> Inputs:
 def take_split(split: Split, index: Tensor | slice) -> Split:
     """Return some samples of a split, see `subset`."""
     labelled = None if split.labelled is None else split.labelled[index]
-    return Split(subset(split.inputs, index), split.labels[index], labelled)
+    ids = None if split.ids is None else split.ids[index]
+    return Split(subset(split.inputs, index), split.labels[index], labelled, ids)
 
 
 def first_of(split: Split, count: int) -> Split:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import from_numpy
+import torch
+from torch import Tensor, from_numpy
 from torch.utils.data import Dataset as TorchDataset
 
 from autokd import batching, catalog
 from autokd.data.card import card_of
 from autokd.data.moved import found_again
 from autokd.data.residence import brought_to_memory
+from autokd.data.samples import numbered, samples_of
 from autokd.data.split import shared_groups, split, spread, take
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.datasets import arrays, places
@@ -27,7 +29,7 @@ from autokd.networks.inputs import kind_of
 from autokd.networks.models import state_fingerprint
 from autokd.options import DataOptions
 from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
-from autokd.types import Split, Task
+from autokd.types import Samples, Split, Task
 
 _log = logging.getLogger("autokd")
 _DEFAULTS = DataOptions()
@@ -48,6 +50,7 @@ class Dataset:
       reference: plain data from which `load_again` makes it again.
       default_space: name of the search space for such data.
       card: plain data for people: samples a split, class counts, what was left out, where the splits come from.
+      samples: what its splits hold, as it was read; none where they are made up.
     """
 
     task: Task
@@ -57,6 +60,7 @@ class Dataset:
     reference: dict[str, Any]
     default_space: str
     card: dict[str, Any]
+    samples: Samples = dataclasses.field(default=Samples((), 0), repr=False)
     _test: Split = dataclasses.field(repr=False)
 
     @property
@@ -190,7 +194,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
     raw = _resized(_read(component, context), kind, options.image_size)
     _check_names(raw)
     doubts = () if raw.sampled else kind.doubts(raw.train.inputs, raw.train.labels, raw.classes)
-    raw = dataclasses.replace(raw, remarks=(*raw.remarks, *doubts))
+    raw = numbered(dataclasses.replace(raw, remarks=(*raw.remarks, *doubts)))
     _tell(raw)
     parts = split(raw, options.seed, options.limit_train)
     for name, count in shared_groups(parts).items():
@@ -199,7 +203,10 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
     looked_at = take(raw.modality, parts.train, spread(len(parts.train), _SAMPLE)) if raw.sampled else parts.train
     fitted, dropped = kind.fit(looked_at.inputs, raw.classes)
     preprocess = kind.kept(fitted, raw.reading)
-    splits = {name: _split(part, preprocess) for name, part in parts._asdict().items()}
+    ids = torch.split(torch.arange(sum(map(len, parts))), [len(part) for part in parts])
+    splits = {
+        name: _split(part, preprocess, own) for (name, part), own in zip(parts._asdict().items(), ids, strict=True)
+    }
     splits = splits if raw.sampled else brought_to_memory(splits)
     task = _task(raw, preprocess, splits)
     return Dataset(
@@ -210,6 +217,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         reference=_reference(component, options),
         default_space=component.declares.default_space or kind.declares.default_space,
         card=card_of(raw, task, splits, dropped),
+        samples=samples_of(raw, parts, kind),
         _test=splits["test"],
     )
 
@@ -255,8 +263,8 @@ def _resized(raw: Raw, kind: InputKind, image_size: int | None) -> Raw:
     return dataclasses.replace(raw, **resized)
 
 
-def _split(part: Part, preprocess: Preprocess) -> Split:
-    return Split(preprocess.apply(part.inputs), from_numpy(part.labels))
+def _split(part: Part, preprocess: Preprocess, ids: Tensor) -> Split:
+    return Split(preprocess.apply(part.inputs), from_numpy(part.labels), ids=ids)
 
 
 def _task(raw: Raw, preprocess: Preprocess, splits: dict[str, Split]) -> Task:

@@ -237,5 +237,6 @@ def _parts(good: Sequence[Listed], source: Source, listed: Sequence[Listed]) -> 
         names = [good[row].group for row in rows]
         groups = None if None in names else np.array(names, dtype=object)
         labels = np.array([good[row].label for row in rows], dtype=np.int64)
-        found[part] = Part(LazyTensor(source, torch.tensor(rows)), labels, groups)
+        paths = np.array([str(good[row].path) for row in rows], dtype=object)
+        found[part] = Part(LazyTensor(source, torch.tensor(rows)), labels, groups, paths)
     return found
