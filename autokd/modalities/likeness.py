@@ -33,7 +33,7 @@ def said_of_sameness(images: Tensor, labels: Indices, classes: tuple[str, ...]) 
     """
     found = [_seen(piece) for piece in lazy.pieces(images)]
     content = [row for piece in found for row in piece.content]
-    if len(content) > 1 and len(set(labels.tolist())) > 1 and len(set(content)) == 1:
+    if len(content) > len(set(content)) == 1 < len(set(labels.tolist())):
         raise DataError(
             f"all {len(content)} pictures are the same once they are read, so nothing tells {classes[0]!r} from "
             f"{classes[1]!r}; look at them, or try --resize pad, or --ground black for light drawings"
