@@ -30,7 +30,7 @@ from autokd.types import BuildContext, Inputs, Split, Task
 
 TINY = 16
 """Side in pixels up to which the shortest network is deep enough for a default teacher."""
-USUAL_SIZES = (28, 32, 48, 64, 96, 128, 160, 192, 224)
+USUAL_SIZES = (28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
 """Sides in pixels that image classifiers are usually trained at."""
 GREY_MEAN, GREY_STD = 0.449, 0.226
 """Of ImageNet in grey: the means over its channels."""

@@ -194,6 +194,8 @@ class TeacherFacts:
       params: parameters; 0 where nobody knows.
       may_have_seen_validation: it was not trained by autokd on train alone.
       offers: what it offers.
+      line: of a given one, what it is fed and how often it is right; "" where that was not tried.
+      remarks: what was taken of its input and its classes, or is proposed, a sentence each.
     """
 
     origin: str
@@ -202,6 +204,8 @@ class TeacherFacts:
     params: int
     may_have_seen_validation: bool
     offers: Shapes
+    line: str = ""
+    remarks: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as `study.yaml` has them."""
@@ -213,12 +217,13 @@ class TeacherFacts:
             "params": self.params,
             "may_have_seen_validation": self.may_have_seen_validation,
             "offers": shapes_to_plain(self.offers),
+            **({"tried": {"line": self.line, "remarks": list(self.remarks)}} if self.line else {}),
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> TeacherFacts:
         """Inverse of `to_plain`; a study from before there were several metrics knows the accuracy alone."""
-        accuracy = plain.get("validation_accuracy")
+        accuracy, tried = plain.get("validation_accuracy"), plain.get("tried", {})
         alone = {} if accuracy is None else {"accuracy": accuracy}
         return cls(
             origin=plain["origin"],
@@ -227,6 +232,8 @@ class TeacherFacts:
             params=plain["params"],
             may_have_seen_validation=plain["may_have_seen_validation"],
             offers=shapes_from_plain(plain["offers"]),
+            line=tried.get("line", ""),
+            remarks=tuple(tried.get("remarks", ())),
         )
 
 
