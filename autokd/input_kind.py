@@ -120,8 +120,7 @@ class UsualInputs(NamedTuple):
     """What networks of other tools are usually fed with, in the order in which it is tried.
 
     Args:
-      normalisations: mean and standard deviation per channel, of samples as augmentation sees them, by a name for
-        people ("ImageNet's").
+      normalisations: mean and std per channel, of samples as augmentation sees them, by a name for people ("ImageNet").
       sizes: sides in pixels.
     """
 
@@ -134,12 +133,13 @@ class InputKind(ABC):
 
     Args:
       declares: what it declares.
-      teacher_networks: names of the sizes of a default teacher's network, the largest, "large", first; () without such
-        a teacher.
+      teacher_networks: names of the sizes of a default teacher's network, the largest, "large", first; () for none.
+      as_table: raw samples, part after part -> a DataFrame, as others who read their file see it; None: no such thing.
     """
 
     declares: ClassVar[Modality]
     teacher_networks: ClassVar[tuple[str, ...]] = ()
+    as_table: ClassVar[Any] = None
 
     @abstractmethod
     def fit(self, raw: RawInputs, classes: tuple[str, ...]) -> tuple[Preprocess, dict[str, str]]:
@@ -177,8 +177,7 @@ class InputKind(ABC):
           resize: crop, pad or squash, where one was asked for.
           size: side in pixels that they are to have, where one was asked for.
           name: of the dataset, for the message.
-        Returns:
-          It, in a form of this kind's own (None for no way), and what a user should know of it, a sentence each.
+        Returns: it, in a form of this kind's own (None for no way), and what a user should know of it, a sentence each.
 
         Raises:
           DataError: such samples are not resized.

@@ -194,8 +194,8 @@ def describe(
     if kind == "teacher":
         from autokd import data
 
-        task = data.load(about.dataset, data.DataOptions(data_dir=about.data_dir, target=about.target)).task
-        out(components.teacher(name, task, about.teacher_classes, as_json=as_json))
+        loaded = data.load(about.dataset, data.DataOptions(data_dir=about.data_dir, target=about.target))
+        out(components.teacher(name, loaded, about.teacher_classes, as_json=as_json))
     else:
         out(components.component(kind, name, as_json=as_json))
 

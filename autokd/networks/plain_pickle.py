@@ -51,6 +51,8 @@ class Inert:
 
     __slots__ = ("arguments", "state")
     name: ClassVar[str] = ""
+    arguments: tuple[Any, ...]
+    state: Any
 
     def __new__(cls, *arguments: Any) -> Inert:
         """Keep the arguments."""
@@ -179,18 +181,23 @@ def _refusal(path: Path, message: str) -> str:
     blocked = re.search(r"unsupported GLOBAL (\S+)", message)
     if blocked is not None:
         _refuse_hostile(path, [blocked[1]])
-    begin, end = _ends(path)
+    return f"{shown} {_what_is_wrong(message, *_ends(path))}"
+
+
+def _what_is_wrong(message: str, begin: bytes, end: bytes) -> str:
+    """What is wrong with a file, by what torch said, its first bytes and its last one."""
+    reason = _reason(message)
     if "TorchScript" in message:
         return (
-            f"{shown} is a TorchScript archive; save its state dict by itself: "
+            "is a TorchScript archive; save its state dict by itself: "
             "torch.save(torch.jit.load(FILE).state_dict(), NEW)"
         )
     if begin.startswith(_ZIP) or _LEGACY in begin:
-        return f"{shown} {_OF_TORCH.get(_reason(message)) or f'is damaged or cut short ({_reason(message)})'}"
+        return _OF_TORCH.get(reason, f"is damaged or cut short ({reason})")
     if begin.startswith(b"\x80") and end == pickle.STOP:
-        return f"{shown} is a pickle, but none of torch.save; where it was made: torch.save(model.state_dict(), NEW)"
+        return "is a pickle, but none of torch.save; where it was made: torch.save(model.state_dict(), NEW)"
     what = next((what for magic, what in _OTHER_KINDS.items() if begin.startswith(magic)), "")
-    return f"{shown} {what or f'is damaged, cut short or no checkpoint ({_reason(message)})'}"
+    return what or f"is damaged, cut short or no checkpoint ({reason})"
 
 
 def _ends(path: Path) -> tuple[bytes, bytes]:

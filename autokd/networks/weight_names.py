@@ -44,13 +44,14 @@ def fit_names(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Fi
       expected: those of the network.
     """
     names = {name: _unwrapped(name, expected) for name in state}
-    rivals = _prefixes(state, names, expected)
-    prefix = rivals[0] if rivals else ""
-    inside = {name: plain.removeprefix(prefix) for name, plain in names.items() if plain.startswith(prefix)}
-    beside = {name for name, short in inside.items() if short not in expected and _is_beside(short, state[name])}
-    kept = {short: state[name] for name, short in inside.items() if name not in beside}
-    unused = tuple(name for name in state if name not in inside or name in beside)
-    return Fit(kept, unused, tuple(rivals) if len(rivals) > 1 else ())
+    prefix, *rivals = _prefixes(state, names, expected)
+    kept = {}
+    for name, plain in names.items():
+        short = plain.removeprefix(prefix)
+        if plain.startswith(prefix) and (short in expected or not _is_beside(short, state[name])):
+            kept[name] = short
+    unused = tuple(name for name in state if name not in kept)
+    return Fit({short: state[name] for name, short in kept.items()}, unused, (prefix, *rivals) if rivals else ())
 
 
 def _unwrapped(name: str, expected: Mapping[str, Tensor]) -> str:
@@ -61,28 +62,28 @@ def _unwrapped(name: str, expected: Mapping[str, Tensor]) -> str:
 
 
 def _prefixes(state: Mapping[str, Tensor], names: Mapping[str, str], expected: Mapping[str, Tensor]) -> list[str]:
-    """The prefixes under which most of the expected names lie, "" among them first; one alone where it is averaged."""
+    """The prefix under which most of the expected names lie; several where nothing says which of them is meant."""
     found, fitting = Counter[str](), Counter[str]()
     for name, plain in names.items():
-        for prefix, short in _splits(plain):
-            if short in expected:
-                found[prefix] += 1
-                fitting[prefix] += expected[short].shape == state[name].shape
-    if not found:
-        return []
-    most = max((found[prefix], fitting[prefix]) for prefix in found)
-    best = [prefix for prefix in found if (found[prefix], fitting[prefix]) == most]
-    averaged = [prefix for prefix in best if is_averaged(prefix)]
-    if "" in best or len(found) == 1 or most[0] < len(expected) / 2:
-        return ["" if "" in best else best[0]]
+        for prefix, short in _splits(plain, expected):
+            found[prefix] += 1
+            fitting[prefix] += expected[short].shape == state[name].shape
+    scores = {prefix: (count, fitting[prefix]) for prefix, count in found.items()}
+    most = max(scores.values(), default=(0, 0))
+    best = [prefix for prefix, score in scores.items() if score == most]
+    if not best or "" in best:
+        return [""]
+    if 2 * most[0] < len(expected):  # the file is of something else, and there is nothing to choose
+        return best[:1]
+    averaged = list(filter(is_averaged, best))
     return averaged if len(averaged) == 1 else best
 
 
-def _splits(name: str) -> Iterator[tuple[str, str]]:
-    """A name cut before each of its parts: what stands before, and the rest."""
-    yield "", name
-    for dot in re.finditer(r"\.", name):
-        yield name[: dot.end()], name[dot.end() :]
+def _splits(name: str, expected: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
+    """A name cut before each of its parts, where the rest is an expected name: what stands before it, and it."""
+    for start in (0, *(dot.end() for dot in re.finditer(r"\.", name))):
+        if name[start:] in expected:
+            yield name[:start], name[start:]
 
 
 def _is_beside(name: str, tensor: Tensor) -> bool:

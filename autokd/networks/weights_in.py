@@ -60,31 +60,40 @@ def find_weights(content: Any, shown: str, key: str = "") -> Found:
     Raises:
       TeacherError: there are none, none under that key, or several and nothing says which.
     """
-    module = _whole_module(content)
-    if module is not None:
-        raise TeacherError(_advice(shown, *module))
+    _refuse_whole_module(content, shown)
     everything = list(_weights(content))
-    largest = max((one.size for one in everything), default=0)
-    large = [one for one in everything if one.size >= _LARGE * largest]
-    if not large or not largest:
-        raise TeacherError(f"{shown} holds no state dict (found: {_seen(content)}); expected names and tensors")
-    if key:
+    if key and everything:
         return Found(_under(everything, key, shown).state)
-    chosen = _chosen(large, content)
-    if chosen is None:
-        keys = ", ".join(one.key or "the top" for one in large[:_SHOWN])
-        raise TeacherError(
-            f"{shown} holds several sets of weights: {keys}; say which one is meant before the @, such as "
-            f"key={next(one.key for one in large if one.key)}"
-        )
+    large = _large(everything)
+    if not large:
+        raise TeacherError(f"{shown} holds no state dict (found: {_seen(content)}); expected names and tensors")
+    chosen = large[0] if len(large) == 1 else _chosen(large, swapped=_is_swapped(content))
     others = [one.key for one in large if one is not chosen and one.key]
+    if chosen is None:
+        raise TeacherError(
+            f"{shown} holds several sets of weights: {_keys(large)}; say which one is meant before the @, such as "
+            f"key={others[0]}"
+        )
+    return Found(chosen.state, _note(chosen, others))
+
+
+def _large(everything: list[_Weights]) -> list[_Weights]:
+    """The weights that may be a network's: those that are not small beside others."""
+    largest = max((one.size for one in everything), default=0)
+    return [one for one in everything if one.size >= _LARGE * largest] if largest else []
+
+
+def _note(chosen: _Weights, others: list[str]) -> str:
+    """What is said of a choice; "" where there was none."""
     if not others:
-        return Found(chosen.state)
+        return ""
     averaged = ", which are averaged" if is_averaged(chosen.key) else ""
-    return Found(
-        chosen.state,
-        f"takes the weights under {chosen.key or 'no key'}{averaged}; key={others[0]} before the @ takes the others",
-    )
+    return f"takes the weights under {chosen.key or 'no key'}{averaged}; key={others[0]} before the @ takes the others"
+
+
+def _keys(weights: list[_Weights]) -> str:
+    keys = [one.key or "the top" for one in weights]
+    return ", ".join(keys[:_SHOWN]) + (", …" if len(keys) > _SHOWN else "")
 
 
 def find_class_names(content: Any, state: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -128,9 +137,12 @@ def _weights(content: Any, path: tuple[str, ...] = ()) -> Iterator[_Weights]:
     state = {key: _bare(value) for key, value in content.items() if _is_tensor(value)}
     if state:
         yield _Weights("/".join(path), state)
-    for key, value in content.items():
-        if not any(word in key.lower() for word in _NEVER):
-            yield from _weights(value, (*path, key))
+    for key in filter(_may_hold_a_network, content):
+        yield from _weights(content[key], (*path, key))
+
+
+def _may_hold_a_network(key: str) -> bool:
+    return not any(word in key.lower() for word in _NEVER)
 
 
 def _is_tensor(value: Any) -> bool:
@@ -150,17 +162,20 @@ def is_averaged(key: str) -> bool:
     return bool(AVERAGED & set(re.findall(r"[a-z]+", key.lower())))
 
 
-def _chosen(large: list[_Weights], content: Any) -> _Weights | None:
+def _chosen(large: list[_Weights], *, swapped: bool) -> _Weights | None:
     """The weights that are meant where nobody says which; None where that is open."""
-    averaged = [one for one in large if is_averaged(one.key)]
-    if len(large) == 1:
-        return large[0]
-    known = [one for name in KNOWN for one in large if one.key.partition("/")[0] == name and one not in averaged]
-    if _is_swapped(content) and known:
-        return known[0]
+    ordinary = sorted((one for one in large if not is_averaged(one.key)), key=_place)
+    averaged = [] if swapped and ordinary else [one for one in large if is_averaged(one.key)]
     if averaged:
-        return averaged[0] if len(averaged) == 1 else next((a for a in averaged if a.key == "state_dict_ema"), None)
-    return known[0] if known else next((one for one in large if not one.key), None)
+        named = [one for one in averaged if one.key == "state_dict_ema"] or averaged
+        return named[0] if len(named) == 1 else None
+    return ordinary[0] if _place(ordinary[0]) <= len(KNOWN) else None
+
+
+def _place(one: _Weights) -> int:
+    """The place of a key among the known ones; the top comes after them, and unknown keys come last."""
+    first = one.key.partition("/")[0]
+    return KNOWN.index(first) if first in KNOWN else len(KNOWN) + bool(first)
 
 
 def _is_swapped(content: Any) -> bool:
@@ -179,20 +194,18 @@ def _under(everything: list[_Weights], key: str, shown: str) -> _Weights:
         inside = {name.removeprefix(begin): tensor for name, tensor in one.state.items() if name.startswith(begin)}
         if inside:
             return _Weights(key, inside)
-    keys = ", ".join(one.key for one in everything if one.key) or "none"
-    raise TeacherError(f"{shown} has no weights under {key!r}; the keys of weights in it: {keys}")
+    raise TeacherError(f"{shown} has no weights under {key!r}; the keys of weights in it: {_keys(everything)}")
 
 
-def _whole_module(content: Any) -> tuple[str, str] | None:
-    """The key ("" for the top) and the class of a network that was saved whole, where that is all there is."""
+def _refuse_whole_module(content: Any, shown: str) -> None:
+    """Refuse a file whose network, at the top or under a key, was saved whole and is all there is."""
     if isinstance(content, Inert):
-        return "", content.name
+        raise TeacherError(_advice(shown, "", content.name))
     if not isinstance(content, Mapping) or any(one.key for one in _weights(content)):
-        return None
+        return
     for key, value in content.items():
         if isinstance(value, Inert) and isinstance(value.state, Mapping) and "_modules" in value.state:
-            return str(key), value.name
-    return None
+            raise TeacherError(_advice(shown, str(key), value.name))
 
 
 def _advice(shown: str, key: str, name: str) -> str:

@@ -103,15 +103,13 @@ def test_what_stands_beside_the_weights_is_no_reason_against_them(zipped: bool, 
 
 def test_timm_s_training_script(saved: Saved, task: Task) -> None:
     model, averaged = net(), net()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    model(torch.ones(2, 4)).sum().backward()
-    optimizer.step()
+    momentum = {number: {"momentum_buffer": torch.ones(50, 50)} for number in range(6)}
     file = saved(
         {
             "epoch": 3,
             "arch": "resnet10t",
             "state_dict": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
+            "optimizer": {"state": momentum, "param_groups": [{"lr": 0.1, "params": list(momentum)}]},
             "version": 2,
             "args": argparse.Namespace(model="resnet10t", lr=0.1, mean=None, data_dir="/data"),
             "amp_scaler": {"scale": 65536.0, "growth_tracker": 3},
@@ -130,12 +128,13 @@ def test_timm_s_training_script(saved: Saved, task: Task) -> None:
 @pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is not installed")
 def test_timm_s_own_saver_and_averages(task: Task, tmp_path: Path) -> None:
     compat.torchvision()
-    from timm.utils import CheckpointSaver, ModelEmaV2, ModelEmaV3
+    from timm.utils.checkpoint_saver import CheckpointSaver
+    from timm.utils.model_ema import ModelEmaV2, ModelEmaV3
 
     model = net()
     averaged = ModelEmaV3(model, decay=0.5)
     with torch.no_grad():
-        model[0].weight.add_(1)
+        model.get_parameter("0.weight").add_(1)
     averaged.update(model)
     saver = CheckpointSaver(
         model,
