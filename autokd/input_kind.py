@@ -82,8 +82,7 @@ class ReadInputs(NamedTuple):
     """New samples for prediction.
 
     Args:
-      names: one a sample: the image file, or table file and row number ("new.csv:1"); of samples given in Python what
-        they are called there, such as the index of a table, or their number from 0.
+      names: one a sample: the image file, table file and row ("new.csv:1"), index of a table, or number from 0.
       inputs: what `Preprocess.apply` takes.
       skipped: files left out because they cannot be read.
       remarks: what a user should know of how they were read, a sentence each.

@@ -148,6 +148,8 @@ def _named(reference: str, data_dir: str | Path | None, given: dict[str, Any]) -
 def _name_and_place(reference: str, data_dir: str | Path | None) -> tuple[str, dict[str, Any]]:
     """Return the component's name, and its fields that say which path is meant."""
     if reference in catalog.names("datasets") and _self_contained(reference):
+        if Path(reference).exists():
+            _log.warning("%s is the dataset of that name; write ./%s for the one in this folder", reference, reference)
         return reference, {}
     inside = None if data_dir is None or Path(reference).exists() else Path(data_dir).expanduser() / reference
     path = inside if inside is not None and inside.exists() else Path(reference)
