@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autokd.batching import single
+from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe, UsualInputs
@@ -55,7 +55,7 @@ class Image(InputKind):
 
     def take(self, raw: Tensor, rows: Any) -> Tensor:
         """Return the images at some positions."""
-        return raw[torch.from_numpy(rows)]
+        return single(subset(raw, torch.from_numpy(rows)))
 
     def reading(self, raw: Tensor, resize: str | None, size: int | None, name: str) -> tuple[Reading, tuple[str, ...]]:
         """Return the rule that was asked for, or the one that suits the images' shape; see `InputKind.reading`."""

@@ -35,7 +35,7 @@ from autokd.types import BuildContext, Samples, Task, Teacher
 Reference = str | Path | nn.Module | Mapping[str, Any]
 
 NOTHING: Mapping[str, Any] = {}
-LATER = ("classes",)
+LATER = ("classes", "key")
 """Fields that earlier versions lack: a description has them only where they are given, so that studies are the same."""
 
 _FORMS = (

@@ -100,7 +100,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
       NothingFeasible: no student of the space lies inside the budget.
     """
     catalog.load_plugins(*(request.plugins or ()))
-    loaded = _load(request, notify)
+    loaded = _load(request, notify, dry=dry)
     latencies = _known_latencies(request, loaded)
     if for_study:
         _check_study(request, loaded, latencies, dry=dry)
@@ -108,7 +108,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
         whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
-        loaded = _limited(request, loaded, teaching.limit_train)
+        loaded = _limited(request, loaded, teaching.limit_train, dry=dry)
     reference = default_teacher.reference(teaching.effort) if loaded.given is None else loaded.given.reference
     if for_study and loaded.before is not None:
         asked = _setup(request, loaded, reference, loaded.before.time_plan, latencies)
@@ -118,9 +118,9 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     return _setup(request, loaded, reference, _time_plan(request, loaded, teaching, whole), latencies)
 
 
-def _limited(request: Request, loaded: Loaded, limit_train: int) -> Loaded:
+def _limited(request: Request, loaded: Loaded, limit_train: int, *, dry: bool) -> Loaded:
     """The same with fewer training samples; a teacher that knows the samples by their ids is loaded for them."""
-    data = load_data(request, limit_train=limit_train)
+    data = load_data(request, dry=dry, limit_train=limit_train)
     teacher = loaded.teacher
     if teacher is not None and not teacher.offers.views:
         assert loaded.given is not None
@@ -191,12 +191,12 @@ def _trained(loaded: Loaded, notify: Notify) -> Teacher:
     return default_teacher.obtain(loaded.data, loaded.effort, loaded.device, tell, wait)
 
 
-def _load(request: Request, notify: Notify) -> Loaded:
+def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     """Load what the request names."""
     if request.study is not None:
         check_name(request.study)
     device = pick_device(request.device)
-    data = load_data(request)
+    data = load_data(request, dry=dry)
     text, source = find(request.space or data.default_space)
     space = parse(text, source)
     path = study_path(request, data)
@@ -224,13 +224,13 @@ def _load(request: Request, notify: Notify) -> Loaded:
     )
 
 
-def load_data(request: Request, **changed: Any) -> Dataset:
-    """Load the dataset that was asked for, with some options changed.
+def load_data(request: Request, *, dry: bool = False, **changed: Any) -> Dataset:
+    """Load the dataset that was asked for, with some options changed; see `autokd.data.load`.
 
     Raises:
       DataError: it is missing or cannot be used.
     """
-    return load(request.dataset, dataclasses.replace(request, **changed))
+    return load(request.dataset, dataclasses.replace(request, **changed), dry=dry)
 
 
 def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:
@@ -318,7 +318,7 @@ def _identity(request: Request, loaded: Loaded, space: Space, budget: Budget, te
         objective=objective.as_plain(),
         objective_order=list(objective.names) if objective.several else None,
         latency_device=device if measures_latency(objective, space) else None,
-        data=Reference(loaded.data.reference, loaded.data.task.fingerprint),
+        data=Reference(loaded.data.reference, loaded.data.task.fingerprint or None),
         teacher=teacher,
         rungs=rung_plan(budget),
         budget={k: v for k, v in dataclasses.asdict(budget).items() if k != "trials" and (v or k not in LATER)},

@@ -93,16 +93,25 @@ class Identity:
 
 
 def comparable(*identities: Identity) -> list[Identity]:
-    """Return identities without what makes no other study: where the same data lie, and a teacher not known yet."""
-    same_data = len({identity.data.fingerprint for identity in identities}) == 1
-    known = all(identity.teacher.fingerprint is not None for identity in identities)
-    return [_without_places(one, data=same_data, fingerprint=not known) for one in identities]
+    """Return identities without what makes no other study: where the same data lie, and content that is not known."""
+    contents = {identity.data.fingerprint for identity in identities}
+    with_teacher = all(identity.teacher.fingerprint is not None for identity in identities)
+    compared = [_without_places(identity) if len(contents) == 1 else identity for identity in identities]
+    return [_without_content(one, data=None not in contents, teacher=with_teacher) for one in compared]
 
 
-def _without_places(identity: Identity, *, data: bool, fingerprint: bool) -> Identity:
-    reference = {key: item for key, item in (identity.data.reference or {}).items() if not data or key != "component"}
-    teacher = identity.teacher._replace(fingerprint=None) if fingerprint else identity.teacher
-    return dataclasses.replace(identity, data=identity.data._replace(reference=reference), teacher=teacher)
+def _without_places(identity: Identity) -> Identity:
+    kept = {key: item for key, item in (identity.data.reference or {}).items() if key != "component"}
+    return dataclasses.replace(identity, data=identity.data._replace(reference=kept))
+
+
+def _without_content(identity: Identity, *, data: bool, teacher: bool) -> Identity:
+    """Return an identity without the fingerprints that are not to be compared."""
+    return dataclasses.replace(
+        identity,
+        data=identity.data if data else identity.data._replace(fingerprint=None),
+        teacher=identity.teacher if teacher else identity.teacher._replace(fingerprint=None),
+    )
 
 
 class Setting(NamedTuple):
