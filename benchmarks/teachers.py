@@ -1,6 +1,6 @@
 """Ways in which a teacher of known accuracy is handed over, and what autokd finds.
 
-    python -m benchmarks.teachers --data-dir DIR [--images 8000] [--epochs 4] [--only WORD]
+    python -m benchmarks.teachers --data-dir DIR [--images 4000] [--epochs 4] [--only WORD]
 
 Three small convolutional networks are trained on Fashion-MNIST (`DIR/FashionMNIST/raw`), each on another input: with
 ImageNet's numbers, on 0 to 255, and with 0.5 and 0.5 at 48 pixels. The truth is the accuracy of a network on the
@@ -240,7 +240,7 @@ def found(way: Way, bench: Bench) -> tuple[float, str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", required=True)
-    parser.add_argument("--images", type=int, default=8000)
+    parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--only", default="", help="ways whose description has this word")
     asked = parser.parse_args()
