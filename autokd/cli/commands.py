@@ -195,7 +195,7 @@ def describe(
         from autokd import data
 
         task = data.load(about.dataset, data.DataOptions(data_dir=about.data_dir, target=about.target)).task
-        out(components.teacher(name, task, as_json=as_json))
+        out(components.teacher(name, task, about.teacher_classes, as_json=as_json))
     else:
         out(components.component(kind, name, as_json=as_json))
 

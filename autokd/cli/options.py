@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from autokd._version import __version__
-from autokd.options import DataDir, Dataset, Listed, Option, Target, first_type, options_of, split
+from autokd.options import DataDir, Dataset, Listed, Option, Target, TeacherClasses, first_type, options_of, split
 from autokd.study.arms import ARM_KINDS
 
 
@@ -45,6 +45,7 @@ class TeachersData:
     dataset: Dataset = "digits"
     data_dir: DataDir = None
     target: Target = None
+    teacher_classes: TeacherClasses = None
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -49,11 +49,12 @@ class Frozen(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Fed:
-    """What a network was trained on, where that is not the data's."""
+    """What a network was trained on, where that is not the data's, and which classes its outputs stand for."""
 
     mean: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for what its file says, else the data's
     std: tuple[float, ...] = ()  # per channel, of the teacher's own input; () for what its file says, else the data's
     input_size: int = 0  # pixels; images are resized to it inside the teacher; 0: they are not
+    classes: tuple[str, ...] = ()  # names in the order of its outputs; () for what its file says, else the data's
 
     def form(self, said: InputForm = AS_THE_DATA) -> InputForm:
         """Return the input to feed: what these fields say, else what the network's file or configuration says."""

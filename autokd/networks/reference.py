@@ -17,7 +17,7 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
@@ -26,11 +26,16 @@ from autokd.components import TeacherComponent
 from autokd.errors import TeacherError
 from autokd.input_kind import takes
 from autokd.networks import state_file
-from autokd.networks.models import NetworkTeacher, state_fingerprint
+from autokd.networks.class_list import read_class_names
+from autokd.networks.models import state_fingerprint
 from autokd.networks.options import split_options
-from autokd.types import BuildContext, Task
+from autokd.types import BuildContext, Task, Teacher
 
 Reference = str | Path | nn.Module | Mapping[str, Any]
+
+NOTHING: Mapping[str, Any] = {}
+LATER = ("classes",)
+"""Fields that earlier versions lack: a description has them only where they are given, so that studies are the same."""
 
 _FORMS = (
     "ARCH[:key=value,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, package.module:factory@FILE, "
@@ -38,55 +43,76 @@ _FORMS = (
 )
 
 
-def load_teacher(reference: Reference, task: Task) -> NetworkTeacher:
+def load_teacher(reference: Reference, task: Task, given: Mapping[str, Any] = NOTHING) -> Teacher:
     """Load a teacher, frozen, in eval mode, on the CPU.
 
     Args:
       reference: the text after `--teacher`, a network, or what `describe` returned for a text.
       task: what it is to answer on.
+      given: fields of its component that were given beside the reference, such as `classes`.
     Raises:
       TeacherError: it cannot be loaded whole, does not fit the data, or its file is not the described one.
       ComponentError: a field of the architecture does not exist or has a value of the wrong type.
       MissingDependency: the package that has the architecture is not installed.
     """
-    component: TeacherComponent = to_component(reference)
+    component: TeacherComponent = to_component(reference, given)
     modalities = component.declares.modalities
     if not takes(modalities, task.modality):
         kinds = " or ".join(sorted(modalities))
         raise TeacherError(
             f"a {catalog.name_of(component)} teacher takes {kinds} data; {task.dataset} is {task.modality}"
         )
-    return cast(NetworkTeacher, component.build(BuildContext(task=task)))
+    return component.build(BuildContext(task=task))
 
 
-def describe(reference: Reference) -> dict[str, Any]:
+def given_fields(classes: Any) -> dict[str, Any]:
+    """Return the fields of a teacher's component that are given beside its reference.
+
+    Args:
+      classes: as `autokd.networks.class_list.read_class_names` takes them; None where they are not given.
+    Raises:
+      TeacherError: the names cannot be read.
+    """
+    return {} if classes is None else {"classes": read_class_names(classes)}
+
+
+def describe(reference: Reference, given: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
     """Return a teacher reference as plain data: what to load, and a fingerprint of the file (or of the network).
 
+    Args:
+      reference, given: as for `load_teacher`.
     Raises:
       TeacherError: the text has none of the forms, or there is no such file.
     """
     if isinstance(reference, nn.Module):
         network = f"{type(reference).__module__}.{type(reference).__qualname__}"
-        return {"use": "module", "network": network, "fingerprint": state_fingerprint(reference.state_dict())}
-    component = to_component(reference)
-    plain = spec.component_to_plain(component)
+        fingerprint = state_fingerprint(reference.state_dict())
+        return {"use": "module", "network": network, "fingerprint": fingerprint, **_as_plain(given)}
+    component = to_component(reference, given)
+    plain = {key: value for key, value in spec.component_to_plain(component).items() if value or key not in LATER}
     if plain.get("arch") == "":
         plain.update(_architecture_in(component.file))
     return {**plain, "fingerprint": state_file.file_fingerprint(component.file)}
 
 
-def to_component(reference: Reference) -> Any:
+def to_component(reference: Reference, given: Mapping[str, Any] = NOTHING) -> Any:
     """Return the teacher component that a reference stands for; nothing is loaded.
 
+    Args:
+      reference, given: as for `load_teacher`.
     Raises:
       TeacherError: the text has none of the forms, or a described file is missing or has changed.
     """
     if isinstance(reference, nn.Module):
-        return catalog.load("teachers", "module")(module=reference)
+        return catalog.load("teachers", "module")(module=reference, **given)
     if isinstance(reference, Mapping):
-        return _described(reference)
+        return dataclasses.replace(_described(reference), **given)
     name, values = parse(str(reference))
-    return spec.make("teachers", name, values)
+    return spec.make("teachers", name, {**values, **_as_plain(given)})
+
+
+def _as_plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:

@@ -34,12 +34,14 @@ class StateFile(NamedTuple):
       state: names and tensors, on the CPU, as the file has them (prefixes not yet stripped).
       student: the student component in plain form ({"use": name, field: value, …}), or None where the file names none.
       task: the task of a bundle in plain form (mean, std, classes, …); {} for other files.
+      classes: names of the classes, in the order of the outputs; () where the file has none.
     """
 
     path: Path
     state: dict[str, Tensor]
     student: dict[str, Any] | None
     task: Mapping[str, Any] = {}
+    classes: tuple[str, ...] = ()
 
 
 def read(path: str | Path) -> StateFile:
@@ -83,7 +85,8 @@ def _read_bundle(path: Path) -> StateFile:
     except ValueError as error:
         raise TeacherError(f"{model} is not JSON: {one_line(error)}") from error
     student = _named_student(plain, model)
-    return StateFile(path, _read_safetensors(weights).state, student, plain.get("task", {}))
+    task = plain.get("task", {})
+    return StateFile(path, _read_safetensors(weights).state, student, task, tuple(task.get("classes", ())))
 
 
 def _read_safetensors(path: Path) -> StateFile:

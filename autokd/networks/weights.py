@@ -92,7 +92,8 @@ def class_count_error(seen: int, task: Task, source: str) -> TeacherError:
     """
     return TeacherError(
         f"the teacher {source} tells {seen} classes apart, but {task.dataset} has {task.num_classes}; "
-        "give a teacher trained on these classes"
+        "give a teacher trained on these classes, or the names of its own, in the order of its outputs, with "
+        "--teacher-classes FILE"
     )
 
 

@@ -25,6 +25,7 @@ from autokd.options.groups import (
     SkipBad,
     Subject,
     Target,
+    TeacherClasses,
 )
 from autokd.options.keywords import takes
 from autokd.options.option import Keyword, Listed, Option, first_type, options_of, split
@@ -52,6 +53,7 @@ __all__ = [
     "SkipBad",
     "Subject",
     "Target",
+    "TeacherClasses",
     "first_type",
     "options_of",
     "split",

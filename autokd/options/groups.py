@@ -47,6 +47,15 @@ Plugins = Annotated[
 Device = Annotated[str, Option("auto, cpu, cuda or cuda:0.")]
 
 
+TeacherClasses = Annotated[
+    Path | str | Sequence[str] | Mapping[Any, Any] | None,
+    Option(
+        "The names of a given teacher's classes in the order of its outputs, a file: a name a line, or JSON.",
+        python="In Python also the names, or a mapping such as class_to_idx.",
+    ),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """What a search is about."""
@@ -62,6 +71,7 @@ class Subject:
             python="In Python also a network; by default one is trained and cached.",
         ),
     ] = None
+    teacher_classes: TeacherClasses = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,11 +19,11 @@ from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import TeacherError
 from autokd.files import cache_dir
-from autokd.networks.reference import describe, load_teacher
 from autokd.objective import Objective, of_names, of_plain
 from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
 from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
+from autokd.search.given_teacher import load_given, plain_reference
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
 from autokd.search.places import check_name, check_places
@@ -107,7 +107,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if teaching.limit_train is not None:
         whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
         loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
-    named = default_teacher.reference(teaching.effort) if request.teacher is None else describe(request.teacher)
+    named = plain_reference(request, teaching.effort)
     if for_study and loaded.before is not None:
         asked = _setup(request, loaded, named, loaded.before.time_plan, latencies)
         refuse_another(study_path(request, loaded.data), loaded.before.identity, asked.identity)
@@ -193,11 +193,12 @@ def _load(request: Request) -> Loaded:
             "a teacher that was handed over as a network lives in this process alone; leave workers out, or save it to "
             "a file and give its reference"
         )
+    teacher = load_given(request, data.task)
     return Loaded(
         data=data,
         space=space,
         source=source,
-        teacher=None if request.teacher is None else load_teacher(request.teacher, data.task).to(device),
+        teacher=None if teacher is None else teacher.to(device),
         device=device,
         objective=of_names(request.objective) if request.objective else of_plain(space.objective),
         before=before,

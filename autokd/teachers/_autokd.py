@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -15,13 +15,15 @@ from autokd.declarations import Teacher
 from autokd.errors import TeacherError, UserError, nearest
 from autokd.input_kind import takes
 from autokd.networks import state_file
+from autokd.networks.class_names import by_name, teachers_task
 from autokd.networks.fed import Fed, InputForm
 from autokd.networks.freeze import foreign, freeze, resized_task
-from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.models import seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import agreement, load_whole
 from autokd.ranges import Choice, Integer, Range
 from autokd.types import ANY, BuildContext, Task
+from autokd.types import Teacher as AnyTeacher
 
 ALIASES = {f"resnet{depth}": ("resnet", {"depth": depth, "width": 16}) for depth in (8, 14, 20, 32, 44, 56, 110)}
 """Names under which CIFAR papers know some of the architectures (He et al., CVPR 2016, section 4.2)."""
@@ -43,7 +45,7 @@ class AutokdTeacher(Fed):
     fields: tuple[str, ...] = ()  # "key=value", fields of the architecture
     file: str  # checkpoint, or the folder of a student bundle
 
-    def build(self, context: BuildContext) -> NetworkTeacher:
+    def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 
         Raises:
@@ -51,23 +53,24 @@ class AutokdTeacher(Fed):
           ComponentError: a field does not exist or has a value of the wrong type.
         """
         content = state_file.read(self.file)
-        task = resized_task(context.task, self.input_size)
+        own = teachers_task(context.task, self.classes, content.classes, self.arch or self.file)
+        task = resized_task(own, self.input_size)
         student = self._student(content, task)
         plain = spec.component_to_plain(student)
         source = reference(plain, self.file)
-        _check_order(content.task.get("classes", ()), task, source)
         with foreign(f"the teacher {source} cannot be built for {task.dataset}"), seeded(0):
             module = student.build(BuildContext(task=task))
         load_whole(module, content.state, task, source)
-        return freeze(
+        teacher = freeze(
             module,
-            context.task,
+            own,
             source=source,
             identity=plain,
             inputs=self.form(
                 InputForm(mean=content.task.get("mean", ()), std=content.task.get("std", ()), source="its bundle's")
             ),
         )
+        return by_name(teacher, own, context.task)
 
     def _student(self, content: state_file.StateFile, task: Task) -> Any:
         if self.arch:
@@ -83,15 +86,6 @@ def reference(plain: Mapping[str, Any], file: str) -> str:
     """Return ARCH:key=value,…@FILE for a student component in plain form."""
     fields = ",".join(f"{key}={value}" for key, value in plain.items() if key != "use")
     return f"{plain['use']}{':' if fields else ''}{fields}@{file}"
-
-
-def _check_order(classes: Sequence[str], task: Task, source: str) -> None:
-    """Raise where a bundle knows the data's classes in another order."""
-    if list(classes) != list(task.classes) and sorted(classes) == sorted(task.classes):
-        raise TeacherError(
-            f"the teacher {source} has the classes of {task.dataset} in another order: {', '.join(classes)} "
-            f"instead of {', '.join(task.classes)}"
-        )
 
 
 def _architecture(arch: str) -> tuple[str, dict[str, int]]:

@@ -16,12 +16,14 @@ from torch import nn
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
 from autokd.networks import state_file
+from autokd.networks.class_names import by_name, teachers_task
 from autokd.networks.fed import Fed
 from autokd.networks.freeze import foreign, freeze
-from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.models import seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import load_whole
 from autokd.types import ANY, BuildContext
+from autokd.types import Teacher as AnyTeacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class FactoryTeacher(Fed):
     file: str  # checkpoint
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
-    def build(self, context: BuildContext) -> NetworkTeacher:
+    def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 
         Raises:
@@ -47,16 +49,18 @@ class FactoryTeacher(Fed):
         """
         content = state_file.read(self.file)
         source = f"{self.factory}@{self.file}"
-        module = self._network(context.task.num_classes)
-        load_whole(module, content.state, context.task, source)
-        return freeze(
+        own = teachers_task(context.task, self.classes, content.classes, source)
+        module = self._network(own.num_classes)
+        load_whole(module, content.state, own, source)
+        teacher = freeze(
             module,
-            context.task,
+            own,
             source=source,
             identity={"factory": self.factory, "fields": list(self.fields)},
             inputs=self.form(),
             features=self.features,
         )
+        return by_name(teacher, own, context.task)
 
     def _network(self, num_classes: int) -> nn.Module:
         with _current_folder_importable(), seeded(0):

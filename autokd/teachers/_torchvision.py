@@ -11,12 +11,14 @@ from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
 from autokd.networks import state_file
+from autokd.networks.class_names import by_name, teachers_task
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, Fed, InputForm
 from autokd.networks.freeze import foreign, freeze
-from autokd.networks.models import NetworkTeacher, seeded
+from autokd.networks.models import seeded
 from autokd.networks.options import read_options
 from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, BuildContext, Task
+from autokd.types import Teacher as AnyTeacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class TorchvisionTeacher(Fed):
     std: tuple[float, ...] = IMAGENET_STD  # per channel, of the teacher's own input; () for the data's
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
-    def build(self, context: BuildContext) -> NetworkTeacher:
+    def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 
         Raises:
@@ -45,16 +47,18 @@ class TorchvisionTeacher(Fed):
         """
         content = state_file.read(self.file)
         source = f"torchvision:{self.model}@{self.file}"
-        module = self._network(context.task, source)
-        load_whole(module, content.state, context.task, source)
-        return freeze(
+        own = teachers_task(context.task, self.classes, content.classes, source)
+        module = self._network(own, source)
+        load_whole(module, content.state, own, source)
+        teacher = freeze(
             module,
-            context.task,
+            own,
             source=source,
             identity={"model": self.model, "fields": list(self.fields)},
             inputs=self._with_usual(context.task.input_shape[0]),
             features=self.features,
         )
+        return by_name(teacher, own, context.task)
 
     def _with_usual(self, channels: int) -> InputForm:
         """The input to feed: ImageNet's numbers are torchvision's default, and no default without three channels."""

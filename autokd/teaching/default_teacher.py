@@ -37,7 +37,7 @@ from autokd.spec import component_from_plain, fingerprint
 from autokd.teaching.best_epoch import Trained, train_best
 from autokd.teaching.recipe import LARGE, SHORT, Effort, recipe
 from autokd.teaching.trees import KINDS, fit_trees
-from autokd.types import Shapes, Task
+from autokd.types import Shapes, Task, Teacher
 
 log = logging.getLogger("autokd")
 
@@ -70,7 +70,7 @@ def _named(described: Mapping[str, Any]) -> Effort:
     return Effort(int(described["epochs"]), described.get("network", LARGE))
 
 
-def load_described(described: Mapping[str, Any], data: Dataset, device: torch.device) -> NetworkTeacher:
+def load_described(described: Mapping[str, Any], data: Dataset, device: torch.device) -> Teacher:
     """Return the teacher of a plain reference, the default one or any other, on a device.
 
     Args:

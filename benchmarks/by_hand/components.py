@@ -11,10 +11,10 @@ from autokd.data import DataOptions, load
 from autokd.data import Dataset as LoadedDataset
 from autokd.data_types import DataContext, Raw
 from autokd.declarations import Dataset, Teacher
-from autokd.networks.models import NetworkTeacher
 from autokd.teaching import default_teacher
 from autokd.teaching.recipe import Effort
 from autokd.types import IMAGE, TABLE, BuildContext
+from autokd.types import Teacher as AnyTeacher
 from benchmarks.by_hand import raw
 
 
@@ -53,7 +53,7 @@ class PreparedTeacher:
     kind: str  # of input
     epochs: int  # that it was trained for
 
-    def build(self, context: BuildContext) -> NetworkTeacher:
+    def build(self, context: BuildContext) -> AnyTeacher:
         """Return it from the cache, or train it now."""
         data = load_prepared(Path(self.file).parent, self.kind)
         return default_teacher.load_described(default_teacher.reference(Effort(self.epochs)), data, torch.device("cpu"))

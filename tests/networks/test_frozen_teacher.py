@@ -25,6 +25,7 @@ class Holder(nn.Module):
 
 def test_any_use_leaves_the_teacher_bit_identical(task: Task, inputs: Tensor) -> None:
     teacher = load_teacher(network().train(), task)
+    assert isinstance(teacher, NetworkTeacher)
     state = {key: value.clone() for key, value in teacher.modules.state_dict().items()}
     first = teacher.predict(inputs).logits
     parent = Holder(teacher.modules).train()
@@ -37,6 +38,7 @@ def test_any_use_leaves_the_teacher_bit_identical(task: Task, inputs: Tensor) ->
 
 def test_no_gradient_reaches_the_teacher(task: Task, inputs: Tensor) -> None:
     teacher = load_teacher(network(), task)
+    assert isinstance(teacher, NetworkTeacher)
     assert not any(parameter.requires_grad for parameter in teacher.modules.parameters())
     assert not teacher.predict(inputs.requires_grad_()).logits.requires_grad
 

@@ -126,18 +126,23 @@ def _formula(function: Any) -> str:
     return " ".join(source[1].split()) if source else ""
 
 
-def teacher(reference: str, task: Task, *, as_json: bool) -> Shown:
+def teacher(reference: str, task: Task, classes: Any = None, *, as_json: bool) -> Shown:
     """Return what a teacher offers, and every module path whose output may be named as a feature.
 
     Args:
       reference: as `--teacher` takes it.
       task: the data it is to answer on.
+      classes: as `--teacher-classes` takes them.
     """
     from autokd.networks import hooks
-    from autokd.networks.reference import load_teacher
+    from autokd.networks.class_names import whole
+    from autokd.networks.models import NetworkTeacher
+    from autokd.networks.reference import given_fields, load_teacher
 
-    loaded = load_teacher(reference, task)
-    network = loaded.modules[0]
+    loaded = load_teacher(reference, task, given_fields(classes))
+    frozen = whole(loaded)
+    assert isinstance(frozen, NetworkTeacher)
+    network = frozen.modules[0]
     _, stages = hooks.trace(network.network if isinstance(network, hooks.Hooked) else network, task)
     if as_json:
         paths = [{"path": stage.path, "shape": list(stage.shape)} for stage in stages]

@@ -38,8 +38,9 @@ MEASURING_SHARE = 0.03
 """Of the time that measuring hand KD may take."""
 ONE_SHARE = 0.005
 """Of the time that each of the other measurements may take: of a student, or of a teacher's network."""
-LONGEST_RUN = 1 / 6
-"""Of the time left: a family of which a run of the least length takes more is no candidate."""
+LONGEST_RUN, SLOWER = 1 / 6, 1.5
+"""A family of which a run of the least length takes more than this share of the time left is no candidate, unless it is
+about as fast as the fastest: at most so many times its seconds."""
 
 
 class Timing(NamedTuple):
@@ -174,7 +175,7 @@ def choose_student(probe: Probe, own: Budget, left: float) -> tuple[Mapping[str,
     slow = {
         name: f"a run of {epochs} epochs takes about {each * epochs * samples:.0f} s of the {left:.0f} s left"
         for name, each in seconds.items()
-        if each * epochs * samples > LONGEST_RUN * left and each > fastest
+        if each * epochs * samples > LONGEST_RUN * left and each > SLOWER * fastest
     }
     fit_in = [student for student in students if student["use"] not in slow]
     return choose_family(fit_in, seconds), slow

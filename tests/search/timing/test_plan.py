@@ -33,20 +33,18 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "measure_teacher", costs)
 
 
+def probe_of(data: Dataset) -> Probe:
+    """The shipped space for pictures, before a teacher is trained."""
+    space = parse(*find("image"))
+    offers = default_teacher.offers(data.task, Effort(40))
+    return Probe(data=data, space=space, teacher=None, offers=offers, device=CPU, threads=1, effort=Effort(40))
+
+
 def effort_within(seconds: float, data: Dataset) -> Effort:
     """What is put into the teacher of a study that may take so long."""
-    space = parse(*find("image"))
-    probe = Probe(
-        data=data,
-        space=space,
-        teacher=None,
-        offers=default_teacher.offers(data.task, Effort(40)),
-        device=CPU,
-        threads=1,
-        effort=Effort(40),
-    )
+    probe = probe_of(data)
     timing = Timing(seconds, NOTHING, False, Funnel(works, Parallel()))
-    return plan_teaching(timing, seconds, space.budget, probe, may_limit=False).effort
+    return plan_teaching(timing, seconds, probe.space.budget, probe, may_limit=False).effort
 
 
 def test_with_little_time_a_default_teacher_is_smaller_rather_than_hardly_trained() -> None:
@@ -62,3 +60,22 @@ def test_with_little_time_a_default_teacher_is_smaller_rather_than_hardly_traine
 def test_the_same_network_is_not_measured_under_two_names(digits: Dataset) -> None:
     assert max(digits.task.input_shape) <= TINY
     assert networks(digits.task) == ("large", "small")
+
+
+@pytest.mark.parametrize(
+    ("cnn", "mobilenet", "out"),
+    [
+        pytest.param(1.1, 4.0, {"mobilenet"}, id="a family about as fast as the fastest stays"),
+        pytest.param(2.0, 4.0, {"cnn", "mobilenet"}, id="slower ones that take long are no candidates"),
+        pytest.param(0.5, 4.0, {"resnet", "mobilenet"}, id="nor is the family known best"),
+    ],
+)
+def test_with_little_time_slow_families_are_no_candidates(
+    monkeypatch: pytest.MonkeyPatch, cnn: float, mobilenet: float, out: set[str]
+) -> None:
+    digits = load("digits", DataOptions(limit_train=128, image_size=24))
+    relative = {"resnet": 1.0, "cnn": cnn, "mobilenet": mobilenet}
+    monkeypatch.setattr(plan, "measure_families", lambda *_: {name: each * 1e-3 for name, each in relative.items()})
+    probe = probe_of(digits)
+    assert set(plan.choose_student(probe, probe.space.budget, 1.0)[1]) == out
+    assert plan.choose_student(probe, probe.space.budget, 1e6)[1] == {}
