@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,21 +66,25 @@ class Ran(NamedTuple):
     said: str
 
 
+def fork(function: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Call a function in a process of its own."""
+    context: Any = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    made: BaseProcess = context.Process(target=function, args=arguments, daemon=True)
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):  # the first one starts the fork server
+        made.start()
+    return made
+
+
 def start(code: str, *arguments: Path | str, folder: Path) -> Process:
     """Start Python code in a process of its own in a folder; what it says goes to output.txt there."""
     folder.mkdir(exist_ok=True)
-    context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    given = (code, tuple(map(str, arguments)), folder, dict(os.environ))
-    made = context.Process(target=_run, args=given, daemon=True)
-    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):  # the first one starts the fork server
-        made.start()
-    return Process(made)
+    return Process(fork(_run, code, tuple(map(str, arguments)), folder, dict(os.environ)))
 
 
 def run(code: str, *arguments: Path | str, folder: Path) -> Ran:
     """Start Python code and wait for its end."""
-    ended = start(code, *arguments, folder=folder).wait(timeout=240)
+    ended = start(code, *arguments, folder=folder).wait(timeout=600)
     return Ran(ended, (folder / "output.txt").read_text(encoding="utf-8"))
 
 

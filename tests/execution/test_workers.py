@@ -34,6 +34,7 @@ from autokd.execution.executor import (
 )
 from autokd.execution.inline import InlineExecutor
 from autokd.execution.workers import Launch, WorkerExecutor, describe_exit
+from tests.execution import forked
 from tests.search.plugins import plugin
 from tests.search.spaces import CPU, resolved
 
@@ -66,13 +67,20 @@ def setup(data: Dataset, folder: Path) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forked_workers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autokd.execution.workers.subprocess", forked)
+        yield
+
+
 @pytest.fixture(scope="module")
 def log_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("workers") / "workers.log"
 
 
 @pytest.fixture(scope="module")
-def executor(digits: Dataset, log_file: Path) -> Iterator[WorkerExecutor]:
+def executor(digits: Dataset, log_file: Path, forked_workers: None) -> Iterator[WorkerExecutor]:
     """One for all tests, as a search has one: whatever a test does to its worker, the next one trains."""
     made = WorkerExecutor(setup(digits, log_file.parent), 1, launch=Launch(log_file=log_file))
     yield made

@@ -35,7 +35,7 @@ def started_anew(
         return subprocess.Popen(command, env=variables, stdout=output, stderr=output, cwd=folder)
 
 
-def ended(folder: Path, process: Process | subprocess.Popen[bytes], code: int = 0, *, seconds: float = 240) -> Records:
+def ended(folder: Path, process: Process | subprocess.Popen[bytes], code: int = 0, *, seconds: float = 600) -> Records:
     """Wait for a search and return its records."""
     assert process.wait(timeout=seconds) == code, (folder / "output.txt").read_text()
     return records_in(folder)
@@ -48,7 +48,7 @@ def records_in(folder: Path) -> Records:
 def wait_for(folder: Path, process: Process | subprocess.Popen[bytes], event: str, count: int) -> None:
     """Wait until a search's records hold so many events of a kind."""
     path, mark = folder / "studies/mine/trials.jsonl", f'"event": "{event}"'.encode()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not path.exists() or path.read_bytes().count(mark) < count:
         assert process.poll() is None and time.monotonic() < deadline, (folder / "output.txt").read_text()
-        time.sleep(0.001)
+        time.sleep(0.005)
