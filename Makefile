@@ -3,6 +3,7 @@
 #   make install   make .venv and install autokd
 #   make demo      install, then search on the digits that come with scikit-learn (under two minutes on 2 CPU cores)
 #   make test      install with the test extra, then run the whole test suite
+#   make properties  install with the test extra, then read 10,000 made-up tables and pictures
 #   make lint      install with the dev extra, then ruff, mypy, import-linter and the bars on sizes and keyed reads
 #   make sizes     tables: how large folders, files and functions are, and who reads a study's records by key
 #   make coverage  install with the dev extra, then the suite with a count of the lines that it runs (htmlcov/)
@@ -19,7 +20,7 @@ SETUP := pyproject.toml constraints.txt
 TIMED := tests/cli/test_contract.py::test_help_imports_nothing_heavy_and_is_quick
 WORKERS := --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: install demo test coverage lint sizes golden docs clean
+.PHONY: install demo test properties coverage lint sizes golden docs clean
 
 install: .venv/installed
 
@@ -30,6 +31,9 @@ demo: .venv/installed
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
+
+properties: .venv/installed-test
+	$(BIN)/python -m pytest $(WORKERS) tests/properties --hypothesis-profile=thorough $(PYTEST_ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

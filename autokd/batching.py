@@ -56,7 +56,8 @@ def take(inputs: Inputs, index: Tensor | slice) -> Inputs:
 def take_split(split: Split, index: Tensor | slice) -> Split:
     """Return some samples of a split."""
     labelled = None if split.labelled is None else split.labelled[index]
-    return Split(take(split.inputs, index), split.labels[index], labelled)
+    ids = None if split.ids is None else split.ids[index]
+    return Split(take(split.inputs, index), split.labels[index], labelled, ids)
 
 
 def concat(parts: Sequence[Inputs]) -> Inputs:

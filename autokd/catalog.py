@@ -183,7 +183,7 @@ def check_kind(kind: str) -> None:
 
 def _plugins(kind: str) -> dict[str, type[Any]]:
     """Components of the plug-in files imported so far: Python's own table of modules is the only state."""
-    modules = [module for name, module in list(sys.modules.items()) if name.startswith(_PLUGIN_PREFIX)]
+    modules = [module for name, module in sys.modules.copy().items() if name.startswith(_PLUGIN_PREFIX)]
     classes = [cls for module in modules for cls in _components_in(module)]
     return {cls.declares.name: cls for cls in classes if cls.declares.kind == kind}
 

@@ -45,11 +45,15 @@ class Part:
       inputs: N raw samples in the form of their kind: uint8 images [N, channels, height, width], the rows of a table.
       labels: [N] class indices.
       groups: [N] names of what must stay in one split together, or None.
+      names: [N] paths of the files that samples are from, or None where they are not from files of their own.
+      numbers: [N] where each stood as the data were read, from 0, parts one after the other; given once all are read.
     """
 
     inputs: RawInputs
     labels: Indices
     groups: NDArray[Any] | None = None
+    names: NDArray[Any] | None = None
+    numbers: Indices | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

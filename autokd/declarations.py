@@ -19,6 +19,8 @@ from autokd.errors import ComponentError
 from autokd.ranges import Integer, Real
 from autokd.types import ANY
 
+NO_VIEWS = "changes the samples, and the teacher answers about them as they are"
+"""Why an augmentation cannot stand beside a teacher that answers about no views."""
 Part = Literal["features", "pooled", "tokens", "attention"]
 """A part of a network's output, beside its logits; see `autokd.types.Output`."""
 
@@ -68,6 +70,11 @@ class Declaration:
     def reads_of(self) -> str:
         """Whose answers it reads where the pipeline names nobody: "" for nobody's."""
         return ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether networks see other samples than those of the dataset where it stands in a pipeline."""
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +229,11 @@ class Augment(InPipeline):
     kind: ClassVar[str] = "augments"
 
     modalities: AbstractSet[str]
+
+    @property
+    def changes(self) -> bool:
+        """Whether networks see other samples than those of the dataset: not where it takes every kind of input."""
+        return self.modalities != ANY
 
 
 @final

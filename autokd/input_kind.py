@@ -82,8 +82,7 @@ class ReadInputs(NamedTuple):
     """New samples for prediction.
 
     Args:
-      names: one a sample: the image file, or table file and row number ("new.csv:1"); of samples given in Python what
-        they are called there, such as the index of a table, or their number from 0.
+      names: one a sample: the image file, table file and row ("new.csv:1"), index of a table, or number from 0.
       inputs: what `Preprocess.apply` takes.
       skipped: files left out because they cannot be read.
       remarks: what a user should know of how they were read, a sentence each.
@@ -120,8 +119,7 @@ class UsualInputs(NamedTuple):
     """What networks of other tools are usually fed with, in the order in which it is tried.
 
     Args:
-      normalisations: mean and standard deviation per channel, of samples as augmentation sees them, by a name for
-        people ("ImageNet's").
+      normalisations: mean and std per channel, of samples as augmentation sees them, by a name for people ("ImageNet").
       sizes: sides in pixels.
     """
 
@@ -134,12 +132,13 @@ class InputKind(ABC):
 
     Args:
       declares: what it declares.
-      teacher_networks: names of the sizes of a default teacher's network, the largest, "large", first; () without such
-        a teacher.
+      teacher_networks: names of the sizes of a default teacher's network, the largest, "large", first; () for none.
+      as_table: raw samples, part after part -> a DataFrame, as others who read their file see it; None: no such thing.
     """
 
     declares: ClassVar[Modality]
     teacher_networks: ClassVar[tuple[str, ...]] = ()
+    as_table: ClassVar[Any] = None
 
     @abstractmethod
     def fit(self, raw: RawInputs, classes: tuple[str, ...]) -> tuple[Preprocess, dict[str, str]]:
@@ -177,8 +176,7 @@ class InputKind(ABC):
           resize: crop, pad or squash, where one was asked for.
           size: side in pixels that they are to have, where one was asked for.
           name: of the dataset, for the message.
-        Returns:
-          It, in a form of this kind's own (None for no way), and what a user should know of it, a sentence each.
+        Returns: it, in a form of this kind's own (None for no way), and what a user should know of it, a sentence each.
 
         Raises:
           DataError: such samples are not resized.

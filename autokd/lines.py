@@ -35,7 +35,9 @@ class LineNotifier:
         self._when = 0.0
 
     def __call__(self, at: Progress) -> None:
-        """Write a line where the search stands."""
+        """Write a line where the search stands; a stage without anything to do is passed over."""
+        if at.total == 0:
+            return
         begins = self._last is None or self._last.stage != at.stage
         if begins:
             self.finish()
@@ -57,7 +59,8 @@ def line_of(at: Progress) -> str:
     """Return where a search stands as a line."""
     if at.stage in PLANS:
         return f"{PLANS[at.stage]}: {at.note}"
-    return f"{at.stage}: {at.done}/{at.total} {noted(at)}".rstrip()
+    of = " of at most " if at.at_most else "/"
+    return f"{at.stage}: {at.done}{of}{at.total} {noted(at)}".rstrip()
 
 
 def noted(at: Progress) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,16 @@ def escape_csv(frame: DataFrame, exact: Iterable[str] = ()) -> DataFrame:
     escaped.columns = frame.columns.map(escape_cell)
     escaped.index = frame.index.map(escape_cell)
     return escaped
+
+
+def csv_text(frame: DataFrame) -> str:
+    """Return a table as CSV without its index, line ends inside cells in quotes, whatever they are."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in (list(frame.columns), *frame.itertuples(index=False, name=None)):
+        (quoted if any("\r" in cell for cell in row if isinstance(cell, str)) else writer).writerow(row)
+    return text.getvalue()
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = ()) -> None:

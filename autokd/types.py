@@ -5,7 +5,7 @@ Shapes: B samples, C classes, D embedding width, N samples of a split.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -67,6 +67,7 @@ class Shapes(NamedTuple):
       tokens: one shape (N, d) a layer; () where it offers none.
       attention: shapes (heads, N, d) of queries, keys and values; () where it offers none.
       head: whether its logits are a linear function of the mean over space of the last feature, which may be borrowed.
+      views: whether it answers about any view of a sample; if not, about the samples as they are, and by their ids.
     """
 
     features: tuple[tuple[int, ...], ...] = ()
@@ -74,6 +75,7 @@ class Shapes(NamedTuple):
     tokens: tuple[tuple[int, ...], ...] = ()
     attention: tuple[tuple[int, ...], ...] = ()
     head: bool = False
+    views: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,14 +116,33 @@ class Split:
       inputs: N samples as preprocessing gives them: uint8 (0 to 255) for images, float32 for tables.
       labels: [N] int64 class indices.
       labelled: [N] bool, false at samples whose label is not known, whatever stands in `labels`; None: all are known.
+      ids: [N] int64, which of the dataset's `Samples` these are; None: of none, for they are made up.
     """
 
     inputs: Inputs
     labels: Tensor
     labelled: Tensor | None = None
+    ids: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All samples of a dataset as they were read, by id: those that train, then those that validate, then the test's.
+
+    Args:
+      numbers: [N] where each stood in the data as they were read, from 0; parts of their own one after the other.
+      total: samples that were read, which may be more than are used.
+      names: [N] paths of the files that they are from, or None where they are not from files of their own.
+      table: () -> their cells as a DataFrame of N rows, numbers as numbers; None where they are no rows of a table.
+    """
+
+    numbers: Sequence[int]
+    total: int
+    names: Sequence[str] | None = None
+    table: Callable[[], Any] | None = None
 
 
 class View(NamedTuple):
@@ -252,6 +273,7 @@ class BuildContext:
         where only a network's form is wanted, since trained weights will be loaded into it.
       horizon_steps: optimisation steps of the whole training run; 0 where not known.
       artefact: what the component's own `prepare` returned, or None where it has none.
+      samples: of the task's dataset, for teachers that answer about samples; None for all other components.
     """
 
     task: Task
@@ -260,6 +282,7 @@ class BuildContext:
     teacher_head: TeacherHead | None = None
     horizon_steps: int = 0
     artefact: Any = None
+    samples: Samples | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,7 +327,7 @@ class Teacher(Protocol):
 
     @property
     def params(self) -> int:
-        """Number of its parameters."""
+        """Number of its parameters; 0 where nobody knows."""
 
     def predict(self, inputs: Inputs) -> Output:
         """Answer a batch.
@@ -315,6 +338,13 @@ class Teacher(Protocol):
 
     def to(self, device: torch.device) -> Teacher:
         """Move it to a device; return it."""
+
+
+class SampleTeacher(Teacher, Protocol):
+    """A teacher that answers about samples as they are (`Shapes.views` is false), and never to `predict`."""
+
+    def answer(self, ids: Tensor, inputs: Inputs) -> Output:
+        """Answer about samples by ids [B] int64, on its device; `inputs` are they, not augmented, normalised."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: test processes wi
 
 
 hypothesis.settings.register_profile("suite", max_examples=25, derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=1250, database=None, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")  # the same examples in every run, so that a run repeats
 
 

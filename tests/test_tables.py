@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pandas import DataFrame
 
-from autokd.tables import escape_cell, escape_csv, runs_in_a_spreadsheet, write_csv
+from autokd.tables import csv_text, escape_cell, escape_csv, runs_in_a_spreadsheet, write_csv
 
 
 def test_texts_that_a_spreadsheet_would_run_are_quoted_and_numbers_are_not() -> None:
@@ -63,6 +63,8 @@ LABELS = [
     "--",
     "+/-",
     "two\nlines",
+    "two\rlines",
+    "two\r\nlines",
     'q"',
     "a,b",
     "a;b",
@@ -72,7 +74,7 @@ LABELS = [
 
 def test_labels_read_back_as_they_were(tmp_path: Path) -> None:
     frame = DataFrame({"input": LABELS, "label": LABELS, "probability": [-0.5] * len(LABELS)})
-    escape_csv(frame, ("input", "label")).to_csv(tmp_path / "t.csv", index=False, lineterminator="\n")
+    (tmp_path / "t.csv").write_bytes(csv_text(escape_csv(frame, ("input", "label"))).encode())
     with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
         assert [row[:2] for row in list(csv.reader(file))[1:]] == [[label, label] for label in LABELS]
 

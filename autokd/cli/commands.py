@@ -125,9 +125,7 @@ def train(training: FullTraining, show: Printing) -> None:
 def predict(
     folder: Annotated[Path, Option("A student bundle.", argument=True)],
     inputs: Annotated[list[Path], Option("Images, folders of images, or tables.", argument=True)],
-    output: Annotated[
-        Path | None, Option("Write a CSV file instead of printing a table.", flags=("--output", "-o"))
-    ] = None,
+    output: Annotated[Path | None, Option("Write a CSV file, print no table.", flags=("--output", "-o"))] = None,
     device: Device = "cpu",
     skip_bad: SkipBad = False,
     as_json: Json = False,
@@ -194,8 +192,8 @@ def describe(
     if kind == "teacher":
         from autokd import data
 
-        task = data.load(about.dataset, data.DataOptions(data_dir=about.data_dir, target=about.target)).task
-        out(components.teacher(name, task, about.teacher_classes, as_json=as_json))
+        loaded = data.load(about.dataset, data.DataOptions(data_dir=about.data_dir, target=about.target))
+        out(components.teacher(name, loaded, about.teacher_classes, as_json=as_json))
     else:
         out(components.component(kind, name, as_json=as_json))
 
@@ -203,16 +201,21 @@ def describe(
 @app.command()
 @with_options
 def check(
-    space: Annotated[str, Option("A search-space file.", argument=True)],
+    space: Annotated[str, Option("A search-space file, or a pipeline file.", argument=True)],
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """List every error in a search-space file."""
+    """List every error in a search-space file or a pipeline file."""
     from autokd.cli.console.components import checked
+    from autokd.delivery import pipeline_file
     from autokd.errors import SpaceError
     from autokd.space import find, parse
 
     catalog.load_plugins(*(plugins or ()))
+    if pipeline_file.is_pipeline_file(Path(space)):
+        pipeline_file.read(Path(space))
+        out(checked(space, [], f"a pipeline file: autokd train {shlex.quote(space)}", as_json=as_json))
+        return
     try:
         parsed = parse(*find(space))
     except SpaceError as error:
@@ -245,9 +248,7 @@ def trials(study: options.Study, as_json: Json = False) -> None:
 @app.command()
 @with_options
 def cache(
-    clear: Annotated[
-        str | None, Option("Delete one of bank, teachers, data, except what running searches use.")
-    ] = None,
+    clear: Annotated[str | None, Option("Delete bank, teachers or data, except what running searches use.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the contents of the cache folder, or clear part of it."""

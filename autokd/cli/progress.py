@@ -120,6 +120,8 @@ class BarNotifier:
         if at.stage in PLANS:
             self._display.console.print(line_of(at), markup=False, highlight=False)
             return
+        if at.total == 0:
+            return
         if "" in self._tasks:
             self._display.remove_task(self._tasks.pop(""))
         if at.stage not in self._tasks:

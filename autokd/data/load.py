@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import from_numpy
+import torch
+from torch import Tensor, from_numpy
 from torch.utils.data import Dataset as TorchDataset
 
 from autokd import batching, catalog
 from autokd.data.card import card_of
 from autokd.data.moved import found_again
+from autokd.data.samples import numbered, samples_of
 from autokd.data.split import shared_groups, split
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.datasets import arrays, places
@@ -26,7 +28,7 @@ from autokd.networks.inputs import kind_of
 from autokd.networks.models import state_fingerprint
 from autokd.options import DataOptions
 from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
-from autokd.types import Split, Task
+from autokd.types import Samples, Split, Task
 
 _log = logging.getLogger("autokd")
 _DEFAULTS = DataOptions()
@@ -45,6 +47,7 @@ class Dataset:
       reference: plain data from which `load_again` makes it again.
       default_space: name of the search space for such data.
       card: plain data for people: samples a split, class counts, what was left out, where the splits come from.
+      samples: what its splits hold, as it was read; none where they are made up.
     """
 
     task: Task
@@ -54,6 +57,7 @@ class Dataset:
     reference: dict[str, Any]
     default_space: str
     card: dict[str, Any]
+    samples: Samples = dataclasses.field(default=Samples((), 0), repr=False)
     _test: Split = dataclasses.field(repr=False)
 
     @property
@@ -144,6 +148,8 @@ def _named(reference: str, data_dir: str | Path | None, given: dict[str, Any]) -
 def _name_and_place(reference: str, data_dir: str | Path | None) -> tuple[str, dict[str, Any]]:
     """Return the component's name, and its fields that say which path is meant."""
     if reference in catalog.names("datasets") and _self_contained(reference):
+        if Path(reference).exists():
+            _log.warning("%s is the dataset of that name; write ./%s for the one in this folder", reference, reference)
         return reference, {}
     inside = None if data_dir is None or Path(reference).exists() else Path(data_dir).expanduser() / reference
     path = inside if inside is not None and inside.exists() else Path(reference)
@@ -184,7 +190,7 @@ def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
     raw = _resized(_read(component, context), kind, options.image_size)
     _check_names(raw)
     doubts = kind.doubts(raw.train.inputs, raw.train.labels, raw.classes)
-    raw = dataclasses.replace(raw, remarks=(*raw.remarks, *doubts))
+    raw = numbered(dataclasses.replace(raw, remarks=(*raw.remarks, *doubts)))
     for remark in raw.remarks:
         _log.warning("%s", remark)
     if raw.skipped:
@@ -195,7 +201,10 @@ def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
             _log.warning("%d group(s) of the %s split are in training too, so its scores are too good", count, name)
     fitted, dropped = kind.fit(parts.train.inputs, raw.classes)
     preprocess = kind.kept(fitted, raw.reading)
-    splits = {name: _split(part, preprocess) for name, part in parts._asdict().items()}
+    ids = torch.split(torch.arange(sum(map(len, parts))), [len(part) for part in parts])
+    splits = {
+        name: _split(part, preprocess, own) for (name, part), own in zip(parts._asdict().items(), ids, strict=True)
+    }
     task = _task(raw, preprocess, splits)
     return Dataset(
         task=task,
@@ -205,6 +214,7 @@ def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
         reference=_reference(component, options),
         default_space=component.declares.default_space or kind.declares.default_space,
         card=card_of(raw, task, splits, dropped),
+        samples=samples_of(raw, parts, kind),
         _test=splits["test"],
     )
 
@@ -243,8 +253,8 @@ def _resized(raw: Raw, kind: InputKind, image_size: int | None) -> Raw:
     return dataclasses.replace(raw, **resized)
 
 
-def _split(part: Part, preprocess: Preprocess) -> Split:
-    return Split(preprocess.apply(part.inputs), from_numpy(part.labels))
+def _split(part: Part, preprocess: Preprocess, ids: Tensor) -> Split:
+    return Split(preprocess.apply(part.inputs), from_numpy(part.labels), ids=ids)
 
 
 def _task(raw: Raw, preprocess: Preprocess, splits: dict[str, Split]) -> Task:

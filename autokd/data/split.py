@@ -64,8 +64,8 @@ def take(modality: str, part: Part, rows: Indices) -> Part:
       part: the samples.
       rows: [n] positions.
     """
-    groups = None if part.groups is None else part.groups[rows]
-    return Part(kind_of(modality).take(part.inputs, rows), part.labels[rows], groups)
+    groups, names, numbers = (None if each is None else each[rows] for each in (part.groups, part.names, part.numbers))
+    return Part(kind_of(modality).take(part.inputs, rows), part.labels[rows], groups, names, numbers)
 
 
 def test_size(n: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
@@ -149,4 +150,6 @@ def _keep_table(table: DataFrame, target: Series, cache: Path, classification: b
 
 
 def _plain(values: Series) -> Any:
+    if pd.api.types.is_complex_dtype(values):
+        raise DataError(f"X: column {values.name!r} holds complex numbers; give real and imaginary parts apart")
     return values.to_numpy() if tables.is_numeric(values) else tables.texts(values)

@@ -195,4 +195,5 @@ def _part(tensors: dict[str, Tensor], part: str, good: Sequence[Listed]) -> Part
         raise DataError(f"none of the {part} images can be read")
     names = [item.group for item in good if item.part == part]
     groups = None if None in names else np.array(names, dtype=object)
-    return Part(tensors[f"{part}.inputs"], tensors[f"{part}.labels"].numpy(), groups)
+    paths = np.array([str(item.path) for item in good if item.part == part], dtype=object)
+    return Part(tensors[f"{part}.inputs"], tensors[f"{part}.labels"].numpy(), groups, paths)

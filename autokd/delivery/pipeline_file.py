@@ -125,6 +125,15 @@ def read(path: Path) -> PipelineFile:
     return replace(file, data=anchored(file.data, path))
 
 
+def is_pipeline_file(path: Path) -> bool:
+    """Whether a file says that it is a pipeline file, whatever mistakes it has."""
+    try:
+        plain = from_yaml(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return isinstance(plain, Mapping) and {"format", "pipeline"} <= set(plain)
+
+
 def parse(plain: Any, source: str) -> PipelineFile:
     """Translate the content of a pipeline file.
 

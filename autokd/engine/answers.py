@@ -9,10 +9,12 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from autokd.declarations import Loss
+from autokd.declarations import NO_VIEWS, Loss
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import CHUNK, MANY_CLASSES, TOP, Block, Group
+from autokd.engine.views import ask as ask_teacher
 from autokd.engine.views import augmented_view, fetch, normalise, policy_key, rows_key
+from autokd.errors import ComponentError
 from autokd.spec import TEACHER, PipelineSpec, component_to_plain, fingerprint, read_by
 from autokd.types import Augment, Batch, Output, Rows, Teacher
 
@@ -92,11 +94,17 @@ class Views(NamedTuple):
 
 
 def find_sources(context: TrainContext, spec: PipelineSpec) -> dict[str, Source]:
-    """Return where the answers come from that a pipeline's losses read, by name; {} where they read none."""
+    """Return where the answers come from that a pipeline's losses read, by name; {} where they read none.
+
+    Raises:
+      ComponentError: the pipeline changes samples, and the teacher answers about them as they are.
+    """
     reading = [loss.declares for loss in spec.losses.values() if read_by(loss) == TEACHER]
     if not reading:
         return {}
     assert context.teacher is not None, "a loss reads the teacher, but there is none"
+    if spec.augment.declares.changes and not context.teacher.offers.views:
+        raise ComponentError(f"augment.{component_to_plain(spec.augment)['use']}: it {NO_VIEWS}; take none")
     return {TEACHER: Source(context.teacher, _kept(context, context.teacher, reading))}
 
 
@@ -110,7 +118,7 @@ def open_answers(
 def _kept(context: TrainContext, teacher: Teacher, reading: Sequence[Loss]) -> frozenset[str] | None:
     """The parts that the bank keeps, if all that the losses need can be kept there."""
     read = frozenset(part for declared in reading for part in declared.reads)
-    if not any(declared.teacher == "live" for declared in reading):
+    if not teacher.offers.views or not any(declared.teacher == "live" for declared in reading):
         return (read | context.parts) & (STORABLE - {"features"})
     if not read <= STORABLE or not context.bank.holds_features(teacher.offers, len(context.data.train)):
         return None
@@ -127,9 +135,8 @@ def _open(context: TrainContext, spec: PipelineSpec, source: Source, views: View
     def ask() -> Iterator[Output]:
         for fetched in fetch(data, views.drawn, torch.split(rows, CHUNK)):
             context.alive()
-            yield source.teacher.predict(
-                normalise(data, augmented_view(data, views.augment, views.rows, fetched).inputs)
-            )
+            view = augmented_view(data, views.augment, views.rows, fetched)
+            yield ask_teacher(source.teacher, data, fetched.index, normalise(data, view.inputs))
 
     group = _group(context, spec, source.teacher, views.seed)
     view = rows_key(views.drawn if asked is None else {**views.drawn, "(asked)": asked})

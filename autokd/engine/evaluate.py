@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from autokd.engine.views import DeviceData, normalise, raw_view
+from autokd.engine.views import DeviceData, ask, normalise, raw_view
 from autokd.networks.models import as_output
 from autokd.types import Inputs, Output, Teacher
 
@@ -20,7 +20,7 @@ def predict(model: nn.Module, data: DeviceData) -> Tensor:
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        chunks = [as_output(model(inputs)).logits for inputs in _chunks(data)]
+        chunks = [as_output(model(inputs)).logits for _, inputs in _chunks(data)]
     model.train(was_training)
     return torch.cat(chunks).float().cpu()
 
@@ -42,13 +42,15 @@ class Answered(NamedTuple):
 
 def answers_on(teacher: Teacher, data: DeviceData) -> Answered:
     """Ask a teacher about a whole split, as it is."""
-    outputs = [teacher.predict(inputs)._replace(features=(), tokens=(), attention=()) for inputs in _chunks(data)]
+    answers = (ask(teacher, data, rows, inputs) for rows, inputs in _chunks(data))
+    outputs = [output._replace(features=(), tokens=(), attention=()) for output in answers]
     kept = [output.map(lambda tensor: tensor.float().cpu()) for output in outputs]
     pooled = [output.pooled for output in kept if output.pooled is not None]
     logits = torch.cat([output.logits for output in kept])
     return Answered(Output(logits, pooled=torch.cat(pooled) if pooled else None), data.labels.cpu())
 
 
-def _chunks(data: DeviceData) -> Iterator[Inputs]:
+def _chunks(data: DeviceData) -> Iterator[tuple[slice, Inputs]]:
     for start in range(0, len(data.labels), CHUNK):
-        yield normalise(data, raw_view(data, slice(start, start + CHUNK)).inputs)
+        rows = slice(start, start + CHUNK)
+        yield rows, normalise(data, raw_view(data, rows).inputs)

@@ -13,17 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from autokd import batching, imaging
+from autokd.errors import ComponentError
 from autokd.input_kind import Feed
 from autokd.networks.inputs import feed_of
 from autokd.spec import component_to_plain, fingerprint
-from autokd.types import Augment, Inputs, Rows, Split, Task, View
+from autokd.types import Augment, Inputs, Output, Rows, SampleTeacher, Split, Task, Teacher, View
 
 DEVICE_SHARE = 0.5
 """Share of a device's free memory that a split may take; a larger one stays on the host and is streamed."""
@@ -41,6 +42,7 @@ class DeviceData(NamedTuple):
       targets: [N, C] float32 class probabilities, on the device.
       feed: from stored samples to a network's inputs.
       constants: of the feed, on the device.
+      ids: [N] int64, on the device, by which a teacher may know the samples; None: it cannot.
     """
 
     inputs: Inputs
@@ -48,6 +50,7 @@ class DeviceData(NamedTuple):
     targets: Tensor
     feed: Feed
     constants: Mapping[str, Tensor]
+    ids: Tensor | None = None
 
     @property
     def streamed(self) -> bool:
@@ -65,6 +68,7 @@ def to_device(split: Split, task: Task, device: torch.device) -> DeviceData:
         targets=one_hot(labels, task.num_classes).float(),
         feed=feed,
         constants={name: constant.to(device) for name, constant in feed.constants.items()},
+        ids=None if split.ids is None else split.ids.to(device),
     )
 
 
@@ -163,6 +167,25 @@ def augmented_view(data: DeviceData, augment: Augment, rows: Rows, fetched: Fetc
     partner_rows = {name: column[fetched.partner] for name, column in rows.items()}
     partner = View(data.feed.to_view(fetched.partner_inputs), data.targets[fetched.partner])
     return augment.apply(view, own, partner, partner_rows)
+
+
+def ask(teacher: Teacher, data: DeviceData, index: Tensor | slice, inputs: Inputs) -> Output:
+    """Return what a teacher says of some samples of a split.
+
+    Args:
+      teacher: one that answers about samples as they are is asked by their ids.
+      data: the split.
+      index: [B] int64 on the device, or a slice: which of it.
+      inputs: their views, normalised.
+
+    Raises:
+      ComponentError: it answers about the samples of a dataset, and these are of none.
+    """
+    if teacher.offers.views:
+        return teacher.predict(inputs)
+    if data.ids is None:
+        raise ComponentError(f"{teacher.origin} answers about the samples of its dataset alone, and these are made up")
+    return cast(SampleTeacher, teacher).answer(data.ids[index], inputs)
 
 
 def normalise(data: DeviceData, inputs: Inputs) -> Inputs:

@@ -16,6 +16,7 @@ from autokd.batching import single
 from autokd.declarations import Modality
 from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe
 from autokd.modalities.fitting import fit_columns
+from autokd.modalities.foreign_rows import as_read_by_others
 from autokd.modalities.rows import TablePreprocess, form_of, given_rows, read_rows, table_preprocess
 from autokd.types import BuildContext, Inputs, Task
 
@@ -31,6 +32,7 @@ class Table(InputKind):
 
     declares = Modality(noun="table", default_space="tabular")
     teacher_networks: ClassVar[tuple[str, ...]] = tuple(SIZES)
+    as_table = staticmethod(as_read_by_others)
 
     def fit(self, raw: DataFrame, classes: tuple[str, ...]) -> tuple[TablePreprocess, dict[str, str]]:
         """Fit the columns; see `InputKind.fit`."""

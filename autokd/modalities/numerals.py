@@ -60,7 +60,7 @@ def number(cell: str, form: str = PLAIN) -> float:
 
 def _plain(cell: str) -> float:
     try:
-        return float(cell)
+        return math.nan if "_" in cell else float(cell)  # 1_000 is a number in Python, and a name elsewhere
     except ValueError:
         return math.nan
 

@@ -8,7 +8,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,8 @@ from autokd.errors import DataError
 PLACE = ("row", "line")
 """Names of the index of a table that was read from a text file: each row's number, from 1, and its line there."""
 
-_DELIMITERS = (",", ";", "\t", "|")
+_DELIMITERS = (";", "\t", "|", ",")
+"""In the order in which they are taken where several would do: commas stand in numbers and in prose too."""
 _LOOKED_AT = 100
 """Records by which the delimiter is found."""
 _TOP = 20
@@ -111,13 +112,21 @@ def _check_closed(last: list[str], line: int, delimiter: str) -> None:
 
 
 def _delimiter(lines: list[str]) -> str:
-    """What stands between cells: of what makes rows as long as each other, the one that the heading has most of."""
+    """What stands between cells: of what makes rows as long as each other, the one that the heading has most of.
+
+    Where decimal commas cut rows alike and the heading not at all, that would be a title above the table: what leaves
+    fewer lines above it goes first.
+    """
     if lines and lines[0].lower().startswith("sep=") and len(lines[0].strip("\n")) == len("sep=x"):
         delimiter, lines[0] = lines[0][4], "\n"
         return delimiter
     found = {mark: list(islice(_records(lines, mark), _LOOKED_AT)) for mark in (*_DELIMITERS, " ")}
-    best = max(_DELIMITERS, key=lambda mark: (_agree(found[mark]), _names(found[mark])))
+    best = max(_DELIMITERS, key=lambda mark: (_agree(found[mark]), -_lines_above(found[mark]), _names(found[mark])))
     return " " if _names(found[best]) < 2 and _all_agree(found[" "]) else best
+
+
+def _lines_above(records: list[_Record]) -> int:
+    return records[_heading(records)].line if records else 0
 
 
 def _names(records: list[_Record]) -> int:
@@ -139,14 +148,27 @@ def _all_agree(records: list[_Record]) -> bool:
 
 def _heading(records: list[_Record]) -> int:
     """Position of the heading: the first record that is no comment, title or empty line above the table."""
-    width = _width(records[1:] or records)
-    return next((at for at, each in enumerate(records[:_TOP]) if not _above(each, records[at + 1 : at + 2], width)), 0)
+    width, top = _width(records[1:] or records), records[:_TOP]
+    above = _is_comment if _are_comments(records) else _is_title
+    return next((at for at, each in enumerate(top) if not above(each, records[at + 1 : at + 2], width)), 0)
 
 
-def _above(record: _Record, following: list[_Record], width: int) -> bool:
-    """Whether a record stands above the table, given the one after it and how many cells rows have."""
-    if record.is_comment:
-        return any(each.is_comment for each in following) or len(record.cells) != width
+def _are_comments(records: list[_Record]) -> bool:
+    """Whether records that begin with # are comments, not cells: they all stand above the table."""
+    below = list(dropwhile(lambda each: each.is_comment, dropwhile(lambda each: not each.is_comment, records)))
+    return bool(below) and not any(each.is_comment and len(each.cells) > 1 for each in below)
+
+
+def _is_comment(record: _Record, following: list[_Record], width: int) -> bool:
+    """Whether a record above the table is a comment or a title; the last # may begin the heading."""
+    if not record.is_comment:
+        return _is_title(record, following, width)
+    cells = len(record.cells)
+    return any(each.is_comment for each in following) or cells == 1 < width or cells not in (width, width - 1)
+
+
+def _is_title(record: _Record, following: list[_Record], width: int) -> bool:
+    """Whether a record has hardly any of the cells that rows have."""
     said = [cell.strip() for cell in record.cells if cell.strip()]
     return len(said) < 2 and (width > 2 or (width == 2 and (not said or " " in said[0])))
 

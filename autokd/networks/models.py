@@ -97,13 +97,14 @@ def as_map(feature: Tensor) -> Tensor:
 def shapes_to_plain(shapes: Shapes) -> dict[str, Any]:
     """Return what a network offers as JSON- and YAML-able data."""
     groups = {name: [list(shape) for shape in getattr(shapes, name)] for name in ("features", "tokens", "attention")}
-    return {**groups, "pooled": shapes.pooled, "head": shapes.head}
+    plain = {**groups, "pooled": shapes.pooled, "head": shapes.head}
+    return plain if shapes.views else {**plain, "views": False}
 
 
 def shapes_from_plain(plain: Mapping[str, Any]) -> Shapes:
     """Inverse of `shapes_to_plain`."""
     groups = {name: tuple(tuple(shape) for shape in plain[name]) for name in ("features", "tokens", "attention")}
-    return Shapes(pooled=plain["pooled"], head=plain.get("head", False), **groups)
+    return Shapes(pooled=plain["pooled"], head=plain.get("head", False), views=plain.get("views", True), **groups)
 
 
 def state_fingerprint(state: Mapping[str, Tensor]) -> str:

@@ -4,6 +4,7 @@
     timm:NAME[:key=value,…]@FILE        a model of timm
     torchvision:NAME[:key=value,…]@FILE a classifier of torchvision
     package.module:factory@FILE         a function that returns an nn.Module, importable from here
+    predictions:FILE                    what a teacher has said of every sample: .npz, .csv or .parquet
     FILE                                a checkpoint that names its architecture, or the folder of a student bundle
 
 Keys are the architecture's own fields, and for every kind `mean`, `std` (one value, or one a channel:
@@ -23,13 +24,13 @@ from torch import nn
 
 from autokd import catalog, spec
 from autokd.components import TeacherComponent
-from autokd.errors import TeacherError
+from autokd.errors import TeacherError, nearest
 from autokd.input_kind import takes
 from autokd.networks import state_file
 from autokd.networks.class_list import read_class_names
 from autokd.networks.models import state_fingerprint
 from autokd.networks.options import split_options
-from autokd.types import BuildContext, Task, Teacher
+from autokd.types import BuildContext, Samples, Task, Teacher
 
 Reference = str | Path | nn.Module | Mapping[str, Any]
 
@@ -39,17 +40,20 @@ LATER = ("classes",)
 
 _FORMS = (
     "ARCH[:key=value,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, package.module:factory@FILE, "
-    "or a FILE that names its architecture"
+    "predictions:FILE, or a FILE that names its architecture"
 )
 
 
-def load_teacher(reference: Reference, task: Task, given: Mapping[str, Any] = NOTHING) -> Teacher:
+def load_teacher(
+    reference: Reference, task: Task, given: Mapping[str, Any] = NOTHING, samples: Samples | None = None
+) -> Teacher:
     """Load a teacher, frozen, in eval mode, on the CPU.
 
     Args:
       reference: the text after `--teacher`, a network, or what `describe` returned for a text.
       task: what it is to answer on.
       given: fields of its component that were given beside the reference, such as `classes`.
+      samples: of the task's dataset, for a teacher that answers about samples.
     Raises:
       TeacherError: it cannot be loaded whole, does not fit the data, or its file is not the described one.
       ComponentError: a field of the architecture does not exist or has a value of the wrong type.
@@ -62,7 +66,7 @@ def load_teacher(reference: Reference, task: Task, given: Mapping[str, Any] = NO
         raise TeacherError(
             f"a {catalog.name_of(component)} teacher takes {kinds} data; {task.dataset} is {task.modality}"
         )
-    return component.build(BuildContext(task=task))
+    return component.build(BuildContext(task=task, samples=samples))
 
 
 def given_fields(classes: Any) -> dict[str, Any]:
@@ -123,6 +127,12 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     """
     if Path(text).expanduser().exists():
         return "autokd", {"file": text}
+    kind, colon, rest = text.partition(":")
+    if colon and _needs_a_file_alone(kind):
+        options, at, file = rest.rpartition("@") if not Path(rest).expanduser().exists() else ("", "", rest)
+        if not file:
+            raise TeacherError(f"{text!r} names no file; expected {kind}:FILE")
+        return kind, {"file": file, **_sort_options(kind, options)}
     head, at, file = text.partition("@")
     if not at:
         raise TeacherError(f"there is no teacher file {text!r}; expected {_FORMS}")
@@ -132,6 +142,14 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     options = parts.pop() if "=" in parts[-1] else ""
     name, named = _named(parts, text)
     return name, {**named, "file": file, **_sort_options(name, options)}
+
+
+def _needs_a_file_alone(name: str) -> bool:
+    """Whether there is a teacher component of this name that is written NAME:FILE: a file is all that it must have."""
+    if name not in catalog.names("teachers") or name == "autokd":
+        return False
+    fields = dataclasses.fields(catalog.load("teachers", name))
+    return [field.name for field in fields if field.default is dataclasses.MISSING] == ["file"]
 
 
 def _named(parts: list[str], text: str) -> tuple[str, dict[str, str]]:
@@ -151,8 +169,12 @@ def _sort_options(name: str, options: str) -> dict[str, Any]:
     items = split_options(options)
     cls: Any = catalog.load("teachers", name)
     own = spec.fields_of(cls)
-    values: dict[str, Any] = {"fields": [item for item in items if item.partition("=")[0] not in own]}
-    for key, _, value in (item.partition("=") for item in items if item not in values["fields"]):
+    foreign = [item for item in items if item.partition("=")[0] not in own]
+    if foreign and "fields" not in own:
+        key = foreign[0].partition("=")[0]
+        raise TeacherError(f"a {name} teacher has no option {key!r}; {nearest(key, set(own) - {'file'})}")
+    values: dict[str, Any] = {"fields": foreign} if "fields" in own else {}
+    for key, _, value in (item.partition("=") for item in items if item not in foreign):
         values[key] = value.split(",") if typing.get_origin(own[key].type) is tuple else value
     return values
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
+from autokd.errors import UserError
 from autokd.options import units
 from autokd.options.option import Keyword, Option
 
@@ -72,6 +73,23 @@ class Subject:
         ),
     ] = None
     teacher_classes: TeacherClasses = None
+    teacher_predictions: Annotated[
+        Path | str | None,
+        Option("What a teacher that cannot be run here said of every sample: an .npz, .csv or .parquet file."),
+    ] = None
+
+    @property
+    def given_teacher(self) -> Any:
+        """The teacher that is given, in whatever way; None for none.
+
+        Raises:
+          UserError: it is given in two ways.
+        """
+        if self.teacher_predictions is None:
+            return self.teacher
+        if self.teacher is not None:
+            raise UserError("--teacher and --teacher-predictions are two teachers; give one of them")
+        return f"predictions:{self.teacher_predictions}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,7 +129,8 @@ def teacher_line(study: StudyStore, scale: ErrorScale) -> tuple[list[Figure], li
     if teacher is None or reached is None:
         return [], []
     seen = "; may have seen these rows" if teacher.may_have_seen_validation else ""
-    text = f"teacher {words.quality(reached, scale.metric)}, {words.compact(teacher.params)} parameters{seen}"
+    size = f", {words.compact(teacher.params)} parameters" if teacher.params else ""
+    text = f"teacher {words.quality(reached, scale.metric)}{size}{seen}"
     y = scale.at(reached)
     return [line(y=y)], [note(text, x=0, y=y, xref="paper", xanchor="left", yanchor="bottom")]
 

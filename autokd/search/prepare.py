@@ -106,7 +106,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
         whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
-        loaded = loaded._replace(data=load_data(request, limit_train=teaching.limit_train))
+        loaded = _limited(request, loaded, teaching.limit_train)
     named = plain_reference(request, teaching.effort)
     if for_study and loaded.before is not None:
         asked = _setup(request, loaded, named, loaded.before.time_plan, latencies)
@@ -114,6 +114,17 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if loaded.teacher is None and not dry:
         loaded = loaded._replace(teacher=_trained(loaded, notify))
     return _setup(request, loaded, named, _time_plan(request, loaded, teaching, whole), latencies)
+
+
+def _limited(request: Request, loaded: Loaded, limit_train: int) -> Loaded:
+    """The same with fewer training samples; a teacher that knows the samples by their ids is loaded for them."""
+    data = load_data(request, limit_train=limit_train)
+    teacher = loaded.teacher
+    if teacher is not None and not teacher.offers.views:
+        teacher = load_given(request, data.task, data.samples)
+        assert teacher is not None
+        teacher = teacher.to(loaded.device)
+    return loaded._replace(data=data, teacher=teacher)
 
 
 def _check_study(request: Request, loaded: Loaded, latencies: dict[str, float], *, dry: bool) -> None:
@@ -188,12 +199,13 @@ def _load(request: Request) -> Loaded:
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
-    if request.workers is not None and isinstance(request.teacher, torch.nn.Module):
+    given = request.given_teacher
+    if request.workers is not None and isinstance(given, torch.nn.Module):
         raise TeacherError(
             "a teacher that was handed over as a network lives in this process alone; leave workers out, or save it to "
             "a file and give its reference"
         )
-    teacher = load_given(request, data.task)
+    teacher = load_given(request, data.task, data.samples)
     return Loaded(
         data=data,
         space=space,

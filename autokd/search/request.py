@@ -32,6 +32,7 @@ class Progress:
       failures: failed trials so far.
       note: what is going on, in a few words.
       waiting: for another process.
+      at_most: the total is the most that there may be; how many it comes to is found on the way.
     """
 
     stage: str
@@ -42,6 +43,7 @@ class Progress:
     failures: int = 0
     note: str = ""
     waiting: bool = False
+    at_most: bool = False
 
 
 Notify = Callable[[Progress], None]

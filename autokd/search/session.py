@@ -269,6 +269,7 @@ class Session:
             best=best,
             metric=metric.name,
             note=f"{runs[-1].stage} {runs[-1].arm}" if runs else "",
+            at_most=not self.is_claimed,
         )
 
 

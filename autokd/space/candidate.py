@@ -27,6 +27,7 @@ class Traits(NamedTuple):
       student_reads: what the student must offer.
       offers: what a student offers.
       excludes, requires: full names ("losses.dkd") of what it must not, or must, stand beside.
+      changes: whether networks see other samples than those of the dataset.
     """
 
     modalities: AbstractSet[str] = ANY
@@ -38,6 +39,7 @@ class Traits(NamedTuple):
     excludes: AbstractSet[str] = frozenset()
     requires: AbstractSet[str] = frozenset()
     prepared_from: tuple[str, ...] | None = None
+    changes: bool = False
 
 
 def traits_of(slot: str, declares: Declaration) -> Traits:
@@ -47,7 +49,7 @@ def traits_of(slot: str, declares: Declaration) -> Traits:
       ComponentError: it names another component by a slot that pipelines do not have.
     """
     declared = {field.name: getattr(declares, field.name) for field in dataclasses.fields(declares)}
-    declared["reads_of"] = declares.reads_of
+    declared |= {"reads_of": declares.reads_of, "changes": declares.changes}
     traits = Traits(**{name: declared[name] for name in Traits._fields if name in declared})
     return traits._replace(excludes=_full(slot, traits.excludes), requires=_full(slot, traits.requires))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from autokd.declarations import NO_VIEWS
 from autokd.input_kind import takes
 from autokd.space.buildable import offers_of, refusal, unset
 from autokd.space.candidate import Candidate, clash, lacks
@@ -85,11 +86,16 @@ def _misfit(candidate: Candidate, situation: Situation) -> str | None:
         )
     if task.num_classes < traits.min_classes:
         return f"{candidate.use} needs at least {traits.min_classes} classes, {task.dataset} has {task.num_classes}"
-    if traits.reads_of != TEACHER:
-        return None
+    if traits.changes and teacher is not None and not teacher.views:
+        return f"{candidate.use} {NO_VIEWS}"
+    return _untaught(candidate, teacher) if traits.reads_of == TEACHER else None
+
+
+def _untaught(candidate: Candidate, teacher: Shapes | None) -> str | None:
+    """Why a component that reads the teacher cannot read this one, or None."""
     if teacher is None:
         return f"{candidate.use} needs a teacher, there is none"
-    missing = sorted(part for part in traits.reads if not getattr(teacher, part))
+    missing = sorted(part for part in candidate.traits.reads if not getattr(teacher, part))
     return f"{candidate.use} needs {' and '.join(missing)}, which the teacher does not offer" if missing else None
 
 

@@ -31,6 +31,8 @@ SWITCHES = ("grid", "fresh_claim")
 GONE = "confirm_epochs"
 """A field of the budget that earlier versions had: confirm's runs are as long as explore's longest."""
 
+_PIPELINE_FILE = {"format", "pipeline"}
+"""Keys by which a file is told that `autokd export` wrote."""
 _SECTIONS = ("description", "objective", "constraints", "budget", "screen", "warm_starts")
 _SHIPPED = (Path(__file__).parents[1] / "search_spaces", Path(__file__).parents[2] / "search_spaces")
 
@@ -111,6 +113,9 @@ def _load(text: str, source: str, table: spec.Slots) -> tuple[Any, Problems]:
         raise SpaceError([f"not YAML: {' '.join(str(error).split())}"], source) from error
     if not isinstance(tree, dict):
         raise SpaceError([f"expected a mapping with {', '.join(table)}, got {tree!r}"], source)
+    if set(tree) >= _PIPELINE_FILE:
+        told = "this is a pipeline file, which holds one pipeline and no space to search; train it with autokd train"
+        raise SpaceError([told], source)
     return tree, [f"{path}: this key stands twice" for path in _repeated(node, "", set())]
 
 

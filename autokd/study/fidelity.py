@@ -93,8 +93,8 @@ def too_short(records: Records) -> str:
     worst = max(weak, key=lambda found: found.n)
     long = "full-length results over seeds" if worst.longer is None else f"those after {worst.longer}"
     return (
-        f"the budget was too short: scores after {worst.shorter} epochs say little about {long} "
-        f"(tau {interval(worst.tau)}, n = {worst.n}); use more epochs"
+        f"the budget was too short: scores after {worst.shorter} epoch{'s' * (worst.shorter != 1)} say little about "
+        f"{long} (tau {interval(worst.tau)}, n = {worst.n}); use more epochs"
     )
 
 

@@ -182,7 +182,7 @@ class TeacherFacts:
       origin: in words.
       fingerprint: of its weights.
       validation: value of every metric on validation, by name.
-      params: parameters.
+      params: parameters; 0 where nobody knows.
       may_have_seen_validation: it was not trained by autokd on train alone.
       offers: what it offers.
     """

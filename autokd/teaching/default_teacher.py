@@ -87,7 +87,7 @@ def load_described(described: Mapping[str, Any], data: Dataset, device: torch.de
         raise TeacherError(
             "this pipeline's teacher was a network handed over in Python; save it to a file and edit `teacher`"
         )
-    return load_teacher(dict(described), data.task).to(device)
+    return load_teacher(dict(described), data.task, samples=data.samples).to(device)
 
 
 def offers(task: Task, effort: Effort) -> Shapes:

@@ -41,6 +41,15 @@ def test_a_line_at_the_beginning_now_and_then_and_at_the_end(capsys):
     ]
 
 
+def test_a_total_that_is_an_upper_bound_says_so_and_an_empty_stage_nothing(capsys):
+    lines = LineNotifier(Clock())
+    lines(Progress(stage="explore", done=0, total=0))
+    lines(Progress(stage="confirm", done=12, total=171, at_most=True))
+    lines(Progress(stage="confirm", done=132, total=132))
+    lines.finish()
+    assert capsys.readouterr().err.splitlines() == ["confirm: 12 of at most 171", "confirm: 132/132"]
+
+
 def test_nothing_at_all_when_quiet(capsys):
     with progress.shown(quiet=True) as notify:
         notify(Progress(stage="explore", done=0, total=6))
@@ -77,6 +86,7 @@ from types import SimpleNamespace as Stand
 from autokd.cli import progress
 from autokd.lines import LineNotifier
 with progress.shown(quiet=False) as notify:
+    notify(Stand(stage="noise", done=0, total=0))
     notify(Stand(stage="screen", done=4, total=4, best=None, metric="accuracy", failures=0, note="x" * 200))
     for done in range(6):
         notify(Stand(stage="explore", done=done, total=5, best=0.912, metric="accuracy", failures=2, note="trial 4"))
@@ -107,6 +117,7 @@ def test_bars_on_a_terminal_fit_its_width_and_honour_no_color(no_color):
     assert max(map(len, lines)) <= 80
     last = [line for line in lines if line.lstrip().startswith("explore")][-1]
     assert re.search(r"5/5 .*best 91.2 %, 2 failed, t", last)
+    assert not any("noise" in line for line in lines)
     assert any(re.search(r"screen .* 4/4 .*xxx", line) for line in lines)
 
 

@@ -102,3 +102,9 @@ def test_columns_that_are_called_by_numbers() -> None:
     dataset = data.load((table, NUMBERS))
     assert [column.name for column in vars(dataset.preprocess)["columns"]] == ["1", "2.5", "b"]
     assert single(dataset.train.inputs).shape[1] == 3
+
+
+def test_complex_numbers_are_one_line(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": range(24), "z": np.arange(24) * 1j})
+    with pytest.raises(DataError, match="X: column 'z' holds complex numbers; give real and imaginary parts apart"):
+        arrays.from_arrays(table, NUMBERS, tmp_path)

@@ -50,13 +50,14 @@ def test_known_numbers(cell: str, form: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["", ".", "-", "a1", "1a", "1,23", "1,2345", "0,123.5", "1.2.3", "--1", "$", "%", "(1", "1)"]
+    "cell",
+    ["", ".", "-", "a1", "1a", "1_000", "12_5", "1,23", "1,2345", "0,123.5", "1.2.3", "--1", "$", "%", "(1", "1)"],
 )
 def test_what_is_no_number_with_a_decimal_point(cell: str) -> None:
     assert math.isnan(number(cell, POINT))
 
 
-@pytest.mark.parametrize("cell", ["12.5", "1.23", "0.123", "1,2,3", "1,2 3", "kr", ","])
+@pytest.mark.parametrize("cell", ["1_000", "12.5", "1.23", "0.123", "1,2,3", "1,2 3", "kr", ","])
 def test_what_is_no_number_with_a_decimal_comma(cell: str) -> None:
     assert math.isnan(number(cell, COMMA))
 

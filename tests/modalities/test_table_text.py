@@ -77,6 +77,37 @@ def test_a_heading_that_begins_with_a_hash_is_a_heading(tmp_path: Path) -> None:
     assert list(read(tmp_path / "t.csv", "#chrom\tstart\ty\na\t1\tb\n").columns) == ["#chrom", "start", "y"]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a;b;y\n1,5;2,5;x\n3,5;4,5;y\n", [("a", "b", "y"), ("1,5", "2,5", "x"), ("3,5", "4,5", "y")]),
+        ("a;b;c;y\n1,5;2,5;3,1;x\n3,5;4,5;5,1;y\n", [("a", "b", "c", "y"), ("1,5", "2,5", "3,1", "x")]),
+        ("Size, cm;y\n1,5;x\n2,5;x\n", [("Size, cm", "y"), ("1,5", "x"), ("2,5", "x")]),
+        ("a\tb\ty\n1,5\t2,5\tx\n3,5\t4,5\ty\n", [("a", "b", "y"), ("1,5", "2,5", "x")]),
+        ("Report, May\n\na;b;y\n1,5;2,5;x\n3,5;4,5;y\n", [("a", "b", "y"), ("1,5", "2,5", "x")]),
+    ],
+)
+def test_decimal_commas_in_every_row_are_no_delimiters(
+    tmp_path: Path, text: str, expected: list[tuple[str, ...]]
+) -> None:
+    assert cells(read(tmp_path / "t.csv", text))[: len(expected)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("#id,age\nr1,1,2\nr2,3,4\nr3,5,6\n", ["#id", "age"]),
+        ("#id,age\n#7,1\n#8,2\n12,3\n#9,4\n", ["#id", "age"]),
+        ("#id,age\n#7,1\n#8,2\n", ["#id", "age"]),
+        ("Export of May\n\n#id,x,y\n#7,1,2\n8,2,2\n#9,2,2\n", ["#id", "x", "y"]),
+        ("# about it\n#id,age\n7,1\n8,2\n", ["#id", "age"]),
+    ],
+)
+def test_a_hash_may_begin_the_heading_and_cells(tmp_path: Path, text: str, names: list[str]) -> None:
+    frame = read(tmp_path / "t.csv", text)
+    assert list(frame.columns) == names and len(frame) == len(text.partition(",".join(names))[2].split())
+
+
 def test_long_cells(tmp_path: Path) -> None:
     assert len(read(tmp_path / "t.csv", f"x,y\n{'a' * 200_000},b\n")["x"].iloc[0]) == 200_000
 

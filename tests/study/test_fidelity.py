@@ -57,7 +57,7 @@ def test_no_order_is_weak_and_the_budget_was_too_short() -> None:
     assert found.tau.high is not None and found.tau.high < 0.6
     assert found.verdict == "weak"
     assert too_short(records) == (
-        f"the budget was too short: scores after 1 epochs say little about those after 2 "
+        f"the budget was too short: scores after 1 epoch say little about those after 2 "
         f"(tau {interval(found.tau)}, n = 12); use more epochs"
     )
 

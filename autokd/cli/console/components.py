@@ -19,7 +19,7 @@ from autokd.declarations import Declaration, Loss, Scale
 from autokd.spec import FieldInfo, fields_in, fields_of
 
 if TYPE_CHECKING:
-    from autokd.types import Task
+    from autokd.data import Dataset
 
 
 def kinds(found: Mapping[str, Sequence[str]], *, as_json: bool) -> Shown:
@@ -126,33 +126,37 @@ def _formula(function: Any) -> str:
     return " ".join(source[1].split()) if source else ""
 
 
-def teacher(reference: str, task: Task, classes: Any = None, *, as_json: bool) -> Shown:
+def teacher(reference: str, data: Dataset, classes: Any = None, *, as_json: bool) -> Shown:
     """Return what a teacher offers, and every module path whose output may be named as a feature.
 
     Args:
       reference: as `--teacher` takes it.
-      task: the data it is to answer on.
+      data: what it is to answer on.
       classes: as `--teacher-classes` takes them.
     """
     from autokd.networks import hooks
     from autokd.networks.class_names import whole
-    from autokd.networks.models import NetworkTeacher
+    from autokd.networks.models import NetworkTeacher, shapes_to_plain
     from autokd.networks.reference import given_fields, load_teacher
 
-    loaded = load_teacher(reference, task, given_fields(classes))
-    frozen = whole(loaded)
-    assert isinstance(frozen, NetworkTeacher)
-    network = frozen.modules[0]
-    _, stages = hooks.trace(network.network if isinstance(network, hooks.Hooked) else network, task)
+    loaded = load_teacher(reference, data.task, given_fields(classes), data.samples)
+    frozen, stages = whole(loaded), list[hooks.Stage]()
+    if isinstance(frozen, NetworkTeacher):
+        network = frozen.modules[0]
+        _, stages = hooks.trace(network.network if isinstance(network, hooks.Hooked) else network, data.task)
     if as_json:
         paths = [{"path": stage.path, "shape": list(stage.shape)} for stage in stages]
-        return document({"origin": loaded.origin, "offers": loaded.offers._asdict(), "paths": paths})
+        return document({"origin": loaded.origin, "offers": shapes_to_plain(loaded.offers), "paths": paths})
+    if not stages:
+        return (
+            f"{loaded.origin}\nno features{'' if loaded.offers.views else ', and no answers about augmented samples'}"
+        )
     table = Table(title=loaded.origin, title_justify="left")
     table.add_column("module path")
     table.add_column("shape", justify="right")
     for stage in stages:
         table.add_row(Text(stage.path), _listed(stage.shape))
-    offers = [f"{name}: {_listed(shapes)}" for name, shapes in loaded.offers._asdict().items() if shapes]
+    offers = [f"{name}: {_listed(shapes)}" for name, shapes in shapes_to_plain(loaded.offers).items() if shapes]
     how = "name others with features=PATH,PATH in the teacher's options"
     return Group(table, Text("\n".join(["offers", *offers, how])))
 

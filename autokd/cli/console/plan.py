@@ -35,7 +35,9 @@ def plan(setup: Setup, planned: Plan, *, as_json: bool) -> Shown:
 def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     data, budget = setup.data, setup.budget
     limits = ", ".join(shown_limit(name, most) for name, most in setup.space.constraints.items())
-    rungs = ", ".join(f"{n} to {e} epochs" for n, e in zip(planned.trial_runs, planned.rung_epochs, strict=True))
+    rungs = ", ".join(
+        f"{n} to {words.number_of(e, 'epoch')}" for n, e in zip(planned.trial_runs, planned.rung_epochs, strict=True)
+    )
     sizes = f"{len(data.train)} train, {len(data.validation)} validation, {data.test_size} test"
     yield f"data: {data.task.dataset}, {sizes}"
     rare = rare_text(data.class_counts, data.task.classes, setup.objective.metric)
@@ -44,7 +46,7 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     yield f"objective: {', '.join(f'{way} {name}' for name, way in setup.objective.as_plain().items())}"
     yield f"budget of the student: {limits or 'none'}"
     yield f"explore: {budget.trials} trials; about {rungs}"
-    yield f"confirm: at most {planned.confirm_runs} runs of {budget.epochs} epochs"
+    yield f"confirm: at most {planned.confirm_runs} runs of {words.number_of(budget.epochs, 'epoch')}"
     if setup.time_plan is not None:
         yield f"fitted into {words.duration(setup.time_plan.seconds)}: {setup.time_plan.reason}"
     teaching = planned.teacher_seconds

@@ -15,7 +15,8 @@ from rich.text import Text
 from autokd.cli.console.output import ROWS, Shown, document
 from autokd.files import write_text
 from autokd.metrics import METRICS, Metric
-from autokd.tables import escape_csv, runs_in_a_spreadsheet
+from autokd.report.words import number_of
+from autokd.tables import csv_text, escape_csv, runs_in_a_spreadsheet
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -31,7 +32,7 @@ def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown
     test, validation = (metrics[split] for split in ("test", "validation"))
     return (
         f"{folder}: {_of_test(test, metric)} (validation {_precisely(validation[metric.name], metric)}), "
-        f"seed {metrics['seed']}, {metrics['epochs']} epochs\n"
+        f"seed {metrics['seed']}, {number_of(metrics['epochs'], 'epoch')}\n"
         f"next: autokd predict {shlex.quote(str(folder))} INPUT…"
     )
 
@@ -55,7 +56,7 @@ def _write(frame: DataFrame, output: Path) -> None:
     changed = [cell for name in exact for cell in frame[name].unique() if runs_in_a_spreadsheet(cell)]
     if changed:
         _log.warning("%s: %r is written behind an apostrophe: a spreadsheet would run it", output, changed[0])
-    write_text(output, escape_csv(frame, exact).to_csv(index=False, lineterminator="\n"))
+    write_text(output, csv_text(escape_csv(frame, exact)))
 
 
 def predictions(frame: DataFrame, output: Path | None, *, as_json: bool) -> Shown:

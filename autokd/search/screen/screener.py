@@ -13,7 +13,7 @@ from torch import Tensor
 from autokd import catalog, declarations
 from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
-from autokd.engine.views import normalise, raw_view
+from autokd.engine.views import ask, normalise, raw_view
 from autokd.errors import ComponentError
 from autokd.input_kind import takes
 from autokd.networks.models import seeded
@@ -56,7 +56,7 @@ class Screener:
             with seeded(seed, device):
                 return build_student(component, task, device)
 
-        inputs, labels = self._batch
+        inputs, labels, _ = self._batch
         screened = ScreenInput(
             build=build,
             task=task,
@@ -73,16 +73,21 @@ class Screener:
         return {}
 
     @functools.cached_property
-    def _batch(self) -> tuple[Inputs, Tensor]:
-        """The same normalised training batch for all students, and its labels."""
+    def _batch(self) -> tuple[Inputs, Tensor, Tensor]:
+        """The same normalised training batch for all students, its labels, and which samples it holds."""
         data = self.context.train_data
         order = torch.randperm(len(data.labels), generator=generator(self.seed, "screen"))
         index = order[:BATCH].to(self.context.device)
-        return normalise(data, raw_view(data, index).inputs), data.labels[index]
+        return normalise(data, raw_view(data, index).inputs), data.labels[index], index
 
     @functools.cached_property
     def _teacher(self) -> Teacher | None:
-        return None if self.context.teacher is None else _Answered(self.context.teacher, self._batch[0])
+        if self.context.teacher is None:
+            return None
+        inputs, _, index = self._batch
+        return _Answered(
+            self.context.teacher, inputs, ask(self.context.teacher, self.context.train_data, index, inputs)
+        )
 
     @functools.cached_property
     def _built(self) -> dict[str, Proxy]:
@@ -100,10 +105,10 @@ def _value(proxy: Proxy, screened: ScreenInput) -> float | None:
 class _Answered:
     """A teacher that remembers its answer to the one batch that all students are screened on."""
 
-    def __init__(self, teacher: Teacher, inputs: Inputs) -> None:
+    def __init__(self, teacher: Teacher, inputs: Inputs, answer: Output) -> None:
         self._teacher = teacher
         self._inputs = inputs
-        self._answer = teacher.predict(inputs)
+        self._answer = answer
         self.fingerprint, self.offers = teacher.fingerprint, teacher.offers
         self.origin, self.params, self.head = teacher.origin, teacher.params, teacher.head
 

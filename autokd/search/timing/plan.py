@@ -190,7 +190,7 @@ def _reason(fitted: Fitted, probe: Probe, estimate: Estimate, whole: Whole | Non
     budget, hand = fitted.budget, estimate.hand_seconds(fitted.budget.epochs, estimate.sizes.train)
     of = "" if budget.epochs == own.epochs else f" in place of {own.epochs}"
     parts = [
-        f"KD by hand takes {hand:.2g} s for {budget.epochs} epochs{of}",
+        f"KD by hand takes {hand:.2g} s for {budget.epochs} epoch{'s' * (budget.epochs != 1)}{of}",
         f"the time bears {fitted.hand_runs:.0f} such runs",
         f"{fitted.level.does}: {budget.trials} trials, {_seeds(budget)}",
     ]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from autokd.report import words
 from autokd.report.sections.confirm.facts import all_tuned
 from autokd.study.records import Records, TrialRecord
 
@@ -28,7 +29,7 @@ def funnel(study: StudyStore) -> list[Stage]:
     stages.append(Stage("explored", len(trials), "pipelines started"))
     for rung, epochs in enumerate(study.rung_epochs):
         reached = sum(len(trial.rungs) > rung for trial in trials)
-        stages.append(Stage(f"{epochs} epochs", reached, "trials got this far"))
+        stages.append(Stage(words.number_of(epochs, "epoch"), reached, "trials got this far"))
     runs = Counter(run.stage for run in records.runs)
     return stages + [Stage(stage, runs[stage], text) for stage, text in _runs(records).items() if runs[stage]]
 

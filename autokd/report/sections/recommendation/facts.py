@@ -165,7 +165,7 @@ def rows(study: StudyStore, claim: Claim) -> list[Row]:
     value, facts = teacher_value(study), study.settings.teacher
     if value is None:
         return [*arms, *common]
-    cost = {} if facts is None else {"params": float(facts.params)}
+    cost = {"params": float(facts.params)} if facts is not None and facts.params else {}
     test = [] if claim.teacher is None else [claim.teacher.test]
     return [*arms, *common, Row(TEACHER, cost, [value], test, plots.TEACHER)]
 
@@ -242,7 +242,7 @@ def best_so_far(study: StudyStore) -> list[Best]:
     top = ranked(trial for trial in trials if not trial.is_baseline)[:1]
     lines = [_best(f"Best trial so far (trial {trial.number})", trial, metric) for trial in top]
     lines += [_best(title_of(kind), trial, metric) for kind, trial in start_baselines(study) if trial.rungs]
-    return lines if teacher is None else [*lines, Best(TEACHER, teacher.params, None, teacher_value(study))]
+    return lines if teacher is None else [*lines, Best(TEACHER, teacher.params or None, None, teacher_value(study))]
 
 
 def _best(title: str, trial: TrialRecord, metric: Metric) -> Best:

@@ -1,0 +1,44 @@
+"""The samples of a dataset as they were read, for teachers that answer about samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from autokd.data.split import Parts
+from autokd.data_types import Part, Raw
+from autokd.input_kind import InputKind
+from autokd.types import Samples
+
+
+def numbered(raw: Raw) -> Raw:
+    """Return a dataset whose samples have numbers: where they stand in it, parts one after the other."""
+    parts: dict[str, Any] = {}
+    first = 0
+    for name in ("train", "validation", "test"):
+        part: Part | None = getattr(raw, name)
+        if part is not None:
+            parts[name] = dataclasses.replace(part, numbers=np.arange(first, first + len(part)))
+            first += len(part)
+    return dataclasses.replace(raw, **parts)
+
+
+def samples_of(raw: Raw, parts: Parts, kind: InputKind) -> Samples:
+    """Return the samples that the splits hold.
+
+    Args:
+      raw: the dataset, numbered.
+      parts: its splits.
+      kind: of its inputs.
+    """
+    names = [part.names for part in parts if part.names is not None]
+    numbers = [part.numbers for part in parts if part.numbers is not None]
+    return Samples(
+        numbers=np.concatenate(numbers).tolist(),
+        total=sum(len(part) for part in (raw.train, raw.validation, raw.test) if part is not None),
+        names=np.concatenate(names).tolist() if len(names) == len(parts) else None,
+        table=kind.as_table and functools.partial(kind.as_table, [part.inputs for part in parts]),
+    )
