@@ -12,6 +12,7 @@ from autokd.data import Dataset
 from autokd.search.confirm.tune import matched_arms
 from autokd.search.limits import step_cost
 from autokd.spec import from_plain, to_plain
+from tests.execution import forked
 from tests.search.spaces import SPACE, resolved
 
 WITH_PEER = "peer: {one_of: {cnn: {layers: 2, width: {int: [4, 8], step: 4}}}}" + SPACE.replace(
@@ -33,7 +34,10 @@ def test_the_matched_baselines_have_no_peer(digits: Dataset) -> None:
 
 
 @pytest.mark.slow
-def test_a_search_over_peers_fails_nowhere_and_goes_on_with_workers(tmp_path: Path) -> None:
+def test_a_search_over_peers_fails_nowhere_and_goes_on_with_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autokd.execution.workers.subprocess", forked)
     first = list(search(tmp_path, 4).store.records.trials.values())
     study = search(tmp_path, 10, workers=2)
     trials = list(study.store.records.trials.values())
