@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from autokd.api import Study, load_student, open_study, search, train
     from autokd.delivery.predict import predict
     from autokd.errors import AutokdError, UserError
+    from autokd.options.teacher import Teacher
     from autokd.spec import PipelineSpec
 
 __all__ = [
     "AutokdError",
     "PipelineSpec",
     "Study",
+    "Teacher",
     "UserError",
     "load_student",
     "open_study",
@@ -31,6 +33,7 @@ _HOME = {
     "AutokdError": "errors",
     "PipelineSpec": "spec",
     "Study": "api",
+    "Teacher": "options.teacher",
     "UserError": "errors",
     "load_student": "api",
     "open_study": "api",

@@ -6,10 +6,12 @@ All tensors of one input have the samples as their first dimension.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from autokd.lazy import LazyTensor, loaded
 from autokd.types import Inputs, Split
 
 
@@ -53,11 +55,27 @@ def take(inputs: Inputs, index: Tensor | slice) -> Inputs:
     return each(inputs, lambda tensor: tensor[index])
 
 
+def subset(inputs: Inputs, index: Tensor | slice) -> Inputs:
+    """Return some samples as `take` does; where they are read on demand, so are these."""
+    return each(inputs, lambda tensor: tensor.at(index) if isinstance(tensor, LazyTensor) else tensor[index])
+
+
 def take_split(split: Split, index: Tensor | slice) -> Split:
-    """Return some samples of a split."""
+    """Return some samples of a split, see `subset`."""
     labelled = None if split.labelled is None else split.labelled[index]
     ids = None if split.ids is None else split.ids[index]
-    return Split(take(split.inputs, index), split.labels[index], labelled, ids)
+    return Split(subset(split.inputs, index), split.labels[index], labelled, ids)
+
+
+def first_of(split: Split, count: int) -> Split:
+    """Return the first samples of a split, in memory."""
+    few = take_split(split, slice(count))
+    return replace(few, inputs=each(few.inputs, loaded))
+
+
+def is_lazy(inputs: Inputs) -> bool:
+    """Whether some tensor of the inputs is read on demand."""
+    return any(isinstance(tensor, LazyTensor) for tensor in tensors(inputs))
 
 
 def concat(parts: Sequence[Inputs]) -> Inputs:

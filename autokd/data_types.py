@@ -28,6 +28,7 @@ class DataContext:
       image_size: side in pixels that images are resized to; None for the component's own rule.
       skip_bad: leave unreadable files out instead of raising.
       resize: how images are brought to that size: crop, pad or squash; None for what suits them.
+      dry: nothing is to be written, and what takes long is to be done for a sample.
     """
 
     cache: Path
@@ -35,6 +36,7 @@ class DataContext:
     image_size: int | None = None
     skip_bad: bool = False
     resize: str | None = None
+    dry: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Raw:
       skipped: files left out because they cannot be read.
       reading: how files became such samples, as its kind of input has it; what `InputKind.reading` gives, where None.
       remarks: what a user should know of how it was read, a sentence each.
+      sampled: samples are read as they are looked at, so nobody is to go through all of them.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Raw:
     skipped: tuple[str, ...] = ()
     reading: Any = None
     remarks: tuple[str, ...] = ()
+    sampled: bool = False
 
 
 class DatasetComponent(Protocol):

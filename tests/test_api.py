@@ -19,6 +19,8 @@ from sklearn.datasets import load_digits, load_wine
 from torch import nn
 
 import autokd
+from autokd import batching
+from autokd.data import load
 from tests.search.spaces import ONE_LAYER
 
 IMAGES = ONE_LAYER.replace(
@@ -109,10 +111,18 @@ def test_the_best_student_needs_no_teacher(here):
     assert np.allclose(expected.sum(axis=1), 1)
 
 
+def nearest(inputs: torch.Tensor, labels: torch.Tensor) -> nn.Linear:
+    """A trained network: the class whose mean is nearest."""
+    means = torch.stack([inputs[labels == each].mean(0) for each in labels.unique()])
+    with torch.random.fork_rng():
+        layer = nn.Linear(inputs.shape[1], len(means))
+    layer.weight.data, layer.bias.data = 2 * means, -means.square().sum(1)
+    return layer
+
+
 def test_arrays_a_frame_and_a_torch_dataset(here, digits):
     images, labels = digits
-    with torch.random.fork_rng():
-        teacher = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    teacher = nn.Sequential(nn.Flatten(), nearest(torch.tensor(images).flatten(1) / 255, torch.tensor(labels)))
     given: dict[str, Any] = {"space": "images.yaml", "teacher": teacher}
     by_arrays = autokd.search((images, labels), study="arrays", **given)
     by_dataset = autokd.search(Pairs(images, labels), study="dataset", **given)
@@ -126,8 +136,9 @@ def test_arrays_a_frame_and_a_torch_dataset(here, digits):
 
 
 def test_a_network_as_teacher_is_not_changed(here):
-    with torch.random.fork_rng():
-        network = nn.Sequential(nn.Linear(13, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3)).train()
+    wine = load("wine").train
+    head = nearest(batching.single(wine.inputs), wine.labels)
+    network = nn.Sequential(nn.Identity(), nn.BatchNorm1d(13), nn.Dropout(0.5), head).train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     study = autokd.search("wine", space="tables.yaml", teacher=network)
     assert network.training and all(p.requires_grad for p in network.parameters())

@@ -11,6 +11,7 @@ PUBLIC = [
     "AutokdError",
     "PipelineSpec",
     "Study",
+    "Teacher",
     "UserError",
     "load_student",
     "open_study",

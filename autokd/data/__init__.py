@@ -5,6 +5,7 @@ from __future__ import annotations
 from autokd.data.load import Dataset, load, load_again
 from autokd.data.moved import anchored, relative
 from autokd.data.preprocess import from_json, read_inputs
+from autokd.data.residence import fits
 from autokd.input_kind import Preprocess, ReadInputs
 from autokd.options import DataOptions
 
@@ -14,6 +15,7 @@ __all__ = [
     "Preprocess",
     "ReadInputs",
     "anchored",
+    "fits",
     "from_json",
     "load",
     "load_again",

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from autokd import batching
+from autokd import batching, lazy
 from autokd.data_types import Raw
 from autokd.files import printable
 from autokd.input_kind import InputKind
@@ -28,8 +28,8 @@ def card_of(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, s
       dropped: what preprocessing left out, each with the reason.
     """
     counted = {name: splits[name] for name in ("train", "validation")}
-    duplicates = _duplicates(splits)
-    near = _near_copies(kind_of(task.modality), splits)
+    duplicates = {} if raw.sampled else _duplicates(splits)
+    near = {} if raw.sampled else _near_copies(kind_of(task.modality), splits)
     return {
         "name": raw.name,
         "modality": raw.modality,
@@ -75,5 +75,7 @@ def _near_copies(kind: InputKind, splits: dict[str, Split]) -> dict[str, str]:
 
 def _hashes(part: Split) -> Iterator[int]:
     """A hash of each sample's inputs."""
-    for values in zip(*(tensor.numpy() for tensor in batching.tensors(part.inputs)), strict=True):
+    pieces = (lazy.pieces(tensor) for tensor in batching.tensors(part.inputs))
+    rows = ((row for piece in of_one for row in piece.numpy()) for of_one in pieces)
+    for values in zip(*rows, strict=True):
         yield hash(b"".join(value.tobytes() for value in values))

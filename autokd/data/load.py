@@ -17,8 +17,9 @@ from torch.utils.data import Dataset as TorchDataset
 from autokd import batching, catalog
 from autokd.data.card import card_of
 from autokd.data.moved import found_again
+from autokd.data.residence import brought_to_memory
 from autokd.data.samples import numbered, samples_of
-from autokd.data.split import shared_groups, split
+from autokd.data.split import shared_groups, split, spread, take
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.datasets import arrays, places
 from autokd.errors import ComponentError, DataError, nearest
@@ -32,6 +33,8 @@ from autokd.types import Samples, Split, Task
 
 _log = logging.getLogger("autokd")
 _DEFAULTS = DataOptions()
+_SAMPLE = 256
+"""Pictures that mean and standard deviation are of where nobody is to go through all of them."""
 _REFERRED = ("image_size", "resize", "skip_bad", "limit_train", "seed")
 """Options that a dataset's reference keeps; the others are part of its component, or of this machine."""
 
@@ -76,13 +79,15 @@ class Dataset:
         return self._test
 
 
-def load(reference: Any, options: DataOptions = _DEFAULTS) -> Dataset:
+def load(reference: Any, options: DataOptions = _DEFAULTS, *, dry: bool = False) -> Dataset:
     """Load a dataset.
 
     Args:
       reference: the name of a dataset ("digits"), the path of a folder of images or of a CSV, TSV or Parquet file,
         arrays (X, y), or a torch dataset. A name goes before a path of that name; write ./digits for the path.
       options: where it is, and how it is read and split.
+      dry: decode pictures that are not in the cache only as they are looked at, and keep nothing: mean and std are of
+        a sample, fingerprint and what else needs all pictures are missing.
 
     Raises:
       DataError: it is missing or cannot be used.
@@ -90,7 +95,7 @@ def load(reference: Any, options: DataOptions = _DEFAULTS) -> Dataset:
     validation = None if options.validation is None else _absolute(options.validation)
     where: dict[str, Any] = {"target": options.target, "group": options.group, "validation": validation}
     where |= {"ground": options.ground, "classification": options.classification or None}
-    return _open(_component(reference, options.data_dir, where), options)
+    return _open(_component(reference, options.data_dir, where), options, dry=dry)
 
 
 def load_again(reference: Mapping[str, Any], *, data_dir: str | Path | None = None, download: bool = False) -> Dataset:
@@ -178,33 +183,33 @@ def _absolute(path: str | Path) -> str:
     return absolute
 
 
-def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
+def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = False) -> Dataset:
     context = DataContext(
         cache=cache_dir(),
         download=options.download,
         image_size=options.image_size,
         skip_bad=options.skip_bad,
         resize=options.resize,
+        dry=dry,
     )
     kind = kind_of(component.declares.modality)
     raw = _resized(_read(component, context), kind, options.image_size)
     _check_names(raw)
-    doubts = kind.doubts(raw.train.inputs, raw.train.labels, raw.classes)
+    doubts = () if raw.sampled else kind.doubts(raw.train.inputs, raw.train.labels, raw.classes)
     raw = numbered(dataclasses.replace(raw, remarks=(*raw.remarks, *doubts)))
-    for remark in raw.remarks:
-        _log.warning("%s", remark)
-    if raw.skipped:
-        _log.warning("%d unreadable file(s) left out, the first is %s", len(raw.skipped), printable(raw.skipped[0]))
+    _tell(raw)
     parts = split(raw, options.seed, options.limit_train)
     for name, count in shared_groups(parts).items():
         if count:
             _log.warning("%d group(s) of the %s split are in training too, so its scores are too good", count, name)
-    fitted, dropped = kind.fit(parts.train.inputs, raw.classes)
+    looked_at = take(raw.modality, parts.train, spread(len(parts.train), _SAMPLE)) if raw.sampled else parts.train
+    fitted, dropped = kind.fit(looked_at.inputs, raw.classes)
     preprocess = kind.kept(fitted, raw.reading)
     ids = torch.split(torch.arange(sum(map(len, parts))), [len(part) for part in parts])
     splits = {
         name: _split(part, preprocess, own) for (name, part), own in zip(parts._asdict().items(), ids, strict=True)
     }
+    splits = splits if raw.sampled else brought_to_memory(splits)
     task = _task(raw, preprocess, splits)
     return Dataset(
         task=task,
@@ -217,6 +222,13 @@ def _open(component: DatasetComponent, options: DataOptions) -> Dataset:
         samples=samples_of(raw, parts, kind),
         _test=splits["test"],
     )
+
+
+def _tell(raw: Raw) -> None:
+    for remark in raw.remarks:
+        _log.warning("%s", remark)
+    if raw.skipped:
+        _log.warning("%d unreadable file(s) left out, the first is %s", len(raw.skipped), printable(raw.skipped[0]))
 
 
 def _check_names(raw: Raw) -> None:
@@ -258,10 +270,6 @@ def _split(part: Part, preprocess: Preprocess, ids: Tensor) -> Split:
 
 
 def _task(raw: Raw, preprocess: Preprocess, splits: dict[str, Split]) -> Task:
-    tensors = {f"{name}.labels": part.labels for name, part in splits.items()}
-    for name, part in splits.items():
-        tensors |= batching.named(part.inputs, f"{name}.inputs")
-    content = fingerprint({"content": state_fingerprint(tensors), "preprocess": preprocess.to_json()})
     return Task(
         dataset=raw.name,
         modality=raw.modality,
@@ -270,8 +278,15 @@ def _task(raw: Raw, preprocess: Preprocess, splits: dict[str, Split]) -> Task:
         train_size=len(splits["train"]),
         mean=preprocess.mean,
         std=preprocess.std,
-        fingerprint=content,
+        fingerprint="" if raw.sampled else _content(splits, preprocess),
     )
+
+
+def _content(splits: dict[str, Split], preprocess: Preprocess) -> str:
+    tensors = {f"{name}.labels": part.labels for name, part in splits.items()}
+    for name, part in splits.items():
+        tensors |= batching.named(part.inputs, f"{name}.inputs")
+    return fingerprint({"content": state_fingerprint(tensors), "preprocess": preprocess.to_json()})
 
 
 def _reference(component: Any, options: DataOptions) -> dict[str, Any]:

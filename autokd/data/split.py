@@ -68,6 +68,11 @@ def take(modality: str, part: Part, rows: Indices) -> Part:
     return Part(kind_of(modality).take(part.inputs, rows), part.labels[rows], groups, names, numbers)
 
 
+def spread(count: int, most: int) -> Indices:
+    """Return at most so many of the positions 0 to `count` - 1, evenly spread."""
+    return np.arange(0, count, -(-count // most))
+
+
 def test_size(n: int) -> int:
     """Return how many of n samples are held out for testing."""
     return round(n * HELD_OUT_SHARE)

@@ -42,6 +42,7 @@ class ImageFolder:
             classes=layout.classes,
             skipped=found.skipped,
             reading=found.reading,
+            sampled=found.sampled,
             remarks=(*layout.remarks, *passed_over, *found.remarks),
             **found.parts,
         )

@@ -80,6 +80,7 @@ class ImageTable:
             classes=classes,
             skipped=(*missing, *found.skipped),
             reading=found.reading,
+            sampled=found.sampled,
             remarks=(*table.remarks, *found.remarks),
             **found.parts,
         )

@@ -5,24 +5,29 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from autokd.data_types import DataContext, Part
-from autokd.datasets.store import Stored, kept
+from autokd.datasets import picture_cache
+from autokd.datasets.decoded_files import DecodedFiles, decode_each, in_threads
+from autokd.datasets.picture_cache import Room
 from autokd.errors import DataError
-from autokd.modalities import decoding, images, resizing
+from autokd.lazy import LazyTensor, Source
+from autokd.modalities import decoding, resizing
 from autokd.modalities.decoding import GROUNDS, Header, Reading
+from autokd.modalities.plain import with_tuples
 
 _LARGEST_DEFAULT = 64
-_DECODING = 3
-"""Version of the decoding, part of the cache's key."""
+_DECODING = 4
+"""Version of the decoding and of what is kept, part of the cache's key."""
+_LOOKED_AT = 64
+"""Pictures that are decoded where a sample will do."""
 
 
 class Listed(NamedTuple):
@@ -49,12 +54,22 @@ class Pictures(NamedTuple):
       skipped: files that cannot be read.
       reading: how they were read.
       remarks: what a user should know of that, a sentence each.
+      sampled: they are decoded as they are looked at, and what is said of them is said of a sample.
     """
 
     parts: Mapping[str, Part]
     skipped: tuple[str, ...]
     reading: Reading
     remarks: tuple[str, ...]
+    sampled: bool = False
+
+
+class _Notes(NamedTuple):
+    """What is kept beside the pixels: files that cannot be read, how the others were, and what is said of that."""
+
+    skipped: list[str]
+    reading: dict[str, Any]
+    remarks: list[str]
 
 
 class _Asked(NamedTuple):
@@ -67,7 +82,7 @@ class _Asked(NamedTuple):
 
 
 def read_pictures(listed: Sequence[Listed], context: DataContext, ground: str | None) -> Pictures:
-    """Decode image files, once: what they come to is kept in the cache by their content.
+    """Decode image files, once: what they come to is kept in the cache by their content, and read from there.
 
     Args:
       listed: at least one of the split "train".
@@ -78,17 +93,25 @@ def read_pictures(listed: Sequence[Listed], context: DataContext, ground: str | 
       DataError: a file is not a readable image, or the pictures are no set with one range of levels.
     """
     asked = _asked(context, ground)
-    contents = [hashlib.sha256(item.path.read_bytes()).digest() for item in listed]
+    contents = list(in_threads(_content, listed))
+    remarks = _said_of_two_classes(listed, contents)
     file = context.cache / "images" / f"{_key(listed, contents, asked)}.safetensors"
-    stored = kept(file, lambda: _decoded(listed, asked))
-    notes: dict[str, Any] = {name: json.loads(text) for name, text in stored.notes.items()}
-    levels = notes["reading"].pop("levels")
-    reading = Reading(**notes["reading"], levels=None if levels is None else (levels[0], levels[1]))
-    left_out = set(notes["skipped"])
+    kept = picture_cache.find(file)
+    if kept is None and context.dry:
+        return _sampled(listed, asked, file.parent, remarks)
+    if kept is None:
+        _decode(listed, asked, file)
+        kept = picture_cache.find(file)
+        assert kept is not None, f"{file} was written and cannot be read"
+    notes = _Notes(**kept.notes)
+    left_out = set(notes.skipped)
     good = [item for item in listed if str(item.path) not in left_out]
-    parts = {part: _part(stored.tensors, part, good) for part in dict.fromkeys(item.part for item in listed)}
-    remarks = (*notes["remarks"], *_said_of_two_classes(listed, contents))
-    return Pictures(parts, tuple(notes["skipped"]), reading, remarks)
+    parts = _parts(good, kept.source, listed)
+    return Pictures(parts, tuple(notes.skipped), Reading(**with_tuples(notes.reading)), (*notes.remarks, *remarks))
+
+
+def _content(item: Listed) -> bytes:
+    return hashlib.sha256(item.path.read_bytes()).digest()
 
 
 def _asked(context: DataContext, ground: str | None) -> _Asked:
@@ -116,33 +139,53 @@ def _said_of_two_classes(listed: Sequence[Listed], contents: Sequence[bytes]) ->
     return [f"{len(torn)} files are the same under two classes, the first is {torn[0].path}"] if torn else []
 
 
-def _decoded(listed: Sequence[Listed], asked: _Asked) -> Stored:
-    headers = [(item, found) for item in listed if (found := decoding.header(item.path)) is not None]
+def _decode(listed: Sequence[Listed], asked: _Asked, file: Path) -> None:
+    """Decode pictures into a file of the cache."""
+    headers = _headers(listed)
     reading, side, remarks = _reading(headers, asked)
-    arrays: list[NDArray[np.uint8]] = []
-    good: list[Listed] = []
+    Room(len(listed), 1 if all(found.grey for _, found in headers) else 3, side).check(file.parent)
     skipped: list[str] = []
-    for item in listed:
-        try:
-            arrays.append(images.decode(item.path, (side, side), 3, reading))
-            good.append(item)
-        except DataError:
-            if not asked.skip_bad:
-                raise
-            skipped.append(str(item.path))
-    if not good:
-        raise DataError(f"none of the {len(listed)} image files can be read, the first is {listed[0].path}")
-    notes = {"skipped": skipped, "reading": dataclasses.asdict(reading), "remarks": remarks}
-    return Stored(_tensors(np.stack(arrays), good), {name: json.dumps(value) for name, value in notes.items()})
+
+    def good() -> Iterator[NDArray[np.uint8]]:
+        for item, found in zip(listed, decode_each([item.path for item in listed], side, reading), strict=True):
+            if not isinstance(found, DataError):
+                yield found
+            elif asked.skip_bad:
+                skipped.append(str(item.path))
+            else:
+                raise found
+        if len(skipped) == len(listed):
+            raise DataError(f"none of the {len(listed)} image files can be read, the first is {listed[0].path}")
+
+    notes = _Notes(skipped, dataclasses.asdict(reading), remarks)
+    picture_cache.write(file, good(), notes._asdict)
 
 
-def _reading(headers: Sequence[tuple[Listed, Header]], asked: _Asked) -> tuple[Reading, int, list[str]]:
-    """Return how the pictures are read, their side, and what is said of it."""
+def _sampled(listed: Sequence[Listed], asked: _Asked, folder: Path, remarks: Sequence[str]) -> Pictures:
+    """Return pictures that are decoded as they are looked at; nothing is kept of them."""
+    headers = _headers(listed)
+    reading, side, said = _reading(headers, asked, most=_LOOKED_AT)
+    source = DecodedFiles([item.path for item in listed], side, reading, skip_bad=asked.skip_bad)
+    source.keep_grey(torch.arange(0, len(listed), -(-len(listed) // _LOOKED_AT)))
+    Room(len(listed), source.shape[0], side).check(folder)
+    return Pictures(_parts(listed, source, listed), (), reading, (*said, *remarks), sampled=True)
+
+
+def _headers(listed: Sequence[Listed]) -> list[tuple[Listed, Header]]:
+    """Return what the files that can be opened say of their pictures."""
+    found = zip(listed, in_threads(decoding.header, [item.path for item in listed]), strict=True)
+    return [(item, header) for item, header in found if header is not None]
+
+
+def _reading(
+    headers: Sequence[tuple[Listed, Header]], asked: _Asked, most: int | None = None
+) -> tuple[Reading, int, list[str]]:
+    """Return how the pictures are read, their side, and what is said of it; the levels of at most so many count."""
     if not headers:
         return Reading(ground=asked.ground), asked.image_size or _LARGEST_DEFAULT, []
     sizes = [found.size for _, found in headers]
     rule = asked.resize or resizing.suited(sizes, [item.label for item, _ in headers])
-    levels = _levels(headers, asked)
+    levels = _levels(headers, asked, most)
     remarks = list(resizing.said(rule, sizes, chosen=asked.resize is None))
     if levels is not None:
         remarks.append(f"the pictures have more than 8 bits a level: {levels[0]:g} to {levels[1]:g} become 0 to 255")
@@ -153,7 +196,7 @@ def _reading(headers: Sequence[tuple[Listed, Header]], asked: _Asked) -> tuple[R
     return Reading(resize=rule, ground=asked.ground, levels=levels), max(1, side), remarks
 
 
-def _levels(headers: Sequence[tuple[Listed, Header]], asked: _Asked) -> tuple[float, float] | None:
+def _levels(headers: Sequence[tuple[Listed, Header]], asked: _Asked, most: int | None) -> tuple[float, float] | None:
     """Return the lowest and highest level of training pictures that have more than 8 bits; None for pictures of 8."""
     by_depth: dict[bool, list[Listed]] = {True: [], False: []}
     for item, found in headers:
@@ -166,7 +209,12 @@ def _levels(headers: Sequence[tuple[Listed, Header]], asked: _Asked) -> tuple[fl
             f"{len(wide)} pictures have more than 8 bits a level (the first is {wide[0].path}) and {len(narrow)} have "
             f"8 (the first is {narrow[0].path}), which have no range in common; save all of them alike"
         )
-    levels = [level for item in wide if item.part == "train" for level in _extremes(item, asked)]
+    return _range([item for item in wide if item.part == "train"], asked, most)
+
+
+def _range(train: Sequence[Listed], asked: _Asked, most: int | None) -> tuple[float, float]:
+    looked_at = train if most is None else train[:: -(-len(train) // most) or 1]
+    levels = [level for item in looked_at for level in _extremes(item, asked)]
     return (min(levels), max(levels)) if levels else (0.0, 1.0)
 
 
@@ -179,21 +227,16 @@ def _extremes(item: Listed, asked: _Asked) -> tuple[float, ...]:
         return ()
 
 
-def _tensors(pixels: NDArray[np.uint8], listed: Sequence[Listed]) -> dict[str, Tensor]:
-    grey = bool((pixels == pixels[:, :1]).all())
-    everything = torch.from_numpy(pixels[:, :1] if grey else pixels)
-    labels = torch.tensor([item.label for item in listed])
-    found: dict[str, Tensor] = {}
-    for part in {item.part for item in listed}:
-        rows = torch.tensor([row for row, item in enumerate(listed) if item.part == part])
-        found |= {f"{part}.inputs": everything[rows], f"{part}.labels": labels[rows]}
+def _parts(good: Sequence[Listed], source: Source, listed: Sequence[Listed]) -> dict[str, Part]:
+    """Return the pictures of each split; `source` has the good ones in their order."""
+    found: dict[str, Part] = {}
+    for part in dict.fromkeys(item.part for item in listed):
+        rows = [row for row, item in enumerate(good) if item.part == part]
+        if not rows:
+            raise DataError(f"none of the {part} images can be read")
+        names = [good[row].group for row in rows]
+        groups = None if None in names else np.array(names, dtype=object)
+        labels = np.array([good[row].label for row in rows], dtype=np.int64)
+        paths = np.array([str(good[row].path) for row in rows], dtype=object)
+        found[part] = Part(LazyTensor(source, torch.tensor(rows)), labels, groups, paths)
     return found
-
-
-def _part(tensors: dict[str, Tensor], part: str, good: Sequence[Listed]) -> Part:
-    if f"{part}.labels" not in tensors:
-        raise DataError(f"none of the {part} images can be read")
-    names = [item.group for item in good if item.part == part]
-    groups = None if None in names else np.array(names, dtype=object)
-    paths = np.array([str(item.path) for item in good if item.part == part], dtype=object)
-    return Part(tensors[f"{part}.inputs"], tensors[f"{part}.labels"].numpy(), groups, paths)

@@ -36,8 +36,8 @@ class DeviceData(NamedTuple):
     """A split, with what brings it to a network.
 
     Args:
-      inputs: N samples, as stored; on the device where they fit, else on the host, where they may be a memory-mapped
-        file.
+      inputs: N samples, as stored; on the device where they fit, else on the host, where they may be lazy: see
+        `autokd.lazy`.
       labels: [N] int64, on the device.
       targets: [N, C] float32 class probabilities, on the device.
       feed: from stored samples to a network's inputs.
@@ -54,8 +54,8 @@ class DeviceData(NamedTuple):
 
     @property
     def streamed(self) -> bool:
-        """Whether inputs have to be brought to the device batch by batch."""
-        return batching.device_of(self.inputs) != self.labels.device
+        """Whether inputs have to be read, or brought to the device, batch by batch."""
+        return batching.is_lazy(self.inputs) or batching.device_of(self.inputs) != self.labels.device
 
 
 def to_device(split: Split, task: Task, device: torch.device) -> DeviceData:

@@ -6,7 +6,7 @@ from collections import deque
 
 from autokd.engine.context import TrainContext
 from autokd.engine.loop import OnEpoch
-from autokd.engine.memory import keep_freed_memory
+from autokd.engine.memory import bounded_memory, keep_freed_memory
 from autokd.errors import Interrupted
 from autokd.execution.executor import Outcome, RungJob, Stop
 from autokd.execution.run_job import run_job
@@ -39,7 +39,8 @@ class InlineExecutor:
         """Train the oldest job and return its outcome; see `autokd.execution.executor.Executor`."""
         if self.stop.draining:
             raise Interrupted
-        return run_job(self.context, self._queue.popleft(), self.on_epoch, lambda: self.stop.leaving)
+        with bounded_memory(self.context.device):
+            return run_job(self.context, self._queue.popleft(), self.on_epoch, lambda: self.stop.leaving)
 
     def close(self) -> None:
         """There is nothing to let go of."""

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autokd.batching import single
+from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe, UsualInputs
@@ -30,7 +30,7 @@ from autokd.types import BuildContext, Inputs, Split, Task
 
 TINY = 16
 """Side in pixels up to which the shortest network is deep enough for a default teacher."""
-USUAL_SIZES = (28, 32, 48, 64, 96, 128, 160, 192, 224)
+USUAL_SIZES = (28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
 """Sides in pixels that image classifiers are usually trained at."""
 GREY_MEAN, GREY_STD = 0.449, 0.226
 """Of ImageNet in grey: the means over its channels."""
@@ -55,7 +55,7 @@ class Image(InputKind):
 
     def take(self, raw: Tensor, rows: Any) -> Tensor:
         """Return the images at some positions."""
-        return raw[torch.from_numpy(rows)]
+        return single(subset(raw, torch.from_numpy(rows)))
 
     def reading(self, raw: Tensor, resize: str | None, size: int | None, name: str) -> tuple[Reading, tuple[str, ...]]:
         """Return the rule that was asked for, or the one that suits the images' shape; see `InputKind.reading`."""

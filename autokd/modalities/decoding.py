@@ -56,11 +56,13 @@ class Header(NamedTuple):
       size: (width, height) in pixels, upright.
       wide: the picture has more than 8 bits a level.
       frames: it is the first of several, of an animation or a stack of pages.
+      grey: it can have no colour.
     """
 
     size: resizing.Size
     wide: bool
     frames: bool
+    grey: bool
 
 
 def header(path: Path) -> Header | None:
@@ -70,7 +72,8 @@ def header(path: Path) -> Header | None:
             width, height = image.size
             turned = _orientation(image) in _TURNED
             wide, frames = is_wide(image.mode), image.format != _PHOTOS and getattr(image, "is_animated", False)
-            return Header((height, width) if turned else (width, height), wide, bool(frames))
+            grey = wide or image.mode in _GREY
+            return Header((height, width) if turned else (width, height), wide, bool(frames), grey)
     except UNREADABLE:
         return None
 

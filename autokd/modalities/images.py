@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from autokd import lazy
 from autokd.errors import DataError
 from autokd.input_kind import PREPROCESS_FORMAT, RawInputs
 from autokd.modalities import resizing
@@ -46,8 +47,10 @@ def conform(images: Tensor, size: tuple[int, int], channels: int, rule: str = re
         return images
     arrays = images.permute(0, 2, 3, 1).numpy()
     pictures = (Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array) for array in arrays)
-    fitted = (resizing.resized(picture.convert(MODES[channels]), (size[1], size[0]), rule) for picture in pictures)
-    return torch.from_numpy(np.stack([pixels(picture) for picture in fitted]))
+    found = np.empty((len(images), channels, *size), np.uint8)
+    for row, picture in enumerate(pictures):
+        found[row] = pixels(resizing.resized(picture.convert(MODES[channels]), (size[1], size[0]), rule))
+    return torch.from_numpy(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,14 +148,16 @@ def _reading_to_json(reading: Reading) -> dict[str, Any]:
 def fit_images(raw: Tensor, classes: tuple[str, ...]) -> ImagePreprocess:
     """Fit the preprocessing on training images."""
     channels, height, width = raw.shape[1:]
-    moments = [_moments(raw[:, channel]) for channel in range(channels)]
-    mean, std = zip(*moments, strict=True)
+    counts = torch.zeros(channels, 256, dtype=torch.int64)
+    for piece in lazy.pieces(raw):
+        counts += torch.stack([piece[:, channel].reshape(-1).bincount(minlength=256) for channel in range(channels)])
+    mean, std = zip(*map(_moments, counts), strict=True)
     return ImagePreprocess(classes=classes, channels=channels, size=(height, width), mean=mean, std=std)
 
 
-def _moments(levels: Tensor) -> tuple[float, float]:
-    """Mean and standard deviation of uint8 levels scaled to [0, 1], from a histogram: exact; 1 for no deviation."""
-    counts = torch.bincount(levels.reshape(-1), minlength=256).double()
+def _moments(counts: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation of levels in [0, 1], [256] counts of each: exact; 1 for no deviation."""
+    counts = counts.double()
     values = torch.arange(256, dtype=torch.float64) / 255
     mean = (counts * values).sum() / counts.sum()
     deviation = ((counts * (values - mean) ** 2).sum() / counts.sum()).sqrt()

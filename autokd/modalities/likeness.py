@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
+from autokd import batching, lazy
 from autokd.data_types import Indices
 from autokd.errors import DataError
 
@@ -28,28 +31,42 @@ def said_of_sameness(images: Tensor, labels: Indices, classes: tuple[str, ...]) 
     Raises:
       DataError: all pictures of several classes are the same.
     """
-    rows = images.flatten(1)
-    if len(rows) > 1 and len(set(labels.tolist())) > 1 and bool((rows == rows[:1]).all()):
+    found = [_seen(piece) for piece in lazy.pieces(images)]
+    content = [row for piece in found for row in piece.content]
+    if len(content) > len(set(content)) == 1 < len(set(labels.tolist())):
         raise DataError(
-            f"all {len(rows)} pictures are the same once they are read, so nothing tells {classes[0]!r} from "
+            f"all {len(content)} pictures are the same once they are read, so nothing tells {classes[0]!r} from "
             f"{classes[1]!r}; look at them, or try --resize pad, or --ground black for light drawings"
         )
     said = []
-    plain = int((rows == rows[:, :1]).all(1).sum()) if images.shape[1] == 1 else _of_one_colour(images)
+    plain = sum(piece.plain for piece in found)
     if plain:
-        said.append(f"{plain} of {len(rows)} pictures are of one single colour; look at them")
-    same = [name for label, name in enumerate(classes) if _all_same(rows[torch.from_numpy(labels == label)])]
+        said.append(f"{plain} of {len(content)} pictures are of one single colour; look at them")
+    same = [classes[label] for label in _all_alike(content, labels)]
     if same:
         said.append(f"all pictures of {' and of '.join(map(repr, same[:3]))} are the same; look at them")
     return said
 
 
-def _of_one_colour(images: Tensor) -> int:
-    return int((images.flatten(2) == images.flatten(2)[:, :, :1]).all(2).all(1).sum())
+def _all_alike(content: list[int], labels: Indices) -> list[int]:
+    """Return the classes of several pictures of which all are the same."""
+    by_class: dict[int, list[int]] = {}
+    for row, label in zip(content, labels.tolist(), strict=True):
+        by_class.setdefault(label, []).append(row)
+    return sorted(label for label, rows in by_class.items() if len(rows) > 1 and len(set(rows)) == 1)
 
 
-def _all_same(rows: Tensor) -> bool:
-    return len(rows) > 1 and bool((rows == rows[:1]).all())
+class _Seen(NamedTuple):
+    """Some pictures: a hash of each one's pixels, and how many are of one single colour."""
+
+    content: list[int]
+    plain: int
+
+
+def _seen(images: Tensor) -> _Seen:
+    levels = images.flatten(2)
+    plain = (levels == levels[:, :, :1]).all(2).all(1)
+    return _Seen([hash(row.tobytes()) for row in images.numpy()], int(plain.sum()))
 
 
 def near_copies(held: Tensor, held_labels: Tensor, train: Tensor, labels: Tensor) -> tuple[int, int]:
@@ -84,7 +101,7 @@ def near_copies(held: Tensor, held_labels: Tensor, train: Tensor, labels: Tensor
 
 def _some(values: Tensor, most: int) -> Tensor:
     """Return at most so many values, evenly spread."""
-    return values[:: -(-len(values) // most)]
+    return batching.single(batching.subset(values, slice(None, None, -(-len(values) // most))))
 
 
 def _hashes(images: Tensor) -> Tensor:
@@ -103,6 +120,10 @@ def _small(images: Tensor) -> Tensor:
 
 
 def _scaled(images: Tensor, height: int, width: int) -> Tensor:
+    return torch.cat([_scaled_piece(piece, height, width) for piece in lazy.pieces(images)])
+
+
+def _scaled_piece(images: Tensor, height: int, width: int) -> Tensor:
     grey = images.float().mean(1, keepdim=True)
     scaled: Tensor = nn.functional.interpolate(grey, size=(height, width), mode="bilinear", antialias=True)
     return scaled

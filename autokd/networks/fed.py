@@ -66,3 +66,7 @@ class Fed:
             source=GIVEN if given else said.source if said.mean or said.std else THE_DATA,
             own_size=said.own_size,
         )
+
+
+FORM = ("mean", "std", "input_size")
+"""The fields of `Fed`, which autokd may choose where the user leaves them open."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autokd import batching
+from autokd import batching, lazy
 from autokd.networks.fed import Frozen
 from autokd.networks.inputs import feed_of
 from autokd.types import Inputs, Output, Shapes, Task, TeacherHead
@@ -111,9 +111,10 @@ def state_fingerprint(state: Mapping[str, Tensor]) -> str:
     """Return 16 hex digits that identify the names, shapes and bytes of a state dict."""
     digest = hashlib.sha256()
     for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
+        tensor = state[name]
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+        for piece in lazy.pieces(tensor) if tensor.ndim else [tensor]:
+            digest.update(piece.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

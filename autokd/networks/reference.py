@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from autokd.types import BuildContext, Samples, Task, Teacher
 Reference = str | Path | nn.Module | Mapping[str, Any]
 
 NOTHING: Mapping[str, Any] = {}
-LATER = ("classes",)
+LATER = ("classes", "key")
 """Fields that earlier versions lack: a description has them only where they are given, so that studies are the same."""
 
 _FORMS = (
@@ -69,15 +69,29 @@ def load_teacher(
     return component.build(BuildContext(task=task, samples=samples))
 
 
-def given_fields(classes: Any) -> dict[str, Any]:
-    """Return the fields of a teacher's component that are given beside its reference.
+def given_fields(classes: Any = None, mean: Any = None, std: Any = None, size: int | None = None) -> dict[str, Any]:
+    """Return the fields of a teacher's component that are given beside its reference; None: it is not given.
 
     Args:
-      classes: as `autokd.networks.class_list.read_class_names` takes them; None where they are not given.
+      classes: as `autokd.networks.class_list.read_class_names` takes them.
+      mean, std: of its input, in shares of 0 to 1: a number, several, or a text of them with commas.
+      size: side in pixels of its input.
     Raises:
-      TeacherError: the names cannot be read.
+      TeacherError: the names or the numbers cannot be read.
     """
-    return {} if classes is None else {"classes": read_class_names(classes)}
+    given = {} if classes is None else {"classes": read_class_names(classes)}
+    numbers = {name: _numbers(name, value) for name, value in (("mean", mean), ("std", std)) if value is not None}
+    return {**given, **numbers, **({} if size is None else {"input_size": size})}
+
+
+def _numbers(name: str, value: Any) -> tuple[float, ...]:
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
+    try:
+        return tuple(float(part) for part in parts)
+    except (TypeError, ValueError) as error:
+        raise TeacherError(
+            f"the teacher's {name} is a number, or one a channel with commas: 0.485,0.456,0.406; got {value!r}"
+        ) from error
 
 
 def describe(reference: Reference, given: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
@@ -113,6 +127,20 @@ def to_component(reference: Reference, given: Mapping[str, Any] = NOTHING) -> An
         return dataclasses.replace(_described(reference), **given)
     name, values = parse(str(reference))
     return spec.make("teachers", name, {**values, **_as_plain(given)})
+
+
+def fields_set(reference: Reference, given: Mapping[str, Any] = NOTHING) -> frozenset[str]:
+    """Return the fields of the component that the user set; all of those that a description has.
+
+    Args:
+      reference, given: as for `load_teacher`.
+    Raises:
+      TeacherError: the text has none of the forms.
+    """
+    if isinstance(reference, nn.Module):
+        return frozenset(given)
+    named = reference if isinstance(reference, Mapping) else parse(str(reference))[1]
+    return frozenset({*named, *given})
 
 
 def _as_plain(given: Mapping[str, Any]) -> dict[str, Any]:

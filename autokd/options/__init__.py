@@ -26,9 +26,13 @@ from autokd.options.groups import (
     Subject,
     Target,
     TeacherClasses,
+    TeacherMean,
+    TeacherSize,
+    TeacherStd,
 )
 from autokd.options.keywords import takes
 from autokd.options.option import Keyword, Listed, Option, first_type, options_of, split
+from autokd.options.teacher import Teacher
 
 __all__ = [
     "REPORTS",
@@ -53,7 +57,11 @@ __all__ = [
     "SkipBad",
     "Subject",
     "Target",
+    "Teacher",
     "TeacherClasses",
+    "TeacherMean",
+    "TeacherSize",
+    "TeacherStd",
     "first_type",
     "options_of",
     "split",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from autokd.errors import UserError
 from autokd.options import units
 from autokd.options.option import Keyword, Option
+from autokd.options.teacher import Teacher
 
 if TYPE_CHECKING:
     from torch.nn import Module as Network
@@ -57,6 +58,20 @@ TeacherClasses = Annotated[
 ]
 
 
+TeacherMean = Annotated[
+    str | float | Sequence[float] | None,
+    Option(
+        "Mean of a given teacher's input, 0 to 1: 0.5, or one a channel, 0.485,0.456,0.406; by default found by trying."
+    ),
+]
+TeacherStd = Annotated[
+    str | float | Sequence[float] | None, Option("Standard deviation of a given teacher's input, as --teacher-mean.")
+]
+TeacherSize = Annotated[
+    int | None, Option("Side of a given teacher's input in pixels; by default found by trying.", minimum=1)
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """What a search is about."""
@@ -66,13 +81,16 @@ class Subject:
         None
     )
     teacher: Annotated[
-        str | Path | Network | Mapping[str, Any] | None,
+        str | Path | Network | Teacher | Mapping[str, Any] | None,
         Option(
             "ARCH[:k=v,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, pkg.module:factory@FILE, or FILE.",
-            python="In Python also a network; by default one is trained and cached.",
+            python="In Python also a network or an `autokd.Teacher`; by default one is trained and cached.",
         ),
     ] = None
     teacher_classes: TeacherClasses = None
+    teacher_mean: TeacherMean = None
+    teacher_std: TeacherStd = None
+    teacher_size: TeacherSize = None
     teacher_predictions: Annotated[
         Path | str | None,
         Option("What a teacher that cannot be run here said of every sample: an .npz, .csv or .parquet file."),

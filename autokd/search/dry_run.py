@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autokd import batching
+from autokd.data import fits
 from autokd.engine.teacher_bank import block_bytes
 from autokd.networks.cost import student_cost
 from autokd.search.explore.stages import Explore
@@ -36,6 +38,8 @@ class Plan(NamedTuple):
       seconds: expected seconds in all, a default teacher's training included.
       teacher_seconds: of them, for training the default teacher; 0 where one is given.
       disk_bytes: expected size of the study.
+      data_bytes: of all samples.
+      in_memory: whether there is room for them in memory; otherwise they are read from the cache as they are needed.
       bank: what the teacher bank is expected to hold.
     """
 
@@ -46,6 +50,8 @@ class Plan(NamedTuple):
     seconds: float
     teacher_seconds: float
     disk_bytes: int
+    data_bytes: int
+    in_memory: bool
     bank: BankPlan
 
 
@@ -84,6 +90,9 @@ def plan(setup: Setup) -> Plan:
     parallel = Parallel(setup.identity.slots, setup.identity.slots)
     teaching = costs.teacher_seconds(budget.teacher_epochs, sizes.train, sizes.validation)
     student = component_from_plain("students", probe.recipe(distils=True)["student"])
+    size = batching.nbytes(batching.take(setup.data.train.inputs, slice(1))) * (
+        sizes.train + sizes.validation + sizes.test
+    )
     runs = [max(1, budget.trials // budget.eta**k) for k in range(len(setup.identity.rungs))]
     return Plan(
         rung_epochs=list(setup.identity.rungs),
@@ -94,6 +103,8 @@ def plan(setup: Setup) -> Plan:
         teacher_seconds=teaching,
         disk_bytes=4 * student_cost(student, setup.data.task).params * (3 * sum(runs) + 3 * budget.claim_seeds)
         + 2_000_000,
+        data_bytes=size,
+        in_memory=fits(size),
         bank=plan_bank(setup),
     )
 

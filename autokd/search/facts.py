@@ -59,6 +59,8 @@ def _describe_teacher(setup: Setup) -> TeacherFacts | None:
         params=teacher.params,
         may_have_seen_validation=(setup.identity.teacher.reference or {}).get("use") != "trained",
         offers=teacher.offers,
+        line=setup.teacher_line,
+        remarks=setup.teacher_remarks,
     )
 
 

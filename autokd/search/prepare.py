@@ -23,7 +23,7 @@ from autokd.objective import Objective, of_names, of_plain
 from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
 from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
-from autokd.search.given_teacher import load_given, plain_reference
+from autokd.search.given_teacher import Obtained, named, obtain_given
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
 from autokd.search.places import check_name, check_places
@@ -57,6 +57,7 @@ class Loaded(NamedTuple):
       space: as its file has it.
       source: where the space is from.
       teacher: the given one; None: the default one is to be trained.
+      given: what is known of the given one, or None.
       device: the device.
       objective: what the study is to be good at.
       before: what `study.yaml` says where the request goes on with a study, or None.
@@ -69,6 +70,7 @@ class Loaded(NamedTuple):
     space: Space
     source: str
     teacher: Teacher | None
+    given: Obtained | None
     device: torch.device
     objective: Objective
     before: StudySettings | None
@@ -98,7 +100,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
       NothingFeasible: no student of the space lies inside the budget.
     """
     catalog.load_plugins(*(request.plugins or ()))
-    loaded = _load(request)
+    loaded = _load(request, notify, dry=dry)
     latencies = _known_latencies(request, loaded)
     if for_study:
         _check_study(request, loaded, latencies, dry=dry)
@@ -106,24 +108,23 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
         whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
-        loaded = _limited(request, loaded, teaching.limit_train)
-    named = plain_reference(request, teaching.effort)
+        loaded = _limited(request, loaded, teaching.limit_train, dry=dry)
+    reference = default_teacher.reference(teaching.effort) if loaded.given is None else loaded.given.reference
     if for_study and loaded.before is not None:
-        asked = _setup(request, loaded, named, loaded.before.time_plan, latencies)
+        asked = _setup(request, loaded, reference, loaded.before.time_plan, latencies)
         refuse_another(study_path(request, loaded.data), loaded.before.identity, asked.identity)
     if loaded.teacher is None and not dry:
         loaded = loaded._replace(teacher=_trained(loaded, notify))
-    return _setup(request, loaded, named, _time_plan(request, loaded, teaching, whole), latencies)
+    return _setup(request, loaded, reference, _time_plan(request, loaded, teaching, whole), latencies)
 
 
-def _limited(request: Request, loaded: Loaded, limit_train: int) -> Loaded:
+def _limited(request: Request, loaded: Loaded, limit_train: int, *, dry: bool) -> Loaded:
     """The same with fewer training samples; a teacher that knows the samples by their ids is loaded for them."""
-    data = load_data(request, limit_train=limit_train)
+    data = load_data(request, dry=dry, limit_train=limit_train)
     teacher = loaded.teacher
     if teacher is not None and not teacher.offers.views:
-        teacher = load_given(request, data.task, data.samples)
-        assert teacher is not None
-        teacher = teacher.to(loaded.device)
+        assert loaded.given is not None
+        teacher = default_teacher.load_described(loaded.given.reference, data, loaded.device)
     return loaded._replace(data=data, teacher=teacher)
 
 
@@ -159,6 +160,8 @@ def _setup(
         space=space,
         space_text=space.text,
         teacher=loaded.teacher,
+        teacher_line="" if loaded.given is None else loaded.given.line,
+        teacher_remarks=() if loaded.given is None else loaded.given.remarks,
         offers=loaded.offers,
         budget=budget,
         device=loaded.device,
@@ -188,29 +191,30 @@ def _trained(loaded: Loaded, notify: Notify) -> Teacher:
     return default_teacher.obtain(loaded.data, loaded.effort, loaded.device, tell, wait)
 
 
-def _load(request: Request) -> Loaded:
+def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     """Load what the request names."""
     if request.study is not None:
         check_name(request.study)
     device = pick_device(request.device)
-    data = load_data(request)
+    data = load_data(request, dry=dry)
     text, source = find(request.space or data.default_space)
     space = parse(text, source)
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
-    given = request.given_teacher
-    if request.workers is not None and isinstance(given, torch.nn.Module):
+    asked = named(request)
+    if request.workers is not None and asked is not None and isinstance(asked.reference, torch.nn.Module):
         raise TeacherError(
             "a teacher that was handed over as a network lives in this process alone; leave workers out, or save it to "
             "a file and give its reference"
         )
-    teacher = load_given(request, data.task, data.samples)
+    given = obtain_given(request, data, device, before, notify)
     return Loaded(
         data=data,
         space=space,
         source=source,
-        teacher=None if teacher is None else teacher.to(device),
+        teacher=None if given is None else given.teacher,
+        given=given,
         device=device,
         objective=of_names(request.objective) if request.objective else of_plain(space.objective),
         before=before,
@@ -220,13 +224,13 @@ def _load(request: Request) -> Loaded:
     )
 
 
-def load_data(request: Request, **changed: Any) -> Dataset:
-    """Load the dataset that was asked for, with some options changed.
+def load_data(request: Request, *, dry: bool = False, **changed: Any) -> Dataset:
+    """Load the dataset that was asked for, with some options changed; see `autokd.data.load`.
 
     Raises:
       DataError: it is missing or cannot be used.
     """
-    return load(request.dataset, dataclasses.replace(request, **changed))
+    return load(request.dataset, dataclasses.replace(request, **changed), dry=dry)
 
 
 def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:
@@ -314,7 +318,7 @@ def _identity(request: Request, loaded: Loaded, space: Space, budget: Budget, te
         objective=objective.as_plain(),
         objective_order=list(objective.names) if objective.several else None,
         latency_device=device if measures_latency(objective, space) else None,
-        data=Reference(loaded.data.reference, loaded.data.task.fingerprint),
+        data=Reference(loaded.data.reference, loaded.data.task.fingerprint or None),
         teacher=teacher,
         rungs=rung_plan(budget),
         budget={k: v for k, v in dataclasses.asdict(budget).items() if k != "trials" and (v or k not in LATER)},

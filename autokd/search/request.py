@@ -25,7 +25,8 @@ class Progress:
     """Where a search stands, for a progress display.
 
     Args:
-      stage: "plan" (of the time), "teacher", "bank" (the plan of it), "screen", "explore" or "confirm".
+      stage: "plan" (of the time), "given" (what a given teacher is), "teacher", "bank" (the plan of it), "screen",
+        "explore" or "confirm".
       done, total: of the stage's units (epochs, students, trials, runs).
       best: best validation value so far of the first objective, or None.
       metric: that it is of; see `autokd.metrics`.

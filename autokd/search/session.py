@@ -42,6 +42,7 @@ class Setup:
       space: the resolved space.
       space_text: its file, verbatim.
       teacher: the teacher; None in a dry run.
+      teacher_line, teacher_remarks: what was found of a given teacher; see `autokd.teaching.checked.Checked`.
       offers: what the teacher offers.
       budget: resolved.
       device: the device.
@@ -74,6 +75,8 @@ class Setup:
     elsewhere: tuple[Portfolio, ...]
     students: tuple[Mapping[str, Any], ...]
     dropped: tuple[str, ...]
+    teacher_line: str = ""
+    teacher_remarks: tuple[str, ...] = ()
 
     @property
     def recipes(self) -> dict[str, Drawn]:

@@ -93,16 +93,25 @@ class Identity:
 
 
 def comparable(*identities: Identity) -> list[Identity]:
-    """Return identities without what makes no other study: where the same data lie, and a teacher not known yet."""
-    same_data = len({identity.data.fingerprint for identity in identities}) == 1
-    known = all(identity.teacher.fingerprint is not None for identity in identities)
-    return [_without_places(one, data=same_data, fingerprint=not known) for one in identities]
+    """Return identities without what makes no other study: where the same data lie, and content that is not known."""
+    contents = {identity.data.fingerprint for identity in identities}
+    with_teacher = all(identity.teacher.fingerprint is not None for identity in identities)
+    compared = [_without_places(identity) if len(contents) == 1 else identity for identity in identities]
+    return [_without_content(one, data=None not in contents, teacher=with_teacher) for one in compared]
 
 
-def _without_places(identity: Identity, *, data: bool, fingerprint: bool) -> Identity:
-    reference = {key: item for key, item in (identity.data.reference or {}).items() if not data or key != "component"}
-    teacher = identity.teacher._replace(fingerprint=None) if fingerprint else identity.teacher
-    return dataclasses.replace(identity, data=identity.data._replace(reference=reference), teacher=teacher)
+def _without_places(identity: Identity) -> Identity:
+    kept = {key: item for key, item in (identity.data.reference or {}).items() if key != "component"}
+    return dataclasses.replace(identity, data=identity.data._replace(reference=kept))
+
+
+def _without_content(identity: Identity, *, data: bool, teacher: bool) -> Identity:
+    """Return an identity without the fingerprints that are not to be compared."""
+    return dataclasses.replace(
+        identity,
+        data=identity.data if data else identity.data._replace(fingerprint=None),
+        teacher=identity.teacher if teacher else identity.teacher._replace(fingerprint=None),
+    )
 
 
 class Setting(NamedTuple):
@@ -185,6 +194,8 @@ class TeacherFacts:
       params: parameters; 0 where nobody knows.
       may_have_seen_validation: it was not trained by autokd on train alone.
       offers: what it offers.
+      line: of a given one, what it is fed and how often it is right; "" where that was not tried.
+      remarks: what was taken of its input and its classes, or is proposed, a sentence each.
     """
 
     origin: str
@@ -193,6 +204,8 @@ class TeacherFacts:
     params: int
     may_have_seen_validation: bool
     offers: Shapes
+    line: str = ""
+    remarks: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as `study.yaml` has them."""
@@ -204,12 +217,13 @@ class TeacherFacts:
             "params": self.params,
             "may_have_seen_validation": self.may_have_seen_validation,
             "offers": shapes_to_plain(self.offers),
+            **({"tried": {"line": self.line, "remarks": list(self.remarks)}} if self.line else {}),
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> TeacherFacts:
         """Inverse of `to_plain`; a study from before there were several metrics knows the accuracy alone."""
-        accuracy = plain.get("validation_accuracy")
+        accuracy, tried = plain.get("validation_accuracy"), plain.get("tried", {})
         alone = {} if accuracy is None else {"accuracy": accuracy}
         return cls(
             origin=plain["origin"],
@@ -218,6 +232,8 @@ class TeacherFacts:
             params=plain["params"],
             may_have_seen_validation=plain["may_have_seen_validation"],
             offers=shapes_from_plain(plain["offers"]),
+            line=tried.get("line", ""),
+            remarks=tuple(tried.get("remarks", ())),
         )
 
 

@@ -40,6 +40,7 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     )
     sizes = f"{len(data.train)} train, {len(data.validation)} validation, {data.test_size} test"
     yield f"data: {data.task.dataset}, {sizes}"
+    yield _samples(setup, planned)
     rare = rare_text(data.class_counts, data.task.classes, setup.objective.metric)
     if rare:
         yield f"rare classes: {rare}"
@@ -56,3 +57,10 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     yield f"storing teacher outputs: {planned.bank}"
     if setup.dropped:
         yield from ("left out of the space:", *(f"  {line}" for line in setup.dropped))
+
+
+def _samples(setup: Setup, planned: Plan) -> str:
+    task = setup.data.task
+    shape = " × ".join(map(str, task.input_shape))
+    kept = "held in memory" if planned.in_memory else "read from the cache as they are needed, since memory has no room"
+    return f"samples: {shape} numbers each, {task.num_classes} classes; {words.size(planned.data_bytes)} in all, {kept}"

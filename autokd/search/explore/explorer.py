@@ -120,11 +120,20 @@ class Explorer:
     def _next(self, trials: int, may_begin: Callable[[float], bool]) -> Job | None:
         """The next job, where there is one at present and it may begin."""
         records = self.log.records
-        job = next_job(records.trials, records.in_flight, self.halving, wanted=trials)
+        job = next_job(records.trials, records.in_flight, self.halving, wanted=trials, waits=self._waits)
         if job is None or job.rung is None:
             up = climb(records.trials, records.in_flight, self.halving)
             job = up if up is not None and self._is_time_for(up, job, may_begin) else job
         return job if job is not None and may_begin(self._expected(job)) else None
+
+    @property
+    def _waits(self) -> bool:
+        """Whether the best of the known recipes is still to climb, when all were tried or as many as the time bears.
+
+        So it is where no claim follows: the time bears a few full runs then, and one that begins early goes to whatever
+        was tried first.
+        """
+        return not self.claims and all(len(trial.rungs) <= self.top_rung for trial in self.log.records.trials.values())
 
     def _is_time_for(self, up: Job, new: Job | None, may_begin: Callable[[float], bool]) -> bool:
         """Whether the best recipe is to go up now: no recipe is left, or there is no time for one and for that too."""

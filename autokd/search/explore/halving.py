@@ -44,7 +44,12 @@ class Halving:
 
 
 def next_job(
-    trials: Mapping[int, TrialRecord], in_flight: Iterable[tuple[int, int]], halving: Halving, *, wanted: int
+    trials: Mapping[int, TrialRecord],
+    in_flight: Iterable[tuple[int, int]],
+    halving: Halving,
+    *,
+    wanted: int,
+    waits: bool = False,
 ) -> Job | None:
     """Return the next job of an asynchronous successive halving, or None where there is none at present.
 
@@ -53,20 +58,22 @@ def next_job(
       in_flight: (trial, rung) of what runs already.
       halving: says which go on.
       wanted: number of trials to ask for in all.
+      waits: none goes on by comparison yet.
     """
     running = {number for number, _ in in_flight}
     alive = [trial for trial in trials.values() if trial.failure is None]
     idle = [trial for trial in alive if trial.number not in running]
     begun = next((Job(t.number, len(t.rungs)) for t in idle if _goes_on_at_once(t, halving.spared)), None)
-    promoted = begun or next(_promotions(alive, idle, halving), None)
+    promoted = begun or (None if waits else next(_promotions(alive, idle, halving), None))
     return promoted or (Job(len(trials), None) if len(trials) < wanted else None)
 
 
 def climb(trials: Mapping[int, TrialRecord], in_flight: Iterable[tuple[int, int]], halving: Halving) -> Job | None:
     """Return the next rung of the best known recipe on its way to the top, beside those that are spared.
 
-    However few recipes there are, one of them is trained to the end. None where one is there, where none is left, and
-    while the rung of one is under way. It is for the caller to see that no recipe is still to be asked.
+    However few recipes there are, one of them is trained to the end; where none is spared, it is the best of all
+    trials. None where one is there, where none is left, and while the rung of one is under way. It is for the caller
+    to see that no recipe is still to be asked.
 
     Args:
       trials, in_flight, halving: as for `next_job`.
@@ -79,9 +86,9 @@ def climb(trials: Mapping[int, TrialRecord], in_flight: Iterable[tuple[int, int]
 
 
 def _climbing(trials: Iterable[TrialRecord], halving: Halving) -> list[TrialRecord]:
-    """The known recipes that did not fail and are not spared."""
-    recipes = [trial for trial in trials if trial.recipe and trial.failure is None]
-    return [trial for trial in recipes if not (halving.spares_baselines and trial.is_baseline)]
+    """The known recipes that did not fail and are not spared; where none is, all trials that did not fail."""
+    alive = [trial for trial in trials if trial.failure is None]
+    return [trial for trial in alive if trial.recipe and not trial.is_baseline] if halving.spares_baselines else alive
 
 
 def _best_recipe(recipes: Sequence[TrialRecord], objective: Objective) -> TrialRecord | None:

@@ -82,7 +82,7 @@ def _last_pace(trial: TrialRecord) -> float:
 def answer_seconds(teacher: Teacher, data: Dataset, device: torch.device) -> float:
     """Measure the seconds that a teacher's answer takes, a sample; on a few of validation."""
     count = min(TIMED_SAMPLES, len(data.validation))
-    few = to_device(batching.take_split(data.validation, slice(count)), data.task, device)
+    few = to_device(batching.first_of(data.validation, count), data.task, device)
     predict_teacher(teacher, few)
     began = time.monotonic()
     predict_teacher(teacher, few)  # its result is on the CPU, so the device is done

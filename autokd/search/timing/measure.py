@@ -6,9 +6,9 @@ import dataclasses
 import functools
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,11 +16,13 @@ import torch
 from autokd import batching
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
+from autokd.engine.memory import bounded_memory
 from autokd.engine.rung import FORWARD
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.errors import ComponentError, NothingFeasible
-from autokd.execution.executor import RungJob
+from autokd.errors import ComponentError, NothingFeasible, TrialFailure
+from autokd.execution.executor import Outcome, RungJob
 from autokd.execution.run_job import run_job
+from autokd.free_memory import free_memory
 from autokd.networks.inputs import kind_of
 from autokd.recipes.apply import Recipe, portfolio
 from autokd.search.limits import step_cost
@@ -32,15 +34,21 @@ from autokd.space import Space
 from autokd.spec import beside_slots
 from autokd.teaching.recipe import Effort, recipe
 from autokd.teaching.trees import TreeCosts, tree_costs
-from autokd.types import Shapes, Task, Teacher
+from autokd.types import Shapes, Split, Task, Teacher
 
 WARM_UP = 64
 """Samples trained on before those that are timed."""
 LEAST_TIMED = 128
 """Samples that are timed where these take long: a few steps."""
+AGAIN, AGAIN_SECONDS = 4, 10.0
+"""How often the timing is repeated, and the seconds that all of it may take: one alone may meet a busy moment."""
 STEPS = 150
 """Of hand KD that are timed, once the teacher's answers are there."""
 
+LEAST_SAMPLE, SAMPLE_BYTES = 4, 2**25
+"""Samples that are timed: so many at least, and of large ones no more than come to so many bytes."""
+LEAST_SIDE = 8
+"""Side in pixels below which none is proposed."""
 DRAWN = 100
 """Pipelines of a space by which a plan counts the peers in it."""
 
@@ -121,8 +129,12 @@ class Probe:
           NothingFeasible: it does not train.
         """
         rough = _timed(self, pipeline, WARM_UP, None)
-        bears = self.seconds / max((1 + FORWARD) * rough, 1e-9)
-        return _timed(self, pipeline, int(min(TIMED_SAMPLES, max(LEAST_TIMED, bears))), None)
+        each = max((1 + FORWARD) * rough, 1e-9)
+        count = int(min(TIMED_SAMPLES, max(LEAST_TIMED, self.seconds / each)))
+        first = _timed(self, pipeline, count, None)
+        bears = min(self.seconds, AGAIN_SECONDS) / (each * count) - 1
+        again = [_timed(self, pipeline, count, None) for _ in range(min(AGAIN, int(bears)) if bears > 0 else 0)]
+        return statistics.median([first, *again])
 
 
 def measure_costs(probe: Probe) -> Costs:
@@ -199,28 +211,67 @@ def measure_families(probe: Probe, students: Sequence[Mapping[str, Any]]) -> dic
 
 def _timed(probe: Probe, pipeline: Mapping[str, Any], count: int, bank: TeacherBank | None) -> float:
     """The seconds of a sample, over an epoch of `count` samples; with a bank the teacher is there, too."""
+    data = _sample(probe.data, count)
+    outcome = _run(probe, pipeline, data, bank)
+    if outcome.result is None:
+        raise NothingFeasible(_why(probe, pipeline, data, TrialFailure(**outcome.failure or {})))
+    return outcome.result.seconds / (len(data.train) + FORWARD * len(data.validation))
+
+
+def _run(probe: Probe, pipeline: Mapping[str, Any], data: Sample, bank: TeacherBank | None = None) -> Outcome:
     before = torch.get_num_threads()
     torch.set_num_threads(probe.threads)
     context = TrainContext(
-        data=_Sample(probe.data, count),  # type: ignore[arg-type]
+        data=data,  # type: ignore[arg-type]
         teacher=None if bank is None else probe.teacher,
         device=probe.device,
         bank=bank or TeacherBank(),
     )
     try:
-        outcome = run_job(context, RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=1, until=1))
+        with bounded_memory(probe.device):
+            return run_job(context, RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=1, until=1))
     finally:
         torch.set_num_threads(before)
-    if outcome.result is None:
-        raise NothingFeasible(f"the space's default pipeline does not train: {outcome.failure}")
-    evaluated = len(context.data.validation)
-    return outcome.result.seconds / (len(context.data.train) + FORWARD * evaluated)
 
 
-class _Sample:
-    """A dataset with a part of its training split."""
+class Sample(NamedTuple):
+    """As much of a dataset as training one epoch reads."""
 
-    def __init__(self, data: Dataset, count: int) -> None:
-        self.train = batching.take_split(data.train, slice(count))
-        self.task: Task = dataclasses.replace(data.task, train_size=len(self.train))
-        self.validation = batching.take_split(data.validation, slice(len(self.train)))
+    task: Task
+    train: Split
+    validation: Split
+
+
+def _sample(data: Dataset, count: int) -> Sample:
+    """Return the first samples of a dataset, in memory: of large ones fewer."""
+    one = batching.nbytes(batching.take(data.train.inputs, slice(1)))
+    train = batching.first_of(data.train, min(count, max(LEAST_SAMPLE, SAMPLE_BYTES // one)))
+    task = dataclasses.replace(data.task, train_size=len(train))
+    return Sample(task, train, batching.first_of(data.validation, len(train)))
+
+
+def _why(probe: Probe, pipeline: Mapping[str, Any], data: Sample, failure: TrialFailure) -> str:
+    """Say why a pipeline does not train; where that is for want of memory, which size of picture fits."""
+    shape = data.task.input_shape
+    if failure.kind != "out_of_memory" or len(shape) < 2:
+        return f"the space's default pipeline does not train: {failure}"
+    fits = next((side for side in _smaller(shape[-1]) if _run(probe, pipeline, _resized(data, side)).result), None)
+    remedy = "no smaller --image-size fits either" if fits is None else f"--image-size {fits} fits"
+    pictures = " × ".join(map(str, shape))
+    return f"training on samples of {pictures} takes more memory than the {free_memory() / 1e9:.2f} GB left; {remedy}"
+
+
+def _smaller(side: int) -> Iterator[int]:
+    while side // 2 >= LEAST_SIDE:
+        side //= 2
+        yield side
+
+
+def _resized(data: Sample, side: int) -> Sample:
+    """Return a sample of pictures as they would be with another side."""
+    kind, name = kind_of(data.task.modality), data.task.dataset
+    train, validation = (
+        dataclasses.replace(split, inputs=kind.resize(split.inputs, side, name))
+        for split in (data.train, data.validation)
+    )
+    return Sample(kind.resized_task(data.task, side), train, validation)

@@ -75,6 +75,29 @@ def test_of_the_other_recipes_one_is_trained_to_the_end_at_least(digits: Dataset
     assert order[6:12] == [(3, 1), (4, 1), (5, 1), (6, 1), (5, 2), (5, 4)]
 
 
+def test_where_no_claim_follows_all_recipes_are_tried_before_the_best_goes_on(digits: Dataset, tmp_path: Path) -> None:
+    """An early run to the top would go to whatever came first."""
+    space = resolved(digits)
+    students = [{"use": "cnn", "width": width, "layers": 1} for width in (3, 4, 5, 6)]
+    recipes = {
+        **by_hand(space),
+        **recipes_of(space, **{f"w{student['width']}": {"student": student} for student in students}),
+    }
+    made = explorer(
+        tmp_path,
+        space,
+        digits.task,
+        lambda job: job.pipeline["student"]["width"] % 12 / 10,
+        claims=False,
+        recipes=recipes,
+    )
+    explore(made, 6)
+    first, then = jobs(made)[:6], jobs(made)[6:8]
+    assert [job.until for job in first] == [1] * 6 and [job.until for job in then] == [2, 4]
+    assert [job.pipeline["student"]["width"] for job in first] == [12, 12, 3, 4, 5, 6]
+    assert [job.pipeline["student"]["width"] for job in then] == [6, 6]
+
+
 def test_design_trials_are_the_best_recipe_with_one_or_two_slots_changed(digits: Dataset, tmp_path: Path) -> None:
     made = explore(explorer(tmp_path, resolved(digits), digits.task, planned=40), 20)
     designed = [t for t in trials(made) if t.source == "design"]

@@ -128,10 +128,20 @@ def test_a_recipe_by_hand_that_is_not_spared_is_halved_like_the_others() -> None
     assert next_job(trials, (), halved, wanted=3) == (1, 1)
 
 
-def test_the_best_recipe_climbs_and_may_be_one_by_hand_where_those_are_not_spared() -> None:
+def test_none_goes_on_by_comparison_while_it_waits() -> None:
+    trials = {number: trial(number, score) for number, score in enumerate((0.5, 0.7, 0.6))}
+    halving = Halving(top_rung=2, eta=3)
+    assert next_job(trials, (), halving, wanted=9) == (1, 1)
+    assert next_job(trials, (), halving, wanted=9, waits=True) == (3, None)
+    assert next_job({**trials, 3: trial(3)}, (), halving, wanted=9, waits=True) == (3, 0)
+    assert next_job(trials, (), halving, wanted=3, waits=True) is None
+
+
+def test_the_best_recipe_climbs_and_the_best_of_all_where_those_by_hand_are_not_spared() -> None:
     trials = {0: trial(0, 0.8, source="recipe:kd"), 1: trial(1, 0.7, source="recipe:dist"), 2: trial(2, 0.9)}
     spared, halved = (Halving(top_rung=2, eta=3, spares_baselines=spares) for spares in (True, False))
     assert climb(trials, (), spared) == (1, 1)
-    assert climb(trials, (), halved) == (0, 1)
+    assert climb(trials, (), halved) == (2, 1)
+    assert climb({**trials, 2: trial(2, 0.9, failure="diverged")}, (), halved) == (0, 1)
     assert climb({**trials, 0: trial(0, 0.8, 0.8, 0.8, source="recipe:kd")}, (), halved) is None
     assert 0 in hopeless_trials({**trials, 0: trial(0, 0.1, source="recipe:kd")}, halved, wanted=3)
