@@ -42,15 +42,17 @@ def preparing_seconds(
       rates: what a sample takes; that of the reference network is asked for where one is trained.
     """
     known: set[str] = set()
+    trained: dict[type[Any], float] = {}  # by component: its fields are taken to change nothing in it
     total, asked, seconds = 0.0, False, []
     for plain in pipelines:
         for component in _preparing(plain):
-            key = _key(component)
+            key, cls = _key(component), type(bare(component))
             if key in known:
                 continue
             known.add(key)
-            trained = reference_samples(component, data, offers)
-            total += trained * rates.reference() if trained else 0.0
+            if cls not in trained:
+                trained[cls] = reference_samples(component, data, offers)
+            total += trained[cls] * rates.reference() if trained[cls] else 0.0
             if not asked and _reads_teacher(component):
                 asked, total = True, total + rates.answer * len(data.train)
         seconds.append(total)

@@ -145,9 +145,10 @@ def measure_costs(probe: Probe) -> Costs:
     """
     train = probe.sample_seconds(probe.recipe(distils=False))
     if probe.teacher is None:
-        return measure_teacher(probe, train)
-    answer = answer_seconds(probe.teacher, probe.data, probe.device)
-    return Costs(train, answer, load=probe.load, preparing=probe.preparing(answer))
+        costs = measure_teacher(probe, train)
+    else:
+        costs = Costs(train, answer_seconds(probe.teacher, probe.data, probe.device), load=probe.load)
+    return costs._replace(preparing=probe.preparing(costs.answer))
 
 
 def measure_teacher(probe: Probe, train: float) -> Costs:
@@ -164,8 +165,7 @@ def measure_teacher(probe: Probe, train: float) -> Costs:
     each = probe.sample_seconds(chosen.pipelines[0])
     trees = tree_costs(probe.data.train, task.num_classes) if chosen.trees else TreeCosts()
     answer = max(FORWARD * each * chosen.members, trees.answer)
-    trained = Costs(train, answer, each, chosen.members, chosen.compared, trees.fit, probe.load)
-    return trained._replace(preparing=probe.preparing(answer))
+    return Costs(train, answer, each, chosen.members, chosen.compared, trees.fit, probe.load)
 
 
 def measure_hand(probe: Probe, most_seconds: float) -> Costs:
