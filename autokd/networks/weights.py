@@ -71,7 +71,13 @@ def load_start(module: nn.Module, state: Mapping[str, Tensor], task: Task, sourc
       ComponentError: other keys are missing, left over or of another shape; names the first ones.
     """
     expected = module.state_dict()
-    state = fit_names(state, expected).state
+    fit = fit_names(state, expected)
+    if fit.rivals:
+        raise ComponentError(
+            f"{source} holds {len(fit.rivals)} networks of this architecture, whose names begin with "
+            f"{', '.join(fit.rivals)}; save the one that is meant by itself"
+        )
+    state = fit.state
     difference, head = _compare(state, expected), classifier_of(module, task)
     left = [key for key in difference.misfits if head and _is_of(head, key, state[key], expected[key])]
     misfits = {key: why for key, why in difference.misfits.items() if key not in left}
