@@ -95,7 +95,7 @@ def holds_dates(values: Series) -> bool:
 
 def written(cell: object, pattern: str) -> object:
     """Return a date as such as text in a pattern; anything else as it is."""
-    if pattern == ISO or not isinstance(cell, datetime.date) or cell is pd.NaT:
+    if pattern == ISO or not isinstance(cell, datetime.date) or pd.isna(cell):
         return cell
     return cell.strftime(pattern)
 
