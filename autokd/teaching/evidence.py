@@ -14,6 +14,9 @@ ALPHA = 0.01
 """Chance of a way that is no better to be called clearly better; the samples that decide have chosen nothing."""
 GUESSING = 0.05
 """Chance of a teacher that knows nothing to pass for one that knows something."""
+LITTLE, TWICE = 0.05, 2.0
+"""Cohen's kappa below which a teacher knows hardly anything, unless it is right twice as often as guesses: what an
+untrained network makes of an image has a little to do with its class, too."""
 PERMUTATIONS = 999
 _Z = 1.959964
 
@@ -63,15 +66,18 @@ class Guess(NamedTuple):
     Args:
       share: of right answers where predictions had nothing to do with labels, each as often as it is.
       p: chance that such guesses are right as often as the predictions are.
+      right: share of right answers of the predictions.
     """
 
     share: float
     p: float
+    right: float
 
     @property
     def is_all(self) -> bool:
-        """Whether the predictions are no better than guesses."""
-        return self.p > GUESSING
+        """Whether the predictions are no better than guesses, or hardly."""
+        kappa = (self.right - self.share) / max(1e-9, 1 - self.share)
+        return self.p > GUESSING or (kappa < LITTLE and self.right < TWICE * self.share)
 
 
 def guess(predicted: Tensor, labels: Tensor) -> Guess:
@@ -88,4 +94,5 @@ def guess(predicted: Tensor, labels: Tensor) -> Guess:
         torch.bincount(each, minlength=int(max(predicted.max(), labels.max())) + 1) for each in (predicted, labels)
     ]
     share = float((counts[0].double() * counts[1].double()).sum()) / len(labels) ** 2
-    return Guess(share, (1 + int((by_chance >= right).sum())) / (1 + PERMUTATIONS))
+    p = (1 + int((by_chance >= right).sum())) / (1 + PERMUTATIONS)
+    return Guess(share, p, right / len(labels))
