@@ -18,7 +18,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
 TIMED := tests/cli/test_contract.py::test_help_imports_nothing_heavy_and_is_quick
-WORKERS := --numprocesses logical --maxprocesses 8
+WORKERS := --numprocesses logical --maxprocesses 8 --dist worksteal
 
 .PHONY: install demo test properties coverage lint sizes golden docs clean
 

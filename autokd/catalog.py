@@ -11,6 +11,7 @@ Python file (`--plugins FILE.py`). Their kind follows from what they declare, an
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import importlib.util
 import sys
@@ -36,7 +37,7 @@ def names(kind: str) -> list[str]:
       ComponentError: there is no such kind.
     """
     check_kind(kind)
-    found = {path.stem[1:] for path in (Path(__file__).parent / kind).glob("_[a-z]*.py")}
+    found = set(_shipped(kind))
     found.update(point.name for point in entry_points(group=f"autokd.{kind}"))
     found.update(_plugins(kind))
     return sorted(found)
@@ -49,14 +50,19 @@ def load(kind: str, name: str) -> type[Any]:
       ComponentError: there is no such kind or component.
     """
     check_kind(kind)
-    if _is_shipped(kind, name):
-        return _component_of(importlib.import_module(f"autokd.{kind}._{name}"))
+    if name in _shipped(kind):
+        return _shipped_component(kind, name)
     plugins = _plugins(kind)
     if name in plugins:
         return plugins[name]
     for point in entry_points(group=f"autokd.{kind}", name=name):
         return _installed(kind, point)
     raise ComponentError(f"there is no {kind} component called {name!r}; {nearest(name, names(kind))}")
+
+
+def knows(kind: str, name: str) -> bool:
+    """Return whether there is a component called `name`; imports nothing, and asks installed packages last."""
+    return name in _shipped(kind) or name in names(kind)
 
 
 def name_of(component: Any) -> str:
@@ -143,7 +149,7 @@ def _misfit(module: ModuleType) -> str | None:
         kind, name = cls.declares.kind, cls.declares.name
         if not name:
             return f"{cls.__name__} has no name; write declares = {type(cls.declares).__name__}(name='my_name', …)"
-        if _is_shipped(kind, name) or (kind, name) in taken:
+        if name in _shipped(kind) or (kind, name) in taken:
             return f"there is a {kind} component called {name!r} already; choose another name"
         taken.add((kind, name))
     return next(filter(None, map(_strange_input, components)), None)
@@ -158,8 +164,15 @@ def _strange_input(cls: type[Any]) -> str | None:
     return f"{cls.__name__} is for {strange[0]!r}, and there is no such kind of input; {nearest(strange[0], known)}"
 
 
-def _is_shipped(kind: str, name: str) -> bool:
-    return (Path(__file__).parent / kind / f"_{name}.py").is_file()
+@functools.cache
+def _shipped(kind: str) -> frozenset[str]:
+    """The names of the package's own components; its folders do not change while it runs."""
+    return frozenset(path.stem[1:] for path in (Path(__file__).parent / kind).glob("_[a-z]*.py"))
+
+
+@functools.cache
+def _shipped_component(kind: str, name: str) -> type[Any]:
+    return _component_of(importlib.import_module(f"autokd.{kind}._{name}"))
 
 
 def check_kind(kind: str) -> None:

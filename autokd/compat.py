@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
+from collections.abc import Callable
 from types import ModuleType
+from typing import TypeVar
 
 import torch
 
@@ -31,6 +33,24 @@ def torchvision() -> ModuleType:
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
     return _load()
+
+
+T = TypeVar("T")
+
+
+def with_torchvision(foreign: Callable[[], T]) -> T:
+    """Run code that may import torchvision, and once more where that import fails as `torchvision` knows to mend.
+
+    Args:
+      foreign: imports someone else's module, or calls a function of it.
+    """
+    try:
+        return foreign()
+    except RuntimeError as error:
+        if _MISSING not in str(error):
+            raise
+    torchvision()
+    return foreign()
 
 
 def _load() -> ModuleType:

@@ -72,7 +72,7 @@ def noted(at: Progress) -> str:
 
 def to_stderr(line: str) -> None:
     """Write a line to stderr; whoever read it may have had enough, which is no reason to stop."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # a closed stream raises a ValueError
         print(line, file=sys.stderr, flush=True)
 
 

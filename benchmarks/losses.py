@@ -13,7 +13,8 @@ is made from the file. Accuracy is on the official test split: nothing is chosen
 `--cost` times training steps instead (minutes): CPU time of a step with cross-entropy and the loss over that
 of a step with cross-entropy alone, interleaved, the teacher's outputs at hand, on random images of 32x32 in batches of
 64, of a set of 50,000 with 100 classes. ResNet-56 teaches ResNet-20, and for losses on tokens a vision transformer of
-12 blocks one of 6. The classes that the losses declare as `cost` are those of `benchmarks/losses-cost.jsonl`.
+12 blocks one of 6. For `dml` the peer's outputs are at hand, too: what its training takes is counted by the peer, in
+`autokd.search.timing.pace`. The classes that the losses declare as `cost` are those of `benchmarks/losses-cost.jsonl`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 BROKEN = "import torch\n@torch.library.register_fake('torchvision::nms')\ndef fake(dets, scores, threshold): ...\n"
 MADE_UP = """
 import sys, torch
-from autokd.compat import torchvision
+from autokd.compat import torchvision, with_torchvision
 def look(folder):
     sys.path.insert(0, folder)
     try:
@@ -25,6 +25,21 @@ sound, other, broken = sys.argv[1:]
 assert look(sound) is True and not declared()
 assert look(other) == "something else" and not declared()
 assert look(broken) is True and declared()
+calls = []
+def foreign(message):
+    calls.append(message)
+    if len(calls) == 1:
+        raise RuntimeError(message)
+    return 7
+sys.path.insert(0, sound)
+assert with_torchvision(lambda: foreign("operator torchvision::nms does not exist")) == 7 and len(calls) == 2
+calls.clear()
+try:
+    with_torchvision(lambda: foreign("something else"))
+except RuntimeError as error:
+    assert str(error) == "something else" and len(calls) == 1
+else:
+    raise AssertionError
 """
 REAL = """
 import numpy as np, torch

@@ -7,7 +7,6 @@ import dataclasses
 import re
 import runpy
 import shlex
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from autokd.space import Budget, parse
 from autokd.study import records, settings
 from autokd.teaching import default_teacher
 from autokd.types import BuildContext, Output, Step, Task
+from tests import processes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -269,17 +269,16 @@ def test_the_components_shown_pass_the_suites_as_the_page_on_plugins_runs_them(o
     component, suites = blocks((ROOT / "docs" / "plugins.md").read_text(encoding="utf-8"), "python")
     own_loss.with_name("step_decay.py").write_text(component, encoding="utf-8")
     own_loss.with_name("test_own.py").write_text(suites, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_own.py"]
-    ran = subprocess.run(command, cwd=own_loss.parent, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert int(re.findall(r"(\d+) passed", ran.stdout + " 0 passed")[0]) >= 30, ran.stdout
+    suite = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'test_own.py', *sys.argv[1:]]))"
+    ran = processes.run(suite, folder=own_loss.parent)
+    assert ran.code == 0, ran.said
+    assert int(re.findall(r"(\d+) passed", ran.said + " 0 passed")[0]) >= 30, ran.said
     wrong = own_loss.read_text(encoding="utf-8").replace("teacher_logits.detach()", "teacher_logits")
     own_loss.write_text(wrong, encoding="utf-8")
-    ran = subprocess.run([*command, "-k", "LogitMSE"], cwd=own_loss.parent, capture_output=True, text=True)
-    assert (
-        ran.returncode == 1 and "FAILED test_own.py::TestLogitMSE::test_no_gradient_reaches_the_teacher" in ran.stdout
-    )
-    assert "1 failed" in ran.stdout
+    own_loss.with_name("output.txt").unlink()
+    ran = processes.run(suite, "-k", "LogitMSE", folder=own_loss.parent)
+    assert ran.code == 1 and "FAILED test_own.py::TestLogitMSE::test_no_gradient_reaches_the_teacher" in ran.said
+    assert "1 failed" in ran.said
 
 
 def test_the_page_on_plugins_lists_what_each_kind_declares() -> None:

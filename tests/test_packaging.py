@@ -22,6 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import autokd
+from tests import processes
 
 ROOT = Path(__file__).parents[1]
 OF_OURSELVES = "autokd"
@@ -212,8 +213,9 @@ def test_a_shipped_space_resolves_by_name_outside_the_checkout(installed: Path, 
 
 
 @pytest.mark.parametrize("first", ["autokd.search", "from autokd.study import records"])
-def test_the_public_names_are_the_same_whatever_was_imported_before(first: str) -> None:
-    code = f"import autokd\n{first}\nprint({{n: type(getattr(autokd, n)).__name__ for n in autokd.__all__}})"
-    kinds = ast.literal_eval(run(sys.executable, "-c", code))
+def test_the_public_names_are_the_same_whatever_was_imported_before(first: str, tmp_path: Path) -> None:
+    names = "{n: type(getattr(autokd, n)).__name__ for n in autokd.__all__}"
+    code = f"{processes.ANEW}import autokd\n{first}\nprint({names})"
+    kinds = ast.literal_eval(processes.run(code, folder=tmp_path).said)
     classes = {"AutokdError", "PipelineSpec", "Study", "UserError"}
     assert kinds == {name: "type" if name in classes else "function" for name in autokd.__all__}

@@ -29,11 +29,11 @@ def never_fail() -> None:
 
 @contextlib.contextmanager
 def in_place() -> Iterator[None]:
-    """Have the null device for standard output and error while they are None, as where there is no console."""
+    """Have the null device for standard output and error while they are None, as without a console, or closed."""
     with contextlib.ExitStack() as stack:
-        if sys.stdout is None:
+        if _is_gone(sys.stdout):
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(_null())))
-        if sys.stderr is None:
+        if _is_gone(sys.stderr):
             stack.enter_context(contextlib.redirect_stderr(stack.enter_context(_null())))
         yield
 
@@ -44,6 +44,10 @@ def is_terminal(stream: Any) -> bool:
         return bool(stream.isatty())
     except (AttributeError, ValueError):
         return False
+
+
+def _is_gone(stream: Any) -> bool:
+    return stream is None or (isinstance(stream, io.IOBase) and stream.closed)
 
 
 def _null() -> io.TextIOWrapper:

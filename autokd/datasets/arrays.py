@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
 from PIL import Image
+from scipy.sparse import sparray, spmatrix
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
@@ -46,13 +47,10 @@ def from_torch(dataset: TorchDataset[Any], cache: Path, *, classification: bool 
     items = [dataset[i] for i in range(len(dataset))]  # type: ignore[arg-type]
     if not items or not all(map(_is_pair, items)):
         raise DataError(f"{type(dataset).__name__}: expected a torch dataset of (input, class) pairs")
-    inputs = [_array(item[0]) for item in items]
-    shapes = {array.shape for array in inputs}
-    if len(shapes) > 1:
-        raise DataError(f"{type(dataset).__name__}: inputs of several shapes {sorted(shapes)[:3]}; resize them to one")
+    inputs = _of_one_shape([_array(item[0]) for item in items], type(dataset).__name__)
     labels = [_label(item[1]) for item in items]
     classes = getattr(dataset, "classes", None)
-    return from_arrays(np.stack(inputs), labels, cache, classes, classification=classification)
+    return from_arrays(inputs, labels, cache, classes, classification=classification)
 
 
 def from_arrays(
@@ -76,7 +74,7 @@ def from_arrays(
     Raises:
       DataError: the shapes or values do not fit.
     """
-    data = inputs if isinstance(inputs, DataFrame) else _array(inputs)
+    data = inputs if isinstance(inputs, DataFrame) else _given_array(inputs)
     target, headings = plain_labels(labels)
     classes = classes if headings is None else headings
     if len(data) != len(target) or len(data) == 0:
@@ -106,7 +104,32 @@ def _label(value: Any) -> Any:
 def _array(value: Any) -> NDArray[Any]:
     if isinstance(value, Image.Image):
         return np.asarray(value if is_wide(value.mode) else eight_bit(value))
+    if isinstance(value, list | tuple) and value and isinstance(value[0], Image.Image | Tensor | np.ndarray):
+        return _of_one_shape([_array(item) for item in value], "X")
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _of_one_shape(inputs: Sequence[NDArray[Any]], source: str) -> NDArray[Any]:
+    shapes = {array.shape for array in inputs}
+    if len(shapes) > 1:
+        raise DataError(f"{source}: inputs of several shapes {sorted(shapes)[:3]}; resize them to one")
+    return np.stack(inputs)
+
+
+def _given_array(value: Any) -> NDArray[Any]:
+    """Return X as an array of at least one dimension.
+
+    Raises:
+      DataError: it is none.
+    """
+    try:
+        array = _array(value)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(f"X has rows of different lengths ({error})") from error
+    if array.ndim == 0:
+        dense = "; X.toarray() makes one of a sparse matrix" if isinstance(value, spmatrix | sparray) else ""
+        raise DataError(f"X is a {type(value).__name__}; expected a DataFrame, an array or a tensor{dense}")
+    return array
 
 
 def _images(array: NDArray[Any]) -> Tensor:

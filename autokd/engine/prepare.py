@@ -80,6 +80,11 @@ def _prepare_context(context: TrainContext, component: PreparedComponent) -> Pre
     )
 
 
+def reference_epochs(rows: int) -> int:
+    """Return for how many epochs a reference network is trained on so many rows, at least 1."""
+    return max(REFERENCE_EPOCHS, math.ceil(REFERENCE_SAMPLES / rows))
+
+
 def reference_logits(context: TrainContext, rows: Tensor, seed: int) -> Tensor:
     """Return what a small network, trained on the labels of some samples, says of all: [N, C], float32, on the CPU.
 
@@ -97,7 +102,7 @@ def reference_logits(context: TrainContext, rows: Tensor, seed: int) -> Tensor:
     train = batching.take_split(data.train, rows)
     few = dataclasses.replace(data, train=train, task=dataclasses.replace(task, train_size=len(rows)))
     where = dataclasses.replace(context, data=few, teacher=None, bank=TeacherBank(), views=0)
-    samples = len(rows) * max(REFERENCE_EPOCHS, math.ceil(REFERENCE_SAMPLES / len(rows)))
+    samples = len(rows) * reference_epochs(len(rows))
     _, trained = train_rung(where, spec, Rung(seed=seed, view_seed=seed, horizon=samples, until=samples))
     with seeded(seed):
         network = build_student(spec.student, task, context.device, head=spec.head)

@@ -65,6 +65,7 @@ def _own_output() -> IO[bytes]:
     """Keep the pipe to the coordinator for this protocol; whatever else prints, prints to standard error."""
     own = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    sys.stdout = sys.stderr  # line by line, so that a worker that is killed loses no line
     return own
 
 

@@ -108,7 +108,7 @@ class DateColumn:
         strays = self.strays(values)
         if strays:
             raise not_as_in_training(values, self.name, strays[0], self.noun)
-        found = dates.parts(dates.parse(tables.texts(values), self.pattern))
+        found = dates.parts(dates.parse(self._written(values), self.pattern))
         found = found[:, [dates.PARTS.index(part) for part in self.parts]]
         absent = np.isnan(found[:, :1])
         standard = (np.where(absent, self.medians, found) - self.means) / self.scales
@@ -116,9 +116,16 @@ class DateColumn:
 
     def strays(self, values: Series) -> list[int]:
         """Return the positions of cells that are no dates."""
-        cells = tables.texts(values)
+        cells = self._written(values)
         none = dates.parse(cells, self.pattern).isna()
         return [row for row in np.flatnonzero(none).tolist() if cells[row] is not None]
+
+    def _written(self, values: Series) -> list[str | None]:
+        """Cells as text; what is a date as such, as dates were written in training."""
+        return tables.texts(values.map(self._as_in_training) if dates.holds_dates(values) else values)
+
+    def _as_in_training(self, cell: object) -> object:
+        return dates.written(cell, self.pattern)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import re
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas import DatetimeIndex
+from pandas import DatetimeIndex, Series
 
 ISO = "ISO8601"
 PARTS = ("days", "year", "month", "day", "weekday", "hour")
@@ -85,6 +86,18 @@ def compact_pattern(cells: Sequence[str]) -> str | None:
     if len(cells) < _COMPACT_FROM or not all(map(_LOOKS_COMPACT.fullmatch, cells)):
         return None
     return "%Y%m%d" if _share(cells, "%Y%m%d") == 1 else None
+
+
+def holds_dates(values: Series) -> bool:
+    """Whether cells may be dates as such, not text."""
+    return pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_object_dtype(values)
+
+
+def written(cell: object, pattern: str) -> object:
+    """Return a date as such as text in a pattern; anything else as it is."""
+    if pattern == ISO or not isinstance(cell, datetime.date) or pd.isna(cell):
+        return cell
+    return cell.strftime(pattern)
 
 
 def parse(cells: Sequence[str | None], pattern: str) -> DatetimeIndex:

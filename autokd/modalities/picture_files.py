@@ -21,6 +21,8 @@ _FOLDERS_LEFT_BEHIND = frozenset(
     | {"$recycle.bin", "recycler", "recycled", "system volume information", "network trash folder", "temporary items"}
 )
 _FILES_LEFT_BEHIND = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"})
+_PREFIXES = (".", "~$")
+"""Beginnings of the names of hidden files, and of files that say that a program has another one open."""
 _WINDOWS_MARK = ":zone.identifier"
 """End of the names of files that say where Windows had another file from."""
 
@@ -108,7 +110,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _left_behind(name: str) -> bool:
     lower = name.lower()
     known = lower in _FOLDERS_LEFT_BEHIND or lower in _FILES_LEFT_BEHIND
-    return known or name.startswith(".") or lower.endswith(_WINDOWS_MARK)
+    return known or name.startswith(_PREFIXES) or lower.endswith(_WINDOWS_MARK)
 
 
 def _refuse(error: OSError) -> NoReturn:

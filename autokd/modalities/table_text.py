@@ -28,6 +28,17 @@ _TOP = 20
 _NEARLY = 0.9
 """Share of the rows that are as long as each other where the delimiter is the right one."""
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_OTHER_KINDS = {
+    b"PK\x03\x04": "a workbook or a zip archive: save the sheet as CSV, or unpack it",
+    b"\xd0\xcf\x11\xe0": "an old workbook: save the sheet as CSV",
+    b"\x1f\x8b": "compressed: unpack it",
+    b"BZh": "compressed: unpack it",
+    b"\xfd7zXZ": "compressed: unpack it",
+    b"PAR1": "a Parquet file: call it .parquet",
+}
+"""How files begin that are no text, and what they are."""
+_OTHER_TEXTS = {(b"{", b"}"): "JSON", (b"[{", b"]"): "JSON", (b"<", b">"): "a page or XML"}
+"""How texts begin and end that are no table."""
 _log = logging.getLogger("autokd")
 
 
@@ -71,6 +82,7 @@ def read_text(path: Path, single: Collection[str] = ()) -> DataFrame:
 def _decoded(path: Path) -> str:
     """The text of a file, with one kind of line end."""
     content = path.read_bytes()
+    _check_kind(content)
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
@@ -82,6 +94,16 @@ def _decoded(path: Path) -> str:
     if "\0" in text:
         raise ValueError("it holds bytes that are no text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _check_kind(content: bytes) -> None:
+    """Refuse files of other kinds by their name."""
+    for mark, kind in _OTHER_KINDS.items():
+        if content.startswith(mark):
+            raise ValueError(f"it is {kind}")
+    for (start, end), kind in _OTHER_TEXTS.items():
+        if content.startswith(start) and content.rstrip().endswith(end):
+            raise ValueError(f"it is {kind}: save it as CSV or Parquet")
 
 
 def _records(lines: Iterable[str], delimiter: str) -> Iterator[_Record]:

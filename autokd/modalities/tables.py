@@ -37,7 +37,7 @@ def read_table(path: Path, single: Collection[str] = ()) -> DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: {'a folder, not a table file' if path.is_dir() else 'no such file'}")
     try:
-        frame = pd.read_parquet(path) if path.suffix.lower() in _PARQUET else read_text(path, single)
+        frame = _read_parquet(path) if path.suffix.lower() in _PARQUET else read_text(path, single)
     except (ValueError, OSError, csv.Error, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not a readable table ({' '.join(str(error).split())})") from error
     if frame.empty:
@@ -45,11 +45,18 @@ def read_table(path: Path, single: Collection[str] = ()) -> DataFrame:
     return with_names(frame, str(path))
 
 
+def _read_parquet(path: Path) -> DataFrame:
+    """Read a Parquet file; an index that has a name is a column like the others."""
+    frame = pd.read_parquet(path)
+    named = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    return frame.reset_index(level=named) if named else frame
+
+
 def with_names(frame: DataFrame, source: str) -> DataFrame:
     """Return a table whose columns are called by trimmed text.
 
     Raises:
-      DataError: two columns would have the same name.
+      DataError: two columns would have the same name, or the cells of one are lists.
     """
     names = [str(name).strip() for name in frame.columns]
     for name, count in Counter(names).items():
@@ -57,6 +64,12 @@ def with_names(frame: DataFrame, source: str) -> DataFrame:
             alike = [(at + 1, given) for at, given in enumerate(frame.columns) if names[at] == name]
             places = " and ".join(f"{given!r} (column {at})" for at, given in alike)
             raise DataError(f"{source}: {places} are the same name; give each column a name of its own")
+    for place, name in enumerate(names):
+        cell = next((cell for cell in frame.iloc[:, place] if cell is not None), None)
+        if isinstance(cell, list | tuple | dict | set | np.ndarray):
+            raise DataError(
+                f"{source}: column {name!r} holds a {type(cell).__name__} a row; give each value its column"
+            )
     return frame.set_axis(names, axis=1)
 
 

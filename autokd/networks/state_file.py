@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from autokd.errors import TeacherError, one_line
-from autokd.files import read_tensors
-
-WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "net")
-"""Keys under which training scripts keep the weights beside other things; averaged weights come first."""
+from autokd.files import printable, read_tensors
+from autokd.networks.plain_pickle import read_plain
+from autokd.networks.weights_in import find_class_names, find_weights
 
 METADATA_KEY = "autokd.student"
 """Key of a safetensors file's metadata that holds the student component as JSON."""
 
 BUNDLE_FORMAT = 1
+
+_SHOWN = 3
 
 
 class StateFile(NamedTuple):
@@ -35,6 +34,7 @@ class StateFile(NamedTuple):
       student: the student component in plain form ({"use": name, field: value, …}), or None where the file names none.
       task: the task of a bundle in plain form (mean, std, classes, …); {} for other files.
       classes: names of the classes, in the order of the outputs; () where the file has none.
+      note: which of several weights these are, and what is not read, for people; "" where there is nothing to say.
     """
 
     path: Path
@@ -42,24 +42,38 @@ class StateFile(NamedTuple):
     student: dict[str, Any] | None
     task: Mapping[str, Any] = {}
     classes: tuple[str, ...] = ()
+    note: str = ""
 
 
-def read(path: str | Path) -> StateFile:
+def read(path: str | Path, key: str = "") -> StateFile:
     """Read a checkpoint: a .safetensors file, a file of `torch.save`, or the folder of a student bundle.
 
-    Only tensors and plain data are read: no code in the file is ever run.
+    Only tensors and plain data are read: no code in the file is ever run, see `autokd.networks.plain_pickle`.
 
+    Args:
+      path: the file or folder.
+      key: under which the weights lie in a file of several, or with which the names of one network begin; "" for those
+        that the trainer itself would evaluate.
     Raises:
-      TeacherError: the file is missing, damaged, holds anything but tensors and plain data, or no state dict.
+      TeacherError: the file is missing, damaged, a part of several, or holds no state dict, or none under the key.
     """
     path = Path(path).expanduser()
     if not path.exists():
         raise TeacherError(f"there is no teacher file {path}")
     if path.is_dir():
         return _read_bundle(path)
+    if _SHARD.search(path.name):
+        raise TeacherError(
+            f"{printable(str(path))} is one of several files of a network, or their index; where it was made, save it "
+            "as one: torch.save(model.state_dict(), NEW)"
+        )
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    return _read_torch(path)
+        return _read_safetensors(path, key)
+    return _read_torch(path, key)
+
+
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\.|\.index\.json$|\.distcp$")
+"""Names of files that hold a part of a network: those of Hugging Face, and of PyTorch's distributed checkpoints."""
 
 
 def file_fingerprint(path: str | Path) -> str:
@@ -79,7 +93,9 @@ def file_fingerprint(path: str | Path) -> str:
 def _read_bundle(path: Path) -> StateFile:
     model, weights = path / "model.json", path / "student.safetensors"
     if not model.is_file() or not weights.is_file():
-        raise TeacherError(f"the folder {path} is not a student bundle: it needs model.json and student.safetensors")
+        raise TeacherError(
+            f"the folder {path} is not a student bundle: it needs model.json and student.safetensors{_inside(path)}"
+        )
     try:
         plain = json.loads(model.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -89,7 +105,16 @@ def _read_bundle(path: Path) -> StateFile:
     return StateFile(path, _read_safetensors(weights).state, student, task, tuple(task.get("classes", ())))
 
 
-def _read_safetensors(path: Path) -> StateFile:
+def _inside(folder: Path) -> str:
+    """What to do with a folder that another tool wrote; "" where that is unknown."""
+    names = sorted(printable(file.name) for file in folder.iterdir())
+    if any(_SHARD.search(name) for name in names) or ".metadata" in names:
+        return "; it holds one network in several files: save it as one, torch.save(model.state_dict(), NEW)"
+    whole = [name for name in names if name.endswith((".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar"))]
+    return f"; to load one of its files, name that: {folder / whole[0]}" if whole else ""
+
+
+def _read_safetensors(path: Path, key: str = "") -> StateFile:
     try:
         state, metadata = read_tensors(path)
         named = json.loads(metadata.get(METADATA_KEY, "null"))
@@ -97,31 +122,19 @@ def _read_safetensors(path: Path) -> StateFile:
         raise TeacherError(f"{path} is not a whole safetensors file ({one_line(error)}); get it again") from error
     except ValueError as error:
         raise TeacherError(f"{path}: its metadata {METADATA_KEY!r} is not JSON: {one_line(error)}") from error
-    return StateFile(path, _only_state(state, path), named)
+    found = find_weights(state, printable(str(path)), key)
+    return StateFile(path, found.state, named, note=found.note)
 
 
-def _read_torch(path: Path) -> StateFile:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise TeacherError(_refusal(path, str(error))) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
-        raise TeacherError(f"{path} is damaged, cut short or no checkpoint ({one_line(error)})") from error
+def _read_torch(path: Path, key: str) -> StateFile:
+    read, shown = read_plain(path), printable(str(path))
+    content = read.content
     named = content.get("autokd") if isinstance(content, Mapping) else None
     student = None if named is None else _named_student(named, path)
-    return StateFile(path, _only_state(_unwrapped(content), path), student)
-
-
-def _refusal(path: Path, message: str) -> str:
-    """Say why weights-only loading refused a file, and what to do."""
-    found = re.search(r"GLOBAL ([\w.]+)", message)
-    if found is None:
-        return f"{path} is damaged or no checkpoint of torch.save"
-    return (
-        f"{path} holds a Python object ({found[1]}) beside or around its tensors, which is not loaded since it could "
-        "run code; if you trust the file, save its state dict alone and give that: "
-        "torch.save(torch.load(FILE, weights_only=False)[KEY], NEW)"
-    )
+    found = find_weights(content, shown, key)
+    names = find_class_names(content, found.state)
+    foreign = f"objects of {', '.join(read.foreign[:_SHOWN])} are not read" if read.foreign else ""
+    return StateFile(path, found.state, student, classes=names, note="; ".join(filter(None, (found.note, foreign))))
 
 
 def _named_student(plain: Any, source: Path) -> dict[str, Any]:
@@ -137,23 +150,3 @@ def _named_student(plain: Any, source: Path) -> dict[str, Any]:
             f"{source}: the student has a head of its own ({plain['head']}), which no teacher can have yet"
         )
     return dict(plain["student"])
-
-
-def _unwrapped(content: Any) -> Any:
-    """The innermost mapping under `WRAPPERS`."""
-    while isinstance(content, Mapping):
-        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
-            return content
-        content = inner
-    return content
-
-
-def _only_state(content: Any, path: Path) -> dict[str, Tensor]:
-    if isinstance(content, Mapping) and content and all(isinstance(value, Tensor) for value in content.values()):
-        return {str(key): value for key, value in content.items()}
-    seen = f"keys {', '.join(map(repr, list(content)[:5]))}" if isinstance(content, Mapping) else type(content).__name__
-    raise TeacherError(
-        f"{path} holds no state dict (found: {seen}); expected names and tensors, bare or under one of "
-        f"{', '.join(WRAPPERS)}"
-    )

@@ -2,44 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+import logging
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from autokd.errors import ComponentError, TeacherError
 from autokd.networks.models import classifier_of
+from autokd.networks.weight_names import fit_names
 from autokd.types import Task
 
-PREFIXES = ("module.", "_orig_mod.", "model.", "student.")
-"""What wrappers (data-parallel, compiled, Lightning) put before every key."""
-
 _SHOWN = 3
+_log = logging.getLogger("autokd")
 
 
-def load_whole(module: nn.Module, state: Mapping[str, Tensor], task: Task, source: str) -> None:
-    """Load a state dict into a network; every tensor of both sides must find its partner.
+def load_whole(module: nn.Module, state: Mapping[str, Tensor], task: Task, source: str, note: str = "") -> None:
+    """Load a state dict into a network; every tensor of the network must find its partner.
 
-    Prefixes that all keys carry are stripped where that makes the keys fit. Counters of batches
-    (`num_batches_tracked`), which old files lack, may be absent.
+    A prefix that the network's keys carry in the file is stripped, whatever it is. Tensors outside of it, counters, and
+    what losses and metrics keep are left over and named; any other one that is left over is an error. Counters of
+    batches (`num_batches_tracked`), which old files lack, may be absent.
 
     Args:
       module: changed in place.
       state: as `read` returns it.
       task: the task, for its class count.
       source: the checkpoint, for the message.
+      note: what else there is to say of the file; it is said once.
     Raises:
-      TeacherError: keys are missing, left over or of another shape, or the class counts differ.
+      TeacherError: keys are missing, left over or of another shape, the class counts differ, or the file holds two such
+        networks.
     """
     expected = module.state_dict()
-    state = _best_stripped(state, expected)
-    difference = _compare(state, expected)
+    fit = fit_names(state, expected)
+    if fit.rivals:
+        raise TeacherError(
+            f"{source} holds {len(fit.rivals)} networks of this architecture, whose names begin with "
+            f"{', '.join(fit.rivals)}; say which one is meant with key={fit.rivals[0].rstrip('.')} before the @"
+        )
+    difference = _compare(fit.state, expected)
     if difference.misfits and not difference.missing and not difference.unexpected:
-        _check_class_count({key: state[key] for key in difference.misfits}, expected, task, source)
+        _check_class_count({key: fit.state[key] for key in difference.misfits}, expected, task, source)
     problems = _describe(difference)
     if problems:
         raise TeacherError(f"{source} does not load whole into this architecture; tensors: {problems}")
-    module.load_state_dict(state)
+    module.load_state_dict(fit.state)
+    unused = _count_and_show("tensor(s) of it not used", list(fit.unused))
+    if note or unused:
+        _say_once(f"the teacher's file {source}: {'; '.join(filter(None, (note, unused)))}")
+
+
+@functools.cache  # a teacher may be loaded several times
+def _say_once(line: str) -> None:
+    _log.warning("%s", line)
 
 
 def load_start(module: nn.Module, state: Mapping[str, Tensor], task: Task, source: str) -> str:
@@ -54,7 +71,13 @@ def load_start(module: nn.Module, state: Mapping[str, Tensor], task: Task, sourc
       ComponentError: other keys are missing, left over or of another shape; names the first ones.
     """
     expected = module.state_dict()
-    state = _best_stripped(state, expected)
+    fit = fit_names(state, expected)
+    if fit.rivals:
+        raise ComponentError(
+            f"{source} holds {len(fit.rivals)} networks of this architecture, whose names begin with "
+            f"{', '.join(fit.rivals)}; save the one that is meant by itself"
+        )
+    state = fit.state
     difference, head = _compare(state, expected), classifier_of(module, task)
     left = [key for key in difference.misfits if head and _is_of(head, key, state[key], expected[key])]
     misfits = {key: why for key, why in difference.misfits.items() if key not in left}
@@ -76,7 +99,7 @@ def _is_of(head: str, key: str, found: Tensor, expected: Tensor) -> bool:
 def agreement(module: nn.Module, state: Mapping[str, Tensor]) -> tuple[int, int]:
     """Return how well a state dict fits a network: shared less unshared keys, and tensors of equal shape."""
     expected = module.state_dict()
-    state = _best_stripped(state, expected)
+    state = fit_names(state, expected).state
     common = expected.keys() & state.keys()
     unshared = len(expected) + len(state) - 2 * len(common)
     return len(common) - unshared, sum(not _describe_misfit(state[key], expected[key]) for key in common)
@@ -126,20 +149,6 @@ def _compare(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> _Di
     unexpected = [key for key in state if key not in expected]
     texts = {key: _describe_misfit(state[key], expected[key]) for key in expected if key in state}
     return _Difference(missing, unexpected, {key: text for key, text in texts.items() if text})
-
-
-def _best_stripped(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state with as many common prefixes stripped as make most of its keys fit."""
-    return max(_strippings(state), key=lambda candidate: len(expected.keys() & candidate.keys()))
-
-
-def _strippings(state: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    """The state as it is, then with one more common prefix stripped each time."""
-    current = dict(state)
-    yield current
-    while prefix := next((p for p in PREFIXES if current and all(key.startswith(p) for key in current)), None):
-        current = {key.removeprefix(prefix): value for key, value in current.items()}
-        yield current
 
 
 def _describe_misfit(found: Tensor, expected: Tensor) -> str:

@@ -41,7 +41,7 @@ class Work:
       reading: runs that read the teacher.
       views: epochs of views that the teacher has not answered before, about.
       predictions: students that predict validation and test at the end, one by one.
-      drawn: the pipelines are drawn from the space, so that some may have a peer.
+      drawn: the pipelines are drawn from the space, so that some may have a peer or components that prepare something.
       part: of the funnel: explore has as many rungs under way as the study has slots, confirm as many runs as there are
         workers.
     """
@@ -81,6 +81,8 @@ class Costs(NamedTuple):
       teacher: of a training step of the default teacher's network; 0 where none is trained.
       networks, compared: full and short trainings of the default teacher.
       load: what a step of a drawn pipeline takes on average in steps of its student; above 1 where some have a peer.
+      preparing: of making what the components of the first n drawn pipelines prepare, for n = 1, 2, …; () where none
+        does. Seconds in all, not of one sample.
       trees: of fitting the ensembles of trees that a default teacher is chosen from, at most; a row costs about as much
         whatever their number.
     """
@@ -92,6 +94,15 @@ class Costs(NamedTuple):
     compared: int = 0
     trees: float = 0.0
     load: float = 1.0
+    preparing: tuple[float, ...] = ()
+
+    def prepared(self, pipelines: float) -> float:
+        """Return the seconds of making what so many drawn pipelines prepare; beyond those that were drawn, no more.
+
+        >>> [Costs(1e-3, 1e-3, preparing=(0.0, 4.0, 6.0)).prepared(n) for n in (0, 2, 50)]
+        [0.0, 4.0, 6.0]
+        """
+        return self.preparing[min(round(pipelines), len(self.preparing)) - 1] if self.preparing and pipelines else 0.0
 
     def teacher_seconds(self, epochs: int, train: int, validation: int) -> float:
         """Return the seconds of training the default teacher with a full length of so many epochs; 0 without one."""
@@ -142,7 +153,8 @@ def _seconds(work: Work, sizes: Sizes, samples: int, costs: Costs, parallel: Par
     run *= costs.load if work.drawn else 1.0
     answers = costs.answer * work.views * samples
     predictions = costs.train * predicted_samples(work.predictions, sizes)
-    return (work.runs * run + answers) / parallel.of(work) + predictions
+    artefacts = costs.prepared(work.runs) if work.drawn else 0.0  # the coordinator makes them, one by one
+    return (work.runs * run + answers) / parallel.of(work) + predictions + artefacts
 
 
 def total_epochs(works: Iterable[Work], sizes: Sizes, workers: int) -> float:

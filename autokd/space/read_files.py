@@ -42,7 +42,7 @@ def _section(name: str, slot: spec.Slot, body: Any, folder: Path, problems: Prob
 
 
 def _entry(place: str, slot: spec.Slot, use: Any, fields: Any, folder: Path, problems: Problems) -> Any:
-    if str(use) not in catalog.names(slot.kind) or not isinstance(fields or {}, dict):
+    if not catalog.knows(slot.kind, str(use)) or not isinstance(fields or {}, dict):
         return fields
     try:
         return located(fields or {}, catalog.load(slot.kind, str(use)).declares, folder)

@@ -44,6 +44,7 @@ class AutokdTeacher(Fed):
     arch: str = ""  # a student component or a CIFAR name such as resnet56; "" where the file names it
     fields: tuple[str, ...] = ()  # "key=value", fields of the architecture
     file: str  # checkpoint, or the folder of a student bundle
+    key: str = ""  # of the weights in a file of several, or what their names begin with; "" for the averaged ones
 
     def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
@@ -52,7 +53,7 @@ class AutokdTeacher(Fed):
           TeacherError: the checkpoint does not load whole, or does not fit the data.
           ComponentError: a field does not exist or has a value of the wrong type.
         """
-        content = state_file.read(self.file)
+        content = state_file.read(self.file, self.key)
         own = teachers_task(context.task, self.classes, content.classes, self.arch or self.file)
         task = resized_task(own, self.input_size)
         student = self._student(content, task)
@@ -60,7 +61,7 @@ class AutokdTeacher(Fed):
         source = reference(plain, self.file)
         with foreign(f"the teacher {source} cannot be built for {task.dataset}"), seeded(0):
             module = student.build(BuildContext(task=task))
-        load_whole(module, content.state, task, source)
+        load_whole(module, content.state, task, source, content.note)
         teacher = freeze(
             module,
             own,

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
 from autokd.networks import state_file
@@ -38,6 +39,7 @@ class FactoryTeacher(Fed):
     factory: str  # package.module:function
     fields: tuple[str, ...] = ()  # "key=value", further arguments of the function
     file: str  # checkpoint
+    key: str = ""  # of the weights in a file of several, or what their names begin with; "" for the averaged ones
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
     def build(self, context: BuildContext) -> AnyTeacher:
@@ -47,11 +49,11 @@ class FactoryTeacher(Fed):
           TeacherError: the function cannot be imported, fails or returns no module, or the checkpoint does not load
             whole or does not fit the data.
         """
-        content = state_file.read(self.file)
+        content = state_file.read(self.file, self.key)
         source = f"{self.factory}@{self.file}"
         own = teachers_task(context.task, self.classes, content.classes, source)
         module = self._network(own.num_classes)
-        load_whole(module, content.state, own, source)
+        load_whole(module, content.state, own, source, content.note)
         teacher = freeze(
             module,
             own,
@@ -68,7 +70,8 @@ class FactoryTeacher(Fed):
             with foreign(f"the teacher's factory {self.factory} failed"):
                 wants = "num_classes" in inspect.signature(function).parameters
                 known = {"num_classes": num_classes} if wants else {}
-                network = function(**{**known, **read_options(self.fields)})
+                arguments = {**known, **read_options(self.fields)}
+                network = compat.with_torchvision(lambda: function(**arguments))
         if not isinstance(network, nn.Module):
             raise TeacherError(
                 f"the teacher's factory {self.factory} must return an nn.Module, got {type(network).__name__}"
@@ -79,7 +82,7 @@ class FactoryTeacher(Fed):
 def _function(path: str) -> Callable[..., Any]:
     module_name, _, name = path.partition(":")
     with foreign(f"the teacher's module {module_name!r} cannot be imported"):
-        module = importlib.import_module(module_name)
+        module = compat.with_torchvision(lambda: importlib.import_module(module_name))
     found: Any = vars(module).get(name)
     if not callable(found):
         functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]

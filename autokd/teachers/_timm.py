@@ -36,6 +36,7 @@ class TimmTeacher(Fed):
     model: str  # timm's name, such as resnet18 or vit_tiny_patch16_224.augreg_in21k_ft_in1k
     fields: tuple[str, ...] = ()  # "key=value", further arguments of timm.create_model, such as img_size=32
     file: str  # checkpoint
+    key: str = ""  # of the weights in a file of several, or what their names begin with; "" for the averaged ones
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
     def build(self, context: BuildContext) -> AnyTeacher:
@@ -45,11 +46,11 @@ class TimmTeacher(Fed):
           MissingDependency: timm is not installed.
           TeacherError: timm has no such model, or the checkpoint does not load whole or does not fit the data.
         """
-        content = state_file.read(self.file)
+        content = state_file.read(self.file, self.key)
         source = f"timm:{self.model}@{self.file}"
         own = teachers_task(context.task, self.classes, content.classes, source)
         module = self._network(own, source)
-        load_whole(module, content.state, own, source)
+        load_whole(module, content.state, own, source, content.note)
         teacher = freeze(
             module,
             own,

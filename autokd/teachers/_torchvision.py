@@ -34,6 +34,7 @@ class TorchvisionTeacher(Fed):
     model: str  # torchvision's name, such as resnet18
     fields: tuple[str, ...] = ()  # "key=value", further arguments of torchvision.models.get_model
     file: str  # checkpoint
+    key: str = ""  # of the weights in a file of several, or what their names begin with; "" for the averaged ones
     mean: tuple[float, ...] = IMAGENET_MEAN  # per channel, of the teacher's own input; () for the data's
     std: tuple[float, ...] = IMAGENET_STD  # per channel, of the teacher's own input; () for the data's
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
@@ -45,11 +46,11 @@ class TorchvisionTeacher(Fed):
           TeacherError: torchvision has no such classifier, or the checkpoint does not load whole or does not fit the
             data.
         """
-        content = state_file.read(self.file)
+        content = state_file.read(self.file, self.key)
         source = f"torchvision:{self.model}@{self.file}"
         own = teachers_task(context.task, self.classes, content.classes, source)
         module = self._network(own, source)
-        load_whole(module, content.state, own, source)
+        load_whole(module, content.state, own, source, content.note)
         teacher = freeze(
             module,
             own,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from autokd import data
 from autokd.batching import single
 from autokd.datasets import arrays
 from autokd.errors import DataError
+from tests import processes
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +91,10 @@ def test_fingerprint_names_data_split_and_preprocessing(digits: tuple[np.ndarray
     assert len({dataset.task.fingerprint for dataset in variants}) == 5
 
 
-def test_fingerprint_is_the_same_in_another_process() -> None:
+def test_fingerprint_is_the_same_in_another_process(tmp_path: Path) -> None:
     code = "from autokd import data; print(*[data.load(name).task.fingerprint for name in ('digits', 'wine')])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.split() == [data.load(name).task.fingerprint for name in ("digits", "wine")]
+    theirs = processes.run(code, folder=tmp_path).said.split()
+    assert theirs == [data.load(name).task.fingerprint for name in ("digits", "wine")]
 
 
 def test_global_random_state_is_untouched() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -30,6 +28,7 @@ from autokd.spec import make
 from autokd.teaching import default_teacher
 from autokd.teaching.recipe import Effort
 from autokd.types import Split
+from tests import processes
 from tests.delivery.helpers import CPU, Trained, pipeline_for, run, teacher_for
 
 Bundles = Callable[[str], Trained]
@@ -247,12 +246,12 @@ def test_epochs_and_seed_must_make_sense(cancer: Dataset, tmp_path: Path) -> Non
 def test_a_killed_process_is_resumed(bundles: Bundles, tmp_path: Path) -> None:
     made = bundles("table")
     script = (
-        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "import os, sys\n"
         "from pathlib import Path; from autokd.data import load; from tests.delivery.helpers import pipeline_for, run\n"
         "data = load('breast_cancer')\n"
-        "run(pipeline_for(data), Path(sys.argv[2]), data, on_epoch=lambda line: line['epoch'] == 2 and os._exit(9))"
+        "run(pipeline_for(data), Path(sys.argv[1]), data, on_epoch=lambda line: line['epoch'] == 2 and os._exit(9))"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(Path(__file__).parents[2]), str(tmp_path)], check=False)
-    assert done.returncode == 9
-    assert (tmp_path / "checkpoint.pt").exists() and not (tmp_path / "metrics.json").exists()
-    _assert_same_result(made, tmp_path, run(made.file, tmp_path, made.data))
+    folder = tmp_path / "bundle"
+    assert processes.run(script, folder, folder=tmp_path).code == 9
+    assert (folder / "checkpoint.pt").exists() and not (folder / "metrics.json").exists()
+    _assert_same_result(made, folder, run(made.file, folder, made.data))

@@ -272,6 +272,21 @@ def test_an_unknown_category_is_told() -> None:
     assert len(student.predict({"city": "Chur", "age": 3}, skip_bad=True)) == 1
 
 
+@pytest.mark.parametrize("pattern", ["%d.%m.%Y", "%m/%d/%Y", "%Y-%m-%d", "%d %b %Y"])
+def test_dates_as_such_are_those_that_were_written_in_training(pattern: str) -> None:
+    days = pd.Series(pd.date_range("2024-01-25", periods=20, freq="17D"))
+    written = days.dt.strftime(pattern)
+    student = rows_student({"day": written.tolist(), "age": [float(age) for age in range(20)]})
+    assert student.input["columns"]["day"].startswith("date")
+    expected = student.predict({"day": written, "age": range(20)})
+    for given in (days, days.dt.date, days.dt.tz_localize("UTC"), days.astype(object)):
+        pd.testing.assert_frame_equal(student.predict({"day": given, "age": range(20)}), expected)
+    one = student.predict({"day": days[3].to_pydatetime(), "age": 3})
+    pd.testing.assert_frame_equal(one.reset_index(drop=True), expected.iloc[[3]].reset_index(drop=True))
+    gone = student.predict({"day": [days[3], pd.NaT, None], "age": [1, 2, 3]})
+    assert len(gone) == 3 and not gone.iloc[0].equals(gone.iloc[1])
+
+
 def test_an_array_is_for_a_student_that_learnt_from_one() -> None:
     student = rows_student({"x0": [1.0, 2.0, 3.0], "x2": [1.0, 5.0, 6.0]})  # x1 was constant
     rows = np.array([[1.0, 7.0, 5.0], [3.0, 7.0, 6.0]])

@@ -135,6 +135,22 @@ def test_a_run_does_not_see_the_labels_that_are_not_known(augment: Any, digits: 
     )
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_nor_does_a_run_on_a_gpu(digits: Dataset) -> None:
+    """`ce` reads the labelled rows of a batch on the GPU, `kd` all of them; sums there are not the same to the bit."""
+    cuda = torch.device("cuda")
+    spec = pipeline(losses={"ce": make("losses", "ce", {}), "kd": make("losses", "kd", {})})
+    network = teacher(digits.task).to(cuda)
+
+    def weights(data: Dataset) -> Tensor:
+        state = trained(dataclasses.replace(context(data, network), device=cuda), spec)[1]["student"]
+        return torch.cat([value.double().flatten().cpu() for value in state.values()])
+
+    one, other = (weights(half_labelled(digits, junk=junk)) for junk in (0, 7))
+    every = weights(digits)
+    assert (one - other).norm() < 0.01 * (one - every).norm()
+
+
 def test_a_mixed_sample_is_labelled_where_both_are(digits: Dataset) -> None:
     loss = NotingLoss(teacher="stored")
     data = half_labelled(digits, junk=0)

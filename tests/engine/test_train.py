@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ from autokd.errors import TrialFailure
 from autokd.networks.models import state_fingerprint
 from autokd.spec import PipelineSpec, make
 from autokd.types import Split
+from tests import processes
 from tests.engine.helpers import (
     CPU,
     FittingLoss,
@@ -328,16 +326,10 @@ print(json.dumps(curves))
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_curve_in_another_process(digits: Dataset, cancer: Dataset) -> None:
-    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
-    ran = subprocess.run(
-        [sys.executable, "-c", CURVE],
-        env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    theirs = json.loads(ran.stdout.splitlines()[-1])
+def test_the_same_seed_gives_the_same_curve_in_another_process(
+    digits: Dataset, cancer: Dataset, tmp_path: Path
+) -> None:
+    theirs = json.loads(processes.run(CURVE, folder=tmp_path).said.splitlines()[-1])
     for name, spec in PIPELINES.items():
         data = cancer if name.startswith("mlp") else digits
         own = trained(context(data, teacher(data.task)), spec)[0].curve

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from autokd.study.records import Records
+from tests.processes import Process
 from tests.search.plugins import plugin
 from tests.search.processes import ended, records_in, started, wait_for
 from tests.search.records import comparable
@@ -92,7 +93,7 @@ def test_killed_twenty_times(undisturbed: Records, space: Path, tmp_path: Path) 
     whole_and_once(tmp_path, found)
 
 
-def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+def workers_of(process: Process) -> list[psutil.Process]:
     return [child for child in psutil.Process(process.pid).children() if "autokd.execution.worker" in child.cmdline()]
 
 
@@ -189,16 +190,22 @@ def test_a_full_disk_loses_nothing(undisturbed: Records, space: Path, tmp_path: 
     assert comparable(found) == comparable(undisturbed)
 
 
-def test_trials_that_segfault_hang_or_eat_memory_are_told_and_survived(tmp_path: Path) -> None:
-    bad = "any_of: {at_most: 1, from: {t_segfault: {}, t_nan: {}}}"
-    text = SPACE.replace("any_of: {at_most: 2, from: {kd: {}, hint: {}}}", bad).replace("trials: 8", "trials: 9")
-    assert bad in text
+BAD = """
+warm_starts:
+  - {losses: {ce: {weight: 1.0}, t_segfault: {}}}
+  - {losses: {ce: {weight: 1.0}, t_nan: {}}}
+"""
+
+
+def test_trials_that_segfault_or_diverge_in_a_worker_are_told_and_survived(tmp_path: Path) -> None:
+    """One each: the first costs two workers."""
+    text = SPACE.replace("{kd: {}, hint: {}}", "{t_segfault: {}, t_nan: {}}").replace("trials: 8", "trials: 4") + BAD
     (tmp_path / "bad.yaml").write_text(text)
     with plugin() as path:
         options = ["--workers", "1", "--plugins", str(path)]
         found = ended(tmp_path, started(tmp_path, tmp_path / "bad.yaml", *options))
     kinds = {next(iter(set(t.pipeline["losses"]) - {"ce"}), ""): t.failure for t in found.trials.values()}
-    assert len(found.trials) == 9 and found.in_flight == [] and found.claims
+    assert len(found.trials) == 4 and found.in_flight == [] and found.claims
     segfault, nan = kinds.get("t_segfault"), kinds.get("t_nan")
     assert segfault is not None and segfault["kind"] == "crash"
     assert nan is not None and nan["kind"] == "not_finite"

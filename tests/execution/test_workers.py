@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -33,6 +34,7 @@ from autokd.execution.executor import (
 )
 from autokd.execution.inline import InlineExecutor
 from autokd.execution.workers import Launch, WorkerExecutor, describe_exit
+from tests.execution import forked
 from tests.search.plugins import plugin
 from tests.search.spaces import CPU, resolved
 
@@ -40,8 +42,8 @@ pytestmark = pytest.mark.slow
 GB = 2**30
 
 
-@pytest.fixture(autouse=True)
-def plugin_file(tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(scope="module", autouse=True)
+def plugin_file() -> Iterator[Path]:
     with plugin() as path:
         yield path
 
@@ -65,9 +67,22 @@ def setup(data: Dataset, folder: Path) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def executor(digits: Dataset, tmp_path: Path) -> Iterator[WorkerExecutor]:
-    made = WorkerExecutor(setup(digits, tmp_path), 1, launch=Launch(lease=3.0, log_file=tmp_path / "workers.log"))
+@pytest.fixture(scope="module", autouse=True)
+def forked_workers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autokd.execution.workers.subprocess", forked)
+        yield
+
+
+@pytest.fixture(scope="module")
+def log_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workers") / "workers.log"
+
+
+@pytest.fixture(scope="module")
+def executor(digits: Dataset, log_file: Path, forked_workers: None) -> Iterator[WorkerExecutor]:
+    """One for all tests, as a search has one: whatever a test does to its worker, the next one trains."""
+    made = WorkerExecutor(setup(digits, log_file.parent), 1, launch=Launch(log_file=log_file))
     yield made
     made.close()
 
@@ -96,7 +111,9 @@ def worker(executor: WorkerExecutor) -> Any:
     return executor._workers[0]
 
 
-def test_outcomes_are_those_of_this_process(executor: WorkerExecutor, digits: Dataset, tmp_path: Path) -> None:
+def test_outcomes_are_those_of_this_process(
+    executor: WorkerExecutor, digits: Dataset, log_file: Path, tmp_path: Path
+) -> None:
     inline = InlineExecutor(TrainContext(data=digits, teacher=None, device=CPU, bank=TeacherBank()))
     found = {}
     for where, runner in {"here": inline, "there": executor}.items():
@@ -107,27 +124,13 @@ def test_outcomes_are_those_of_this_process(executor: WorkerExecutor, digits: Da
     one, other = (load_file(tmp_path / where / "s.safetensors") for where in found)
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
     assert executor._profile.seconds["forward"] > 0
-    assert "a loss that prints" in (tmp_path / "workers.log").read_text()
+    assert "a loss that prints" in log_file.read_text()
 
 
-def test_a_segfault_costs_its_trial_alone(executor: WorkerExecutor, digits: Dataset) -> None:
-    for wanted in (job(digits, "t_segfault"), job(digits)):
-        executor.submit(wanted)
-    failed = executor.collect()
-    assert failed.failure == {"kind": "crash", "reason": "it cost 2 workers: it was killed by SIGSEGV"}
-    assert decided(executor.collect())
-
-
-def test_a_trial_that_hangs_is_given_up_with_its_whole_group(executor: WorkerExecutor, digits: Dataset) -> None:
-    executor.submit(job(digits, "t_hangs"))
-    began, pids = time.monotonic(), set()
-    while executor._tasks[0].outcome is None:
-        executor._poll()
-        pids |= {w.process.pid for w in executor._workers if w is not None}
-    failure = executor.collect().failure
-    assert failure == {"kind": "timeout", "reason": "it cost 2 workers: it gave no sign of life for 3 s"}
-    assert len(pids) == 2 and not any(psutil.pid_exists(pid) for pid in pids)
-    assert time.monotonic() - began < 60
+def test_failures_come_back_as_they_are_here(executor: WorkerExecutor, digits: Dataset) -> None:
+    for loss, kind in (("t_nan", "not_finite"), ("t_raises", "error"), ("t_memory", "out_of_memory")):
+        failure = outcome(executor, job(digits, loss)).failure
+        assert failure is not None and failure["kind"] == kind
 
 
 def test_memory_without_end_fails_the_trial_and_not_its_worker(executor: WorkerExecutor, digits: Dataset) -> None:
@@ -146,10 +149,27 @@ def test_a_killed_workers_rung_is_trained_again(executor: WorkerExecutor, digits
     assert decided(executor.collect()) == decided(outcome(inline, job(digits, until=4)))
 
 
-def test_failures_come_back_as_they_are_here(executor: WorkerExecutor, digits: Dataset) -> None:
-    for loss, kind in (("t_nan", "not_finite"), ("t_raises", "error"), ("t_memory", "out_of_memory")):
-        failure = outcome(executor, job(digits, loss)).failure
-        assert failure is not None and failure["kind"] == kind
+def test_a_segfault_costs_its_trial_alone(executor: WorkerExecutor, digits: Dataset) -> None:
+    for wanted in (job(digits, "t_segfault"), job(digits)):
+        executor.submit(wanted)
+    failed = executor.collect()
+    assert failed.failure == {"kind": "crash", "reason": "it cost 2 workers: it was killed by SIGSEGV"}
+    assert decided(executor.collect())
+
+
+def test_a_trial_that_hangs_is_given_up_with_its_whole_group(
+    executor: WorkerExecutor, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "_launch", dataclasses.replace(executor._launch, lease=3.0))
+    executor.submit(job(digits, "t_hangs"))
+    began, pids = time.monotonic(), set()
+    while executor._tasks[0].outcome is None:
+        executor._poll()
+        pids |= {w.process.pid for w in executor._workers if w is not None}
+    failure = executor.collect().failure
+    assert failure == {"kind": "timeout", "reason": "it cost 2 workers: it gave no sign of life for 3 s"}
+    assert len(pids) == 2 and not any(psutil.pid_exists(pid) for pid in pids)
+    assert time.monotonic() - began < 60
 
 
 def test_draining_ends_what_runs_and_leaving_cuts_it(digits: Dataset, tmp_path: Path) -> None:

@@ -195,3 +195,10 @@ def test_a_pipeline_file_finds_its_weights_beside_it(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"pipeline.init.path: there is no file .*start.pt"):
         pipeline_file.read(tmp_path / "pipeline.yaml")
     assert pipeline_file.parse(file.to_plain(), "elsewhere").spec == file.spec  # its content is known
+
+
+def test_weights_of_two_networks_of_the_student_s_architecture(digits: Dataset, tmp_path: Path) -> None:
+    one = torch.load(weights(tmp_path, classes=10), weights_only=True)
+    torch.save({f"{name}.{key}": tensor for name in ("a", "b") for key, tensor in one.items()}, tmp_path / "two.pt")
+    with pytest.raises(ComponentError, match=r"holds 2 networks .*begin with a\., b\.; save the one"):
+        begin(digits, started(tmp_path / "two.pt"))

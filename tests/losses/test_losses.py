@@ -8,8 +8,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from autokd.losses import ce, dist, dkd, hint, kd, sp
 from autokd.losses.projectors import Resize
 from autokd.networks.models import seeded
 from autokd.types import BuildContext, Output, Shapes, Step, Task
+from tests import processes
 
 ROW = torch.arange(4, dtype=torch.float64)[:, None]
 COLUMN = torch.arange(5, dtype=torch.float64)
@@ -342,17 +341,17 @@ def test_a_second_name_is_the_same_function() -> None:
     assert autokd.losses.similarity_preserving is sp
 
 
-@pytest.mark.parametrize(
-    "imports",
-    [
-        "import autokd.losses._dkd; from autokd.losses import dkd",
-        "from autokd.losses import dkd; import autokd.losses._dkd",
-        "from autokd import catalog; catalog.load('losses', 'dkd'); import autokd.losses; dkd = autokd.losses.dkd",
-    ],
+ORDERS = (
+    "import autokd.losses._dkd; from autokd.losses import dkd",
+    "from autokd.losses import dkd; import autokd.losses._dkd",
+    "from autokd import catalog; catalog.load('losses', 'dkd'); import autokd.losses; dkd = autokd.losses.dkd",
 )
-def test_a_loss_name_is_the_function_in_either_order(imports: str) -> None:
-    code = f"{imports}; import autokd.losses; assert autokd.losses.dkd is dkd; assert dkd.__name__ == 'dkd'"
-    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_loss_name_is_the_function_in_either_order(tmp_path: Path) -> None:
+    asserted = "; import autokd.losses; assert autokd.losses.dkd is dkd; assert dkd.__name__ == 'dkd'\n"
+    code = "".join(f"{processes.ANEW}{imports}{asserted}" for imports in ORDERS)
+    assert processes.run(code, folder=tmp_path) == (0, "")
 
 
 def test_an_unknown_loss_name_is_an_attribute_error() -> None:

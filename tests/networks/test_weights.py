@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -116,17 +115,11 @@ def test_safetensors_cut_short(tmp_path: Path, size: int) -> None:
         state_file.read(path)
 
 
-@pytest.mark.parametrize("text", ["", "hello world\n", "version https://git-lfs.github.com/spec/v1\noid sha256:ab\n"])
+@pytest.mark.parametrize("text", ["", "hello world\n"])
 def test_text_is_no_checkpoint(tmp_path: Path, text: str) -> None:
     (tmp_path / "w.pt").write_text(text)
     with pytest.raises(TeacherError, match="damaged"):
         state_file.read(tmp_path / "w.pt")
-
-
-def test_an_object_in_the_file_is_refused_and_named(saved: Callable[..., str]) -> None:
-    file = saved({"model": linear().state_dict(), "args": argparse.Namespace(lr=0.1)})
-    with pytest.raises(TeacherError, match=r"argparse\.Namespace.*state dict alone"):
-        state_file.read(file)
 
 
 def test_a_pickle_that_would_run_code_does_not(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def check(written: PictureSet) -> None:
 
 
 def test_folders_of_pictures() -> None:
-    outcomes = Outcomes(refused=0.2)  # a class called train with folders inside may be a split, which is asked
+    outcomes = Outcomes()
 
     @given(picture_sets())
     def run(written: PictureSet) -> None:

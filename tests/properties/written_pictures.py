@@ -200,7 +200,7 @@ def picture_sets(draw: st.DrawFn) -> PictureSet:
         for name in names:
             for number in range(rng.randint(1, 3)):
                 picture = rng.choice(makers)(rng, side)
-                inside = rng.choice(("", "", "deeper", "p01/left"))
+                inside = "" if "train" in names else rng.choice(("", "", "deeper", "p01/left"))  # might be a split
                 stem = rng.choice(STEMS).format(number)
                 path = Path(split, name, inside, f"{stem}_{number}{picture.ending}")
                 turned[path] = rng.randint(1, 8) if picture.may_be_turned and rng.random() < 0.4 else 1

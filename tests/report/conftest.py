@@ -288,9 +288,8 @@ Fabricate = Callable[..., FakeStore]
 
 
 @pytest.fixture
-def fabricate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fabricate:
+def fabricate(tmp_path: Path) -> Fabricate:
     """Return a maker of fabricated studies: trials=0 for an empty one, claim=False for an interrupted one."""
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)  # nothing here outlives the test
 
     def make(
         *,

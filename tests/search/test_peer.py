@@ -12,6 +12,7 @@ from autokd.data import Dataset
 from autokd.search.confirm.tune import matched_arms
 from autokd.search.limits import step_cost
 from autokd.spec import from_plain, to_plain
+from tests.execution import forked
 from tests.search.spaces import SPACE, resolved
 
 WITH_PEER = "peer: {one_of: {cnn: {layers: 2, width: {int: [4, 8], step: 4}}}}" + SPACE.replace(
@@ -33,13 +34,15 @@ def test_the_matched_baselines_have_no_peer(digits: Dataset) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [None, 2])
-def test_a_search_over_peers_fails_nowhere_and_goes_on(tmp_path: Path, workers: int | None) -> None:
-    first = list(search(tmp_path, 4, workers).store.records.trials.values())
-    study = search(tmp_path, 14, workers)
+def test_a_search_over_peers_fails_nowhere_and_goes_on_with_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autokd.execution.workers.subprocess", forked)
+    first = list(search(tmp_path, 4).store.records.trials.values())
+    study = search(tmp_path, 10, workers=2)
     trials = list(study.store.records.trials.values())
     assert [t.pipeline for t in trials[:4]] == [t.pipeline for t in first]
-    assert len(trials) == 14 and not [t.failure for t in trials if t.failure]
+    assert len(trials) == 10 and not [t.failure for t in trials if t.failure]
     with_peer = [t for t in trials if "peer" in t.pipeline]
     assert with_peer and len(with_peer) < len(trials)
     for trial in trials:
@@ -49,11 +52,10 @@ def test_a_search_over_peers_fails_nowhere_and_goes_on(tmp_path: Path, workers: 
     assert study.report_path.is_file()
 
 
-def search(folder: Path, trials: int, workers: int | None) -> autokd.Study:
+def search(folder: Path, trials: int, **more: Any) -> autokd.Study:
     path = folder / "space.yaml"
     path.write_text(WITH_PEER)
-    places: dict[str, Any] = {"studies_dir": folder / "studies", "reports_dir": folder / "reports"}
-    more: dict[str, Any] = {} if workers is None else {"workers": workers, "slots": 2}
+    places: dict[str, Any] = {"studies_dir": folder / "studies", "reports_dir": folder / "reports", "slots": 2}
     return autokd.search(
         "digits", limit_train=128, device="cpu", seed=3, space=path, study="mine", trials=trials, **places, **more
     )

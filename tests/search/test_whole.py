@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import random
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,9 @@ from autokd.search.confirm.claim import evidence_of
 from autokd.search.confirm.seeds import claims_on_same_seeds
 from autokd.search.request import Progress
 from autokd.study.records import Records
+from tests.processes import Process
 from tests.search.plugins import plugin
-from tests.search.processes import ended, records_in, started, wait_for
+from tests.search.processes import ended, records_in, started, started_anew, wait_for
 from tests.search.records import comparable
 from tests.search.spaces import SPACE
 
@@ -51,19 +51,18 @@ def search(folder: Path, space: Path, **options: Any) -> autokd.Study:
     return autokd.search(**given, studies_dir=folder / "studies", reports_dir=folder / "reports")
 
 
-def searching(folder: Path, space: Path) -> subprocess.Popen[bytes]:
+def searching(folder: Path, space: Path) -> Process:
     """Start the same search in a process of its own, from Python."""
-    hashes = str(len(folder.name))  # two processes differ in the order of their sets
-    return started(folder, space, str(folder), code=SEARCH, PYTHONHASHSEED=hashes)
+    return started(folder, space, str(folder), code=SEARCH)
 
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory: pytest.TempPathFactory, space: Path) -> tuple[Path, Records, Records]:
     """The same search in two processes at once; the folder is the first one's."""
-    folders = [tmp_path_factory.mktemp(name) for name in ("twin", "other_twin")]
-    processes = [searching(folder, space) for folder in folders]
-    first, second = (ended(folder, process, seconds=120) for folder, process in zip(folders, processes, strict=True))
-    return folders[0], first, second
+    folder, other = (tmp_path_factory.mktemp(name) for name in ("twin", "other_twin"))
+    one = searching(folder, space)
+    two = started_anew(other, space, str(other), code=SEARCH, PYTHONHASHSEED="7")  # its sets have another order
+    return folder, ended(folder, one), ended(other, two)
 
 
 @pytest.mark.slow
@@ -79,7 +78,7 @@ def test_two_processes_search_the_same(twins: tuple[Path, Records, Records]) -> 
     assert curve == [1, 2, 3, 4]
 
 
-def kill_after(folder: Path, process: subprocess.Popen[bytes], event: str, count: int) -> None:
+def kill_after(folder: Path, process: Process, event: str, count: int) -> None:
     """Kill a search once its records hold so many events of a kind."""
     wait_for(folder, process, event, count)
     process.kill()

@@ -188,7 +188,7 @@ def test_no_name_has_two_distributions(make):
 def test_params_of_is_the_inverse_of_draw(make):
     space = make(losses=losses(3, *ALL))
     rng = np.random.default_rng(0)
-    for number in range(200):
+    for number in range(60):
         drawn = space.sample(rng, number)
         assert space.params_of(drawn.plain) == drawn.params
         assert space.draw(Scripted(drawn.params), number) == drawn

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from autokd.networks.models import seeded, shapes_of
 from autokd.students.layers import Projection
 from autokd.testing import StudentSuite
 from autokd.types import BuildContext, Task
+from tests import processes
 
 SHAPES: dict[str, list[tuple[int, ...]]] = {
     "image": [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 21, 70)],
@@ -197,7 +197,6 @@ for _ in range(60):
 """
 
 
-def test_odd_batches_on_two_threads_do_not_break_the_process() -> None:
+def test_odd_batches_on_two_threads_do_not_break_the_process(tmp_path: Path) -> None:
     """With nn.Conv2d in place of the projection this process dies on CPUs with AVX-512 (PyTorch 2.13)."""
-    done = subprocess.run([sys.executable, "-c", ODD], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    assert processes.run(ODD, folder=tmp_path) == (0, "")

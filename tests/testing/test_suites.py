@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pytest
@@ -30,6 +29,7 @@ from autokd.testing import (
 from autokd.testing.losses import IMAGES
 from autokd.testing.suite import Suite, task_of
 from autokd.types import Augment, BuildContext, Output, ScreenInput, Step, Term, View
+from tests.processes import ANEW, run
 
 ONE = Scale(1.0, "made up")
 Weight = Annotated[float, Real(0.1, 10.0, log=True)]
@@ -308,7 +308,6 @@ def test_a_suite_that_names_no_component_says_so() -> None:
         Tests.pytest_generate_tests(None)  # type: ignore[arg-type]
 
 
-def test_without_pytest_it_says_how_to_get_it() -> None:
-    code = "import sys; sys.modules['pytest'] = None\nimport autokd.testing"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "pytest is not installed; get it with: pip install 'autokd[testing]'" in ran.stderr
+def test_without_pytest_it_says_how_to_get_it(tmp_path: Path) -> None:
+    code = f"{ANEW}sys.modules['pytest'] = None\nimport autokd.testing"
+    assert "pytest is not installed; get it with: pip install 'autokd[testing]'" in run(code, folder=tmp_path).said

@@ -19,13 +19,14 @@ from autokd.engine.context import TrainContext
 from autokd.engine.memory import bounded_memory, give_back_freed_memory
 from autokd.engine.rung import FORWARD
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.errors import NothingFeasible, TrialFailure
+from autokd.errors import ComponentError, NothingFeasible, TrialFailure
 from autokd.execution.executor import Outcome, RungJob
 from autokd.execution.run_job import run_job
 from autokd.free_memory import free_memory
 from autokd.networks.inputs import kind_of
 from autokd.recipes.apply import Recipe, portfolio
 from autokd.search.limits import step_cost
+from autokd.search.timing.artefacts import Rates, preparing_seconds
 from autokd.search.timing.clock import TIMED_SAMPLES, answer_seconds
 from autokd.search.timing.pace import step_load
 from autokd.search.work import Costs
@@ -83,12 +84,33 @@ class Probe:
         return portfolio(self.space, self.data.task, self.offers, student=self.student).recipes
 
     @functools.cached_property
+    def drawn(self) -> tuple[Mapping[str, Any], ...]:
+        """Plain pipelines as a study may draw them."""
+        return tuple(self.space.sample(np.random.default_rng(number), number).plain for number in range(DRAWN))
+
+    @functools.cached_property
     def load(self) -> float:
         """What a step of a drawn pipeline takes on average in steps of its student: above 1 where some have a peer."""
         if not self.space.parts.keys() & set(beside_slots(self.space.slots)):
             return 1.0
-        drawn = (self.space.sample(np.random.default_rng(number), number).plain for number in range(DRAWN))
-        return statistics.fmean(step_load(step_cost(plain, self.data.task, self.offers)) for plain in drawn)
+        return statistics.fmean(step_load(step_cost(plain, self.data.task, self.offers)) for plain in self.drawn)
+
+    @functools.cached_property
+    def reference_seconds(self) -> float:
+        """Seconds of training the small network that components compare the teacher with on one sample; 0: no such."""
+        try:
+            pipeline = kind_of(self.data.task.modality).reference_pipeline(self.data.task)
+        except ComponentError:
+            return 0.0
+        return self.sample_seconds(pipeline)
+
+    def preparing(self, answer: float) -> tuple[float, ...]:
+        """Return `Costs.preparing`, given the seconds of a teacher's answer."""
+        candidates = (candidate for part in self.space.parts.values() for candidate in part.candidates)
+        if all(candidate.traits.prepared_from is None for candidate in candidates):
+            return ()
+        rates = Rates(answer, lambda: self.reference_seconds)
+        return preparing_seconds(self.drawn, self.data, self.offers, rates)
 
     @property
     def batch(self) -> int:
@@ -123,8 +145,10 @@ def measure_costs(probe: Probe) -> Costs:
     """
     train = probe.sample_seconds(probe.recipe(distils=False))
     if probe.teacher is None:
-        return measure_teacher(probe, train)
-    return Costs(train, answer_seconds(probe.teacher, probe.data, probe.device), load=probe.load)
+        costs = measure_teacher(probe, train)
+    else:
+        costs = Costs(train, answer_seconds(probe.teacher, probe.data, probe.device), load=probe.load)
+    return costs._replace(preparing=probe.preparing(costs.answer))
 
 
 def measure_teacher(probe: Probe, train: float) -> Costs:
@@ -164,7 +188,8 @@ def measure_hand(probe: Probe, most_seconds: float) -> Costs:
     count = min(len(probe.data.train), max(TIMED_SAMPLES, min(bears, STEPS * int(pipeline["batch_size"]))))
     bank = TeacherBank()
     _timed(probe, pipeline, count, bank)
-    return Costs(_timed(probe, pipeline, count, bank), answer, load=probe.load)
+    seconds = _timed(probe, pipeline, count, bank)
+    return Costs(seconds, answer, load=probe.load, preparing=probe.preparing(answer))
 
 
 def measure_families(probe: Probe, students: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A mirror on a real PostgreSQL server that is killed in the middle of a search with four workers."""
+"""A mirror on a real PostgreSQL server that is killed in the middle of a search with two workers."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def server() -> Iterator[Server]:
     shutil.rmtree(folder)
 
 
-def test_a_server_that_is_killed_in_a_search_with_four_workers(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_is_killed_in_a_search_with_two_workers(server: Server, tmp_path: Path) -> None:
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE.replace("trials: 8", "trials: 12"))
-    process = started(tmp_path, space, "--workers", "4", "--storage", server.url)
+    process = started(tmp_path, space, "--workers", "2", "--storage", server.url)
     wait_for(tmp_path, process, "rung", 4)
     server.kill()
     wait_for(tmp_path, process, "rung", 10)  # it does not wait for the server

@@ -1,0 +1,103 @@
+"""Processes of their own for tests.
+
+Most of what a new process does is to import: several seconds. So they are forked from one that has imported everything
+and has done nothing else; `multiprocessing` calls it the fork server. Where importing is what is tested, a
+test starts a process itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+IMPORTED = [
+    *(
+        "autokd.api",
+        "autokd.cli.commands",
+        "autokd.cli.progress",
+        "autokd.report",
+        "autokd.search.run",
+        "autokd.testing",
+    ),
+    *("jinja2", "optuna.importance", "plotly.graph_objects", "pytest", "sklearn.datasets"),
+    "torch._dynamo",  # the first optimizer imports it
+]
+"""What the fork server imports: what a search will."""
+ANEW = "import sys\nfor name in [n for n in sys.modules if n.partition('.')[0] == 'autokd']: del sys.modules[name]\n"
+"""Before code that is to import autokd by itself."""
+
+
+class Process:
+    """A process that was forked, with what tests use of `subprocess.Popen`."""
+
+    def __init__(self, made: BaseProcess) -> None:
+        self._made = made
+        assert made.pid is not None
+        self.pid = made.pid
+
+    def poll(self) -> int | None:
+        return self._made.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._made.join(timeout)
+        if self._made.exitcode is None:
+            raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
+        return self._made.exitcode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self._made.kill()
+
+
+class Ran(NamedTuple):
+    """How a process ended, and what it said."""
+
+    code: int
+    said: str
+
+
+def fork(function: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Call a function in a process of its own."""
+    context: Any = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    made: BaseProcess = context.Process(target=function, args=arguments, daemon=True)
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):  # the first one starts the fork server
+        made.start()
+    return made
+
+
+def start(code: str, *arguments: Path | str, folder: Path) -> Process:
+    """Start Python code in a process of its own in a folder; what it says goes to output.txt there."""
+    folder.mkdir(exist_ok=True)
+    return Process(fork(_run, code, tuple(map(str, arguments)), folder, dict(os.environ)))
+
+
+def run(code: str, *arguments: Path | str, folder: Path) -> Ran:
+    """Start Python code and wait for its end."""
+    ended = start(code, *arguments, folder=folder).wait(timeout=600)
+    return Ran(ended, (folder / "output.txt").read_text(encoding="utf-8"))
+
+
+def _run(code: str, arguments: tuple[str, ...], folder: Path, environment: Mapping[str, str]) -> None:
+    """What `python -c CODE ARGUMENTS` does."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ |= {**environment, "PYTHONPATH": os.pathsep.join(sys.path)}
+    output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.argv = ["-c", *arguments]
+    try:
+        exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # one that comes too late ends the process
