@@ -122,11 +122,13 @@ class ByName:
     Args:
       whole: the teacher, with all its outputs.
       outputs: for each class of the data the number of an output.
+      known: number of the classes that the teacher knows; 0 where nobody need hear of it.
     """
 
-    def __init__(self, whole: Teacher, outputs: Sequence[int]) -> None:
+    def __init__(self, whole: Teacher, outputs: Sequence[int], known: int = 0) -> None:
         self.whole = whole
         self.outputs = tuple(outputs)
+        self._known = known
         self.fingerprint = hashlib.sha256(f"{whole.fingerprint}{self.outputs}".encode()).hexdigest()[:16]
         self._index = torch.tensor(self.outputs)
 
@@ -138,7 +140,10 @@ class ByName:
     @property
     def origin(self) -> str:
         """Where it comes from, for people."""
-        return self.whole.origin
+        if not self._known:
+            return self.whole.origin
+        more = f"{len(self.outputs)} of its {self._known} classes" if self._known > len(self.outputs) else "its classes"
+        return f"{self.whole.origin}, {more} by name"
 
     @property
     def params(self) -> int:
@@ -184,4 +189,4 @@ def by_name(teacher: Teacher, own: Task, task: Task) -> Teacher:
     """
     if own.classes == task.classes or own is task:
         return teacher
-    return ByName(teacher, outputs_of(own.classes, task, teacher.origin))
+    return ByName(teacher, outputs_of(own.classes, task, teacher.origin), len(own.classes))

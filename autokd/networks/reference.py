@@ -109,7 +109,7 @@ def describe(reference: Reference, given: Mapping[str, Any] = NOTHING) -> dict[s
     component = to_component(reference, given)
     plain = {key: value for key, value in spec.component_to_plain(component).items() if value or key not in LATER}
     if plain.get("arch") == "":
-        plain.update(_architecture_in(component.file))
+        plain.update(_architecture_in(component.file, component.key))
     return {**plain, "fingerprint": state_file.file_fingerprint(component.file)}
 
 
@@ -222,9 +222,9 @@ def _described(plain: Mapping[str, Any]) -> Any:
     return component
 
 
-def _architecture_in(file: str) -> dict[str, Any]:
+def _architecture_in(file: str, key: str) -> dict[str, Any]:
     """The architecture that a file names, as `arch` and `fields`; {} where it names none."""
-    student = state_file.read(file).student
+    student = state_file.read(file, key).student
     if student is None:
         return {}
     component = spec.component_from_plain("students", student)

@@ -81,8 +81,9 @@ class Given(NamedTuple):
         """Whether nobody says what its outputs stand for: neither the user nor its file."""
         if CLASSES not in self.open or not isinstance(self.component, Fed):
             return False
-        file = component_to_plain(self.component).get("file")
-        return file is None or not state_file.read(file).classes
+        plain = component_to_plain(self.component)
+        file = plain.get("file")
+        return file is None or not state_file.read(file, plain.get("key", "")).classes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,7 @@ def test_a_teacher_with_more_classes_answers_on_the_data_s(
     assert teacher.fingerprint not in (all_five.fingerprint, load_teacher(five, task, {"classes": FIVE}).fingerprint)
     assert isinstance(whole(teacher), NetworkTeacher) and whole(teacher).fingerprint == all_five.fingerprint
     assert teacher.to(torch.device("cpu")) is teacher
+    assert teacher.origin == f"{all_five.origin}, 3 of its 5 classes by name"
 
 
 def test_its_head_gives_the_logits_of_the_data_s_classes(

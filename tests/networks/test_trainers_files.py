@@ -19,14 +19,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from autokd import compat
+from autokd import compat, spec
 from autokd.errors import TeacherError
 from autokd.networks import state_file
 from autokd.networks.class_names import teachers_task
+from autokd.networks.models import seeded
 from autokd.networks.plain_pickle import read_plain
 from autokd.networks.weight_names import fit_names
 from autokd.networks.weights import load_whole
-from autokd.types import Task
+from autokd.types import BuildContext, Task
 
 Saved = Callable[..., str]
 State = Mapping[str, Tensor]
@@ -442,3 +443,23 @@ def test_the_stand_ins_are_gone_afterwards(saved: Saved) -> None:
     before = torch.serialization.get_safe_globals()
     read_plain(Path(saved({"o": Options()})))
     assert torch.serialization.get_safe_globals() == before
+
+
+def test_a_key_is_asked_for_wherever_the_file_is_read(saved: Saved, task: Task) -> None:
+    """Where the file alone leaves open which network is meant, neither a description nor a trial may read it so."""
+    from autokd.networks.reference import describe, load_teacher, to_component
+    from autokd.teaching.checked import Given
+
+    with seeded(3):
+        student = spec.make("students", "cnn", {"layers": 2, "width": 4}).build(BuildContext(task=task))
+    named = {"autokd": {"format": 1, "student": {"use": "cnn", "layers": 2, "width": 4}}}
+    text = f"cnn:key=b@{saved({'a': student.state_dict(), 'b': student.state_dict(), **named})}"
+    plain = describe(text)
+    assert plain["key"] == "b"
+    assert load_teacher(plain, task).fingerprint == load_teacher(text, task).fingerprint
+    open_fields = frozenset({"classes"})
+    assert Given(
+        component=to_component(text), open=open_fields, build=lambda changed: load_teacher(text, task)
+    ).may_reorder
+    bare = describe({key: value for key, value in plain.items() if key not in ("arch", "fields", "fingerprint")})
+    assert bare["arch"] == "cnn"
