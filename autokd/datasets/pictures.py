@@ -189,11 +189,14 @@ def _reading(
     remarks = list(resizing.said(rule, sizes, chosen=asked.resize is None))
     if levels is not None:
         remarks.append(f"the pictures have more than 8 bits a level: {levels[0]:g} to {levels[1]:g} become 0 to 255")
-    moving = [item for item, found in headers if found.frames]
-    if moving:
-        remarks.append(f"{len(moving)} files have several frames, of which the first is taken: {moving[0].path}")
+    remarks += _said_of_frames(headers)
     side = asked.image_size or min(_LARGEST_DEFAULT, round(resizing.default_side(sizes, rule)))
     return Reading(resize=rule, ground=asked.ground, levels=levels), max(1, side), remarks
+
+
+def _said_of_frames(headers: Sequence[tuple[Listed, Header]]) -> list[str]:
+    moving = [item for item, found in headers if found.frames]
+    return [f"{len(moving)} files have several frames, of which the first is taken: {moving[0].path}"] if moving else []
 
 
 def _levels(headers: Sequence[tuple[Listed, Header]], asked: _Asked, most: int | None) -> tuple[float, float] | None:

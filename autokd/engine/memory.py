@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import platform
 from collections.abc import Iterator
 
@@ -33,6 +34,13 @@ def keep_freed_memory() -> bool:
     libc = ctypes.CDLL(None)
     asked = ((_MMAP_THRESHOLD, LARGEST), (_TRIM_THRESHOLD, KEPT), (_TOP_PAD, 2**26))
     return all(libc.mallopt(name, value) == 1 for name, value in asked)
+
+
+def give_back_freed_memory() -> None:
+    """Hand memory that is not in use back to the system, as far as the C library does (Linux with glibc)."""
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextlib.contextmanager

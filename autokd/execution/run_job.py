@@ -23,7 +23,13 @@ from autokd.types import Checkpoint
 
 log = logging.getLogger("autokd")
 
-NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "ALLOC_FAILED",
+    "could not create a primitive",
+)
 """What torch says where memory runs out and it raises a plain RuntimeError."""
 
 

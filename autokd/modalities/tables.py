@@ -59,18 +59,26 @@ def with_names(frame: DataFrame, source: str) -> DataFrame:
       DataError: two columns would have the same name, or the cells of one are lists.
     """
     names = [str(name).strip() for name in frame.columns]
+    _check_distinct(frame, names, source)
+    for place, name in enumerate(names):
+        _check_single(frame.iloc[:, place], f"{source}: column {name!r}")
+    return frame.set_axis(names, axis=1)
+
+
+def _check_distinct(frame: DataFrame, names: list[str], source: str) -> None:
+    """Refuse columns whose trimmed names are the same."""
     for name, count in Counter(names).items():
         if count > 1:
             alike = [(at + 1, given) for at, given in enumerate(frame.columns) if names[at] == name]
             places = " and ".join(f"{given!r} (column {at})" for at, given in alike)
             raise DataError(f"{source}: {places} are the same name; give each column a name of its own")
-    for place, name in enumerate(names):
-        cell = next((cell for cell in frame.iloc[:, place] if cell is not None), None)
-        if isinstance(cell, list | tuple | dict | set | np.ndarray):
-            raise DataError(
-                f"{source}: column {name!r} holds a {type(cell).__name__} a row; give each value its column"
-            )
-    return frame.set_axis(names, axis=1)
+
+
+def _check_single(values: Series, source: str) -> None:
+    """Refuse a column whose cells are lists."""
+    cell = next((cell for cell in values if cell is not None), None)
+    if isinstance(cell, list | tuple | dict | set | np.ndarray):
+        raise DataError(f"{source} holds a {type(cell).__name__} a row; give each value its column")
 
 
 def column(frame: DataFrame, name: str, source: str) -> Series:

@@ -164,12 +164,16 @@ def is_averaged(key: str) -> bool:
 
 def _chosen(large: list[_Weights], *, swapped: bool) -> _Weights | None:
     """The weights that are meant where nobody says which; None where that is open."""
-    ordinary = sorted((one for one in large if not is_averaged(one.key)), key=_place)
-    averaged = [] if swapped and ordinary else [one for one in large if is_averaged(one.key)]
-    if averaged:
+    averaged = _of_kind(large, averaged=True)
+    ordinary = sorted(_of_kind(large, averaged=False), key=_place)
+    if averaged and not (swapped and ordinary):
         named = [one for one in averaged if one.key == "state_dict_ema"] or averaged
         return named[0] if len(named) == 1 else None
     return ordinary[0] if _place(ordinary[0]) <= len(KNOWN) else None
+
+
+def _of_kind(weights: list[_Weights], *, averaged: bool) -> list[_Weights]:
+    return [one for one in weights if is_averaged(one.key) == averaged]
 
 
 def _place(one: _Weights) -> int:

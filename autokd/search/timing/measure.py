@@ -16,7 +16,7 @@ import torch
 from autokd import batching
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
-from autokd.engine.memory import bounded_memory
+from autokd.engine.memory import bounded_memory, give_back_freed_memory
 from autokd.engine.rung import FORWARD
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import ComponentError, NothingFeasible, TrialFailure
@@ -255,10 +255,12 @@ def _why(probe: Probe, pipeline: Mapping[str, Any], data: Sample, failure: Trial
     shape = data.task.input_shape
     if failure.kind != "out_of_memory" or len(shape) < 2:
         return f"the space's default pipeline does not train: {failure}"
+    give_back_freed_memory()
+    left = free_memory()
     fits = next((side for side in _smaller(shape[-1]) if _run(probe, pipeline, _resized(data, side)).result), None)
-    remedy = "no smaller --image-size fits either" if fits is None else f"--image-size {fits} fits"
+    remedy = "give a smaller --image-size, or more memory" if fits is None else f"--image-size {fits} fits"
     pictures = " × ".join(map(str, shape))
-    return f"training on samples of {pictures} takes more memory than the {free_memory() / 1e9:.2f} GB left; {remedy}"
+    return f"training on samples of {pictures} takes more memory than the {left / 1e9:.2f} GB left; {remedy}"
 
 
 def _smaller(side: int) -> Iterator[int]:

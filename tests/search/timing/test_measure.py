@@ -15,7 +15,7 @@ from autokd.types import RungResult, Split, Task
 
 
 @pytest.mark.parametrize(
-    ("largest", "remedy"), [(20, "--image-size 16 fits"), (4, "no smaller --image-size fits either")]
+    ("largest", "remedy"), [(20, "--image-size 16 fits"), (4, "give a smaller --image-size, or more memory")]
 )
 def test_without_memory_the_size_that_fits_is_named(monkeypatch: pytest.MonkeyPatch, largest: int, remedy: str) -> None:
     split = Split(torch.zeros(4, 3, 64, 64, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64))
