@@ -14,7 +14,7 @@ ALPHA = 0.01
 """Chance of a way that is no better to be called clearly better; the samples that decide have chosen nothing."""
 GUESSING = 0.05
 """Chance of a teacher that knows nothing to pass for one that knows something."""
-LITTLE, TWICE = 0.05, 2.0
+LITTLE, TWICE = 0.03, 2.0
 """Cohen's kappa below which a teacher knows hardly anything, unless it is right twice as often as guesses: what an
 untrained network makes of an image has a little to do with its class, too."""
 PERMUTATIONS = 999
