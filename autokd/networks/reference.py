@@ -4,12 +4,17 @@
     timm:NAME[:key=value,…]@FILE        a model of timm
     torchvision:NAME[:key=value,…]@FILE a classifier of torchvision
     package.module:factory@FILE         a function that returns an nn.Module, importable from here
+    sklearn:FILE                        a classifier of scikit-learn, saved with skops; sees the rows of a table
+    lightgbm:FILE, xgboost:FILE, catboost:FILE
+                                        a model in the library's own format; sees the rows of a table
+    onnx:FILE                           a model in ONNX, on pictures or on the rows of a table
     predictions:FILE                    what a teacher has said of every sample: .npz, .csv or .parquet
     FILE                                a checkpoint that names its architecture, or the folder of a student bundle
 
 Keys are the architecture's own fields, and for every kind `mean`, `std` (one value, or one a channel:
 mean=0.5,0.5,0.5) and `input_size` (pixels). The file's weights are loaded whole or not at all: there is no teacher
-with random weights. A teacher may also be an nn.Module; that is taken as it is.
+with random weights. A teacher may also be an nn.Module, or a fitted object with `predict_proba`; these are taken as
+they are.
 """
 
 from __future__ import annotations
@@ -32,7 +37,10 @@ from autokd.networks.models import state_fingerprint
 from autokd.networks.options import split_options
 from autokd.types import BuildContext, Samples, Task, Teacher
 
-Reference = str | Path | nn.Module | Mapping[str, Any]
+Reference = str | Path | nn.Module | Mapping[str, Any] | Any
+"""The text after `--teacher`, a network, a description, or an object with `predict_proba`."""
+IN_PYTHON = frozenset({"module", "object"})
+"""Teachers that were handed over in Python: nobody else can load them."""
 
 NOTHING: Mapping[str, Any] = {}
 LATER = ("classes", "key")
@@ -106,6 +114,12 @@ def describe(reference: Reference, given: Mapping[str, Any] = NOTHING) -> dict[s
         network = f"{type(reference).__module__}.{type(reference).__qualname__}"
         fingerprint = state_fingerprint(reference.state_dict())
         return {"use": "module", "network": network, "fingerprint": fingerprint, **_as_plain(given)}
+    if not isinstance(reference, (str, Path, Mapping)):
+        return {
+            "use": "object",
+            "object": f"{type(reference).__module__}.{type(reference).__qualname__}",
+            **_as_plain(given),
+        }
     component = to_component(reference, given)
     plain = {key: value for key, value in spec.component_to_plain(component).items() if value or key not in LATER}
     if plain.get("arch") == "":
@@ -123,10 +137,26 @@ def to_component(reference: Reference, given: Mapping[str, Any] = NOTHING) -> An
     """
     if isinstance(reference, nn.Module):
         return catalog.load("teachers", "module")(module=reference, **given)
+    if is_in_python(reference):
+        return _object(reference, given)
     if isinstance(reference, Mapping):
         return dataclasses.replace(_described(reference), **given)
     name, values = parse(str(reference))
     return spec.make("teachers", name, {**values, **_as_plain(given)})
+
+
+def _object(reference: Any, given: Mapping[str, Any]) -> Any:
+    if not hasattr(reference, "predict_proba"):
+        raise TeacherError(
+            "a teacher in Python is a reference, a network, or a fitted object with predict_proba, got "
+            f"{type(reference).__name__}"
+        )
+    return catalog.load("teachers", "object")(model=reference, **given)
+
+
+def is_in_python(reference: Reference) -> bool:
+    """Whether a teacher was handed over in Python, so that nobody else can load it."""
+    return not isinstance(reference, (str, Path, Mapping))
 
 
 def fields_set(reference: Reference, given: Mapping[str, Any] = NOTHING) -> frozenset[str]:
@@ -137,7 +167,7 @@ def fields_set(reference: Reference, given: Mapping[str, Any] = NOTHING) -> froz
     Raises:
       TeacherError: the text has none of the forms.
     """
-    if isinstance(reference, nn.Module):
+    if is_in_python(reference):
         return frozenset(given)
     named = reference if isinstance(reference, Mapping) else parse(str(reference))[1]
     return frozenset({*named, *given})
@@ -209,10 +239,9 @@ def _sort_options(name: str, options: str) -> dict[str, Any]:
 
 def _described(plain: Mapping[str, Any]) -> Any:
     """The component of a described teacher, its file unchanged."""
-    if plain.get("use") == "module":
-        raise TeacherError(
-            f"the teacher was a network handed over in Python ({plain.get('network')}); hand it over again"
-        )
+    if plain.get("use") in IN_PYTHON:
+        what = plain.get("network") or plain.get("object")
+        raise TeacherError(f"the teacher was handed over in Python ({what}); hand it over again")
     component = spec.component_from_plain("teachers", {k: v for k, v in plain.items() if k != "fingerprint"})
     found = state_file.file_fingerprint(component.file)
     if plain.get("fingerprint") not in (None, found):

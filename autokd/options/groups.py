@@ -81,10 +81,12 @@ class Subject:
         None
     )
     teacher: Annotated[
-        str | Path | Network | Teacher | Mapping[str, Any] | None,
+        str | Path | Network | Teacher | Mapping[str, Any] | Any | None,
         Option(
-            "ARCH[:k=v,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, pkg.module:factory@FILE, or FILE.",
-            python="In Python also a network or an `autokd.Teacher`; by default one is trained and cached.",
+            "ARCH[:k=v,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, pkg.module:factory@FILE, sklearn:FILE, "
+            "lightgbm:FILE, xgboost:FILE, catboost:FILE, onnx:FILE, or FILE.",
+            python="In Python also a network, a model with predict_proba, or an `autokd.Teacher`; by default one is "
+            "trained and cached.",
         ),
     ] = None
     teacher_classes: TeacherClasses = None

@@ -10,7 +10,15 @@ import torch
 
 from autokd.data import Dataset
 from autokd.errors import TeacherError
-from autokd.networks.reference import Reference, describe, fields_set, given_fields, load_teacher, to_component
+from autokd.networks.reference import (
+    Reference,
+    describe,
+    fields_set,
+    given_fields,
+    is_in_python,
+    load_teacher,
+    to_component,
+)
 from autokd.options import Teacher as WithInput
 from autokd.search.request import Notify, Progress, Request
 from autokd.study.settings import StudySettings
@@ -35,6 +43,11 @@ class Named(NamedTuple):
 
     reference: Reference
     fields: dict[str, Any]
+
+    @property
+    def in_python(self) -> bool:
+        """Whether it was handed over in Python, so that nobody else can load it."""
+        return is_in_python(self.reference)
 
     @property
     def open(self) -> frozenset[str]:

@@ -203,10 +203,10 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
     asked = named(request)
-    if request.workers is not None and asked is not None and isinstance(asked.reference, torch.nn.Module):
+    if request.workers is not None and asked is not None and asked.in_python:
         raise TeacherError(
-            "a teacher that was handed over as a network lives in this process alone; leave workers out, or save it to "
-            "a file and give its reference"
+            "a teacher that was handed over in Python lives in this process alone; leave workers out, or save it to a "
+            "file and give its reference"
         )
     given = obtain_given(request, data, device, before, notify)
     return Loaded(

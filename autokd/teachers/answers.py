@@ -124,6 +124,9 @@ def in_class_order(logits: Tensor, given: Sequence[str], found: Sequence[str], t
     for names in (given, found):
         if names and len(names) != logits.shape[1]:
             raise TeacherError(f"{source}: {logits.shape[1]} numbers a row, and the names of {len(names)} classes")
+    codes = list(map(str, range(logits.shape[1])))
+    if list(found) == codes and set(codes) != set(task.classes) and len(codes) == task.num_classes:
+        found = ()  # numbers that an encoder has given to the classes, in their order
     own = teachers_task(task, given, found, source)
     if own.num_classes != logits.shape[1]:
         raise TeacherError(

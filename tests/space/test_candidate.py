@@ -13,6 +13,7 @@ from autokd.declarations import Augment, Declaration, Head, Loss, Optimizer, Sca
 from autokd.errors import ComponentError, SpaceError
 from autokd.space import parse
 from autokd.space.candidate import Candidate, Traits, clash, lacks, traits_of
+from autokd.types import ANY
 
 ONE = Scale(1.0, "made up")
 
@@ -24,7 +25,9 @@ def candidate(slot: str, use: str, declares: Declaration) -> Candidate:
 
 def test_what_a_kind_does_not_declare_is_nothing() -> None:
     assert traits_of("optimizer", Optimizer()) == Traits()
-    assert traits_of("augment", Augment(modalities={"table"})) == Traits(modalities=frozenset({"table"}))
+    noise = traits_of("augment", Augment(modalities={"table"}))
+    assert noise == Traits(modalities=frozenset({"table"}), changes=True)
+    assert not traits_of("augment", Augment(modalities=ANY)).changes
     assert traits_of("student", Student(modalities={"image"})).offers == {"features", "pooled"}
 
 

@@ -1,0 +1,78 @@
+"""A model of XGBoost as JSON or UBJSON, on the rows of a table: xgboost:FILE (Chen and Guestrin, KDD 2016)."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pandas import DataFrame
+
+from autokd.declarations import Teacher
+from autokd.errors import MissingDependency, TeacherError
+from autokd.networks.answered import AnsweredTeacher
+from autokd.networks.freeze import foreign
+from autokd.networks.state_file import file_fingerprint
+from autokd.teachers.row_models import RowModel, ask_about_rows, with_categories
+from autokd.types import TABLE, BuildContext
+
+_OBJECTIVES = ("binary:logistic", "binary:logitraw", "multi:softprob", "multi:softmax", "reg:logistic")
+"""Those whose margin is a logit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class XgboostTeacher:
+    """A booster that `save_model` has written; it sees the rows as `pandas.read_csv` would.
+
+    Its margins are logits, of the trees up to its best iteration. Its outputs are taken in the order of the data's
+    classes, which is that of scikit-learn's encoders. Columns of text are its categories.
+    """
+
+    declares = Teacher(modalities=TABLE)
+
+    file: str  # .json or .ubj
+    classes: tuple[str, ...] = ()  # names in the order of its outputs, where they are not the data's in their order
+
+    def build(self, context: BuildContext) -> AnsweredTeacher:
+        """Return the teacher.
+
+        Raises:
+          MissingDependency: xgboost is not installed.
+          TeacherError: the file is no such model, or the model does not fit the data.
+        """
+        path = Path(self.file).expanduser()
+        if not path.is_file():
+            raise TeacherError(f"there is no teacher file {path}")
+        library = _library()
+        booster = library.Booster()
+        with foreign(f"{path} is no model of XGBoost as JSON or UBJSON"):
+            booster.load_model(str(path))
+        booster.set_param({"nthread": 1})
+        objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
+        if objective not in _OBJECTIVES:
+            raise TeacherError(f"{path}: its objective is {objective}; a teacher is a classifier with logits")
+        model = RowModel(
+            answer=lambda table: _margins(library, booster, table),
+            source=str(path),
+            said="logits",
+            columns=booster.feature_names or [],
+            width=booster.num_features(),
+        )
+        return ask_about_rows(model, context, self.classes, file_fingerprint(path))
+
+
+def _library() -> Any:
+    try:
+        return importlib.import_module("xgboost")
+    except ModuleNotFoundError as error:
+        raise MissingDependency("xgboost", "boosting") from error
+
+
+def _margins(library: Any, booster: Any, table: DataFrame) -> Any:
+    rows = with_categories(table) if booster.feature_names else table.to_numpy(dtype=float)
+    best = booster.attr("best_iteration")
+    until = (0, 0) if best is None else (0, int(best) + 1)
+    given = library.DMatrix(rows, enable_categorical=True, nthread=1)
+    return booster.predict(given, output_margin=True, iteration_range=until)
