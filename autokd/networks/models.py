@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -189,8 +189,13 @@ class NetworkTeacher:
         outputs = [as_output(module(inputs)) for module in self.modules]
         if len(outputs) == 1:
             return outputs[0]
-        probabilities = torch.stack([output.logits.softmax(-1) for output in outputs]).mean(0)
-        return Output(probabilities.clamp_min(1e-12).log())
+        return Output(mean_logits([output.logits for output in outputs]))
+
+
+def mean_logits(logits: Sequence[Tensor]) -> Tensor:
+    """Return the logarithm of the mean of several networks' probabilities, given their logits [B, C]; >= -27.7."""
+    probabilities = torch.stack([each.softmax(-1) for each in logits]).mean(0)
+    return probabilities.clamp_min(1e-12).log()
 
 
 def _renormalisation(

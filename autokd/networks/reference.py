@@ -33,6 +33,7 @@ from autokd.errors import TeacherError, nearest
 from autokd.input_kind import takes
 from autokd.networks import state_file
 from autokd.networks.class_list import read_class_names
+from autokd.networks.ensemble import EnsembleTeacher, described_members
 from autokd.networks.models import state_fingerprint
 from autokd.networks.options import split_options
 from autokd.types import BuildContext, Samples, Task, Teacher
@@ -58,7 +59,8 @@ def load_teacher(
     """Load a teacher, frozen, in eval mode, on the CPU.
 
     Args:
-      reference: the text after `--teacher`, a network, or what `describe` returned for a text.
+      reference: the text after `--teacher`, a network, what `describe` returned for a text, or the plain reference of
+        an ensemble (`autokd.networks.ensemble.describe_together`), which has the fields of its members in it.
       task: what it is to answer on.
       given: fields of its component that were given beside the reference, such as `classes`.
       samples: of the task's dataset, for a teacher that answers about samples.
@@ -67,6 +69,9 @@ def load_teacher(
       ComponentError: a field of the architecture does not exist or has a value of the wrong type.
       MissingDependency: the package that has the architecture is not installed.
     """
+    members = described_members(reference)
+    if members is not None:
+        return EnsembleTeacher([load_teacher(member, task, samples=samples) for member in members])
     component: TeacherComponent = to_component(reference, given)
     modalities = component.declares.modalities
     if not takes(modalities, task.modality):

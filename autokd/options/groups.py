@@ -81,12 +81,12 @@ class Subject:
         None
     )
     teacher: Annotated[
-        str | Path | Network | Teacher | Mapping[str, Any] | Any | None,
+        list[str] | str | Path | Network | Teacher | Mapping[str, Any] | Sequence[Any] | Any | None,
         Option(
             "ARCH[:k=v,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, pkg.module:factory@FILE, sklearn:FILE, "
-            "lightgbm:FILE, xgboost:FILE, catboost:FILE, onnx:FILE, or FILE.",
-            python="In Python also a network, a model with predict_proba, or an `autokd.Teacher`; by default one is "
-            "trained and cached.",
+            "lightgbm:FILE, xgboost:FILE, catboost:FILE, onnx:FILE, or FILE; repeatable: several are an ensemble.",
+            python="In Python also a network, a model with predict_proba, an `autokd.Teacher`, or a list of these; by "
+            "default one is trained and cached.",
         ),
     ] = None
     teacher_classes: TeacherClasses = None
@@ -108,7 +108,10 @@ class Subject:
         if self.teacher_predictions is None:
             return self.teacher
         if self.teacher is not None:
-            raise UserError("--teacher and --teacher-predictions are two teachers; give one of them")
+            raise UserError(
+                "--teacher and --teacher-predictions are two teachers; give one of them, or for an ensemble --teacher "
+                "predictions:FILE beside the other"
+            )
         return f"predictions:{self.teacher_predictions}"
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from autokd.data import Dataset
 from autokd.errors import TeacherError
+from autokd.networks.ensemble import EnsembleTeacher, by_fingerprint, describe_together, described_members
 from autokd.networks.reference import (
     Reference,
     describe,
@@ -31,6 +32,9 @@ SILENT = 2.0
 """Seconds of trying after which progress is told."""
 WHOLE = 600.0
 """Seconds of a search from which on trying may cost as much as it does without a limit of time."""
+
+MEMBER = "a member of the ensemble: "
+"""What the line of one of several teachers begins with."""
 
 
 class Named(NamedTuple):
@@ -71,18 +75,26 @@ class Obtained(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-def named(request: Request) -> Named | None:
-    """Return the teacher that a request names; None where it names none.
+def named(request: Request) -> tuple[Named, ...]:
+    """Return the teacher that a request names, or the members of an ensemble; () where it names none.
 
     Raises:
-      TeacherError: something about a teacher is given and no teacher, or it is given twice.
+      TeacherError: something about a teacher is given and no teacher, or several, or it is given twice.
       UserError: the teacher is given in two ways.
     """
     teacher, beside = request.given_teacher, _said(request, "teacher_")
-    if teacher is None:
-        if beside:
-            raise TeacherError(f"--teacher-{min(beside)} is about a teacher that is given; give one with --teacher")
-        return None
+    members = described_members(teacher) or (list(teacher) if isinstance(teacher, (list, tuple)) else [teacher])
+    if beside and len(members) > 1:
+        raise TeacherError(
+            f"--teacher-{min(beside)} is about one teacher, and {len(members)} are given; say it of each: before its "
+            "@, as in resnet20:mean=0.5@FILE, or in Python in autokd.Teacher"
+        )
+    if beside and members in ([None], []):
+        raise TeacherError(f"--teacher-{min(beside)} is about a teacher that is given; give one with --teacher")
+    return tuple(_named(member, beside) for member in members if teacher is not None)
+
+
+def _named(teacher: Any, beside: dict[str, Any]) -> Named:
     if not isinstance(teacher, WithInput):
         return Named(teacher, given_fields(**beside))
     inside = _said(teacher, "")
@@ -116,44 +128,94 @@ def obtain_given(
         teacher is given.
     """
     asked = named(request)
-    if asked is None:
+    if not asked:
         return None
     if before is None:
         found = _tried(asked, data, device, notify, request.time)
     else:
-        found = _as_before(asked, data, device, before)
+        known, facts = before.identity.teacher.reference or {}, before.teacher
+        found = _as_before(asked, data, device, known)
+        if found.reference == dict(known) and facts is not None:
+            found = found._replace(line=facts.line, remarks=facts.remarks)
     if found.line:
         notify(Progress(stage="given", done=1, total=1, note=found.line))
     return found
 
 
-def _tried(asked: Named, data: Dataset, device: torch.device, notify: Notify, seconds: float | None) -> Obtained:
+def load_again(request: Request, obtained: Obtained, data: Dataset, device: torch.device) -> Teacher:
+    """Load the teacher of a request once more, for other samples, fed as it was found.
+
+    Args:
+      request: what was asked; a teacher that was handed over in Python is there.
+      obtained: what `obtain_given` returned for it.
+      data: the dataset with these samples.
+      device: where the teacher is to answer.
+    """
+    return _as_before(named(request), data, device, obtained.reference).teacher
+
+
+def _tried(
+    asked: Sequence[Named], data: Dataset, device: torch.device, notify: Notify, seconds: float | None
+) -> Obtained:
+    """The teacher, tried; of several each by itself, and then the ensemble of them."""
     began = time.monotonic()
 
     def tell(ways: int) -> None:
         if time.monotonic() - began > SILENT:
             notify(Progress(stage="teacher", done=ways, total=ways, note="trying what it was trained on"))
 
-    share = 1.0 if seconds is None else min(1.0, seconds / WHOLE)
-    found: Checked = check(_given(asked, data, device), data, device, tell, share)
-    reference = describe(asked.reference, {**asked.fields, **found.changed})
-    return Obtained(found.teacher, reference, found.line, found.remarks)
+    share = (1.0 if seconds is None else min(1.0, seconds / WHOLE)) / len(asked)
+    members = []
+    for one in asked:
+        found: Checked = check(_given(one, data, device), data, device, tell, share)
+        reference = describe(one.reference, {**one.fields, **found.changed})
+        members.append(Obtained(found.teacher, reference, found.line, found.remarks))
+        if found.line and len(asked) > 1:
+            notify(Progress(stage="given", done=len(members), total=len(asked), note=f"{MEMBER}{found.line}"))
+    if len(members) == 1:
+        return members[0]
+    ensemble = EnsembleTeacher([member.teacher for member in members])
+    whole = check(Given(None, frozenset(), lambda changed: ensemble), data, device, tell, share)
+    lines = [f"{MEMBER}{member.line}" for member in members if member.line]
+    remarks = [f"{member.teacher.origin}: {remark}" for member in members for remark in member.remarks]
+    reference = describe_together([member.reference for member in members])
+    return Obtained(ensemble, reference, whole.line, (*lines, *remarks, *whole.remarks))
 
 
 def _given(asked: Named, data: Dataset, device: torch.device) -> Given:
     def build(changed: Mapping[str, Any]) -> Teacher:
-        return load_teacher(asked.reference, data.task, {**asked.fields, **changed}, data.samples).to(device)
+        return _load(asked, changed, data, device)
 
     return Given(to_component(asked.reference, asked.fields), asked.open, build)
 
 
-def _as_before(asked: Named, data: Dataset, device: torch.device, before: StudySettings) -> Obtained:
-    """The teacher of the study where what is asked agrees with it, fed as it was; else the one that is asked."""
-    plain, known = describe(asked.reference, asked.fields), before.identity.teacher.reference or {}
+def _load(asked: Named, changed: Mapping[str, Any], data: Dataset, device: torch.device) -> Teacher:
+    return load_teacher(asked.reference, data.task, {**asked.fields, **changed}, data.samples).to(device)
+
+
+def _as_before(asked: Sequence[Named], data: Dataset, device: torch.device, known: Mapping[str, Any]) -> Obtained:
+    """The known teacher where what is asked agrees with it, fed as it was; else the one that is asked."""
+    members = described_members(known) or [known]
+    plain = [describe(one.reference, one.fields) for one in asked]
+    order = sorted(range(len(asked)), key=lambda index: by_fingerprint(plain[index]))
+    as_they_were = members if len(members) == len(asked) else [{}] * len(asked)
+    found = [
+        _as_it_was(asked[index], plain[index], member, data, device)
+        for index, member in zip(order, as_they_were, strict=True)
+    ]
+    teacher, reference = found[0]
+    if len(found) > 1:
+        teacher = EnsembleTeacher([member for member, _ in found])
+        reference = describe_together([each for _, each in found])
+    return Obtained(teacher, reference)
+
+
+def _as_it_was(
+    asked: Named, plain: dict[str, Any], known: Mapping[str, Any], data: Dataset, device: torch.device
+) -> tuple[Teacher, dict[str, Any]]:
+    """One teacher and its plain reference: fed as it was where it is the known one, else as it is asked."""
     chosen = {name: known[name] for name in asked.open & known.keys()}
     if {**plain, **chosen} != dict(known):
-        return Obtained(load_teacher(asked.reference, data.task, asked.fields, data.samples).to(device), plain)
+        return _load(asked, {}, data, device), plain
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()}
-    teacher = load_teacher(asked.reference, data.task, {**asked.fields, **fields}, data.samples).to(device)
-    facts = before.teacher
-    return Obtained(teacher, dict(known), "" if facts is None else facts.line, () if facts is None else facts.remarks)
+    return _load(asked, fields, data, device), dict(known)

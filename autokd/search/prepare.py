@@ -23,7 +23,7 @@ from autokd.objective import Objective, of_names, of_plain
 from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
 from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
-from autokd.search.given_teacher import Obtained, named, obtain_given
+from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import LatencyMeter, over, pipeline_cost
 from autokd.search.places import check_name, check_places
@@ -124,7 +124,7 @@ def _limited(request: Request, loaded: Loaded, limit_train: int, *, dry: bool) -
     teacher = loaded.teacher
     if teacher is not None and not teacher.offers.views:
         assert loaded.given is not None
-        teacher = default_teacher.load_described(loaded.given.reference, data, loaded.device)
+        teacher = load_again(request, loaded.given, data, loaded.device)
     return loaded._replace(data=data, teacher=teacher)
 
 
@@ -203,7 +203,7 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
     asked = named(request)
-    if request.workers is not None and asked is not None and asked.in_python:
+    if request.workers is not None and any(one.in_python for one in asked):
         raise TeacherError(
             "a teacher that was handed over in Python lives in this process alone; leave workers out, or save it to a "
             "file and give its reference"

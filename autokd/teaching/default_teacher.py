@@ -29,6 +29,7 @@ from autokd.errors import ComponentError, TeacherError
 from autokd.files import CACHE_REMEDY, cache_dir, write_tensors, write_text
 from autokd.input_kind import TeacherRecipe
 from autokd.locks import waited_for
+from autokd.networks.ensemble import described_members
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
 from autokd.networks.reference import IN_PYTHON, load_teacher
 from autokd.networks.trees import TreeEnsemble
@@ -83,7 +84,7 @@ def load_described(described: Mapping[str, Any], data: Dataset, device: torch.de
     """
     if described.get("use") == "trained":
         return obtain(data, _named(described), device)
-    if described.get("use") in IN_PYTHON:
+    if any(one.get("use") in IN_PYTHON for one in described_members(described) or [described]):
         raise TeacherError("this pipeline's teacher was handed over in Python; save it to a file and edit `teacher`")
     return load_teacher(dict(described), data.task, samples=data.samples).to(device)
 

@@ -34,6 +34,10 @@ SPACE = ("--space", "space.yaml")
         (["--dataset", "no.csv"], "no.csv: no such file"),
         (["--dataset", "cifar10", "--data-dir", "."], "cifar10 is missing, incomplete or damaged: put data_batch_1"),
         (["--teacher", "nofile"], "there is no teacher file 'nofile'; expected ARCH"),
+        (
+            ["--teacher", "a.pt", "--teacher", "b.pt", "--teacher-mean", "0.5"],
+            "--teacher-mean is about one teacher, and 2 are given; say it of each: before its @",
+        ),
         (["--teacher", "resnet@nofile"], "there is no teacher file nofile"),
         (["--study", "a/b"], "--study 'a/b': the name of a study is the name of a folder, not a path"),
         (["--study", ".."], "--study '..'"),

@@ -171,6 +171,13 @@ def test_records_say_what_was_asked_but_no_password(space: Path, tmp_path: Path)
     assert settings["teacher"] == ("given in Python: object", "asked")
 
 
+def test_an_option_that_may_be_repeated_is_itself_where_it_is_given_once() -> None:
+    options = {option.name: option for option in options_of(Request)}
+    read = [options["teacher"].read(value) for value in (None, [], ["a.pt"], ["a.pt", "b.pt"])]
+    assert read == [None, None, "a.pt", ["a.pt", "b.pt"]]
+    assert options["plugins"].read(["a.py"]) == ["a.py"]  # this one is always a list
+
+
 def heavy_after(module: str) -> Iterator[str]:
     heavy = ("torch", "pandas", "numpy", "optuna", "typer", "yaml")
     script = f"import sys, {module}; print(*[name for name in {heavy!r} if name in sys.modules])"
