@@ -120,8 +120,7 @@ class UsualInputs(NamedTuple):
 
     Args:
       normalisations: mean and std per channel, of samples as augmentation sees them, by a name for people ("ImageNet").
-      sizes: sides in pixels.
-      side: of the data's samples, in pixels; 0 where they have none.
+      sizes, side: in pixels; what is tried, and the side of the data's samples, 0 where they have none.
     """
 
     normalisations: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
