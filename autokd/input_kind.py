@@ -120,11 +120,12 @@ class UsualInputs(NamedTuple):
 
     Args:
       normalisations: mean and std per channel, of samples as augmentation sees them, by a name for people ("ImageNet").
-      sizes: sides in pixels.
+      sizes, side: in pixels; what is tried, and the side of the data's samples, 0 where they have none.
     """
 
     normalisations: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
     sizes: tuple[int, ...] = ()
+    side: int = 0
 
 
 class InputKind(ABC):

@@ -223,5 +223,5 @@ def test_the_public_names_are_the_same_whatever_was_imported_before(first: str, 
     names = "{n: type(getattr(autokd, n)).__name__ for n in autokd.__all__}"
     code = f"{processes.ANEW}import autokd\n{first}\nprint({names})"
     kinds = ast.literal_eval(processes.run(code, folder=tmp_path).said)
-    classes = {"AutokdError", "PipelineSpec", "Study", "UserError"}
+    classes = {"AutokdError", "PipelineSpec", "Study", "Teacher", "UserError"}
     assert kinds == {name: "type" if name in classes else "function" for name in autokd.__all__}

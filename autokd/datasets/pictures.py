@@ -163,12 +163,15 @@ def _decode(listed: Sequence[Listed], asked: _Asked, file: Path) -> None:
 
 def _sampled(listed: Sequence[Listed], asked: _Asked, folder: Path, remarks: Sequence[str]) -> Pictures:
     """Return pictures that are decoded as they are looked at; nothing is kept of them."""
-    headers = _headers(listed)
+    headers, skipped = _headers(listed), []
+    if asked.skip_bad and headers:
+        good = {item for item, _ in headers}
+        skipped, listed = [str(item.path) for item in listed if item not in good], [item for item, _ in headers]
     reading, side, said = _reading(headers, asked, most=_LOOKED_AT)
     source = DecodedFiles([item.path for item in listed], side, reading, skip_bad=asked.skip_bad)
     source.keep_grey(torch.arange(0, len(listed), -(-len(listed) // _LOOKED_AT)))
     Room(len(listed), source.shape[0], side).check(folder)
-    return Pictures(_parts(listed, source, listed), (), reading, (*said, *remarks), sampled=True)
+    return Pictures(_parts(listed, source, listed), tuple(skipped), reading, (*said, *remarks), sampled=True)
 
 
 def _headers(listed: Sequence[Listed]) -> list[tuple[Listed, Header]]:

@@ -167,6 +167,7 @@ class Image(InputKind):
                 "none, so 0 to 255": (alike(0.0), alike(1 / 255)),
             },
             sizes=USUAL_SIZES,
+            side=task.input_shape[-1],
         )
 
     def resized_task(self, task: Task, size: int) -> Task:

@@ -118,9 +118,9 @@ def _session(path: Path) -> Any:
         return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _asked(session: Any, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
+def _asked(session: Any, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
     """What a model says [n, C]; of a batch at a time where it takes batches of one size only."""
-    typed = {each.name: inputs[each.name].astype(_FLOATS.get(each.type, object)) for each in session.get_inputs()}
+    typed = {each.name: arrays[each.name].astype(_FLOATS.get(each.type, object)) for each in session.get_inputs()}
     count, fixed = len(next(iter(typed.values()))), session.get_inputs()[0].shape[0]
     step = fixed if isinstance(fixed, int) else ROWS
     answers = []
@@ -148,9 +148,9 @@ def _values(answer: Any) -> NDArray[np.float64]:
 
 
 def _of_rows(session: Any, table: DataFrame) -> NDArray[np.float64]:
-    inputs = session.get_inputs()
-    if len(inputs) == 1:
-        return _asked(session, {inputs[0].name: table.to_numpy()})
+    first, *others = session.get_inputs()
+    if not others:
+        return _asked(session, {first.name: table.to_numpy()})
     return _asked(session, {str(name): table[name].to_numpy().reshape(-1, 1) for name in table.columns})
 
 

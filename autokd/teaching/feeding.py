@@ -76,10 +76,10 @@ class Feeder:
         self._device = torch.device("cpu") if parameter is None else parameter.device
         self._costs: dict[int, float | None] = {}
         self._answers: dict[Way, Tensor] = {}
-        channels = task.input_shape[0]
+        self._channels = len(task.mean) or 1
         self.assumed = Way(
-            _filled(frozen.form.mean or task.mean, channels),
-            _filled(frozen.form.std or task.std, channels),
+            _filled(frozen.form.mean or task.mean, self._channels),
+            _filled(frozen.form.std or task.std, self._channels),
             frozen.form.size,
         )
 
@@ -139,7 +139,7 @@ class Feeder:
                 fits = logits.ndim == 2 and logits.shape[0] == 2 and logits.shape[1] > int(self._outputs.max())
         except TeacherError:
             return None
-        pixels = math.prod(resized.input_shape[1:])
+        pixels = math.prod(resized.input_shape) / self._channels
         return counter.get_total_flops() / 4 + PIXEL_COST * pixels if fits else None
 
 
@@ -159,8 +159,7 @@ class Tried(NamedTuple):
 
 def candidates(usual: UsualInputs, frozen: Frozen, task: Task) -> tuple[list[Way], tuple[int, ...]]:
     """Return the normalisations, as ways at the data's size, and the sizes that may be tried."""
-    side = task.input_shape[-1] if usual.sizes else 0
-    sizes = sorted({*usual.sizes, frozen.form.own_size} - {0, side}) if usual.sizes else []
+    sizes = sorted({*usual.sizes, frozen.form.own_size} - {0, usual.side}) if usual.sizes else []
     return [Way(mean, std) for mean, std in usual.normalisations.values()], (0, *sizes) if sizes else ()
 
 

@@ -27,7 +27,7 @@ def _fed(frozen: Frozen, task: Task, changed: Mapping[str, Any]) -> str:
     usual, form = kind_of(task.modality).usual_inputs(task), frozen.form
     if not usual.sizes:
         return ", fed as the students are"
-    side = task.input_shape[-1]
+    side = usual.side
     size = changed.get("input_size", form.size)
     at = f"{size} px (the data have {side})" if size and size != side else f"{side} px, as the data have"
     mean, std = (changed.get(name) or getattr(form, name) or getattr(task, name) for name in ("mean", "std"))
@@ -44,8 +44,8 @@ def numbers(values: Sequence[float]) -> str:
 def refused_size(fitted: Mapping[str, Any], task: Task) -> Iterator[str]:
     """Say that a network does not take the data's size, where another was found."""
     if "input_size" in fitted:
-        shape = "×".join(map(str, task.input_shape[1:]))
-        yield f"the teacher does not take images of {shape} pixels; they are resized to {fitted['input_size']} for it"
+        side = kind_of(task.modality).usual_inputs(task).side
+        yield f"the teacher does not take samples of {side} px; they are resized to {fitted['input_size']} px for it"
 
 
 class Words:
@@ -96,7 +96,7 @@ class Words:
             name = next((name for name, pair in usual.items() if pair == (way.mean, way.std)), "its own")
             parts.append(f"with another normalisation ({name})")
         if way.size != before.size:
-            side = self._task.input_shape[-1]
+            side = kind_of(self._task.modality).usual_inputs(self._task).side
             parts.append(f"at {way.size or side} px instead of {before.size or side}")
         return " and ".join(parts)
 
@@ -130,13 +130,13 @@ def tried(found: Tried, task: Task) -> str:
     orders = "the order of its outputs (as they are, by text, by number, the best assignment)"
     if len(found.scores) < 2:
         return orders
-    usual = kind_of(task.modality).usual_inputs(task).normalisations
-    side = task.input_shape[-1]
-    sizes = sorted({way.size or side for way in found.scores})
+    usual = kind_of(task.modality).usual_inputs(task)
+    normalisations = ", ".join(usual.normalisations)
+    sizes = sorted({way.size or usual.side for way in found.scores})
     pixels = f"sizes of {', '.join(map(str, sizes))} px; " if len(sizes) > 1 else ""
     untried = f" ({', '.join(map(str, found.untried))} px would have taken too long)" if found.untried else ""
     best = 100 * max(found.scores.values())
-    return f"normalisations ({', '.join(usual)}); {pixels}{orders}{untried}; the best of them {best:.1f} %"
+    return f"normalisations ({normalisations}); {pixels}{orders}{untried}; the best of them {best:.1f} %"
 
 
 def refusal(teacher: Teacher, right: str, guess: Guess, tried: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import importlib
 import operator
 import os
 import runpy
@@ -66,6 +67,10 @@ INERT: list[Callable[[str], Any]] = [
 """What does no harm here for the same reason; these names have honest uses, so the file may be read."""
 
 
+TRAP = "trap_of_a_test"
+"""A module that a test writes."""
+
+
 def written(file: Path, content: Any, *, zipped: bool) -> Path:
     torch.save({"state_dict": STATE, "extra": content}, file, _use_new_zipfile_serialization=zipped)
     return file
@@ -101,22 +106,22 @@ def test_no_module_is_imported_and_no_method_of_it_called(tmp_path: Path, monkey
         "class Trap(dict):\n    def __setstate__(self, *state):\n        open(MARK, 'w')\n"
         "    __setitem__ = __setstate__\n"
     )
-    (tmp_path / "trap_of_a_test.py").write_text(f"MARK = {str(mark)!r}\n{code}")
+    (tmp_path / f"{TRAP}.py").write_text(f"MARK = {str(mark)!r}\n{code}")
     monkeypatch.syspath_prepend(str(tmp_path))
-    import trap_of_a_test  # type: ignore[import-not-found]
+    module = importlib.import_module(TRAP)
 
-    trap = trap_of_a_test.Trap()
+    trap = module.Trap()
     trap.attribute = 1
     file = written(tmp_path / "w.pt", trap, zipped=True)
-    full = trap_of_a_test.Trap()
+    full = module.Trap()
     dict.__setitem__(full, "a", 1)
     filled = written(tmp_path / "f.pt", full, zipped=True)
-    (tmp_path / "trap_of_a_test.py").write_text(f"open({str(mark)!r}, 'w')\n{code}")
-    monkeypatch.delitem(sys.modules, "trap_of_a_test")
+    (tmp_path / f"{TRAP}.py").write_text(f"open({str(mark)!r}, 'w')\n{code}")
+    monkeypatch.delitem(sys.modules, TRAP)
     extra = read_plain(file).content["extra"]
-    assert isinstance(extra, Inert) and extra.state == {"attribute": 1} and extra.name == "trap_of_a_test.Trap"
+    assert isinstance(extra, Inert) and extra.state == {"attribute": 1} and extra.name == f"{TRAP}.Trap"
     assert read_plain(filled).content["extra"] == OrderedDict(a=1)
-    assert "trap_of_a_test" not in sys.modules and not mark.exists()
+    assert TRAP not in sys.modules and not mark.exists()
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_what_is_right_is_left_alone(data: Dataset) -> None:
 def test_a_size_that_the_network_refuses_is_replaced(data: Dataset) -> None:
     found = tried(Levels(data.task.mean, data.task.std, 32, natural(data), fixed=True), data)
     assert dict(found.changed) == {"input_size": 32} and accuracy(found, data) > 0.85
-    assert found.remarks == ("the teacher does not take images of 8×8 pixels; they are resized to 32 for it",)
+    assert found.remarks == ("the teacher does not take samples of 8 px; they are resized to 32 px for it",)
     with pytest.raises(TeacherError, match=r"does not take this data's samples of shape \[3, 8, 8\]"):
         tried(Levels(side=33, outputs=natural(data), fixed=True), data)
 

@@ -41,11 +41,15 @@ class Server:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-o", options, "-l", log, "-w", "start")
 
     def kill(self) -> None:
-        """Kill its first process and wait until it is gone."""
-        pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        """Kill its first process and wait until it is gone, or dead and not yet waited for by its parent."""
+        file = self._folder / "data" / "postmaster.pid"
+        pid = int(file.read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
         while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
             time.sleep(0.05)
+        # A new server takes a dead one that nobody has waited for as alive.
+        for lock in (file, *self._folder.glob(".s.PGSQL.*")):
+            lock.unlink()
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "stop")
