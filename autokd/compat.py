@@ -1,4 +1,4 @@
-"""The one place that imports torchvision, because its import can fail beside a torch build that it works with."""
+"""Imports of other packages: optional ones, and torchvision, which can fail beside a torch build that it works with."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import importlib
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+
+from autokd.errors import MissingDependency
 
 _MISSING = "operator torchvision::nms does not exist"
 
@@ -36,6 +38,22 @@ def torchvision() -> ModuleType:
 
 
 T = TypeVar("T")
+
+
+def import_module(name: str, extra: str) -> Any:
+    """Import and return a module of an optional package.
+
+    Args:
+      name: of the module, dotted.
+      extra: autokd's extra that brings its package.
+
+    Raises:
+      MissingDependency: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingDependency(name.partition(".")[0], extra) from error
 
 
 def with_torchvision(foreign: Callable[[], T]) -> T:

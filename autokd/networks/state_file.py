@@ -83,9 +83,7 @@ def file_fingerprint(path: str | Path) -> str:
       TeacherError: the file is missing.
     """
     path = Path(path).expanduser()
-    path = path / "student.safetensors" if path.is_dir() else path
-    if not path.is_file():
-        raise TeacherError(f"there is no teacher file {path}")
+    path = teacher_file(path / "student.safetensors" if path.is_dir() else path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
@@ -150,3 +148,15 @@ def _named_student(plain: Any, source: Path) -> dict[str, Any]:
             f"{source}: the student has a head of its own ({plain['head']}), which no teacher can have yet"
         )
     return dict(plain["student"])
+
+
+def teacher_file(path: Path | str) -> Path:
+    """Return where a teacher's file is, without `~`.
+
+    Raises:
+      TeacherError: it is missing, or a folder.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise TeacherError(f"there is no teacher file {path}")
+    return path

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pandas import DataFrame
 
+from autokd import compat
 from autokd.declarations import Teacher
-from autokd.errors import MissingDependency, TeacherError
 from autokd.networks.answered import AnsweredTeacher
 from autokd.networks.freeze import foreign
-from autokd.networks.state_file import file_fingerprint
+from autokd.networks.state_file import file_fingerprint, teacher_file
 from autokd.teachers.row_models import RowModel, ask_about_rows
 from autokd.types import TABLE, BuildContext
 
@@ -34,10 +32,8 @@ class CatboostTeacher:
           MissingDependency: catboost is not installed.
           TeacherError: the file is no such model, or the model does not fit the data.
         """
-        path = Path(self.file).expanduser()
-        if not path.is_file():
-            raise TeacherError(f"there is no teacher file {path}")
-        fitted = _library().CatBoostClassifier()
+        path = teacher_file(self.file)
+        fitted = compat.import_module("catboost", "boosting").CatBoostClassifier()
         with foreign(f"{path} is no classifier of CatBoost"):
             fitted.load_model(str(path), format="json" if path.suffix.lower() == ".json" else "cbm")
             classes = [str(name) for name in fitted.classes_]
@@ -52,13 +48,6 @@ class CatboostTeacher:
             classes=classes,
         )
         return ask_about_rows(model, context, self.classes, file_fingerprint(path))
-
-
-def _library() -> Any:
-    try:
-        return importlib.import_module("catboost")
-    except ModuleNotFoundError as error:
-        raise MissingDependency("catboost", "boosting") from error
 
 
 def _probabilities(fitted: Any, table: DataFrame) -> Any:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pandas import DataFrame
 
+from autokd import compat
 from autokd.declarations import Teacher
-from autokd.errors import MissingDependency, TeacherError
+from autokd.errors import TeacherError
 from autokd.networks.answered import AnsweredTeacher
 from autokd.networks.freeze import foreign
-from autokd.networks.state_file import file_fingerprint
+from autokd.networks.state_file import file_fingerprint, teacher_file
 from autokd.teachers.row_models import RowModel, ask_about_rows, with_categories
 from autokd.types import TABLE, BuildContext
 
@@ -40,7 +40,7 @@ class LightgbmTeacher:
           MissingDependency: lightgbm is not installed.
           TeacherError: the file is no such model, or the model does not fit the data.
         """
-        path = Path(self.file).expanduser()
+        path = teacher_file(self.file)
         booster = _loaded(path)
         names = booster.feature_name()
         unnamed = names == [f"{_UNNAMED}{place}" for place in range(len(names))]
@@ -55,12 +55,7 @@ class LightgbmTeacher:
 
 
 def _loaded(path: Path) -> Any:
-    if not path.is_file():
-        raise TeacherError(f"there is no teacher file {path}")
-    try:
-        lightgbm = importlib.import_module("lightgbm")
-    except ModuleNotFoundError as error:
-        raise MissingDependency("lightgbm", "boosting") from error
+    lightgbm = compat.import_module("lightgbm", "boosting")
     with foreign(f"{path} is no model of LightGBM in its text format"):
         booster = lightgbm.Booster(model_file=str(path))
     objective = str(booster.dump_model(num_iteration=1).get("objective", ""))

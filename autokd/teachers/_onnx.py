@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,13 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from torch import Tensor, nn
 
+from autokd import compat
 from autokd.declarations import Teacher
-from autokd.errors import MissingDependency, TeacherError
+from autokd.errors import TeacherError
 from autokd.networks.class_names import by_name, teachers_task
 from autokd.networks.fed import Fed, InputForm
 from autokd.networks.freeze import foreign, freeze
-from autokd.networks.state_file import file_fingerprint
+from autokd.networks.state_file import file_fingerprint, teacher_file
 from autokd.teachers.answers import as_logits
 from autokd.teachers.row_models import RowModel, ask_about_rows
 from autokd.types import ANY, BuildContext
@@ -53,7 +53,7 @@ class OnnxTeacher(Fed):
           MissingDependency: onnxruntime is not installed.
           TeacherError: the file is no such model, or the model does not fit the data.
         """
-        path = Path(self.file).expanduser()
+        path = teacher_file(self.file)
         session = _session(path)
         if context.samples is not None and context.samples.table is not None:
             model = RowModel(
@@ -105,12 +105,7 @@ def _sums_to_one(values: NDArray[np.float64]) -> bool:
 
 
 def _session(path: Path) -> Any:
-    if not path.is_file():
-        raise TeacherError(f"there is no teacher file {path}")
-    try:
-        runtime = importlib.import_module("onnxruntime")
-    except ModuleNotFoundError as error:
-        raise MissingDependency("onnxruntime", "onnx") from error
+    runtime = compat.import_module("onnxruntime", "onnx")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = max(1, torch.get_num_threads())
     options.log_severity_level = 3

@@ -7,14 +7,14 @@ import inspect
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from autokd import compat
 from autokd.declarations import Teacher
-from autokd.errors import MissingDependency, TeacherError
+from autokd.errors import TeacherError
 from autokd.networks.answered import AnsweredTeacher
 from autokd.networks.freeze import foreign
-from autokd.networks.state_file import file_fingerprint
+from autokd.networks.state_file import file_fingerprint, teacher_file
 from autokd.teachers.predictors import row_model
 from autokd.teachers.row_models import ask_about_rows
 from autokd.types import TABLE, BuildContext
@@ -43,22 +43,13 @@ class SklearnTeacher:
           MissingDependency: skops is not installed.
           TeacherError: the file is not of skops, holds other types, or its model does not fit the data.
         """
-        path = Path(self.file).expanduser()
+        path = teacher_file(self.file)
         model = row_model(_loaded(path), f"{path}")
         return ask_about_rows(model, context, self.classes, file_fingerprint(path))
 
 
-def _skops() -> ModuleType:
-    try:
-        return importlib.import_module("skops.io")
-    except ModuleNotFoundError as error:
-        raise MissingDependency("skops", "sklearn") from error
-
-
 def _loaded(path: Path) -> Any:
-    if not path.is_file():
-        raise TeacherError(f"there is no teacher file {path}")
-    skops = _skops()
+    skops = compat.import_module("skops.io", "sklearn")
     if not zipfile.is_zipfile(path):
         raise TeacherError(
             f"{path} is not a file of skops; a pickle or joblib file could run code and is not read: where you trust "

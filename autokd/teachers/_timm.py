@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from torch import nn
 
 from autokd import compat
 from autokd.declarations import Teacher
-from autokd.errors import MissingDependency, TeacherError, nearest
+from autokd.errors import TeacherError, nearest
 from autokd.networks import state_file
 from autokd.networks.class_names import by_name, teachers_task
 from autokd.networks.fed import Fed, InputForm
@@ -75,12 +73,9 @@ class TimmTeacher(Fed):
         return network
 
 
-def _timm() -> ModuleType:
+def _timm() -> Any:
     compat.torchvision()  # timm imports torchvision, which may need help to import
-    try:
-        return importlib.import_module("timm")
-    except ModuleNotFoundError as error:
-        raise MissingDependency("timm", "timm") from error
+    return compat.import_module("timm", "timm")
 
 
 def _hint(name: str, models: list[str]) -> str:

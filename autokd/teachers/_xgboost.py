@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pandas import DataFrame
 
+from autokd import compat
 from autokd.declarations import Teacher
-from autokd.errors import MissingDependency, TeacherError
+from autokd.errors import TeacherError
 from autokd.networks.answered import AnsweredTeacher
 from autokd.networks.freeze import foreign
-from autokd.networks.state_file import file_fingerprint
+from autokd.networks.state_file import file_fingerprint, teacher_file
 from autokd.teachers.row_models import RowModel, ask_about_rows, with_categories
 from autokd.types import TABLE, BuildContext
 
@@ -42,10 +41,8 @@ class XgboostTeacher:
           MissingDependency: xgboost is not installed.
           TeacherError: the file is no such model, or the model does not fit the data.
         """
-        path = Path(self.file).expanduser()
-        if not path.is_file():
-            raise TeacherError(f"there is no teacher file {path}")
-        library = _library()
+        path = teacher_file(self.file)
+        library = compat.import_module("xgboost", "boosting")
         booster = library.Booster()
         with foreign(f"{path} is no model of XGBoost as JSON or UBJSON"):
             booster.load_model(str(path))
@@ -61,13 +58,6 @@ class XgboostTeacher:
             width=booster.num_features(),
         )
         return ask_about_rows(model, context, self.classes, file_fingerprint(path))
-
-
-def _library() -> Any:
-    try:
-        return importlib.import_module("xgboost")
-    except ModuleNotFoundError as error:
-        raise MissingDependency("xgboost", "boosting") from error
 
 
 def _margins(library: Any, booster: Any, table: DataFrame) -> Any:
