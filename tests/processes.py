@@ -7,6 +7,7 @@ test starts a process itself.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -53,7 +54,9 @@ class Process:
         return self._made.exitcode
 
     def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        """As `subprocess.Popen` does: one that has ended gets none."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
         self._made.kill()
