@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
+import torch
 from safetensors.torch import load_file
 
 from autokd import catalog, report
 from autokd.data import Dataset, load_again
 from autokd.delivery import bundle, full_training, pipeline_file
 from autokd.delivery.export import export_pipeline
+from autokd.delivery.measured import calibrated
 from autokd.delivery.recommended import train_recommended
 from autokd.delivery.student import Student
 from autokd.errors import BundleError, StudyError, nearest
@@ -166,9 +168,10 @@ def write_best(store: StudyStore, data: Dataset) -> None:
     claimed, file = used.claimed[best], store.student_file(claim.round, used.name, best)
     if not file.exists():
         return
+    student = bundle.TrainedStudent(spec=from_plain(used.pipeline), teacher=store.offers, state=load_file(file))
     bundle.write_bundle(
         store.path / "best",
-        bundle.TrainedStudent(spec=from_plain(used.pipeline), teacher=store.offers, state=load_file(file)),
+        calibrated(student, data, torch.device("cpu")),
         dataset=data,
         metrics={
             **({} if claimed.test is None else {"test": {metric.name: claimed.test, "n": claim.n_test}}),

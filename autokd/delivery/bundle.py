@@ -36,7 +36,7 @@ from autokd.spec import PipelineSpec, component_from_plain, component_to_plain
 from autokd.types import Shapes, Task
 
 FORMAT = 1
-_MODEL_KEYS = {"format", "autokd", "student", "head", "teacher", "task", "weights"}
+_MODEL_KEYS = {"format", "autokd", "student", "head", "teacher", "task", "weights", "temperature"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +47,13 @@ class TrainedStudent:
       spec: the pipeline, with the student and its head.
       teacher: what the teacher offers; kept where the head is built on it.
       state: the student's trained state dict.
+      temperature: what its logits are divided by before they become probabilities.
     """
 
     spec: PipelineSpec
     teacher: Shapes | None
     state: Mapping[str, Tensor]
+    temperature: float = 1.0
 
 
 def write_bundle(
@@ -84,6 +86,7 @@ def write_bundle(
         "teacher": _kept_shapes(student),
         "task": dataclasses.asdict(dataset.task),
         "weights": state_fingerprint(tensors),
+        "temperature": student.temperature,
     }
     write_json(directory / "model.json", model)
     write_json(directory / "preprocess.json", dataset.preprocess.to_json())
@@ -118,7 +121,8 @@ def load_student(directory: str | Path, device: str | torch.device = "cpu") -> S
         with seeded(0):
             module = _network(model, task)
         module.load_state_dict(state)
-        return Student(module.to(device), task, from_json(plain), device, model["student"]["use"])
+        name, temperature = model["student"]["use"], float(model["temperature"])
+        return Student(module.to(device), task, from_json(plain), device, name, temperature)
     except (UserError, RuntimeError, TypeError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise BundleError(f"{directory} cannot be loaded: {type(error).__name__}: {reason}") from error
@@ -144,6 +148,7 @@ def _read_model(path: Path) -> dict[str, Any]:
     model = read_json(path, FORMAT)
     if isinstance(model.get("head"), str):  # as it was written while there was only the plain one
         model = {**model, "head": {"use": model["head"]}, "teacher": None}
+    model = {"temperature": 1.0, **model}  # bundles from before it was fitted
     if model.keys() != _MODEL_KEYS:
         odd = sorted(model.keys() ^ _MODEL_KEYS)
         raise BundleError(f"{path} is damaged: missing or unknown keys: {', '.join(odd)}")

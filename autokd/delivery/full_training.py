@@ -11,33 +11,28 @@ from typing import Any
 
 import filelock
 import torch
-from torch.nn.functional import cross_entropy
 
 from autokd._version import __version__
 from autokd.data import Dataset
 from autokd.delivery import pipeline_file
 from autokd.delivery.bundle import TrainedStudent, read_metrics, write_bundle
+from autokd.delivery.measured import calibrated, measured
 from autokd.delivery.pipeline_file import PipelineFile
 from autokd.delivery.training_state import TrainingState, delete_training, load_training, save_training
 from autokd.engine.artefacts import Artefacts
-from autokd.engine.build import build_student
 from autokd.engine.checkpoint import delivered_state
 from autokd.engine.context import TrainContext
-from autokd.engine.evaluate import predict
 from autokd.engine.loop import OnEpoch, train_rung
 from autokd.engine.prepare import prepare_artefacts
 from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.engine.views import to_device
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.files import cache_dir
 from autokd.locks import take
-from autokd.metrics import measure, predictions
 from autokd.networks.cost import student_cost
-from autokd.networks.models import seeded
 from autokd.seeds import derive
 from autokd.spec import TEACHER, fingerprint, read_by
-from autokd.types import Split, Teacher
+from autokd.types import Teacher
 
 log = logging.getLogger("autokd")
 
@@ -254,11 +249,13 @@ def _finish(
     assert state.engine is not None, "there is at least one epoch"
     data, offers = context.data, None if context.teacher is None else context.teacher.offers
     student = TrainedStudent(spec=file.spec, teacher=offers, state=delivered_state(state.engine))
+    student = calibrated(student, data, context.device)
     cost = student_cost(file.spec.student, data.task, file.spec.head, offers)
     metrics = {
         "objective": file.objective,
         "test": measure_test(context, student),
-        "validation": _measure(context, student, data.validation),
+        "validation": measured(student, data.task, data.validation, context.device),
+        "temperature": student.temperature,
         "seed": file.seed,
         "epochs": file.epochs,
         "train_samples": len(data.train),
@@ -277,17 +274,4 @@ def _finish(
 
 def _test_metrics(context: TrainContext, student: TrainedStudent) -> dict[str, Any]:
     """Read the test split, and measure the student on it."""
-    return _measure(context, student, context.data.read_test())
-
-
-def _measure(context: TrainContext, student: TrainedStudent, split: Split) -> dict[str, Any]:
-    spec = student.spec
-    with seeded(0):
-        module = build_student(spec.student, context.data.task, context.device, head=spec.head, teacher=student.teacher)
-    module.load_state_dict(student.state)
-    logits = predict(module, to_device(split, context.data.task, context.device))
-    return {
-        **measure(predictions(logits, split.labels)),
-        "loss": float(cross_entropy(logits, split.labels)),
-        "n": len(split),
-    }
+    return measured(student, context.data.task, context.data.read_test(), context.device)

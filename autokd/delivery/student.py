@@ -37,16 +37,25 @@ class Student:
       preprocess: what turns raw inputs into the network's, before normalisation.
       device: where the network is.
       name: of its architecture.
+      temperature: above 0; what logits are divided by before they become probabilities. It was fitted on validation
+        samples, so that a probability says how often such an answer is right; labels do not depend on it.
     """
 
     def __init__(
-        self, network: nn.Module, task: Task, preprocess: Preprocess, device: device, name: str = "network"
+        self,
+        network: nn.Module,
+        task: Task,
+        preprocess: Preprocess,
+        device: device,
+        name: str = "network",
+        temperature: float = 1.0,
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.task = task
         self.preprocess = preprocess
         self.device = device
         self.name = name
+        self.temperature = temperature
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -62,6 +71,8 @@ class Student:
     @cached_property
     def module(self) -> nn.Module:
         """The network with the normalisation inside, in eval mode and frozen: stored samples -> logits [B, C].
+
+        Divided by `temperature` they are the logits of the probabilities that `predict` gives.
 
         It takes what the preprocessing gives: images [B, *shape] as uint8, or as floats from 0 to 1; of a table the
         float32 rows [B, *shape] of `preprocess.apply(frame)`. It shares its weights with `network`.
@@ -101,7 +112,7 @@ class Student:
         for remark in read.remarks:
             _log.warning("%s", remark)
         names = [printable(name) if isinstance(name, str) else name for name in read.names]
-        probabilities = self.logits(self.preprocess.apply(read.inputs)).softmax(-1)
+        probabilities = (self.logits(self.preprocess.apply(read.inputs)) / self.temperature).softmax(-1)
         return DataFrame(probabilities.numpy(), columns=list(self.classes), index=names)
 
     def logits(self, inputs: Inputs) -> Tensor:

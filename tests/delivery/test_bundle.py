@@ -18,6 +18,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from torch import Tensor
 
 from autokd.batching import single
+from autokd.calibration import calibration_error, fit_temperature, softmax
 from autokd.data import read_inputs
 from autokd.delivery.bundle import TrainedStudent, load_student, write_bundle
 from autokd.delivery.predict import predict
@@ -68,7 +69,7 @@ def test_image_files_become_the_very_inputs_of_training(bundles: Bundles, tmp_pa
     assert torch.equal(single(inputs), single(made.data.train.inputs))
     frame = predict(made.directory, files)
     assert frame["input"].tolist() == [str(file) for file in files]
-    probabilities = student.logits(made.data.train.inputs).softmax(-1).numpy()
+    probabilities = (student.logits(made.data.train.inputs) / student.temperature).softmax(-1).numpy()
     assert np.array_equal(frame.iloc[:, 3:].to_numpy(), probabilities)
 
 
@@ -80,7 +81,7 @@ def test_table_rows_become_the_very_inputs_of_training(bundles: Bundles, csv: Pa
     names = [student.classes[i] for i in labels]
     assert names[0] == "malignant"
     assert _seen(made) == _rows(inputs, labels)
-    probabilities = student.logits(inputs).softmax(-1).numpy()
+    probabilities = (student.logits(inputs) / student.temperature).softmax(-1).numpy()
     assert np.array_equal(predict(made.directory, [csv]).iloc[:, 3:].to_numpy(), probabilities)
 
 
@@ -96,6 +97,26 @@ def test_the_bundle_is_the_trained_student(kind: str, bundles: Bundles) -> None:
     accuracy = (logits.argmax(-1) == made.data.validation.labels).double().mean()
     assert float(accuracy) == made.metrics["validation"]["accuracy"]
     assert not student.network.training and not any(p.requires_grad for p in student.network.parameters())
+
+
+@pytest.mark.parametrize("kind", ["image", "table"])
+def test_the_temperature_of_a_bundle_is_that_of_its_validation_samples(kind: str, bundles: Bundles) -> None:
+    made = bundles(kind)
+    student, data = load_student(made.directory), made.data
+    logits, labels = student.logits(data.validation.inputs).numpy(), data.validation.labels.numpy()
+    assert student.temperature == made.metrics["temperature"] == fit_temperature(logits, labels) != 1.0
+    on_test, split = made.metrics["test"], data.read_test()
+    probabilities = softmax(student.logits(split.inputs).numpy() / student.temperature)
+    assert on_test["calibration_error"] == calibration_error(probabilities, split.labels.numpy())
+    assert on_test["calibration_error_raw"] != on_test["calibration_error"]
+
+
+def test_a_bundle_from_before_temperatures_is_read(bundles: Bundles, tmp_path: Path) -> None:
+    directory = _copy(bundles("table"), tmp_path)
+    model = json.loads((directory / "model.json").read_text())
+    del model["temperature"]
+    (directory / "model.json").write_text(json.dumps(model))
+    assert load_student(directory).temperature == 1.0
 
 
 def test_a_bundle_is_text_and_safetensors_only(bundles: Bundles) -> None:
