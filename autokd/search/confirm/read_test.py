@@ -26,6 +26,7 @@ from autokd.study import comparison
 from autokd.study.claim import Comparison, SplitValues
 from autokd.study.comparison import Pair
 from autokd.study.records import RunRecord
+from autokd.study.store import answers_file
 
 
 class Answers(NamedTuple):
@@ -100,7 +101,7 @@ def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Ca
     logits |= dict(_teacher_logits(round, splits))
     halves = {name: tensor.half() for name, tensor in logits.items()}
     kept = {**{f"labels/{name}": tensor for name, tensor in labels.items()}, **halves}
-    write_tensors(round.folder / "confirm" / f"round{round.number}.safetensors", kept)
+    write_tensors(answers_file(round.folder, round.number), kept)
     return _answers(logits, labels, claimed, taught=round.context.teacher is not None)
 
 

@@ -1,0 +1,181 @@
+"""Whether students learnt what the teacher knows: what each answered on the test split when the claim was made.
+
+All comes from the logits that the claim keeps; nothing is read again. An arm's figures are means over its seeds; a
+teacher's temperature and a student's are fitted on validation.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from autokd.calibration import BINS, Bin, calibration_error, fit_temperature, reliability, softmax
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+TEACHER = "teacher"
+FARTHEST = 3.0
+"""Standard deviations by which a class must lie below the mean to be called out."""
+
+
+class Answered(NamedTuple):
+    """What an arm, or the teacher, answered on the test split.
+
+    Args:
+      name: of the arm, or "teacher".
+      accuracy: 0 to 1.
+      agreement: share of the items to which the teacher gives the same class, 0 to 1; None without a teacher.
+      divergence: Kullback-Leibler divergence of its probabilities from the teacher's, nats; None without a teacher.
+      log_loss: nats.
+      calibration_error: 0 to 1, of softmax(logits).
+      temperature: the one that fits validation best.
+      calibrated_error: the calibration error with that temperature.
+      by_class: [C] accuracy on the items of each class; NaN where there is none.
+      bins: of a reliability diagram, over the items of all seeds.
+      confusion: [C, C] how often class i was taken for class j, mean over seeds.
+    """
+
+    name: str
+    accuracy: float
+    agreement: float | None
+    divergence: float | None
+    log_loss: float
+    calibration_error: float
+    temperature: float
+    calibrated_error: float
+    by_class: Floats
+    bins: list[Bin]
+    confusion: Floats
+
+    @property
+    def confusions(self) -> list[tuple[int, int, float]]:
+        """Class, the class that it was taken for, and in how many items, the most frequent first."""
+        wrong = self.confusion * (1 - np.eye(len(self.confusion)))
+        pairs = [(int(i), int(j), float(wrong[i, j])) for i, j in zip(*np.nonzero(wrong), strict=True)]
+        return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))
+
+
+class Learned(NamedTuple):
+    """What a claim's students and the teacher answered.
+
+    Args:
+      arms: by name, as they were claimed.
+      teacher: None without one.
+      agreement: share of the items to which two of them give the same class, by their names (mean over seeds of the
+        same number; the teacher has one).
+      counts: [C] items of each class on test.
+    """
+
+    arms: dict[str, Answered]
+    teacher: Answered | None
+    agreement: dict[tuple[str, str], float]
+    counts: Labels
+
+    def worst_class(self, name: str) -> tuple[int, float] | None:
+        """Return the class on which an arm lies farthest below its mean, and how far in standard deviations.
+
+        The spread is that of a share of so many items. None where no class lies 3 of them below.
+        """
+        arm, there = self.arms[name], self.counts > 0
+        error = np.sqrt(arm.accuracy * (1 - arm.accuracy) / np.maximum(self.counts, 1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            below = np.where(there, (arm.accuracy - arm.by_class) / error, -np.inf)
+        worst = int(np.argmax(below))
+        return (worst, float(below[worst])) if below[worst] > FARTHEST else None
+
+
+def learned(file: Path, arms: Mapping[str, int]) -> Learned | None:
+    """Return what the students of a claim answered, or None where nothing is kept.
+
+    Args:
+      file: the logits of the claim's round (`StudyStore.answers_file`).
+      arms: by name how many runs each has.
+    """
+    try:
+        kept = load_file(file)
+    except (OSError, SafetensorError):
+        return None
+    labels = {name: kept[f"labels/{name}"] for name in ("validation", "test")}
+    taught = f"{TEACHER}/test" in kept
+    teacher = _Run(kept[f"{TEACHER}/validation"], kept[f"{TEACHER}/test"]) if taught else None
+    runs = {name: _runs(kept, name, count) for name, count in arms.items()}
+    runs = {name: made for name, made in runs.items() if made}
+    if not runs:
+        return None
+    everybody = {**runs, **({} if teacher is None else {TEACHER: [teacher]})}
+    return Learned(
+        arms={name: _answered(name, made, labels, teacher) for name, made in runs.items()},
+        teacher=None if teacher is None else _answered(TEACHER, [teacher], labels, teacher),
+        agreement={(one, other): _agree(everybody[one], everybody[other]) for one in everybody for other in everybody},
+        counts=np.bincount(labels["test"], minlength=next(iter(runs.values()))[0].test.shape[1]),
+    )
+
+
+class _Run(NamedTuple):
+    """Logits [N, C] of one network, by split."""
+
+    validation: Floats
+    test: Floats
+
+
+def _runs(kept: Mapping[str, Floats], name: str, count: int) -> list[_Run]:
+    """The runs of an arm that did not fail: of those that did the logits are zeros."""
+    found = [
+        _Run(kept[f"{name}/{i}/validation"], kept[f"{name}/{i}/test"])
+        for i in range(count)
+        if f"{name}/{i}/test" in kept
+    ]
+    return [run for run in found if run.test.any()]
+
+
+def _answered(name: str, runs: Sequence[_Run], labels: Mapping[str, Labels], teacher: _Run | None) -> Answered:
+    on_test, classes = labels["test"], runs[0].test.shape[1]
+    probabilities = [softmax(run.test) for run in runs]
+    temperatures = [fit_temperature(run.validation, labels["validation"]) for run in runs]
+    calibrated = [softmax(run.test.astype(np.float64) / t) for run, t in zip(runs, temperatures, strict=True)]
+    confusion = np.mean([_confusion(run.test.argmax(-1), on_test, classes) for run in runs], axis=0)
+    with np.errstate(invalid="ignore"):
+        by_class = confusion.diagonal() / confusion.sum(1)
+    return Answered(
+        name=name,
+        accuracy=float(confusion.diagonal().sum() / len(on_test)),
+        agreement=None if teacher is None else _agree(runs, [teacher]),
+        divergence=None if teacher is None else _mean(_divergence(softmax(teacher.test), p) for p in probabilities),
+        log_loss=_mean(-_log(p[np.arange(len(on_test)), on_test]).mean() for p in probabilities),
+        calibration_error=_mean(calibration_error(p, on_test) for p in probabilities),
+        temperature=float(np.exp(np.mean(np.log(temperatures)))),
+        calibrated_error=_mean(calibration_error(p, on_test) for p in calibrated),
+        by_class=by_class,
+        bins=reliability(np.concatenate(probabilities), np.tile(on_test, len(runs)), BINS),
+        confusion=confusion,
+    )
+
+
+def _agree(one: Sequence[_Run], other: Sequence[_Run]) -> float:
+    """Share of the items with the same answer; over the pairs of runs, of the same seed where both have several."""
+    alike = zip(one, other, strict=False) if min(len(one), len(other)) > 1 else itertools.product(one, other)
+    return _mean((a.test.argmax(-1) == b.test.argmax(-1)).mean() for a, b in alike)
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
+
+
+def _confusion(predicted: Labels, labels: Labels, classes: int) -> Floats:
+    counted = np.bincount(labels * classes + predicted, minlength=classes**2)
+    return counted.reshape(classes, classes).astype(np.float64)
+
+
+def _divergence(known: Floats, said: Floats) -> float:
+    return float((known * (_log(known) - _log(said))).sum(-1).mean())
+
+
+def _log(probabilities: Floats) -> Floats:
+    return np.log(np.maximum(probabilities, 1e-12))
