@@ -103,17 +103,17 @@ def learned(file: Path, arms: Mapping[str, int]) -> Learned | None:
     except (OSError, SafetensorError):
         return None
     labels = {name: kept[f"labels/{name}"] for name in ("validation", "test")}
-    taught = f"{TEACHER}/test" in kept
-    teacher = _Run(kept[f"{TEACHER}/validation"], kept[f"{TEACHER}/test"]) if taught else None
-    runs = {name: _runs(kept, name, count) for name, count in arms.items()}
-    runs = {name: made for name, made in runs.items() if made}
+    found = {name: _runs(kept, name, count) for name, count in arms.items()}
+    runs = {name: made for name, made in found.items() if made}
     if not runs:
         return None
+    teacher = _run(kept, TEACHER)
     everybody = {**runs, **({} if teacher is None else {TEACHER: [teacher]})}
+    answered = {name: _answered(name, made, labels, teacher) for name, made in everybody.items()}
     return Learned(
-        arms={name: _answered(name, made, labels, teacher) for name, made in runs.items()},
-        teacher=None if teacher is None else _answered(TEACHER, [teacher], labels, teacher),
-        agreement={(one, other): _agree(everybody[one], everybody[other]) for one in everybody for other in everybody},
+        teacher=answered.pop(TEACHER, None),
+        arms=answered,
+        agreement=_agreements(everybody),
         counts=np.bincount(labels["test"], minlength=next(iter(runs.values()))[0].test.shape[1]),
     )
 
@@ -125,47 +125,50 @@ class _Run(NamedTuple):
     test: Floats
 
 
+def _run(kept: Mapping[str, Floats], name: str) -> _Run | None:
+    return _Run(kept[f"{name}/validation"], kept[f"{name}/test"]) if f"{name}/test" in kept else None
+
+
 def _runs(kept: Mapping[str, Floats], name: str, count: int) -> list[_Run]:
     """The runs of an arm that did not fail: of those that did the logits are zeros."""
-    found = [
-        _Run(kept[f"{name}/{i}/validation"], kept[f"{name}/{i}/test"])
-        for i in range(count)
-        if f"{name}/{i}/test" in kept
-    ]
-    return [run for run in found if run.test.any()]
+    found = [_run(kept, f"{name}/{i}") for i in range(count)]
+    return [run for run in found if run is not None and run.test.any()]
 
 
 def _answered(name: str, runs: Sequence[_Run], labels: Mapping[str, Labels], teacher: _Run | None) -> Answered:
     on_test, classes = labels["test"], runs[0].test.shape[1]
     probabilities = [softmax(run.test) for run in runs]
     temperatures = [fit_temperature(run.validation, labels["validation"]) for run in runs]
-    calibrated = [softmax(run.test.astype(np.float64) / t) for run, t in zip(runs, temperatures, strict=True)]
+    calibrated = [softmax(run.test / np.float64(t)) for run, t in zip(runs, temperatures, strict=True)]
     confusion = np.mean([_confusion(run.test.argmax(-1), on_test, classes) for run in runs], axis=0)
-    with np.errstate(invalid="ignore"):
-        by_class = confusion.diagonal() / confusion.sum(1)
     return Answered(
         name=name,
         accuracy=float(confusion.diagonal().sum() / len(on_test)),
         agreement=None if teacher is None else _agree(runs, [teacher]),
-        divergence=None if teacher is None else _mean(_divergence(softmax(teacher.test), p) for p in probabilities),
-        log_loss=_mean(-_log(p[np.arange(len(on_test)), on_test]).mean() for p in probabilities),
-        calibration_error=_mean(calibration_error(p, on_test) for p in probabilities),
+        divergence=None if teacher is None else _divergence(softmax(teacher.test), probabilities),
+        log_loss=-float(np.mean([_log(p[np.arange(len(on_test)), on_test]) for p in probabilities])),
+        calibration_error=_error(probabilities, on_test),
         temperature=float(np.exp(np.mean(np.log(temperatures)))),
-        calibrated_error=_mean(calibration_error(p, on_test) for p in calibrated),
-        by_class=by_class,
+        calibrated_error=_error(calibrated, on_test),
+        by_class=confusion.diagonal() / np.where(confusion.any(1), confusion.sum(1), np.nan),
         bins=reliability(np.concatenate(probabilities), np.tile(on_test, len(runs)), BINS),
         confusion=confusion,
     )
 
 
+def _agreements(runs: Mapping[str, Sequence[_Run]]) -> dict[tuple[str, str], float]:
+    """How often any two of them agree."""
+    return {(one, other): _agree(runs[one], runs[other]) for one in runs for other in runs}
+
+
 def _agree(one: Sequence[_Run], other: Sequence[_Run]) -> float:
     """Share of the items with the same answer; over the pairs of runs, of the same seed where both have several."""
     alike = zip(one, other, strict=False) if min(len(one), len(other)) > 1 else itertools.product(one, other)
-    return _mean((a.test.argmax(-1) == b.test.argmax(-1)).mean() for a, b in alike)
+    return float(np.mean([(a.test.argmax(-1) == b.test.argmax(-1)).mean() for a, b in alike]))
 
 
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
+def _error(probabilities: Iterable[Floats], labels: Labels) -> float:
+    return float(np.mean([calibration_error(p, labels) for p in probabilities]))
 
 
 def _confusion(predicted: Labels, labels: Labels, classes: int) -> Floats:
@@ -173,8 +176,8 @@ def _confusion(predicted: Labels, labels: Labels, classes: int) -> Floats:
     return counted.reshape(classes, classes).astype(np.float64)
 
 
-def _divergence(known: Floats, said: Floats) -> float:
-    return float((known * (_log(known) - _log(said))).sum(-1).mean())
+def _divergence(known: Floats, said: Iterable[Floats]) -> float:
+    return float(np.mean([(known * (_log(known) - _log(each))).sum(-1) for each in said]))
 
 
 def _log(probabilities: Floats) -> Floats:
