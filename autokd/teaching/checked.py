@@ -19,13 +19,12 @@ from autokd.data import Dataset
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.views import to_device
 from autokd.errors import TeacherError
-from autokd.networks import state_file
-from autokd.networks.class_names import ByName, whole
+from autokd.networks.answered import AnsweredTeacher
+from autokd.networks.class_names import ByName, knows_some, whole
 from autokd.networks.fed import FORM, Fed, Frozen
 from autokd.networks.freeze import InputRefused
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import NetworkTeacher
-from autokd.spec import component_to_plain
 from autokd.teaching import decided, sentences
 from autokd.teaching.decided import Judge, Verdict, decide
 from autokd.teaching.evidence import Guess, guess
@@ -76,14 +75,13 @@ class Given(NamedTuple):
         closed = {_AXIS_OF[name] for name in FORM if name not in self.open}
         return tuple(axis for axis in AXES if axis not in closed)
 
-    @property
-    def may_reorder(self) -> bool:
-        """Whether nobody says what its outputs stand for: neither the user nor its file."""
-        if CLASSES not in self.open or not isinstance(self.component, Fed):
+    def may_reorder(self, teacher: Teacher, task: Task) -> bool:
+        """Whether nobody says what the outputs of the teacher stand for: neither the user nor its file."""
+        if CLASSES not in self.open:
             return False
-        plain = component_to_plain(self.component)
-        file = plain.get("file")
-        return file is None or not state_file.read(file, plain.get("key", "")).classes
+        if isinstance(teacher, AnsweredTeacher):
+            return not teacher.named
+        return isinstance(self.component, Fed) and not knows_some(self.component.own_classes(), task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +233,7 @@ class _Trial:
         device: torch.device,
     ) -> None:
         self._given, self._task = given, task
+        self._reorder = given.may_reorder(teacher, task)
         self.frozen = _frozen(teacher)
         outputs = torch.tensor(teacher.outputs if isinstance(teacher, ByName) else range(task.num_classes))
         self._feeder = None if self.frozen is None else Feeder(self.frozen, task, samples, outputs)
@@ -243,7 +242,7 @@ class _Trial:
 
     def run(self, tell: Callable[[int], None], share: float) -> _Found:
         """Try it."""
-        asker, axes, reorder = self._asker, self._given.axes, self._given.may_reorder
+        asker, axes, reorder = self._asker, self._given.axes, self._reorder
         asker.allow(screening=True, share=share)
         tried = self._screened(axes, tell)
         wider = tried if axes == AXES else self._screened(AXES, tell)

@@ -20,7 +20,8 @@ TAKEN = "taken, since it is clearly better"
 def line(teacher: Teacher, task: Task, frozen: Frozen | None, changed: Mapping[str, Any], right: str) -> str:
     """Return what a teacher is, what it is fed and how often it is right, in one line."""
     fed = "" if frozen is None else _fed(frozen, task, changed)
-    return f"{teacher.origin}, {teacher.params:,} parameters{fed}: {right}"
+    size = f", {teacher.params:,} parameters" if teacher.params else ""
+    return f"{teacher.origin}{size}{fed}: {right}"
 
 
 def _fed(frozen: Frozen, task: Task, changed: Mapping[str, Any]) -> str:
