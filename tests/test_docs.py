@@ -18,7 +18,7 @@ import torch
 import typer
 import yaml
 
-from autokd import catalog, declarations, input_kind, spec
+from autokd import catalog, declarations, input_values, spec
 from autokd.cli.commands import app, run_command
 from autokd.delivery import bundle, pipeline_file
 from autokd.engine import checkpoint
@@ -188,7 +188,7 @@ def test_the_format_numbers_are_those_of_the_code() -> None:
         spec.FORMAT,
         pipeline_file.FORMAT,
         bundle.FORMAT,
-        input_kind.PREPROCESS_FORMAT,
+        input_values.PREPROCESS_FORMAT,
         checkpoint.CHECKPOINT_FORMAT,
         default_teacher.FORMAT,
     ]

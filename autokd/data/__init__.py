@@ -6,7 +6,7 @@ from autokd.data.load import Dataset, load, load_again
 from autokd.data.moved import anchored, relative
 from autokd.data.preprocess import from_json, read_inputs
 from autokd.data.residence import fits
-from autokd.input_kind import Preprocess, ReadInputs
+from autokd.input_values import Preprocess, ReadInputs
 from autokd.options import DataOptions
 
 __all__ = [

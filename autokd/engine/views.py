@@ -21,7 +21,7 @@ from torch.nn.functional import one_hot
 
 from autokd import batching, imaging
 from autokd.errors import ComponentError
-from autokd.input_kind import Feed
+from autokd.input_values import Feed
 from autokd.networks.inputs import feed_of
 from autokd.spec import component_to_plain, fingerprint
 from autokd.types import Augment, Inputs, Output, Rows, SampleTeacher, Split, Task, Teacher, View

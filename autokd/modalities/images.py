@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autokd import lazy
 from autokd.errors import DataError
-from autokd.input_kind import PREPROCESS_FORMAT, RawInputs
+from autokd.input_values import PREPROCESS_FORMAT, RawInputs
 from autokd.modalities import resizing
 from autokd.modalities.decoding import GROUNDS, MODES, USUAL, Reading, decode, eight_bit, header, pixels
 from autokd.modalities.plain import described, fields_of, with_tuples

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from autokd import batching
 from autokd.errors import TeacherError
-from autokd.input_kind import UsualInputs
+from autokd.input_values import UsualInputs
 from autokd.networks.fed import Frozen, InputForm
 from autokd.networks.freeze import foreign, resized_task
 from autokd.networks.inputs import feed_of, kind_of

@@ -20,11 +20,13 @@ from autokd.engine.views import DeviceData, to_device
 from autokd.files import write_tensors
 from autokd.metrics import METRICS, Metric, Predictions, predictions
 from autokd.networks.models import seeded
+from autokd.search.confirm.plain_models import plain_logits
 from autokd.search.confirm.round import Round
 from autokd.spec import from_plain
 from autokd.study import comparison
 from autokd.study.claim import Comparison, SplitValues
 from autokd.study.comparison import Pair
+from autokd.study.plain_models import PLAIN
 from autokd.study.records import RunRecord
 from autokd.study.store import answers_file
 
@@ -87,10 +89,8 @@ def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Ca
     """
     _note_read(round.folder, round.number)
     task, device = round.context.data.task, round.context.device
-    splits = {
-        "validation": round.context.validation_data,
-        "test": to_device(round.context.data.read_test(), task, device),
-    }
+    test = round.context.data.read_test()
+    splits = {"validation": round.context.validation_data, "test": to_device(test, task, device)}
     labels = {name: data.labels.cpu() for name, data in splits.items()}
     logits = {
         f"{arm}/{i}/{name}": _predict(round, run, file(run.arm, i), data)
@@ -99,10 +99,13 @@ def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Ca
         for name, data in splits.items()
     }
     logits |= dict(_teacher_logits(round, splits))
+    answers = _answers(logits, labels, claimed, taught=round.context.teacher is not None)
+    held = {"validation": round.context.data.validation, "test": test}
+    logits |= {f"{PLAIN}/{name}": each for name, each in plain_logits(round.context.data, held)}
     halves = {name: tensor.half() for name, tensor in logits.items()}
     kept = {**{f"labels/{name}": tensor for name, tensor in labels.items()}, **halves}
     write_tensors(answers_file(round.folder, round.number), kept)
-    return _answers(logits, labels, claimed, taught=round.context.teacher is not None)
+    return answers
 
 
 def _answers(
