@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from autokd.declarations import Dataset, Declaration, Modality
 from autokd.errors import ComponentError, DataError, TeacherError
-from autokd.input_values import Feed, Preprocess, RawInputs, ReadInputs, TeacherRecipe, UsualInputs
+from autokd.input_values import Feed, Preprocess, Preview, RawInputs, ReadInputs, TeacherRecipe, UsualInputs
 from autokd.types import ANY, BuildContext, Inputs, Split, Task
 
 if TYPE_CHECKING:
@@ -162,6 +162,15 @@ class InputKind(ABC):
           ComponentError: this kind has no such network.
         """
         raise ComponentError(f"for a {self.declares.noun} there is no small network to compare the teacher with")
+
+    def preview(self, preprocess: Any, inputs: Inputs) -> Preview:
+        """Return what a student sees, for people to look at.
+
+        Args:
+          preprocess: of this kind.
+          inputs: a few stored samples.
+        """
+        return Preview()
 
     def numbers(self, inputs: Inputs) -> Tensor | None:
         """Return some hundred numbers of each stored sample, for models that take rows of numbers.

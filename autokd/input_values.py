@@ -117,3 +117,16 @@ class UsualInputs(NamedTuple):
     normalisations: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
     sizes: tuple[int, ...] = ()
     side: int = 0
+
+
+class Preview(NamedTuple):
+    """What a student sees, for people to look at.
+
+    Args:
+      pictures: of samples, each a whole PNG file of at most 64 pixels a side, after all that is done to a sample but
+        normalisation.
+      columns: of a table, each with what it holds and what becomes of a gap, in words.
+    """
+
+    pictures: tuple[bytes, ...] = ()
+    columns: tuple[tuple[str, str, str], ...] = ()

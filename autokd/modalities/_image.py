@@ -19,7 +19,7 @@ from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import InputKind
-from autokd.input_values import Feed, ReadInputs, TeacherRecipe, UsualInputs
+from autokd.input_values import Feed, Preview, ReadInputs, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
 from autokd.modalities.decoding import USUAL
 from autokd.modalities.given_pictures import read_images
@@ -121,6 +121,10 @@ class Image(InputKind):
             to_network=_normalise,
             lay_out=lambda network: network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         )
+
+    def preview(self, preprocess: ImagePreprocess, inputs: Inputs) -> Preview:
+        """Return the pixels as pictures; see `InputKind.preview`."""
+        return Preview(pictures=tuple(images.png(each) for each in single(inputs).cpu()))
 
     def numbers(self, inputs: Inputs) -> Tensor:
         """Return the pixels, of larger images their means over 16 by 16 cells; see `InputKind.numbers`."""

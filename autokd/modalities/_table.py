@@ -15,7 +15,7 @@ from torch import Tensor
 from autokd.batching import single
 from autokd.declarations import Modality
 from autokd.input_kind import InputKind
-from autokd.input_values import Feed, ReadInputs, TeacherRecipe
+from autokd.input_values import Feed, Preview, ReadInputs, TeacherRecipe
 from autokd.modalities.fitting import fit_columns
 from autokd.modalities.foreign_rows import as_read_by_others
 from autokd.modalities.rows import TablePreprocess, form_of, given_rows, read_rows, table_preprocess
@@ -75,6 +75,10 @@ class Table(InputKind):
             to_network=_normalise,
             lay_out=lambda network: network,
         )
+
+    def preview(self, preprocess: TablePreprocess, inputs: Inputs) -> Preview:
+        """Return the columns as they were read; see `InputKind.preview`."""
+        return Preview(columns=tuple((column.name, column.about, column.gaps) for column in preprocess.columns))
 
     def numbers(self, inputs: Inputs) -> Tensor:
         """Return the rows as a network sees them, before normalisation; see `InputKind.numbers`."""

@@ -18,6 +18,8 @@ from autokd.modalities import dates, tables
 from autokd.modalities.numerals import PLAIN, number
 
 Encoded = NDArray[np.float64]
+NOTED = ", and a number that says so"
+"""Of a gap, where training had some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,11 @@ class NumericColumn:
     def about(self) -> str:
         """What it holds, in a few words."""
         return self.noun
+
+    @property
+    def gaps(self) -> str:
+        """What becomes of a missing cell, in a few words."""
+        return f"the median, {self.median:g}{NOTED if self.missing else ''}"
 
     def encode(self, values: Series) -> Encoded:
         """Return [n, width].
@@ -98,6 +105,11 @@ class DateColumn:
     def about(self) -> str:
         """What it holds, in a few words."""
         return f"{self.noun} ({self.pattern})"
+
+    @property
+    def gaps(self) -> str:
+        """What becomes of a missing cell, in a few words."""
+        return f"the median of each part{NOTED if self.missing else ''}"
 
     def encode(self, values: Series) -> Encoded:
         """Return [n, width].
@@ -156,6 +168,11 @@ class CategoricalColumn:
         """What it holds, in a few words."""
         rare = "" if self.complete else "; rarer ones"
         return f"{self.noun}: {', '.join(self.categories)}{rare}"
+
+    @property
+    def gaps(self) -> str:
+        """What becomes of a missing cell, in a few words."""
+        return "a category of its own" if self.missing else "none of the categories"
 
     def encode(self, values: Series) -> Encoded:
         """Return [n, width]."""

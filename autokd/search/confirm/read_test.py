@@ -22,6 +22,7 @@ from autokd.metrics import METRICS, Metric, Predictions, predictions
 from autokd.networks.models import seeded
 from autokd.search.confirm.plain_models import plain_logits
 from autokd.search.confirm.round import Round
+from autokd.search.samples import keep_disputed
 from autokd.spec import from_plain
 from autokd.study import comparison
 from autokd.study.claim import Comparison, SplitValues
@@ -76,7 +77,9 @@ class Answers(NamedTuple):
         return np.asarray((answers.predicted == answers.labels).numpy())
 
 
-def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Callable[[str, int], Path]) -> Answers:
+def read_test(
+    round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Callable[[str, int], Path], use: str
+) -> Answers:
     """Read the test split, once, and ask every claimed student and the teacher about it.
 
     All logits are kept in the study's folder, in half precision, so that no later analysis reads the split again; what
@@ -86,6 +89,7 @@ def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Ca
       round: of confirm.
       claimed: the claim's runs by arm, one a seed.
       file: where the i-th student of an arm is kept.
+      use: name of the recommended arm.
     """
     _note_read(round.folder, round.number)
     task, device = round.context.data.task, round.context.device
@@ -99,6 +103,9 @@ def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Ca
         for name, data in splits.items()
     }
     logits |= dict(_teacher_logits(round, splits))
+    if round.context.teacher is not None:
+        disputed = logits[f"{use}/0/test"], logits["teacher/test"]
+        keep_disputed(round.folder, round.number, round.context.data, test, disputed)
     answers = _answers(logits, labels, claimed, taught=round.context.teacher is not None)
     held = {"validation": round.context.data.validation, "test": test}
     logits |= {f"{PLAIN}/{name}": each for name, each in plain_logits(round.context.data, held)}
