@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from autokd.batching import single
-from autokd.data import Dataset, DataOptions, load
+from autokd.data import DataOptions, Dataset, load
 from autokd.search.samples import keep_disputed, keep_samples
 from autokd.study.samples import Sample, Samples, disputed_file, read_samples, samples_file, write_samples
 
