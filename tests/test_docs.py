@@ -27,7 +27,7 @@ from autokd.recipes import RULES
 from autokd.search.stages import STAGES
 from autokd.search.timing.levels import LEVELS
 from autokd.space import Budget, parse
-from autokd.study import records, settings
+from autokd.study import records, samples, settings
 from autokd.teaching import default_teacher
 from autokd.types import BuildContext, Output, Step, Task
 from tests import processes
@@ -190,6 +190,7 @@ def test_the_format_numbers_are_those_of_the_code() -> None:
         bundle.FORMAT,
         input_values.PREPROCESS_FORMAT,
         checkpoint.CHECKPOINT_FORMAT,
+        samples.FORMAT,
         default_teacher.FORMAT,
     ]
     assert bundle.FORMAT == BUNDLE_FORMAT
