@@ -29,6 +29,7 @@ COMMANDS = (
     "check",
     "studies",
     "trials",
+    "watch",
 )
 HEAVY = ("torch", "pandas", "numpy", "optuna", "sklearn", "plotly", "yaml")
 
