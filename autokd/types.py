@@ -224,11 +224,6 @@ class Batch:
     index: Tensor
     labelled: Tensor | None = None
 
-    @property
-    def size(self) -> int:
-        """B."""
-        return self.index.shape[0]  # `len` of a tensor takes ten times as long
-
 
 @dataclass(frozen=True)
 class Step:

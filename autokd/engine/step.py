@@ -97,7 +97,7 @@ def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile
         try:
             return _step(run, batch, answered, u, profile)
         except torch.OutOfMemoryError:
-            if run.micro_batches >= batch.size:
+            if run.micro_batches >= batch.index.shape[0]:
                 raise
         run.micro_batches *= 2  # out here the error no longer holds on to the step's tensors
         if batch.index.is_cuda:
@@ -111,7 +111,7 @@ def gradient_norms(run: LiveRun, batch: Batch, answered: Answered, u: float) -> 
 
     Buffers, such as batch-norm statistics, are not moved: neither the networks' nor the losses'.
     """
-    few = slice(0, min(NORM_SAMPLES, math.ceil(batch.size / run.micro_batches)))
+    few = slice(0, min(NORM_SAMPLES, math.ceil(batch.index.shape[0] / run.micro_batches)))
     buffers = [buffer for trained in run.networks.values() for buffer in trained.buffers()]
     before = [buffer.clone() for buffer in buffers]
     parameters = [parameter for parameter in run.student.network.parameters() if parameter.requires_grad]
@@ -149,7 +149,7 @@ def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Pro
         values = found if values is None else values + found
     with profile.part("optimizer"):
         for trained in training.values():
-            trained.update(batch.size)
+            trained.update(batch.index.shape[0])
     assert values is not None
     return values
 
@@ -228,9 +228,9 @@ def _parts(batch: Batch, answered: Answered, count: int) -> list[Part]:
     """Cut a batch into near-equal parts."""
     if count == 1:
         return [Part(batch, answered)]
-    pieces = torch.arange(batch.size).tensor_split(count)
+    pieces = torch.arange(batch.index.shape[0]).tensor_split(count)
     cuts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces if len(piece)]
-    known = torch.ones(batch.size) if batch.labelled is None else batch.labelled
+    known = torch.ones(batch.index.shape[0]) if batch.labelled is None else batch.labelled
     shares, labelled = (
         [weight[cut].sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny) for cut in cuts]
         for weight in (batch.weight, batch.weight * known.to(batch.weight))
