@@ -26,7 +26,7 @@ def draw_batches(
     for part in run.passes.parts_of(epoch.number):
         for batch, answered, u in _pass_batches(context, spec, run, epoch, part, seen):
             yield batch, answered, u
-            seen += len(batch.index)
+            seen += batch.index.shape[0]
 
 
 def _pass_batches(
@@ -53,7 +53,7 @@ def _pass_batches(
         with profile.part("teacher"):
             answered = {name: answers[name].of(batch) for name in answers.keys() & run.reads_at(u)}
         yield batch, answered, u
-        seen += len(batch.index)
+        seen += batch.index.shape[0]
 
 
 def _draw_views(context: TrainContext, run: LiveRun, epoch: Epoch, number: int, selected: DrawnRows | None) -> Views:

@@ -6,6 +6,7 @@ the same one, whoever computes it and when.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 from collections import deque
@@ -209,7 +210,12 @@ def policy_key(augment: Any) -> str:
     Args:
       augment: the component.
     """
-    own = sys.modules[type(augment).__module__].__file__
-    files = [*([] if own is None else [Path(own)]), *sorted(Path(imaging.__path__[0]).glob("*.py"))]
-    code = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    code = _code_of(sys.modules[type(augment).__module__].__file__, imaging.__path__[0])
     return fingerprint([component_to_plain(augment), code, torch.__version__])
+
+
+@functools.cache  # what a process runs does not change, and every epoch asks
+def _code_of(own: str | None, images: str) -> list[str]:
+    """Hashes of a component's file and of those of the image operations."""
+    files = [*([] if own is None else [Path(own)]), *sorted(Path(images).glob("*.py"))]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
