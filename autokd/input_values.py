@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from autokd.lazy import Source
 from autokd.types import Inputs
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 PREPROCESS_FORMAT = 1
@@ -117,6 +120,17 @@ class UsualInputs(NamedTuple):
     normalisations: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
     sizes: tuple[int, ...] = ()
     side: int = 0
+
+
+class Finer(Source, Protocol):
+    """Samples of files, read as they are asked for; see `InputKind.finer`."""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """How they are read, as plain data."""
+
+    def pictures(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield all, one after the other, [1 or 3, side, side] each."""
 
 
 class Preview(NamedTuple):
