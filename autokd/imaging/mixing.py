@@ -43,7 +43,8 @@ def scaled_box(box: Tensor, scale: tuple[float, float]) -> Tensor:
     if scale == (1.0, 1.0):
         return box
     down, right = scale
-    return (box * torch.tensor([down, down, right, right], device=box.device)).round().long()
+    factors = (down, down, right, right)
+    return torch.stack([edge * by for edge, by in zip(box.unbind(1), factors, strict=True)], 1).round().long()
 
 
 def noise_like(images: Tensor, seed: Tensor) -> Tensor:

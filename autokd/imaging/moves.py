@@ -100,7 +100,8 @@ def apply_moves(images: Tensor, rows: Rows, height: int, width: int) -> Tensor:
     down, right = scale_of(images, height, width)
     matrices = rows["matrix"]
     if (down, right) != (1.0, 1.0):
-        matrices = matrices * matrices.new_tensor([1, right / down, right, down / right, 1, down])
+        factors = (1, right / down, right, down / right, 1, down)
+        matrices = torch.stack([entry * by for entry, by in zip(matrices.unbind(2), factors, strict=True)], 2)
     steps = zip(rows["op"].unbind(1), rows["strength"].unbind(1), matrices.unbind(1), strict=True)
     for op, strength, matrix in steps:
         images = where((op > 0) & (op <= len(GEOMETRIC)), affine, images, matrix)

@@ -137,7 +137,8 @@ def check(
         raise TeacherError(
             " ".join([sentences.refusal(teacher, seen.as_share(), seen.guess, found.tried), *found.remarks])
         )
-    line = sentences.line(teacher, data.task, trial.frozen, changed, seen.as_text())
+    finer = finer_split(data, others, side_of(teacher)).finer is not None
+    line = sentences.line(teacher, data.task, trial.frozen, changed, seen.as_text(), finer=finer)
     remarks = (*sentences.refused_size(fitted, data.task), *found.remarks)
     for remark in remarks:
         log.warning("%s", remark)

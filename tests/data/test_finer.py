@@ -141,3 +141,4 @@ def test_the_size_of_a_teacher_is_found_by_trying_at_that_size(data: Dataset, ca
     with caplog.at_level(logging.WARNING):
         found = check(Given(component, OPEN, build), data, CPU, lambda ways: None)
     assert found.changed["input_size"] > SIDE and found.line.count("100.0 %") == 2
+    assert "decoded at that size; students see 8" in found.line
