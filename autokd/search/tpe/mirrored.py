@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autokd.objective import Objective
 from autokd.ranges import Range
-from autokd.search.tpe.trials import distribution
+from autokd.search.tpe.trials import distribution, violated
 from autokd.study.pareto import values_at
 from autokd.study.records import TrialRecord
 
@@ -43,7 +43,7 @@ def mirrored_trial(
         distributions={path: distribution(ranges[path]) for path in params},
         user_attrs=_facts(trial),
         intermediate_values={rung.rung: objective.metric.value(rung.score) for rung in rungs},
-        constraints={} if trial.failure is None else {trial.failure["kind"]: 1.0},
+        constraints=violated(trial),
     )
     made.datetime_start = _local(trial.began) or made.datetime_start
     made.datetime_complete = _ended(trial, made)
