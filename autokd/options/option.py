@@ -92,12 +92,8 @@ class Listed(NamedTuple):
           UserError: it is no such value.
         """
         unit = self.about.unit if isinstance(self.about, Option) else None
-        if (
-            isinstance(value, list)
-            and len(value) < 2
-            and get_origin(self.type) is not list
-            and str in get_args(self.type)
-        ):
+        may_be_text = get_origin(self.type) is not list and str in get_args(self.type)
+        if isinstance(value, list) and len(value) < 2 and may_be_text:
             return value[0] if value else None
         return value if unit is None or value is None else unit.read(self.flags[0], value)
 

@@ -16,9 +16,10 @@ from autokd.cli.console.output import Shown, document
 from autokd.metrics import METRICS, Metric
 from autokd.report import words
 from autokd.report.compare import facts
+from autokd.report.compare.courses import courses
 
 if TYPE_CHECKING:
-    from autokd.report.compare.facts import Gain
+    from autokd.report.compare.facts import Gain, LossEffect, Row
     from autokd.study.store import StudyStore
 
 
@@ -49,21 +50,22 @@ def _gain(found: Gain | None, metric: Metric) -> str:
 
 
 def _document(studies: Sequence[StudyStore], page: Path) -> str:
-    rows = [dataclasses.asdict(row) for row in facts.rows(studies)]
-    gains = ("over_alone", "over_kd", "over_first")
-    named = zip(rows, facts.rows(studies), strict=True)
-    effects = facts.loss_effects(studies)
     return document(
         {
             "page": str(page),
-            "studies": [{**row, **{key: _plain(getattr(fact, key)) for key in gains}} for row, fact in named],
+            "studies": [_row(row) for row in facts.rows(studies)],
             "conditions": [fact._asdict() for fact in facts.conditions(studies)],
             "differing": [fact._asdict() for fact in facts.differing(studies)],
-            "losses": {name: [each and each._asdict() for each in row] for name, row in effects.items()},
-            "courses": [course._asdict() for group in facts.courses(studies).values() for course in group],
+            "losses": {name: list(map(_plain, row)) for name, row in facts.loss_effects(studies).items()},
+            "courses": [course._asdict() for group in courses(studies).values() for course in group],
         }
     )
 
 
-def _plain(found: Gain | None) -> dict[str, object] | None:
+def _row(row: Row) -> dict[str, object]:
+    gains = {key: _plain(getattr(row, key)) for key in ("over_alone", "over_kd", "over_first")}
+    return {**dataclasses.asdict(row), **gains}
+
+
+def _plain(found: Gain | LossEffect | None) -> dict[str, object] | None:
     return None if found is None else found._asdict()

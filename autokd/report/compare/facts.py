@@ -9,7 +9,7 @@ import itertools
 import statistics
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,10 +25,9 @@ from autokd.report import words
 from autokd.report.sections.recommendation.verdict import headline
 from autokd.report.tables import flat
 from autokd.study import comparison
-from autokd.study.arms import ALONE, BASELINES, KD
+from autokd.study.arms import ALONE, KD
 from autokd.study.claim import Claim
 from autokd.study.comparison import Pair
-from autokd.study.records import TrialRecord
 from autokd.study.store import StudyStore
 
 FEWEST = 5
@@ -103,20 +102,6 @@ class LossEffect(NamedTuple):
     def sure(self) -> bool:
         """Whether there are enough on each side to be more than a hint."""
         return min(self.with_it, self.without) >= FEWEST
-
-
-class Course(NamedTuple):
-    """How the best full-length validation value came about.
-
-    Args:
-      label: of the study.
-      points: (seconds of training so far, best value so far).
-      baselines: value of each recipe by hand, by name.
-    """
-
-    label: str
-    points: tuple[tuple[float, float], ...]
-    baselines: Mapping[str, float]
 
 
 def labels(studies: Sequence[StudyStore]) -> list[str]:
@@ -271,38 +256,6 @@ def _loss_effect(name: str, study: StudyStore) -> LossEffect | None:
         return None
     difference = study.objective.metric.value(statistics.median(on) - statistics.median(off))
     return LossEffect(difference, len(on), len(off))
-
-
-def courses(studies: Sequence[StudyStore]) -> dict[tuple[str, str], list[Course]]:
-    """Return how the best value came about, by what may share an axis: the metric's name, and the dataset with data."""
-    grouped: dict[tuple[str, str], list[Course]] = {}
-    for study, label in zip(studies, labels(studies), strict=True):
-        data = study.settings.data
-        key = study.objective.metric.name, f"{clean(data.name)} {(data.task.fingerprint or '')[:12]}".strip()
-        course = _course(study, label)
-        if course.points:
-            grouped.setdefault(key, []).append(course)
-    return grouped
-
-
-def _course(study: StudyStore, label: str) -> Course:
-    metric, trials = study.objective.metric, study.records.trials.values()
-    rungs = sorted(_ended(trials), key=lambda row: row[0])
-    seconds = itertools.accumulate(took for _, took, _ in rungs)
-    full = [(spent, score) for spent, (_, _, score) in zip(seconds, rungs, strict=True) if score is not None]
-    best = itertools.accumulate((score for _, score in full), max)
-    points = tuple((spent, metric.value(score)) for (spent, _), score in zip(full, best, strict=True))
-    hand = {trial.recipe or "": trial for trial in trials if trial.recipe in BASELINES and trial.score is not None}
-    return Course(label, points, {name: metric.value(trial.score or 0.0) for name, trial in hand.items()})
-
-
-def _ended(trials: Iterable[TrialRecord]) -> Iterable[tuple[float, float, float | None]]:
-    """(when it ended, seconds, score where it is as long as the longest) of each rung."""
-    trials = list(trials)
-    top = max((len(trial.rungs) for trial in trials), default=0) - 1
-    for trial in trials:
-        for rung in trial.rungs:
-            yield rung.ended or 0.0, rung.seconds, rung.score if rung.rung == top else None
 
 
 def by_gain(found: Sequence[Row]) -> list[Row]:

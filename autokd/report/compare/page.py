@@ -11,10 +11,12 @@ from autokd.files import write_text
 from autokd.metrics import METRICS
 from autokd.report import words
 from autokd.report.compare import facts
+from autokd.report.compare.courses import courses
 from autokd.report.page import templates
 
 if TYPE_CHECKING:
-    from autokd.report.compare.facts import Course, Row
+    from autokd.report.compare.courses import Course
+    from autokd.report.compare.facts import Row
     from autokd.study.store import StudyStore
 
 WIDTH, HEIGHT = 640.0, 180.0
@@ -59,7 +61,7 @@ def render(studies: Sequence[StudyStore]) -> str:
             losses=facts.loss_effects(studies),
             studies=studies,
             forests=forests(found),
-            courses=[_picture(key, group) for key, group in facts.courses(studies).items()],
+            courses=[_picture(key, group) for key, group in courses(studies).items()],
             width=WIDTH,
             height=HEIGHT,
         )
@@ -68,21 +70,22 @@ def render(studies: Sequence[StudyStore]) -> str:
 
 def forests(found: Sequence[Row]) -> list[dict[str, Any]]:
     """Return a forest of gains over the student alone for each metric, with its zero and its marks."""
-    pictures = []
-    for name in dict.fromkeys(row.metric for row in found if row.over_alone is not None):
-        rows = [row for row in facts.by_gain(found) if row.metric == name and row.over_alone is not None]
-        ends = [end for row in rows if row.over_alone for end in (row.over_alone.low, row.over_alone.high)]
-        low, high = min(0.0, *ends), max(0.0, *ends)
-        pictures.append(
-            {
-                "metric": METRICS[name],
-                "zero": _place(0.0, low, high),
-                "low": words.difference(low, METRICS[name]),
-                "high": words.difference(high, METRICS[name]),
-                "marks": [_mark(row, low, high) for row in rows],
-            }
-        )
-    return pictures
+    rows = [row for row in facts.by_gain(found) if row.over_alone is not None]
+    return [_forest([row for row in rows if row.metric == name]) for name in dict.fromkeys(row.metric for row in rows)]
+
+
+def _forest(rows: Sequence[Row]) -> dict[str, Any]:
+    """The marks of studies of one metric on one axis, which has 0 on it."""
+    metric = METRICS[rows[0].metric]
+    ends = [end for row in rows if row.over_alone for end in (row.over_alone.low, row.over_alone.high)]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    return {
+        "metric": metric,
+        "zero": _place(0.0, low, high),
+        "low": words.difference(low, metric),
+        "high": words.difference(high, metric),
+        "marks": [_mark(row, low, high) for row in rows],
+    }
 
 
 def _mark(row: Row, low: float, high: float) -> Mark:
