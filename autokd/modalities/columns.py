@@ -18,6 +18,8 @@ from autokd.modalities import dates, tables
 from autokd.modalities.numerals import PLAIN, number
 
 Encoded = NDArray[np.float64]
+_LARGEST = 1e150
+"""Beyond it the square of a number is infinite."""
 NOTED = ", and a number that says so"
 """Of a gap, where training had some."""
 
@@ -212,7 +214,7 @@ def finite_numbers(values: Series, name: str, form: str = PLAIN) -> NDArray[np.f
     """Return cells [n] as numbers, NaN where missing.
 
     Raises:
-      DataError: a cell is not a number, or infinite.
+      DataError: a cell is not a number, infinite, or so large that its square is.
     """
     found, strays = tables.numbers(values, form)
     if strays:
@@ -221,6 +223,10 @@ def finite_numbers(values: Series, name: str, form: str = PLAIN) -> NDArray[np.f
     if len(infinite):
         where = tables.place(values, infinite[0])
         raise DataError(f"column {name!r}: an infinite value in {where}; leave the cell empty if unknown")
+    large = np.flatnonzero(np.abs(found) > _LARGEST)
+    if len(large):
+        where = tables.place(values, large[0])
+        raise DataError(f"column {name!r}: {found[large[0]]:g} in {where} is too large to reckon with; is it a code?")
     return found
 
 
