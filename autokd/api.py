@@ -192,13 +192,17 @@ def open_study(name: str | Path, *, studies_dir: str | Path = STUDIES, reports_d
     Raises:
       StudyError: there is no such study, or it cannot be read.
     """
-    path = Path(name)
-    if not (path / "study.yaml").is_file() and path.parent == Path():
-        path = Path(studies_dir) / name
+    path = study_folder(name, studies_dir)
     if not path.exists():
         known = [folder.name for folder in list_studies(studies_dir)]
         raise StudyError(f"there is no study {str(name)!r} in {studies_dir}/; {nearest(str(name), known)}")
     return Study(StudyStore.open(path), Path(reports_dir))
+
+
+def study_folder(name: str | Path, studies_dir: str | Path = STUDIES) -> Path:
+    """Return the folder that a study has, or would have: one of this path that is a study, or else by name."""
+    path = Path(name)
+    return Path(studies_dir) / name if not (path / "study.yaml").is_file() and path.parent == Path() else path
 
 
 def list_studies(studies_dir: str | Path = STUDIES) -> list[Path]:

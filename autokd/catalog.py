@@ -15,6 +15,7 @@ import functools
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -96,7 +97,7 @@ def _load_plugin(path: str | Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
+        _run_foreign(functools.partial(spec.loader.exec_module, module))
     except Exception as error:  # a user's file may raise anything; it becomes one clear line
         del sys.modules[module_name]
         raise ComponentError(f"--plugins {path}: {_in_one_line(error)}") from error
@@ -104,6 +105,13 @@ def _load_plugin(path: str | Path) -> None:
     if wrong is not None:
         del sys.modules[module_name]
         raise ComponentError(f"--plugins {path}: {wrong}")
+
+
+def _run_foreign(code: Callable[[], Any]) -> Any:
+    """Run someone else's import; it may bring torchvision along, which fails beside some builds of torch."""
+    from autokd import compat  # imports torch, which a list of names does without
+
+    return compat.with_torchvision(code)
 
 
 def plugin_files() -> list[str]:
@@ -119,7 +127,7 @@ def _installed(kind: str, point: EntryPoint) -> type[Any]:
     """
     where = f"the installed {kind} component {point.name!r} ({point.value})"
     try:
-        cls: type[Any] = point.load()
+        cls: type[Any] = _run_foreign(point.load)
     except Exception as error:  # a package may raise anything; it becomes one clear line
         raise ComponentError(f"{where}: {_in_one_line(error)}") from error
     if wrong := fault(cls):

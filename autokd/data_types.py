@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autokd.declarations import Dataset
-from autokd.input_kind import RawInputs
+from autokd.input_values import RawInputs
 
 Indices = NDArray[np.int64]
 

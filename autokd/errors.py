@@ -42,7 +42,10 @@ class ComponentError(UserError):
 
 
 class DataError(UserError):
-    """A dataset, image, table or new input that cannot be used."""
+    """A dataset, image, table or new input that cannot be used; line ends in names stand as blanks in the message."""
+
+    def __str__(self) -> str:
+        return " ".join(super().__str__().splitlines())
 
 
 class TeacherError(UserError):

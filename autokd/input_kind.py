@@ -7,125 +7,18 @@ everything else says of itself that this kind has no such thing, or does what mo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from autokd.declarations import Dataset, Declaration, Modality
 from autokd.errors import ComponentError, DataError, TeacherError
+from autokd.input_values import Feed, Finer, Preprocess, Preview, RawInputs, ReadInputs, TeacherRecipe, UsualInputs
 from autokd.types import ANY, BuildContext, Inputs, Split, Task
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
-
-PREPROCESS_FORMAT = 1
-"""Version of the JSON form of all preprocessings."""
-
-RawInputs = Any
-"""Samples as a dataset reads them, in the form of their kind: uint8 images, a DataFrame, …"""
-
-
-class Feed(NamedTuple):
-    """How samples of a task get from where they are kept to a network: pure functions, on the samples' device.
-
-    Args:
-      example: (n, generator) -> n made-up samples as a network takes them, on the CPU: drawn at random, or all alike
-        (zeros, where those are possible) without a generator.
-      constants: that `to_network` computes with; "mean" and "std" where samples are normalised per channel (dimension 1
-        of a batch).
-      to_view: stored samples -> samples as augmentation sees them; they may share memory with what is stored.
-      to_network: (augmented samples, constants) -> samples as a network takes them; nothing that is stored shares their
-        memory where a network may write to it.
-      lay_out: network -> network, in the memory layout that suits such inputs.
-    """
-
-    example: Callable[[int, torch.Generator | None], Inputs]
-    constants: Mapping[str, Tensor]
-    to_view: Callable[[Inputs], Inputs]
-    to_network: Callable[[Inputs, Mapping[str, Tensor]], Inputs]
-    lay_out: Callable[[nn.Module], nn.Module]
-
-
-class Preprocess(Protocol):
-    """From raw samples to stored ones; fitted on the training rows."""
-
-    @property
-    def kind(self) -> str:
-        """Name of the kind of input."""
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """What `Task.input_shape` says of one sample."""
-
-    @property
-    def mean(self) -> tuple[float, ...]:
-        """What is subtracted per channel after augmentation; () for nothing."""
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """What is divided by per channel after augmentation; () for nothing."""
-
-    def apply(self, raw: RawInputs) -> Inputs:
-        """Return stored samples.
-
-        Raises:
-          DataError: the raw ones do not fit.
-        """
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data that `InputKind.restore` reads, with `format` and `kind`."""
-
-
-class ReadInputs(NamedTuple):
-    """New samples for prediction.
-
-    Args:
-      names: one a sample: the image file, table file and row ("new.csv:1"), index of a table, or number from 0.
-      inputs: what `Preprocess.apply` takes.
-      skipped: files left out because they cannot be read.
-      remarks: what a user should know of how they were read, a sentence each.
-    """
-
-    names: Sequence[Any]
-    inputs: RawInputs
-    skipped: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
-
-
-class TeacherRecipe(NamedTuple):
-    """How a default teacher is trained.
-
-    Args:
-      name: of what the training loop trains, for people.
-      pipelines: plain pipelines that differ in augmentation; the best on validation in short runs is trained in full.
-      members: networks of the ensemble.
-      trees: names of the ensembles of trees that are fitted beside; the teacher is the best of all on validation.
-    """
-
-    name: str
-    pipelines: tuple[Mapping[str, Any], ...]
-    members: int = 1
-    trees: tuple[str, ...] = ()
-
-    @property
-    def compared(self) -> int:
-        """How many short trainings come before the full ones."""
-        return len(self.pipelines) if len(self.pipelines) > 1 else 0
-
-
-class UsualInputs(NamedTuple):
-    """What networks of other tools are usually fed with, in the order in which it is tried.
-
-    Args:
-      normalisations: mean and std per channel, of samples as augmentation sees them, by a name for people ("ImageNet").
-      sizes, side: in pixels; what is tried, and the side of the data's samples, 0 where they have none.
-    """
-
-    normalisations: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
-    sizes: tuple[int, ...] = ()
-    side: int = 0
 
 
 class InputKind(ABC):
@@ -269,6 +162,35 @@ class InputKind(ABC):
           ComponentError: this kind has no such network.
         """
         raise ComponentError(f"for a {self.declares.noun} there is no small network to compare the teacher with")
+
+    def finer(self, preprocess: Any, names: Sequence[str], side: int) -> Finer | None:
+        """Return samples that are files as something that looks at more of them sees them, not read yet.
+
+        Args:
+          preprocess: of this kind.
+          names: paths of the files.
+          side: that it looks at, in pixels.
+        Returns:
+          None where a student sees as much, or files say no more.
+        """
+        return None
+
+    def preview(self, preprocess: Any, inputs: Inputs) -> Preview:
+        """Return what a student sees, for people to look at.
+
+        Args:
+          preprocess: of this kind.
+          inputs: a few stored samples.
+        """
+        return Preview()
+
+    def numbers(self, inputs: Inputs) -> Tensor | None:
+        """Return some hundred numbers of each stored sample, for models that take rows of numbers.
+
+        Returns:
+          [N, F] float32, on the CPU; None where this kind has no such thing.
+        """
+        return None
 
     def usual_inputs(self, task: Task) -> UsualInputs:
         """Return what a teacher may have been trained on, where that is not known."""

@@ -23,8 +23,7 @@ TABLE: frozenset[Modality] = frozenset({"table"})
 
 
 Inputs: TypeAlias = "Tensor | Mapping[str, Tensor]"
-"""Samples as a network takes them: one tensor, or several by name, all with the samples as their first dimension.
-`autokd.batching` holds what can be done with them without knowing which."""
+"""Samples as a network takes them: one tensor, or several by name, samples first; see `autokd.batching`."""
 
 
 class Output(NamedTuple):
@@ -117,12 +116,14 @@ class Split:
       labels: [N] int64 class indices.
       labelled: [N] bool, false at samples whose label is not known, whatever stands in `labels`; None: all are known.
       ids: [N] int64, which of the dataset's `Samples` these are; None: of none, for they are made up.
+      finer: the same samples as the teacher sees them where that is more than the student does; None: it is not.
     """
 
     inputs: Inputs
     labels: Tensor
     labelled: Tensor | None = None
     ids: Tensor | None = None
+    finer: Inputs | None = None
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
@@ -130,11 +131,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Samples:
-    """All samples of a dataset as they were read, by id: those that train, then those that validate, then the test's.
+    """All samples of a dataset as they were read, by id: training, then validation, then test.
 
     Args:
       numbers: [N] where each stood in the data as they were read, from 0; parts of their own one after the other.
-      total: samples that were read, which may be more than are used.
+      total: of samples that were read, which may be more.
       names: [N] paths of the files that they are from, or None where they are not from files of their own.
       table: () -> their cells as a DataFrame of N rows, numbers as numbers; None where they are no rows of a table.
     """

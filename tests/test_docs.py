@@ -18,7 +18,7 @@ import torch
 import typer
 import yaml
 
-from autokd import catalog, declarations, input_kind, spec
+from autokd import catalog, declarations, input_values, spec
 from autokd.cli.commands import app, run_command
 from autokd.delivery import bundle, pipeline_file
 from autokd.engine import checkpoint
@@ -27,7 +27,7 @@ from autokd.recipes import RULES
 from autokd.search.stages import STAGES
 from autokd.search.timing.levels import LEVELS
 from autokd.space import Budget, parse
-from autokd.study import records, settings
+from autokd.study import records, samples, settings
 from autokd.teaching import default_teacher
 from autokd.types import BuildContext, Output, Step, Task
 from tests import processes
@@ -188,8 +188,9 @@ def test_the_format_numbers_are_those_of_the_code() -> None:
         spec.FORMAT,
         pipeline_file.FORMAT,
         bundle.FORMAT,
-        input_kind.PREPROCESS_FORMAT,
+        input_values.PREPROCESS_FORMAT,
         checkpoint.CHECKPOINT_FORMAT,
+        samples.FORMAT,
         default_teacher.FORMAT,
     ]
     assert bundle.FORMAT == BUNDLE_FORMAT

@@ -215,11 +215,84 @@ def test_names_with_an_underscore_are_no_numbers(tmp_path: Path, cell: str) -> N
         ("t.csv", b'[{"a": 1}, {"a": 2}]', "it is JSON: save it as CSV or Parquet"),
         ("t.csv", b"<html><table></table></html>", "it is a page or XML"),
         ("t.csv", b"PAR1....PAR1", "a Parquet file: call it .parquet"),
+        ("t.feather", b"ARROW1\0\0\xff\xff", "it is a Feather file: save it as Parquet"),
+        ("t.pkl", b"\x80\x04\x95", "it is a pickle: save the table as CSV or Parquet"),
+        ("t.npy", b"\x93NUMPY\x01\0", "it is a NumPy array: give arrays in Python"),
+        ("t.npz", b"PK\x03\x04 x_train.npy", "it holds NumPy arrays: give them in Python"),
+        ("t.h5", b"\x89HDF\r\n", "it is an HDF5 file"),
+        ("t.arff", b"% made by hand\n@RELATION x\n@data\n1,2\n", "it is an ARFF file: save it as CSV"),
+        ("t.csv", "値、,y\n東京,1\n".encode("shift_jis"), "save it as UTF-8"),
     ],
 )
 def test_other_kinds_of_files_are_called_what_they_are(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     (tmp_path / name).write_bytes(content)
     assert said in message(lambda: read_table(tmp_path / name))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_texts_of_several_bytes_a_letter_without_a_mark(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "t.csv").write_bytes("größe;y\n1,5;ja\n2,5;nein\n".encode(encoding))
+    frame = read_table(tmp_path / "t.csv")
+    assert list(frame.columns) == ["größe", "y"] and list(frame["größe"]) == ["1,5", "2,5"]
+
+
+@pytest.mark.parametrize("mark", [":", "~", "\x01"])
+def test_cells_between_other_marks_are_one_line(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "t.csv").write_text("\n".join(mark.join(row) for row in ["aby", *["127"] * 40]))
+    said = message(lambda: data.load(tmp_path / "t.csv", DataOptions(target="y")))
+    assert "put a comma, semicolon, tab or | between the cells" in said
+
+
+@pytest.mark.parametrize("name", ["1\nb", "a\r\nb", "x\u2028y"])
+def test_names_of_several_lines_are_no_messages_of_several(tmp_path: Path, name: str) -> None:
+    frame = rows().set_axis([name, f"{name} ", "outcome"], axis=1)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for target in (f"{name} ", "outcome"):
+        said = message(lambda target=target: data.load(tmp_path / "t.csv", DataOptions(target=target)))  # type: ignore[misc]
+        assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("cell", ["1e301", "-1e200", "9" * 160])
+def test_numbers_too_large_to_square_are_one_line(tmp_path: Path, cell: str) -> None:
+    rows().assign(dose=[cell, "1", "2"] * 20).to_csv(tmp_path / "t.csv", index=False)
+    said = message(lambda: data.load(tmp_path / "t.csv", DataOptions(target="outcome")))
+    assert "column 'dose'" in said and "too large" in said
+
+
+@pytest.mark.parametrize("pattern", ["%Y%m%d%H%M%S", "%Y%m%dT%H%M%SZ", "%m/%Y", "%b %Y", "%a, %d %b %Y %H:%M:%S +0100"])
+def test_dates_of_logs_mails_and_months(tmp_path: Path, pattern: str) -> None:
+    days = pd.date_range("2023-02-01", periods=60, freq="37D")
+    rows().assign(when=days.strftime(pattern)).to_csv(tmp_path / "t.csv", index=False)
+    when = data.load(tmp_path / "t.csv", DataOptions(target="outcome")).preprocess.columns[-1]  # type: ignore[attr-defined]
+    assert when.type == "date" and {"year", "month"} <= set(when.parts)
+
+
+@pytest.mark.parametrize("unit", [" cm", "kg", "°C", " Fr."])
+def test_numbers_with_a_unit_are_not_called_identifiers(
+    tmp_path: Path, unit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows().assign(size=[f"{row}.5{unit}" for row in range(60)]).to_csv(tmp_path / "t.csv", index=False)
+    data.load(tmp_path / "t.csv", DataOptions(target="outcome"))
+    assert f"numbers with {unit.strip()} behind them; write the numbers alone" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (("images/train", "images/val", "labels/train"), "boxes or masks"),
+        (("train/images", "train/labels", "valid/images", "valid/labels"), "boxes or masks"),
+        (("JPEGImages", "Annotations", "ImageSets"), "boxes or masks"),
+        (("images", "masks"), "boxes or masks"),
+        (("data/cat", "data/dog"), "one folder only, data, and folders in it"),
+        (("data/train/cat", "data/train/dog"), "one folder only, data, and folders in it"),
+    ],
+)
+def test_folders_of_other_tasks_and_one_folder_more(tmp_path: Path, folders: tuple[str, ...], said: str) -> None:
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+        for shade in range(4):
+            Image.new("L", (8, 8), shade).save(tmp_path / folder / f"{shade}.png")
+    assert said in message(lambda: data.load(tmp_path))
 
 
 def test_an_index_of_a_parquet_file_is_a_column_where_it_has_a_name(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from tests import processes
 ROOT = Path(__file__).parents[1]
 OF_OURSELVES = "autokd"
 UNSEEN = {
+    "optuna-dashboard": "imported where it is installed",
     "psycopg": "sqlalchemy imports it where a database's URL names it",
     "hatchling": "builds the wheel",
     "pytest-xdist": "pytest's -n",

@@ -15,7 +15,7 @@ import typer
 
 from autokd import catalog
 from autokd.catalog import KINDS
-from autokd.cli import options, streams
+from autokd.cli import about_studies, options, streams
 from autokd.cli.console.output import document, out
 from autokd.cli.failures import UsageError, complain, internal, of_system
 from autokd.cli.options import Json, Printing, TeachersData, with_options
@@ -226,23 +226,8 @@ def check(
     out(checked(space, [], about, as_json=as_json))
 
 
-@app.command()
-@with_options
-def studies(as_json: Json = False) -> None:
-    """List the studies in this folder with their state and best result."""
-    from autokd import api
-    from autokd.cli.console import listings
-
-    out(listings.studies([api.open_study(path) for path in api.list_studies()], as_json=as_json))
-
-
-@app.command()
-@with_options
-def trials(study: options.Study, as_json: Json = False) -> None:
-    """List the trials of a study."""
-    from autokd.cli.console import listings
-
-    out(listings.trials(_open(study), as_json=as_json))
+for _command in (about_studies.studies, about_studies.trials, about_studies.watch, about_studies.compare):
+    app.command()(with_options(_command))
 
 
 @app.command()

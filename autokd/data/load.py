@@ -24,7 +24,8 @@ from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.datasets import arrays, places
 from autokd.errors import ComponentError, DataError, nearest
 from autokd.files import cache_dir, is_printable, printable
-from autokd.input_kind import InputKind, Preprocess
+from autokd.input_kind import InputKind
+from autokd.input_values import Preprocess
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import state_fingerprint
 from autokd.options import DataOptions

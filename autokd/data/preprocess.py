@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autokd.errors import ComponentError, DataError
-from autokd.input_kind import PREPROCESS_FORMAT, Preprocess, ReadInputs
+from autokd.input_values import PREPROCESS_FORMAT, Preprocess, ReadInputs
 from autokd.networks.inputs import kind_of
 
 

@@ -18,6 +18,12 @@ SPLITS = {"train": "train", "training": "train", "val": "validation", "valid": "
 """Names of folders, in lower case, that may be splits."""
 
 
+_PICTURES = frozenset({"images", "image", "imgs", "img", "jpegimages"})
+_MARKED = frozenset({"labels", "masks", "mask", "annotations", "segmentationclass", "segmentationobject", "annots"})
+_OF_PARTS = _PICTURES | _MARKED | {"imagesets"}
+"""Names of the folders, in lower case, of pictures with boxes or masks."""
+
+
 class Layout(NamedTuple):
     """Where the classes of each split are.
 
@@ -53,6 +59,7 @@ def layout_of(root: Path, validation: Path | None = None) -> Layout:
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
+    _check_kind(root)
     splits, remarks = _splits(root)
     if validation is not None:
         if not validation.is_dir():
@@ -65,6 +72,24 @@ def layout_of(root: Path, validation: Path | None = None) -> Layout:
         _check_classes(split, classes)
         remarks += _loose(split.folder)
     return Layout(classes, {split.part: split.classes for split in splits}, tuple(remarks))
+
+
+def _check_kind(root: Path) -> None:
+    """Refuse folders whose names say that parts of the pictures are labelled, not the pictures.
+
+    Raises:
+      DataError: it is a folder of another kind of task, or everything lies in one folder more.
+    """
+    inside = subfolders(root)
+    for folder in (root, *inside):
+        names = {each.name.lower() for each in subfolders(folder)}
+        if names and names <= _OF_PARTS and names & _PICTURES and names & _MARKED:
+            raise DataError(
+                f"{folder} has {_names(subfolders(folder))}, like a set of boxes or masks; classes are of whole "
+                "pictures: put them into one folder a class, or list them with their labels in a CSV (docs/pictures.md)"
+            )
+    if len(inside) == 1 and inside[0].name.lower() not in SPLITS and subfolders(inside[0]):
+        raise DataError(f"{root} has one folder only, {inside[0].name}, and folders in it; give {inside[0]}")
 
 
 def _splits(root: Path) -> tuple[list[_Split], list[str]]:

@@ -29,7 +29,7 @@ from autokd.delivery.student import Student
 from autokd.engine.build import build_student
 from autokd.errors import BundleError, UserError
 from autokd.files import write_bytes, write_text
-from autokd.input_kind import PREPROCESS_FORMAT
+from autokd.input_values import PREPROCESS_FORMAT
 from autokd.networks.models import seeded, shapes_from_plain, shapes_to_plain, state_fingerprint
 from autokd.networks.state_file import METADATA_KEY
 from autokd.spec import PipelineSpec, component_from_plain, component_to_plain

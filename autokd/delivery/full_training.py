@@ -13,7 +13,7 @@ import filelock
 import torch
 
 from autokd._version import __version__
-from autokd.data import Dataset
+from autokd.data import Dataset, with_finer
 from autokd.delivery import pipeline_file
 from autokd.delivery.bundle import TrainedStudent, read_metrics, write_bundle
 from autokd.delivery.measured import calibrated, measured
@@ -74,7 +74,7 @@ def train(
     def context() -> TrainContext:
         teacher = _teacher(file, data, load_teacher)
         return TrainContext(
-            data=data,
+            data=with_finer(data, teacher),
             teacher=None if teacher is None else teacher.to(device),
             device=device,
             bank=TeacherBank(),

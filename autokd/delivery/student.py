@@ -17,7 +17,7 @@ from autokd.engine.evaluate import predict
 from autokd.engine.views import to_device
 from autokd.errors import DataError
 from autokd.files import printable
-from autokd.input_kind import ReadInputs
+from autokd.input_values import ReadInputs
 from autokd.networks.inputs import feed_of, kind_of
 from autokd.networks.models import as_output
 from autokd.types import Inputs, Split, Task

@@ -118,9 +118,11 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
     counted: Counter[tuple[str, str]] = Counter()
     seen = 0
     for batch, answered, u in draw_batches(context, spec, run, epoch):
-        sums += train_step(run, batch, answered, u, context.profile) * len(batch.index)
-        counted.update(dict.fromkeys(run.terms_at(u), len(batch.index)))
-        seen += len(batch.index)
+        size = batch.index.shape[0]  # `len` of a tensor takes ten times as long
+        sums += train_step(run, batch, answered, u, context.profile) * size
+        for term in run.terms_at(u):
+            counted[term] += size
+        seen += size
     means = (sums / seen).tolist()  # the one place where an epoch waits for the device
     line = _line(run, epoch, means, {term: samples / seen for term, samples in counted.items()})
     if epoch.last and len(run.student.terms) > 1:

@@ -97,7 +97,7 @@ def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile
         try:
             return _step(run, batch, answered, u, profile)
         except torch.OutOfMemoryError:
-            if run.micro_batches >= len(batch.index):
+            if run.micro_batches >= batch.index.shape[0]:
                 raise
         run.micro_batches *= 2  # out here the error no longer holds on to the step's tensors
         if batch.index.is_cuda:
@@ -111,7 +111,7 @@ def gradient_norms(run: LiveRun, batch: Batch, answered: Answered, u: float) -> 
 
     Buffers, such as batch-norm statistics, are not moved: neither the networks' nor the losses'.
     """
-    few = slice(0, min(NORM_SAMPLES, math.ceil(len(batch.index) / run.micro_batches)))
+    few = slice(0, min(NORM_SAMPLES, math.ceil(batch.index.shape[0] / run.micro_batches)))
     buffers = [buffer for trained in run.networks.values() for buffer in trained.buffers()]
     before = [buffer.clone() for buffer in buffers]
     parameters = [parameter for parameter in run.student.network.parameters() if parameter.requires_grad]
@@ -149,7 +149,7 @@ def _step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Pro
         values = found if values is None else values + found
     with profile.part("optimizer"):
         for trained in training.values():
-            trained.update(len(batch.index))
+            trained.update(batch.index.shape[0])
     assert values is not None
     return values
 
@@ -185,8 +185,9 @@ def _losses(run: LiveRun, part: Part, u: float) -> dict[str, tuple[dict[str, Ten
     """
     device, training = part.batch.index.device, run.networks_at(u)
     outputs = {name: trained.answer(part.batch.inputs, device) for name, trained in training.items()}
-    others = {name: output.map(Tensor.detach) for name, output in outputs.items() if len(outputs) > 1}
-    part = part._replace(answered={**part.answered, **others})
+    if len(outputs) > 1:
+        others = {name: output.map(Tensor.detach) for name, output in outputs.items()}
+        part = part._replace(answered={**part.answered, **others})
     return {name: _network_losses(trained, outputs[name], part, u) for name, trained in training.items()}
 
 
@@ -217,7 +218,7 @@ def _step_of(weighted: WeightedTerm, output: Output, part: Part, u: float) -> St
 
 def _value(term: Term, step: Step) -> Tensor:
     """Weighted mean of a loss a sample; a batch statistic as it is; 0 where the loss is about no sample."""
-    if not len(step.index):
+    if not step.index.shape[0]:
         return step.student.logits.sum() * 0.0
     loss = term(step)
     return loss if loss.dim() == 0 else (loss * step.weight).sum() / step.weight.sum()
@@ -227,9 +228,9 @@ def _parts(batch: Batch, answered: Answered, count: int) -> list[Part]:
     """Cut a batch into near-equal parts."""
     if count == 1:
         return [Part(batch, answered)]
-    pieces = torch.arange(len(batch.index)).tensor_split(count)
+    pieces = torch.arange(batch.index.shape[0]).tensor_split(count)
     cuts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces if len(piece)]
-    known = torch.ones(len(batch.index)) if batch.labelled is None else batch.labelled
+    known = torch.ones(batch.index.shape[0]) if batch.labelled is None else batch.labelled
     shares, labelled = (
         [weight[cut].sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny) for cut in cuts]
         for weight in (batch.weight, batch.weight * known.to(batch.weight))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -89,7 +90,14 @@ class TrainedNetwork:
 
     def terms_at(self, u: float) -> dict[str, WeightedTerm]:
         """Return the terms that count at u, the share of training done."""
+        if self._all_count:
+            return self.terms
         return {name: weighted for name, weighted in self.terms.items() if weighted.counts_at(u)}
+
+    @functools.cached_property
+    def _all_count(self) -> bool:
+        """Whether every term counts all the time."""
+        return all(term.weight != 0 and term.begin <= 0 and term.end >= 1 for term in self.terms.values())
 
     def set_rate(self, factor: float) -> None:
         """Set every group's learning rate to that share of its peak."""

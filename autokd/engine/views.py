@@ -6,6 +6,7 @@ the same one, whoever computes it and when.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 from collections import deque
@@ -21,7 +22,7 @@ from torch.nn.functional import one_hot
 
 from autokd import batching, imaging
 from autokd.errors import ComponentError
-from autokd.input_kind import Feed
+from autokd.input_values import Feed
 from autokd.networks.inputs import feed_of
 from autokd.spec import component_to_plain, fingerprint
 from autokd.types import Augment, Inputs, Output, Rows, SampleTeacher, Split, Task, Teacher, View
@@ -43,6 +44,7 @@ class DeviceData(NamedTuple):
       feed: from stored samples to a network's inputs.
       constants: of the feed, on the device.
       ids: [N] int64, on the device, by which a teacher may know the samples; None: it cannot.
+      finer: the samples as the teacher sees them where that is more than the student does, on the host; see `Split`.
     """
 
     inputs: Inputs
@@ -51,6 +53,12 @@ class DeviceData(NamedTuple):
     feed: Feed
     constants: Mapping[str, Tensor]
     ids: Tensor | None = None
+    finer: Inputs | None = None
+
+    @property
+    def of_teacher(self) -> DeviceData:
+        """The split as the teacher sees it."""
+        return self if self.finer is None else self._replace(inputs=self.finer)
 
     @property
     def streamed(self) -> bool:
@@ -69,6 +77,7 @@ def to_device(split: Split, task: Task, device: torch.device) -> DeviceData:
         feed=feed,
         constants={name: constant.to(device) for name, constant in feed.constants.items()},
         ids=None if split.ids is None else split.ids.to(device),
+        finer=split.finer,
     )
 
 
@@ -209,7 +218,12 @@ def policy_key(augment: Any) -> str:
     Args:
       augment: the component.
     """
-    own = sys.modules[type(augment).__module__].__file__
-    files = [*([] if own is None else [Path(own)]), *sorted(Path(imaging.__path__[0]).glob("*.py"))]
-    code = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    code = _code_of(sys.modules[type(augment).__module__].__file__, imaging.__path__[0])
     return fingerprint([component_to_plain(augment), code, torch.__version__])
+
+
+@functools.cache  # what a process runs does not change, and every epoch asks
+def _code_of(own: str | None, images: str) -> list[str]:
+    """Hashes of a component's file and of those of the image operations."""
+    files = [*([] if own is None else [Path(own)]), *sorted(Path(images).glob("*.py"))]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]

@@ -13,12 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
-from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe, UsualInputs
+from autokd.input_kind import InputKind
+from autokd.input_values import Feed, Preview, ReadInputs, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
+from autokd.modalities.decoded_files import DecodedFiles
 from autokd.modalities.decoding import USUAL
 from autokd.modalities.given_pictures import read_images
 from autokd.modalities.images import ImagePreprocess, Reading, fit_images, image_preprocess
@@ -28,6 +31,8 @@ from autokd.modalities.picture_table import pictures_of
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, THE_DATA
 from autokd.types import BuildContext, Inputs, Split, Task
 
+CELLS = 16
+"""A side of the grid of means by which plain models see an image."""
 TINY = 16
 """Side in pixels up to which the shortest network is deep enough for a default teacher."""
 USUAL_SIZES = (28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
@@ -118,6 +123,23 @@ class Image(InputKind):
             lay_out=lambda network: network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         )
 
+    def finer(self, preprocess: ImagePreprocess, names: Sequence[str], side: int) -> DecodedFiles | None:
+        """Return the files' pictures at a larger side, read as the others were; see `InputKind.finer`."""
+        if side <= min(preprocess.size):
+            return None
+        paths = [Path(name) for name in names]
+        return DecodedFiles(paths, side, preprocess.reading, channels=preprocess.channels)
+
+    def preview(self, preprocess: ImagePreprocess, inputs: Inputs) -> Preview:
+        """Return the pixels as pictures; see `InputKind.preview`."""
+        return Preview(pictures=tuple(images.png(each) for each in single(inputs).cpu()))
+
+    def numbers(self, inputs: Inputs) -> Tensor:
+        """Return the pixels, of larger images their means over 16 by 16 cells; see `InputKind.numbers`."""
+        pixels = _to_shares(single(inputs).cpu())
+        side = min(CELLS, *pixels.shape[2:])
+        return adaptive_avg_pool2d(pixels, side).flatten(1)
+
     def teacher_recipe(self, task: Task, network: str) -> TeacherRecipe:
         """Return a wider residual network, its augmentation chosen among three; see `InputKind.teacher_recipe`."""
         depth, width = SIZES[network]
@@ -190,6 +212,8 @@ class Resized(nn.Module):
     def forward(self, images: Tensor) -> Any:
         """Return the network's answer to the resized images."""
         size = (self.size, self.size)
+        if images.shape[-2:] == size:
+            return self.network(images)
         return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from autokd.batching import single
 from autokd.declarations import Modality
-from autokd.input_kind import Feed, InputKind, ReadInputs, TeacherRecipe
+from autokd.input_kind import InputKind
+from autokd.input_values import Feed, Preview, ReadInputs, TeacherRecipe
 from autokd.modalities.fitting import fit_columns
 from autokd.modalities.foreign_rows import as_read_by_others
 from autokd.modalities.rows import TablePreprocess, form_of, given_rows, read_rows, table_preprocess
@@ -74,6 +75,14 @@ class Table(InputKind):
             to_network=_normalise,
             lay_out=lambda network: network,
         )
+
+    def preview(self, preprocess: TablePreprocess, inputs: Inputs) -> Preview:
+        """Return the columns as they were read; see `InputKind.preview`."""
+        return Preview(columns=tuple((column.name, column.about, column.gaps) for column in preprocess.columns))
+
+    def numbers(self, inputs: Inputs) -> Tensor:
+        """Return the rows as a network sees them, before normalisation; see `InputKind.numbers`."""
+        return single(inputs).cpu().float()
 
     def teacher_recipe(self, task: Task, network: str) -> TeacherRecipe:
         """Return an ensemble of perceptrons, with trees beside; see `InputKind.teacher_recipe`."""

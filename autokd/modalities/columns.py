@@ -18,6 +18,10 @@ from autokd.modalities import dates, tables
 from autokd.modalities.numerals import PLAIN, number
 
 Encoded = NDArray[np.float64]
+_LARGEST = 1e150
+"""Beyond it the square of a number is infinite."""
+NOTED = ", and a number that says so"
+"""Of a gap, where training had some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,11 @@ class NumericColumn:
     def about(self) -> str:
         """What it holds, in a few words."""
         return self.noun
+
+    @property
+    def gaps(self) -> str:
+        """What becomes of a missing cell, in a few words."""
+        return f"the median, {self.median:g}{NOTED if self.missing else ''}"
 
     def encode(self, values: Series) -> Encoded:
         """Return [n, width].
@@ -98,6 +107,11 @@ class DateColumn:
     def about(self) -> str:
         """What it holds, in a few words."""
         return f"{self.noun} ({self.pattern})"
+
+    @property
+    def gaps(self) -> str:
+        """What becomes of a missing cell, in a few words."""
+        return f"the median of each part{NOTED if self.missing else ''}"
 
     def encode(self, values: Series) -> Encoded:
         """Return [n, width].
@@ -157,6 +171,11 @@ class CategoricalColumn:
         rare = "" if self.complete else "; rarer ones"
         return f"{self.noun}: {', '.join(self.categories)}{rare}"
 
+    @property
+    def gaps(self) -> str:
+        """What becomes of a missing cell, in a few words."""
+        return "a category of its own" if self.missing else "none of the categories"
+
     def encode(self, values: Series) -> Encoded:
         """Return [n, width]."""
         place: dict[str | None, int] = {category: i for i, category in enumerate(self.categories)}
@@ -195,7 +214,7 @@ def finite_numbers(values: Series, name: str, form: str = PLAIN) -> NDArray[np.f
     """Return cells [n] as numbers, NaN where missing.
 
     Raises:
-      DataError: a cell is not a number, or infinite.
+      DataError: a cell is not a number, infinite, or so large that its square is.
     """
     found, strays = tables.numbers(values, form)
     if strays:
@@ -204,6 +223,10 @@ def finite_numbers(values: Series, name: str, form: str = PLAIN) -> NDArray[np.f
     if len(infinite):
         where = tables.place(values, infinite[0])
         raise DataError(f"column {name!r}: an infinite value in {where}; leave the cell empty if unknown")
+    large = np.flatnonzero(np.abs(found) > _LARGEST)
+    if len(large):
+        where = tables.place(values, large[0])
+        raise DataError(f"column {name!r}: {found[large[0]]:g} in {where} is too large to reckon with; is it a code?")
     return found
 
 

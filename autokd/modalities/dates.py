@@ -22,10 +22,12 @@ _DAYS = (
     *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d. %B %Y", "%d-%b-%y"),
     *("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d%b%Y"),
 )
+_MONTHS = ("%m/%Y", "%m.%Y", "%b %Y", "%B %Y", "%b-%Y", "%Y/%m", "%Y%m%dT%H%M%SZ", "%Y%m%dT%H%M%S")
+"""Months of years, and the days and times that have no colon."""
 _CLOCKS = ("", " %H:%M:%S", " %H:%M", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f")
-_TIMES = ("%H:%M:%S", "%H:%M", "%I:%M %p")
+_TIMES = ("%H:%M:%S", "%H:%M", "%I:%M %p", "%a, %d %b %Y %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %Z")
 _LOOKS_ISO = re.compile(r"\d{4}-\d{1,2}(-\d{1,2}([T ]\d{1,2}:\d{2}.*)?)?")
-_LOOKS_COMPACT = re.compile(r"(19|20)\d{6}")
+_LOOKS_COMPACT = re.compile(r"(19|20)\d{6}(\d{6})?")
 _LOOKS_DATED = re.compile(r"(?=.*\d).*(\d[-/.]\d|\d:\d|[A-Za-z]{3}|\d{4}).*")
 _SOME = 1000
 """Cells by which a pattern is found."""
@@ -63,7 +65,7 @@ def pattern_of(cells: Sequence[str], name: str) -> str | None:
 def _patterns(timed: bool) -> list[str]:
     """Patterns to try, those with a time of day or those without."""
     clocks = [clock for clock in _CLOCKS if bool(clock) == timed]
-    return [*(_TIMES if timed else ()), *(day + clock for day in _DAYS for clock in clocks)]
+    return [*(_TIMES if timed else _MONTHS), *(day + clock for day in _DAYS for clock in clocks)]
 
 
 def _settled(best: _Tried, cell: str, name: str) -> str:
@@ -85,7 +87,7 @@ def compact_pattern(cells: Sequence[str]) -> str | None:
     """Return how the dates of a column are written that are whole numbers, 20240131; None where they are no dates."""
     if len(cells) < _COMPACT_FROM or not all(map(_LOOKS_COMPACT.fullmatch, cells)):
         return None
-    return "%Y%m%d" if _share(cells, "%Y%m%d") == 1 else None
+    return next((pattern for pattern in ("%Y%m%d", "%Y%m%d%H%M%S") if _share(cells, pattern) == 1), None)
 
 
 def holds_dates(values: Series) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,9 @@ _FEW_STRAYS = 0.01
 """Share of cells that are no numbers up to which a column of few different numbers is one of numbers."""
 _MANY_NUMBERS = 20
 """Different numbers from which on a column is one of numbers, whatever a few other cells say."""
+_UNIT = re.compile(r"[-+]?\d[\d.,]*\s*(?P<unit>[^\W\d_]{1,5}\.?|°\s?[CFK]?|µ\w{1,3})")
+"""A number with a unit."""
+_FEW_UNITS = 3
 _MIN_ROWS = 20
 """Rows from which on a column may be left out, or warned of, for what its cells look like."""
 _RECURS = 3
@@ -224,8 +228,17 @@ def _left_out(counts: Counter[str], name: str, rows: int) -> str:
     """Say that texts are no categories; return what they are instead."""
     is_text = sum(len(cell.split()) for cell in counts) >= _TEXT_WORDS * len(counts)
     looks = "is free text, which is not read" if is_text else "look like an identifier"
+    if units := _units(counts):
+        looks = f"are numbers with {' or '.join(units)} behind them; write the numbers alone, and they are used"
     _log.warning("column %r is left out: %d different texts in %d rows %s", name, len(counts), rows, looks)
     return "text" if is_text else "identifier"
+
+
+def _units(cells: Collection[str]) -> list[str]:
+    """What stands behind each number of cells that are all numbers with one of a few units."""
+    found = [_UNIT.fullmatch(cell) for cell in cells]
+    units = sorted({match["unit"] for match in found if match})
+    return units if all(found) and len(units) <= _FEW_UNITS else []
 
 
 def _frequent(counts: Counter[str], rows: int) -> list[str]:

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from autokd.errors import DataError
-from autokd.input_kind import ReadInputs
+from autokd.input_values import ReadInputs
 from autokd.modalities.decoding import MODES, UNREADABLE, Reading, eight_bit, expect_same_range, from_levels, pixels
 from autokd.modalities.images import ImagePreprocess, conform, form_of, said_of_cuts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from autokd import lazy
 from autokd.errors import DataError
-from autokd.input_kind import PREPROCESS_FORMAT, RawInputs
+from autokd.input_values import PREPROCESS_FORMAT, RawInputs
 from autokd.modalities import resizing
 from autokd.modalities.decoding import GROUNDS, MODES, USUAL, Reading, decode, eight_bit, header, pixels
 from autokd.modalities.plain import described, fields_of, with_tuples
@@ -29,9 +30,14 @@ __all__ = [
     "fit_images",
     "form_of",
     "image_preprocess",
+    "png",
     "said_of_cuts",
     "said_of_new",
 ]
+
+
+SHOWN = 64
+"""Side in pixels, at most, of a picture that people look at."""
 
 
 def conform(images: Tensor, size: tuple[int, int], channels: int, rule: str = resizing.CROP) -> Tensor:
@@ -109,6 +115,15 @@ def image_preprocess(plain: Mapping[str, Any]) -> ImagePreprocess:
         raise DataError(f"preprocessing with resize {rule!r} and ground {ground!r} is not known; known are {known}")
     reading = Reading(resize=names[rule], ground=ground, levels=values.pop("levels", None))
     return ImagePreprocess(**values, reading=reading)
+
+
+def png(pixels: Tensor) -> bytes:
+    """Return stored pixels, uint8 [1 or 3, H, W], as a PNG file of at most 64 pixels a side."""
+    levels = pixels.permute(1, 2, 0).squeeze(-1).numpy()
+    picture, file = Image.fromarray(levels), io.BytesIO()
+    picture.thumbnail((SHOWN, SHOWN))
+    picture.save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def form_of(preprocess: ImagePreprocess) -> str:

@@ -18,7 +18,15 @@ SUFFIXES = frozenset(
 
 _FOLDERS_LEFT_BEHIND = frozenset(
     {"@eadir", "@tmp", "@recycle", "@recently-snapshot", "@__thumb", "#recycle", "#snapshot", "__macosx", "lost+found"}
-    | {"$recycle.bin", "recycler", "recycled", "system volume information", "network trash folder", "temporary items"}
+    | {
+        "$recycle.bin",
+        "recycler",
+        "recycled",
+        "system volume information",
+        "network trash folder",
+        "temporary items",
+        "__pycache__",
+    }
 )
 _FILES_LEFT_BEHIND = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"})
 _PREFIXES = (".", "~$")

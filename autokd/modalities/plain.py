@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from autokd.errors import DataError
-from autokd.input_kind import RawInputs
+from autokd.input_values import RawInputs
 
 
 def fields_of(value: Any) -> dict[str, Any]:

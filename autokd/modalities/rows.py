@@ -17,7 +17,7 @@ from pandas import DataFrame, Series
 from torch import Tensor
 
 from autokd.errors import DataError
-from autokd.input_kind import PREPROCESS_FORMAT, RawInputs, ReadInputs
+from autokd.input_values import PREPROCESS_FORMAT, RawInputs, ReadInputs
 from autokd.modalities import tables
 from autokd.modalities.columns import CategoricalColumn, Column, DateColumn, NumericColumn
 from autokd.modalities.fitting import STRAY_SHARE

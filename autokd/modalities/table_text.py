@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -27,9 +28,20 @@ _TOP = 20
 """Records among which the heading is."""
 _NEARLY = 0.9
 """Share of the rows that are as long as each other where the delimiter is the right one."""
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_MARKS = (
+    *((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32")),
+    *((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")),
+)
+_MOST = 0.4
+"""Share of the bytes that are zero in a text of two bytes a letter."""
 _OTHER_KINDS = {
     b"PK\x03\x04": "a workbook or a zip archive: save the sheet as CSV, or unpack it",
+    b"\x93NUMPY": "a NumPy array: give arrays in Python, as (X, y)",
+    b"\x80": "a pickle: save the table as CSV or Parquet",
+    b"ARROW1": "a Feather file: save it as Parquet",
+    b"FEA1": "a Feather file: save it as Parquet",
+    b"\x89HDF": "an HDF5 file: save it as CSV or Parquet",
+    b"SQLite format": "a database: save the table as CSV or Parquet",
     b"\xd0\xcf\x11\xe0": "an old workbook: save the sheet as CSV",
     b"\x1f\x8b": "compressed: unpack it",
     b"BZh": "compressed: unpack it",
@@ -83,27 +95,47 @@ def _decoded(path: Path) -> str:
     """The text of a file, with one kind of line end."""
     content = path.read_bytes()
     _check_kind(content)
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None) or _without_mark(content)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError:
-        if encoding != "utf-8" or b"\0" in content:
-            raise
-        text = content.decode("cp1252")
+        text = _latin(content, encoding)
         _log.warning("%s is not UTF-8; it is read as Windows-1252 (Latin-1)", path)
     if "\0" in text:
         raise ValueError("it holds bytes that are no text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def _without_mark(content: bytes) -> str:
+    """The encoding of a text that has no mark: UTF-16 where every second byte is zero, else UTF-8."""
+    first, second = (content[at::2].count(0) / max(1, len(content)) for at in (0, 1))
+    if max(first, second) < _MOST or min(first, second) > 0.1 * _MOST:
+        return "utf-8"
+    return "utf-16-be" if first > second else "utf-16-le"
+
+
+def _latin(content: bytes, encoding: str) -> str:
+    """A text that is not UTF-8, as Windows-1252."""
+    try:
+        if encoding == "utf-8" and b"\0" not in content:
+            return content.decode("cp1252")
+    except UnicodeDecodeError:
+        pass
+    raise ValueError("its encoding is none of UTF-8, UTF-16, Windows-1252: save it as UTF-8")
+
+
 def _check_kind(content: bytes) -> None:
     """Refuse files of other kinds by their name."""
+    if content.startswith(b"PK") and b".npy" in content[:200]:
+        raise ValueError("it holds NumPy arrays: give them in Python, as (X, y)")
     for mark, kind in _OTHER_KINDS.items():
         if content.startswith(mark):
             raise ValueError(f"it is {kind}")
     for (start, end), kind in _OTHER_TEXTS.items():
         if content.startswith(start) and content.rstrip().endswith(end):
             raise ValueError(f"it is {kind}: save it as CSV or Parquet")
+    if re.search(rb"^@relation\s", content, re.IGNORECASE | re.MULTILINE) and b"@data" in content.lower():
+        raise ValueError("it is an ARFF file: save it as CSV or Parquet")
 
 
 def _records(lines: Iterable[str], delimiter: str) -> Iterator[_Record]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -91,6 +92,8 @@ def column(frame: DataFrame, name: str, source: str) -> Series:
         names = [str(column) for column in frame.columns]
         headless = any(not np.isnan(number(column)) for column in names)
         hint = "; does the first line name the columns?" if headless else ""
+        if len(names) == 1 and name in re.split(r"\W+", names[0]):
+            hint = "; put a comma, semicolon, tab or | between the cells"
         raise DataError(f"{source}: there is no column {name!r}; {nearest(name, names)}{hint}")
     return frame[name]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from autokd import catalog
-from autokd.input_kind import Feed, InputKind
+from autokd.input_kind import InputKind
+from autokd.input_values import Feed
 from autokd.types import BuildContext, Task
 
 

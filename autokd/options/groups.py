@@ -241,6 +241,7 @@ class Execution:
         ),
     ] = 20e9
     bank_features: Annotated[bool, Option("Also store the teacher's feature maps where they are small enough.")] = False
+    no_samples: Annotated[bool, Option("Keep no pictures of samples in the study and its report.")] = False
     profile: Annotated[bool, Option("Measure where the time goes and show it at the end.")] = False
     workers: Annotated[int | None, Option("Number of local worker processes; changes the speed only.", minimum=1)] = (
         None

@@ -27,6 +27,7 @@ from autokd.search.log_file import log_file
 from autokd.search.population import population
 from autokd.search.prepare import context_of, prepare, study_path
 from autokd.search.request import Notify, Progress, Request, Screening
+from autokd.search.samples import keep_samples
 from autokd.search.screen.screen import screen
 from autokd.search.screen.stage import SHOWN, make_screener
 from autokd.search.session import Session, Setup
@@ -168,7 +169,11 @@ def _opened(request: Request, setup: Setup) -> Iterator[StudyStore]:
     path = study_path(request, setup.data)
     if request.fresh and (path / "study.yaml").exists():
         delete(path)
-    store = _resume(path, setup) if (path / "study.yaml").exists() else _create(path, setup)
+    store = (
+        _resume(path, setup)
+        if (path / "study.yaml").exists()
+        else _create(path, setup, with_samples=not request.no_samples)
+    )
     try:
         yield store
     finally:
@@ -189,8 +194,11 @@ def _resume(path: Path, setup: Setup) -> StudyStore:
     return store
 
 
-def _create(path: Path, setup: Setup) -> StudyStore:
-    return StudyStore.create(path, describe_study(setup), setup.space_text)
+def _create(path: Path, setup: Setup, *, with_samples: bool) -> StudyStore:
+    store = StudyStore.create(path, describe_study(setup), setup.space_text)
+    if with_samples:
+        keep_samples(path, setup.data)
+    return store
 
 
 @contextlib.contextmanager

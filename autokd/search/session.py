@@ -17,14 +17,15 @@ from autokd.execution.executor import Executor
 from autokd.objective import Objective
 from autokd.recipes import Portfolio
 from autokd.search.limits import LatencyMeter
-from autokd.search.request import Notify, Progress, Request
+from autokd.search.progress import confirmed, explored, is_claimed
+from autokd.search.request import Notify, Request
 from autokd.search.runs import Runner
 from autokd.search.timing.clock import Clock, seconds_per_epoch
 from autokd.search.tpe.mirror import Mirror
 from autokd.search.work import Scope, Work, Works, run_total, sizes_of, total_epochs
 from autokd.space import Budget, Drawn, Space
 from autokd.study.arms import BASELINES
-from autokd.study.records import Records, TrialRecord
+from autokd.study.records import Records
 from autokd.study.settings import Identity, Setting, TimePlan
 from autokd.study.store import StudyStore
 from autokd.types import Shapes, Teacher
@@ -191,8 +192,7 @@ class Session:
     @property
     def is_claimed(self) -> bool:
         """Whether the newest claim is about all trials that there are."""
-        claim = self.records.claim
-        return claim is not None and claim.trials >= len(self.records.trials)
+        return is_claimed(self.records)
 
     @property
     def pace(self) -> float:
@@ -219,7 +219,7 @@ class Session:
         """Update the mirror, and tell where explore stands."""
         with self.context.profile.part("storage"):
             self.mirror.update()
-        self.notify(self._explored())
+        self.notify(explored(self.records, self.objective, self.budget.trials))
 
     def on_confirm_change(self) -> None:
         """Update the mirror, and tell where confirm stands."""
@@ -228,7 +228,7 @@ class Session:
 
     def tell_confirm(self) -> None:
         """Tell where confirm stands."""
-        self.notify(self._confirmed())
+        self.notify(confirmed(self.records, self.objective, run_total(self._confirm_works)))
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -246,36 +246,3 @@ class Session:
     @functools.cached_property
     def _confirm_epochs(self) -> float:
         return total_epochs(self._confirm_works, sizes_of(self.setup.data), self.executor.capacity)
-
-    def _explored(self) -> Progress:
-        trials, metric = list(self.records.trials.values()), self.objective.metric
-        best, done = self.store.best, sum(1 for trial in trials if trial.rungs or trial.failure)
-        return Progress(
-            stage="explore",
-            done=done,
-            total=max(done, self.budget.trials),
-            best=None if best is None or best.score is None else metric.value(best.score),
-            metric=metric.name,
-            failures=sum(1 for trial in trials if trial.failure),
-            note=_note(trials[-1]) if trials else "",
-        )
-
-    def _confirmed(self) -> Progress:
-        number, metric = len(self.records.claims) - int(self.is_claimed), self.objective.metric
-        runs = [run for run in self.records.runs if run.round == number and run.stage != "noise"]
-        best = max((metric.value(run.score) for run in runs), key=metric.score, default=None)
-        return Progress(
-            stage="confirm",
-            done=len(runs),
-            # runs that two arms share are trained once: there may be fewer than foreseen
-            total=len(runs) if self.is_claimed else run_total(self._confirm_works),
-            best=best,
-            metric=metric.name,
-            note=f"{runs[-1].stage} {runs[-1].arm}" if runs else "",
-            at_most=not self.is_claimed,
-        )
-
-
-def _note(trial: TrialRecord) -> str:
-    losses = "+".join(trial.pipeline["losses"])
-    return f"trial {trial.number}: {trial.pipeline['student']['use']}, {losses}"

@@ -23,7 +23,7 @@ from autokd.study.arms import ALONE, BASELINES, RECIPE
 from autokd.study.choice import Choice, ScreenedStudent
 from autokd.study.claim import Claim
 from autokd.study.design import Design
-from autokd.study.sessions import ArtefactRecord, BankSession, Profile
+from autokd.study.sessions import ArtefactRecord, BankSession, Profile, StageEnd
 from autokd.study.training import Training
 from autokd.study.use import Use
 
@@ -43,6 +43,7 @@ class RungRecord:
       seconds: wall time of this rung alone.
       curve: one mapping an epoch; see `autokd.types.RungResult`.
       metrics: value of every metric on validation, by name; {} in a study from before there were several.
+      ended: when it was recorded, seconds since 1970; None in a study from before events had times.
     """
 
     rung: int
@@ -52,6 +53,7 @@ class RungRecord:
     seconds: float
     curve: tuple[Mapping[str, Any], ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
+    ended: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,7 @@ class TrialRecord:
       rungs: finished rungs in order.
       failure: None, or {"kind": …, "reason": …}.
       base: number of the trial that it was changed from, where there is one.
+      began, failed: when it was begun, and when it failed, seconds since 1970; None where that is not known.
     """
 
     number: int
@@ -81,6 +84,8 @@ class TrialRecord:
     rungs: tuple[RungRecord, ...] = ()
     failure: Mapping[str, str] | None = None
     base: int | None = None
+    began: float | None = field(default=None, compare=False)
+    failed: float | None = field(default=None, compare=False)
 
     @property
     def spec(self) -> PipelineSpec:
@@ -115,6 +120,11 @@ class TrialRecord:
     def seconds(self) -> float:
         """Wall time of its rungs."""
         return sum(rung.seconds for rung in self.rungs)
+
+    @property
+    def ended(self) -> float | None:
+        """When it last ended a rung, or failed, seconds since 1970; None where it did neither yet, or none is known."""
+        return self.failed or (self.rungs[-1].ended if self.rungs else None)
 
     @property
     def why_failed(self) -> str:
@@ -158,6 +168,7 @@ class RunRecord:
       seconds: wall time.
       failure: None, or {"kind": …, "reason": …}; score is then the metric's worst, 0 for shares.
       metrics: value of every metric on validation, by name; {} for a run that failed.
+      ended: when it was recorded, seconds since 1970, or None.
     """
 
     stage: str
@@ -171,6 +182,7 @@ class RunRecord:
     seconds: float
     failure: Mapping[str, str] | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    ended: float | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -193,6 +205,9 @@ class Records:
       artefacts: what components prepared before their pipelines were trained, where it was not there yet.
       bank: what the teacher bank did, in every session.
       profile: where the time went, in every profiled session.
+      begun: when a rung was submitted that is under way, by (trial, rung).
+      stages: every stage that ended, in all sessions, in order; each session begins with "prepare".
+      times: when each event was recorded, seconds since 1970.
     """
 
     trials: dict[int, TrialRecord] = field(default_factory=dict)
@@ -210,6 +225,10 @@ class Records:
     artefacts: list[ArtefactRecord] = field(default_factory=list)
     bank: list[BankSession] = field(default_factory=list)
     profile: list[Profile] = field(default_factory=list)
+    begun: dict[tuple[int, int], float | None] = field(default_factory=dict, compare=False)
+    stages: list[StageEnd] = field(default_factory=list, compare=False)
+    times: list[float] = field(default_factory=list, compare=False)
+    _now: float | None = field(default=None, compare=False, repr=False)
 
     @property
     def claim(self) -> Claim | None:
@@ -219,34 +238,43 @@ class Records:
     def apply(self, event: Mapping[str, Any]) -> None:
         """Add one event."""
         values = {key: value for key, value in event.items() if key not in ("event", "time")}
+        self._now = event.get("time")
         getattr(self, f"_on_{event['event']}")(values)
+        if self._now is not None:
+            self.times.append(self._now)
 
     def _on_trial(self, values: dict[str, Any]) -> None:
-        self.trials[values["number"]] = TrialRecord(**{**values, "source": old.source_name(values["source"])})
-        self.in_flight.append((values["number"], 0))
+        named = {**values, "source": old.source_name(values["source"])}
+        self.trials[values["number"]] = TrialRecord(**named, began=self._now)
+        self._begin(values["number"], 0)
 
     def _on_refused(self, values: dict[str, Any]) -> None:
         self.refused[values["number"]] = tuple(Refused(**draw) for draw in values["draws"])
 
     def _on_promote(self, values: dict[str, Any]) -> None:
-        self.in_flight.append((values["number"], values["rung"]))
+        self._begin(values["number"], values["rung"])
+
+    def _begin(self, number: int, rung: int) -> None:
+        self.in_flight.append((number, rung))
+        self.begun[number, rung] = self._now
 
     def _on_rung(self, values: dict[str, Any]) -> None:
         trial = self.trials[values.pop("number")]
-        rung = RungRecord(**{**values, "curve": tuple(values["curve"])})
+        rung = RungRecord(**{**values, "curve": tuple(values["curve"])}, ended=self._now)
         self.trials[trial.number] = dataclasses.replace(trial, rungs=(*trial.rungs, rung))
         self._landed(trial.number)
 
     def _on_failure(self, values: dict[str, Any]) -> None:
         trial = self.trials[values.pop("number")]
-        self.trials[trial.number] = dataclasses.replace(trial, failure=values)
+        self.trials[trial.number] = dataclasses.replace(trial, failure=values, failed=self._now)
         self._landed(trial.number)
 
     def _landed(self, number: int) -> None:
         self.in_flight = [flight for flight in self.in_flight if flight[0] != number]
+        self.begun = {flight: began for flight, began in self.begun.items() if flight[0] != number}
 
     def _on_run(self, values: dict[str, Any]) -> None:
-        self.runs.append(RunRecord(**{**values, "arm": old.arm_name(values["arm"])}))
+        self.runs.append(RunRecord(**{**values, "arm": old.arm_name(values["arm"])}, ended=self._now))
 
     def _on_screen(self, values: dict[str, Any]) -> None:
         self.screen = [ScreenedStudent(**student) for student in values["students"]]
@@ -283,6 +311,7 @@ class Records:
 
     def _on_seconds(self, values: dict[str, Any]) -> None:
         self.seconds[values["stage"]] = self.seconds.get(values["stage"], 0.0) + values["seconds"]
+        self.stages.append(StageEnd(values["stage"], values["seconds"], self._now))
 
 
 class RecordLog:
@@ -299,15 +328,26 @@ class RecordLog:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.records = Records()
-        good = 0
-        for line in _lines(path):
+        self._read = 0
+        self.catch_up()
+        if not read_only and path.exists() and path.stat().st_size > self._read:
+            os.truncate(path, self._read)
+
+    def catch_up(self) -> bool:
+        """Read what another process has added since; whether there was anything.
+
+        Raises:
+          StudyError: a line other than the last cannot be read.
+        """
+        before, lines = self._read, _lines(self.path, self._read)
+        for number, line in enumerate(lines):
             if not self._applied(line):
-                if path.stat().st_size > good + len(line):
-                    raise StudyError(f"{path}: the line at byte {good} is damaged; move the file away to start anew")
+                if number + 1 < len(lines):
+                    at = f"{self.path}: the line at byte {self._read}"
+                    raise StudyError(f"{at} is damaged; move the file away to start anew")
                 break
-            good += len(line)
-        if not read_only and path.exists() and path.stat().st_size > good:
-            os.truncate(path, good)
+            self._read += len(line)
+        return self._read > before
 
     def _applied(self, line: bytes) -> bool:
         """Add a line's event to the records; False where it is no event that fits them."""
@@ -329,11 +369,17 @@ class RecordLog:
             file.flush()
             if event not in FOLLOWING:
                 os.fsync(file.fileno())
+        self._read += len(text.encode())
         self.records.apply(json.loads(text))
 
 
-def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+def _lines(path: Path, begin: int) -> list[bytes]:
+    """The lines of a file from a byte on; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(begin)
+        return file.read().splitlines(keepends=True)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -62,6 +62,20 @@ class BankSession(NamedTuple):
         )
 
 
+class StageEnd(NamedTuple):
+    """A stage that ended.
+
+    Args:
+      stage: its name; "prepare" for what comes before the first.
+      seconds: that it took.
+      time: when that was recorded, seconds since 1970; None where it is not known.
+    """
+
+    stage: str
+    seconds: float
+    time: float | None
+
+
 class Profile(NamedTuple):
     """Where the time of a profiled session went.
 

@@ -27,7 +27,7 @@ from autokd.engine.evaluate import predict_teacher
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import ComponentError, TeacherError
 from autokd.files import CACHE_REMEDY, cache_dir, write_tensors, write_text
-from autokd.input_kind import TeacherRecipe
+from autokd.input_values import TeacherRecipe
 from autokd.locks import waited_for
 from autokd.networks.ensemble import described_members
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from autokd.input_kind import TeacherRecipe
+from autokd.input_values import TeacherRecipe
 from autokd.networks.inputs import kind_of
 from autokd.spec import from_plain, to_plain
 from autokd.types import Task

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from autokd import batching, catalog
-from autokd.input_kind import Feed, InputKind, Preprocess
+from autokd.input_kind import InputKind
+from autokd.input_values import Feed, Preprocess
 from autokd.testing.suite import Suite
 from autokd.types import BuildContext, Inputs, Task
 

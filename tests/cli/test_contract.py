@@ -29,6 +29,8 @@ COMMANDS = (
     "check",
     "studies",
     "trials",
+    "watch",
+    "compare",
 )
 HEAVY = ("torch", "pandas", "numpy", "optuna", "sklearn", "plotly", "yaml")
 

@@ -78,6 +78,18 @@ def test_a_loss_of_ones_own_from_search_to_bundle(run, here, plugin):
     assert run("train", "pipeline.yaml", "--epochs", "1", *plugin, "--quiet").code == 0
 
 
+def test_a_plugin_whose_import_needs_torchvision_is_tried_again(run, here, plugin, monkeypatch):
+    monkeypatch.setattr("autokd.compat.torchvision", lambda: calls.append("mended"))
+    calls: list[str] = []
+    monkeypatch.setattr("autokd.compat.calls", calls, raising=False)
+    fails = (
+        "from autokd import compat\nif not compat.calls: raise RuntimeError('operator torchvision::nms does not exist')"
+    )
+    (here / "my_loss.py").write_text(LOSS.replace("from typing", f"{fails}\nfrom typing"), encoding="utf-8")
+    ran = run("list", "losses", *plugin)
+    assert (ran.code, calls) == (0, ["mended"]) and "logit_difference" in ran.out
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits, load_wine
 from autokd import data
 from autokd.batching import single
 from autokd.errors import DataError
-from autokd.input_kind import Preprocess
+from autokd.input_values import Preprocess
 from autokd.modalities.images import ImagePreprocess
 from autokd.modalities.rows import TablePreprocess
 from autokd.networks.inputs import kind_of

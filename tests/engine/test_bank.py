@@ -40,12 +40,14 @@ def outcome(where: TrainContext, spec: Any, **options: Any) -> tuple[Any, Any]:
 def test_views_of_other_image_operations_are_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
-    augment, folder = make("augments", "randaugment", {}), tmp_path / "imaging"
+    augment, same, other = make("augments", "randaugment", {}), tmp_path / "same", tmp_path / "other"
     key = policy_key(augment)
-    shutil.copytree(imaging.__path__[0], folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(imaging, "__path__", [str(folder)])
+    for folder in (same, other):
+        shutil.copytree(imaging.__path__[0], folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (other / changed).write_text((other / changed).read_text() + "# other\n")
+    monkeypatch.setattr(imaging, "__path__", [str(same)])
     assert policy_key(augment) == key
-    (folder / changed).write_text((folder / changed).read_text() + "# other\n")
+    monkeypatch.setattr(imaging, "__path__", [str(other)])
     assert policy_key(augment) != key
 
 

@@ -22,7 +22,8 @@ from autokd.data_types import DataContext, Part, Raw
 from autokd.declarations import Augment as DeclaredAugment
 from autokd.declarations import Dataset, Modality, Student
 from autokd.errors import DataError
-from autokd.input_kind import PREPROCESS_FORMAT, Feed, InputKind, ReadInputs, TeacherRecipe
+from autokd.input_kind import InputKind
+from autokd.input_values import PREPROCESS_FORMAT, Feed, ReadInputs, TeacherRecipe
 from autokd.ranges import Choice, Integer
 from autokd.types import Augment, BuildContext, Inputs, Output, Rows, Task, View
 

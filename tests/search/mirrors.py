@@ -27,21 +27,19 @@ Mirrored = dict[int, tuple[str, float | None, dict[str, Any], dict[int, float]]]
 def told(trials: list[FrozenTrial]) -> Mirrored:
     """What a mirror says, by number; each trial must be there once."""
     said = {t.user_attrs["number"]: (t.state.name, t.value, t.params, t.intermediate_values) for t in trials}
-    assert len(said) == len(trials)
+    assert [t.number for t in trials] == list(said)
     return said
 
 
-def expected(store: StudyStore, *, paused: bool = True) -> Mirrored:
-    """What a mirror is to say, from the records of a study with three rungs."""
+def expected(store: StudyStore, *, over: bool = True) -> Mirrored:
+    """What a mirror is to say, from the records of a study with three rungs.
+
+    Trials that stopped early are pruned once the study is over.
+    """
     said = {}
     for t in store.records.trials.values():
         complete = t.failure is None and len(t.rungs) == 3
-        if t.params is not None and (complete or t.failure is not None or (paused and t.rungs)):
-            scores = {rung.rung: rung.score for rung in t.rungs}
-            said[t.number] = (
-                "COMPLETE" if complete else "PRUNED",
-                scores[2] if complete else None,
-                dict(t.params),
-                scores,
-            )
+        state = "COMPLETE" if complete else "PRUNED" if t.failure or (over and t.rungs) else "RUNNING"
+        scores = {rung.rung: rung.score for rung in t.rungs}
+        said[t.number] = (state, scores[2] if complete else None, dict(t.params or {}), scores)
     return said

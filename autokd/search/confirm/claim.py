@@ -101,7 +101,7 @@ def make_claim(round: Round, decision: Decision) -> Claim:
     claimed = decision.runs if evidence == "same seeds" else train_compared(round, decision)
     answers = None
     if evidence != "none":
-        answers = read_test(round, claimed, lambda arm, i: _file(round, arm, i))
+        answers = read_test(round, claimed, lambda arm, i: _file(round, arm, i), decision.use.use)
     claim = _claim(round, decision, claimed, answers)
     shutil.rmtree(round.folder / "best", ignore_errors=True)  # the bundle of an earlier claim
     round.log.append("claim", **claim.to_plain())

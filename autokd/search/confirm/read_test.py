@@ -20,11 +20,14 @@ from autokd.engine.views import DeviceData, to_device
 from autokd.files import write_tensors
 from autokd.metrics import METRICS, Metric, Predictions, predictions
 from autokd.networks.models import seeded
+from autokd.search.confirm.plain_models import plain_logits
 from autokd.search.confirm.round import Round
+from autokd.search.samples import keep_disputed
 from autokd.spec import from_plain
 from autokd.study import comparison
 from autokd.study.claim import Comparison, SplitValues
 from autokd.study.comparison import Pair
+from autokd.study.plain_models import PLAIN
 from autokd.study.records import RunRecord
 from autokd.study.store import answers_file
 
@@ -74,7 +77,9 @@ class Answers(NamedTuple):
         return np.asarray((answers.predicted == answers.labels).numpy())
 
 
-def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Callable[[str, int], Path]) -> Answers:
+def read_test(
+    round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Callable[[str, int], Path], use: str
+) -> Answers:
     """Read the test split, once, and ask every claimed student and the teacher about it.
 
     All logits are kept in the study's folder, in half precision, so that no later analysis reads the split again; what
@@ -84,13 +89,12 @@ def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Ca
       round: of confirm.
       claimed: the claim's runs by arm, one a seed.
       file: where the i-th student of an arm is kept.
+      use: name of the recommended arm.
     """
     _note_read(round.folder, round.number)
     task, device = round.context.data.task, round.context.device
-    splits = {
-        "validation": round.context.validation_data,
-        "test": to_device(round.context.data.read_test(), task, device),
-    }
+    test = round.context.data.read_test()
+    splits = {"validation": round.context.validation_data, "test": to_device(test, task, device)}
     labels = {name: data.labels.cpu() for name, data in splits.items()}
     logits = {
         f"{arm}/{i}/{name}": _predict(round, run, file(run.arm, i), data)
@@ -99,10 +103,16 @@ def read_test(round: Round, claimed: Mapping[str, Sequence[RunRecord]], file: Ca
         for name, data in splits.items()
     }
     logits |= dict(_teacher_logits(round, splits))
+    if round.context.teacher is not None:
+        disputed = logits[f"{use}/0/test"], logits["teacher/test"]
+        keep_disputed(round.folder, round.number, round.context.data, test, disputed)
+    answers = _answers(logits, labels, claimed, taught=round.context.teacher is not None)
+    held = {"validation": round.context.data.validation, "test": test}
+    logits |= {f"{PLAIN}/{name}": each for name, each in plain_logits(round.context.data, held)}
     halves = {name: tensor.half() for name, tensor in logits.items()}
     kept = {**{f"labels/{name}": tensor for name, tensor in labels.items()}, **halves}
     write_tensors(answers_file(round.folder, round.number), kept)
-    return _answers(logits, labels, claimed, taught=round.context.teacher is not None)
+    return answers
 
 
 def _answers(

@@ -6,19 +6,27 @@ installed Optuna, and `pyproject.toml` keeps Optuna below the next minor version
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
+import sqlalchemy
 from optuna.distributions import BaseDistribution
 from optuna.samplers._tpe.sampler import _split_trials
+from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import TrialModel
+from optuna.study import study as optunas_study
 from optuna.trial import FrozenTrial, TrialState
 
 MOST_GOOD = 25
 """Trials that TPE takes for good ones, at most."""
+METRIC_NAMES: str = optunas_study._SYSTEM_ATTR_METRIC_NAMES
+"""Attribute of a study that names its objectives; the public way warns of being new, in threads as well."""
 CREATION_LOG = "optuna.storages._rdb.storage"
 """Name of the logger that writes a line for every study made in a database."""
 
@@ -61,6 +69,8 @@ BORROWED = (
     Borrowed("optuna.samplers", "TPESampler()._rng.rng", "draws"),
     Borrowed("optuna.samplers", "TPESampler()._n_ei_candidates", "is the number of draws"),
     Borrowed("optuna.trial", "create_trial()._trial_id", "numbers trials that no storage has numbered"),
+    Borrowed("optuna.storages._rdb.models", "TrialModel.datetime_complete", "is when a trial ended"),
+    Borrowed("optuna.study.study", "_SYSTEM_ATTR_METRIC_NAMES", "names the objectives"),
     Borrowed(CREATION_LOG, "", "is the module whose logger is kept quiet"),
 )
 """Every private name that is used."""
@@ -75,6 +85,22 @@ def number_trials(trials: list[FrozenTrial]) -> None:
 def good_count(count: int) -> int:
     """Return how many of so many trials TPE takes for good ones: Optuna's own default, a tenth and at most 25."""
     return min(math.ceil(0.1 * count), MOST_GOOD)
+
+
+@contextlib.contextmanager
+def ends_at(storage: RDBStorage, trial: int, when: datetime) -> Iterator[None]:
+    """Have a trial in a database end at this time, once what is done meanwhile is done.
+
+    Args:
+      storage: Optuna's.
+      trial: its number there.
+      when: local, without a zone.
+    """
+    yield
+    with storage.engine.begin() as connection:
+        connection.execute(
+            sqlalchemy.update(TrialModel).where(TrialModel.trial_id == trial).values(datetime_complete=when)
+        )
 
 
 class AskSampler(optuna.samplers.TPESampler):

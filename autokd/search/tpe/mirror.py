@@ -17,13 +17,13 @@ from typing import Self
 
 import optuna
 import sqlalchemy
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from autokd.errors import StudyError, UserError
 from autokd.ranges import Range
 from autokd.search.tpe.database import database_url, describe_error
+from autokd.search.tpe.mirrored import mirrored_trial
 from autokd.search.tpe.storage import Copy, open_database, open_journal, remove_journal
-from autokd.search.tpe.trials import as_frozen_trial
 from autokd.study.store import StudyStore
 
 log = logging.getLogger("autokd")
@@ -32,7 +32,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds from a failed attempt to the next one; twice as long each time."""
 LAST_WAIT = 15.0
 """Seconds that the end of a search waits for the mirror."""
-OVER = ("complete", "failed")
 FAULTS = (
     OSError,
     KeyError,
@@ -62,10 +61,10 @@ def rebuild(store: StudyStore, storage: str | None = None) -> int:
 
 
 class Mirror:
-    """Writes trials where Optuna's dashboards find them.
+    """Writes trials where Optuna's dashboards find them, with our numbers and the times at which they began and ended.
 
-    Trials outside the space have no parameters that Optuna could show, and are left out. Use it in a `with` statement,
-    or call `close`.
+    A trial is there from its beginning, as running. One that stopped early runs, too, as long as it may still go on.
+    Use it in a `with` statement, or call `close`.
 
     Args:
       store: the study.
@@ -89,6 +88,7 @@ class Mirror:
             self._open = functools.partial(open_database, store, database_url(storage))
         self._clock = clock
         self._wanted: dict[int, FrozenTrial] = {}
+        self._known: dict[int, tuple[object, ...]] = {}
         self._count = 0
         self._copy: Copy | None = None
         self._broken = False
@@ -104,8 +104,8 @@ class Mirror:
         self.close(finished=kind is None, wait=kind is not KeyboardInterrupt)
 
     def update(self) -> None:
-        """Add the trials that are over: complete or failed. Paused ones may still go on and are not shown."""
-        if not self._gather(OVER):
+        """Add what has happened since."""
+        if not self._gather(over=False):
             return
         if self._storage is None:
             self._attempt()
@@ -119,11 +119,11 @@ class Mirror:
         """Try a last time to write what is missing, and let go of the database.
 
         Args:
-          finished: paused trials are shown, too, as pruned: nobody is about to go on with them.
+          finished: paused trials are pruned, when they stopped: nobody is about to go on with them.
           wait: for that attempt, a while; else, and where Ctrl-C ends the waiting, the next session writes what is
             missing.
         """
-        self._gather((*OVER, "paused") if finished else OVER)
+        self._gather(over=finished)
         self._closing.set()
         self._wake.set()
         thread = self._thread or threading.Thread(target=self._finish, daemon=True)
@@ -140,7 +140,7 @@ class Mirror:
           StudyError: the database holds another study of this name.
           Exception: one of `FAULTS`; the file or database cannot be written.
         """
-        self._gather((*OVER, "paused"))
+        self._gather(over=True)
         with self._writing:
             try:
                 self._forget()
@@ -150,15 +150,19 @@ class Mirror:
                 self._forget()
         return len(self._wanted)
 
-    def _gather(self, states: tuple[str, ...]) -> bool:
-        """Take trials of these states from the records; whether there are new ones."""
+    def _gather(self, *, over: bool) -> bool:
+        """Take the trials from the records as they are now; whether one is new or has changed."""
         top, trials = self._store.top_rung, self._store.records.trials
         self._count = len(trials)
-        fresh = {
-            trial.number: as_frozen_trial(self._ranges, trial, top, self._store.objective)
-            for trial in trials.values()
-            if trial.number not in self._wanted and trial.params is not None and trial.state(top) in states
+        known: dict[int, tuple[object, ...]] = {
+            number: (trial.rungs, trial.failure, over) for number, trial in trials.items()
         }
+        fresh = {
+            number: mirrored_trial(self._ranges, trials[number], top, self._store.objective, over=over)
+            for number in known
+            if known[number] != self._known.get(number)
+        }
+        self._known = known
         self._wanted.update(fresh)
         return bool(fresh)
 
@@ -193,7 +197,7 @@ class Mirror:
             self._failed(error)
             return
         if self._broken:
-            log.warning("the Optuna mirror is back; it holds all trials that are over")
+            log.warning("the Optuna mirror is back; it holds all trials")
         self._broken, self._pause = False, FIRST_PAUSE
 
     def _failed(self, error: Exception) -> None:
@@ -208,12 +212,11 @@ class Mirror:
         """Add what is missing; where what is there differs from the records, write everything anew."""
         wanted = dict(self._wanted)
         copy = self._copy = self._copy or self._open(False)
-        if any(n >= self._count or not _say_the_same(held, wanted.get(n, held)) for n, held in copy.held.items()):
+        if any(n >= self._count or not _may_become(held, wanted.get(n, held)) for n, held in copy.held.items()):
             copy.close()
             copy = self._copy = self._open(True)
-        for number in sorted(wanted.keys() - copy.held.keys()):
-            copy.study.add_trial(wanted[number])
-            copy.held[number] = wanted[number]
+        for number in sorted(wanted):
+            copy.bring(number, wanted[number])
 
     def _forget(self) -> None:
         copy, self._copy = self._copy, None
@@ -221,9 +224,16 @@ class Mirror:
             copy.close()
 
 
-def _say_the_same(one: FrozenTrial, other: FrozenTrial) -> bool:
-    """Whether two trials say the same; when they were written, and as which Optuna number, does not count."""
-    return one is other or all(
-        getattr(one, key) == getattr(other, key)
-        for key in ("state", "values", "params", "distributions", "user_attrs", "intermediate_values", "constraints")
+def _may_become(held: FrozenTrial, wanted: FrozenTrial) -> bool:
+    """Whether a trial that is held is the one that is wanted, or an earlier state of it."""
+    if held is wanted:
+        return True
+    goes_on = held.state == TrialState.RUNNING
+    same = ("params", "distributions") if goes_on else ("params", "distributions", "state", "values", "constraints")
+    values = held.intermediate_values.items()
+    return (
+        all(getattr(held, key) == getattr(wanted, key) for key in same)
+        and values <= wanted.intermediate_values.items()
+        and held.user_attrs.items() <= wanted.user_attrs.items()
+        and (goes_on or len(values) == len(wanted.intermediate_values))
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +17,11 @@ import sqlalchemy
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from autokd.errors import StudyError
-from autokd.search.tpe.borrowed import CREATION_LOG
+from autokd.objective import direction
+from autokd.search.tpe.borrowed import CREATION_LOG, METRIC_NAMES, ends_at
 from autokd.search.tpe.trials import quiet_optuna
 from autokd.study.store import StudyStore
 
@@ -33,14 +36,39 @@ class Copy(NamedTuple):
     """An open mirror.
 
     Args:
-      study: Optuna's.
-      held: the trials that it holds, by number in the records.
+      storage: Optuna's.
+      study: its study there.
+      held: the trials that it holds, by number.
+      ends_at: sets when a trial ended that has an end, by its number there; Optuna takes the time of writing.
       close: lets go of it.
     """
 
-    study: optuna.Study
+    storage: JournalStorage | RDBStorage
+    study: int
     held: dict[int, FrozenTrial]
+    ends_at: Callable[[int, datetime], contextlib.AbstractContextManager[None]]
     close: Callable[[], None]
+
+    def bring(self, number: int, wanted: FrozenTrial) -> None:
+        """Have the copy hold a trial as it is wanted; trials are brought in order, so that their numbers are ours."""
+        held = self.held.get(number)
+        if held is None:
+            self.storage.create_new_trial(self.study, wanted)
+        elif held is not wanted and held.state == TrialState.RUNNING:
+            self._advance(self.storage.get_trial_id_from_study_id_trial_number(self.study, number), held, wanted)
+        self.held[number] = wanted
+
+    def _advance(self, trial: int, held: FrozenTrial, wanted: FrozenTrial) -> None:
+        """Write what has happened to a trial that runs there."""
+        for step in wanted.intermediate_values.keys() - held.intermediate_values.keys():
+            self.storage.set_trial_intermediate_value(trial, step, wanted.intermediate_values[step])
+        for key in wanted.user_attrs.keys() - held.user_attrs.keys():
+            self.storage.set_trial_user_attr(trial, key, wanted.user_attrs[key])
+        for key in wanted.system_attrs.keys() - held.system_attrs.keys():
+            self.storage.set_trial_system_attr(trial, key, wanted.system_attrs[key])
+        if wanted.state != TrialState.RUNNING and wanted.datetime_complete is not None:
+            with self.ends_at(trial, wanted.datetime_complete):
+                self.storage.set_trial_state_values(trial, wanted.state, wanted.values)
 
 
 class _Journal(JournalFileBackend):
@@ -52,10 +80,21 @@ class _Journal(JournalFileBackend):
 
     def __init__(self, path: str) -> None:
         self._path, self._guard = Path(path), JournalFileOpenLock(path)
+        self._end: dict[str, str] = {}
         super().__init__(path, lock_obj=self._guard)
 
+    @contextlib.contextmanager
+    def ends_at(self, trial: int, when: datetime) -> Iterator[None]:
+        """Have the trial that ends meanwhile end at this time."""
+        self._end = {"datetime_complete": when.astimezone(UTC).isoformat(timespec="microseconds")}
+        try:
+            yield
+        finally:
+            self._end = {}
+
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        lines = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in logs)
+        timed = ({**line, **self._end} if "datetime_complete" in line else line for line in logs)
+        lines = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in timed)
         self._guard.acquire()
         try:
             with self._path.open("ab") as file:
@@ -79,12 +118,12 @@ def open_journal(store: StudyStore, anew: bool) -> Copy:
       anew: it always is.
     """
     remove_journal(store.path)
-    path = str(store.path / "journal.log")
+    backend = _Journal(str(store.path / "journal.log"))
     with quiet_optuna():
-        storage = JournalStorage(_Journal(path))
-        study = optuna.create_study(study_name=store.name, storage=storage, directions=_directions(store))
-    _describe(study, _facts(store))
-    return Copy(study, {}, lambda: None)
+        storage = JournalStorage(backend)
+        study = storage.create_new_study(_directions(store), store.name)
+    _describe(storage, study, store)
+    return Copy(storage, study, {}, backend.ends_at, lambda: None)
 
 
 def open_database(store: StudyStore, url: sqlalchemy.URL, anew: bool) -> Copy:
@@ -111,22 +150,22 @@ def open_database(store: StudyStore, url: sqlalchemy.URL, anew: bool) -> Copy:
     except BaseException:
         close()
         raise
-    return Copy(study, held, close)
+    return Copy(storage, study, held, functools.partial(ends_at, storage), close)
 
 
-def _study_in(storage: RDBStorage, store: StudyStore, anew: bool) -> tuple[optuna.Study, dict[int, FrozenTrial]]:
+def _study_in(storage: RDBStorage, store: StudyStore, anew: bool) -> tuple[int, dict[int, FrozenTrial]]:
     facts = _facts(store)
     try:
         study = optuna.load_study(study_name=store.name, storage=storage)
     except KeyError:
-        return _created(storage, store, facts), {}
+        return _created(storage, store), {}
     trials = study.get_trials(deepcopy=False)
     _refuse_foreign(study, trials, facts)
-    held = {trial.user_attrs.get("number", -1): trial for trial in trials}
-    if anew or len(held) < len(trials) or -1 in held or study.user_attrs != facts:
+    ours = all(trial.user_attrs.get("number") == trial.number for trial in trials)
+    if anew or not ours or study.user_attrs != facts or study.directions != _directions(store):
         optuna.delete_study(study_name=store.name, storage=storage)
-        return _created(storage, store, facts), {}
-    return study, held
+        return _created(storage, store), {}
+    return storage.get_study_id_from_name(store.name), {trial.number: trial for trial in trials}
 
 
 def _refuse_foreign(study: optuna.Study, trials: list[FrozenTrial], facts: Mapping[str, Any]) -> None:
@@ -139,21 +178,22 @@ def _refuse_foreign(study: optuna.Study, trials: list[FrozenTrial], facts: Mappi
         )
 
 
-def _created(storage: RDBStorage, store: StudyStore, facts: Mapping[str, Any]) -> optuna.Study:
+def _created(storage: RDBStorage, store: StudyStore) -> int:
     with _quiet_creation():
-        study = optuna.create_study(study_name=store.name, storage=storage, directions=_directions(store))
-    _describe(study, facts)
+        study = storage.create_new_study(_directions(store), store.name)
+    _describe(storage, study, store)
     return study
 
 
 def _directions(store: StudyStore) -> list[StudyDirection]:
-    """Of each objective, all told such that more is better."""
-    return [StudyDirection.MAXIMIZE] * len(store.objective.names)
+    """Of each objective."""
+    return [StudyDirection[direction(name).upper()] for name in store.objective.names]
 
 
-def _describe(study: optuna.Study, facts: Mapping[str, Any]) -> None:
-    for key, value in facts.items():
-        study.set_user_attr(key, value)
+def _describe(storage: JournalStorage | RDBStorage, study: int, store: StudyStore) -> None:
+    storage.set_study_system_attr(study, METRIC_NAMES, list(store.objective.names))
+    for key, value in _facts(store).items():
+        storage.set_study_user_attr(study, key, value)
 
 
 def _facts(store: StudyStore) -> dict[str, Any]:

@@ -91,11 +91,16 @@ def as_frozen_trial(
         "intermediate_values": {r.rung: r.score for r in reached},
     }
     if trial.failure is not None:
-        return optuna.trial.create_trial(state=TrialState.PRUNED, constraints={trial.failure["kind"]: 1.0}, **common)
+        return optuna.trial.create_trial(state=TrialState.PRUNED, constraints=violated(trial), **common)
     if len(trial.rungs) > rung:
         values = values_at(objective, trial, trial.rungs[rung])
         return optuna.trial.create_trial(state=TrialState.COMPLETE, values=values, **common)
     return optuna.trial.create_trial(state=TrialState.PRUNED if trial.rungs else TrialState.RUNNING, **common)
+
+
+def violated(trial: TrialRecord) -> dict[str, float]:
+    """Return the constraint that a failed trial violates, by the kind of its failure; none for any other."""
+    return {} if trial.failure is None else {trial.failure["kind"]: 1.0}
 
 
 def _as_infeasible_trial(ranges: Mapping[str, Range], refused: Refused) -> FrozenTrial:

@@ -356,7 +356,7 @@ def test_what_test_contradicts_is_still_recommended_and_called_worse(
     """All students are untrained; answers are put in their place: those of the pick are the only wrong ones."""
     made = confirming(tmp_path, data, rising, known=with_recipe(data))
 
-    def read(round: Round, claimed: Mapping[str, Any], file: Any) -> Answers:
+    def read(round: Round, claimed: Mapping[str, Any], file: Any, use: str) -> Answers:
         labels = torch.arange(100) % 10
         right = predictions(torch.eye(10)[labels], labels)
         wrong = predictions(torch.eye(10)[(labels + (labels < 5)) % 10], labels)

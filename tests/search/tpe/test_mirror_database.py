@@ -60,7 +60,7 @@ def test_a_database_that_is_away_is_written_once_it_is_back(
     store, away = StudyStore.open(folder / "studies" / "mine"), tmp_path / "away"
     now = [0.0]
     mirror = Mirror(store, f"sqlite:///{away}/mirror.db", clock=lambda: now[0])
-    mirror._gather(("complete", "failed", "paused"))
+    mirror._gather(over=True)
     mirror._attempt()
     mirror._attempt()  # not again before its pause is over
     assert caplog.text.count("the Optuna mirror could not be written (") == 1
