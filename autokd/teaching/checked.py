@@ -27,11 +27,7 @@ from autokd.networks.fed import FORM, Fed, Frozen
 from autokd.networks.freeze import InputRefused
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import NetworkTeacher
-<<<<<<< HEAD
-=======
 from autokd.networks.side import side_of
-from autokd.spec import component_to_plain
->>>>>>> main
 from autokd.teaching import decided, sentences
 from autokd.teaching.decided import Judge, Verdict, decide
 from autokd.teaching.evidence import Guess, guess

@@ -17,13 +17,6 @@ _SHOWN = 12
 TAKEN = "taken, since it is clearly better"
 
 
-<<<<<<< HEAD
-def line(teacher: Teacher, task: Task, frozen: Frozen | None, changed: Mapping[str, Any], right: str) -> str:
-    """Return what a teacher is, what it is fed and how often it is right, in one line."""
-    fed = "" if frozen is None else _fed(frozen, task, changed)
-    size = f", {teacher.params:,} parameters" if teacher.params else ""
-    return f"{teacher.origin}{size}{fed}: {right}"
-=======
 def line(
     teacher: Teacher, task: Task, frozen: Frozen | None, changed: Mapping[str, Any], right: str, *, finer: bool = False
 ) -> str:
@@ -37,8 +30,8 @@ def line(
       finer: whether its samples are decoded at its own size.
     """
     fed = "" if frozen is None else _fed(frozen, task, changed, finer=finer)
-    return f"{teacher.origin}, {teacher.params:,} parameters{fed}: {right}"
->>>>>>> main
+    size = f", {teacher.params:,} parameters" if teacher.params else ""
+    return f"{teacher.origin}{size}{fed}: {right}"
 
 
 def _fed(frozen: Frozen, task: Task, changed: Mapping[str, Any], *, finer: bool) -> str:
