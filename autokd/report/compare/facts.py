@@ -235,10 +235,15 @@ def _pipeline(study: StudyStore) -> Mapping[str, Any]:
 
 
 def _fact(name: str, values: Sequence[Any]) -> Fact:
-    texts = tuple("–" if value is None else clean(words.value(value)) for value in values)
+    texts = tuple("–" if value is None else clean(_text(value)) for value in values)
     numbers = [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool) and v > 0]
     far = len(numbers) > 1 and max(numbers) >= FAR * min(numbers)
     return Fact(name, texts, len(set(texts)) == 1, far)
+
+
+def _text(value: Any) -> str:
+    """4000.0 -> "4,000", 0.0085 -> "0.0085"; whatever is no fraction as it is anywhere."""
+    return words.figure(value) if isinstance(value, float) else words.value(value)
 
 
 def loss_effects(studies: Sequence[StudyStore]) -> dict[str, list[LossEffect | None]]:
