@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from autokd.lazy import Source
 from autokd.types import Inputs
 
 if TYPE_CHECKING:
@@ -122,8 +121,14 @@ class UsualInputs(NamedTuple):
     side: int = 0
 
 
-class Finer(Source, Protocol):
-    """Samples of files, read as they are asked for; see `InputKind.finer`."""
+class Finer(Protocol):
+    """Samples of files, an `autokd.lazy.Source`; see `InputKind.finer`."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Return a copy of some samples; see `autokd.lazy.Source`."""
 
     @property
     def about(self) -> Mapping[str, Any]:
