@@ -23,10 +23,15 @@ from autokd.types import Split, Teacher
 _log = logging.getLogger("autokd")
 
 
-def with_finer(data: Dataset, teacher: Teacher | None) -> Dataset:
+def with_finer(data: Dataset, teacher: Teacher | None, *, keep: bool = True) -> Dataset:
     """Return the dataset with its samples as its teacher sees them.
 
     It is the same where the student sees as much, and where samples are not from files of their own.
+
+    Args:
+      data: the dataset.
+      teacher: who looks at them.
+      keep: decode them into the cache, once; if not, they are decoded each time that they are asked for.
 
     Raises:
       DataError: a file is gone or unreadable, or the disk has no room.
@@ -35,7 +40,7 @@ def with_finer(data: Dataset, teacher: Teacher | None) -> Dataset:
     source = _source(data, names or (), side_of(teacher))
     if names is None or source is None:
         return data
-    kept = _kept(source, names)
+    kept: Source = _kept(source, names) if keep else source
     return dataclasses.replace(
         data,
         train=_beside(data.train, kept),

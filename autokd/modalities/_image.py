@@ -125,9 +125,9 @@ class Image(InputKind):
 
     def finer(self, preprocess: ImagePreprocess, names: Sequence[str], side: int) -> DecodedFiles | None:
         """Return the files' pictures at a larger side, read as the others were; see `InputKind.finer`."""
-        if side <= min(preprocess.size):
-            return None
         paths = [Path(name) for name in names]
+        if side <= min(preprocess.size) or images.usual_side(paths) <= min(preprocess.size):
+            return None
         return DecodedFiles(paths, side, preprocess.reading, channels=preprocess.channels)
 
     def preview(self, preprocess: ImagePreprocess, inputs: Inputs) -> Preview:

@@ -102,6 +102,19 @@ def test_a_teacher_that_looks_at_no_more_than_the_student_gets_the_same(data: Da
     assert with_finer(data, teacher_of(data, size)) is data
 
 
+def test_a_dry_run_keeps_nothing(pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AUTOKD_CACHE", str(tmp_path))
+    data = load(str(pictures), DataOptions(image_size=SIDE))
+    before = sorted(tmp_path.rglob("*"))
+    finer = with_finer(data, teacher_of(data), keep=False)
+    assert accuracy(teacher_of(data), finer) == 1.0 and sorted(tmp_path.rglob("*")) == before
+
+
+def test_files_as_small_as_what_students_see_have_nothing_finer(pictures: Path) -> None:
+    data = load(str(pictures), DataOptions(image_size=OWN))
+    assert with_finer(data, teacher_of(data, 64)) is data
+
+
 def test_arrays_have_nothing_finer(digits: Dataset) -> None:
     large = freeze(nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), digits.task, source="", identity={}, inputs=LARGE)
     assert with_finer(digits, large) is digits
