@@ -67,6 +67,7 @@ class Shapes(NamedTuple):
       attention: shapes (heads, N, d) of queries, keys and values; () where it offers none.
       head: whether its logits are a linear function of the mean over space of the last feature, which may be borrowed.
       views: whether it answers about any view of a sample; if not, about the samples as they are, and by their ids.
+      members: of an ensemble whose members may be asked by themselves; 0: it is none.
     """
 
     features: tuple[tuple[int, ...], ...] = ()
@@ -75,6 +76,7 @@ class Shapes(NamedTuple):
     attention: tuple[tuple[int, ...], ...] = ()
     head: bool = False
     views: bool = True
+    members: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,8 +272,7 @@ class BuildContext:
       task: the task.
       student: what the student offers; None while the student itself is built.
       teacher: what the teacher offers; None without a teacher.
-      teacher_head: weight [C, D] and bias [C] or None of the teacher's classifier, where it offers its head; None too
-        where only a network's form is wanted, since trained weights will be loaded into it.
+      teacher_head: weight [C, D] and bias [C] or None of the teacher's classifier; None without one, or for form alone.
       horizon_steps: optimisation steps of the whole training run; 0 where not known.
       artefact: what the component's own `prepare` returned, or None where it has none.
       samples: of the task's dataset, for teachers that answer about samples; None for all other components.
@@ -294,8 +295,7 @@ class PrepareContext:
       task: the task.
       labels: [N] class indices of the training set.
       labelled: [N] bool, whether they are known; None: all are.
-      teacher: the teacher's outputs on the whole training set without augmentation, float32, on the CPU; None for a
-        component that declares that it reads no teacher.
+      teacher: the teacher's outputs on the training set, not augmented, float32, on the CPU; None: it reads none.
       reference: (rows [n] int64, seed) -> logits [N, C] on the whole training set without augmentation, float32, on the
         CPU, of a small network that is trained on the labels of these rows alone, in seconds.
     """

@@ -31,7 +31,7 @@ from autokd.files import cache_dir
 from autokd.locks import take
 from autokd.networks.cost import student_cost
 from autokd.seeds import derive
-from autokd.spec import TEACHER, fingerprint, read_by
+from autokd.spec import fingerprint, is_teacher, read_by
 from autokd.types import Teacher
 
 log = logging.getLogger("autokd")
@@ -193,7 +193,7 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
         return None
     if file.teacher is None or load_teacher is None:
         own = {f"losses.{name}": read_by(loss) for name, loss in file.spec.losses.items()}
-        readers = [path for path, read in own.items() if read == TEACHER] or ["the selection"]
+        readers = [path for path, read in own.items() if is_teacher(read)] or ["the selection"]
         raise TeacherError(f"{readers[0]} reads a teacher, but the pipeline file names none")
     teacher = load_teacher(file.teacher, data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):

@@ -16,7 +16,7 @@ from autokd.engine.teacher_bank import CHUNK, MANY_CLASSES, TOP, Block, Group
 from autokd.engine.views import DeviceData, augmented_view, fetch, normalise, policy_key, rows_key
 from autokd.engine.views import ask as ask_teacher
 from autokd.errors import ComponentError
-from autokd.spec import TEACHER, PipelineSpec, component_to_plain, fingerprint, read_by
+from autokd.spec import PipelineSpec, component_to_plain, fingerprint, is_teacher, member_of, read_by
 from autokd.types import Augment, Batch, Inputs, Output, Rows, Teacher
 
 STORABLE = frozenset({"features", "pooled"})
@@ -105,13 +105,29 @@ def find_sources(context: TrainContext, spec: PipelineSpec) -> dict[str, Source]
     Raises:
       ComponentError: the pipeline changes samples, and the teacher answers about them as they are.
     """
-    reading = [loss.declares for loss in spec.losses.values() if read_by(loss) == TEACHER]
+    reading: dict[str, list[Loss]] = {}
+    for loss in spec.losses.values():
+        if is_teacher(read_by(loss)):
+            reading.setdefault(read_by(loss), []).append(loss.declares)
     if not reading:
         return {}
     assert context.teacher is not None, "a loss reads the teacher, but there is none"
     if spec.augment.declares.changes and not context.teacher.offers.views:
         raise ComponentError(f"augment.{component_to_plain(spec.augment)['use']}: it {NO_VIEWS}; take none")
-    return {TEACHER: Source(context.teacher, _kept(context, context.teacher, reading))}
+    teachers = {name: _named(context.teacher, name) for name in reading}
+    return {name: Source(each, _kept(context, each, reading[name])) for name, each in teachers.items()}
+
+
+def _named(teacher: Teacher, name: str) -> Teacher:
+    """The teacher, or a member of it where it is an ensemble.
+
+    Raises:
+      ComponentError: it has no such member.
+    """
+    number, members = member_of(name), getattr(teacher, "members", ())
+    if number > len(members):
+        raise ComponentError(f"losses: one reads {name}, and the teacher has {len(members) or 'no'} members")
+    return members[number - 1] if number else teacher
 
 
 def open_answers(

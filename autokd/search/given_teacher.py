@@ -33,9 +33,6 @@ SILENT = 2.0
 WHOLE = 600.0
 """Seconds of a search from which on trying may cost as much as it does without a limit of time."""
 
-MEMBER = "a member of the ensemble: "
-"""What the line of one of several teachers begins with."""
-
 
 class Named(NamedTuple):
     """What a request says of a teacher.
@@ -170,13 +167,17 @@ def _tried(
         found: Checked = check(_given(one, data, device), data, device, tell, share)
         reference = describe(one.reference, {**one.fields, **found.changed})
         members.append(Obtained(found.teacher, reference, found.line, found.remarks))
-        if found.line and len(asked) > 1:
-            notify(Progress(stage="given", done=len(members), total=len(asked), note=f"{MEMBER}{found.line}"))
     if len(members) == 1:
         return members[0]
     ensemble = EnsembleTeacher([member.teacher for member in members])
+    members.sort(key=lambda member: member.teacher.fingerprint)  # as the ensemble numbers them
+    lines = [
+        f"teacher.{number}, a member of the ensemble: {member.line or member.teacher.origin}"
+        for number, member in enumerate(members, start=1)
+    ]
+    for number, line in enumerate(lines, start=1):
+        notify(Progress(stage="given", done=number, total=len(lines), note=line))
     whole = check(Given(None, frozenset(), lambda changed: ensemble), data, device, tell, share)
-    lines = [f"{MEMBER}{member.line}" for member in members if member.line]
     remarks = [f"{member.teacher.origin}: {remark}" for member in members for remark in member.remarks]
     reference = describe_together([member.reference for member in members])
     return Obtained(ensemble, reference, whole.line, (*lines, *remarks, *whole.remarks))

@@ -181,7 +181,9 @@ def test_several_teachers_are_tried_each_and_together_and_stay_in_a_study(data: 
     assert first.line.startswith("ensemble of 2 (") and "20 parameters: right on" in first.line
     notes = [at.note for at in told if at.stage == "given"]
     assert notes == [*first.remarks[:2], first.line]
-    assert all(note.startswith("a member of the ensemble: tests.") and "clearly better" in note for note in notes[:2])
+    assert all(
+        ": tests." in note and ", a member of the ensemble" in note and "clearly better" in note for note in notes[:2]
+    )
     assert all(remark.startswith("tests.") and "0 to 255" in remark for remark in first.remarks[2:4])
     assert [member["std"] for member in first.reference["members"]] == [[1 / 255]] * 2
     assert first.reference == json.loads(json.dumps(first.reference))
