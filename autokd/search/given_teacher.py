@@ -127,7 +127,9 @@ def obtain_given(
     asked = named(request)
     if not asked:
         return None
-    if before is None:
+    if before is None and request.teacher_as_is:
+        found = _untried(_as_before(asked, data, device, {}))
+    elif before is None:
         found = _tried(asked, data, device, notify, request.time)
     else:
         known, facts = before.identity.teacher.reference or {}, before.teacher
@@ -181,6 +183,10 @@ def _tried(
     remarks = [f"{member.teacher.origin}: {remark}" for member in members for remark in member.remarks]
     reference = describe_together([member.reference for member in members])
     return Obtained(ensemble, reference, whole.line, (*lines, *remarks, *whole.remarks))
+
+
+def _untried(found: Obtained) -> Obtained:
+    return found._replace(line=f"{found.teacher.origin}: taken as it is, nothing of it was tried")
 
 
 def _given(asked: Named, data: Dataset, device: torch.device) -> Given:

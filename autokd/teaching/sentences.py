@@ -157,5 +157,5 @@ def refusal(teacher: Teacher, right: str, guess: Guess, tried: str) -> str:
         f"the teacher {teacher.origin} knows no more than guessing: {right} samples are right, and guessing reaches "
         f"{100 * guess.share:.1f} %. Tried: {tried}. Say what it was trained on (--teacher-mean, --teacher-std, "
         "--teacher-size), give the names of its classes in the order of its outputs (--teacher-classes FILE), or give "
-        "another teacher."
+        "another teacher. To go on with this one all the same: --teacher-as-is."
     )
