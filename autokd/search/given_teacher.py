@@ -173,16 +173,17 @@ def _tried(
         return members[0]
     ensemble = EnsembleTeacher([member.teacher for member in members])
     members.sort(key=lambda member: member.teacher.fingerprint)  # as the ensemble numbers them
-    lines = [
-        f"teacher.{number}, a member of the ensemble: {member.line or member.teacher.origin}"
-        for number, member in enumerate(members, start=1)
-    ]
+    lines = [_numbered(number, member) for number, member in enumerate(members, start=1)]
     for number, line in enumerate(lines, start=1):
         notify(Progress(stage="given", done=number, total=len(lines), note=line))
     whole = check(Given(None, frozenset(), lambda changed: ensemble), data, device, tell, share)
     remarks = [f"{member.teacher.origin}: {remark}" for member in members for remark in member.remarks]
     reference = describe_together([member.reference for member in members])
     return Obtained(ensemble, reference, whole.line, (*lines, *remarks, *whole.remarks))
+
+
+def _numbered(number: int, member: Obtained) -> str:
+    return f"teacher.{number}, a member of the ensemble: {member.line or member.teacher.origin}"
 
 
 def _untried(found: Obtained) -> Obtained:
