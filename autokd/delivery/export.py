@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.data import relative
+from autokd.delivery import teacher_file
 from autokd.delivery.pipeline_file import FORMAT
 from autokd.errors import NothingFeasible, StudyError
 from autokd.seeds import derive
@@ -56,7 +57,7 @@ def export_pipeline(store: StudyStore, trial: int | None = None, arm: str | None
         "pipeline": dict(chosen.pipeline),
         "data": relative(data.reference),
         "data_fingerprint": data.fingerprint,
-        "teacher": teacher.reference,
+        "teacher": teacher_file.relative(teacher.reference),
         "teacher_fingerprint": teacher.fingerprint,
         "objective": store.objective.metric.name,
         "train": {

@@ -22,6 +22,7 @@ import yaml
 
 from autokd import catalog
 from autokd.data import anchored
+from autokd.delivery import teacher_file
 from autokd.delivery.files import read_bytes
 from autokd.errors import BundleError, ComponentError, nearest
 from autokd.files import from_yaml, to_yaml, write_text
@@ -122,7 +123,7 @@ def read(path: Path) -> PipelineFile:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     file = parse(plain, str(path))
-    return replace(file, data=anchored(file.data, path))
+    return replace(file, data=anchored(file.data, path), teacher=teacher_file.anchored(file.teacher, path))
 
 
 def is_pipeline_file(path: Path) -> bool:
