@@ -64,7 +64,8 @@ def take_split(split: Split, index: Tensor | slice) -> Split:
     """Return some samples of a split, see `subset`."""
     labelled = None if split.labelled is None else split.labelled[index]
     ids = None if split.ids is None else split.ids[index]
-    return Split(subset(split.inputs, index), split.labels[index], labelled, ids)
+    finer = None if split.finer is None else subset(split.finer, index)
+    return Split(subset(split.inputs, index), split.labels[index], labelled, ids, finer)
 
 
 def first_of(split: Split, count: int) -> Split:

@@ -224,11 +224,18 @@ class Init(InPipeline):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Augment(InPipeline):
-    """What an augmentation policy declares: kinds of input that it changes sensibly; ANY where it changes nothing."""
+    """What an augmentation policy declares.
+
+    Args:
+      modalities: kinds of input that it changes sensibly; ANY where it changes nothing.
+      any_size: its `apply` takes samples of another size than the task's too, and changes them alike: what it draws is
+        a share of the side, or is scaled. A teacher that looks at finer pictures then sees the same view.
+    """
 
     kind: ClassVar[str] = "augments"
 
     modalities: AbstractSet[str]
+    any_size: bool = False
 
     @property
     def changes(self) -> bool:

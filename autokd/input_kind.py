@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from autokd.declarations import Dataset, Declaration, Modality
 from autokd.errors import ComponentError, DataError, TeacherError
-from autokd.input_values import Feed, Preprocess, Preview, RawInputs, ReadInputs, TeacherRecipe, UsualInputs
+from autokd.input_values import Feed, Finer, Preprocess, Preview, RawInputs, ReadInputs, TeacherRecipe, UsualInputs
 from autokd.types import ANY, BuildContext, Inputs, Split, Task
 
 if TYPE_CHECKING:
@@ -162,6 +162,18 @@ class InputKind(ABC):
           ComponentError: this kind has no such network.
         """
         raise ComponentError(f"for a {self.declares.noun} there is no small network to compare the teacher with")
+
+    def finer(self, preprocess: Any, names: Sequence[str], side: int) -> Finer | None:
+        """Return samples that are files as something that looks at more of them sees them, not read yet.
+
+        Args:
+          preprocess: of this kind.
+          names: paths of the files.
+          side: that it looks at, in pixels.
+        Returns:
+          None where a student sees as much, or files say no more.
+        """
+        return None
 
     def preview(self, preprocess: Any, inputs: Inputs) -> Preview:
         """Return what a student sees, for people to look at.

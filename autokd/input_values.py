@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from autokd.types import Inputs
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 PREPROCESS_FORMAT = 1
@@ -117,6 +119,23 @@ class UsualInputs(NamedTuple):
     normalisations: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
     sizes: tuple[int, ...] = ()
     side: int = 0
+
+
+class Finer(Protocol):
+    """Samples of files, an `autokd.lazy.Source`; see `InputKind.finer`."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Return a copy of some samples; see `autokd.lazy.Source`."""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """How they are read, as plain data."""
+
+    def pictures(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield all, one after the other, [1 or 3, side, side] each."""
 
 
 class Preview(NamedTuple):

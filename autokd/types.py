@@ -23,8 +23,7 @@ TABLE: frozenset[Modality] = frozenset({"table"})
 
 
 Inputs: TypeAlias = "Tensor | Mapping[str, Tensor]"
-"""Samples as a network takes them: one tensor, or several by name, all with the samples as their first dimension.
-`autokd.batching` holds what can be done with them without knowing which."""
+"""Samples as a network takes them: one tensor, or several by name, samples first; see `autokd.batching`."""
 
 
 class Output(NamedTuple):
@@ -68,6 +67,7 @@ class Shapes(NamedTuple):
       attention: shapes (heads, N, d) of queries, keys and values; () where it offers none.
       head: whether its logits are a linear function of the mean over space of the last feature, which may be borrowed.
       views: whether it answers about any view of a sample; if not, about the samples as they are, and by their ids.
+      members: of an ensemble whose members may be asked by themselves; 0: it is none.
     """
 
     features: tuple[tuple[int, ...], ...] = ()
@@ -76,6 +76,7 @@ class Shapes(NamedTuple):
     attention: tuple[tuple[int, ...], ...] = ()
     head: bool = False
     views: bool = True
+    members: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,12 +118,14 @@ class Split:
       labels: [N] int64 class indices.
       labelled: [N] bool, false at samples whose label is not known, whatever stands in `labels`; None: all are known.
       ids: [N] int64, which of the dataset's `Samples` these are; None: of none, for they are made up.
+      finer: the same samples as the teacher sees them where that is more than the student does; None: it is not.
     """
 
     inputs: Inputs
     labels: Tensor
     labelled: Tensor | None = None
     ids: Tensor | None = None
+    finer: Inputs | None = None
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
@@ -130,11 +133,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Samples:
-    """All samples of a dataset as they were read, by id: those that train, then those that validate, then the test's.
+    """All samples of a dataset as they were read, by id: training, then validation, then test.
 
     Args:
       numbers: [N] where each stood in the data as they were read, from 0; parts of their own one after the other.
-      total: samples that were read, which may be more than are used.
+      total: of samples that were read, which may be more.
       names: [N] paths of the files that they are from, or None where they are not from files of their own.
       table: () -> their cells as a DataFrame of N rows, numbers as numbers; None where they are no rows of a table.
     """
@@ -269,8 +272,7 @@ class BuildContext:
       task: the task.
       student: what the student offers; None while the student itself is built.
       teacher: what the teacher offers; None without a teacher.
-      teacher_head: weight [C, D] and bias [C] or None of the teacher's classifier, where it offers its head; None too
-        where only a network's form is wanted, since trained weights will be loaded into it.
+      teacher_head: weight [C, D] and bias [C] or None of the teacher's classifier; None without one, or for form alone.
       horizon_steps: optimisation steps of the whole training run; 0 where not known.
       artefact: what the component's own `prepare` returned, or None where it has none.
       samples: of the task's dataset, for teachers that answer about samples; None for all other components.
@@ -293,8 +295,7 @@ class PrepareContext:
       task: the task.
       labels: [N] class indices of the training set.
       labelled: [N] bool, whether they are known; None: all are.
-      teacher: the teacher's outputs on the whole training set without augmentation, float32, on the CPU; None for a
-        component that declares that it reads no teacher.
+      teacher: the teacher's outputs on the training set, not augmented, float32, on the CPU; None: it reads none.
       reference: (rows [n] int64, seed) -> logits [N, C] on the whole training set without augmentation, float32, on the
         CPU, of a small network that is trained on the labels of these rows alone, in seconds.
     """

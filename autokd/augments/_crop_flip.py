@@ -18,7 +18,7 @@ from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 class CropFlip:
     """Random crop from the zero-padded image, then a mirror image for half of the samples."""
 
-    declares = declarations.Augment(modalities=IMAGE)
+    declares = declarations.Augment(modalities=IMAGE, any_size=True)
 
     padding: Annotated[float, Choice(0.0, 0.0625, 0.125, 0.25, unit="share of the side")] = 0.125  # on each side
     flip: Annotated[bool, Choice(True, False)] = True  # mirror left and right for half of the samples

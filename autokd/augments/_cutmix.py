@@ -10,8 +10,8 @@ from torch import Tensor
 
 from autokd import declarations
 from autokd.batching import single
-from autokd.imaging.geometry import random_crop_flip
-from autokd.imaging.mixing import draw_beta, inside, mix
+from autokd.imaging.geometry import random_crop_flip, scale_of
+from autokd.imaging.mixing import draw_beta, inside, mix, scaled_box
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 
@@ -20,7 +20,7 @@ from autokd.types import IMAGE, Augment, BuildContext, Rows, View
 class CutMix:
     """A rectangle of the image comes from another sample, and the labels are mixed by area."""
 
-    declares = declarations.Augment(modalities=IMAGE)
+    declares = declarations.Augment(modalities=IMAGE, any_size=True)
 
     probability: Annotated[float, Choice(0.5, 1.0)] = 0.5  # share of the samples that are mixed
     alpha: Annotated[float, Choice(0.5, 1.0)] = 1.0  # 1: every area is as likely; less: small or large ones
@@ -42,7 +42,8 @@ class CutMix:
             assert partner is not None and partner_rows is not None
             own, other = crop.apply(single(view.inputs), rows), crop.apply(single(partner.inputs), partner_rows)
             share = kept_share(rows["box"], height, width)
-            inputs = torch.where(inside(rows["box"], height, width), other, own)
+            box = scaled_box(rows["box"], scale_of(own, height, width))
+            inputs = torch.where(inside(box, *own.shape[-2:]), other, own)
             return View(inputs, mix(view.targets, partner.targets, share))
 
         return Augment(draw, apply)

@@ -19,7 +19,7 @@ from autokd.types import IMAGE, TABLE, Augment, BuildContext, Rows, View
 class Mixup:
     """Inputs and labels are averaged with those of another sample, in a share drawn from Beta(alpha, alpha)."""
 
-    declares = declarations.Augment(modalities=IMAGE | TABLE)
+    declares = declarations.Augment(modalities=IMAGE | TABLE, any_size=True)
 
     alpha: Annotated[float, Choice(0.1, 0.2, 0.4, 1.0)] = 1.0  # 1: any share is as likely; small: nearly unmixed
     padding: Annotated[float, Choice(0.0, 0.0625, 0.125, 0.25, unit="share of the side")] = 0.125  # images only

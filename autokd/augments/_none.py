@@ -12,7 +12,7 @@ from autokd.types import ANY, Augment, BuildContext
 class NoAugment:
     """Every epoch shows every sample as it is."""
 
-    declares = declarations.Augment(modalities=ANY)  # it looks at no input
+    declares = declarations.Augment(modalities=ANY, any_size=True)  # it looks at no input
 
     def build(self, context: BuildContext) -> Augment:
         """Return the policy."""

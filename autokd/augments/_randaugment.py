@@ -22,7 +22,7 @@ TRANSLATE = 150 / 331
 class RandAugment:
     """A few operations out of 14 in sequence, drawn uniformly with replacement, all at one magnitude."""
 
-    declares = declarations.Augment(modalities=IMAGE)
+    declares = declarations.Augment(modalities=IMAGE, any_size=True)
 
     num_ops: Annotated[int, Choice(1, 2, 3)] = 2  # operations in sequence, the paper's N
     magnitude: Annotated[int, Choice(3, 6, 9, 12, 15)] = 9  # of 30, the paper's M
@@ -44,6 +44,6 @@ class RandAugment:
             return crop.draw(generator, n) | draw_moves(generator, n, self.num_ops, table)
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
-            return view._replace(inputs=apply_moves(crop.apply(single(view.inputs), rows), rows))
+            return view._replace(inputs=apply_moves(crop.apply(single(view.inputs), rows), rows, height, width))
 
         return Augment(draw, apply)

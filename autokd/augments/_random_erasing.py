@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from autokd import declarations
 from autokd.batching import single
-from autokd.imaging.geometry import random_crop_flip
-from autokd.imaging.mixing import inside, noise_like
+from autokd.imaging.geometry import random_crop_flip, scale_of
+from autokd.imaging.mixing import inside, noise_like, scaled_box
 from autokd.imaging.moves import where
 from autokd.ranges import Choice
 from autokd.types import IMAGE, Augment, BuildContext, Rows, View
@@ -23,7 +25,7 @@ _ATTEMPTS = 10
 class RandomErasing:
     """A rectangle of the image becomes uniform noise (the paper's RE-R)."""
 
-    declares = declarations.Augment(modalities=IMAGE)
+    declares = declarations.Augment(modalities=IMAGE, any_size=True)
 
     probability: Annotated[float, Choice(0.25, 0.5, 0.75)] = 0.5  # share of the samples that lose a rectangle
     area: Annotated[float, Choice(0.1, 0.2, 0.4, unit="share of the image")] = 0.4  # largest; the smallest is 0.02
@@ -44,7 +46,8 @@ class RandomErasing:
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
             images, box = crop.apply(single(view.inputs), rows), rows["box"]
-            return view._replace(inputs=where(box[:, 1] > 0, erase, images, box, rows["seed"]))
+            box, fill = scaled_box(box, scale_of(images, height, width)), partial(erase, grains=(height, width))
+            return view._replace(inputs=where(box[:, 1] > 0, fill, images, box, rows["seed"]))
 
         return Augment(draw, apply)
 
@@ -72,12 +75,18 @@ def draw_boxes(
     return torch.stack((top, top + tall, left, left + wide), 1) * fits.any(1, keepdim=True)
 
 
-def erase(images: Tensor, box: Tensor, seed: Tensor) -> Tensor:
+def erase(images: Tensor, box: Tensor, seed: Tensor, *, grains: tuple[int, int] | None = None) -> Tensor:
     """Fill each sample's box with uniform noise.
 
     Args:
       images: [B, C, H, W] in [0, 1].
       box: [B, 4] int64: top, bottom, left, right; bottom and right are outside.
       seed: [B] int64 in [0, 2**32), of the noise.
+      grains: rows and columns of the noise, where these are not the image's: each is then as large as it has to be.
     """
-    return torch.where(inside(box, *images.shape[-2:]), noise_like(images, seed), images)
+    size = images.shape[-2:]
+    if grains in (None, tuple(size)):
+        noise = noise_like(images, seed)
+    else:
+        noise = interpolate(noise_like(images.new_empty(*images.shape[:2], *grains), seed), size=size, mode="nearest")
+    return torch.where(inside(box, *size), noise, images)

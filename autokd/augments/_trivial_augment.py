@@ -22,7 +22,7 @@ TRANSLATE = 32
 class TrivialAugment:
     """One operation out of 14, drawn uniformly, at one of 31 magnitudes, drawn uniformly."""
 
-    declares = declarations.Augment(modalities=IMAGE)
+    declares = declarations.Augment(modalities=IMAGE, any_size=True)
 
     padding: Annotated[float, Choice(0.0, 0.0625, 0.125, 0.25, unit="share of the side")] = 0.125  # before the crop
     flip: Annotated[bool, Choice(True, False)] = True  # mirror left and right for half of the samples
@@ -43,6 +43,6 @@ class TrivialAugment:
             return crop.draw(generator, n) | draw_moves(generator, n, 1, table)
 
         def apply(view: View, rows: Rows, partner: View | None, partner_rows: Rows | None) -> View:
-            return view._replace(inputs=apply_moves(crop.apply(single(view.inputs), rows), rows))
+            return view._replace(inputs=apply_moves(crop.apply(single(view.inputs), rows), rows, height, width))
 
         return Augment(draw, apply)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from autokd.cli import options
 from autokd.cli.console.output import out
 from autokd.cli.options import Json
-from autokd.options import Option
+from autokd.options import REPORTS, Option
 
 
 def studies(as_json: Json = False) -> None:
@@ -36,3 +37,22 @@ def watch(
     from autokd.cli.watch import watch as look
 
     look(api.study_folder(study), lambda: api.open_study(study), once=once, as_json=as_json)
+
+
+def compare(
+    names: Annotated[list[str], Option("Names or folders of studies, two or more.", argument=True)],
+    output: Annotated[Path, Option("Folder of reports to write in.", flags=("--output", "-o"))] = REPORTS,
+    as_json: Json = False,
+) -> None:
+    """Compare studies: one HTML page, and a table."""
+    from autokd import api
+    from autokd.cli.console.compared import compared
+    from autokd.errors import StudyError
+    from autokd.files import check_writable
+    from autokd.report.compare import page
+
+    if len(names) < 2:
+        raise StudyError("one study cannot be compared; name two or more")
+    check_writable(output, "write the page elsewhere with -o FOLDER")
+    opened = [api.open_study(name).store for name in names]
+    out(compared(opened, page.write(opened, output), as_json=as_json))

@@ -226,7 +226,7 @@ def check(
     out(checked(space, [], about, as_json=as_json))
 
 
-for _command in (about_studies.studies, about_studies.trials, about_studies.watch):
+for _command in (about_studies.studies, about_studies.trials, about_studies.watch, about_studies.compare):
     app.command()(with_options(_command))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autokd.data.finer import finer_split, with_finer
 from autokd.data.load import Dataset, load, load_again
 from autokd.data.moved import anchored, relative
 from autokd.data.preprocess import from_json, read_inputs
@@ -15,10 +16,12 @@ __all__ = [
     "Preprocess",
     "ReadInputs",
     "anchored",
+    "finer_split",
     "fits",
     "from_json",
     "load",
     "load_again",
     "read_inputs",
     "relative",
+    "with_finer",
 ]

@@ -99,20 +99,23 @@ def find(path: Path) -> Kept | None:
     return Kept(FileRows(path, begin, tuple(shape[1:])), notes)
 
 
-def write(path: Path, pictures: Iterable[NDArray[np.uint8]], notes: Callable[[], Mapping[str, Any]]) -> None:
+def write(
+    path: Path, pictures: Iterable[NDArray[np.uint8]], notes: Callable[[], Mapping[str, Any]], channels: int = 1
+) -> None:
     """Write a set whole or not at all; with one channel where no picture has colour.
 
     Args:
       path: of the file.
-      pictures: [3, side, side] each, at least one.
+      pictures: [1 or 3, side, side] each, at least one.
       notes: plain data about them, asked for when all are written.
+      channels: that it has at least.
     """
     _delete_abandoned(path.parent)
     with written_whole(path) as temporary, temporary.open("w+b") as file:
         file.seek(_BEGIN)
         shape: list[int] = []
         for picture in pictures:
-            shape = shape or [0, 1, *picture.shape[1:]]
+            shape = shape or [0, channels, *picture.shape[1:]]
             if shape[1] == 1 and (picture != picture[:1]).any():
                 _add_colour(file, shape)
             file.write(picture[: shape[1]].tobytes())

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from autokd.data_types import DataContext, Part
 from autokd.datasets import picture_cache
-from autokd.datasets.decoded_files import DecodedFiles, decode_each, in_threads
 from autokd.datasets.picture_cache import Room
 from autokd.errors import DataError
 from autokd.lazy import LazyTensor, Source
 from autokd.modalities import decoding, resizing
+from autokd.modalities.decoded_files import DecodedFiles, decode_each, in_threads
 from autokd.modalities.decoding import GROUNDS, Header, Reading
 from autokd.modalities.plain import with_tuples
 

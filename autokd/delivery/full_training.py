@@ -13,7 +13,7 @@ import filelock
 import torch
 
 from autokd._version import __version__
-from autokd.data import Dataset
+from autokd.data import Dataset, with_finer
 from autokd.delivery import pipeline_file
 from autokd.delivery.bundle import TrainedStudent, read_metrics, write_bundle
 from autokd.delivery.measured import calibrated, measured
@@ -31,7 +31,7 @@ from autokd.files import cache_dir
 from autokd.locks import take
 from autokd.networks.cost import student_cost
 from autokd.seeds import derive
-from autokd.spec import TEACHER, fingerprint, read_by
+from autokd.spec import fingerprint, is_teacher, read_by
 from autokd.types import Teacher
 
 log = logging.getLogger("autokd")
@@ -74,7 +74,7 @@ def train(
     def context() -> TrainContext:
         teacher = _teacher(file, data, load_teacher)
         return TrainContext(
-            data=data,
+            data=with_finer(data, teacher),
             teacher=None if teacher is None else teacher.to(device),
             device=device,
             bank=TeacherBank(),
@@ -193,7 +193,7 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
         return None
     if file.teacher is None or load_teacher is None:
         own = {f"losses.{name}": read_by(loss) for name, loss in file.spec.losses.items()}
-        readers = [path for path, read in own.items() if read == TEACHER] or ["the selection"]
+        readers = [path for path, read in own.items() if is_teacher(read)] or ["the selection"]
         raise TeacherError(f"{readers[0]} reads a teacher, but the pipeline file names none")
     teacher = load_teacher(file.teacher, data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from autokd.data import Dataset
+from autokd.data import Dataset, with_finer
 from autokd.delivery import full_training, pipeline_file
 from autokd.delivery.bundle import read_metrics
 from autokd.delivery.export import export_pipeline
@@ -53,7 +53,7 @@ def train_recommended(ended: Ended) -> None:
     if not training.epochs or read_metrics(store.path / FOLDER) is not None:
         return
     context = TrainContext(
-        data=data,
+        data=with_finer(data, ended.setup.teacher),
         teacher=ended.setup.teacher if file.spec.needs_teacher else None,
         device=ended.setup.device,
         bank=TeacherBank(),

@@ -9,14 +9,15 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from autokd import batching
 from autokd.declarations import NO_VIEWS, Loss
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import CHUNK, MANY_CLASSES, TOP, Block, Group
+from autokd.engine.views import DeviceData, augmented_view, fetch, normalise, policy_key, rows_key
 from autokd.engine.views import ask as ask_teacher
-from autokd.engine.views import augmented_view, fetch, normalise, policy_key, rows_key
 from autokd.errors import ComponentError
-from autokd.spec import TEACHER, PipelineSpec, component_to_plain, fingerprint, read_by
-from autokd.types import Augment, Batch, Output, Rows, Teacher
+from autokd.spec import PipelineSpec, component_to_plain, fingerprint, is_teacher, member_of, read_by
+from autokd.types import Augment, Batch, Inputs, Output, Rows, Teacher
 
 STORABLE = frozenset({"features", "pooled"})
 """Parts of a teacher's output that the bank can hold."""
@@ -25,8 +26,13 @@ STORABLE = frozenset({"features", "pooled"})
 class Answers(Protocol):
     """What a model says of a pass's views."""
 
-    def of(self, batch: Batch) -> Output:
-        """Return its outputs on a batch, detached, in the batch's order."""
+    def of(self, batch: Batch, seen: Inputs) -> Output:
+        """Return its outputs on a batch, detached, in the batch's order.
+
+        Args:
+          batch: as the student sees it.
+          seen: its inputs as the teacher does.
+        """
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Stored:
     block: Block
     place: Tensor | None = None
 
-    def of(self, batch: Batch) -> Output:
+    def of(self, batch: Batch, seen: Inputs) -> Output:
         """Read them by the rows of the training set."""
         return self.block.output(batch.index if self.place is None else self.place[batch.index])
 
@@ -52,9 +58,9 @@ class Live:
 
     teacher: Teacher
 
-    def of(self, batch: Batch) -> Output:
+    def of(self, batch: Batch, seen: Inputs) -> Output:
         """Ask the teacher."""
-        return self.teacher.predict(batch.inputs)
+        return self.teacher.predict(seen)
 
 
 @dataclass(frozen=True)
@@ -99,13 +105,29 @@ def find_sources(context: TrainContext, spec: PipelineSpec) -> dict[str, Source]
     Raises:
       ComponentError: the pipeline changes samples, and the teacher answers about them as they are.
     """
-    reading = [loss.declares for loss in spec.losses.values() if read_by(loss) == TEACHER]
+    reading: dict[str, list[Loss]] = {}
+    for loss in spec.losses.values():
+        if is_teacher(read_by(loss)):
+            reading.setdefault(read_by(loss), []).append(loss.declares)
     if not reading:
         return {}
     assert context.teacher is not None, "a loss reads the teacher, but there is none"
     if spec.augment.declares.changes and not context.teacher.offers.views:
         raise ComponentError(f"augment.{component_to_plain(spec.augment)['use']}: it {NO_VIEWS}; take none")
-    return {TEACHER: Source(context.teacher, _kept(context, context.teacher, reading))}
+    teachers = {name: _named(context.teacher, name) for name in reading}
+    return {name: Source(each, _kept(context, each, reading[name])) for name, each in teachers.items()}
+
+
+def _named(teacher: Teacher, name: str) -> Teacher:
+    """The teacher, or a member of it where it is an ensemble.
+
+    Raises:
+      ComponentError: it has no such member.
+    """
+    number, members = member_of(name), getattr(teacher, "members", ())
+    if number > len(members):
+        raise ComponentError(f"losses: one reads {name}, and the teacher has {len(members) or 'no'} members")
+    return members[number - 1] if number else teacher
 
 
 def open_answers(
@@ -128,7 +150,7 @@ def _kept(context: TrainContext, teacher: Teacher, reading: Sequence[Loss]) -> f
 def _open(context: TrainContext, spec: PipelineSpec, source: Source, views: Views) -> Answers:
     if source.kept is None:
         return Live(source.teacher)
-    data, asked = context.train_data, views.asked
+    data, asked = as_teacher_sees(context, spec), views.asked
     size = len(data.labels)
     rows = torch.arange(size) if asked is None else asked
 
@@ -138,7 +160,7 @@ def _open(context: TrainContext, spec: PipelineSpec, source: Source, views: View
             view = augmented_view(data, views.augment, views.rows, fetched)
             yield ask_teacher(source.teacher, data, fetched.index, normalise(data, view.inputs))
 
-    group = _group(context, spec, source.teacher, views.seed)
+    group = _group(context, spec, source.teacher, views.seed, data)
     view = rows_key(views.drawn if asked is None else {**views.drawn, "(asked)": asked})
     block = context.bank.block(group, view, ask, context.device, source.kept)
     if asked is None:
@@ -147,9 +169,19 @@ def _open(context: TrainContext, spec: PipelineSpec, source: Source, views: View
     return Stored(block, place.to(context.device, non_blocking=True))
 
 
-def _group(context: TrainContext, spec: PipelineSpec, teacher: Teacher, view_seed: int) -> Group:
+def as_teacher_sees(context: TrainContext, spec: PipelineSpec) -> DeviceData:
+    """Return the training split as the teacher sees it under a policy.
+
+    One that cannot change samples of another size alike shows it the student's own views.
+    """
+    data = context.train_data
+    return data.of_teacher if spec.augment.declares.any_size else data
+
+
+def _group(context: TrainContext, spec: PipelineSpec, teacher: Teacher, view_seed: int, data: DeviceData) -> Group:
     task = context.data.task
-    views = [task.fingerprint, policy_key(spec.augment), view_seed]
+    finer = [] if data is context.train_data else [batching.tensors(data.inputs)[0].shape[1:]]
+    views = [task.fingerprint, policy_key(spec.augment), view_seed, *map(list, finer)]
     key = fingerprint([teacher.fingerprint, *views, CHUNK, MANY_CLASSES, TOP, "float16", context.device.type])
     about = {
         "teacher": teacher.origin,

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from autokd.engine.answers import Views, open_answers
+from autokd.engine.answers import Views, as_teacher_sees, open_answers
 from autokd.engine.context import TrainContext
 from autokd.engine.epoch import PassPart, draw_rows
 from autokd.engine.rung import Epoch
 from autokd.engine.step import LiveRun
-from autokd.engine.views import augmented_view, fetch, normalise
+from autokd.engine.views import DeviceData, augmented_view, fetch, normalise
 from autokd.seeds import generator
 from autokd.spec import PipelineSpec
-from autokd.types import Batch, DrawnRows, Output, Rows, Split
+from autokd.types import Batch, DrawnRows, Inputs, Output, Rows, Split
 
 
 def draw_batches(
@@ -42,16 +42,18 @@ def _pass_batches(
         answers = open_answers(context, spec, read, views)
     order = torch.randperm(run.passes.size, generator=generator(epoch.seed, "order", part.number))
     order = order if selected is None else selected.rows[order]
-    batches = _batches(context, views, order.tensor_split(run.passes.steps)[part.first : part.last], selected)
+    pieces = order.tensor_split(run.passes.steps)[part.first : part.last]
+    live = any(not source.stored for source in read.values())
+    batches = _batches(context, views, pieces, selected, as_teacher_sees(context, spec) if live else context.train_data)
     while True:
         context.alive()
         with profile.part("data"):
-            batch = next(batches, None)
-        if batch is None:
+            batch, seen_by_teacher = next(batches, (None, None))
+        if batch is None or seen_by_teacher is None:
             return
         u = (epoch.number + seen / size) / epoch.epochs
         with profile.part("teacher"):
-            answered = {name: answers[name].of(batch) for name in answers.keys() & run.reads_at(u)}
+            answered = {name: answers[name].of(batch, seen_by_teacher) for name in answers.keys() & run.reads_at(u)}
         yield batch, answered, u
         seen += batch.index.shape[0]
 
@@ -74,21 +76,25 @@ def _draw_views(context: TrainContext, run: LiveRun, epoch: Epoch, number: int, 
 
 
 def _batches(
-    context: TrainContext, views: Views, pieces: tuple[Tensor, ...], selected: DrawnRows | None
-) -> Iterator[Batch]:
-    """Yield the batches with these rows of the training set."""
+    context: TrainContext, views: Views, pieces: tuple[Tensor, ...], selected: DrawnRows | None, finer: DeviceData
+) -> Iterator[tuple[Batch, Inputs]]:
+    """Yield the batches with these rows of the training set, and their inputs as the teacher sees them."""
     data, known = context.train_data, _known_labels(context.data.train, views.drawn)
     weights = None if selected is None else _by_row(selected, len(data.labels), context.device)
     ones = torch.ones(max(map(len, pieces)), device=context.device)
+    seen = None
+    if finer is not data:
+        seen = (augmented_view(finer, views.augment, views.rows, each) for each in fetch(finer, views.drawn, pieces))
     for piece, fetched in zip(pieces, fetch(data, views.drawn, pieces), strict=True):
         view = augmented_view(data, views.augment, views.rows, fetched)
-        yield Batch(
+        batch = Batch(
             normalise(data, view.inputs),
             view.targets,
             ones[: len(piece)] if weights is None else weights[fetched.index],
             fetched.index,
             None if known is None else known[piece],
         )
+        yield batch, batch.inputs if seen is None else normalise(data, next(seen).inputs)
 
 
 def _by_row(selected: DrawnRows, size: int, device: torch.device) -> Tensor | None:

@@ -42,7 +42,7 @@ class Answered(NamedTuple):
 
 def answers_on(teacher: Teacher, data: DeviceData) -> Answered:
     """Ask a teacher about a whole split, as it is."""
-    answers = (ask(teacher, data, rows, inputs) for rows, inputs in _chunks(data))
+    answers = (ask(teacher, data, rows, inputs) for rows, inputs in _chunks(data.of_teacher))
     outputs = [output._replace(features=(), tokens=(), attention=()) for output in answers]
     kept = [output.map(lambda tensor: tensor.float().cpu()) for output in outputs]
     pooled = [output.pooled for output in kept if output.pooled is not None]

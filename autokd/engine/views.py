@@ -44,6 +44,7 @@ class DeviceData(NamedTuple):
       feed: from stored samples to a network's inputs.
       constants: of the feed, on the device.
       ids: [N] int64, on the device, by which a teacher may know the samples; None: it cannot.
+      finer: the samples as the teacher sees them where that is more than the student does, on the host; see `Split`.
     """
 
     inputs: Inputs
@@ -52,6 +53,12 @@ class DeviceData(NamedTuple):
     feed: Feed
     constants: Mapping[str, Tensor]
     ids: Tensor | None = None
+    finer: Inputs | None = None
+
+    @property
+    def of_teacher(self) -> DeviceData:
+        """The split as the teacher sees it."""
+        return self if self.finer is None else self._replace(inputs=self.finer)
 
     @property
     def streamed(self) -> bool:
@@ -70,6 +77,7 @@ def to_device(split: Split, task: Task, device: torch.device) -> DeviceData:
         feed=feed,
         constants={name: constant.to(device) for name, constant in feed.constants.items()},
         ids=None if split.ids is None else split.ids.to(device),
+        finer=split.finer,
     )
 
 

@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from autokd import catalog
-from autokd.data import load_again
+from autokd.data import load_again, with_finer
 from autokd.engine.artefacts import Artefacts
 from autokd.engine.context import TrainContext
 from autokd.engine.memory import keep_freed_memory
@@ -121,7 +121,7 @@ def load_context(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainCo
         raise AutokdError("the teacher has changed since the search began")
     bank = wanted.bank
     return TrainContext(
-        data=data,
+        data=with_finer(data, teacher),
         teacher=teacher,
         device=device,
         bank=TeacherBank(Path(bank["folder"]), bank["max_bytes"], features=bank["features"]),

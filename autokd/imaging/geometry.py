@@ -46,7 +46,22 @@ def random_crop_flip(task: Task, padding: float, flip: bool) -> CropFlip:
         shifts = [torch.randint(0, 2 * margin + 1, (n,), generator=generator) for margin in margins]
         return {"shift": torch.stack(shifts, 1), "flip": (torch.rand(n, generator=generator) < 0.5) & flip}
 
-    return CropFlip(draw, lambda inputs, rows: crop_flip(inputs, rows["shift"], rows["flip"], margins))
+    def apply(images: Tensor, rows: Rows) -> Tensor:
+        scale = scale_of(images, height, width)
+        if scale == (1.0, 1.0):
+            return crop_flip(images, rows["shift"], rows["flip"], margins)
+        larger = round(scale[0] * margins[0]), round(scale[1] * margins[1])
+        shift = torch.stack(
+            [(rows["shift"][:, i] * scale[i]).round().long().clamp_max(2 * larger[i]) for i in range(2)], 1
+        )
+        return crop_flip(images, shift, rows["flip"], larger)
+
+    return CropFlip(draw, apply)
+
+
+def scale_of(images: Tensor, height: int, width: int) -> tuple[float, float]:
+    """Return how many times as high and as wide as a task's images other images [B, C, H, W] are."""
+    return images.shape[-2] / height, images.shape[-1] / width
 
 
 def crop_flip(images: Tensor, shift: Tensor, flip: Tensor, margins: tuple[int, int]) -> Tensor:

@@ -38,6 +38,15 @@ def inside(box: Tensor, height: int, width: int) -> Tensor:
     return in_rows[..., :, None] & in_columns[..., None, :]
 
 
+def scaled_box(box: Tensor, scale: tuple[float, float]) -> Tensor:
+    """Return boxes [B, 4] (top, bottom, left, right) in images that are so many times as high and as wide."""
+    if scale == (1.0, 1.0):
+        return box
+    down, right = scale
+    factors = (down, down, right, right)
+    return torch.stack([edge * by for edge, by in zip(box.unbind(1), factors, strict=True)], 1).round().long()
+
+
 def noise_like(images: Tensor, seed: Tensor) -> Tensor:
     """Return independent uniform 8-bit noise for every value of the images, from an integer hash of seed and place.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autokd.errors import ComponentError
 from autokd.imaging.colour import PHOTOMETRIC
-from autokd.imaging.geometry import GEOMETRIC, affine
+from autokd.imaging.geometry import GEOMETRIC, affine, scale_of
 from autokd.types import Rows, Task
 
 ImageOp = Callable[..., Tensor]
@@ -89,14 +89,20 @@ def draw_moves(generator: torch.Generator, n: int, count: int, table: Tensor) ->
     return {"op": drawn[..., 0].long(), "strength": drawn[..., 1], "matrix": drawn[..., 2:]}
 
 
-def apply_moves(images: Tensor, rows: Rows) -> Tensor:
+def apply_moves(images: Tensor, rows: Rows, height: int, width: int) -> Tensor:
     """Apply the drawn operations, one after the other.
 
     Args:
       images: [B, C, H, W].
       rows: op [B, count], strength [B, count], matrix [B, count, 6].
+      height, width: of the images that the operations were tabulated for; in others distances grow with the side.
     """
-    steps = zip(rows["op"].unbind(1), rows["strength"].unbind(1), rows["matrix"].unbind(1), strict=True)
+    down, right = scale_of(images, height, width)
+    matrices = rows["matrix"]
+    if (down, right) != (1.0, 1.0):
+        factors = (1, right / down, right, down / right, 1, down)
+        matrices = torch.stack([entry * by for entry, by in zip(matrices.unbind(2), factors, strict=True)], 2)
+    steps = zip(rows["op"].unbind(1), rows["strength"].unbind(1), matrices.unbind(1), strict=True)
     for op, strength, matrix in steps:
         images = where((op > 0) & (op <= len(GEOMETRIC)), affine, images, matrix)
         for name, operation in PHOTOMETRIC.items():

@@ -21,6 +21,7 @@ from autokd.errors import DataError
 from autokd.input_kind import InputKind
 from autokd.input_values import Feed, Preview, ReadInputs, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
+from autokd.modalities.decoded_files import DecodedFiles
 from autokd.modalities.decoding import USUAL
 from autokd.modalities.given_pictures import read_images
 from autokd.modalities.images import ImagePreprocess, Reading, fit_images, image_preprocess
@@ -122,6 +123,13 @@ class Image(InputKind):
             lay_out=lambda network: network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         )
 
+    def finer(self, preprocess: ImagePreprocess, names: Sequence[str], side: int) -> DecodedFiles | None:
+        """Return the files' pictures at a larger side, read as the others were; see `InputKind.finer`."""
+        paths = [Path(name) for name in names]
+        if side <= min(preprocess.size) or images.usual_side(paths) <= min(preprocess.size):
+            return None
+        return DecodedFiles(paths, side, preprocess.reading, channels=preprocess.channels)
+
     def preview(self, preprocess: ImagePreprocess, inputs: Inputs) -> Preview:
         """Return the pixels as pictures; see `InputKind.preview`."""
         return Preview(pictures=tuple(images.png(each) for each in single(inputs).cpu()))
@@ -204,6 +212,8 @@ class Resized(nn.Module):
     def forward(self, images: Tensor) -> Any:
         """Return the network's answer to the resized images."""
         size = (self.size, self.size)
+        if images.shape[-2:] == size:
+            return self.network(images)
         return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
 
 

@@ -33,9 +33,12 @@ __all__ = [
     "png",
     "said_of_cuts",
     "said_of_new",
+    "usual_side",
 ]
 
 
+LOOKED_AT = 64
+"""Files that are looked at, about, where some say enough."""
 SHOWN = 64
 """Side in pixels, at most, of a picture that people look at."""
 
@@ -130,6 +133,13 @@ def form_of(preprocess: ImagePreprocess) -> str:
     """Say what images a student sees: "RGB images of 32 × 24 pixels", width first."""
     height, width = preprocess.size
     return f"{'grey' if preprocess.channels == 1 else 'RGB'} images of {width} × {height} pixels"
+
+
+def usual_side(files: Sequence[Path]) -> float:
+    """Return the median of the shorter sides of pictures in files, of some of them; 0 where none can be read."""
+    looked_at = files[:: max(1, len(files) // LOOKED_AT)]
+    sides = [min(found.size) for file in looked_at if (found := header(file)) is not None]
+    return statistics.median(sides) if sides else 0
 
 
 def said_of_new(files: Sequence[Path], preprocess: ImagePreprocess) -> list[str]:

@@ -16,16 +16,18 @@ class AnsweredTeacher:
       logits: [N, C], by the ids of `autokd.types.Samples`.
       origin: where they come from, for people.
       fingerprint: 16 hex digits that tell them apart from all others.
+      named: whether somebody says which number is about which class; if not, they are taken in the data's order.
     """
 
     offers = Shapes(views=False)
     head: TeacherHead | None = None
     params = 0  # nobody knows how many
 
-    def __init__(self, logits: Tensor, *, origin: str, fingerprint: str) -> None:
+    def __init__(self, logits: Tensor, *, origin: str, fingerprint: str, named: bool = True) -> None:
         self.logits = logits
         self.origin = origin
         self.fingerprint = fingerprint
+        self.named = named
 
     def predict(self, inputs: Inputs) -> Output:
         """Refuse: it does not see inputs.

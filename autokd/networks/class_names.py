@@ -36,7 +36,7 @@ def teachers_task(task: Task, given: Sequence[str], found: Sequence[str], source
     names = tuple(given or found)
     if not names:
         return task
-    if not given and len(names) == task.num_classes and not any(_places(names, task.classes)):
+    if not given and len(names) == task.num_classes and not knows_some(names, task):
         _log.warning(
             "the file of the teacher %s names its classes %s, not %s like %s: its outputs are taken in the data's "
             "order; say --teacher-classes FILE if they have another one",
@@ -46,6 +46,11 @@ def teachers_task(task: Task, given: Sequence[str], found: Sequence[str], source
     if outputs_of(names, task, source) == tuple(range(len(names))) and len(names) == task.num_classes:
         return task
     return dataclasses.replace(task, classes=names, dataset="the list of its classes")
+
+
+def knows_some(names: Sequence[str], task: Task) -> bool:
+    """Return whether any class of a task is among the names of a teacher's classes."""
+    return any(_places(names, task.classes))
 
 
 def outputs_of(names: Sequence[str], task: Task, source: str) -> tuple[int, ...]:

@@ -67,6 +67,10 @@ class Fed:
             own_size=said.own_size,
         )
 
+    def own_classes(self) -> tuple[str, ...]:
+        """Return the names of its classes that its file has, in the order of its outputs; () where it has none."""
+        return ()
+
 
 FORM = ("mean", "std", "input_size")
 """The fields of `Fed`, which autokd may choose where the user leaves them open."""

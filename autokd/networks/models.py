@@ -97,14 +97,16 @@ def as_map(feature: Tensor) -> Tensor:
 def shapes_to_plain(shapes: Shapes) -> dict[str, Any]:
     """Return what a network offers as JSON- and YAML-able data."""
     groups = {name: [list(shape) for shape in getattr(shapes, name)] for name in ("features", "tokens", "attention")}
-    plain = {**groups, "pooled": shapes.pooled, "head": shapes.head}
+    members = {"members": shapes.members} if shapes.members else {}
+    plain = {**groups, "pooled": shapes.pooled, "head": shapes.head, **members}
     return plain if shapes.views else {**plain, "views": False}
 
 
 def shapes_from_plain(plain: Mapping[str, Any]) -> Shapes:
     """Inverse of `shapes_to_plain`."""
     groups = {name: tuple(tuple(shape) for shape in plain[name]) for name in ("features", "tokens", "attention")}
-    return Shapes(pooled=plain["pooled"], head=plain.get("head", False), views=plain.get("views", True), **groups)
+    rest: dict[str, Any] = {name: plain[name] for name in ("head", "views", "members") if name in plain}
+    return Shapes(**{**rest, **groups}, pooled=plain["pooled"])
 
 
 def state_fingerprint(state: Mapping[str, Tensor]) -> str:

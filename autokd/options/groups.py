@@ -93,6 +93,10 @@ class Subject:
     teacher_mean: TeacherMean = None
     teacher_std: TeacherStd = None
     teacher_size: TeacherSize = None
+    teacher_as_is: Annotated[
+        bool,
+        Option("Take a given teacher as it is: nothing is tried, and one that knows nothing is no error."),
+    ] = False
     teacher_predictions: Annotated[
         Path | str | None,
         Option("What a teacher that cannot be run here said of every sample: an .npz, .csv or .parquet file."),

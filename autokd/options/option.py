@@ -84,13 +84,16 @@ class Listed(NamedTuple):
         return self.about.flags or (f"--{self.name.replace('_', '-')}",)
 
     def read(self, value: Any) -> Any:
-        """Return what a value from the command line stands for; of an option that may be repeated, one value is itself.
+        """Return what a value from the command line stands for.
+
+        Of an option that may be one text or a list of them, one value is itself.
 
         Raises:
           UserError: it is no such value.
         """
         unit = self.about.unit if isinstance(self.about, Option) else None
-        if isinstance(value, list) and len(value) < 2 and str in get_args(self.type):
+        may_be_text = get_origin(self.type) is not list and str in get_args(self.type)
+        if isinstance(value, list) and len(value) < 2 and may_be_text:
             return value[0] if value else None
         return value if unit is None or value is None else unit.read(self.flags[0], value)
 

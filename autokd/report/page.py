@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import gzip
 import inspect
 import shlex
 from importlib import resources
@@ -43,12 +45,18 @@ def write(store: StudyStore, reports_dir: Path) -> Path:
 
 def render(store: StudyStore) -> str:
     """Return a study's report as HTML."""
-    from plotly.offline import get_plotlyjs
-
     known = shared(store)
     drawn = [(section, html) for section in sections() if (html := render_section(section, store, known)) is not None]
     frame = templates().get_template("page.html.jinja")
-    return frame.render(**known, extent=extent(store), sections=drawn, plotly=get_plotlyjs())
+    return frame.render(**known, extent=extent(store), sections=drawn, plotly=packed_plotly())
+
+
+@functools.cache
+def packed_plotly() -> str:
+    """Return plotly.js as the page holds it: compressed with gzip, as base64; the page unpacks it once it is shown."""
+    from plotly.offline import get_plotlyjs
+
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), compresslevel=6, mtime=0)).decode("ascii")
 
 
 def render_section(section: Section, store: StudyStore, known: dict[str, Any]) -> str | None:

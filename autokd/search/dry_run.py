@@ -19,7 +19,7 @@ from autokd.search.stages import works
 from autokd.search.timing.measure import Probe, measure_costs
 from autokd.search.work import Parallel, Work, run_total, sizes_of, total_seconds
 from autokd.seeds import derive
-from autokd.spec import TEACHER, component_from_plain, fingerprint, read_by
+from autokd.spec import component_from_plain, fingerprint, is_teacher, read_by
 from autokd.study.arms import BASELINES
 from autokd.teaching import default_teacher
 
@@ -149,7 +149,7 @@ def _asked_by(work: Work, setup: Setup) -> Iterator[Block]:
 def _blocks(pipeline: Any, epochs: int) -> Iterator[Block]:
     """The blocks that a run asks for; without randomness every epoch is the same view."""
     losses = [component_from_plain("losses", loss) for loss in pipeline["losses"].values()]
-    teachers = {loss.declares.teacher for loss in losses if read_by(loss) == TEACHER}
+    teachers = {loss.declares.teacher for loss in losses if is_teacher(read_by(loss))}
     policy = pipeline["augment"]
     if teachers and "live" not in teachers:
         still = policy["use"] == "none"

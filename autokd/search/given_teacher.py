@@ -33,9 +33,6 @@ SILENT = 2.0
 WHOLE = 600.0
 """Seconds of a search from which on trying may cost as much as it does without a limit of time."""
 
-MEMBER = "a member of the ensemble: "
-"""What the line of one of several teachers begins with."""
-
 
 class Named(NamedTuple):
     """What a request says of a teacher.
@@ -130,7 +127,9 @@ def obtain_given(
     asked = named(request)
     if not asked:
         return None
-    if before is None:
+    if before is None and request.teacher_as_is:
+        found = _untried(_as_before(asked, data, device, {}))
+    elif before is None:
         found = _tried(asked, data, device, notify, request.time)
     else:
         known, facts = before.identity.teacher.reference or {}, before.teacher
@@ -170,16 +169,25 @@ def _tried(
         found: Checked = check(_given(one, data, device), data, device, tell, share)
         reference = describe(one.reference, {**one.fields, **found.changed})
         members.append(Obtained(found.teacher, reference, found.line, found.remarks))
-        if found.line and len(asked) > 1:
-            notify(Progress(stage="given", done=len(members), total=len(asked), note=f"{MEMBER}{found.line}"))
     if len(members) == 1:
         return members[0]
     ensemble = EnsembleTeacher([member.teacher for member in members])
+    members.sort(key=lambda member: member.teacher.fingerprint)  # as the ensemble numbers them
+    lines = [_numbered(number, member) for number, member in enumerate(members, start=1)]
+    for number, line in enumerate(lines, start=1):
+        notify(Progress(stage="given", done=number, total=len(lines), note=line))
     whole = check(Given(None, frozenset(), lambda changed: ensemble), data, device, tell, share)
-    lines = [f"{MEMBER}{member.line}" for member in members if member.line]
     remarks = [f"{member.teacher.origin}: {remark}" for member in members for remark in member.remarks]
     reference = describe_together([member.reference for member in members])
     return Obtained(ensemble, reference, whole.line, (*lines, *remarks, *whole.remarks))
+
+
+def _numbered(number: int, member: Obtained) -> str:
+    return f"teacher.{number}, a member of the ensemble: {member.line or member.teacher.origin}"
+
+
+def _untried(found: Obtained) -> Obtained:
+    return found._replace(line=f"{found.teacher.origin}: taken as it is, nothing of it was tried")
 
 
 def _given(asked: Named, data: Dataset, device: torch.device) -> Given:

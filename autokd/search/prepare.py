@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from autokd import catalog
-from autokd.data import Dataset, load
+from autokd.data import Dataset, load, with_finer
 from autokd.engine.artefacts import Artefacts
 from autokd.engine.context import TrainContext
 from autokd.engine.profile import OFF, Profile
@@ -125,7 +125,7 @@ def _limited(request: Request, loaded: Loaded, limit_train: int, *, dry: bool) -
     if teacher is not None and not teacher.offers.views:
         assert loaded.given is not None
         teacher = load_again(request, loaded.given, data, loaded.device)
-    return loaded._replace(data=data, teacher=teacher)
+    return loaded._replace(data=with_finer(data, teacher, keep=not dry), teacher=teacher)
 
 
 def _check_study(request: Request, loaded: Loaded, latencies: dict[str, float], *, dry: bool) -> None:
@@ -210,7 +210,7 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
         )
     given = obtain_given(request, data, device, before, notify)
     return Loaded(
-        data=data,
+        data=data if given is None else with_finer(data, given.teacher, keep=not dry),
         space=space,
         source=source,
         teacher=None if given is None else given.teacher,

@@ -65,10 +65,8 @@ def seconds_left(store: StudyStore, planned: Sequence[Work]) -> float | None:
     pace = seconds_per_epoch(store.records.trials.values())
     if not pace:
         return None
-    names = [stage.name for stage in STAGES]
-    stage = stage_now(store.records)
-    place = names.index(stage) if stage in names else -1 if stage == BEGINNING else len(names)
-    to_come = [work for work in planned if names.index(work.stage) >= place]
+    names = [BEGINNING, *(stage.name for stage in STAGES), CLOSING]
+    to_come = [work for work in planned if names.index(work.stage) >= names.index(stage_now(store.records))]
     explore = _explore_seconds(store) if any(work.stage == "explore" for work in to_come) else 0.0
     return explore + pace * _confirm_epochs(store, [work for work in to_come if work.part == "confirm"])
 

@@ -11,7 +11,7 @@ from autokd.space.buildable import offers_of, refusal, unset
 from autokd.space.candidate import Candidate, clash, lacks
 from autokd.space.parts import Check, Part
 from autokd.space.sizes import up_to_limits
-from autokd.spec import TEACHER, Slot, Slots, beside_slots, network_slot
+from autokd.spec import Slot, Slots, beside_slots, is_teacher, member_of, network_slot
 from autokd.types import Shapes, Task
 
 
@@ -88,13 +88,17 @@ def _misfit(candidate: Candidate, situation: Situation) -> str | None:
         return f"{candidate.use} needs at least {traits.min_classes} classes, {task.dataset} has {task.num_classes}"
     if traits.changes and teacher is not None and not teacher.views:
         return f"{candidate.use} {NO_VIEWS}"
-    return _untaught(candidate, teacher) if traits.reads_of == TEACHER else None
+    return _untaught(candidate, teacher) if is_teacher(traits.reads_of) else None
 
 
 def _untaught(candidate: Candidate, teacher: Shapes | None) -> str | None:
     """Why a component that reads the teacher cannot read this one, or None."""
     if teacher is None:
         return f"{candidate.use} needs a teacher, there is none"
+    member = member_of(candidate.traits.reads_of)
+    if member > teacher.members:
+        given = f"the ensemble has {teacher.members}" if teacher.members else "the teacher is one"
+        return f"{candidate.place} reads member {member} of an ensemble of teachers, and {given}"
     missing = sorted(part for part in candidate.traits.reads if not getattr(teacher, part))
     return f"{candidate.use} needs {' and '.join(missing)}, which the teacher does not offer" if missing else None
 

@@ -127,7 +127,7 @@ class Space:
     def teacher_parts(self) -> frozenset[str]:
         """Return the parts of the teacher's output, beside the logits, that any component of the space reads."""
         every = (candidate.traits for part in self.parts.values() for candidate in part.candidates)
-        reading = [traits for traits in every if traits.reads_of == spec.TEACHER]
+        reading = [traits for traits in every if spec.is_teacher(traits.reads_of)]
         return frozenset(part for traits in reading for part in traits.reads)
 
     def draw(self, draw: Draw, number: int) -> Drawn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autokd.spec.answers import TEACHER, read_by, read_by_plain, refused_teacher
+from autokd.spec.answers import TEACHER, is_teacher, member_of, read_by, read_by_plain, refused_teacher
 from autokd.spec.component import (
     FieldInfo,
     comments_of,
@@ -52,9 +52,11 @@ __all__ = [
     "fingerprint",
     "from_plain",
     "gap_in",
+    "is_teacher",
     "key_defaults",
     "keys_of",
     "make",
+    "member_of",
     "network_slot",
     "problems",
     "read_by",

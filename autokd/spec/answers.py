@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,22 @@ from autokd.spec.placed import keys_of
 TEACHER = "teacher"
 """Name of the study's teacher."""
 LOSSES = "losses"
+_MEMBER = re.compile(rf"{TEACHER}\.([1-9]\d{{0,3}})")
+
+
+def is_teacher(name: str) -> bool:
+    """Whether answers of this name are the study's teacher's, or those of a member of an ensemble."""
+    return name == TEACHER or member_of(name) > 0
+
+
+def member_of(name: str) -> int:
+    """Return the number of the member of an ensemble that a name is of, from 1; 0 where it is of none.
+
+    >>> [member_of(name) for name in ("teacher.2", "teacher", "peer", "teacher.0")]
+    [2, 0, 0, 0]
+    """
+    found = _MEMBER.fullmatch(name)
+    return int(found[1]) if found else 0
 
 
 def read_by(loss: LossComponent) -> str:
@@ -40,14 +57,20 @@ def refused_teacher(declares: Loss, teacher: str, names: Collection[str]) -> str
     """
     if not teacher:
         return None
-    if teacher not in names:
+    if teacher not in names and not member_of(teacher):
         return f"there is nobody of this name, got {teacher!r}; {nearest(teacher, names)}"
     if not declares.reads_of:
         return "this loss reads nobody's answers; leave the key out"
-    bound = declares.prepared_from is not None or any(name.startswith("head.") for name in declares.requires)
-    if teacher != TEACHER and bound:
-        return f"this loss is made from a teacher that does not change, and {teacher} does; leave the key out"
-    return None
+    return None if teacher == TEACHER else _bound(declares, teacher)
+
+
+def _bound(declares: Loss, teacher: str) -> str | None:
+    """Say why a loss reads nobody but the teacher, where that is so."""
+    if declares.prepared_from is None and not any(name.startswith("head.") for name in declares.requires):
+        return None
+    if member_of(teacher):
+        return "this loss is made from the whole teacher; leave the key out"
+    return f"this loss is made from a teacher that does not change, and {teacher} does; leave the key out"
 
 
 def answer_problems(losses: Mapping[str, tuple[Loss, str]], beside: Mapping[str, bool]) -> Iterator[str]:

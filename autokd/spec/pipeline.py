@@ -26,7 +26,7 @@ from autokd.components import (
 )
 from autokd.errors import ComponentError, nearest
 from autokd.ranges import Choice, Range
-from autokd.spec.answers import TEACHER, answer_problems, read_by
+from autokd.spec.answers import answer_problems, is_teacher, read_by
 from autokd.spec.component import convert, make
 from autokd.spec.placed import counting, gap_in, keys_of
 
@@ -158,7 +158,7 @@ class PipelineSpec:
     def needs_teacher(self) -> bool:
         """Whether any loss, or the selection, reads the teacher."""
         selects = self.selection is not None and self.selection.declares.teacher != "none"
-        return selects or TEACHER in map(read_by, self.losses.values())
+        return selects or any(is_teacher(read_by(loss)) for loss in self.losses.values())
 
 
 Slots = Mapping[str, Slot | Number]

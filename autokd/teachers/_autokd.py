@@ -46,6 +46,10 @@ class AutokdTeacher(Fed):
     file: str  # checkpoint, or the folder of a student bundle
     key: str = ""  # of the weights in a file of several, or what their names begin with; "" for the averaged ones
 
+    def own_classes(self) -> tuple[str, ...]:
+        """Return the names of its classes in the file."""
+        return state_file.read(self.file, self.key).classes
+
     def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 

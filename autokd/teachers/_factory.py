@@ -42,6 +42,10 @@ class FactoryTeacher(Fed):
     key: str = ""  # of the weights in a file of several, or what their names begin with; "" for the averaged ones
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
+    def own_classes(self) -> tuple[str, ...]:
+        """Return the names of its classes in the file."""
+        return state_file.read(self.file, self.key).classes
+
     def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 

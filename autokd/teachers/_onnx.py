@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError
+from autokd.networks.class_list import KEYS, names_of
 from autokd.networks.class_names import by_name, teachers_task
 from autokd.networks.fed import Fed, InputForm
 from autokd.networks.freeze import foreign, freeze
@@ -26,6 +29,14 @@ from autokd.types import ANY, BuildContext
 from autokd.types import Teacher as AnyTeacher
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+_TYPES = {
+    **_FLOATS,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
+_LABELS = ("tensor(string)", "tensor(int64)", "tensor(int32)")
+"""Types of outputs that hold a class a sample."""
 _WORDS = ("prob", "logit", "score")
 """What outputs are called that have a number for each class."""
 ROWS = 256
@@ -46,6 +57,10 @@ class OnnxTeacher(Fed):
     file: str  # .onnx
     classes: tuple[str, ...] = ()  # names in the order of its outputs, where they are not the data's in their order
 
+    def own_classes(self) -> tuple[str, ...]:
+        """Return the names of its classes in the file's metadata."""
+        return _names_in(_session(teacher_file(self.file)))
+
     def build(self, context: BuildContext) -> AnyTeacher:
         """Return the teacher.
 
@@ -64,7 +79,7 @@ class OnnxTeacher(Fed):
                 width=_width(session),
             )
             return ask_about_rows(model, context, self.classes, file_fingerprint(path))
-        own = teachers_task(context.task, self.classes, (), str(path))
+        own = teachers_task(context.task, self.classes, _names_in(session), str(path))
         side = _side(session)
         said = InputForm(size=side if side and [side] * 2 != list(context.task.input_shape)[1:] else 0)
         teacher = freeze(
@@ -96,7 +111,7 @@ class OnnxNetwork(nn.Module):
         """Answer a batch."""
         images = x.detach().cpu()
         images = images.permute(0, 2, 3, 1) if self.last else images
-        values = _asked(self.session, {self.session.get_inputs()[0].name: images.numpy()})
+        values = _asked(self.session, {self.session.get_inputs()[0].name: images.numpy()}).numbers
         return as_logits(values, "auto" if _sums_to_one(values) else "logits", "onnx").logits.to(x.device)
 
 
@@ -113,40 +128,112 @@ def _session(path: Path) -> Any:
         return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _asked(session: Any, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
-    """What a model says [n, C]; of a batch at a time where it takes batches of one size only."""
-    typed = {each.name: arrays[each.name].astype(_FLOATS.get(each.type, object)) for each in session.get_inputs()}
+class _Outputs(NamedTuple):
+    """The outputs of a model that are asked for.
+
+    Args:
+      numbers: that hold a number for each class: one, or one for each class.
+      label: that holds the class of each sample; "" for none.
+    """
+
+    numbers: list[str]
+    label: str = ""
+
+
+def _outputs(session: Any) -> _Outputs:
+    outputs = session.get_outputs()
+    labels = [each.name for each in outputs if each.type in _LABELS and "label" in each.name.lower()]
+    label = labels[0] if labels else ""
+    rest = [each for each in outputs if each.name != label]
+    floats = [each for each in rest if each.type in _FLOATS]
+    if len(floats) > 1 and all(len(each.shape) == 1 or list(each.shape[1:]) == [1] for each in floats):
+        return _Outputs([each.name for each in floats], label)  # as skl2onnx writes them with zipmap="columns"
+    named = [each.name for each in rest if any(word in each.name.lower() for word in _WORDS)]
+    return _Outputs([(named or [each.name for each in floats] or [outputs[-1].name])[0]], label)
+
+
+class _Said(NamedTuple):
+    """What a model says.
+
+    Args:
+      numbers: [n, C].
+      names: of their classes; () where they have none.
+      labels: [n], what it calls each sample; [0] where it does not.
+    """
+
+    numbers: NDArray[np.float64]
+    names: Sequence[str]
+    labels: NDArray[Any]
+
+
+def _asked(session: Any, arrays: dict[str, NDArray[Any]]) -> _Said:
+    """Ask a model, about a batch at a time where it takes batches of one size only."""
+    typed = {each.name: _typed(arrays[each.name], each.type) for each in session.get_inputs()}
     count, fixed = len(next(iter(typed.values()))), session.get_inputs()[0].shape[0]
     step = fixed if isinstance(fixed, int) else ROWS
-    answers = []
+    asked, answers, labels = _outputs(session), [], []
+    names: list[Any] = []
     for start in range(0, count, step):
         part = {name: array[start : start + step] for name, array in typed.items()}
         short = step - len(next(iter(part.values()))) if isinstance(fixed, int) else 0
         padded = {name: np.concatenate([array, array[-1:].repeat(short, 0)]) for name, array in part.items()}
-        answers.append(_values(session.run([_output(session)], padded)[0])[: step - short])
-    return np.concatenate(answers)
+        *found, label = session.run([*asked.numbers, asked.label or asked.numbers[0]], padded)
+        names = names or _keys(found[0])
+        answers.append(_values(found, names)[: step - short])
+        labels.append(np.asarray(label)[: step - short] if asked.label else np.zeros(0))
+    return _Said(np.concatenate(answers), list(map(str, names)), np.concatenate(labels))
 
 
-def _output(session: Any) -> str:
-    """The name of the output that has a number for each class."""
-    outputs = session.get_outputs()
-    named = [each.name for each in outputs if any(word in each.name.lower() for word in _WORDS)]
-    floats = [each.name for each in outputs if each.type in _FLOATS]
-    return str((named or floats or [outputs[-1].name])[0])
+def _typed(values: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Values of the type of an input: text where that is text, what is missing as "nan"."""
+    if kind in _TYPES:
+        return values.astype(_TYPES[kind])
+    return np.array([[str(cell) for cell in row] for row in values], dtype=object)
 
 
-def _values(answer: Any) -> NDArray[np.float64]:
-    """Numbers [n, C] or [n], from a tensor or from a list of {class: probability}."""
-    if isinstance(answer, list):
-        return np.array([list(row.values()) for row in answer], dtype=np.float64)
-    return np.asarray(answer, dtype=np.float64)
+def _keys(answer: Any) -> list[Any]:
+    """The classes of a list of {class: probability}; [] of a tensor."""
+    return list(answer[0]) if isinstance(answer, list) else []
 
 
-def _of_rows(session: Any, table: DataFrame) -> NDArray[np.float64]:
-    first, *others = session.get_inputs()
-    if not others:
-        return _asked(session, {first.name: table.to_numpy()})
-    return _asked(session, {str(name): table[name].to_numpy().reshape(-1, 1) for name in table.columns})
+def _values(answers: Sequence[Any], keys: Sequence[Any]) -> NDArray[np.float64]:
+    """Numbers [n, C], from tensors [n, C], [n, 1] or [n], or from a list of {class: probability} with such keys."""
+    if keys:
+        return np.array([[row[key] for key in keys] for row in answers[0]], dtype=np.float64)
+    found = [np.asarray(answer, dtype=np.float64) for answer in answers]
+    return np.concatenate([each[:, None] if each.ndim == 1 else each for each in found], axis=1)
+
+
+def _names_in(session: Any) -> tuple[str, ...]:
+    """The names of the classes that a model's metadata hold, as some exporters write them; () for none."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    for key in KEYS:
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            names = names_of(ast.literal_eval(metadata.get(key, "()")))
+            if names:
+                return names
+    return ()
+
+
+def _names_by(values: NDArray[np.float64], labels: NDArray[Any]) -> list[str]:
+    """The names of all classes, by what a model calls the samples whose largest number is theirs; [] where unclear."""
+    if not len(labels) or values.shape[1] < 2:
+        return []
+    top = np.sort(values, axis=1)
+    alone, best = top[:, -1] > top[:, -2], values.argmax(1)
+    found = [{str(name) for name in labels.reshape(-1)[alone & (best == place)]} for place in range(values.shape[1])]
+    return [name for names in found for name in names] if all(len(names) == 1 for names in found) else []
+
+
+def _of_rows(session: Any, table: DataFrame) -> DataFrame | NDArray[np.float64]:
+    """What a model says of rows whose columns are its inputs; columns are called by the classes where it names them."""
+    asked = session.get_inputs()
+    whole = {asked[0].name: table.to_numpy()}
+    one_each = {each.name: table.iloc[:, [place]].to_numpy() for place, each in enumerate(asked)}
+    said = _asked(session, whole if len(asked) == 1 else one_each)
+    names = said.names or _names_in(session) or _names_by(said.numbers, said.labels)
+    named = len(names) == said.numbers.shape[1] > 1
+    return DataFrame(said.numbers, columns=list(names)) if named else said.numbers
 
 
 def _width(session: Any) -> int:

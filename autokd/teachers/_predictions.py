@@ -50,8 +50,10 @@ class PredictionsTeacher:
         if values.ndim == 1:
             values = both_classes(values, said, str(path))
         answers = as_logits(values, said, str(path))
+        ordered = in_class_order(answers.logits[rows], self.classes, stored.classes, task, str(path))
         return AnsweredTeacher(
-            in_class_order(answers.logits[rows], self.classes, stored.classes, task, str(path)),
+            ordered.logits,
+            named=ordered.named,
             origin=f"predictions in {path} ({answers.taken_as})",
             fingerprint=fingerprint([self.values, list(self.classes), file_fingerprint(path), task.fingerprint]),
         )

@@ -21,6 +21,13 @@ from autokd.types import TABLE, BuildContext
 
 _STAYS_OUT = ("sklearn.utils._testing", "sklearn.externals", "sklearn.datasets")
 """Parts of scikit-learn whose classes no fitted model has."""
+_HARMLESS = frozenset(
+    {"functools.partial", "numpy.dtype", "sklearn.utils.validation.check_array"}
+    | {f"sklearn.feature_selection._univariate_selection.{name}" for name in ("chi2", "f_classif")}
+    | {"sklearn.feature_selection._mutual_info.mutual_info_classif"}
+)
+"""What models of scikit-learn hold that is no class of its own: of the encoder of categories, of a grid search, of the
+selection of features. What a partial function calls is asked about by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +64,7 @@ def _loaded(path: Path) -> Any:
         )
     with foreign(f"{path} is not a whole file of skops"):
         unknown = sorted(skops.get_untrusted_types(file=path))
-    strange = [name for name in unknown if not _is_of_sklearn(name)]
+    strange = [name for name in unknown if name not in _HARMLESS and not _is_of_sklearn(name)]
     if strange:
         raise TeacherError(
             f"{path} holds types that are not scikit-learn's: {', '.join(strange)}; they could run code and are not "

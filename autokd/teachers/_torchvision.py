@@ -39,6 +39,10 @@ class TorchvisionTeacher(Fed):
     std: tuple[float, ...] = IMAGENET_STD  # per channel, of the teacher's own input; () for the data's
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
+    def own_classes(self) -> tuple[str, ...]:
+        """Return the names of its classes in the file."""
+        return state_file.read(self.file, self.key).classes
+
     def build(self, context: BuildContext) -> AnyTeacher:
         """Return the frozen teacher.
 

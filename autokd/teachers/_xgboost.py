@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pandas import DataFrame
@@ -14,11 +16,13 @@ from autokd.errors import TeacherError
 from autokd.networks.answered import AnsweredTeacher
 from autokd.networks.freeze import foreign
 from autokd.networks.state_file import file_fingerprint, teacher_file
-from autokd.teachers.row_models import RowModel, ask_about_rows, with_categories
+from autokd.teachers.row_models import RowModel, ask_about_rows, check_texts, with_categories
 from autokd.types import TABLE, BuildContext
 
 _OBJECTIVES = ("binary:logistic", "binary:logitraw", "multi:softprob", "multi:softmax", "reg:logistic")
 """Those whose margin is a logit."""
+_CATEGORY = "c"
+"""What XGBoost calls the type of such a column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +30,8 @@ class XgboostTeacher:
     """A booster that `save_model` has written; it sees the rows as `pandas.read_csv` would.
 
     Its margins are logits, of the trees up to its best iteration. Its outputs are taken in the order of the data's
-    classes, which is that of scikit-learn's encoders. Columns of text are its categories.
+    classes, which is that of scikit-learn's encoders, unless another one is found to be right. Columns are categories
+    that were to it.
     """
 
     declares = Teacher(modalities=TABLE)
@@ -51,7 +56,7 @@ class XgboostTeacher:
         if objective not in _OBJECTIVES:
             raise TeacherError(f"{path}: its objective is {objective}; a teacher is a classifier with logits")
         model = RowModel(
-            answer=lambda table: _margins(library, booster, table),
+            answer=partial(_margins, library, booster, str(path)),
             source=str(path),
             said="logits",
             columns=booster.feature_names or [],
@@ -60,9 +65,20 @@ class XgboostTeacher:
         return ask_about_rows(model, context, self.classes, file_fingerprint(path))
 
 
-def _margins(library: Any, booster: Any, table: DataFrame) -> Any:
-    rows = with_categories(table) if booster.feature_names else table.to_numpy(dtype=float)
+def _margins(library: Any, booster: Any, source: str, table: DataFrame) -> Any:
+    rows = _as_fitted(table, booster.feature_types, source) if booster.feature_names else table.to_numpy(dtype=float)
     best = booster.attr("best_iteration")
     until = (0, 0) if best is None else (0, int(best) + 1)
-    given = library.DMatrix(rows, enable_categorical=True, nthread=1)
+    given = library.DMatrix(
+        rows, feature_names=booster.feature_names, enable_categorical=bool(booster.feature_names), nthread=1
+    )
     return booster.predict(given, output_margin=True, iteration_range=until)
+
+
+def _as_fitted(table: DataFrame, types: Sequence[str] | None, source: str) -> DataFrame:
+    """A table whose columns are of the types that the model knows, where it knows them."""
+    if types is None:
+        return with_categories(table)
+    categories = [str(name) for name, kind in zip(table.columns, types, strict=True) if kind == _CATEGORY]
+    check_texts(table, categories, source)
+    return with_categories(table, categories)

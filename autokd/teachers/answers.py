@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autokd.errors import TeacherError
-from autokd.networks.class_names import outputs_of, teachers_task
+from autokd.networks.class_names import knows_some, outputs_of, teachers_task
 from autokd.types import Task
 
 FLOOR = 1e-12
@@ -108,7 +108,14 @@ def both_classes(values: NDArray[np.float64], said: str, source: str) -> NDArray
     return np.stack([first, values], axis=1)
 
 
-def in_class_order(logits: Tensor, given: Sequence[str], found: Sequence[str], task: Task, source: str) -> Tensor:
+class Ordered(NamedTuple):
+    """A model's logits [N, C] in the order of a task's classes, and whether names say that they are."""
+
+    logits: Tensor
+    named: bool
+
+
+def in_class_order(logits: Tensor, given: Sequence[str], found: Sequence[str], task: Task, source: str) -> Ordered:
     """Return a model's logits [N, c] as those of a task's classes, in their order.
 
     Args:
@@ -133,7 +140,10 @@ def in_class_order(logits: Tensor, given: Sequence[str], found: Sequence[str], t
             f"{source}: {logits.shape[1]} numbers a row; {task.dataset} has {task.num_classes} classes: "
             f"{listed(task.classes)}"
         )
-    return logits if own is task else logits[:, outputs_of(own.classes, task, source)].contiguous()
+    named = bool(given) or knows_some(found, task)
+    if own is task:
+        return Ordered(logits, named)
+    return Ordered(logits[:, outputs_of(own.classes, task, source)].contiguous(), named)
 
 
 def listed(names: Sequence[object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from pandas import DataFrame
@@ -29,7 +30,7 @@ def row_model(fitted: Any, source: str) -> RowModel:
     width = int(getattr(fitted, "n_features_in_", 0) or 0)
     classes = getattr(fitted, "classes_", ())
     return RowModel(
-        answer=lambda table: _probabilities(fitted, table) if len(columns) else fitted.predict_proba(table.to_numpy()),
+        answer=lambda table: _of_arrays(fitted, table) if width and not len(columns) else _of_rows(fitted, table),
         source=source,
         said="probabilities",
         columns=[str(name) for name in columns],
@@ -38,15 +39,21 @@ def row_model(fitted: Any, source: str) -> RowModel:
     )
 
 
-def _probabilities(fitted: Any, table: DataFrame) -> Any:
-    """Ask with text as text, and where that fails, with text as categories."""
+def _of_arrays(fitted: Any, table: DataFrame) -> Any:
+    return fitted.predict_proba(table.to_numpy())
+
+
+def _of_rows(fitted: Any, table: DataFrame) -> Any:
+    """Ask with text as text, and where that fails, with text as categories; else as the first one failed."""
     try:
         return fitted.predict_proba(table)
     except Exception:  # what a library says of cells that it does not take has no type in common
         categories = with_categories(table)
         if categories.dtypes.equals(table.dtypes):
             raise
-        return fitted.predict_proba(categories)
+        with contextlib.suppress(Exception):
+            return fitted.predict_proba(categories)
+        raise
 
 
 def _plain(name: Any) -> Any:

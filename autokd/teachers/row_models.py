@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pandas import DataFrame
 
 from autokd.errors import TeacherError, nearest
@@ -16,7 +17,7 @@ from autokd.networks.answered import AnsweredTeacher
 from autokd.networks.freeze import foreign
 from autokd.networks.models import state_fingerprint
 from autokd.spec import fingerprint
-from autokd.teachers.answers import as_logits, both_classes, in_class_order
+from autokd.teachers.answers import FLOOR, as_logits, both_classes, in_class_order
 from autokd.types import BuildContext
 
 LISTED = 6
@@ -26,7 +27,8 @@ class RowModel(NamedTuple):
     """A model that reads rows.
 
     Args:
-      answer: table of its own columns -> [N, C] probabilities or logits, or [N] of the second of two classes.
+      answer: table of its own columns -> [N, C] probabilities or logits, or [N] of the second of two classes; a
+        DataFrame names the classes itself.
       source: what it is, for people and messages.
       said: what its answers are: "probabilities" or "logits".
       columns: names of the columns that it was fitted on, in its order; () where it does not know them.
@@ -61,15 +63,19 @@ def ask_about_rows(
         raise TeacherError(f"{source}: it reads the rows of a table, and there are none here")
     table = own_columns(context.samples.table(), model)
     with foreign(f"the teacher {source} fails on the rows of {task.dataset}"):
-        values = np.asarray(model.answer(table), dtype=np.float64)
+        said = model.answer(table)
+        values = np.asarray(said, dtype=np.float64)
+    classes = list(map(str, said.columns)) if isinstance(said, DataFrame) else model.classes
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.ndim == 1:
         values = both_classes(values, model.said, source)
     if values.ndim != 2 or len(values) != len(table):
         raise TeacherError(f"{source}: {len(table)} rows, and answers of the form {list(values.shape)}")
-    logits = in_class_order(as_logits(values, model.said, source).logits, given, model.classes, task, source)
+    logits, named = in_class_order(as_logits(values, model.said, source).logits, given, classes, task, source)
     told = state_fingerprint({"logits": logits}) if identity is None else identity
-    return AnsweredTeacher(logits, origin=source, fingerprint=fingerprint([told, list(given), task.fingerprint]))
+    return AnsweredTeacher(
+        logits, origin=source, fingerprint=fingerprint([told, list(given), task.fingerprint]), named=named
+    )
 
 
 def own_columns(table: DataFrame, model: RowModel) -> DataFrame:
@@ -97,7 +103,43 @@ def own_columns(table: DataFrame, model: RowModel) -> DataFrame:
     return table
 
 
-def with_categories(table: DataFrame) -> DataFrame:
-    """Return a table whose columns of text are categories, as boosting libraries want them."""
-    texts = [name for name in table.columns if table[name].dtype == object]
-    return table.assign(**{str(name): table[name].astype("category") for name in texts})
+def texts_of(table: DataFrame) -> list[str]:
+    """Return the names of the columns of text."""
+    return [str(name) for name in table.columns if table[name].dtype == object]
+
+
+def with_categories(table: DataFrame, names: Sequence[str] | None = None) -> DataFrame:
+    """Return a table some of whose columns are categories, as boosting libraries want them.
+
+    Args:
+      table: rows.
+      names: of these columns; None: those of text.
+    """
+    names = texts_of(table) if names is None else names
+    return table.assign(**{name: table[name].astype("category") for name in names})
+
+
+def check_texts(table: DataFrame, categories: Sequence[str], source: str) -> None:
+    """Refuse a model that was fitted on numbers in a column that holds text here: nobody knows which number is which.
+
+    Args:
+      table: of the model's columns, called as the data have them.
+      categories: names of those that are categories to the model.
+      source: the model, for messages.
+    """
+    coded = [name for name in texts_of(table) if name not in categories]
+    if coded:
+        raise TeacherError(
+            f"{source}: it was fitted on numbers in the column {coded[0]!r}, which is text in the data, and does not "
+            "say which number stands for which text; fit it on categories, give the pipeline that makes the numbers "
+            "in Python, or its answers with --teacher-predictions"
+        )
+
+
+def as_shares(scores: Any) -> NDArray[np.float64]:
+    """Return [N, C] scores of 0 to 1, of each class against the rest, as probabilities: in proportion.
+
+    This is how scikit-learn's one-against-rest classifiers make them of theirs.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    return np.asarray(values / values.sum(1, keepdims=True).clip(FLOOR), dtype=np.float64)

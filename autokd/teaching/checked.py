@@ -6,6 +6,7 @@ left that open, and else proposed. A teacher that knows no more than guessing is
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,16 +17,17 @@ from torch import Tensor
 
 from autokd import batching
 from autokd.data import Dataset
+from autokd.data.finer import finer_split
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.views import to_device
 from autokd.errors import TeacherError
-from autokd.networks import state_file
-from autokd.networks.class_names import ByName, whole
+from autokd.networks.answered import AnsweredTeacher
+from autokd.networks.class_names import ByName, knows_some, whole
 from autokd.networks.fed import FORM, Fed, Frozen
 from autokd.networks.freeze import InputRefused
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import NetworkTeacher
-from autokd.spec import component_to_plain
+from autokd.networks.side import side_of
 from autokd.teaching import decided, sentences
 from autokd.teaching.decided import Judge, Verdict, decide
 from autokd.teaching.evidence import Guess, guess
@@ -76,14 +78,13 @@ class Given(NamedTuple):
         closed = {_AXIS_OF[name] for name in FORM if name not in self.open}
         return tuple(axis for axis in AXES if axis not in closed)
 
-    @property
-    def may_reorder(self) -> bool:
-        """Whether nobody says what its outputs stand for: neither the user nor its file."""
-        if CLASSES not in self.open or not isinstance(self.component, Fed):
+    def may_reorder(self, teacher: Teacher, task: Task) -> bool:
+        """Whether nobody says what the outputs of the teacher stand for: neither the user nor its file."""
+        if CLASSES not in self.open:
             return False
-        plain = component_to_plain(self.component)
-        file = plain.get("file")
-        return file is None or not state_file.read(file, plain.get("key", "")).classes
+        if isinstance(teacher, AnsweredTeacher):
+            return not teacher.named
+        return isinstance(self.component, Fed) and not knows_some(self.component.own_classes(), task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,17 +124,19 @@ def check(
     if len(rows) < FEWEST:
         return Checked(teacher=teacher, changed=fitted)
     samples = batching.take_split(data.train, rows)
-    trial = _Trial(given, teacher, samples, data.task, device)
+    trial = _Trial(given, teacher, samples, data, device)
     found = trial.run(tell, share)
     changed = {**fitted, **found.changed}
     if found.changed:
         teacher = given.build(changed)
-    seen = _Seen.of(teacher, batching.take_split(samples, slice(trial.fitted, trial.total)), data, device)
+    others = batching.take_split(samples, slice(trial.fitted, trial.total))
+    seen = _Seen.of(teacher, others, data, device)
     if seen.guess.is_all:
         raise TeacherError(
             " ".join([sentences.refusal(teacher, seen.as_share(), seen.guess, found.tried), *found.remarks])
         )
-    line = sentences.line(teacher, data.task, trial.frozen, changed, seen.as_text())
+    finer = finer_split(data, others, side_of(teacher)).finer is not None
+    line = sentences.line(teacher, data.task, trial.frozen, changed, seen.as_text(), finer=finer)
     remarks = (*sentences.refused_size(fitted, data.task), *found.remarks)
     for remark in remarks:
         log.warning("%s", remark)
@@ -172,9 +175,8 @@ class _Seen(NamedTuple):
     def of(cls, teacher: Teacher, train: Split, data: Dataset, device: torch.device) -> _Seen:
         rows = decided.rows_to_ask(data.validation.labelled, len(data.validation), VALIDATED)
         validation = batching.take_split(data.validation, rows.sort().values)
-        predicted = [
-            predict_teacher(teacher, to_device(split, data.task, device)).argmax(1) for split in (train, validation)
-        ]
+        finer = [finer_split(data, split, side_of(teacher)) for split in (train, validation)]
+        predicted = [predict_teacher(teacher, to_device(split, data.task, device)).argmax(1) for split in finer]
         right = [float((a == s.labels).double().mean()) for a, s in zip(predicted, (train, validation), strict=True)]
         return cls(right[0], len(train), right[1], len(validation), guess(predicted[0], train.labels))
 
@@ -231,19 +233,25 @@ class _Trial:
         given: Given,
         teacher: Teacher,
         samples: Split,
-        task: Task,
+        data: Dataset,
         device: torch.device,
     ) -> None:
+        task = data.task
         self._given, self._task = given, task
+        self._reorder = given.may_reorder(teacher, task)
         self.frozen = _frozen(teacher)
         outputs = torch.tensor(teacher.outputs if isinstance(teacher, ByName) else range(task.num_classes))
-        self._feeder = None if self.frozen is None else Feeder(self.frozen, task, samples, outputs)
+        self._feeder = (
+            None
+            if self.frozen is None
+            else Feeder(self.frozen, task, samples, outputs, functools.partial(finer_split, data, samples))
+        )
         self._asker: decided.Asker = self._feeder or _Plain(teacher, samples, task, device)
         self.fitted = self.total = 0
 
     def run(self, tell: Callable[[int], None], share: float) -> _Found:
         """Try it."""
-        asker, axes, reorder = self._asker, self._given.axes, self._given.may_reorder
+        asker, axes, reorder = self._asker, self._given.axes, self._reorder
         asker.allow(screening=True, share=share)
         tried = self._screened(axes, tell)
         wider = tried if axes == AXES else self._screened(AXES, tell)

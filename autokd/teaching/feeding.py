@@ -64,10 +64,19 @@ class Feeder:
       task: the data's; the network answers with as many logits, in whatever order.
       samples: labelled ones to ask about, those to screen on first.
       outputs: [C] int64, the output that stands for each class now.
+      at: side in pixels -> the samples as something that looks at that side sees them (`Split.finer`).
     """
 
-    def __init__(self, frozen: Frozen, task: Task, samples: Split, outputs: Tensor) -> None:
+    def __init__(
+        self,
+        frozen: Frozen,
+        task: Task,
+        samples: Split,
+        outputs: Tensor,
+        at: Callable[[int], Split] | None = None,
+    ) -> None:
         self._frozen, self._task, self._samples, self._outputs = frozen, task, samples, outputs
+        self._at = at or (lambda side: samples)
         self.left = 0.0
         """Cost that may still be caused, in multiply-accumulates; see `allow`."""
         self.labels = samples.labels
@@ -121,7 +130,9 @@ class Feeder:
     def _asked(self, way: Way, rows: slice) -> Tensor:
         feed = feed_of(replace(self._task, mean=way.mean, std=way.std) if way.mean else self._task)
         constants = {name: constant.to(self._device) for name, constant in feed.constants.items()}
-        stored = batching.to(batching.take(self._samples.inputs, rows), self._device)
+        seen = self._at(way.size)
+        inputs = seen.inputs if seen.finer is None else seen.finer
+        stored = batching.to(batching.take(inputs, rows), self._device)
         with foreign(f"the teacher fails with its input at {way}"):
             answer = self._behind(way.size)(feed.to_network(feed.to_view(stored), constants))
         return as_output(answer).logits.float().cpu()[:, self._outputs]

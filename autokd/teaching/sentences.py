@@ -17,19 +17,31 @@ _SHOWN = 12
 TAKEN = "taken, since it is clearly better"
 
 
-def line(teacher: Teacher, task: Task, frozen: Frozen | None, changed: Mapping[str, Any], right: str) -> str:
-    """Return what a teacher is, what it is fed and how often it is right, in one line."""
-    fed = "" if frozen is None else _fed(frozen, task, changed)
-    return f"{teacher.origin}, {teacher.params:,} parameters{fed}: {right}"
+def line(
+    teacher: Teacher, task: Task, frozen: Frozen | None, changed: Mapping[str, Any], right: str, *, finer: bool = False
+) -> str:
+    """Return what a teacher is, what it is fed and how often it is right, in one line.
+
+    Args:
+      teacher, task: the teacher and what it answers on.
+      frozen: what it is fed; None where nothing is known of that.
+      changed: fields of its component that were taken.
+      right: how often it is right, in words.
+      finer: whether its samples are decoded at its own size.
+    """
+    fed = "" if frozen is None else _fed(frozen, task, changed, finer=finer)
+    size = f", {teacher.params:,} parameters" if teacher.params else ""
+    return f"{teacher.origin}{size}{fed}: {right}"
 
 
-def _fed(frozen: Frozen, task: Task, changed: Mapping[str, Any]) -> str:
+def _fed(frozen: Frozen, task: Task, changed: Mapping[str, Any], *, finer: bool) -> str:
     usual, form = kind_of(task.modality).usual_inputs(task), frozen.form
     if not usual.sizes:
         return ", fed as the students are"
     side = usual.side
     size = changed.get("input_size", form.size)
-    at = f"{size} px (the data have {side})" if size and size != side else f"{side} px, as the data have"
+    own = f"decoded at that size; students see {side}" if finer else f"the data have {side}"
+    at = f"{size} px ({own})" if size and size != side else f"{side} px, as the data have"
     mean, std = (changed.get(name) or getattr(form, name) or getattr(task, name) for name in ("mean", "std"))
     source = TAKEN if "mean" in changed else form.source
     return f", fed {at}, mean {numbers(mean or (0.0,))} and std {numbers(std or (1.0,))} ({source})"
@@ -145,5 +157,5 @@ def refusal(teacher: Teacher, right: str, guess: Guess, tried: str) -> str:
         f"the teacher {teacher.origin} knows no more than guessing: {right} samples are right, and guessing reaches "
         f"{100 * guess.share:.1f} %. Tried: {tried}. Say what it was trained on (--teacher-mean, --teacher-std, "
         "--teacher-size), give the names of its classes in the order of its outputs (--teacher-classes FILE), or give "
-        "another teacher."
+        "another teacher. To go on with this one all the same: --teacher-as-is."
     )

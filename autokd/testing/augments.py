@@ -61,6 +61,22 @@ class AugmentSuite(Suite):
             part = view(augment, rows, whole, index)
             assert same(part, View(batching.take(everything.inputs, index), everything.targets[index]))
 
+    def test_what_takes_any_size_changes_finer_samples_alike(self, component: Any, task: Task) -> None:
+        """A teacher that looks at larger pictures sees the student's view: the same places, the same blend."""
+        if not component.declares.any_size or task.modality != "image" or min(task.input_shape[1:]) < 32:
+            pytest.skip("it is asked about samples of the task's size alone, or their histograms say nothing")
+        augment, rows = build(component, task), build(component, task).draw(seeded(1), N, 0.5)
+        seen = torch.nn.functional.interpolate(torch.rand(N, *task.input_shape, generator=seeded(3)), scale_factor=0.5)
+        coarse = torch.nn.functional.interpolate(seen, size=task.input_shape[1:], mode="bilinear")
+        whole = View(coarse, data(task).targets)
+        finer = whole._replace(inputs=_enlarged(coarse))
+        expected, found = (view(augment, rows, each, torch.arange(N)) for each in (whole, finer))
+        assert torch.equal(found.targets, expected.targets)
+        images = batching.single(found.inputs)
+        assert images.shape == _enlarged(coarse).shape
+        apart = (images - _enlarged(batching.single(expected.inputs))).abs().mean((1, 2, 3))
+        assert apart.median() < 0.03 and apart.mean() < 0.06  # edges of turned and sharpened images may differ
+
     def test_apply_is_pure(self, component: Any, task: Task) -> None:
         augment, whole = build(component, task), data(task)
         rows = augment.draw(seeded(1), N, 0.0)
@@ -126,6 +142,10 @@ def view(augment: Augment, rows: Rows, whole: View, index: Tensor) -> View:
         partner = View(batching.take(whole.inputs, own["partner"]), whole.targets[own["partner"]])
         partner_rows = _at(rows, own["partner"])
     return augment.apply(View(batching.take(whole.inputs, index), whole.targets[index]), own, partner, partner_rows)
+
+
+def _enlarged(images: Tensor) -> Tensor:
+    return images.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
 def same(one: View, other: View) -> bool:

@@ -30,6 +30,7 @@ COMMANDS = (
     "studies",
     "trials",
     "watch",
+    "compare",
 )
 HEAVY = ("torch", "pandas", "numpy", "optuna", "sklearn", "plotly", "yaml")
 

@@ -96,7 +96,7 @@ def test_a_full_disk_is_refused_before_decoding(tmp_path: Path, monkeypatch: pyt
 
 
 def test_decoding_holds_a_few_pictures_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autokd.datasets.decoded_files._AHEAD_BYTES", 0)
+    monkeypatch.setattr("autokd.modalities.decoded_files._AHEAD_BYTES", 0)
     root, size = folder_of(tmp_path, 60, 64), 60 * 3 * 64**2
     tracemalloc.start()
     raw = ImageFolder(root=str(root)).build(DataContext(cache=tmp_path / "cache"))

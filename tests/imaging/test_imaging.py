@@ -257,7 +257,9 @@ def test_apply_moves_in_sequence() -> None:
              (("brightness", "solarize"), ("solarize", "brightness"), ("identity", "translate_y"))]  # fmt: skip
     strength = torch.tensor([[2.0, 128.0], [128.0, 2.0], [0.0, 3.0]])
     matrix = torch.tensor([1.0, 0, 0, 0, 1, -3]).expand(3, 2, 6)
-    result = apply_moves(images, {"op": torch.tensor(codes), "strength": strength, "matrix": matrix})
+    result = apply_moves(
+        images, {"op": torch.tensor(codes), "strength": strength, "matrix": matrix}, *images.shape[-2:]
+    )
     assert result[0].unique().item() == pytest.approx(0.2)  # 0.8, inverted
     assert result[1].unique().item() == pytest.approx(0.8)
     assert (result[2, 0, :, 0] > 0).tolist() == [False] * 3 + [True] * 5

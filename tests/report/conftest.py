@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from autokd.files import as_plain
 from autokd.ranges import Choice, Integer, Range, Real
@@ -19,7 +20,7 @@ from autokd.study.choice import Candidate, ScreenedStudent
 from autokd.study.claim import Arm, Claim, Comparison, SplitValues, arm_runs
 from autokd.study.records import RecordLog
 from autokd.study.settings import DataFacts, Identity, Reference, Setting, StudySettings, TeacherFacts
-from autokd.study.store import StudyStore
+from autokd.study.store import StudyStore, answers_file
 from autokd.types import Shapes, Task
 
 RUNGS = [3, 9, 27]
@@ -339,3 +340,24 @@ def make_study(
         log.append("seconds", stage="confirm", seconds=3725.0)
         (path / "test_reads.jsonl").write_text('{"time": 1.0, "round": 0, "why": "claim"}\n', encoding="utf-8")
     return FakeStore(path, settings(path.name, dataset, classes), log)
+
+
+def keep_answers(store: Any, *, sure: float = 6.0, plain: float = 0.5) -> None:
+    """Answers of every arm that are right but for every fifth item, of a teacher that is, and of a plain model."""
+    classes = store.task.num_classes
+    labels = np.arange(500) % classes
+    rng = np.random.default_rng(0)
+
+    def logits(wrong: np.ndarray, confidence: float = sure) -> np.ndarray:
+        return (confidence * np.eye(classes)[np.where(wrong, (labels + 1) % classes, labels)]).astype(np.float16)
+
+    kept: dict[str, Any] = {"labels/test": labels, "labels/validation": labels}
+    for split in ("test", "validation"):
+        for arm in store.records.claim.arms:
+            for i in range(len(arm.claimed)):
+                kept[f"{arm.name}/{i}/{split}"] = logits(np.arange(500) % 5 == i % 5)
+        kept[f"teacher/{split}"] = logits(np.zeros(500, dtype=bool))
+        kept[f"plain/logistic regression/{split}"] = logits(rng.random(500) > plain)
+    file = answers_file(store.path, store.records.claim.round)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(kept, file)

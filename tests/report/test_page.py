@@ -15,11 +15,11 @@ from typing import Any
 
 import plotly.graph_objects
 import pytest
-from plotly.offline import get_plotlyjs
 
 from autokd.errors import StudyError
 from autokd.metrics import METRICS
 from autokd.report import write
+from autokd.report.page import packed_plotly
 from autokd.report.plots import ErrorScale
 from autokd.report.sections.found.facts import funnel
 from autokd.report.sections.proxies.facts import proxy_taus
@@ -29,7 +29,7 @@ from autokd.study.claim import Claim, SplitValues
 from autokd.study.design import Design
 
 Fabricate = Callable[..., Any]
-PLOTLY = get_plotlyjs()
+PLOTLY = packed_plotly()
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -45,13 +45,13 @@ class Page(HTMLParser):
         self.scripts: list[str] = []
         self.open: list[str] = []
         self.text = ""
-        self.feed("/* plotly */".join(pieces))
+        self.feed("plotly".join(pieces))
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += attrs
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "img"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

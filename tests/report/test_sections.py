@@ -26,9 +26,10 @@ from autokd.report.tables import Table
 from autokd.study.claim import Claim
 from autokd.study.design import Design
 from autokd.study.effects import Effect
+from autokd.study.samples import Sample, Samples, samples_file, write_samples
 from autokd.study.settings import Setting
 from autokd.study.training import Training
-from tests.report.conftest import RANGES, FakeSpace, comparison
+from tests.report.conftest import RANGES, FakeSpace, comparison, keep_answers
 from tests.report.test_arms import text_of
 from tests.report.test_page import HOSTILE, Page, add_race, change, change_claim, change_teacher, page_of
 
@@ -189,6 +190,8 @@ def make_hostile(store: Any) -> None:
     design = Design(stage=HOSTILE, round=0, seeds=1, target=None, detectable=None, noise=None, reason=HOSTILE)
     store.log.append("design", **design.to_plain())
     change_claim(store, with_a_hostile_arm)
+    keep_answers(store)
+    write_samples(samples_file(store.path), Samples((Sample(HOSTILE, "aGk=", HOSTILE, HOSTILE),), ((HOSTILE,) * 3,)))
 
 
 def with_a_hostile_arm(claim: Claim) -> Claim:

@@ -181,7 +181,9 @@ def test_several_teachers_are_tried_each_and_together_and_stay_in_a_study(data: 
     assert first.line.startswith("ensemble of 2 (") and "20 parameters: right on" in first.line
     notes = [at.note for at in told if at.stage == "given"]
     assert notes == [*first.remarks[:2], first.line]
-    assert all(note.startswith("a member of the ensemble: tests.") and "clearly better" in note for note in notes[:2])
+    assert all(
+        ": tests." in note and ", a member of the ensemble" in note and "clearly better" in note for note in notes[:2]
+    )
     assert all(remark.startswith("tests.") and "0 to 255" in remark for remark in first.remarks[2:4])
     assert [member["std"] for member in first.reference["members"]] == [[1 / 255]] * 2
     assert first.reference == json.loads(json.dumps(first.reference))
@@ -226,3 +228,16 @@ def test_members_handed_over_in_python_are_there_when_the_samples_change() -> No
     assert again.answer(few.train.ids, few.train.inputs).logits.shape == (len(few.train), 2)
     with pytest.raises(TeacherError, match="this pipeline's teacher was handed over in Python"):
         load_described(plain, data, CPU)
+
+
+def test_a_teacher_that_knows_nothing_is_taken_where_that_is_asked_for(data: Dataset) -> None:
+    class Nothing(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.new_zeros(len(images), data.task.num_classes)
+
+    with pytest.raises(TeacherError, match=r"no more than guessing: .* --teacher-as-is"):
+        obtain_given(request_for(Nothing()), data, CPU, None, lambda at: None)
+    told: list[Any] = []
+    found = obtain_given(request_for(Nothing(), teacher_as_is=True), data, CPU, None, told.append)
+    assert found is not None and found.line.endswith("taken as it is, nothing of it was tried")
+    assert [at.note for at in told] == [found.line] and found.remarks == ()

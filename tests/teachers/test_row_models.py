@@ -14,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, LabelEncoder, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
@@ -138,6 +140,17 @@ def test_what_is_no_plain_model_of_scikit_learn_is_refused(data: Dataset, frame:
         teacher_of(f"sklearn:{tmp_path / 'svc.skops'}", data)
 
 
+def test_models_that_hold_more_than_classes_are_read(frame: pd.DataFrame, data: Dataset, tmp_path: Path) -> None:
+    """A grid search, an encoder of categories and a selection hold functions and types that are not scikit-learn's."""
+    skops = pytest.importorskip("skops.io", reason="skops is not installed")
+    boosting = HistGradientBoostingClassifier(max_iter=2).fit(with_categories(frame), frame["kind"])
+    chosen = make_pipeline(SelectKBest(k=1), LogisticRegression())
+    searched = GridSearchCV(chosen, {"logisticregression__C": [0.1, 1.0]}, cv=2).fit(frame[["count"]], frame["kind"])
+    for model, rows in ((boosting, with_categories(frame)), (searched, frame[["count"]])):
+        skops.dump(model, tmp_path / "m.skops")
+        assert_says(teacher_of(f"sklearn:{tmp_path / 'm.skops'}", data), data, model.predict_proba(rows))
+
+
 @pytest.mark.parametrize(
     "name",
     ["sklearn.datasets._base.load_files", "sklearn.utils._testing.TempMemmap", "sklearn.base.joblib", "os.system"],
@@ -156,6 +169,24 @@ def test_an_object_in_python_answers_as_it_does(data: Dataset, frame: pd.DataFra
         teacher_of(describe(fitted), data)
     with pytest.raises(TeacherError, match="a fitted object with predict_proba, got int"):
         teacher_of(3, data)
+
+
+class Named:
+    """Answers as AutoML libraries do: in a table whose columns are called by the classes; knows no columns."""
+
+    def __init__(self, seen: list[Any]) -> None:
+        self.seen = seen
+
+    def predict_proba(self, rows: pd.DataFrame) -> pd.DataFrame:
+        self.seen.append(rows)
+        count = len(rows)
+        return pd.DataFrame({9: np.full(count, 0.1), 10: np.full(count, 0.7), 1: np.full(count, 0.2)})
+
+
+def test_an_answer_that_names_its_classes_goes_by_these(data: Dataset) -> None:
+    seen: list[Any] = []
+    np.testing.assert_allclose(said_of(teacher_of(Named(seen), data), data)[0], [0.2, 0.1, 0.7], atol=1e-6)
+    assert list(seen[0].columns) == FEATURES and seen[0]["colour"].iloc[0] in ("red", "blue", "white")
 
 
 def test_columns_go_by_name(data: Dataset, frame: pd.DataFrame) -> None:
@@ -224,15 +255,6 @@ def test_a_booster_of_xgboost_answers_as_it_does(
         teacher_of(f"xgboost:{tmp_path / 'regression.json'}", data)
 
 
-def test_a_model_of_catboost_answers_as_it_does(data: Dataset, frame: pd.DataFrame, tmp_path: Path) -> None:
-    catboost = pytest.importorskip("catboost", reason="catboost is not installed")
-    model = catboost.CatBoostClassifier(iterations=5, verbose=False, thread_count=1, allow_writing_files=False)
-    model.fit(frame[FEATURES], frame["kind"], cat_features=["colour"])
-    model.save_model(str(tmp_path / "model.cbm"))
-    expected = model.predict_proba(frame[FEATURES])
-    assert_says(teacher_of(f"catboost:{tmp_path / 'model.cbm'}", data), data, expected)
-
-
 def test_rows_are_for_tables_alone(data: Dataset, fitted: Any, digits: Dataset) -> None:
     with pytest.raises(TeacherError, match="a object teacher takes table data; digits is image"):
         load_teacher(fitted, digits.task, samples=digits.samples)
@@ -281,3 +303,87 @@ def test_a_model_in_onnx_answers_about_pictures_and_views_of_them(digits: Datase
     larger = _onnx_linear(weight, tmp_path / "l.onnx", ["n", 1, 4, 16], softmax=False)
     with pytest.raises(TeacherError, match=r"m.onnx|l.onnx"):
         load_teacher(f"onnx:{larger}", digits.task)
+
+
+def _classifier(path: Path, order: list[int], *, text: bool, form: str) -> NDArray[np.float64]:
+    """A file as skl2onnx writes it, classes in an order of its own; returns what it says of wine, in the data's order.
+
+    Args:
+      form: "zipmap", a {class: probability} a sample; "columns", an output a class; "array"; "metadata", names there.
+    """
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    helper, types = onnx.helper, onnx.TensorProto
+    wine = load("wine").samples.table
+    assert wine is not None
+    rows = wine().to_numpy()
+    weight = np.random.default_rng(0).normal(size=(3, rows.shape[1])) / rows.std(0) / 3
+    bias = -weight @ rows.mean(0)
+    scores = rows @ weight.T + bias
+    kind, plural = (types.STRING, "strings") if text else (types.INT64, "ints")
+    names: list[Any] = [f"class_{place}" for place in order] if text else list(range(3))
+    own = {f"classlabels_{plural}": names} if form != "metadata" else {"classlabels_ints": [0, 1, 2]}
+    sizes = {"coefficients": weight[order].ravel().tolist(), "intercepts": bias[order].tolist()}
+    node = helper.make_node(
+        "LinearClassifier", ["x"], ["label", "p"], domain="ai.onnx.ml", post_transform="SOFTMAX", **own, **sizes
+    )
+    nodes, outputs = [node], [helper.make_tensor_value_info("label", kind, ["n"])]
+    if form == "zipmap":
+        key = "classlabels_strings" if text else "classlabels_int64s"
+        nodes.append(helper.make_node("ZipMap", ["p"], ["probabilities"], domain="ai.onnx.ml", **{key: names}))
+        one = helper.make_map_type_proto(kind, helper.make_tensor_type_proto(types.FLOAT, None))
+        outputs.append(helper.make_value_info("probabilities", helper.make_sequence_type_proto(one)))
+    elif form == "columns":
+        nodes.append(helper.make_node("Split", ["p"], ["i0", "i1", "i2"], axis=1, num_outputs=3))
+        outputs += [helper.make_tensor_value_info(f"i{place}", types.FLOAT, ["n", 1]) for place in range(3)]
+    else:
+        labels = outputs if form == "array" else []
+        outputs = [*labels, helper.make_tensor_value_info("p", types.FLOAT, ["n", 3])]
+    given = helper.make_tensor_value_info("x", types.FLOAT, ["n", rows.shape[1]])
+    sets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    model = helper.make_model(helper.make_graph(nodes, "g", [given], outputs), opset_imports=sets, ir_version=8)
+    if form == "metadata":
+        helper.set_model_props(model, {"names": str({at: f"class_{place}" for at, place in enumerate(order)})})
+    onnx.save(model, path)
+    shares = np.exp(scores - scores.max(1, keepdims=True))
+    return np.asarray(shares / shares.sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("form", ["zipmap", "columns", "array", "metadata"])
+def test_classes_of_a_model_in_onnx_go_by_name(tmp_path: Path, form: str) -> None:
+    table = load("wine")
+    ids = np.asarray(table.validation.ids)
+    expected = _classifier(tmp_path / "m.onnx", [2, 0, 1], text=True, form=form)[ids]
+    teacher = teacher_of(f"onnx:{tmp_path / 'm.onnx'}", table)
+    assert teacher.named  # type: ignore[attr-defined]
+    np.testing.assert_allclose(said_of(teacher, table), expected, atol=1e-4)
+    if form != "metadata":
+        expected = _classifier(tmp_path / "m.onnx", [0, 1, 2], text=False, form=form)[ids]
+        teacher = teacher_of(f"onnx:{tmp_path / 'm.onnx'}", table)
+        assert not teacher.named  # type: ignore[attr-defined]
+        np.testing.assert_allclose(said_of(teacher, table), expected, atol=1e-4)
+
+
+def test_columns_of_a_model_in_onnx_have_types_of_their_own(data: Dataset, frame: pd.DataFrame, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    helper, types = onnx.helper, onnx.TensorProto
+    kinds = {"count": types.INT64, "colour": types.STRING, "petal_width": types.FLOAT, "ripe": types.BOOL}
+    given = [helper.make_tensor_value_info(name, kind, ["n", 1]) for name, kind in kinds.items()]
+    colours = {"keys_strings": ["blue", "red", "white"], "values_floats": [0.0, 1.0, 2.0]}
+    nodes = [
+        helper.make_node("Cast", ["count"], ["c"], to=types.FLOAT),
+        helper.make_node("Cast", ["ripe"], ["r"], to=types.FLOAT),
+        helper.make_node("LabelEncoder", ["colour"], ["k"], domain="ai.onnx.ml", **colours),
+        helper.make_node("Concat", ["c", "k", "petal_width", "r"], ["all"], axis=1),
+        helper.make_node("MatMul", ["all", "w"], ["logits"]),
+    ]
+    weight = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    out = helper.make_tensor_value_info("logits", types.FLOAT, ["n", 3])
+    graph = helper.make_graph(nodes, "g", given, [out], [onnx.numpy_helper.from_array(weight, "w")])
+    sets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), tmp_path / "m.onnx")
+    colour = frame["colour"].map({"blue": 0, "red": 1, "white": 2})
+    scores = np.stack([frame["count"], colour, frame["petal width"], frame["ripe"]], axis=1).astype(float) @ weight
+    shares = np.exp(scores - scores.max(1, keepdims=True))
+    assert_says(teacher_of(f"onnx:{tmp_path / 'm.onnx'}", data), data, shares / shares.sum(1, keepdims=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,10 +135,65 @@ def test_outputs_in_natural_order_are_found(data: Dataset) -> None:
     assert accuracy(found, data) > 0.85 and "taken in natural order (w1, w2, w3" in found.remarks[0]
 
 
+SHUFFLED = [3, 7, 0, 9, 5, 1, 2, 8, 6, 4]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_order_of_stored_predictions_is_found_where_nobody_names_them(
+    data: Dataset, tmp_path: Path, named: bool
+) -> None:
+    order = SHUFFLED if not named else natural(data)
+    scores = np.full((600, CLASSES), -1.0)
+    scores[np.arange(600), np.argsort(order)[np.arange(600) % CLASSES]] = 2.0
+    names: dict[str, Any] = {"classes": [f"w{each + 1}" for each in SHUFFLED]} if named else {}
+    np.savez(tmp_path / "p.npz", logits=scores[:, np.argsort(natural(data))] if named else scores, **names)
+    component = catalog.load("teachers", "predictions")(file=str(tmp_path / "p.npz"))
+    context = BuildContext(task=data.task, samples=data.samples)
+
+    def build(changed: Mapping[str, Any]) -> Teacher:
+        found: Teacher = dataclasses.replace(component, **changed).build(context)
+        return found
+
+    if named:  # names that are wrong: the order is left as named, and the teacher, who knows nothing, refused
+        with pytest.raises(TeacherError, match="the teacher's class names put its outputs in the order"):
+            check(Given(component, OPEN, build), data, CPU, lambda done: None)
+        return
+    found = check(Given(component, OPEN, build), data, CPU, lambda done: None)
+    assert found.changed == {"classes": tuple(f"w{each + 1}" for each in SHUFFLED)} and accuracy(found, data) == 1
+    assert "the teacher's outputs are taken in" in found.remarks[0] and "(w4, w8, w1, " in found.remarks[0]
+
+
+def test_a_model_in_onnx_on_pictures_is_tried_like_a_network(data: Dataset, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    helper, numbers = onnx.helper, onnx.TensorProto.FLOAT
+    centres = (np.array(SHUFFLED) + 0.5) / CLASSES
+    weight = np.tile(400 * centres / 192, (192, 1)).astype(np.float32)  # of the mean level of 3 channels of 8 x 8
+    constants = {"w": weight, "b": (-200 * centres**2).astype(np.float32)}
+    steps = [("Flatten", ["x"], ["f"]), ("MatMul", ["f", "w"], ["y"]), ("Add", ["y", "b"], ["logits"])]
+    graph = helper.make_graph(
+        [helper.make_node(*step) for step in steps],
+        "g",
+        [helper.make_tensor_value_info("x", numbers, ["n", 3, 8, 8])],
+        [helper.make_tensor_value_info("logits", numbers, ["n", CLASSES])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "m.onnx")
+    component = catalog.load("teachers", "onnx")(file=str(tmp_path / "m.onnx"))
+
+    def build(changed: Mapping[str, Any]) -> Teacher:
+        built: Teacher = dataclasses.replace(component, **changed).build(BuildContext(task=data.task))
+        return built
+
+    found = check(Given(component, OPEN, build), data, CPU, lambda done: None)
+    assert found.changed["classes"] == tuple(f"w{each + 1}" for each in SHUFFLED)
+    assert accuracy(found, data) > 0.85
+
+
 def test_any_order_and_another_normalisation_at_once(data: Dataset) -> None:
-    shuffled = [3, 7, 0, 9, 5, 1, 2, 8, 6, 4]
-    found = tried(Levels((0.5,), (0.5,), 8, shuffled), data)
-    assert found.changed["classes"] == tuple(f"w{each + 1}" for each in shuffled)
+    found = tried(Levels((0.5,), (0.5,), 8, SHUFFLED), data)
+    assert found.changed["classes"] == tuple(f"w{each + 1}" for each in SHUFFLED)
     assert tuple(found.changed["mean"]) == (0.5,) and accuracy(found, data) > 0.85
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ORDER = (
     "recommendation",
+    "learned",
     "found",
     "front",
     "size",
@@ -39,6 +40,7 @@ ORDER = (
     "confirm",
     "effort",
     "trials",
+    "samples",
     "settings",
 )
 """The sections as they stand on the page; names of folders."""

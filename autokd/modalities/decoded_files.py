@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,12 +32,14 @@ def in_threads(function: Callable[[_Item], _Found], items: Sequence[_Item], ahea
             yield from threads.map(function, items[start : start + ahead])
 
 
-def decode_each(paths: Sequence[Path], side: int, reading: Reading) -> Iterator[NDArray[np.uint8] | DataError]:
-    """Yield each file's picture as RGB [3, side, side], or what is wrong with it."""
+def decode_each(
+    paths: Sequence[Path], side: int, reading: Reading, channels: int = 3
+) -> Iterator[NDArray[np.uint8] | DataError]:
+    """Yield each file's picture, [channels, side, side], in RGB or grey, or what is wrong with it."""
 
     def one(path: Path) -> NDArray[np.uint8] | DataError:
         try:
-            return decoding.decode(path, (side, side), 3, reading)
+            return decoding.decode(path, (side, side), channels, reading)
         except DataError as error:
             return error
 
@@ -51,18 +54,37 @@ class DecodedFiles:
       side: in pixels.
       reading: how they are read.
       skip_bad: a file that cannot be read is black.
+      channels: 1 (grey) or 3 (RGB).
     """
 
     dtype = torch.uint8
 
-    def __init__(self, paths: Sequence[Path], side: int, reading: Reading, *, skip_bad: bool) -> None:
-        self.shape: tuple[int, ...] = (3, side, side)
+    def __init__(
+        self, paths: Sequence[Path], side: int, reading: Reading, *, skip_bad: bool = False, channels: int = 3
+    ) -> None:
+        self.shape: tuple[int, ...] = (channels, side, side)
         self._paths, self._reading, self._skip_bad = paths, reading, skip_bad
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """How they are read, as plain data."""
+        return dataclasses.asdict(self._reading)
 
     def keep_grey(self, rows: Tensor) -> None:
         """Go on with one channel where these pictures have no colour."""
         if all(bool((picture == picture[:1]).all()) for picture in self.read(rows)):
             self.shape = (1, *self.shape[1:])
+
+    def pictures(self) -> Iterator[NDArray[np.uint8]]:
+        """Decode all pictures, one after the other.
+
+        Raises:
+          DataError: a file is not a readable image.
+        """
+        for picture in decode_each(self._paths, self.shape[1], self._reading, self.shape[0]):
+            if isinstance(picture, DataError):
+                raise picture
+            yield picture
 
     def read(self, rows: Tensor) -> Tensor:
         """Decode some pictures; see `autokd.lazy.Source`.
@@ -72,9 +94,9 @@ class DecodedFiles:
         """
         found = torch.zeros(len(rows), *self.shape, dtype=torch.uint8)
         paths = [self._paths[row] for row in rows.tolist()]
-        for place, picture in zip(found, decode_each(paths, self.shape[1], self._reading), strict=True):
+        for place, picture in zip(found, decode_each(paths, self.shape[1], self._reading, self.shape[0]), strict=True):
             if not isinstance(picture, DataError):
-                place[:] = torch.from_numpy(picture[: len(place)])
+                place.numpy()[:] = picture
             elif not self._skip_bad:
                 raise picture
         return found

@@ -1,0 +1,96 @@
+"""A dataset's samples at the size that a teacher looks at, beside those that the student sees.
+
+They are decoded once, into the user's cache, and read from there as they are asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from autokd.data.load import Dataset
+from autokd.datasets import picture_cache
+from autokd.files import cache_dir
+from autokd.input_values import Finer
+from autokd.lazy import LazyTensor, Source
+from autokd.networks.inputs import kind_of
+from autokd.networks.side import side_of
+from autokd.spec import fingerprint
+from autokd.types import Split, Teacher
+
+_log = logging.getLogger("autokd")
+
+
+def with_finer(data: Dataset, teacher: Teacher | None, *, keep: bool = True) -> Dataset:
+    """Return the dataset with its samples as its teacher sees them.
+
+    It is the same where the student sees as much, and where samples are not from files of their own.
+
+    Args:
+      data: the dataset.
+      teacher: who looks at them.
+      keep: decode them into the cache, once; if not, they are decoded each time that they are asked for.
+
+    Raises:
+      DataError: a file is gone or unreadable, or the disk has no room.
+    """
+    names = data.samples.names
+    source = _source(data, names or (), side_of(teacher))
+    if names is None or source is None:
+        return data
+    kept: Source = _kept(source, names) if keep else source
+    return dataclasses.replace(
+        data,
+        train=_beside(data.train, kept),
+        validation=_beside(data.validation, kept),
+        _test=_beside(data.read_test(), kept),
+    )
+
+
+def finer_split(data: Dataset, split: Split, side: int) -> Split:
+    """Return some samples of a dataset as a teacher sees them, decoded each time they are asked for; nothing is kept.
+
+    Args:
+      data: the dataset.
+      split: of its samples.
+      side: that the teacher looks at, in pixels; 0: what the student does.
+    """
+    source = None if split.ids is None else _source(data, data.samples.names or (), side)
+    return dataclasses.replace(split, finer=None) if source is None else _beside(split, source)
+
+
+def _source(data: Dataset, names: Sequence[str], side: int) -> Finer | None:
+    if not side or not names:
+        return None
+    return kind_of(data.task.modality).finer(data.preprocess, names, side)
+
+
+def _beside(split: Split, source: Source) -> Split:
+    assert split.ids is not None, "the samples of a dataset have ids"
+    return dataclasses.replace(split, finer=LazyTensor(source, split.ids.cpu()))
+
+
+def _kept(source: Finer, names: Sequence[str]) -> Source:
+    """The samples in the cache, decoded into it where they are not there yet."""
+    files = [(name, *_state(Path(name))) for name in names]
+    key = fingerprint({"files": files, "shape": list(source.shape), "reading": source.about})
+    path = cache_dir("images") / f"{key}-{source.shape[-1]}.safetensors"
+    found = picture_cache.find(path)
+    if found is None:
+        _log.info("decoding %d pictures at %d px for the teacher", len(names), source.shape[-1])
+        picture_cache.Room(len(names), source.shape[0], source.shape[-1]).check(path.parent)
+        picture_cache.write(path, source.pictures(), dict, channels=source.shape[0])
+        found = picture_cache.find(path)
+        assert found is not None, f"{path} was written and cannot be read"
+    return found.source
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """What tells that a file is the same: its size and when it was last changed."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0  # decoding it says so
+    return found.st_size, found.st_mtime_ns
