@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import psutil
@@ -15,7 +15,7 @@ import pytest
 from autokd.study.records import Records
 from tests.processes import Process
 from tests.search.plugins import plugin
-from tests.search.processes import ended, records_in, started, wait_for
+from tests.search.processes import ended, records_in, release, started, started_held, wait_for, wait_until
 from tests.search.records import comparable
 from tests.search.spaces import SPACE
 
@@ -111,27 +111,33 @@ def test_two_workers_give_the_same_study_though_killed(with_two_slots: Records, 
     whole_and_once(tmp_path, found)
 
 
+WAIT, LESS = "stopping once what runs is over; Ctrl-C again to wait less", "stopping at the next epoch; Ctrl-C again to"
+STOPPED = "stopped; the same command goes on where this one left off"
 STOPS = (
-    (4, [signal.SIGINT], "stopping once what runs is over; Ctrl-C again to wait less"),
-    (9, [signal.SIGINT, signal.SIGINT], "stopping once what runs is over"),
-    (14, [signal.SIGTERM], "stopped; the same command goes on where this one left off"),
+    (4, [(signal.SIGINT, WAIT)]),
+    (9, [(signal.SIGINT, WAIT), (signal.SIGINT, LESS)]),
+    (14, [(signal.SIGTERM, "")]),
 )
-"""After so many rungs, the signals, and what the search says."""
+"""After so many rungs, the signals, each with what the search says to it."""
+
+
+def says(output: Path, text: str) -> bool:
+    return text in output.read_text()
 
 
 def test_signals_stop_and_the_same_command_goes_on(undisturbed: Records, space: Path, tmp_path: Path) -> None:
-    """One study, stopped three times on its way."""
-    for rungs, signals, said in STOPS:
-        (tmp_path / "output.txt").unlink(missing_ok=True)
-        process = started(tmp_path, space)
-        wait_for(tmp_path, process, "rung", rungs)
-        for number in signals:
+    """One study, stopped three times on its way, each time within a rung."""
+    output = tmp_path / "output.txt"
+    for rungs, signals in STOPS:
+        output.unlink(missing_ok=True)
+        process = started_held(tmp_path, space, event="rung", count=rungs)
+        for number, said in signals:
             process.send_signal(number)
-            time.sleep(0.05)
-        # these rungs are so short that the second Ctrl-C may meet a process that is ending already
-        assert process.wait(timeout=60) in (130, -signal.SIGINT if len(signals) == 2 else 130)
+            wait_until(functools.partial(says, output, said), tmp_path, process)
+        release(tmp_path)
+        assert process.wait(timeout=300) == 130
         cut = records_in(tmp_path)
-        assert len(cut.trials) < 14 and said in (tmp_path / "output.txt").read_text()
+        assert len(cut.trials) < 14 and STOPPED in output.read_text()
         assert len(cut.in_flight) <= 1
     found = ended(tmp_path, started(tmp_path, space))
     assert comparable(found) == comparable(undisturbed)
@@ -139,13 +145,11 @@ def test_signals_stop_and_the_same_command_goes_on(undisturbed: Records, space: 
 
 
 def test_a_second_coordinator_is_refused(space: Path, tmp_path: Path) -> None:
-    process = started(tmp_path, space)
-    wait_for(tmp_path, process, "trial", 1)
-    process.send_signal(signal.SIGSTOP)  # it holds the study for as long as the other one takes to come
+    process = started_held(tmp_path, space, event="trial", count=1)
     (tmp_path / "second").mkdir()
     (tmp_path / "second" / "studies").symlink_to(tmp_path / "studies")
     second = started(tmp_path / "second", space)
-    assert second.wait(timeout=60) == 2
+    assert second.wait(timeout=300) == 2
     said = (tmp_path / "second" / "output.txt").read_text()
     assert f"mine is being run by another process (host {os.uname().nodename}, process {process.pid}, since" in said
     assert len(said.strip().splitlines()[-1]) < 300 and "Traceback" not in said
@@ -156,8 +160,7 @@ def test_a_second_coordinator_is_refused(space: Path, tmp_path: Path) -> None:
 def test_a_truncated_line_and_damaged_checkpoints_cost_no_trial(
     undisturbed: Records, space: Path, tmp_path: Path
 ) -> None:
-    process = started(tmp_path, space)
-    wait_for(tmp_path, process, "rung", 7)
+    process = started_held(tmp_path, space, event="rung", count=7)
     process.kill()
     process.wait()
     study = tmp_path / "studies" / "mine"
@@ -180,7 +183,7 @@ def test_a_full_disk_loses_nothing(undisturbed: Records, space: Path, tmp_path: 
         pytest.skip("no small disk can be mounted here")
     try:
         process = started(tmp_path, space)
-        assert process.wait(timeout=120) == 2
+        assert process.wait(timeout=300) == 2
         said = (tmp_path / "output.txt").read_text()
         assert "No space left on device; make room, and the same command goes on" in said and "Traceback" not in said
         subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)

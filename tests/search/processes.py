@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from autokd.study.records import RecordLog, Records
@@ -17,6 +18,36 @@ from autokd.cli.commands import run_command
 sys.exit(run_command(["search", "--dataset", "digits", "--limit-train", "128", "--device", "cpu", "--seed", "3",
                       "--study", "mine", "--space", *sys.argv[1:]]))
 """
+
+HELD = """
+import os, sys, time
+from pathlib import Path
+from unittest import mock
+from autokd.execution import inline
+
+event, count = sys.argv.pop(1).encode(), int(sys.argv.pop(1))
+records, train, deadline = Path("studies/mine/trials.jsonl"), inline.run_job, time.monotonic() + 300
+waits = [True]  # once
+
+
+def held(context, job, on_epoch=None, *rest):
+    def after_epoch(line):
+        if on_epoch is not None:
+            on_epoch(line)
+        if waits and line["epoch"] < job.until and records.read_bytes().count(b'"event": "%s"' % event) >= count:
+            waits.clear()
+            Path("held").touch()
+            while Path("held").exists():
+                time.sleep(0.005)
+                if time.monotonic() > deadline:
+                    os._exit(99)
+
+    return train(context, job, after_epoch, *rest)
+
+
+mock.patch.object(inline, "run_job", held).start()
+"""
+"""Before a search: once the records hold so many events of a kind, it waits in the next rung with an epoch to go."""
 
 
 def started(folder: Path, space: Path, *options: str, code: str = SEARCH) -> Process:
@@ -35,6 +66,21 @@ def started_anew(
         return subprocess.Popen(command, env=variables, stdout=output, stderr=output, cwd=folder)
 
 
+def started_held(folder: Path, space: Path, *options: str, event: str, count: int, code: str = SEARCH) -> Process:
+    """Start a search, and return when it waits within a rung, after so many events of a kind; `release` lets it go on.
+
+    So a test that disturbs it meets it where it wants to, however fast or slow the machine is.
+    """
+    process = start(HELD + code, event, str(count), space, *options, folder=folder)
+    wait_until((folder / "held").exists, folder, process)
+    return process
+
+
+def release(folder: Path) -> None:
+    """Let a search that waits go on."""
+    (folder / "held").unlink()
+
+
 def ended(folder: Path, process: Process | subprocess.Popen[bytes], code: int = 0, *, seconds: float = 600) -> Records:
     """Wait for a search and return its records."""
     assert process.wait(timeout=seconds) == code, (folder / "output.txt").read_text()
@@ -48,7 +94,12 @@ def records_in(folder: Path) -> Records:
 def wait_for(folder: Path, process: Process | subprocess.Popen[bytes], event: str, count: int) -> None:
     """Wait until a search's records hold so many events of a kind."""
     path, mark = folder / "studies/mine/trials.jsonl", f'"event": "{event}"'.encode()
+    wait_until(lambda: path.exists() and path.read_bytes().count(mark) >= count, folder, process)
+
+
+def wait_until(come: Callable[[], bool], folder: Path, process: Process | subprocess.Popen[bytes]) -> None:
+    """Wait until something is so, while a process runs."""
     deadline = time.monotonic() + 300
-    while not path.exists() or path.read_bytes().count(mark) < count:
+    while not come():
         assert process.poll() is None and time.monotonic() < deadline, (folder / "output.txt").read_text()
         time.sleep(0.005)

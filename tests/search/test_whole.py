@@ -24,7 +24,7 @@ from autokd.search.request import Progress
 from autokd.study.records import Records
 from tests.processes import Process
 from tests.search.plugins import plugin
-from tests.search.processes import ended, records_in, started, started_anew, wait_for
+from tests.search.processes import ended, records_in, release, started, started_anew, started_held
 from tests.search.records import comparable
 from tests.search.spaces import SPACE
 
@@ -78,21 +78,22 @@ def test_two_processes_search_the_same(twins: tuple[Path, Records, Records]) -> 
     assert curve == [1, 2, 3, 4]
 
 
-def kill_after(folder: Path, process: Process, event: str, count: int) -> None:
-    """Kill a search once its records hold so many events of a kind."""
-    wait_for(folder, process, event, count)
+def kill_after(folder: Path, space: Path, event: str, count: int) -> None:
+    """Search until the records hold so many events of a kind, and kill it within a rung."""
+    process = started_held(folder, space, str(folder), event=event, count=count, code=SEARCH)
     process.kill()
     process.wait()
+    release(folder)
 
 
 @pytest.mark.slow
 def test_a_search_killed_in_explore_and_in_confirm_ends_as_if_undisturbed(
     twins: tuple[Path, Records, Records], space: Path, tmp_path: Path
 ) -> None:
-    kill_after(tmp_path, searching(tmp_path, space), "rung", 6)
+    kill_after(tmp_path, space, "rung", 6)
     cut = records_in(tmp_path)
     assert sum(len(t.rungs) for t in cut.trials.values()) >= 6 and len(cut.trials) < TRIALS and not cut.runs
-    kill_after(tmp_path, searching(tmp_path, space), "run", 4)
+    kill_after(tmp_path, space, "run", 4)
     cut = records_in(tmp_path)
     assert len(cut.trials) == TRIALS and len(cut.runs) >= 4 and not cut.claims
     done = search(tmp_path, space)
