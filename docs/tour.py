@@ -50,6 +50,7 @@ def picture(page: Path) -> None:
         print(f"no Chromium here: {PICTURE} was left as it is")
         return
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={SIZE}"]
+    options.append("--virtual-time-budget=20000")  # figures are drawn once the page has loaded
     subprocess.run([browser, *options, f"--screenshot={PICTURE}", page.as_uri()], check=True, capture_output=True)
     print(f"wrote {PICTURE}")
 
