@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from autokd.calibration import BINS, Bin, calibration_error, fit_temperature, reliability, softmax
+from autokd.study.answers import read_answers
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -95,13 +94,13 @@ def learned(file: Path, arms: Mapping[str, int]) -> Learned | None:
     """Return what the students of a claim answered, or None where nothing is kept.
 
     Args:
-      file: the logits of the claim's round (`StudyStore.answers_file`).
+      file: the logits of the claim's round (`autokd.study.answers.answers_file`).
       arms: by name how many runs each has.
     """
-    try:
-        kept = load_file(file)
-    except (OSError, SafetensorError):
+    read = read_answers(file)
+    if read is None:
         return None
+    kept = {name: tensor.numpy() for name, tensor in read.items()}
     labels = {name: kept[f"labels/{name}"] for name in ("validation", "test")}
     found = {name: _runs(kept, name, count) for name, count in arms.items()}
     runs = {name: made for name, made in found.items() if made}

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from autokd.metrics import Metric, Predictions, predictions
+from autokd.study.answers import read_answers
 
 PLAIN = "plain"
 """Where the answers of plain models are among those of a claim: "plain/NAME/SPLIT"."""
@@ -47,13 +46,12 @@ def best_plain_model(file: Path, arm: str, metric: Metric) -> PlainModel | None:
     """Return the plain model that is best on validation, beside an arm of the claim; None where none was fitted.
 
     Args:
-      file: what was answered in the claim (`autokd.study.store.answers_file`).
+      file: what was answered in the claim (`autokd.study.answers.answers_file`).
       arm: name of the recommended arm.
       metric: the claim's.
     """
-    try:
-        kept = load_file(file)
-    except (OSError, SafetensorError):
+    kept = read_answers(file)
+    if kept is None:
         return None
     names = [name.split("/")[1] for name in kept if name.startswith(f"{PLAIN}/") and name.endswith("/test")]
     runs = [_answers(kept, name.removesuffix("/test"), "test") for name in _runs_of(kept, arm)]

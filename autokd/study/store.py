@@ -195,11 +195,6 @@ def student_file(study: Path, round: int, arm: str, i: int) -> Path:
     return former if former.exists() and not file.exists() else file
 
 
-def answers_file(study: Path, round: int) -> Path:
-    """Return where the logits of a claim's students and of the teacher are kept, on validation and test."""
-    return study / "confirm" / f"round{round}.safetensors"
-
-
 def student_of_trial(trials: Path, number: int) -> Path:
     """Return where the student of a trial is kept, until it is claimed, in a study that ends with a trial.
 

@@ -15,12 +15,13 @@ from safetensors.numpy import save_file
 from autokd.files import as_plain
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.study import choice
+from autokd.study.answers import answers_file
 from autokd.study.arms import baseline_kinds
 from autokd.study.choice import Candidate, ScreenedStudent
 from autokd.study.claim import Arm, Claim, Comparison, SplitValues, arm_runs
 from autokd.study.records import RecordLog
 from autokd.study.settings import DataFacts, Identity, Reference, Setting, StudySettings, TeacherFacts
-from autokd.study.store import StudyStore, answers_file
+from autokd.study.store import StudyStore
 from autokd.types import Shapes, Task
 
 RUNGS = [3, 9, 27]

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from autokd.files import printable
 from autokd.metrics import METRICS, predictions
@@ -25,6 +23,7 @@ from autokd.report import words
 from autokd.report.sections.recommendation.verdict import headline
 from autokd.report.tables import flat
 from autokd.study import comparison
+from autokd.study.answers import answers_file, read_answers
 from autokd.study.arms import ALONE, KD
 from autokd.study.claim import Claim
 from autokd.study.comparison import Pair
@@ -178,10 +177,9 @@ def _kept(study: StudyStore) -> tuple[Any, list[Any]] | None:
     claim = study.records.claim
     if claim is None:
         return None
-    try:
-        kept = load_file(study.path / "confirm" / f"round{claim.round}.safetensors")
-        on_test = kept["labels/test"]
-    except (OSError, SafetensorError, KeyError):
+    kept = read_answers(answers_file(study.path, claim.round)) or {}
+    on_test = kept.get("labels/test")
+    if on_test is None:
         return None
     names = [f"{claim.use}/{seed}/test" for seed in range(len(claim.used.claimed))]
     return on_test.numpy(), [predictions(kept[name].float(), on_test) for name in names if name in kept]

@@ -25,11 +25,11 @@ from autokd.search.confirm.round import Round
 from autokd.search.samples import keep_disputed
 from autokd.spec import from_plain
 from autokd.study import comparison
+from autokd.study.answers import answers_file
 from autokd.study.claim import Comparison, SplitValues
 from autokd.study.comparison import Pair
 from autokd.study.plain_models import PLAIN
 from autokd.study.records import RunRecord
-from autokd.study.store import answers_file
 
 
 class Answers(NamedTuple):

@@ -111,8 +111,8 @@ def rows(study: StudyStore) -> list[Row]:
 
 
 def _answers(study: StudyStore) -> Learned | None:
+    from autokd.study.answers import answers_file
     from autokd.study.learned import learned
-    from autokd.study.store import answers_file
 
     claim = study.records.claim
     if claim is None:
@@ -147,8 +147,8 @@ def _agreement(claim: Claim, answers: Learned, use: Answered) -> str:
 
 
 def _plain(study: StudyStore, claim: Claim, phrase: str) -> Iterator[str]:
+    from autokd.study.answers import answers_file
     from autokd.study.plain_models import best_plain_model
-    from autokd.study.store import answers_file
 
     plain = best_plain_model(answers_file(study.path, claim.round), claim.use, claim.about)
     if plain is None:
