@@ -1,14 +1,11 @@
-"""What to use, how good it is, where the gain comes from, and what to type next."""
+"""What to use, how good it is, and what to type next."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from autokd.report.printed import Printed
-from autokd.report.sections.recommendation import evidence, facts, gain
+from autokd.report.sections.recommendation import evidence, facts
 from autokd.report.sections.recommendation.figure import figure
-from autokd.report.sections.recommendation.terminal import gain as print_gain
 from autokd.report.start import teacher_weakness
 from autokd.report.tables import Table
 
@@ -21,7 +18,6 @@ TITLE = "Recommendation"
 def show(study: StudyStore) -> dict[str, Any]:
     """Return the decision, what it rests on, and what became of the training at the end."""
     decision, trials = facts.decide(study), study.records.trials.values()
-    lines = gain.rungs(study)
     return {
         "decision": decision,
         "legend": facts.LEGEND,
@@ -31,17 +27,9 @@ def show(study: StudyStore) -> dict[str, Any]:
         "failures": any(trial.failure is not None for trial in trials),
         "weak_teacher": teacher_weakness(study),
         "rare": facts.rare(study),
-        "gain": lines,
-        "flattered": gain.FLATTERED if gain.flattered(lines) else "",
-        "swaps": gain.swaps(study),
         "budget": study.settings.identity.budget_of(len(trials)),
         **facts.trained(study),
     }
-
-
-def printed(study: StudyStore) -> Iterator[Printed]:
-    """Yield where the gain comes from; the summary begins and ends with the rest."""
-    return print_gain(study)
 
 
 def tables(study: StudyStore) -> dict[str, Table]:
