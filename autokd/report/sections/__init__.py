@@ -43,7 +43,6 @@ ORDER = (
     "confirm",
     "effort",
     "trials",
-    "samples",
     "settings",
 )
 """The sections as they stand on the page; names of folders."""
