@@ -140,7 +140,9 @@ def test_no_gain_is_said_plainly_and_a_weak_teacher_loudly(fabricate: Fabricate,
     change_claim(store, lambda claim: dataclasses.replace(claim, teacher=SplitValues(0.5, 0.5)))
     page = page_of(store, tmp_path)
     assert "over no teacher; plain KD may do as well" in page.words
-    assert "Practically equal to plain KD: " in page.words
+    assert (
+        "No gain over plain KD: +0.5 points [−0.1, +1.1]. We would have noticed 0.8 points or more. About" in page.words
+    )
     assert "The teacher is worse than the student alone (50.0 % against" in page.words
     assert "better than plain KD" not in page.words
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Tone = Literal["good", "open", "bad", "quiet"]
 """How a headline is coloured; it never says more than the headline."""
+Gain = tuple[str, Comparison] | None
+"""Name of the arm that is compared with, and the comparison."""
 FEW_EPOCHS = 10
 """Trainings that are shorter than this many epochs are named in the headline."""
 
@@ -41,7 +43,7 @@ class Verdict(NamedTuple):
     kind: str
     title: str
     tone: Tone
-    gain: tuple[str, Comparison] | None = None
+    gain: Gain = None
 
 
 def judge(claim: Claim) -> Verdict:
@@ -113,16 +115,16 @@ def _distilled(claim: Claim) -> Verdict:
     over_kd, over_alone = _over(claim, _kd_names(claim)), _over(claim, _names_without_teacher(claim))
     if is_plain_kd(claim, claim.used):
         if _is_gain(over_alone):
-            title = f"Distil with plain KD: {_over_what(claim, over_alone)}; the search found nothing better"
+            title = f"{_use(claim)}: {_over_what(claim, over_alone)}; the search found nothing better"
             return Verdict("plain_kd", title, "good", over_alone)
-        return _no_gain(claim, "Distil with plain KD")
+        return _no_gain(claim, _use(claim), over_alone)
     if _is_gain(over_kd):
-        return Verdict("distilled", f"Use the distilled student: {_over_what(claim, over_kd)}", "good", over_kd)
+        return Verdict("distilled", f"{_use(claim)}: {_over_what(claim, over_kd)}", "good", over_kd)
     if _is_gain(over_alone):
         level = "; plain KD may do as well" if over_kd is not None else ""
-        title = f"Use the distilled student: {_over_what(claim, over_alone)}{level}"
+        title = f"{_use(claim)}: {_over_what(claim, over_alone)}{level}"
         return Verdict("like_kd", title, "good", over_alone)
-    return _no_gain(claim, "Use the distilled student")
+    return _no_gain(claim, _use(claim))
 
 
 def _on_labels(claim: Claim) -> Verdict:
@@ -140,8 +142,8 @@ def _on_labels(claim: Claim) -> Verdict:
     return Verdict("labels_alone", f"Train the student on labels alone: {brought}", "open", gain)
 
 
-def _no_gain(claim: Claim, lead: str) -> Verdict:
-    name = claim.comparator
+def _no_gain(claim: Claim, lead: str, gain: Gain = None) -> Verdict:
+    name = claim.comparator if gain is None else gain[0]
     assert name is not None
     other, shown = other_phrase(claim, name), f"that {words.count(claim.n_test)} test samples can show"
     if _same(claim, name):
@@ -152,11 +154,9 @@ def _no_gain(claim: Claim, lead: str) -> Verdict:
 def _use(claim: Claim) -> str:
     """What to use, at the beginning of a headline."""
     if distils(claim.used):
-        return "Distil with plain KD" if is_plain_kd(claim, claim.used) else "Use the distilled student"
+        plain = f"Distil with plain KD{' by hand' if claim.used.recipe == KD else ''}"
+        return plain if is_plain_kd(claim, claim.used) else "Use the distilled student"
     return "Train the student on labels alone" if has_teacher(claim) else f"Use {claim.used.phrase}"
-
-
-Gain = tuple[str, Comparison] | None
 
 
 def _over(claim: Claim, names: Iterable[str]) -> Gain:
