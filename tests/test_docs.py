@@ -17,6 +17,7 @@ import pytest
 import torch
 import typer
 import yaml
+from safetensors.torch import save_file
 
 from autokd import catalog, declarations, input_values, spec
 from autokd.cli.commands import app, run_command
@@ -222,12 +223,18 @@ def test_the_events_of_the_records_are_those_of_the_code() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == understood
 
 
-@pytest.mark.parametrize("page", ["docs/spaces.md"])
-def test_the_spaces_shown_have_no_mistakes(page: str) -> None:
+@pytest.mark.parametrize("page", ["docs/spaces.md", "docs/teachers.md"])
+def test_the_spaces_shown_have_no_mistakes(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a fragment leaves out of a space is that of the page's whole example."""
+    whole, *_ = blocks((ROOT / "docs" / "spaces.md").read_text(encoding="utf-8"), "yaml")
     shown = blocks((ROOT / page).read_text(encoding="utf-8"), "yaml")
     assert shown
+    monkeypatch.chdir(tmp_path)
+    save_file({"w": torch.zeros(1)}, "student.safetensors")  # what one of them begins with
+    rest = {name: part for name, part in yaml.safe_load(whole).items() if name != "warm_starts"}
     for text in shown:
-        assert len(parse(text, page).ranges()) > 5
+        space = text if text == whole else yaml.safe_dump(rest | yaml.safe_load(text))
+        assert len(parse(space, page).ranges()) > 5
 
 
 @pytest.fixture
