@@ -19,8 +19,8 @@ from autokd.api import Study
 from autokd.cli.console import claim as console
 from autokd.ranges import Choice
 from autokd.report import page, sections, write
-from autokd.report.sections.found.promise import happened, promised
 from autokd.report.sections.recommendation.facts import LEGEND, decide, training_text
+from autokd.report.sections.search.promise import happened, promised
 from autokd.report.start import extent
 from autokd.report.tables import Table
 from autokd.study.claim import Claim

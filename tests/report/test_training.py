@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from autokd.report import words, write
-from autokd.report.sections.effort import facts as effort
 from autokd.report.sections.losses import facts as losses
+from autokd.report.sections.search import effort
 from autokd.study.sessions import BankSession
 from tests.report.test_page import Page
 

@@ -15,8 +15,8 @@ from autokd.cli.console import listings
 from autokd.files import as_plain
 from autokd.report import words
 from autokd.report.sections.curves import facts as curves
-from autokd.report.sections.effort import facts as effort
 from autokd.report.sections.recommendation import facts as recommendation
+from autokd.report.sections.search import effort
 from autokd.study.choice import ScreenedStudent
 from autokd.study.claim import SplitValues
 from autokd.study.design import Design

@@ -31,7 +31,6 @@ ORDER = (
     "recommendation",
     "ladder",
     "learned",
-    "found",
     "front",
     "size",
     "curves",
@@ -41,7 +40,7 @@ ORDER = (
     "losses",
     "proxies",
     "confirm",
-    "effort",
+    "search",
     "trials",
     "settings",
 )

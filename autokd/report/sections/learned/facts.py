@@ -92,6 +92,7 @@ class Spot(NamedTuple):
     y: float
     radius: float
     share: float
+    kind: str = ""
 
 
 class Diagram(NamedTuple):
