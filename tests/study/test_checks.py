@@ -34,7 +34,7 @@ ALONE = {"ce": {"use": "ce"}}
 
 
 def teacher(accuracy: float = 0.95, params: int = 1000) -> TeacherFacts:
-    facts = {"origin": "somewhere", "fingerprint": "t", "may_have_seen_validation": False}
+    facts: dict[str, Any] = {"origin": "somewhere", "fingerprint": "t", "may_have_seen_validation": False}
     return TeacherFacts(**facts, validation={"accuracy": accuracy}, params=params, offers=Shapes())
 
 
@@ -100,7 +100,7 @@ def share(part: float) -> np.ndarray:
 def trial(number: int, scores: Sequence[float], **values: Any) -> TrialRecord:
     """A trial with a score at each rung of 1, 3 and 9 epochs."""
     rungs = [RungRecord(rung=i, epochs=3**i, score=score, loss=0.1, seconds=1.0) for i, score in enumerate(scores)]
-    facts = {
+    facts: dict[str, Any] = {
         "source": "tpe",
         "seed": number,
         "pipeline": {**helpers.PIPELINE, "losses": KD},
@@ -117,7 +117,7 @@ def add(store: StudyStore, *trials: TrialRecord) -> StudyStore:
 
 def add_noise(store: StudyStore, scores: Sequence[float]) -> StudyStore:
     """The same pipeline under several seeds."""
-    facts = {"stage": "noise", "round": 0, "arm": "kd", "variant": "", "pipeline": {}, "loss": 0.1, "seconds": 1.0}
+    facts: dict[str, Any] = {"stage": "noise", "round": 0, "arm": "kd", "variant": "", "pipeline": {}, "loss": 0.1, "seconds": 1.0}
     store.records.runs += [RunRecord(**facts, seed=seed, score=score) for seed, score in enumerate(scores)]
     return store
 
@@ -306,7 +306,7 @@ def test_15_figures_for_another_length_or_fewer_samples(make: Make) -> None:
     trained = change(make(), epochs=2)
     trained.records.trainings.append(Training(round=0, epochs=2, full=4, samples=100, reason="the time"))
     assert found(trained, 15)[0] == "pass"
-    facts = {"seconds": 9.0, "budget": {}, "whole_data": "d", "teacher_epochs": 2, "reason": "so it is"}
+    facts: dict[str, Any] = {"seconds": 9.0, "budget": {}, "whole_data": "d", "teacher_epochs": 2, "reason": "so it is"}
     plan = TimePlan(**facts, limit_train=100, whole_train=2000)
     assert "100 training samples, not 2,000 of them" in found(make(time_plan=plan), 15)[1]
 
