@@ -117,7 +117,15 @@ def add(store: StudyStore, *trials: TrialRecord) -> StudyStore:
 
 def add_noise(store: StudyStore, scores: Sequence[float]) -> StudyStore:
     """The same pipeline under several seeds."""
-    facts: dict[str, Any] = {"stage": "noise", "round": 0, "arm": "kd", "variant": "", "pipeline": {}, "loss": 0.1, "seconds": 1.0}
+    facts: dict[str, Any] = {
+        "stage": "noise",
+        "round": 0,
+        "arm": "kd",
+        "variant": "",
+        "pipeline": {},
+        "loss": 0.1,
+        "seconds": 1.0,
+    }
     store.records.runs += [RunRecord(**facts, seed=seed, score=score) for seed, score in enumerate(scores)]
     return store
 
