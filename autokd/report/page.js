@@ -37,8 +37,34 @@
   const begin = () => load().then(() => {
     draw();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+    document.addEventListener("themechange", draw);
   });
   if (document.querySelector("script[data-plot]")) addEventListener("load", () => setTimeout(begin));  // after the page is there
+
+  const button = (text, place, act) => {
+    const made = place.appendChild(document.createElement("button"));
+    Object.assign(made, {type: "button", className: "small", textContent: text});
+    made.addEventListener("click", () => act(made));
+  };
+  const tools = document.querySelector("header.frame").appendChild(document.createElement("span"));
+  tools.className = "tools";
+  button("light / dark", tools, () => {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    document.dispatchEvent(new Event("themechange"));
+  });
+  button("print", tools, () => print());
+  for (const command of document.querySelectorAll(".command")) {
+    button("copy", command, async made => {
+      await navigator.clipboard.writeText(command.querySelector("pre").textContent);
+      made.textContent = "copied";
+    });
+  }
+
+  const unfold = () => document.getElementById(decodeURIComponent(location.hash.slice(1)))?.closest("details")?.setAttribute("open", "");
+  addEventListener("hashchange", unfold);
+  unfold();
 
   const key = (row, column) => {
     const cell = row.cells[column];
