@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from autokd.calibration import Bin
 from autokd.metrics import METRICS
 from autokd.study.answers import answers_file
+from autokd.study.arms import RECOMMENDED_PHRASE, phrase_of
 from autokd.study.checks import MARKS, RULES, Facts, check, count
 from autokd.study.checks.student import chance_error
 from autokd.study.claim import Claim, arm_runs
@@ -232,7 +233,7 @@ def test_9_test_that_favours_another_arm(make: Make) -> None:
     worse = dataclasses.replace(compared, verdict="worse", difference=-0.02, low=-0.03, high=-0.01)
     assert found(change(make(), comparisons={"alone": worse}), 9) == (
         "stop",
-        "Test favours the student alone: the recommended student is −2.0 points [−3.0, −1.0] beside it.",
+        f"Test favours {phrase_of('alone')}: {RECOMMENDED_PHRASE} is −2.0 points [−3.0, −1.0] beside it.",
     )
     assert found(change(make(), comparisons={}, comparators=()), 9) == ("", "")
 
