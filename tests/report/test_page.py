@@ -111,6 +111,7 @@ def test_sections_come_in_the_order_of_the_decision(fabricate: Fabricate, tmp_pa
     text = write(fabricate(), tmp_path).read_text(encoding="utf-8")
     order = [
         "recommendation",
+        "checks",
         "ladder",
         "found",
         "size",

@@ -50,8 +50,8 @@ def test_pooled_seeds_and_paired_items_by_hand() -> None:
     assert found.verdict == "not distinguishable"
     assert found.seeds_needed == 17  # t(0.975, 48) = 2.010635: 0.39883 < 0.4; with 16 seeds 0.40001
     assert found.text == (
-        "not distinguishable from training without a teacher: +40.0 points [-12.9, +92.9]; about 17 seeds would be needed; "
-        "this comparison sees differences from 72.4 points"
+        "not distinguishable from training without a teacher: +40.0 points [-12.9, +92.9]; about 17 seeds would be "
+        "needed; this comparison sees differences from 72.4 points"
     )
 
 
