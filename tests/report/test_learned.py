@@ -44,13 +44,13 @@ def test_what_the_students_learnt_is_said_with_figures_and_intervals(fabricate: 
     keep_answers(store)
     facts = answered(store)
     told = "The student gives the teacher’s answer in 80.0 % of the test items, not told apart from the 80.0 % of"
-    assert facts["heading"] == f"{told} the student alone"
+    assert facts["heading"] == f"{told} training without a teacher"
     off = 100 * (np.exp(6) / (np.exp(6) + 9) - 0.8)
     assert f"The student’s confidence is off by {off:.1f} points [" in facts["of_calibration"]
     assert "fitted on validation, leaves 0." in facts["of_calibration"]
     assert facts["of_calibration"].endswith("and its bundle holds it.")
     assert facts["of_agreement"].endswith("two runs of the same recipe agree in 60.0 %.")
-    assert "the student alone in 80.0 % (difference +0.0 points [" in facts["of_agreement"]
+    assert "training without a teacher in 80.0 % (difference +0.0 points [" in facts["of_agreement"]
     assert facts["of_disputes"].endswith("the teacher is right in 100.0 % of these, the student in 0.0 %.")
     assert "Of plain models, logistic regression on the same rows reaches" in facts["plain"]
     assert facts["lines"][0].used and facts["lines"][0].accuracy == "80.0 %" and facts["lines"][-1].title == "Teacher"

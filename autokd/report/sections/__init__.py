@@ -38,12 +38,9 @@ ORDER = (
     "importances",
     "effects",
     "choices",
-    "losses",
-    "proxies",
-    "confirm",
-    "search",
     "trials",
-    "settings",
+    "search",
+    "details",
 )
 """The sections as they stand on the page; names of folders."""
 

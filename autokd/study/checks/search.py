@@ -12,7 +12,8 @@ from autokd.study.checks.facts import number_of
 from autokd.study.claim import Arm, Claim
 from autokd.study.design import POINTS
 from autokd.study.fidelity import FEWEST, GOOD, interval, short_predicts_long
-from autokd.study.settling import settling
+from autokd.study.settling import FEWEST as FEWEST_TRIALS
+from autokd.study.settling import LATE, settling
 from autokd.study.training import training_of
 
 if TYPE_CHECKING:

@@ -112,7 +112,7 @@ def of_survival(study: StudyStore) -> str:
     if failed:
         text += f"; {words.count(failed)} failed"
     if refused:
-        text += f"; {words.number_of(refused, 'suggestion')} exceeded the limits and {'was' if refused == 1 else 'were'} not trained"
+        text += f"; {words.number_of(refused, 'suggestion')} exceeded the limits and stayed untrained"
     if records.screen:
         text += f"; before them {words.number_of(len(records.screen), 'student')} were ranked without training"
     return f"{text}."
@@ -147,7 +147,7 @@ def of_agreement(lines: list[AgreementLine], metric: Metric, short: str) -> str:
         return f"{words.capital(short)}."
     sure = [each for each in lines if each.agreement.verdict in ("strong", "moderate")]
     if not sure:
-        return f"Whether short trainings order pipelines like long ones by {metric.title} cannot be told from these trials."
+        return f"Whether short trainings order pipelines like long ones (by {metric.title}) cannot be told from these."
     shortest = min(sure, key=lambda each: each.agreement.shorter)
     return (
         f"Short trainings are of use: {shortest.title} epochs agree {shortest.agreement.verdict}ly ({shortest.shows})."
