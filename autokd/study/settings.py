@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from autokd.metrics import Metric
@@ -196,6 +196,7 @@ class TeacherFacts:
       offers: what it offers.
       line: of a given one, what it is fed and how often it is right; "" where that was not tried.
       remarks: what was taken of its input and its classes, or is proposed, a sentence each.
+      cost: of an answer about one sample, "macs" and "latency" (ms), as far as they are known.
     """
 
     origin: str
@@ -206,6 +207,7 @@ class TeacherFacts:
     offers: Shapes
     line: str = ""
     remarks: tuple[str, ...] = ()
+    cost: Mapping[str, float] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as `study.yaml` has them."""
@@ -218,6 +220,7 @@ class TeacherFacts:
             "may_have_seen_validation": self.may_have_seen_validation,
             "offers": shapes_to_plain(self.offers),
             **({"tried": {"line": self.line, "remarks": list(self.remarks)}} if self.line else {}),
+            **({"cost": dict(self.cost)} if self.cost else {}),
         }
 
     @classmethod
@@ -234,6 +237,7 @@ class TeacherFacts:
             offers=shapes_from_plain(plain["offers"]),
             line=tried.get("line", ""),
             remarks=tuple(tried.get("remarks", ())),
+            cost=plain.get("cost", {}),
         )
 
 

@@ -109,7 +109,7 @@ def _teacher_row(study: StudyStore, claim: Claim) -> list[Row]:
     value, facts = teacher_value(study), study.settings.teacher
     if value is None:
         return []
-    cost = {"params": float(facts.params)} if facts is not None and facts.params else {}
+    cost = {} if facts is None else {**({"params": float(facts.params)} if facts.params else {}), **facts.cost}
     means, test = means_of(study.path, claim), [] if claim.teacher is None or not claim.n_test else [claim.teacher.test]
     found = means.difference(claim.use, TEACHER_NAME)
     row = Row(TEACHER, cost, [value], test, "teacher", mean=means.of(TEACHER_NAME), difference=found)
