@@ -156,6 +156,16 @@ class DataFacts:
         counted: Mapping[str, Sequence[int]] = self.card.get("class_counts", {})
         return counted.get(split, ())
 
+    def copies(self, split: str) -> int | None:
+        """Return how many samples of "validation" or "test" are training samples, too; None where nobody looked."""
+        counted: Mapping[str, int] = self.card.get("also_in_train", {})
+        return counted.get(split)
+
+    def near_copies(self, split: str) -> tuple[int, int] | None:
+        """Return how many samples of a split nearly are, and of how many that were looked at; None where none is."""
+        told: str | None = self.card.get("nearly_in_train", {}).get(split)
+        return None if told is None else (int(told.split(" of ")[0]), int(told.split(" of ")[1]))
+
     def majority(self, split: str, metric: Metric) -> Majority | None:
         """Return what always giving the commonest class reaches on a split; None where it is not known."""
         return majority(self.counts("train"), self.counts(split), metric)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import statistics
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autokd.files import printable
+from autokd.files import clean
 from autokd.metrics import METRICS, predictions
 from autokd.objective import shown_limit
 from autokd.report import words
@@ -107,11 +106,6 @@ def labels(studies: Sequence[StudyStore]) -> list[str]:
     """Return what each study is called: its name, or its path where others have that name, too; printable."""
     counts = Counter(study.name for study in studies)
     return [clean(study.name if counts[study.name] == 1 else str(study.path)) for study in studies]
-
-
-def clean(text: str) -> str:
-    """Return a text that can be written, without signs that control how its neighbours are shown."""
-    return "".join(sign for sign in printable(text) if unicodedata.category(sign) not in ("Cc", "Cf"))
 
 
 def rows(studies: Sequence[StudyStore]) -> list[Row]:
