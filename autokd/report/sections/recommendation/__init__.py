@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autokd.report.sections.recommendation import arms, card, evidence, facts, verdict
-from autokd.report.start import extent, teacher_weakness
+from autokd.report.start import extent
 from autokd.report.tables import Table
 from autokd.study.failures import grouped
 
@@ -31,8 +31,6 @@ def show(study: StudyStore) -> dict[str, Any]:
         "timed": decision is not None and decision.timed,
         "best_so_far": facts.best_so_far(study),
         "failed": grouped(study.records.trials.values()),
-        "weak_teacher": teacher_weakness(study),
-        "rare": facts.rare(study),
         "budget": study.settings.identity.budget_of(len(study.records.trials)),
         **facts.trained(study),
     }
