@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from autokd.errors import UserError
 from autokd.metrics import METRICS, Metric
+from autokd.spec import from_plain
 from autokd.study.arms import (
     ALONE,
     HAND,
     PICK,
-    RECOMMENDED,
     RECOMMENDED_PHRASE,
     phrase_of,
     simplicity,
@@ -97,6 +98,11 @@ class Arm:
     def phrase(self) -> str:
         """What it is called inside a sentence, whether it is recommended or not."""
         return self._called(phrase_of(self.kind))
+
+    @property
+    def distils(self) -> bool:
+        """Whether it reads a teacher."""
+        return distils(self.pipeline)
 
     def _called(self, words: str) -> str:
         """The kind's words, with the recipe or the name where that says more; the name where the kind has no words."""
@@ -212,9 +218,7 @@ class Claim:
 
     def title_of(self, arm: Arm) -> str:
         """Return what an arm is called at the head of a row of this claim."""
-        if arm.name != self.use:
-            return arm.title
-        return RECOMMENDED if arm.kind == PICK else f"{arm.title} (recommended)"
+        return f"{arm.title} (recommended)" if arm.name == self.use else arm.title
 
     def phrase_of(self, arm: Arm) -> str:
         """Return what an arm is called inside a sentence about this claim."""
@@ -254,6 +258,14 @@ class Claim:
                 "test_counts": tuple(plain.get("test_counts", ())),
             }
         )
+
+
+def distils(pipeline: Mapping[str, Any]) -> bool:
+    """Return whether a plain pipeline reads a teacher; where a component of it is not here, by its losses alone."""
+    try:
+        return from_plain(pipeline).needs_teacher
+    except UserError:  # for instance a plug-in's
+        return set(pipeline["losses"]) != {"ce"}
 
 
 def arm_runs(seeds: Sequence[int], validation: Sequence[float], test: Sequence[float | None]) -> tuple[ArmRun, ...]:
