@@ -154,7 +154,7 @@ def test_no_gain_is_said_plainly_and_a_weak_teacher_loudly(fabricate: Fabricate,
     assert (
         "No gain over plain KD: +0.5 points [−0.1, +1.1]. We would have noticed 0.8 points or more. About" in page.words
     )
-    assert "The teacher is worse than the student alone (50.0 % against" in page.words
+    assert "The teacher is worse than the student alone: 50.0 % against" in page.words
     assert "better than plain KD" not in page.words
 
 
@@ -181,7 +181,7 @@ def test_an_interrupted_study(fabricate: Fabricate, tmp_path: Path) -> None:
 def test_a_weak_teacher_shows_before_the_claim(fabricate: Fabricate, tmp_path: Path) -> None:
     store = fabricate(trials=12, claim=False)
     change_teacher(store, validation={"accuracy": 0.5})
-    assert "The teacher is worse than the student alone (50.0 % against" in page_of(store, tmp_path).words
+    assert "The teacher is worse than the student alone: 50.0 % against" in page_of(store, tmp_path).words
 
 
 def test_a_study_without_any_trial(fabricate: Fabricate, tmp_path: Path) -> None:

@@ -107,14 +107,13 @@ def test_page_and_terminal_say_it_in_the_same_words(
     fabricate: Fabricate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = fabricate()
-    monkeypatch.setattr("autokd.study.edges.words", lambda pipeline, space: ["a rate of 1 is the highest"])
     training = Training(round=0, epochs=0, full=100, samples=9, reason="there was no time")
     store.records.trainings.append(training)
     change(store, identity=dataclasses.replace(store.settings.identity, objective={"log_loss": "minimize"}))
     change_claim(store, lambda claim: dataclasses.replace(claim, evidence="same seeds", metric="log_loss"))
     decision = decide(store)
     assert decision is not None and len(decision.sentences) == 2
-    sentences = [decision.title, *decision.sentences, decision.evidence, decision.forecast, decision.edges, LEGEND]
+    sentences = [decision.title, *decision.sentences, decision.evidence, decision.forecast, LEGEND]
     sentences += [extent(store), promised(store), happened(store), training_text(store)]
     assert all(len(text) > 20 for text in sentences)
     page_words = page_of(store, tmp_path).words

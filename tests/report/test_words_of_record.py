@@ -189,7 +189,7 @@ def test_how_far_pipelines_were_trained_is_said_where_that_is_less_than_full_tra
     head = page_of(store, tmp_path).words.partition("Use the pick")[0]
     summary = text_of(console.summary(Study(store, tmp_path), as_json=False))
     assert told in head and told in summary
-    assert ("full training" in head) is bool(told) is ("full training" in summary)
+    assert ("full training takes" in head) is bool(told) is ("full training takes" in summary)
 
 
 def test_a_study_without_a_claim_says_how_far_its_trials_went(fabricate: Fabricate, tmp_path: Path) -> None:
