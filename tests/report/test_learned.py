@@ -71,7 +71,7 @@ def test_of_many_classes_the_worst_are_shown_and_all_in_a_fold(fabricate: Fabric
     facts = answered(store)["classes"]
     values = [line.values[0] for line in facts.lines]
     assert len(facts.lines) == CLASSES and values == sorted(values) and len(facts.rest) == 30
-    assert [line.name for line in facts.rest] == store.task.classes
+    assert [line.name for line in facts.rest] == list(store.task.classes)
     assert "All 30 classes" in section(render(store))
 
 

@@ -106,7 +106,7 @@ def test_a_finished_study(fabricate: Fabricate, tmp_path: Path) -> None:
     assert "5 training runs a pipeline, 540 test items, on seeds that no choice has seen." in page.words
     assert "Train it once more and expect 93.8 to 97.0 % on test (95 % of the time)." in page.words
     assert "autokd export demo -o pipeline.yaml" in page.words
-    assert "Test split read 1 time (claim, round 0)" in page.words
+    assert "Test split read once (claim, round 0)" in page.words
     assert "description: small students" in page.words
     assert "not finite: the training loss became nan in epoch 2" in page.words
     assert "losses.crd: crd needs pooled" in page.words
@@ -265,7 +265,7 @@ def test_a_space_that_cannot_be_read_costs_the_importances_only(fabricate: Fabri
     store.space = Broken()
     page = page_of(store, tmp_path)
     assert "The search space could not be read: there is no losses component called 'mine'" in page.words
-    assert len(page.figures) == 5
+    assert len(page.figures) == 4
 
 
 def test_a_data_card_is_shown_without_repetition(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_a_data_card_is_shown_without_repetition(fabricate: Fabricate, tmp_path:
     card = {"classes": ["zebra"], "skipped_files": [], "also_in_train": {"test": 2}}
     store.settings.data.card.update(card)
     page = page_of(store, tmp_path)
-    assert "also in train test: 2" in page.words
+    assert "Duplicates Also in training: 2 of test" in page.words
     assert "zebra" not in page.words
     assert "skipped files" not in page.words
 
@@ -352,7 +352,7 @@ def test_the_noise_and_the_race_are_shown(fabricate: Fabricate, tmp_path: Path) 
     words = page_of(store, tmp_path).words
     assert "Noise Plain KD under 3 seeds: 90.0 %, 92.0 %, 94.0 %; 92.0 ± 2.0 % (n = 3)" in words
     assert "select at most 4 seeds: noisy claim 5 seeds: noisy" in words
-    assert "Trial 9: tied with trial 8 and simpler." in words and "A race: all finalists" in words
+    assert "Trial 9: tied with trial 8 and simpler." in words and "A race: all are trained" in words
     for line in ("trial 8 tied with the best 2 31 k 1,000", "trial 9 chosen 2 31 k 1,000"):
         assert line in words
     assert "trial 10 stopped after 2 seeds: clearly worse" in words and "trial 11 behind" in words

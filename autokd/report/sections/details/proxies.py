@@ -68,7 +68,8 @@ def of_proxies(taus: Sequence[ProxyTau]) -> str:
         if proxy.tau and proxy.tau.low is not None and yardstick and proxy.tau.low > yardstick.tau
     ]
     if better:
-        return f"{words.capital(words.listed(better))} order students better than the {YARDSTICK} does."
+        order = "orders" if len(better) == 1 else "order"
+        return f"{words.capital(words.listed(better))} {order} students better than the {YARDSTICK} does."
     return f"No score without training orders students better than the {YARDSTICK} does, as far as can be told."
 
 

@@ -40,7 +40,7 @@ def show(study: StudyStore) -> dict[str, Any] | None:
         "times": times,
         "of_times": facts.of_times(times),
         "promised": promised(study),
-        "happened": happened(study, by_stage=False),
+        "happened": happened(study),
         "failures": grouped(records.trials.values()),
         "bank": bank_use(records),
         "parts": part_times(records),

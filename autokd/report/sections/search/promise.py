@@ -27,18 +27,13 @@ def promised(study: StudyStore) -> str:
     return f"Planned{quick}: {trials}, {_planned_seeds(budget)}{within}.{_hand_runs(study.settings.time_plan)}"
 
 
-def happened(study: StudyStore, *, by_stage: bool = True) -> str:
-    """Return what was done, a sentence.
-
-    Args:
-      study: the study.
-      by_stage: with the seconds of each stage.
-    """
+def happened(study: StudyStore) -> str:
+    """Return what was done, a sentence with the seconds of each stage."""
     records = study.records
     full = sum(trial.state(study.top_rung) == "complete" for trial in records.trials.values())
     done = f"{words.number_of(len(records.trials), 'trial')}, {words.count(full)} of them at full length"
     total = sum(records.seconds.values())
-    took = f", in {words.duration(total)}{stages(records) if by_stage else ''}" if total else ""
+    took = f", in {words.duration(total)}{stages(records)}" if total else ""
     return f"Done: {done}{_seeds_done(records.claim)}{took}."
 
 
