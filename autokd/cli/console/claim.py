@@ -19,8 +19,7 @@ from autokd.report.sections.effort.facts import part_times
 from autokd.report.sections.found.promise import happened, promised
 from autokd.report.sections.recommendation.facts import LEGEND, Decision, decide, training_text
 from autokd.report.sections.recommendation.terminal import arms, compared, evidence
-from autokd.report.start import extent, teacher_weakness
-from autokd.study.fidelity import too_short
+from autokd.report.start import extent
 
 if TYPE_CHECKING:
     from autokd.api import Study
@@ -49,9 +48,8 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
         *(_below(item) for section in sections() for item in section.printed(store)),
         Text(f"\nRecommended ({_recommended(decision)}):"),
         Padding(_pipeline(decision), (0, 0, 0, 2)),
-        *(indented(text) for text in (decision.edges,) if text),
         Text(f"\n{compared(decision)}"),
-        *(indented(text) for text in (*evidence(decision), *_warnings(study))),
+        *(indented(text) for text in evidence(decision)),
         Text(f"\n{promised(store)}\n{happened(store)}"),
         *_trained(study),
         Text("\nNext:"),
@@ -60,8 +58,10 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
 
 
 def _below(item: Printed) -> RenderableType:
-    """What a section prints; a table stands apart from what is above it."""
-    return Text(item) if isinstance(item, str) else _table(item._replace(title=f"\n{item.title}"))
+    """What a section prints; a table stands apart from what is above it, and a list is indented."""
+    if isinstance(item, str):
+        return indented(item.strip()) if item.startswith("  ") else Text(item)
+    return _table(item._replace(title=f"\n{item.title}"))
 
 
 def _table(grid: Grid) -> Table:
@@ -102,12 +102,6 @@ def _pipeline(decision: Decision) -> Table:
     for slot, text in words.recipe(decision.claim.used.pipeline):
         grid.add_row(Text(slot), Text(text))
     return grid
-
-
-def _warnings(study: Study) -> Iterator[str]:
-    """What makes the result doubtful."""
-    weak, short = teacher_weakness(study.store), too_short(study.store.records)
-    yield from (f"WARNING: {text}" for text in (weak and weak.text, short) if text)
 
 
 def _trained(study: Study) -> Iterator[Text]:

@@ -29,19 +29,17 @@ if TYPE_CHECKING:
 
 ORDER = (
     "recommendation",
+    "checks",
     "learned",
     "found",
-    "front",
-    "size",
-    "curves",
     "importances",
     "effects",
     "choices",
+    "explorer",
     "losses",
     "proxies",
     "confirm",
     "effort",
-    "trials",
     "samples",
     "settings",
 )
