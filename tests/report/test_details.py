@@ -53,8 +53,8 @@ def test_the_data_card_is_told_in_words(fabricate: Fabricate) -> None:
 
 def test_seeds_are_numbered_and_the_real_ones_are_in_the_file(fabricate: Fabricate) -> None:
     store = fabricate()
-    section = re.findall(r'<section id="details">.*?</section>', render(store), re.DOTALL)[0]
-    rows = re.findall(r'<tr><th scope="row">(\d+)</th><td class="n">\d', section)
+    fold = re.findall(r'id="details-seeds">.*?</details>', render(store), re.DOTALL)[0]
+    rows = re.findall(r'<tr><th scope="row">(\d+)</th><td class="n">\d', fold)
     assert rows == ["1", "2", "3", "4", "5"]
 
 

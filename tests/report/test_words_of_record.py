@@ -129,7 +129,7 @@ def test_a_round_that_was_not_tuned_leaves_what_is_said_of_an_earlier_one(fabric
     store = fabricate()
     store.log.append("claim", **as_plain(dataclasses.replace(store.records.claims[0], round=1).to_plain()))
     text = page_of(store, tmp_path).words
-    assert "nothing was tuned over a grid." in text
+    assert "nothing was tuned over a grid." in text and "Tune, on validation: the same grid for every arm" in text
 
 
 def test_students_with_another_head_are_not_called_the_same_network(fabricate: Fabricate, tmp_path: Path) -> None:
