@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from autokd.study.checks.check import Found, Rule, passed, stop, unknown, warn
+from autokd.study.checks.facts import number_of
 from autokd.study.majority import FAIR, NAMED, RARE, rare_classes
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ DOMINANT = 0.8
 """Share of the commonest class from which on accuracy says little."""
 COPIED, NEAR = 0.01, 0.02
 """Shares of copies and of near-copies that move a score by about as much: those that loading the data warns of."""
+NOT_LOOKED_FOR = "were not looked for when the data were loaded"
 SPOILED = 0.1
 """Share of copies that makes a split's scores useless."""
 
@@ -47,7 +50,7 @@ def is_kept_apart(facts: Facts) -> Found | None:
     copies = {split: data.copies(split) for split in sizes}
     counted = {split: count for split, count in copies.items() if count is not None}
     if not counted:
-        return unknown("Copies across the splits were not looked for when the data were loaded.")
+        return unknown(f"Copies across the splits {NOT_LOOKED_FOR}.")
     exact = {split: count / max(1, sizes[split]) for split, count in counted.items()}
     near = {split: found for split in sizes if (found := data.near_copies(split)) is not None}
     parts = [
@@ -65,6 +68,38 @@ def is_kept_apart(facts: Facts) -> Found | None:
     if max(shares) > SPOILED:
         return stop(f"The splits share samples: {says}")
     return warn(f"The splits share samples: {says}") if many else passed(says)
+
+
+def holds_something(facts: Facts) -> Found | None:
+    """Whether inputs hold nothing: pictures of one colour, columns of one value."""
+    data = facts.study.settings.data
+    if "constant_inputs" not in data.card:
+        return unknown(f"Constant inputs {NOT_LOOKED_FOR}.")
+    constant, left_out = data.card["constant_inputs"], data.constant_columns
+    if constant:
+        return warn(f"Inputs hold nothing: {'; '.join(constant)}.")
+    if left_out:
+        named = ", ".join(left_out[:NAMED]) + (", …" if len(left_out) > NAMED else "")
+        columns = number_of(len(left_out), "column")
+        return passed(
+            f"{columns} that held a single value {'was' if len(left_out) == 1 else 'were'} left out: {named}."
+        )
+    return None if constant is None else passed("No input is constant.")
+
+
+def tells_too_much(facts: Facts) -> Found | None:
+    """Whether an input alone tells the class."""
+    data = facts.study.settings.data
+    if "telling_inputs" not in data.card:
+        return unknown(f"Inputs that give the class away {NOT_LOOKED_FOR}.")
+    telling: Mapping[str, float] | None = data.card["telling_inputs"]
+    if telling is None:
+        return None
+    if not telling:
+        return passed("No single input gives the class away.")
+    named = ", ".join(f"{name} ({100 * share:.1f} %)" for name, share in list(telling.items())[:NAMED])
+    more = f" and {len(telling) - NAMED} more" if len(telling) > NAMED else ""
+    return stop(f"Alone, these tell the class of nearly all validation samples: {named}{more}.")
 
 
 RULES = (
@@ -88,5 +123,26 @@ RULES = (
         todo="Take the copies out; where samples belong together (frames of one video, scans of one person), say so "
         "with --group.",
         look=is_kept_apart,
+    ),
+    Rule(
+        number=21,
+        title="Constant inputs",
+        means="A black picture, or a column with one value, teaches nothing. It most often comes from a wrong crop, a "
+        "broken file or a wrong export.",
+        how="Training pictures of one single colour, counted when the data are loaded (of many, an even draw of "
+        "20,000). It warns from the first one on. Columns of a table that hold a single value are left out, and named.",
+        todo="Look at the pictures under What the student sees, and at the files.",
+        look=holds_something,
+    ),
+    Rule(
+        number=22,
+        title="Inputs that give the class away",
+        means="A column that holds the class under another name, or is only known after it, makes every score "
+        "perfect and the model useless.",
+        how="A small decision tree on each column alone, fitted on up to 2,000 training rows (of the first 300 "
+        "columns). It stops where the tree goes 98 % of the way from always giving the commonest class to no error, on training "
+        "and on validation rows.",
+        todo="Leave the column out of the file, unless it is known before the class is.",
+        look=tells_too_much,
     ),
 )
