@@ -26,6 +26,7 @@ from autokd.study.answers import answers_file, read_answers
 from autokd.study.arms import ALONE, KD
 from autokd.study.claim import Claim
 from autokd.study.comparison import Pair
+from autokd.study.means import Mean, means_of
 from autokd.study.store import StudyStore
 
 FEWEST = 5
@@ -54,6 +55,8 @@ class Row:
       metric: name of its first objective.
       test: values of what is recommended, one a seed.
       over_alone, over_kd: what is recommended minus the student alone, and minus KD, where they were compared.
+      kd_over_alone: plain KD minus the student alone, where both were asked about test and their answers are kept.
+      used_kind: the kind of arm that is recommended; "" without a claim.
       over_first: minus what the first study recommends, on the same test items; None on other ones.
       params: of the recommended student, or None.
       seconds: that the study took.
@@ -67,6 +70,8 @@ class Row:
     test: tuple[float, ...]
     over_alone: Gain | None
     over_kd: Gain | None
+    kd_over_alone: Mean | None
+    used_kind: str
     over_first: Gain | None
     params: float | None
     seconds: float
@@ -123,6 +128,8 @@ def _row(study: StudyStore, label: str, first: StudyStore) -> Row:
         test=() if claim is None else tuple(claim.used.test),
         over_alone=None if claim is None else _gain(claim, ALONE),
         over_kd=None if claim is None else _gain(claim, KD),
+        kd_over_alone=None if claim is None else _kd_over_alone(study, claim),
+        used_kind="" if claim is None else claim.used.kind,
         over_first=None if study is first else paired(study, first),
         params=None if claim is None else claim.used.cost.get("params"),
         seconds=sum(records.seconds.values()),
@@ -145,6 +152,15 @@ def _gain(claim: Claim, kind: str) -> Gain | None:
         if arm is not None and kind in (arm.kind, arm.recipe):
             return Gain(found.difference, found.low, found.high, found.verdict)
     return None
+
+
+def _kd_over_alone(study: StudyStore, claim: Claim) -> Mean | None:
+    """Plain KD minus no teacher, the matched arms before those by hand."""
+    names = [
+        next((arm.name for arm in claim.arms if kind in (arm.kind, arm.recipe) and arm.test), None)
+        for kind in (KD, ALONE)
+    ]
+    return None if None in names else means_of(study.path, claim).difference(str(names[0]), str(names[1]))
 
 
 def paired(study: StudyStore, other: StudyStore) -> Gain | None:

@@ -68,9 +68,9 @@ def rows(study: StudyStore, claim: Claim) -> list[Row]:
 def scale_of(listed: list[Row], claim: Claim) -> Scale | None:
     """Return the axis of the pictures in the rows; None where nothing was asked about test.
 
-    The commonest class has no place on it: where it lies far below, nothing else could be told apart.
+    What is simpler makes no room for itself: where it lies far below, the arms could not be told apart.
     """
-    drawn = [row for row in listed if row.mean is not None and row.title != MAJORITY]
+    drawn = [row for row in listed if row.mean is not None and (row.arm is not None or row.title == TEACHER)]
     values = [value for row in drawn for value in (*row.test, *(row.mean or ()))]
     return of_metric(values, claim.about, room=0.03) if values else None
 

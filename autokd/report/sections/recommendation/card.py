@@ -116,17 +116,21 @@ def _trained_for(claim: Claim) -> str:
 
 
 def _early(study: StudyStore) -> list[Cell]:
-    """What can be said on validation alone: the leader, and how far it is ahead."""
-    metric, lines = study.objective.metric, best_so_far(study)
-    leader = study.best
-    if leader is None or not lines or lines[0].value is None:
+    """What can be said on validation alone: the leader, and what is beside it."""
+    metric, leader = study.objective.metric, study.best
+    if leader is None or leader.score is None:
         return []
-    best, others = lines[0], [line for line in lines[1:] if line.value is not None]
-    value = words.quality(best.value, metric)
-    beside = [f"{line.title}: {words.quality(line.value, metric)}" for line in others]
+    beside = [line for line in best_so_far(study) if line.value is not None and line.trial != leader.number]
+    value = words.quality(metric.value(leader.score), metric)
+    after = f"after {words.number_of(leader.rungs[-1].epochs, 'epoch')}; the best of several, which flatters it"
+    told = tuple(f"{line.title}: {words.quality(line.value, metric)}" for line in beside)
     return [
-        Cell("Leads so far", words.student_in_words(leader.pipeline), (words.losses(leader.pipeline), best.title)),
-        Cell("How good", f"{value} on validation", ("the best of several, which flatters it",)),
-        Cell("Is the gain real?", "Not known yet", tuple(beside)),
-        Cell("What it costs", f"{words.count(best.params)} parameters", ()),
+        Cell(
+            "Leads so far",
+            words.student_in_words(leader.pipeline),
+            (words.losses(leader.pipeline), f"trial {leader.number}"),
+        ),
+        Cell("How good", f"{value} on validation", (after,)),
+        Cell("Is the gain real?", "Not known yet", told),
+        Cell("What it costs", f"{words.count(leader.cost.get('params'))} parameters", ()),
     ]
