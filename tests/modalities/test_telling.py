@@ -34,14 +34,14 @@ def test_columns_that_are_the_class_under_another_name(tmp_path: Path, caplog: p
         return np.where(label == "yes", rng.uniform(5, 9, 400), 0.0)
 
     with caplog.at_level(logging.WARNING, "autokd"):
-        dataset = data.load(str(table(tmp_path, paid=amount, code=code, site="here")), target="label")
+        dataset = data.load(str(table(tmp_path, paid=amount, code=code, site="here")), data.DataOptions(target="label"))
     assert dataset.card["telling_inputs"] == {"paid": 1.0, "code": 1.0}
     assert dataset.card["constant_inputs"] == [] and dataset.card["dropped_columns"] == {"site": "constant"}
     assert "paid alone tells the class of 100.0 % of the validation samples" in caplog.text
 
 
 def test_a_column_that_tells_much_is_none_of_them(tmp_path: Path) -> None:
-    assert data.load(str(table(tmp_path)), target="label").card["telling_inputs"] == {}
+    assert data.load(str(table(tmp_path)), data.DataOptions(target="label")).card["telling_inputs"] == {}
 
 
 @pytest.mark.parametrize("name", ["wine", "breast_cancer"])

@@ -140,8 +140,8 @@ RULES = (
         means="A column that holds the class under another name, or is only known after it, makes every score "
         "perfect and the model useless.",
         how="A small decision tree on each column alone, fitted on up to 2,000 training rows (of the first 300 "
-        "columns). It stops where the tree goes 98 % of the way from always giving the commonest class to no error, on training "
-        "and on validation rows.",
+        "columns). It stops where the tree goes 98 % of the way from always giving the commonest class to no error, on "
+        "training and on validation rows.",
         todo="Leave the column out of the file, unless it is known before the class is.",
         look=tells_too_much,
     ),
