@@ -24,6 +24,7 @@ from autokd.report.tables import flat
 from autokd.study import comparison
 from autokd.study.answers import answers_file, read_answers
 from autokd.study.arms import ALONE, KD
+from autokd.study.checks import check, count
 from autokd.study.claim import Claim
 from autokd.study.comparison import Pair
 from autokd.study.means import Mean, means_of
@@ -61,6 +62,7 @@ class Row:
       params: of the recommended student, or None.
       seconds: that the study took.
       failed: trials.
+      stops, warnings: of its checks.
     """
 
     label: str
@@ -76,6 +78,8 @@ class Row:
     params: float | None
     seconds: float
     failed: int
+    stops: int
+    warnings: int
 
 
 class Fact(NamedTuple):
@@ -119,7 +123,7 @@ def rows(studies: Sequence[StudyStore]) -> list[Row]:
 
 
 def _row(study: StudyStore, label: str, first: StudyStore) -> Row:
-    records, claim = study.records, study.records.claim
+    records, claim, checks = study.records, study.records.claim, check(study)
     return Row(
         label=label,
         state="finished" if study.finished else "unfinished",
@@ -134,6 +138,8 @@ def _row(study: StudyStore, label: str, first: StudyStore) -> Row:
         params=None if claim is None else claim.used.cost.get("params"),
         seconds=sum(records.seconds.values()),
         failed=sum(trial.failure is not None for trial in records.trials.values()),
+        stops=count(checks, "stop"),
+        warnings=count(checks, "warn"),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from autokd.study.checks.check import Found, Rule, passed, stop, unknown, warn
 from autokd.study.checks.facts import number_of
@@ -11,6 +11,7 @@ from autokd.study.majority import FAIR, NAMED, RARE, rare_classes
 
 if TYPE_CHECKING:
     from autokd.study.checks.facts import Facts
+    from autokd.study.settings import DataFacts
 
 DOMINANT = 0.8
 """Share of the commonest class from which on accuracy says little."""
@@ -43,31 +44,48 @@ def is_balanced(facts: Facts) -> Found | None:
     return warn(says, "" if metric.name in FAIR else hardly)
 
 
+class Shared(NamedTuple):
+    """Samples of a split that are in training, too, of how many, and from which share on that is told."""
+
+    text: str
+    copies: int
+    looked: int
+    bound: float
+
+    @property
+    def share(self) -> float:
+        """Share of those that were looked at."""
+        return self.copies / max(1, self.looked)
+
+
 def is_kept_apart(facts: Facts) -> Found | None:
     """Whether samples of validation or test are in training, too."""
     data = facts.study.settings.data
-    sizes = {"validation": data.validation, "test": data.test}
-    copies = {split: data.copies(split) for split in sizes}
-    counted = {split: count for split, count in copies.items() if count is not None}
-    if not counted:
+    found = [*_copies(data), *_near_copies(data)]
+    if not found:
         return unknown(f"Copies across the splits {NOT_LOOKED_FOR}.")
-    exact = {split: count / max(1, sizes[split]) for split, count in counted.items()}
-    near = {split: found for split in sizes if (found := data.near_copies(split)) is not None}
-    parts = [
-        f"{counted[split]:,} of {sizes[split]:,} {split} samples are in training, too"
-        for split in counted
-        if counted[split]
-    ]
-    parts += [
-        f"{count} of {looked} {split} samples that were looked at nearly are" for split, (count, looked) in near.items()
-    ]
-    shares = [*exact.values(), *(count / max(1, looked) for count, looked in near.values())]
-    many = any(share > COPIED for share in exact.values())
-    many = many or any(count > NEAR * looked for count, looked in near.values())
-    says = f"{'; '.join(parts)}." if parts else "No sample of validation or test is in training, too."
-    if max(shares) > SPOILED:
-        return stop(f"The splits share samples: {says}")
-    return warn(f"The splits share samples: {says}") if many else passed(says)
+    told = "; ".join(each.text for each in found if each.copies)
+    says = f"The splits share samples: {told}." if told else "No sample of validation or test is in training, too."
+    if any(each.share > SPOILED for each in found):
+        return stop(says)
+    return warn(says) if any(each.share > each.bound for each in found) else passed(says)
+
+
+def _copies(data: DataFacts) -> Iterator[Shared]:
+    """Exact copies, a split after the other."""
+    for split, size in (("validation", data.validation), ("test", data.test)):
+        count = data.copies(split)
+        if count is not None:
+            yield Shared(f"{count:,} of {size:,} {split} samples are in training, too", count, size, COPIED)
+
+
+def _near_copies(data: DataFacts) -> Iterator[Shared]:
+    """Near-copies, where there are any."""
+    for split in ("validation", "test"):
+        found = data.near_copies(split)
+        if found is not None:
+            text = f"{found[0]} of {found[1]} {split} samples that were looked at nearly are"
+            yield Shared(text, *found, NEAR)
 
 
 def holds_something(facts: Facts) -> Found | None:
