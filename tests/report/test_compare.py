@@ -181,10 +181,12 @@ def test_a_table_of_studies_without_a_claim(fabricate: Fabricate, capsys) -> Non
 def test_the_forest_has_plain_kd_beside_what_is_recommended(fabricate: Fabricate) -> None:
     store = fabricate(name="kept")
     keep_answers(store)
+    claim = store.records.claim
+    assert claim is not None
     (row,) = facts.rows([store])
     assert row.kd_over_alone is not None and row.used_kind == "pick"
     (forest,) = page.forests([row])
     ((_, marks),) = forest["rows"]
     assert [mark.kind for mark in marks] == ["pick", "kd"]
-    assert marks[0].gain.value == pytest.approx(store.records.claim.comparisons["alone"].difference)
+    assert marks[0].gain.value == pytest.approx(claim.comparisons["alone"].difference)
     assert forest["scale"].low < 0.0 < forest["scale"].high

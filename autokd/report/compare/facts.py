@@ -5,6 +5,7 @@ All are pure functions of the studies' records. The test split is not read: answ
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import statistics
 from collections import Counter
@@ -69,17 +70,17 @@ class Row:
     state: str
     result: str
     metric: str
-    test: tuple[float, ...]
-    over_alone: Gain | None
-    over_kd: Gain | None
-    kd_over_alone: Mean | None
-    used_kind: str
     over_first: Gain | None
-    params: float | None
     seconds: float
     failed: int
     stops: int
     warnings: int
+    test: tuple[float, ...] = ()
+    over_alone: Gain | None = None
+    over_kd: Gain | None = None
+    kd_over_alone: Mean | None = None
+    used_kind: str = ""
+    params: float | None = None
 
 
 class Fact(NamedTuple):
@@ -124,22 +125,31 @@ def rows(studies: Sequence[StudyStore]) -> list[Row]:
 
 def _row(study: StudyStore, label: str, first: StudyStore) -> Row:
     records, claim, checks = study.records, study.records.claim, check(study)
-    return Row(
+    row = Row(
         label=label,
         state="finished" if study.finished else "unfinished",
-        result=_so_far(study) if claim is None else headline(claim),
+        result=_so_far(study),
         metric=study.objective.metric.name,
-        test=() if claim is None else tuple(claim.used.test),
-        over_alone=None if claim is None else _gain(claim, ALONE),
-        over_kd=None if claim is None else _gain(claim, KD),
-        kd_over_alone=None if claim is None else _kd_over_alone(study, claim),
-        used_kind="" if claim is None else claim.used.kind,
         over_first=None if study is first else paired(study, first),
-        params=None if claim is None else claim.used.cost.get("params"),
         seconds=sum(records.seconds.values()),
         failed=sum(trial.failure is not None for trial in records.trials.values()),
         stops=count(checks, "stop"),
         warnings=count(checks, "warn"),
+    )
+    return row if claim is None else _claimed(row, study, claim)
+
+
+def _claimed(row: Row, study: StudyStore, claim: Claim) -> Row:
+    """A row of a study with a claim."""
+    return dataclasses.replace(
+        row,
+        result=headline(claim),
+        test=tuple(claim.used.test),
+        over_alone=_gain(claim, ALONE),
+        over_kd=_gain(claim, KD),
+        kd_over_alone=_kd_over_alone(study, claim),
+        used_kind=claim.used.kind,
+        params=claim.used.cost.get("params"),
     )
 
 
