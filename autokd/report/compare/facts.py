@@ -84,14 +84,7 @@ class Row:
 
 
 class Fact(NamedTuple):
-    """Something by name, one text a study.
-
-    Args:
-      name: what it is.
-      values: texts.
-      same: whether all say the same.
-      far: whether two numbers are far apart.
-    """
+    """Something by name, one text a study; whether all say the same, and whether two numbers are far apart."""
 
     name: str
     values: tuple[str, ...]
