@@ -86,6 +86,11 @@ class Addition:
         """Whether the interval leaves 0 out."""
         return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
+    @property
+    def gains(self) -> bool:
+        """Whether what is added is better, whether or not that can be told from chance."""
+        return self.difference > 0
+
 
 def ladder(records: Records, epochs: int, metric: Metric) -> list[Step]:
     """Return the steps that were trained at full length, from the simplest to the pick.

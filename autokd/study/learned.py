@@ -145,7 +145,7 @@ def learned(file: Path, arms: Mapping[str, int]) -> Learned | None:
 def _learned(file: Path, arms: tuple[tuple[str, int], ...], _: tuple[int, int]) -> Learned | None:
     """What was answered; temperatures and intervals are worked out once for a file that has not changed since."""
     read = read_answers(file)
-    if read is None:
+    if read is None or not {"labels/validation", "labels/test"} <= read.keys():
         return None
     kept = {name: tensor.numpy() for name, tensor in read.items()}
     labels = {name: kept[f"labels/{name}"] for name in ("validation", "test")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,8 +12,8 @@ from autokd.report import words
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
-TOLD = ("name", "modality", "input_shape", "classes", "samples", "class_counts", "official", "also_in_train")
-"""Entries of a data card that are told in words of their own."""
+SHOWN = ("name", "modality", "input_shape", "classes", "samples", "class_counts")
+"""Entries of a data card that the page shows anyway."""
 LOCAL = ("cache", "data_dir", "storage", "threads", "workers")
 """Settings that say where it ran, not what was done."""
 FOLDERS = re.compile(r"(?<![\w.:/\\])(?:~|[A-Za-z]:)?[/\\](?:[^\s,;:'\"/\\]+[/\\])+")
@@ -41,12 +41,11 @@ def shareable(text: str) -> str:
 def data_lines(study: StudyStore) -> Iterator[tuple[str, str]]:
     """Yield (what, words) of the data card."""
     card: Mapping[str, Any] = study.settings.data.card
-    if "official" in card:
-        yield "Splits", _splits(card["official"])
-    if "also_in_train" in card:
-        yield "Duplicates", _duplicates(card["also_in_train"])
     for key, value in card.items():
-        if key not in TOLD and value:
+        if key in TELLERS:
+            title, tell = TELLERS[key]
+            yield title, tell(value)
+        elif key not in SHOWN and value:
             yield key.replace("_", " "), setting(value)
 
 
@@ -60,6 +59,13 @@ def _splits(official: Mapping[str, bool]) -> str:
 def _duplicates(found: Mapping[str, int]) -> str:
     parts = [f"{words.count(number)} of {split}" for split, number in found.items() if number]
     return f"Also in training: {words.listed(parts)}" if parts else "None between the splits"
+
+
+TELLERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "official": ("Splits", _splits),
+    "also_in_train": ("Duplicates", _duplicates),
+}
+"""Entries of a data card that are told in words of their own."""
 
 
 def class_counts(study: StudyStore) -> list[ClassCount]:

@@ -91,17 +91,21 @@ def gradient_shares(study: StudyStore) -> list[ShareLine]:
 
 
 def _shares_of(title: str, trial: TrialRecord) -> list[ShareLine]:
-    norms = {rung.epochs: rung.curve[-1].get("gradient_norms", {}) for rung in trial.rungs if rung.curve}
-    shares = [(epochs, _shares(found)) for epochs, found in norms.items() if sum(found.values())]
+    ends = [(rung.epochs, _shares(rung.curve[-1].get("gradient_norms", {}))) for rung in trial.rungs if rung.curve]
+    shares = [(epochs, found) for epochs, found in ends if found]
     if not shares or len(shares[-1][1]) < 2:
         return []
-    last = sorted(shares[-1][1].items(), key=lambda row: -row[1])
-    before = {name: tuple((epochs, found[name]) for epochs, found in shares[:-1] if name in found) for name, _ in last}
-    return [ShareLine("" if place else title, name, share, before[name]) for place, (name, share) in enumerate(last)]
+    lines = []
+    for name, share in sorted(shares[-1][1].items(), key=lambda row: -row[1]):
+        before = tuple((epochs, found[name]) for epochs, found in shares[:-1] if name in found)
+        lines.append(ShareLine("" if lines else title, name, share, before))
+    return lines
 
 
 def _shares(norms: Mapping[str, float]) -> dict[str, float]:
-    return {name: norm / sum(norms.values()) for name, norm in norms.items()}
+    """Each norm's share of their sum; {} where that is 0."""
+    total = sum(norms.values())
+    return {name: norm / total for name, norm in norms.items()} if total else {}
 
 
 def of_shares(lines: list[ShareLine]) -> str:

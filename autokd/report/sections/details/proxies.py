@@ -61,16 +61,16 @@ def of_proxies(taus: Sequence[ProxyTau]) -> str:
     if most < FEWEST:
         few = words.number_of(most, "student")
         return f"Whether a score without training orders students cannot be told: {few} were trained, not {FEWEST}."
-    yardstick = taus[0].tau
-    better = [
-        proxy.name
-        for proxy in taus[1:]
-        if proxy.tau and proxy.tau.low is not None and yardstick and proxy.tau.low > yardstick.tau
-    ]
+    better = [proxy.name for proxy in taus[1:] if _beats(proxy.tau, taus[0].tau)]
     if better:
         order = "orders" if len(better) == 1 else "order"
         return f"{words.capital(words.listed(better))} {order} students better than the {YARDSTICK} does."
     return f"No score without training orders students better than the {YARDSTICK} does, as far as can be told."
+
+
+def _beats(tau: Tau | None, yardstick: Tau | None) -> bool:
+    """Whether all of a correlation's interval lies above another one."""
+    return tau is not None and tau.low is not None and yardstick is not None and tau.low > yardstick.tau
 
 
 def _proxy_tau(name: str, matched: Sequence[_Matched]) -> ProxyTau:

@@ -104,19 +104,26 @@ def heading(adds: Sequence[Addition], whole: Addition | None) -> str:
       adds: what the steps that count add, in order.
       whole: what all of them add together.
     """
+    gains, costs = ([each for each in adds if each.told and each.gains is wanted] for wanted in (True, False))
+    cost = f"; {_named(costs)} cost{'s' * (len(costs) == 1)} quality" if costs else ""
     if not any(each.interval for each in adds):
         return f"{FROM} cannot be said: these are single runs"
-    gains = [each for each in adds if each.told and each.difference > 0]
-    costs = [PHRASES[each.what] for each in adds if each.told and each.difference < 0]
-    cost = f"; {words.listed(costs)} cost{'s' * (len(costs) == 1)} quality" if costs else ""
-    if not gains:
-        if whole is not None and whole.told and whole.difference > 0:
-            return f"{FROM}: all steps together, none of which can be told alone{cost}"
-        return f"{FROM}: no step can be told from chance{cost}"
+    if gains:
+        return f"{FROM}: {_named(gains)}{_smaller(adds, gains)}{cost}"
+    if whole is not None and whole.told and whole.gains:
+        return f"{FROM}: all steps together, none of which can be told alone{cost}"
+    return f"{FROM}: no step can be told from chance{cost}"
+
+
+def _smaller(adds: Sequence[Addition], gains: Sequence[Addition]) -> str:
+    """", not the teacher": what certainly adds less than each of the gains, and is not told from chance itself."""
     least = min(each.interval[0] for each in gains if each.interval)
-    small = [PHRASES[each.what] for each in adds if each.interval and each.interval[1] < least and not each.told]
-    but = f", not {words.listed(small)}" if small else ""
-    return f"{FROM}: {words.listed([PHRASES[each.what] for each in gains])}{but}{cost}"
+    small = [each for each in adds if each.interval and each.interval[1] < least and not each.told]
+    return f", not {_named(small)}" if small else ""
+
+
+def _named(adds: Sequence[Addition]) -> str:
+    return words.listed([PHRASES[each.what] for each in adds])
 
 
 def counted(adds: Mapping[str, Addition]) -> list[Addition]:

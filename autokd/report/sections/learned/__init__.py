@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autokd.report.sections.learned import facts, sentences
 from autokd.report.tables import Table
-from autokd.study.samples import disputed_file, read_samples, samples_file
+from autokd.study.samples import Sample, disputed_file, read_samples, samples_file
 
 if TYPE_CHECKING:
     from autokd.study.claim import Claim
@@ -21,15 +21,20 @@ def show(study: StudyStore) -> dict[str, Any] | None:
     """Return what the claim's students answered on test, and samples; None where neither is kept."""
     claim, answers = study.records.claim, facts.answers(study)
     seen = read_samples(samples_file(study.path))
-    samples = None if seen is None or not (seen.pictures or seen.columns) else seen
+    samples = seen if seen is not None and (seen.pictures or seen.columns) else None
     if samples is None and answers is None:
         return None
-    disputed = None if claim is None or seen is None else read_samples(disputed_file(study.path, claim.round))
     return {
         "answered": None if claim is None or answers is None else _answered(study, claim, answers),
         "seen": samples,
-        "disputed": () if disputed is None else disputed.pictures,
+        "disputed": () if claim is None or seen is None else _disputed(study, claim),
     }
+
+
+def _disputed(study: StudyStore, claim: Claim) -> tuple[Sample, ...]:
+    """The test samples on which the recommended student and the teacher differ."""
+    kept = read_samples(disputed_file(study.path, claim.round))
+    return () if kept is None else kept.pictures
 
 
 def _answered(study: StudyStore, claim: Claim, answers: Learned) -> dict[str, Any]:

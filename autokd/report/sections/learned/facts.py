@@ -226,16 +226,14 @@ def matrix(claim: Claim, found: Learned) -> Matrix | None:
     """Return how often each two of the arms and the teacher agree; None where there is nobody to agree with."""
     from autokd.study.learned import TEACHER
 
-    arms = [arm for arm in claim.ordered if arm.name in found.arms]
-    names = [(arm.name, claim.title_of(arm), mark_of(arm.kind)) for arm in arms]
-    if found.teacher is not None:
-        names.append((TEACHER, "Teacher", "teacher"))
+    names = [arm.name for arm in claim.ordered if arm.name in found.arms]
+    names += [] if found.teacher is None else [TEACHER]
     if len(names) < 2:
         return None
-    shares = [[found.agreement.get((one, other)) for other, *_ in names] for one, *_ in names]
-    least = min(share for row in shares for share in row if share is not None)
+    shares = [[found.agreement.get((one, other)) for other in names] for one in names]
+    least = min(found.agreement.values())
     rows = tuple(tuple((share, _shade(share, least)) for share in row) for row in shares)
-    return Matrix(tuple((title, kind) for _, title, kind in names), rows)
+    return Matrix(tuple((each.title, each.kind) for each in everybody(claim, found)), rows)
 
 
 def _shade(share: float | None, least: float) -> float:

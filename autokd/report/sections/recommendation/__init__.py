@@ -20,6 +20,7 @@ def show(study: StudyStore) -> dict[str, Any]:
     decision, claim = facts.decide(study), study.records.claim
     return {
         "verdict": verdict.early(study) if decision is None else decision.verdict,
+        "approval": facts.approval(study),
         "decision": decision,
         "cells": card.card(study, decision),
         "scale": None if decision is None else arms.scale_of(decision.rows, decision.claim),
