@@ -95,7 +95,7 @@ def _shares_of(title: str, trial: TrialRecord) -> list[ShareLine]:
     shares = [(epochs, found) for epochs, found in ends if found]
     if not shares or len(shares[-1][1]) < 2:
         return []
-    lines = []
+    lines: list[ShareLine] = []
     for name, share in sorted(shares[-1][1].items(), key=lambda row: -row[1]):
         before = tuple((epochs, found[name]) for epochs, found in shares[:-1] if name in found)
         lines.append(ShareLine("" if lines else title, name, share, before))

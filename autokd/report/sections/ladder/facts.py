@@ -116,7 +116,7 @@ def heading(adds: Sequence[Addition], whole: Addition | None) -> str:
 
 
 def _smaller(adds: Sequence[Addition], gains: Sequence[Addition]) -> str:
-    """", not the teacher": what certainly adds less than each of the gains, and is not told from chance itself."""
+    """ ", not the teacher": what certainly adds less than each of the gains, and is not told from chance itself."""
     least = min(each.interval[0] for each in gains if each.interval)
     small = [each for each in adds if each.interval and each.interval[1] < least and not each.told]
     return f", not {_named(small)}" if small else ""
