@@ -166,9 +166,9 @@ class Comparison:
         ),
     ] = None
     epochs: Annotated[int | None, Option("Epochs of the longest trials and of the final comparison.", minimum=1)] = None
-    quick: Annotated[bool, Option("First impression: a quarter of the trials (or --time in full), two seeds, no tuning.")] = (
-        False
-    )
+    quick: Annotated[
+        bool, Option("First impression: a quarter of the trials (or --time in full), two seeds, no tuning.")
+    ] = False
     train: Annotated[
         bool, Option("Also train the recommended pipeline at full length, within --time if that is given.")
     ] = False
