@@ -2,11 +2,11 @@
 
     python -m benchmarks.ensembles --dataset fashion_mnist --data-dir DIR [--images 3000] [--epochs 6] [--seeds 3]
 
-The teachers are residual networks of depth 8 and width 16, trained on other orders of the same images; in the second
-ensemble one of them was trained on labels of which 60 % are drawn anew, so that it is sure of much that is wrong. Student
-and recipe are those of `python -m benchmarks.losses`, at the losses' default weights. Each run is appended to a file
-(`--runs`, by default `benchmarks/ensembles-DATASET.jsonl`) as it ends, and is not repeated. Accuracy is on the official
-test split: nothing is chosen by it here. Some five minutes on one core.
+The teachers are residual networks of depth 8 and width 16, trained on other orders of the same images. In the second
+ensemble one of them was trained on labels of which 60 % are drawn anew, so that it is often wrong. Student and recipe
+are those of `python -m benchmarks.losses`, at the losses' default weights. Each run is appended to a file (`--runs`, by
+default `benchmarks/ensembles-DATASET.jsonl`) as it ends, and is not repeated. Accuracy is on the official test split:
+nothing is chosen by it here. Some five minutes on one core.
 """
 
 from __future__ import annotations

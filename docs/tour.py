@@ -1,8 +1,8 @@
-"""Runs the README's tour and pastes what it printed, so that the README shows real output.
+"""Runs the commands of README.md and docs/tour.md and pastes their output, so that both pages show real output.
 
-A console block after the line `<!-- run -->` is run in a new folder, block after block, line after line: what follows
-`$ ` is a command (a line that ends in a backslash goes on); the lines below it are replaced by what it wrote to stdout.
-At the end the report of the first search becomes the README's picture, where a Chromium is installed.
+A console block after the line `<!-- run -->` is run, page after page and block after block, all in one new folder. What
+follows `$ ` is a command (a line that ends in a backslash goes on); the lines below it are replaced by what it wrote to
+stdout. At the end the report of the first search becomes the README's picture, where a Chromium is installed.
 
     python docs/tour.py     # takes some minutes
 """
@@ -17,7 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+PAGES = (Path(__file__).parents[1] / "README.md", Path(__file__).parent / "tour.md")
+"""In the order in which a reader meets them; the second goes on with what the first one made."""
 PICTURE = Path(__file__).parent / "images" / "report.png"
 BLOCK = re.compile(r"(<!-- run -->\n```console\n)(.*?)(^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (?:.*\\\n)*.*$", re.MULTILINE)
@@ -38,7 +39,7 @@ def _output(command: str, folder: Path) -> str:
     )
     print(done.stdout, flush=True)
     if done.returncode != 0:
-        sys.exit(f"ended with {done.returncode}; the README was left as it is")
+        sys.exit(f"ended with {done.returncode}; the page was left as it is")
     lines = [line.rstrip() for line in done.stdout.splitlines()]
     return "".join(f"{line}\n" for line in lines)
 
@@ -56,12 +57,13 @@ def picture(page: Path) -> None:
 
 
 def main() -> None:
-    """Run the tour, rewrite the README, take the picture."""
-    text = README.read_text(encoding="utf-8")
+    """Run the tour, rewrite the pages, take the picture."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        text = BLOCK.sub(lambda match: match[1] + transcript(match[2], folder) + match[3], text)
-        README.write_text(text, encoding="utf-8")
+        for page in PAGES:
+            text = page.read_text(encoding="utf-8")
+            text = BLOCK.sub(lambda match: match[1] + transcript(match[2], folder) + match[3], text)
+            page.write_text(text, encoding="utf-8")
         picture(folder / "reports" / "digits" / "index.html")
 
 

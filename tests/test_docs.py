@@ -17,6 +17,7 @@ import pytest
 import torch
 import typer
 import yaml
+from safetensors.torch import save_file
 
 from autokd import catalog, declarations, input_values, spec
 from autokd.cli.commands import app, run_command
@@ -42,6 +43,7 @@ needs_benchmarks = pytest.mark.skipif(
     not (ROOT / "benchmarks" / "losses.py").is_file(), reason="the benchmarks are not part of this copy"
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -66,6 +68,8 @@ def commands_shown() -> Iterator[list[str]]:
 def test_the_table_of_commands_is_that_of_the_tool() -> None:
     listed = re.findall(r"^\| `autokd ([a-z]+)", README, re.MULTILINE)
     assert sorted(listed) == sorted(commands_of_the_tool())
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `([a-z]+)[ `]", page, re.MULTILINE)) == sorted(listed)
 
 
 def test_the_commands_shown_exist_with_their_options() -> None:
@@ -93,19 +97,35 @@ def test_the_options_named_in_the_text_exist() -> None:
     assert wrong == []
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as hosts of repositories make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files_and_sections(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
-    assert [link for link in links if not (page.parent / link.partition("#")[0]).exists()] == []
-    here = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
-    assert [link for link in links if link.startswith("#") and link[1:] not in here] == []
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    wrong = []
+    for link in links:
+        path, _, section = link.partition("#")
+        target = page.parent / path if path else page
+        if "://" not in link and not (target.exists() and (not section or section in anchors(target))):
+            wrong.append(link)
+    assert wrong == []
 
 
 def test_every_page_of_the_documentation_is_linked_from_the_readme_or_another_page() -> None:
     texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
     names = {page.name for page in (ROOT / "docs").glob("*.md")}
     assert {name for name in names if not any(f"{name})" in text for text in texts.values())} == set()
+
+
+def test_the_contents_list_every_page() -> None:
+    text = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| \[[^]]+\]\((\w+\.md)\)", text, re.MULTILINE)) == {
+        page.name for page in (ROOT / "docs").glob("*.md") if page.name != "README.md"
+    }
 
 
 @pytest.mark.slow
@@ -203,18 +223,24 @@ def test_the_events_of_the_records_are_those_of_the_code() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == understood
 
 
-@pytest.mark.parametrize("page", ["docs/spaces.md"])
-def test_the_spaces_shown_have_no_mistakes(page: str) -> None:
+@pytest.mark.parametrize("page", ["docs/spaces.md", "docs/teachers.md"])
+def test_the_spaces_shown_have_no_mistakes(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a fragment leaves out of a space is that of the page's whole example."""
+    whole, *_ = blocks((ROOT / "docs" / "spaces.md").read_text(encoding="utf-8"), "yaml")
     shown = blocks((ROOT / page).read_text(encoding="utf-8"), "yaml")
     assert shown
+    monkeypatch.chdir(tmp_path)
+    save_file({"w": torch.zeros(1)}, "student.safetensors")  # what one of them begins with
+    rest = {name: part for name, part in yaml.safe_load(whole).items() if name != "warm_starts"}
     for text in shown:
-        assert len(parse(text, page).ranges()) > 5
+        space = text if text == whole else yaml.safe_dump(rest | yaml.safe_load(text))
+        assert len(parse(space, page).ranges()) > 5
 
 
 @pytest.fixture
 def own_loss(tmp_path: Path) -> Iterator[Path]:
-    """The README's component, as the file that a reader would make of it."""
-    (text,) = [block for block in blocks(README, "python") if "def build" in block]
+    """The loss of the page on plug-ins, as the file that a reader would make of it."""
+    text = blocks(PLUGINS, "python")[0]
     path = tmp_path / "logit_mse.py"
     path.write_text(text, encoding="utf-8")
     before = set(sys.modules)
@@ -241,7 +267,7 @@ def test_the_component_shown_is_found_and_computes_what_it_says(own_loss: Path) 
 
 
 def test_the_component_shown_can_stand_in_a_space(own_loss: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (losses,) = re.findall(r"`(losses: \{always: .*?\}\}\})`", README)
+    (losses,) = re.findall(r"`(losses: \{always: .*?\}\}\})`", PLUGINS)
     space = own_loss.with_name("own.yaml")
     space.write_text(
         "student: {always: {cnn: {}}}\naugment: {always: {none: {}}}\noptimizer: {always: {sgd: {}}}\n"
@@ -267,7 +293,7 @@ def test_the_component_shown_passes_for_one_of_the_package(own_loss: Path) -> No
 
 @pytest.mark.slow
 def test_the_components_shown_pass_the_suites_as_the_page_on_plugins_runs_them(own_loss: Path) -> None:
-    component, suites = blocks((ROOT / "docs" / "plugins.md").read_text(encoding="utf-8"), "python")
+    _, component, suites = blocks(PLUGINS, "python")
     own_loss.with_name("step_decay.py").write_text(component, encoding="utf-8")
     own_loss.with_name("test_own.py").write_text(suites, encoding="utf-8")
     suite = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'test_own.py', *sys.argv[1:]]))"
@@ -283,8 +309,7 @@ def test_the_components_shown_pass_the_suites_as_the_page_on_plugins_runs_them(o
 
 
 def test_the_page_on_plugins_lists_what_each_kind_declares() -> None:
-    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\w+) \| `(\w+)` \|(.*?)\|(.*?)\|", text, re.MULTILINE)
+    rows = re.findall(r"^\| (\w+) \| `(\w+)` \|(.*?)\|(.*?)\|", PLUGINS, re.MULTILINE)
     listed = {
         kind: (name, set(re.findall(r"`(\w+)`", must)), set(re.findall(r"`(\w+)`", may)))
         for kind, name, must, may in rows

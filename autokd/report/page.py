@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from autokd.files import write_text
 from autokd.report import words
 from autokd.report.sections import sections
-from autokd.report.start import extent, scored
+from autokd.report.start import scored
 from autokd.tables import write_csv
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def render(store: StudyStore) -> str:
     known = shared(store)
     drawn = [(section, html) for section in sections() if (html := render_section(section, store, known)) is not None]
     frame = templates().get_template("page.html.jinja")
-    return frame.render(**known, extent=extent(store), sections=drawn, plotly=packed_plotly())
+    return frame.render(**known, sections=drawn, plotly=packed_plotly())
 
 
 @functools.cache

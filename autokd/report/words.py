@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,8 +23,11 @@ def quality(value: float | None, metric: Metric) -> str:
 
 
 def difference(value: float | None, metric: Metric) -> str:
-    """0.012 -> "+1.2" in points, or "+0.012" in the metric's unit; with a real minus sign."""
-    return "–" if value is None else metric.signed(value).replace("-", "−")
+    """0.012 -> "+1.2" in points, or "+0.012" in the metric's unit; with a real minus sign, and none for nothing."""
+    if value is None:
+        return "–"
+    text = metric.signed(value)
+    return (text if float(text) else text[1:]).replace("-", "−")
 
 
 def objective(value: float | None, name: str) -> str:
@@ -179,6 +183,17 @@ def student(pipeline: Mapping[str, Any]) -> str:
     return component(pipeline["student"])
 
 
+def student_in_words(pipeline: Mapping[str, Any]) -> str:
+    """The student of a plain pipeline: "cnn, width 8"."""
+    plain = pipeline["student"]
+    return ", ".join([str(plain["use"]), *(f"{key} {value(item)}" for key, item in plain.items() if key != "use")])
+
+
+def times(ratio: float, than: str) -> str:
+    """(485.2, "smaller than the teacher") -> "485 × smaller than the teacher"; two digits below 10."""
+    return f"{ratio:.{0 if ratio >= 10 else 1}f} × {than}"
+
+
 def listed(names: Sequence[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
@@ -187,3 +202,12 @@ def listed(names: Sequence[str]) -> str:
 def capital(text: str) -> str:
     """A sentence's first letter as a capital."""
     return text[:1].upper() + text[1:]
+
+
+def unbroken(text: str) -> str:
+    """A text whose numbers stay beside their units and whose intervals stay whole where a line is broken."""
+    return _TOGETHER.sub(lambda found: found.group().replace(" ", "\N{NO-BREAK SPACE}"), text)
+
+
+_TOGETHER = re.compile(r"\[[^\]\[]{1,24}\]|[\d×] (?=×|[%kMGTs]\b|%|points|ms|[kMG]?B\b|nats)")
+"""What no line is broken in: an interval, and the space between a number and its unit."""

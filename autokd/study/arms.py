@@ -40,18 +40,22 @@ ARM_KINDS: Mapping[str, ArmKind] = {
     kind.name: kind
     for kind in (
         ArmKind(
-            name="alone", title="Student alone", phrase="the student alone", colour="#2fa37c", losses={"ce": _ALONE}
+            name="alone",
+            title="No teacher",
+            phrase="training without a teacher",
+            colour="#00a08a",
+            losses={"ce": _ALONE},
         ),
-        ArmKind(name="hand", title="Recipe by hand", phrase="the recipe by hand", colour="#9a5fc4"),
+        ArmKind(name="hand", title="Recipe by hand", phrase="the recipe by hand", colour="#8a3fb8"),
         ArmKind(
             name="kd",
-            title="Vanilla KD",
-            phrase="vanilla KD",
-            colour="#e08a1e",
+            title="Plain KD",
+            phrase="plain KD",
+            colour="#c86400",
             losses={"ce": _ALONE, "kd": _VANILLA},
             reads_teacher=True,
         ),
-        ArmKind(name="pick", title="Pick of the search", phrase="the pick of the search", colour="#2f7fd0"),
+        ArmKind(name="pick", title="Search's pick", phrase="the search's pick", colour="#1458c8"),
     )
 }
 """By name, the simplest first."""
@@ -64,8 +68,8 @@ HAND, KD = "hand", "kd"
 """The best known recipe as published, and the same student with vanilla KD."""
 HAND_KD = "hand-kd"
 """Name of the arm that is the recipe "kd" as published, where another recipe is the best one."""
-RECOMMENDED, RECOMMENDED_PHRASE = "Recommended student", "the recommended student"
-"""What the pick is called where it is also what is recommended, at the head of a row and inside a sentence."""
+RECOMMENDED_PHRASE = "the recommended student"
+"""What the pick is called inside a sentence where it is also what is recommended."""
 
 RECIPE = "recipe:"
 """What the source of a trial begins with that is a known recipe; its name follows."""

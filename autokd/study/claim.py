@@ -12,7 +12,6 @@ from autokd.study.arms import (
     ALONE,
     HAND,
     PICK,
-    RECOMMENDED,
     RECOMMENDED_PHRASE,
     phrase_of,
     simplicity,
@@ -212,9 +211,7 @@ class Claim:
 
     def title_of(self, arm: Arm) -> str:
         """Return what an arm is called at the head of a row of this claim."""
-        if arm.name != self.use:
-            return arm.title
-        return RECOMMENDED if arm.kind == PICK else f"{arm.title} (recommended)"
+        return f"{arm.title} (recommended)" if arm.name == self.use else arm.title
 
     def phrase_of(self, arm: Arm) -> str:
         """Return what an arm is called inside a sentence about this claim."""

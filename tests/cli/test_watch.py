@@ -86,9 +86,9 @@ def test_values_of_test_are_not_told_while_arms_are_confirmed(running: StudyStor
     for seed, score in ((1, 0.9), (2, 0.94)):
         running.log.append("run", arm="pick", seed=seed, score=score, **run)
     at = standing(running, time.time())
-    assert [(arm.stage, arm.arm, arm.seeds) for arm in at.arms] == [("claim", "Pick of the search", 2)]
+    assert [(arm.stage, arm.arm, arm.seeds) for arm in at.arms] == [("claim", "Search's pick", 2)]
     assert at.arms[0].validation == pytest.approx(0.92)
-    assert "Pick of the search: 2 seeds, 92.0 % on validation" in text_of(running, time.time())
+    assert "Search's pick: 2 seeds, 92.0 % on validation" in text_of(running, time.time())
     assert "test" not in text_of(running, time.time())
 
 

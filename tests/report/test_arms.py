@@ -19,7 +19,7 @@ from autokd.cli.commands import run_command
 from autokd.cli.console import claim as console
 from autokd.data import load
 from autokd.files import as_plain
-from autokd.report import plots, write
+from autokd.report import write
 from autokd.report.sections.recommendation.facts import decide
 from autokd.study.arms import ARM_KINDS
 from autokd.study.claim import Arm, Claim
@@ -66,21 +66,19 @@ def test_an_arm_more_shows_everywhere(fabricate: Fabricate, tmp_path: Path) -> N
     store = fabricate()
     replace_claim(store, with_more_arms)
     assert "hand" in ARM_KINDS and "ensemble" not in ARM_KINDS
-    titles = ["Recommended student", "Vanilla KD", "Recipe by hand", "Student alone", "ensemble-2"]
-    titles += ["Always the commonest class", "Teacher"]
+    titles = ["Search's pick (recommended)", "Plain KD", "Recipe by hand", "No teacher", "ensemble-2"]
+    titles += ["Teacher", "Always the commonest class"]
     decision = decide(store)
     assert decision is not None and [row.title for row in decision.rows] == titles
     assert [name for name, _ in decision.comparisons] == [
-        "vanilla KD", "the student alone", "the recipe by hand", "ensemble-2"
+        "plain KD", "training without a teacher", "the recipe by hand", "ensemble-2"
     ]  # fmt: skip
 
     study = Study(store, tmp_path / "reports")
     page = Page(write(store, tmp_path / "reports").read_text(encoding="utf-8"))
-    assert "Recipe by hand" in page.words and "ensemble-2 2,000 62 k 94.8 ± 0.4 % (n = 5)" in page.words
-    claimed, size = page.figures[0], page.figures[1]
-    assert claimed["layout"]["yaxis"]["ticktext"] == titles[-3::-1]
-    colours = [trace["marker"]["color"] for trace in claimed["data"]]
-    assert ARM_KINDS["hand"].colour in colours and plots.QUIET in colours
+    assert "Recipe by hand" in page.words
+    assert "ensemble-2 95.2 % [93.2, 97.2]" in page.words and "2,000 62 k" in page.words
+    size = page.figures[0]
     names = {trace["name"] for trace in size["data"]}
     assert {"claim: the recipe by hand", "claim: ensemble-2", "claim: the recommended student"} <= names
     places = [trace["x"][0] for trace in size["data"] if trace["name"].startswith("claim")]
@@ -93,7 +91,7 @@ def test_an_arm_more_shows_everywhere(fabricate: Fabricate, tmp_path: Path) -> N
 
     told = text_of(console.summary(study, as_json=False))
     assert "Recipe by hand" in told and "ensemble-2 │ 2,000 │ 62,000" in told
-    assert "the same pipeline as the recipe by hand" in told
+    assert "The same pipeline as the recipe by hand" in told
     document = json.loads(str(console.summary(study, as_json=True)))
     assert [arm["kind"] for arm in document["recommendation"]["arms"]] == ["pick", "alone", "kd", "hand", "ensemble"]
 
@@ -116,7 +114,7 @@ def test_what_was_left_early_is_not_shown_as_if_trained_to_the_end(fabricate: Fa
     replace_claim(store, left_early)
     decision = decide(store)
     assert decision is not None
-    [row] = [row for row in decision.rows if row.title == "Student alone"]
+    [row] = [row for row in decision.rows if row.title == "No teacher"]
     assert row.validation == [] and row.early == (pytest.approx(rung.score), rung.epochs)
     said = f"after {rung.epochs} epoch{'s' * (rung.epochs > 1)} {100 * rung.score:.1f}"
     assert said in text_of(console.summary(Study(store, tmp_path / "reports"), as_json=False))
@@ -148,7 +146,7 @@ def alone_is_recommended(claim: Claim) -> Claim:
         claim,
         use="alone",
         comparators=("pick",),
-        comparisons={"pick": comparison(alone.test, pick.test, "the pick of the search")},
+        comparisons={"pick": comparison(alone.test, pick.test, "the search's pick")},
     )
 
 
@@ -158,22 +156,16 @@ def test_whatever_is_shown_follows_the_claims_own_word(fabricate: Fabricate, tmp
     study = Study(store, tmp_path)
     page = write(store, tmp_path).read_text(encoding="utf-8")
     words = Page(page).words
-    headline = (
-        "Distilling did not pay: use the student alone in the recipe that the search found: "
-        "fixed on validation, but test favours the pick of the search"
-    )
+    headline = "Train the student on labels alone: fixed on validation; test favours the search's pick"
     assert headline in words and f"{headline}." in text_of(console.summary(study, as_json=False))
-    assert '<tr class="mark"><td>Student alone (recommended)</td>' in page
-    assert "Pick of the search" in words and "Recommended student" not in words
+    assert 'No teacher<span class="use">use this</span>' in page
     rows = decide(store).rows  # type: ignore[union-attr]
     assert [(row.title, row.recommended) for row in rows[:2]] == [
-        ("Student alone (recommended)", True), ("Pick of the search", False)
+        ("No teacher (recommended)", True), ("Search's pick", False)
     ]  # fmt: skip
-    shaded = Page(page).figures[0]["layout"]["shapes"][0]
-    assert shaded["fillcolor"] == ARM_KINDS["alone"].colour and shaded["y0"] == pytest.approx(2 - 0.36)
     assert list(study.export()["pipeline"]["losses"]) == ["ce"]
     assert study.export()["provenance"]["arm"] == "alone"
-    assert "Recommended (the student alone): " in text_of(console.summary(study, as_json=False))
+    assert "Recommended (training without a teacher): " in text_of(console.summary(study, as_json=False))
 
 
 @pytest.fixture
@@ -208,7 +200,7 @@ def test_the_best_bundle_and_the_exported_file_are_those_of_the_recommended_arm(
     assert json.loads((study.path / "best" / "metrics.json").read_text())["test"]["accuracy"] == pytest.approx(
         dict(zip(alone.validation, alone.test, strict=True))[max(alone.validation)]
     )
-    assert run_command(["studies"]) == 0 and "Distilling did not pay: use the student alone" in " ".join(
+    assert run_command(["studies"]) == 0 and "Train the student on labels alone" in " ".join(
         capfd.readouterr()[0].split()
     )
     assert run_command(["export", "old-wine", "-o", "pipeline.yaml"]) == 0

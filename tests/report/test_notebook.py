@@ -20,9 +20,9 @@ def test_a_study_shows_its_verdict(fabricate: Fabricate, tmp_path: Path) -> None
     study = Study(store, tmp_path / "reports")
     shown = page(study)
     assert shown.open == [], "every tag is closed"
-    assert "Use the pick of the search: 1.7 points better than vanilla KD" in shown.words
-    assert "1.7 points better than vanilla KD (95 % interval +1.1 to +2.3)" in shown.words
-    assert "Recommended student 2,280" in shown.words and "Student alone 2,280" in shown.words
+    assert "Use the distilled student: +1.7 points [+1.1, +2.3] over plain KD" in shown.words
+    assert "Better than plain KD: +1.7 points [+1.1, +2.3]." in shown.words
+    assert "Search's pick (recommended) 2,280" in shown.words and "No teacher 2,280" in shown.words
     assert "Report:" not in shown.words
     write(store, tmp_path / "reports")
     assert str(study.report_path) in page(study).words

@@ -9,11 +9,10 @@ from typing import Any
 
 from autokd.api import Study
 from autokd.cli.console import claim as console
-from autokd.report.sections.recommendation import verdict
+from autokd.report.sections.recommendation import sentences
 from autokd.report.sections.recommendation.facts import decide
 from autokd.report.sections.recommendation.gain import FLATTERED
 from autokd.study.claim import ArmRun, Claim
-from tests.report.conftest import comparison
 from tests.report.test_arms import text_of
 from tests.report.test_page import change, change_claim, page_of
 
@@ -41,10 +40,10 @@ def test_without_a_claim_it_is_said_that_there_is_none(fabricate: Fabricate, tmp
     store = fabricate()
     change_claim(store, without_evidence)
     for text in (page_of(store, tmp_path).words, text_of(console.summary(Study(store, tmp_path), as_json=False))):
-        assert "Use the pick of the search: the best on validation; nothing was compared on test" in text
+        assert "Use the distilled student: the best on validation; nothing was compared on test" in text
         assert "No claim: there was too little time for one" in text
         assert "Where the gain comes from" in text and "Always the commonest class" in text
-        assert FLATTERED in text and "Trained once more" not in text
+        assert FLATTERED in text and "Train it once more" not in text
 
 
 def test_choosing_and_testing_on_the_same_seeds_is_said(fabricate: Fabricate) -> None:
@@ -55,25 +54,11 @@ def test_choosing_and_testing_on_the_same_seeds_is_said(fabricate: Fabricate) ->
     assert "wide enough for that" in decision.evidence
 
 
-def test_a_recommendation_without_a_teacher_says_that_distilling_did_not_pay(fabricate: Fabricate) -> None:
-    def alone(claim: Claim) -> Claim:
-        used, other = claim.arm("alone"), claim.arm("pick")
-        assert used is not None and other is not None
-        better = comparison([x + 0.1 for x in used.test], other.test, "x")
-        return dataclasses.replace(claim, use="alone", comparators=("pick",), comparisons={"pick": better})
-
-    store = fabricate()
-    change_claim(store, alone)
-    title = decide(store).title  # type: ignore[union-attr]
-    assert title.startswith("Distilling did not pay: use the student alone in the recipe that the search found: ")
-    assert title.endswith("points better than the pick of the search")
-
-
 def test_two_runs_are_too_few_for_a_forecast_and_wide_ones_are_no_use(fabricate: Fabricate) -> None:
     claim = fabricate().records.claim
     few = [dataclasses.replace(arm, runs={"claim": arm.runs["claim"][:2]}) for arm in claim.arms]
-    assert "Two runs are too few" in verdict.forecast(dataclasses.replace(claim, arms=tuple(few)))
-    wide = verdict.forecast(dataclasses.replace(claim, prediction_interval=(0.0, 0.96)))
+    assert "Two runs are too few" in sentences.forecast(dataclasses.replace(claim, arms=tuple(few)))
+    wide = sentences.forecast(dataclasses.replace(claim, prediction_interval=(0.0, 0.96)))
     assert wide == "Its runs differ too much to rely on: one more may reach anything from 0.0 to 96.0 %. Train longer."
 
 

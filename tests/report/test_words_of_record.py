@@ -114,7 +114,7 @@ def test_arms_that_share_a_pipeline_share_its_tuning(fabricate: Fabricate, tmp_p
     store = fabricate()
     runs = store.records.runs
     runs[:] = [run for run in runs if (run.stage, run.arm) != ("tune", "kd")]
-    assert "for every arm but vanilla KD." in page_of(store, tmp_path).words
+    assert "for every arm but plain KD." in page_of(store, tmp_path).words
 
     def ended_at_kd(claim: Any) -> Any:
         same = claim.used.pipeline
@@ -215,4 +215,4 @@ def test_the_teacher_has_one_validation_value_on_the_page(fabricate: Fabricate, 
     change_claim(store, measured_again)
     page: Page = page_of(store, tmp_path)
     assert "Validation accuracy 97.8 %" in page.words and "98.6 %" not in page.words
-    assert page.figures[1]["layout"]["annotations"][0]["text"] == "teacher 97.8 %, 77.5 k parameters"
+    assert page.figures[0]["layout"]["annotations"][0]["text"] == "teacher 97.8 %, 77.5 k parameters"

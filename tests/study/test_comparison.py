@@ -50,8 +50,8 @@ def test_pooled_seeds_and_paired_items_by_hand() -> None:
     assert found.verdict == "not distinguishable"
     assert found.seeds_needed == 17  # t(0.975, 48) = 2.010635: 0.39883 < 0.4; with 16 seeds 0.40001
     assert found.text == (
-        "not distinguishable from the student alone: +40.0 points [-12.9, +92.9]; about 17 seeds would be needed; "
-        "this comparison sees differences from 72.4 points"
+        "not distinguishable from training without a teacher: +40.0 points [-12.9, +92.9]; about 17 seeds would be "
+        "needed; this comparison sees differences from 72.4 points"
     )
 
 
@@ -86,8 +86,8 @@ def test_verdicts_without_any_noise() -> None:
     arms = correct(pick=["1" * 50] * 2, alone=["0" * 50] * 2, kd=["1" * 50] * 2)
     better, worse, same = (compare(arms, Pair(*pair)) for pair in (("pick", "alone"), ("alone", "kd"), ("pick", "kd")))
     assert (better.verdict, worse.verdict, same.verdict) == ("better", "worse", "not distinguishable")
-    assert better.text == "better than the student alone by 100.0 points [+100.0, +100.0]"
-    assert worse.text == "worse than vanilla KD by 100.0 points [-100.0, -100.0]"
+    assert better.text == "better than training without a teacher by 100.0 points [+100.0, +100.0]"
+    assert worse.text == "worse than plain KD by 100.0 points [-100.0, -100.0]"
     assert (better.seeds_needed, worse.seeds_needed, same.seeds_needed) == (None, None, None)
     assert "the test set is too small" in same.text
 
@@ -224,7 +224,7 @@ def test_less_log_loss_is_better_and_said_in_nats() -> None:
     metric = METRICS["log_loss"]
     found = compare_measured(metric, measure(metric, claimed()), Pair("pick", "alone"))
     assert found.verdict == "better" and found.high < 0
-    assert found.text.startswith("better than the student alone by 0.") and " nats [-0." in found.text
+    assert found.text.startswith("better than training without a teacher by 0.") and " nats [-0." in found.text
     back = compare_measured(metric, measure(metric, claimed()), Pair("alone", "pick"))
     assert back.verdict == "worse" and back.low == -found.high
     assert gap_closed(0.3, 0.5, 0.1, metric) == pytest.approx(0.5) and gap_closed(0.3, 0.5, 0.6, metric) is None

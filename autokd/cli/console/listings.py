@@ -18,7 +18,7 @@ from autokd.cli.console.claim import state
 from autokd.cli.console.output import ROWS, Shown, document
 from autokd.metrics import Metric
 from autokd.report import words
-from autokd.report.sections.recommendation.facts import chosen_on
+from autokd.report.sections.recommendation.arms import chosen_on
 from autokd.report.sections.recommendation.verdict import headline
 from autokd.study.choice import ScreenedStudent
 from autokd.study.records import TrialRecord

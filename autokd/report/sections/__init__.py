@@ -7,6 +7,7 @@ A folder holds all that there is of its section, and nobody else knows what that
   `printed(study)`, lines and tables for the summary in the terminal.
 - `section.html.jinja` is its markup. Beside what `show` returns it knows the names of `page.shared`, the functions of
   `words` as filters, and the macros of `macros.html.jinja`.
+- `section.css` and `section.js`, where it has them, are its own part of the page's style and script, which go in once.
 - `facts.py` holds pure functions of the study and `figure.py` plain Plotly figures, where it has any.
 
 A section more is a folder more and its name in `ORDER`.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from autokd.report.printed import Printed
@@ -56,6 +58,7 @@ class Section:
       show: what the template shows, by name; None where the section is left out.
       tables: the CSV files beside the page, by name without ".csv".
       printed: what the summary of a study with a claim says of it in the terminal.
+      style, script: its own part of the page's, "" where it has none.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Section:
     show: Callable[[StudyStore], dict[str, Any] | None]
     tables: Callable[[StudyStore], Mapping[str, Table]]
     printed: Callable[[StudyStore], Iterable[Printed]]
+    style: str = ""
+    script: str = ""
 
     @property
     def template(self) -> str:
@@ -83,7 +88,15 @@ def _load(name: str) -> Section:
         show=module.show,
         tables=getattr(module, "tables", _no_tables),
         printed=getattr(module, "printed", _nothing_printed),
+        style=_source(name, "section.css"),
+        script=_source(name, "section.js"),
     )
+
+
+def _source(name: str, file: str) -> str:
+    """Text of a file of a section's folder; "" where it has none."""
+    path = resources.files(__name__) / name / file
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _no_tables(study: StudyStore) -> Mapping[str, Table]:

@@ -337,7 +337,7 @@ def test_what_is_recommended_and_compared_is_named_on_validation_before_test_is_
     assert use.means == {
         name: pytest.approx(m) for name, m in (("alone", 0.65), ("hand", 0.70), ("kd", 0.70), ("pick", 0.75))
     }
-    assert use.reason == "the pick of the search has the best mean validation score of 4 arms over 2 seeds, 75.0 %"
+    assert use.reason == "the search's pick has the best mean validation score of 4 arms over 2 seeds, 75.0 %"
     assert claim.comparator == "hand" and arm_of(claim, "hand").recipe == "dist"
     assert arm_of(claim, "hand").phrase == "the recipe by hand (dist)"
     purposes = {arm.name: {purpose: len(made) for purpose, made in arm.runs.items()} for arm in claim.arms}

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from autokd.report.printed import Printed
-from autokd.report.sections.recommendation import evidence, facts, gain
-from autokd.report.sections.recommendation.figure import figure
+from autokd.report.sections.recommendation import arms, card, evidence, facts, gain, verdict
 from autokd.report.sections.recommendation.terminal import gain as print_gain
-from autokd.report.start import teacher_weakness
+from autokd.report.start import extent, teacher_weakness
 from autokd.report.tables import Table
+from autokd.study.failures import grouped
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
@@ -19,22 +19,28 @@ TITLE = "Recommendation"
 
 
 def show(study: StudyStore) -> dict[str, Any]:
-    """Return the decision, what it rests on, and what became of the training at the end."""
-    decision, trials = facts.decide(study), study.records.trials.values()
+    """Return the verdict, the arms behind it, what the card says, and what became of the training at the end."""
+    decision, claim = facts.decide(study), study.records.claim
     lines = gain.rungs(study)
     return {
+        "verdict": verdict.early(study) if decision is None else decision.verdict,
         "decision": decision,
+        "cells": card.card(study, decision),
+        "scale": None if decision is None else arms.scale_of(decision.rows, decision.claim),
+        "others": [] if claim is None else [arm.name for arm in claim.ordered if arm.name != claim.use],
+        "reason": facts.reason(study),
+        "extent": extent(study),
+        "spent": sum(study.records.seconds.values()),
         "legend": facts.LEGEND,
         "timed": decision is not None and decision.timed,
-        "figure": figure(decision) if decision and decision.sentences else None,
         "best_so_far": facts.best_so_far(study),
-        "failures": any(trial.failure is not None for trial in trials),
+        "failed": grouped(study.records.trials.values()),
         "weak_teacher": teacher_weakness(study),
         "rare": facts.rare(study),
         "gain": lines,
         "flattered": gain.FLATTERED if gain.flattered(lines) else "",
         "swaps": gain.swaps(study),
-        "budget": study.settings.identity.budget_of(len(trials)),
+        "budget": study.settings.identity.budget_of(len(study.records.trials)),
         **facts.trained(study),
     }
 

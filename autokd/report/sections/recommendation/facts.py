@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.metrics import Metric
-from autokd.report import plots, words
+from autokd.report import words
 from autokd.report.sections.confirm.facts import tuned_arms
-from autokd.report.sections.recommendation import verdict
+from autokd.report.sections.recommendation import sentences
+from autokd.report.sections.recommendation.arms import TEACHER, Row, chosen_on, rows
+from autokd.report.sections.recommendation.verdict import Verdict, judge, other_phrase
 from autokd.report.start import start_baselines, teacher_value
 from autokd.study import edges
 from autokd.study.arms import title_of
 from autokd.study.claim import Arm, Claim, Comparison
-from autokd.study.majority import FAIR, majority, rare_text
+from autokd.study.majority import FAIR, rare_text
 from autokd.study.ranking import ranked
 from autokd.study.records import TrialRecord
 from autokd.study.training import trained_folder, training_of
@@ -25,44 +27,11 @@ from autokd.study.training import trained_folder, training_of
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
-TEACHER = "Teacher"
-MAJORITY = "Always the commonest class"
 LEGEND = (
-    "Pick of the search: its best pipeline. Student alone and vanilla KD: the same student and training without "
-    "a teacher, and with plain distillation. Recipe by hand: a published one as it is. MACs: multiply-adds for one "
-    "sample."
+    "Search's pick: the best pipeline found. No teacher and plain KD: the same student and training without a teacher, "
+    "and with plain distillation. Recipe by hand: a published one as it is. MACs: multiply-adds for one sample."
 )
 """What the rows of the claim's table are."""
-
-
-class Early(NamedTuple):
-    """Where a pipeline was left that was not trained to the end: its value on validation, after so many epochs."""
-
-    value: float
-    epochs: int
-
-
-class Row(NamedTuple):
-    """One line of the claim's table.
-
-    Args:
-      title: of the arm, of always giving the commonest class, or the teacher.
-      cost: of the model, by name, as far as it is known.
-      validation, test: values of the claim's metric, one a seed; no test values for an arm that was not compared on it.
-      colour: in figures.
-      recommended: this is the arm that is recommended.
-      arm: None for the other two.
-      early: where it was left, if it was not trained to the end; there are no values then.
-    """
-
-    title: str
-    cost: Mapping[str, float]
-    validation: list[float]
-    test: list[float]
-    colour: str
-    recommended: bool = False
-    arm: Arm | None = None
-    early: Early | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +40,7 @@ class Decision:
 
     Args:
       claim: as recorded.
-      title: the decision in a few words.
-      tone: "better", "worse" or "open".
+      verdict: of a few, with its headline.
       subject: what is recommended, inside a sentence.
       sentences: what each comparison says, the comparator's first.
       contradiction: what is to be said in red; "" where test agrees.
@@ -81,7 +49,7 @@ class Decision:
       same_student: all arms have the same student.
       tuning: what was tuned, a sentence.
       used_tuned: the recommended arm was tuned.
-      rows: of the table: the arms as they are shown, then the commonest class and the teacher.
+      rows: of the table: the arms as they are shown, then the teacher and what is simpler.
       comparisons: (name of the other arm for people, comparison), the comparator's first.
       nothing_learned: what to say where all arms equal the commonest class, or "".
       edges: which values of the recommended pipeline lie on an end of their range, a sentence; "" where none does, and
@@ -89,8 +57,7 @@ class Decision:
     """
 
     claim: Claim
-    title: str
-    tone: str
+    verdict: Verdict
     subject: str
     sentences: list[str]
     contradiction: str
@@ -103,6 +70,11 @@ class Decision:
     comparisons: list[tuple[str, Comparison]]
     nothing_learned: str
     edges: str
+
+    @property
+    def title(self) -> str:
+        """The decision in a few words."""
+        return self.verdict.title
 
     @property
     def metric(self) -> Metric:
@@ -123,18 +95,17 @@ def decide(study: StudyStore) -> Decision | None:
     tuned = tuned_arms(study.records, claim)
     return Decision(
         claim=claim,
-        title=verdict.headline(claim),
-        tone=verdict.tone(claim),
+        verdict=judge(claim),
         subject=claim.used.phrase,
-        sentences=[verdict.sentence(claim, name) for name in compared_names(claim)],
-        contradiction=verdict.contradiction(claim),
-        evidence=verdict.evidence(claim),
-        forecast=verdict.forecast(claim),
+        sentences=[sentences.sentence(claim, name) for name in compared_names(claim)],
+        contradiction=sentences.contradiction(claim),
+        evidence=sentences.evidence(claim),
+        forecast=sentences.forecast(claim),
         same_student=all(_is_same_student(arm, claim.used) for arm in claim.arms),
         tuning=_tuning(claim, tuned),
         used_tuned=claim.use in tuned,
         rows=rows(study, claim),
-        comparisons=[(verdict.other_phrase(claim, name), claim.comparisons[name]) for name in compared_names(claim)],
+        comparisons=[(other_phrase(claim, name), claim.comparisons[name]) for name in compared_names(claim)],
         nothing_learned=_nothing_learned(study, claim),
         edges="" if claim.used.recipe else _on_the_edge(claim, study.settings.identity.space),
     )
@@ -144,53 +115,6 @@ def compared_names(claim: Claim) -> list[str]:
     """Return the names of the arms that the recommended one is compared with, the comparator first."""
     shown = [*claim.comparators, *(arm.name for arm in claim.ordered), *claim.comparisons]
     return [name for name in dict.fromkeys(shown) if name in claim.comparisons]
-
-
-def rows(study: StudyStore, claim: Claim) -> list[Row]:
-    """Return the lines of the claim's table: the arms as they are shown, the commonest class, the teacher."""
-    arms = [
-        Row(
-            title=claim.title_of(arm),
-            cost=arm.cost,
-            validation=chosen_on(arm),
-            test=arm.test,
-            colour=plots.arm_colour(arm.kind),
-            recommended=arm.name == claim.use,
-            arm=arm,
-            early=None if chosen_on(arm) else _left_early(study, arm),
-        )
-        for arm in claim.ordered
-    ]
-    common = [] if (row := _majority_row(study, claim)) is None else [row]
-    value, facts = teacher_value(study), study.settings.teacher
-    if value is None:
-        return [*arms, *common]
-    cost = {"params": float(facts.params)} if facts is not None and facts.params else {}
-    test = [] if claim.teacher is None else [claim.teacher.test]
-    return [*arms, *common, Row(TEACHER, cost, [value], test, plots.TEACHER)]
-
-
-def chosen_on(arm: Arm) -> list[float]:
-    """Return the validation values by which an arm was chosen or not: of choose, of the claim, or of its trial."""
-    runs = next((arm.runs[purpose] for purpose in ("choose", "explore", "claim") if arm.runs.get(purpose)), ())
-    return [run.validation for run in runs]
-
-
-def _left_early(study: StudyStore, arm: Arm) -> Early | None:
-    """Where the trial of an arm that was not trained to the end was left; None where it has no score."""
-    trials = (trial for trial in study.records.trials.values() if trial.rungs and trial.pipeline == arm.pipeline)
-    rungs = [trial.rungs[-1] for trial in trials]
-    return Early(study.objective.metric.value(rungs[0].score), rungs[0].epochs) if rungs else None
-
-
-def _majority_row(study: StudyStore, claim: Claim) -> Row | None:
-    """What always giving the commonest class reaches; its test value only where test was read."""
-    facts, metric = study.settings.data, claim.about
-    validation = facts.majority("validation", metric)
-    if validation is None:
-        return None
-    test = majority(facts.counts("train"), claim.test_counts, metric)
-    return Row(MAJORITY, {}, [validation.value], [] if test is None else [test.value], plots.QUIET)
 
 
 def _nothing_learned(study: StudyStore, claim: Claim) -> str:
@@ -225,6 +149,13 @@ def _tuning(claim: Claim, tuned: Sequence[str]) -> str:
         return "nothing was tuned over a grid"
     which = "every arm" if not left else f"every arm but {words.listed(left)}"
     return f"the learning rate was tuned over the same grid for {which}"
+
+
+def reason(study: StudyStore) -> str:
+    """Return why the recommended arm is the one, by validation, as it was recorded; "" where nobody noted it."""
+    claim = study.records.claim
+    found = [] if claim is None else [use.reason for use in study.records.uses if use.round == claim.round]
+    return found[-1] if found else ""
 
 
 class Best(NamedTuple):

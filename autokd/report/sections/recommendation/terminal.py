@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from autokd.metrics import Metric
 from autokd.report import words
 from autokd.report.printed import Grid, Printed
-from autokd.report.sections.recommendation.facts import Decision, Row
+from autokd.report.sections.recommendation.arms import Row
+from autokd.report.sections.recommendation.facts import Decision
 from autokd.report.sections.recommendation.gain import FLATTERED, flattered, rungs, swaps
 
 if TYPE_CHECKING:
