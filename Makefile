@@ -8,7 +8,7 @@
 #   make sizes     tables: how large folders, files and functions are, and who reads a study's records by key
 #   make coverage  install with the dev extra, then the suite with a count of the lines that it runs (htmlcov/)
 #   make golden    train and search with the version BASE too (BASE=main), and compare every number
-#   make docs      write the lists of components, losses and recipes again, from the code
+#   make docs      write the lists of components, losses, recipes and checks again, from the code
 #   make clean     remove .venv and caches
 
 PYTHON ?= python3
@@ -63,6 +63,7 @@ docs: .venv/installed
 	$(BIN)/python docs/methods.py
 	$(BIN)/python docs/losses.py
 	$(BIN)/python docs/recipes.py
+	$(BIN)/python docs/checks.py
 
 clean:
 	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,16 @@ def printable(text: str) -> str:
       caf\xe9
     """
     return os.fsencode(text).decode("utf-8", "backslashreplace") if not is_printable(text) else text
+
+
+def clean(text: str) -> str:
+    """Return a text that can be written, without signs that control how its neighbours are shown.
+
+    Example:
+      >>> clean("left\u202eright")
+      'leftright'
+    """
+    return "".join(sign for sign in printable(text) if unicodedata.category(sign) not in ("Cc", "Cf"))
 
 
 def is_printable(text: str) -> bool:

@@ -16,24 +16,33 @@ from autokd.spec import FieldInfo, fields_of
 
 PAGE = Path(__file__).with_name("components.md")
 KINDS = {
-    "modalities": "Kinds of input: what is known of images and of tables. A dataset says of which kind it is.",
-    "datasets": "`--dataset NAME`. A folder, a table file and arrays need no name: `--dataset path/to/images`.",
-    "teachers": "What `--teacher` may name; without it, a teacher is trained on the data.",
-    "students": "The slot `student` of a space.",
-    "heads": "The slot `head` of a space; without it, a student has its own classifier. A head is part of the student.",
-    "inits": "The slot `init` of a space; without it, a student begins at random.",
-    "augments": "The slot `augment` of a space.",
-    "selections": "The slot `selection` of a space, which samples a run goes over; without it, all of them.",
-    "losses": "The slot `losses` of a space. The weight that is searched is relative to the method's own scale.",
-    "optimizers": "The slot `optimizer` of a space.",
-    "schedules": "The slot `schedule` of a space.",
-    "proxies": "`screen: {proxies: [...]}` of a space, and the columns of `autokd screen`.",
+    "modalities": "Kinds of input: everything that autokd knows about images and about tables.",
+    "datasets": "For `--dataset NAME`. A folder, a table file and arrays need no name: `--dataset path/to/images`.",
+    "teachers": "For `--teacher`. Without it, autokd trains a teacher on the data ([teachers](teachers.md)).",
+    "students": "The architecture of the student: `student` in a space.",
+    "heads": "What replaces the student's classifier: `head` in a space. A head is part of the student.",
+    "inits": "The student's weights when training begins: `init` in a space. If left out, random weights.",
+    "augments": "The augmentation: `augment` in a space.",
+    "selections": "Which training samples a run uses: `selection` in a space. If left out, all of them.",
+    "losses": "What the student minimises: `losses` in a space. `weight` is relative to the method's own scale "
+    "([losses](methods.md)).",
+    "optimizers": "`optimizer` in a space.",
+    "schedules": "How the learning rate changes during training: `schedule` in a space.",
+    "proxies": "Scores of untrained students: `screen: {proxies: [...]}` in a space, the columns of `autokd screen`.",
 }
 HEAD = """# Components
 
-Written by `python docs/components.py` from the code; do not edit. `autokd describe KIND NAME` shows one component in
-full, `autokd list KIND` the names, plug-ins included. A field with a range is searched unless a space fixes it; the
-default stands in brackets.
+Every component that a search space can name, with its fields and source. To see one in full, or to list them with those
+of your own:
+
+```console
+$ autokd describe losses dkd
+$ autokd list losses
+```
+
+The last column lists the fields. A field with a range is searched unless a space fixes it. Its default is in brackets.
+
+This page is written by `python docs/components.py` from the code; do not edit it.
 """
 
 

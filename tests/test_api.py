@@ -143,7 +143,9 @@ def test_a_network_as_teacher_is_not_changed(here):
     study = autokd.search("wine", space="tables.yaml", teacher=network)
     assert network.training and all(p.requires_grad for p in network.parameters())
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
-    assert study.store.settings.teacher is not None and study.store.settings.teacher.may_have_seen_validation
+    facts = study.store.settings.teacher
+    assert facts is not None and facts.may_have_seen_validation
+    assert facts.cost == {"macs": 13 * 3}, "of its only layer, kept with the study; no latency where none is asked for"
     study.export("p.yaml", trial=0)
     with pytest.raises(autokd.UserError, match="handed over in Python"):
         autokd.train("p.yaml", epochs=1)

@@ -135,6 +135,12 @@ def test_the_list_of_components_is_up_to_date() -> None:
     assert script["write"](script["PAGE"], script["page"](), ["--check"], script=path) == 0
 
 
+def test_the_page_of_checks_is_up_to_date() -> None:
+    path = ROOT / "docs" / "checks.py"
+    script = runpy.run_path(str(path))
+    assert script["write"](script["PAGE"], script["page"](), ["--check"], script=path) == 0
+
+
 def test_the_list_of_components_names_every_file() -> None:
     text = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
     for section in text.split("\n## ")[1:]:

@@ -11,7 +11,7 @@ import copy
 import functools
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from autokd import batching
 from autokd.components import HeadComponent, StudentComponent
 from autokd.networks.inputs import feed_of
-from autokd.types import BuildContext, Inputs, Shapes, Task
+from autokd.types import BuildContext, Shapes, Task
 
 _WARM_UP = 5
 _FILLING = {
@@ -82,8 +82,32 @@ def latency(
     network = copy.deepcopy(module).to(device).eval()
     generator = torch.Generator().manual_seed(0)
     inputs = batching.to(feed_of(task).example(batch_size, generator), device)
-    times = [_seconds(network, inputs) for _ in range(_WARM_UP + repeats)]
+    times = [_seconds(lambda: network(inputs), device) for _ in range(_WARM_UP + repeats)]
     return 1000.0 * statistics.median(times[_WARM_UP:])
+
+
+def answer_cost(
+    answer: Callable[[], object], device: torch.device, *, timed: bool, repeats: int = 20
+) -> dict[str, float]:
+    """Return what it costs to ask a model about one sample, whatever the model is.
+
+    Args:
+      answer: asks it once, with everything in place.
+      device: where it computes.
+      timed: also measure how long that takes.
+      repeats: times that it is asked for that.
+    Returns:
+      "macs", multiply-accumulates of what torch computes, left out where that is nothing; and where `timed` "latency",
+      milliseconds, the median, warm-up excluded.
+    """
+    with FlopCounterMode(display=False) as counter:
+        answer()
+    flops = int(counter.get_total_flops())
+    cost: dict[str, float] = {"macs": float(flops // 2)} if flops else {}
+    if timed:
+        times = [_seconds(answer, device) for _ in range(_WARM_UP + repeats)]
+        cost["latency"] = round(1000.0 * statistics.median(times[_WARM_UP:]), 4)
+    return cost
 
 
 @functools.lru_cache(maxsize=4096)
@@ -155,10 +179,9 @@ class _Uninitialised(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _seconds(network: nn.Module, inputs: Inputs) -> float:
+def _seconds(run: Callable[[], object], device: torch.device) -> float:
     start = time.perf_counter()
-    network(inputs)
-    device = batching.device_of(inputs)
+    run()
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
     return time.perf_counter() - start

@@ -189,9 +189,10 @@ def student_in_words(pipeline: Mapping[str, Any]) -> str:
     return ", ".join([str(plain["use"]), *(f"{key} {value(item)}" for key, item in plain.items() if key != "use")])
 
 
-def times(ratio: float, than: str) -> str:
-    """(485.2, "smaller than the teacher") -> "485 × smaller than the teacher"; two digits below 10."""
-    return f"{ratio:.{0 if ratio >= 10 else 1}f} × {than}"
+def times(ratio: float, names: tuple[str, str]) -> str:
+    """(485.2, ("smaller", "larger")) -> "485 × smaller"; (0.5, …) -> "2.0 × larger"; two digits below 10."""
+    name, factor = (names[0], ratio) if ratio >= 1 else (names[1], 1 / ratio)
+    return f"{factor:,.{0 if factor >= 10 else 1}f} × {name}"
 
 
 def listed(names: Sequence[str]) -> str:

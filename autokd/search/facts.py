@@ -14,10 +14,12 @@ from autokd import _version
 from autokd import spec as spec_module
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.precision import cpu_has_bfloat16
-from autokd.engine.views import to_device
+from autokd.engine.views import DeviceData, normalise, raw_view, to_device
 from autokd.metrics import measure, predictions
+from autokd.networks.cost import answer_cost
 from autokd.search.session import Setup
 from autokd.study.settings import DataFacts, StudySettings, TeacherFacts
+from autokd.types import Teacher
 
 THEN = ", then "
 """Between the versions under which one study was run, the first one first."""
@@ -61,7 +63,16 @@ def _describe_teacher(setup: Setup) -> TeacherFacts | None:
         offers=teacher.offers,
         line=setup.teacher_line,
         remarks=setup.teacher_remarks,
+        cost=_cost_of_asking(teacher, validation.of_teacher, timed=setup.measures_latency),
     )
+
+
+def _cost_of_asking(teacher: Teacher, data: DeviceData, *, timed: bool) -> dict[str, float]:
+    """What the teacher's answer about one sample costs; nothing where it is not computed here."""
+    if not teacher.offers.views:
+        return {}
+    inputs = normalise(data, raw_view(data, slice(0, 1)).inputs)
+    return answer_cost(lambda: teacher.predict(inputs), data.labels.device, timed=timed)
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

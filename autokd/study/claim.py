@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from autokd.errors import UserError
 from autokd.metrics import METRICS, Metric
+from autokd.spec import from_plain
 from autokd.study.arms import (
     ALONE,
     HAND,
@@ -96,6 +98,11 @@ class Arm:
     def phrase(self) -> str:
         """What it is called inside a sentence, whether it is recommended or not."""
         return self._called(phrase_of(self.kind))
+
+    @property
+    def distils(self) -> bool:
+        """Whether it reads a teacher."""
+        return distils(self.pipeline)
 
     def _called(self, words: str) -> str:
         """The kind's words, with the recipe or the name where that says more; the name where the kind has no words."""
@@ -251,6 +258,14 @@ class Claim:
                 "test_counts": tuple(plain.get("test_counts", ())),
             }
         )
+
+
+def distils(pipeline: Mapping[str, Any]) -> bool:
+    """Return whether a plain pipeline reads a teacher; where a component of it is not here, by its losses alone."""
+    try:
+        return from_plain(pipeline).needs_teacher
+    except UserError:  # for instance a plug-in's
+        return set(pipeline["losses"]) != {"ce"}
 
 
 def arm_runs(seeds: Sequence[int], validation: Sequence[float], test: Sequence[float | None]) -> tuple[ArmRun, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from autokd.metrics import Metric
@@ -156,6 +156,16 @@ class DataFacts:
         counted: Mapping[str, Sequence[int]] = self.card.get("class_counts", {})
         return counted.get(split, ())
 
+    def copies(self, split: str) -> int | None:
+        """Return how many samples of "validation" or "test" are training samples, too; None where nobody looked."""
+        counted: Mapping[str, int] = self.card.get("also_in_train", {})
+        return counted.get(split)
+
+    def near_copies(self, split: str) -> tuple[int, int] | None:
+        """Return how many samples of a split nearly are, and of how many that were looked at; None where none is."""
+        told: str | None = self.card.get("nearly_in_train", {}).get(split)
+        return None if told is None else (int(told.split(" of ")[0]), int(told.split(" of ")[1]))
+
     def majority(self, split: str, metric: Metric) -> Majority | None:
         """Return what always giving the commonest class reaches on a split; None where it is not known."""
         return majority(self.counts("train"), self.counts(split), metric)
@@ -196,6 +206,7 @@ class TeacherFacts:
       offers: what it offers.
       line: of a given one, what it is fed and how often it is right; "" where that was not tried.
       remarks: what was taken of its input and its classes, or is proposed, a sentence each.
+      cost: of an answer about one sample, "macs" and "latency" (ms), as far as they are known.
     """
 
     origin: str
@@ -206,6 +217,7 @@ class TeacherFacts:
     offers: Shapes
     line: str = ""
     remarks: tuple[str, ...] = ()
+    cost: Mapping[str, float] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as `study.yaml` has them."""
@@ -218,6 +230,7 @@ class TeacherFacts:
             "may_have_seen_validation": self.may_have_seen_validation,
             "offers": shapes_to_plain(self.offers),
             **({"tried": {"line": self.line, "remarks": list(self.remarks)}} if self.line else {}),
+            **({"cost": dict(self.cost)} if self.cost else {}),
         }
 
     @classmethod
@@ -234,6 +247,7 @@ class TeacherFacts:
             offers=shapes_from_plain(plain["offers"]),
             line=tried.get("line", ""),
             remarks=tuple(tried.get("remarks", ())),
+            cost=plain.get("cost", {}),
         )
 
 

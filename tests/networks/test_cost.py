@@ -140,3 +140,11 @@ def test_latency_grows_with_the_network() -> None:
     )
     assert cost.latency(small, CIFAR, "cpu", repeats=5) < cost.latency(large, CIFAR, "cpu", repeats=5)
     assert large.bn1.num_batches_tracked == 0
+
+
+def test_an_answer_costs_what_torch_computes_and_its_time_where_asked() -> None:
+    weight, cpu = torch.zeros(5, 7), torch.device("cpu")
+    assert cost.answer_cost(lambda: torch.zeros(1, 5) @ weight, cpu, timed=False) == {"macs": 35.0}
+    assert cost.answer_cost(lambda: None, cpu, timed=False) == {}, "what is not computed by torch is not known"
+    timed = cost.answer_cost(lambda: time.sleep(0.002), cpu, timed=True, repeats=3)
+    assert list(timed) == ["latency"] and timed["latency"] >= 2.0

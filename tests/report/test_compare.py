@@ -18,7 +18,7 @@ from autokd.files import write_tensors
 from autokd.objective import Objective
 from autokd.report.compare import facts, page
 from autokd.report.compare.courses import courses
-from tests.report.conftest import Fabricate, FakeStore
+from tests.report.conftest import Fabricate, FakeStore, keep_answers
 
 OLD = Path(__file__).parents[1] / "old" / "studies"
 HOSTILE = "<script>alert(1)</script>"
@@ -164,3 +164,17 @@ def test_a_table_of_studies_without_a_claim(fabricate: Fabricate, capsys) -> Non
     studies = [fabricate(name="one", claim=False, trials=6), fabricate(name="two", claim=False, trials=0)]
     out(compared(studies, Path("there.html"), as_json=False))
     assert "no trial yet" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_forest_has_plain_kd_beside_what_is_recommended(fabricate: Fabricate) -> None:
+    store = fabricate(name="kept")
+    keep_answers(store)
+    claim = store.records.claim
+    assert claim is not None
+    (row,) = facts.rows([store])
+    assert row.kd_over_alone is not None and row.used_kind == "pick"
+    (forest,) = page.forests([row])
+    ((_, marks),) = forest["rows"]
+    assert [mark.kind for mark in marks] == ["pick", "kd"]
+    assert marks[0].gain.value == pytest.approx(claim.comparisons["alone"].difference)
+    assert forest["scale"].low < 0.0 < forest["scale"].high

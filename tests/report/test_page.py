@@ -109,7 +109,18 @@ def test_a_finished_study(fabricate: Fabricate, tmp_path: Path) -> None:
 
 def test_sections_come_in_the_order_of_the_decision(fabricate: Fabricate, tmp_path: Path) -> None:
     text = write(fabricate(), tmp_path).read_text(encoding="utf-8")
-    order = ["recommendation", "found", "size", "curves", "importances", "choices", "losses", "proxies", "confirm"]
+    order = [
+        "recommendation",
+        "checks",
+        "found",
+        "size",
+        "curves",
+        "importances",
+        "choices",
+        "losses",
+        "proxies",
+        "confirm",
+    ]
     order += ["effort", "trials", "settings"]
     assert re.findall(r'<section id="(\w+)">', text) == order
     assert re.findall(r'<a href="#(\w+)">[^<]*</a>(?=<a|\s*</nav>)', text) == order[1:]

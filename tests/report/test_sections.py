@@ -85,8 +85,8 @@ def test_a_folder_and_a_line_make_a_section(fabricate: Fabricate, tmp_path: Path
     path = write(store, tmp_path)
     text = path.read_text(encoding="utf-8")
     anchors = re.findall(r'<section id="(\w+)">', text)
-    assert anchors[:3] == ["recommendation", toy, "found"]
-    assert f'<nav aria-label="Contents"><a href="#{toy}">Toy</a><a href="#found">' in text
+    assert anchors[:3] == ["recommendation", toy, "checks"]
+    assert f'<nav aria-label="Contents"><a href="#{toy}">Toy</a><a href="#checks">' in text
     assert "12 trials of demo, <b>bold</b>" in Page(text).words, "what a section shows is escaped in its template too"
     assert "<figcaption>A picture of a toy.</figcaption>" in text and 'id="plot-toy"' in text
     with (path.parent / "toys.csv").open(encoding="utf-8", newline="") as file:

@@ -18,7 +18,7 @@ from autokd.report.sections.recommendation.verdict import early, judge
 from autokd.study.claim import Claim
 from tests.report.conftest import comparison
 from tests.report.test_arms import text_of
-from tests.report.test_page import PLOTLY, Page, change, change_claim
+from tests.report.test_page import PLOTLY, Page, change, change_claim, change_teacher, page_of
 from tests.report.test_verdict import without_evidence
 
 Fabricate = Callable[..., Any]
@@ -83,7 +83,7 @@ VERDICTS = {
     ),
     "no_gain": (
         claimed("pick", {"kd": 0.001, "alone": 0.002}), "open",
-        "Use the distilled student: no gain over plain KD that 540 test samples can show",
+        "Use the distilled student: no gain over training without a teacher that 540 test samples can show",
     ),
     "labels_alone": (
         claimed("alone", {"pick": 0.005, "kd": 0.002}), "open",
@@ -171,3 +171,21 @@ def test_studies_without_a_claim_say_where_they_are(fabricate: Fabricate) -> Non
         store.log.append("failure", number=number, kind=kind, reason="needs 3 GB")
     failed = early(store)
     assert (failed.tone, failed.title) == ("bad", "Nothing was trained: 2 × out of memory, 1 × not finite")
+
+
+def test_the_card_says_how_much_less_than_the_teacher_the_student_takes(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    costs = {"macs": 2_120_400.0, "latency": 3.0}
+    change_teacher(store, cost=costs)
+    change_claim(store, with_latency)
+    page = page_of(store, tmp_path).words
+    assert "34 × smaller, 30 × fewer MACs and 6.0 × faster than the teacher" in page
+    assert "0.5 ms" in page
+    change_teacher(store, params=1140)
+    assert "2.0 × larger, 30 × fewer MACs" in page_of(store, tmp_path).words
+
+
+def with_latency(claim: Claim) -> Claim:
+    """A claim whose students were timed."""
+    arms = tuple(dataclasses.replace(arm, cost={**arm.cost, "latency": 0.5}) for arm in claim.arms)
+    return dataclasses.replace(claim, arms=arms)

@@ -19,8 +19,7 @@ from autokd.report.sections.effort.facts import part_times
 from autokd.report.sections.found.promise import happened, promised
 from autokd.report.sections.recommendation.facts import LEGEND, Decision, decide, training_text
 from autokd.report.sections.recommendation.terminal import arms, compared, evidence
-from autokd.report.start import extent, teacher_weakness
-from autokd.study.fidelity import too_short
+from autokd.report.start import extent
 
 if TYPE_CHECKING:
     from autokd.api import Study
@@ -51,7 +50,7 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
         Padding(_pipeline(decision), (0, 0, 0, 2)),
         *(indented(text) for text in (decision.edges,) if text),
         Text(f"\n{compared(decision)}"),
-        *(indented(text) for text in (*evidence(decision), *_warnings(study))),
+        *(indented(text) for text in evidence(decision)),
         Text(f"\n{promised(store)}\n{happened(store)}"),
         *_trained(study),
         Text("\nNext:"),
@@ -102,12 +101,6 @@ def _pipeline(decision: Decision) -> Table:
     for slot, text in words.recipe(decision.claim.used.pipeline):
         grid.add_row(Text(slot), Text(text))
     return grid
-
-
-def _warnings(study: Study) -> Iterator[str]:
-    """What makes the result doubtful."""
-    weak, short = teacher_weakness(study.store), too_short(study.store.records)
-    yield from (f"WARNING: {text}" for text in (weak and weak.text, short) if text)
 
 
 def _trained(study: Study) -> Iterator[Text]:

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from autokd.report.compare.facts import clean, labels
+from autokd.files import clean
+from autokd.report.compare.facts import labels
 from autokd.study.records import TrialRecord
 from autokd.study.store import StudyStore
 

@@ -5,9 +5,9 @@ All are pure functions of the studies' records. The test split is not read: answ
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import statistics
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autokd.files import printable
+from autokd.files import clean
 from autokd.metrics import METRICS, predictions
 from autokd.objective import shown_limit
 from autokd.report import words
@@ -27,6 +27,7 @@ from autokd.study.answers import answers_file, read_answers
 from autokd.study.arms import ALONE, KD
 from autokd.study.claim import Claim
 from autokd.study.comparison import Pair
+from autokd.study.means import Mean, means_of
 from autokd.study.store import StudyStore
 
 FEWEST = 5
@@ -55,6 +56,8 @@ class Row:
       metric: name of its first objective.
       test: values of what is recommended, one a seed.
       over_alone, over_kd: what is recommended minus the student alone, and minus KD, where they were compared.
+      kd_over_alone: plain KD minus the student alone, where both were asked about test and their answers are kept.
+      used_kind: the kind of arm that is recommended; "" without a claim.
       over_first: minus what the first study recommends, on the same test items; None on other ones.
       params: of the recommended student, or None.
       seconds: that the study took.
@@ -65,13 +68,15 @@ class Row:
     state: str
     result: str
     metric: str
-    test: tuple[float, ...]
-    over_alone: Gain | None
-    over_kd: Gain | None
     over_first: Gain | None
-    params: float | None
     seconds: float
     failed: int
+    test: tuple[float, ...] = ()
+    over_alone: Gain | None = None
+    over_kd: Gain | None = None
+    kd_over_alone: Mean | None = None
+    used_kind: str = ""
+    params: float | None = None
 
 
 class Fact(NamedTuple):
@@ -109,11 +114,6 @@ def labels(studies: Sequence[StudyStore]) -> list[str]:
     return [clean(study.name if counts[study.name] == 1 else str(study.path)) for study in studies]
 
 
-def clean(text: str) -> str:
-    """Return a text that can be written, without signs that control how its neighbours are shown."""
-    return "".join(sign for sign in printable(text) if unicodedata.category(sign) not in ("Cc", "Cf"))
-
-
 def rows(studies: Sequence[StudyStore]) -> list[Row]:
     """Return what each study comes to, in the order in which they are given."""
     return [_row(study, label, studies[0]) for study, label in zip(studies, labels(studies), strict=True)]
@@ -121,18 +121,29 @@ def rows(studies: Sequence[StudyStore]) -> list[Row]:
 
 def _row(study: StudyStore, label: str, first: StudyStore) -> Row:
     records, claim = study.records, study.records.claim
-    return Row(
+    row = Row(
         label=label,
         state="finished" if study.finished else "unfinished",
-        result=_so_far(study) if claim is None else headline(claim),
+        result=_so_far(study),
         metric=study.objective.metric.name,
-        test=() if claim is None else tuple(claim.used.test),
-        over_alone=None if claim is None else _gain(claim, ALONE),
-        over_kd=None if claim is None else _gain(claim, KD),
         over_first=None if study is first else paired(study, first),
-        params=None if claim is None else claim.used.cost.get("params"),
         seconds=sum(records.seconds.values()),
         failed=sum(trial.failure is not None for trial in records.trials.values()),
+    )
+    return row if claim is None else _claimed(row, study, claim)
+
+
+def _claimed(row: Row, study: StudyStore, claim: Claim) -> Row:
+    """A row of a study with a claim."""
+    return dataclasses.replace(
+        row,
+        result=headline(claim),
+        test=tuple(claim.used.test),
+        over_alone=_gain(claim, ALONE),
+        over_kd=_gain(claim, KD),
+        kd_over_alone=_kd_over_alone(study, claim),
+        used_kind=claim.used.kind,
+        params=claim.used.cost.get("params"),
     )
 
 
@@ -151,6 +162,15 @@ def _gain(claim: Claim, kind: str) -> Gain | None:
         if arm is not None and kind in (arm.kind, arm.recipe):
             return Gain(found.difference, found.low, found.high, found.verdict)
     return None
+
+
+def _kd_over_alone(study: StudyStore, claim: Claim) -> Mean | None:
+    """Plain KD minus no teacher, the matched arms before those by hand."""
+    names = [
+        next((arm.name for arm in claim.arms if kind in (arm.kind, arm.recipe) and arm.test), None)
+        for kind in (KD, ALONE)
+    ]
+    return None if None in names else means_of(study.path, claim).difference(str(names[0]), str(names[1]))
 
 
 def paired(study: StudyStore, other: StudyStore) -> Gain | None:

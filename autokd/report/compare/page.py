@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.files import write_text
-from autokd.metrics import METRICS
+from autokd.metrics import METRICS, Metric
 from autokd.report import words
 from autokd.report.compare import facts
 from autokd.report.compare.courses import courses
 from autokd.report.page import templates
+from autokd.report.scales import linear, of_difference, of_metric
+from autokd.study.arms import KD
+from autokd.study.means import Mean
 
 if TYPE_CHECKING:
     from autokd.report.compare.courses import Course
     from autokd.report.compare.facts import Row
     from autokd.study.store import StudyStore
 
-WIDTH, HEIGHT = 640.0, 180.0
-"""Of a picture, in its own units."""
-
 
 class Mark(NamedTuple):
-    """An interval of the forest, in the picture's units."""
+    """A gain over no teacher, in a row of the forest.
 
-    row: Row
-    middle: float
-    low: float
-    high: float
+    Args:
+      kind: of the arm whose gain it is, as pictures show it.
+      gain: with its interval.
+      text: the same for people.
+    """
+
+    kind: str
+    gain: Mean
     text: str
 
 
@@ -62,14 +66,12 @@ def render(studies: Sequence[StudyStore]) -> str:
             studies=studies,
             forests=forests(found),
             courses=[_picture(key, group) for key, group in courses(studies).items()],
-            width=WIDTH,
-            height=HEIGHT,
         )
     )
 
 
 def forests(found: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return a forest of gains over the student alone for each metric, with its zero and its marks."""
+    """Return a forest of gains over no teacher for each metric: its scale, and the marks of each study."""
     rows = [row for row in facts.by_gain(found) if row.over_alone is not None]
     return [_forest([row for row in rows if row.metric == name]) for name in dict.fromkeys(row.metric for row in rows)]
 
@@ -77,29 +79,23 @@ def forests(found: Sequence[Row]) -> list[dict[str, Any]]:
 def _forest(rows: Sequence[Row]) -> dict[str, Any]:
     """The marks of studies of one metric on one axis, which has 0 on it."""
     metric = METRICS[rows[0].metric]
-    ends = [end for row in rows if row.over_alone for end in (row.over_alone.low, row.over_alone.high)]
-    low, high = min(0.0, *ends), max(0.0, *ends)
-    return {
-        "metric": metric,
-        "zero": _place(0.0, low, high),
-        "low": words.difference(low, metric),
-        "high": words.difference(high, metric),
-        "marks": [_mark(row, low, high) for row in rows],
-    }
+    marked = [(row, list(_marks(row, metric))) for row in rows]
+    ends = [end for _, marks in marked for mark in marks for end in mark.gain]
+    return {"metric": metric, "scale": of_difference(ends, metric), "rows": marked}
 
 
-def _mark(row: Row, low: float, high: float) -> Mark:
-    gain = row.over_alone
-    assert gain is not None
-    middle, left, right = (_place(value, low, high) for value in (gain.difference, gain.low, gain.high))
-    metric = METRICS[row.metric]
-    ends = [words.difference(end, metric) for end in (gain.difference, gain.low, gain.high)]
-    return Mark(row, middle, left, right, f"{ends[0]} [{ends[1]}, {ends[2]}] {metric.difference_unit}".rstrip())
+def _marks(row: Row, metric: Metric) -> Iterator[Mark]:
+    """What is recommended, and plain KD, minus no teacher."""
+    if row.over_alone is not None:
+        gain = Mean(row.over_alone.difference, row.over_alone.low, row.over_alone.high)
+        yield Mark(row.used_kind, gain, f"what is recommended {_text(gain, metric)}")
+    if row.kd_over_alone is not None and row.used_kind != KD:
+        yield Mark(KD, row.kd_over_alone, f"plain KD {_text(row.kd_over_alone, metric)}")
 
 
-def _place(value: float, low: float, high: float) -> float:
-    """Where a value lies across the picture, with a margin on both sides."""
-    return round(10 + (WIDTH - 20) * (value - low) / ((high - low) or 1.0), 1)
+def _text(gain: Mean, metric: Metric) -> str:
+    middle, low, high = (words.difference(end, metric) for end in gain)
+    return f"{middle} [{low}, {high}] {metric.difference_unit}".rstrip()
 
 
 def _picture(key: tuple[str, str], group: Sequence[Course]) -> dict[str, Any]:
@@ -107,22 +103,20 @@ def _picture(key: tuple[str, str], group: Sequence[Course]) -> dict[str, Any]:
     metric = METRICS[key[0]]
     values = [value for course in group for _, value in course.points]
     values += [value for course in group for value in course.baselines.values()]
-    low, high, longest = min(values), max(values), max(course.points[-1][0] for course in group)
+    longest = max(course.points[-1][0] for course in group)
+    across, up = linear([0.0, longest], words.duration, room=0.0), of_metric(values, metric)
 
-    def height(value: float) -> float:
-        return round(HEIGHT - 10 - (HEIGHT - 20) * (value - low) / ((high - low) or 1.0), 1)
-
-    def steps(course: Course) -> str:
-        ends = [(_place(spent, 0.0, longest), height(value)) for spent, value in course.points]
+    def steps(course: Course) -> list[tuple[float, float]]:
+        ends = [(across.at(spent), up.at(value)) for spent, value in course.points]
         corners = [(x, before) for (_, before), (x, _) in itertools.pairwise(ends)]
         along = [point for pair in itertools.zip_longest(ends, corners) for point in pair if point is not None]
-        return " ".join(f"{x},{y}" for x, y in [*along, (WIDTH - 10, ends[-1][1])])
+        return [*along, (100.0, ends[-1][1])]
 
     return {
         "data": key[1],
         "metric": metric,
-        "low": metric.text(low),
-        "high": metric.text(high),
-        "longest": words.duration(longest),
+        "low": metric.text(min(values)),
+        "high": metric.text(max(values)),
+        "scale": across,
         "lines": [(course, steps(course), metric.text(course.points[-1][1])) for course in group],
     }

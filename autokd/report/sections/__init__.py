@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ORDER = (
     "recommendation",
+    "checks",
     "learned",
     "found",
     "front",

@@ -68,9 +68,9 @@ def rows(study: StudyStore, claim: Claim) -> list[Row]:
 def scale_of(listed: list[Row], claim: Claim) -> Scale | None:
     """Return the axis of the pictures in the rows; None where nothing was asked about test.
 
-    The commonest class has no place on it: where it lies far below, nothing else could be told apart.
+    What is simpler makes no room for itself: where it lies far below, the arms could not be told apart.
     """
-    drawn = [row for row in listed if row.mean is not None and row.title != MAJORITY]
+    drawn = [row for row in listed if row.mean is not None and (row.arm is not None or row.title == TEACHER)]
     values = [value for row in drawn for value in (*row.test, *(row.mean or ()))]
     return of_metric(values, claim.about, room=0.03) if values else None
 
@@ -109,7 +109,7 @@ def _teacher_row(study: StudyStore, claim: Claim) -> list[Row]:
     value, facts = teacher_value(study), study.settings.teacher
     if value is None:
         return []
-    cost = {"params": float(facts.params)} if facts is not None and facts.params else {}
+    cost = {} if facts is None else {**({"params": float(facts.params)} if facts.params else {}), **facts.cost}
     means, test = means_of(study.path, claim), [] if claim.teacher is None or not claim.n_test else [claim.teacher.test]
     found = means.difference(claim.use, TEACHER_NAME)
     row = Row(TEACHER, cost, [value], test, "teacher", mean=means.of(TEACHER_NAME), difference=found)

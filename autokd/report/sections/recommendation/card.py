@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
 
+COMPARED = {"params": ("smaller", "larger"), "macs": ("fewer MACs", "more MACs"), "latency": ("faster", "slower")}
+"""What a student is called that takes less than the teacher, and more, by the cost."""
+
+
 class Cell(NamedTuple):
     """One of the questions.
 
@@ -86,32 +90,47 @@ def _real(study: StudyStore, decision: Decision) -> tuple[str, tuple[str, ...]]:
 
 
 def _cost(study: StudyStore, claim: Claim) -> tuple[str, tuple[str, ...]]:
-    cost, below = claim.used.cost, []
+    cost, below = claim.used.cost, list(_beside_teacher(study, claim))
     size = f"{words.count(cost['params'])} parameters"
     if "macs" in cost:
         size += f", {words.compact(cost['macs'])} MACs"
-    teacher = study.settings.teacher
-    if teacher is not None and teacher.params and cost["params"]:
-        below.append(words.times(teacher.params / cost["params"], "smaller than the teacher"))
     measured = [words.milliseconds(cost["latency"])] if "latency" in cost else []
     measured += [words.size(cost["size"])] if "size" in cost else []
-    if measured:
-        below.append(", ".join(measured))
-    return size, (*below, f"trained for {words.number_of(claim.epochs, 'epoch')}")
+    return size, (*below, *([", ".join(measured)] if measured else []), _trained_for(claim))
+
+
+def _beside_teacher(study: StudyStore, claim: Claim) -> Iterator[str]:
+    """How much less than the teacher the student takes, as far as both are known."""
+    teacher, cost = study.settings.teacher, claim.used.cost
+    if teacher is None:
+        return
+    theirs = {"params": float(teacher.params), **teacher.cost}
+    ratios = {name: theirs[name] / cost[name] for name in theirs if theirs[name] and cost.get(name)}
+    told = [words.times(ratios[name], how) for name, how in COMPARED.items() if name in ratios]
+    if told:
+        yield f"{words.listed(told)} than the teacher"
+
+
+def _trained_for(claim: Claim) -> str:
+    return f"trained for {words.number_of(claim.epochs, 'epoch')}"
 
 
 def _early(study: StudyStore) -> list[Cell]:
-    """What can be said on validation alone: the leader, and how far it is ahead."""
-    metric, lines = study.objective.metric, best_so_far(study)
-    leader = study.best
-    if leader is None or not lines or lines[0].value is None:
+    """What can be said on validation alone: the leader, and what is beside it."""
+    metric, leader = study.objective.metric, study.best
+    if leader is None or leader.score is None:
         return []
-    best, others = lines[0], [line for line in lines[1:] if line.value is not None]
-    value = words.quality(best.value, metric)
-    beside = [f"{line.title}: {words.quality(line.value, metric)}" for line in others]
+    beside = [line for line in best_so_far(study) if line.value is not None and line.trial != leader.number]
+    value = words.quality(metric.value(leader.score), metric)
+    after = f"after {words.number_of(leader.rungs[-1].epochs, 'epoch')}; the best of several, which flatters it"
+    told = tuple(f"{line.title}: {words.quality(line.value, metric)}" for line in beside)
     return [
-        Cell("Leads so far", words.student_in_words(leader.pipeline), (words.losses(leader.pipeline), best.title)),
-        Cell("How good", f"{value} on validation", ("the best of several, which flatters it",)),
-        Cell("Is the gain real?", "Not known yet", tuple(beside)),
-        Cell("What it costs", f"{words.count(best.params)} parameters", ()),
+        Cell(
+            "Leads so far",
+            words.student_in_words(leader.pipeline),
+            (words.losses(leader.pipeline), f"trial {leader.number}"),
+        ),
+        Cell("How good", f"{value} on validation", (after,)),
+        Cell("Is the gain real?", "Not known yet", told),
+        Cell("What it costs", f"{words.count(leader.cost.get('params'))} parameters", ()),
     ]

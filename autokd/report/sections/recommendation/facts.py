@@ -159,9 +159,10 @@ def reason(study: StudyStore) -> str:
 
 
 class Best(NamedTuple):
-    """A line of the table that stands in for a claim while there is none."""
+    """A line of the table that stands in for a claim while there is none; the teacher is no trial."""
 
     title: str
+    trial: int | None
     params: float | None
     epochs: int | None
     value: float | None
@@ -173,12 +174,14 @@ def best_so_far(study: StudyStore) -> list[Best]:
     top = ranked(trial for trial in trials if not trial.is_baseline)[:1]
     lines = [_best(f"Best trial so far (trial {trial.number})", trial, metric) for trial in top]
     lines += [_best(title_of(kind), trial, metric) for kind, trial in start_baselines(study) if trial.rungs]
-    return lines if teacher is None else [*lines, Best(TEACHER, teacher.params or None, None, teacher_value(study))]
+    return (
+        lines if teacher is None else [*lines, Best(TEACHER, None, teacher.params or None, None, teacher_value(study))]
+    )
 
 
 def _best(title: str, trial: TrialRecord, metric: Metric) -> Best:
     last = trial.rungs[-1]
-    return Best(title, trial.cost.get("params"), last.epochs, metric.value(last.score))
+    return Best(title, trial.number, trial.cost.get("params"), last.epochs, metric.value(last.score))
 
 
 def rare(study: StudyStore) -> str:

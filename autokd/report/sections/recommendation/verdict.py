@@ -124,7 +124,7 @@ def _distilled(claim: Claim) -> Verdict:
         level = "; plain KD may do as well" if over_kd is not None else ""
         title = f"{_use(claim)}: {_over_what(claim, over_alone)}{level}"
         return Verdict("like_kd", title, "good", over_alone)
-    return _no_gain(claim, _use(claim))
+    return _no_gain(claim, _use(claim), over_alone)
 
 
 def _on_labels(claim: Claim) -> Verdict:
@@ -143,6 +143,7 @@ def _on_labels(claim: Claim) -> Verdict:
 
 
 def _no_gain(claim: Claim, lead: str, gain: Gain = None) -> Verdict:
+    """The verdict where nothing was shown: against the arm without a teacher, or else the claim's first one."""
     name = claim.comparator if gain is None else gain[0]
     assert name is not None
     other, shown = other_phrase(claim, name), f"that {words.count(claim.n_test)} test samples can show"
