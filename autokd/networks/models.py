@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from autokd import batching, lazy
 from autokd.networks.fed import Frozen
 from autokd.networks.inputs import feed_of
+from autokd.seeds import seed_torch
 from autokd.types import Inputs, Output, Shapes, Task, TeacherHead
 
 
@@ -33,7 +34,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """
     devices = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        seed_torch(seed)
         yield
 
 

@@ -15,6 +15,7 @@ from autokd import catalog, spec
 from autokd.errors import ComponentError
 from autokd.networks.models import seeded
 from autokd.ranges import Choice
+from autokd.seeds import seed_torch
 from autokd.testing.made_up import (
     CLASSES,
     MAPS,
@@ -108,7 +109,7 @@ class LossSuite(Suite):
         found = []
         for each in (step, others):
             term = build(component, CONTEXT)
-            torch.manual_seed(0)  # for losses that draw noise
+            seed_torch(0)  # for losses that draw noise
             found.append(term(each))
         assert torch.equal(*found) == (not component.declares.reads_labels), "declare reads_labels"
 
