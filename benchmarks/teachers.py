@@ -1,6 +1,6 @@
 """Ways in which a teacher of known accuracy is handed over, and what autokd finds.
 
-    python -m benchmarks.teachers --data-dir DIR [--images 4000] [--rows 3000] [--epochs 4] [--only WORD]
+    python -m benchmarks.teachers --data-dir DIR [--images 4000] [--rows 3000] [--epochs 4] [--only WORD …]
 
 Small convolutional networks are trained on Fashion-MNIST (`DIR/FashionMNIST/raw`), each on another input: with
 ImageNet's numbers, on 0 to 255, and with 0.5 and 0.5 at 48 pixels; one of timm and one of torchvision beside them.
@@ -300,10 +300,12 @@ def found(handed: Mapping[str, Any], data: Dataset) -> tuple[float, str, float]:
     return share, "; ".join(remark.partition(":")[0].partition(" (")[0] for remark in obtained.remarks), seconds
 
 
-def show(ways: Sequence[Way[AnyBench]], bench: AnyBench, data: Dataset, known: Mapping[str, float], only: str) -> None:
-    """Print a row for each way whose description has a word."""
+def show(
+    ways: Sequence[Way[AnyBench]], bench: AnyBench, data: Dataset, known: Mapping[str, float], only: Sequence[str]
+) -> None:
+    """Print a row for each way whose description has one of some words."""
     for way in ways:
-        if only not in way.what:
+        if not any(word in way.what for word in only):
             continue
         truth = 100 * known[way.truth]
         try:
@@ -321,7 +323,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--rows", type=int, default=3000, help="of each table")
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--only", default="", help="ways whose description has this word")
+    parser.add_argument("--only", nargs="+", default=[""], help="ways whose description has one of these words")
     asked = parser.parse_args()
     drawn = load("fashion_mnist", DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
     images, labels = single(drawn.train.inputs), drawn.train.labels

@@ -113,7 +113,7 @@ def letter(data_dir: Path, folder: Path, count: int) -> Table:
 
 
 def _categories(rows: DataFrame) -> DataFrame:
-    return rows.assign(**{name: rows[name].astype("category") for name in rows.select_dtypes(exclude="number")})
+    return rows.astype(dict.fromkeys(rows.select_dtypes(exclude="number"), "category"))
 
 
 def _perceptron(rows: torch.Tensor, codes: torch.Tensor, classes: int) -> nn.Module:

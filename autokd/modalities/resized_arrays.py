@@ -26,9 +26,10 @@ class ResizedArrays:
     """
 
     dtype = torch.uint8
+    shape: tuple[int, ...]
 
     def __init__(self, samples: Samples, side: int, preprocess: ImagePreprocess) -> None:
-        self.shape: tuple[int, ...] = (preprocess.channels, side, side)
+        self._side, self.shape = side, (preprocess.channels, side, side)
         self._parts, self._reading = [single(part) for part in samples.whole], preprocess.reading
         self._numbers = torch.tensor(samples.numbers, dtype=torch.int64)
         lengths = torch.tensor([0, *map(len, self._parts)])
@@ -46,7 +47,7 @@ class ResizedArrays:
             there = ((numbers >= begin) & (numbers < begin + len(part))).nonzero().squeeze(1)
             if len(there):
                 pictures = part[numbers[there] - begin]
-                found[there] = conform(pictures, self.shape[1:], self.shape[0], self._reading.resize)
+                found[there] = conform(pictures, (self._side, self._side), self.shape[0], self._reading.resize)
         return found
 
     def pictures(self) -> Iterator[NDArray[np.uint8]]:
