@@ -32,8 +32,6 @@ ORDER = (
     "checks",
     "learned",
     "found",
-    "importances",
-    "effects",
     "choices",
     "explorer",
     "losses",
