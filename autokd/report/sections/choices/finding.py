@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autokd import catalog
 from autokd.errors import ComponentError
+from autokd.metrics import Metric
 from autokd.report import words
 from autokd.report.sections.choices.medians import FEWEST_EACH, Effect, Option
 from autokd.spec import Slot, slots
@@ -26,11 +27,18 @@ class Fresh(NamedTuple):
     Args:
       pick, other: the arms.
       gain: of the pick, as a score: more is better.
+      epochs: of every run.
     """
 
     pick: Arm
     other: Arm
     gain: Mean
+    epochs: int
+
+    @property
+    def after(self) -> str:
+        """When: "on fresh seeds after 9 epochs"."""
+        return f"on fresh seeds after {words.number_of(self.epochs, 'epoch')}"
 
 
 class Finding(NamedTuple):
@@ -54,19 +62,24 @@ def finding(study: StudyStore, found: Sequence[Option], rungs: Sequence[int]) ->
       rungs: the lengths at which they are compared, as `lengths` returns them.
     """
     epochs = [words.number_of(study.rung_epochs[rung], "epoch") for rung in rungs]
-    if not any(option.first.difference is not None for option in found):
+    if all(option.first.difference is None for option in found):
         why = f"An option is compared where {FEWEST_EACH} trials have it and {FEWEST_EACH} have not."
         return Finding("Too few trials to tell choices apart", [why])
     clear = [option for option in found if option.first.is_clear]
     if not clear:
-        return Finding(f"No choice stands out after {epochs[0]}", ["All intervals hold zero."])
-    best = max(clear, key=lambda option: (_is_loss(option), abs(option.first.difference or 0)))
+        return Finding(f"No choice stands out after {epochs[0]}", ["Every interval includes zero."])
+    best, metric = max(clear, key=_strength), study.objective.metric
     fresh = on_fresh_seeds(study, best)
-    title = f"{named(best)} {_early(best, len(rungs))}{_left(study, best, fresh, epochs)}"
-    told = [f"{named(best)}: {'; '.join(_at(study, best.effects[i], epochs[i]) for i in range(len(epochs)))}."]
-    if fresh is not None and study.records.claim is not None:
-        told.append(_told(study, fresh, study.records.claim))
-    return Finding(title, told)
+    left = _late(best, epochs) if fresh is None or _strength(best)[2] < 0 else _kept(fresh, metric)
+    told = [_at(effect, length, metric) for effect, length in zip(best.effects, epochs, strict=True)]
+    sentences = [f"{named(best)}: {'; '.join(told)}.", *([] if fresh is None else [_told(fresh, metric)])]
+    return Finding(f"{named(best)} {_early(best)}{left}", sentences)
+
+
+def _strength(option: Option) -> tuple[bool, float, float]:
+    """By what the most telling option is found: losses first, then the size of the effect; last its sign."""
+    difference = option.first.difference or 0.0
+    return _is_loss(option), abs(difference), difference
 
 
 def named(option: Option) -> str:
@@ -90,13 +103,14 @@ def on_fresh_seeds(study: StudyStore, option: Option) -> Fresh | None:
     claim = study.records.claim
     if claim is None or not _is_loss(option):
         return None
-    having = [arm for arm in claim.arms if arm.kind == PICK and option.name in arm.pipeline["losses"]]
-    lacking = [arm for arm in claim.arms if arm.kind in (ALONE, KD) and option.name not in arm.pipeline["losses"]]
-    for other in sorted(lacking, key=lambda arm: arm.kind != ALONE):
-        gain = _gain(study, claim, having[0], other) if having else None
-        if gain is not None:
-            return Fresh(having[0], other, gain)
-    return None
+    picks = [arm for arm in claim.arms if arm.kind == PICK and _has(arm, option)]
+    lacking = [arm for kind in (ALONE, KD) for arm in claim.arms if arm.kind == kind and not _has(arm, option)]
+    gains = [(pick, other, _gain(study, claim, pick, other)) for pick in picks for other in lacking]
+    return next((Fresh(pick, other, gain, claim.epochs) for pick, other, gain in gains if gain is not None), None)
+
+
+def _has(arm: Arm, option: Option) -> bool:
+    return option.name in arm.pipeline["losses"]
 
 
 def _gain(study: StudyStore, claim: Claim, pick: Arm, other: Arm) -> Mean | None:
@@ -121,23 +135,23 @@ def _is_loss(option: Option) -> bool:
     return isinstance(slot, Slot) and slot.many
 
 
-def _early(option: Option, several: int) -> str:
-    better = (option.first.difference or 0) > 0
-    if several > 1:
+def _early(option: Option) -> str:
+    better = _strength(option)[2] > 0
+    if len(option.effects) > 1:
         return "starts faster" if better else "starts slower"
     return "goes with better scores" if better else "goes with worse scores"
 
 
-def _left(study: StudyStore, option: Option, fresh: Fresh | None, epochs: Sequence[str]) -> str:
-    """The end of the heading: what is left of an early effect."""
-    metric, claim = study.objective.metric, study.records.claim
-    if fresh is not None and claim is not None and (option.first.difference or 0) > 0:
-        length = words.number_of(claim.epochs, "epoch")
-        if not fresh.gain.tells():
-            return f"; on fresh seeds after {length} no gain of it is shown"
-        side = "better" if fresh.gain.value > 0 else "worse"
-        size = f"{metric.apart(abs(fresh.gain.value))} {side} than {fresh.other.phrase}"
-        return f"; on fresh seeds after {length} the pick with it is {size}"
+def _kept(fresh: Fresh, metric: Metric) -> str:
+    """The end of the heading: what the claim says of a loss that starts faster."""
+    if not fresh.gain.tells():
+        return f"; {fresh.after} no gain of it is shown"
+    side = "better" if fresh.gain.value > 0 else "worse"
+    return f"; {fresh.after} the pick with it is {metric.apart(abs(fresh.gain.value))} {side} than {fresh.other.phrase}"
+
+
+def _late(option: Option, epochs: Sequence[str]) -> str:
+    """The end of the heading where no claim tells: what is left at the longest length."""
     if len(epochs) < 2:
         return ""
     late = option.effects[1]
@@ -145,24 +159,23 @@ def _left(study: StudyStore, option: Option, fresh: Fresh | None, epochs: Sequen
         return f"; too few trials trained for {epochs[1]} to tell what is left"
     if not late.is_clear:
         return f"; after {epochs[1]} no difference is shown"
-    return f"; after {epochs[1]} it is still {'ahead' if late.difference > 0 else 'behind'}"
+    return f"; after {epochs[1]} it is {'ahead' if late.difference > 0 else 'behind'}"
 
 
-def _at(study: StudyStore, effect: Effect, epochs: str) -> str:
+def _at(effect: Effect, epochs: str, metric: Metric) -> str:
     """An effect at one length in words."""
-    metric = study.objective.metric
     if effect.difference is None:
         return f"after {epochs} {effect.n} trials with it and {effect.others} without, too few to tell"
-    unit = f" {metric.difference_unit}".rstrip()
-    ends = f"[{words.difference(effect.low, metric)}, {words.difference(effect.high, metric)}]"
     sides = f"{effect.n} trials with it, {effect.others} without"
-    return f"{words.difference(effect.difference, metric)}{unit} {ends} after {epochs} ({sides})"
+    return f"{_interval(effect.difference, effect.low, effect.high, metric)} after {epochs} ({sides})"
 
 
-def _told(study: StudyStore, fresh: Fresh, claim: Claim) -> str:
-    metric, gain = study.objective.metric, fresh.gain
-    ends = f"[{words.difference(gain.low, metric)}, {words.difference(gain.high, metric)}]"
-    losses = words.losses(fresh.pick.pipeline)
-    size = f"{words.difference(gain.value, metric)} {metric.difference_unit}".rstrip()
-    length = words.number_of(claim.epochs, "epoch")
-    return f"On fresh seeds after {length}, the pick ({losses}) against {fresh.other.phrase}: {size} {ends} on test."
+def _told(fresh: Fresh, metric: Metric) -> str:
+    size, losses = _interval(*fresh.gain, metric), words.losses(fresh.pick.pipeline)
+    return f"{words.capital(fresh.after)}, the pick ({losses}) against {fresh.other.phrase}: {size} on test."
+
+
+def _interval(value: float, low: float | None, high: float | None, metric: Metric) -> str:
+    """A difference of scores with its interval: "+1.2 points [+0.1, +2.3]"."""
+    ends = f"[{words.difference(low, metric)}, {words.difference(high, metric)}]"
+    return f"{words.difference(value, metric)} {metric.difference_unit}".rstrip() + f" {ends}"

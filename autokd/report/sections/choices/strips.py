@@ -55,20 +55,24 @@ def strips(study: StudyStore, rung: int) -> list[Strip]:
       study: of the trials.
       rung: at which scores are compared.
     """
+    picked, drawn = _picked(study), []
+    for path, rows in _values(study, rung).items():
+        if len(rows) >= FEWEST and len({value for value, _ in rows}) > 2:
+            tau = kendall(*zip(*rows, strict=True))
+            drawn.append((_weight(tau), _strip(study, path, rows, picked.get(path), tau)))
+    return [strip for _, strip in sorted(drawn, key=lambda pair: -pair[0])]
+
+
+def _values(study: StudyStore, rung: int) -> dict[str, list[tuple[float, float]]]:
+    """(value, score at a rung) of the trials that have each value, by its path in the pipeline."""
     held: dict[str, list[tuple[float, float]]] = {}
     for trial in study.records.trials.values():
         score = score_at(trial, rung)
-        for path, value in flat(trial.pipeline).items() if score is not None else ():
-            if path.rpartition(".")[2] in FIELDS and isinstance(value, int | float):
-                held.setdefault(path, []).append((float(value), score or 0.0))
-    picked = _picked(study)
-    drawn = [
-        (_weight(tau), _strip(study, path, rows, picked.get(path), tau))
-        for path, rows in held.items()
-        if len(rows) >= FEWEST and len({value for value, _ in rows}) > 2
-        for tau in [kendall(*zip(*rows, strict=True))]
-    ]
-    return [strip for _, strip in sorted(drawn, key=lambda pair: -pair[0])]
+        if score is not None:
+            for path, value in flat(trial.pipeline).items():
+                if path.rpartition(".")[2] in FIELDS and isinstance(value, int | float):
+                    held.setdefault(path, []).append((float(value), score))
+    return held
 
 
 def _picked(study: StudyStore) -> dict[str, float]:
