@@ -68,8 +68,11 @@ def finding(study: StudyStore, found: Sequence[Option], rungs: Sequence[int]) ->
     clear = [option for option in found if option.first.is_clear]
     if not clear:
         return Finding(f"No choice stands out after {epochs[0]}", ["Every interval includes zero."])
-    best, metric = max(clear, key=_strength), study.objective.metric
-    fresh = on_fresh_seeds(study, best)
+    return _of_best(study, max(clear, key=_strength), epochs)
+
+
+def _of_best(study: StudyStore, best: Option, epochs: Sequence[str]) -> Finding:
+    fresh, metric = on_fresh_seeds(study, best), study.objective.metric
     left = _late(best, epochs) if fresh is None or _strength(best)[2] < 0 else _kept(fresh, metric)
     told = [_at(effect, length, metric) for effect, length in zip(best.effects, epochs, strict=True)]
     sentences = [f"{named(best)}: {'; '.join(told)}.", *([] if fresh is None else [_told(fresh, metric)])]
@@ -103,10 +106,18 @@ def on_fresh_seeds(study: StudyStore, option: Option) -> Fresh | None:
     claim = study.records.claim
     if claim is None or not _is_loss(option):
         return None
-    picks = [arm for arm in claim.arms if arm.kind == PICK and _has(arm, option)]
-    lacking = [arm for kind in (ALONE, KD) for arm in claim.arms if arm.kind == kind and not _has(arm, option)]
-    gains = [(pick, other, _gain(study, claim, pick, other)) for pick in picks for other in lacking]
-    return next((Fresh(pick, other, gain, claim.epochs) for pick, other, gain in gains if gain is not None), None)
+    for pick, other in _pairs(claim, option):
+        gain = _gain(study, claim, pick, other)
+        if gain is not None:
+            return Fresh(pick, other, gain, claim.epochs)
+    return None
+
+
+def _pairs(claim: Claim, option: Option) -> list[tuple[Arm, Arm]]:
+    """The pick with each arm that lacks one of its losses, no teacher first."""
+    baselines = [arm for kind in (ALONE, KD) for arm in claim.arms if arm.kind == kind]
+    having = [arm for arm in claim.arms if arm.kind == PICK and _has(arm, option)]
+    return [(pick, other) for pick in having for other in baselines if not _has(other, option)]
 
 
 def _has(arm: Arm, option: Option) -> bool:
