@@ -95,7 +95,8 @@ def write_bundle(
     write_json(directory / "preprocess.json", dataset.preprocess.to_json())
     write_text(directory / "pipeline.yaml", dump(pipeline_doc))
     form = str(kind_of(dataset.task.modality).describe(dataset.preprocess).get("form", ""))
-    card = model_card(dataset.task, metrics, pipeline_doc, form, student.temperature)
+    origin, temperature = pipeline_doc.get("provenance"), student.temperature
+    card = model_card(dataset.task, spec, metrics, origin, form=form, temperature=temperature)
     write_text(directory / "README.md", card)
     write_json(directory / "metrics.json", {"format": FORMAT, **metrics})
 

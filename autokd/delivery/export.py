@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.data import relative
 from autokd.delivery import teacher_file
-from autokd.delivery.pipeline_file import CHECKS, FORMAT
+from autokd.delivery.pipeline_file import FORMAT
 from autokd.errors import NothingFeasible, StudyError
 from autokd.seeds import derive
 from autokd.spec import fingerprint
@@ -74,7 +74,7 @@ def export_pipeline(store: StudyStore, trial: int | None = None, arm: str | None
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "versions": dict(settings.versions),
             "cost": None if chosen.arm is None else dict(chosen.arm.cost),
-            CHECKS: _said_against(store, chosen),
+            "checks": _said_against(store, chosen),
             "evidence": None if claim is None or chosen.arm is None else _summary(claim, chosen.arm),
         },
     }

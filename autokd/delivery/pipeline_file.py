@@ -37,8 +37,6 @@ _HEADER = "# A distillation pipeline for autokd; the batch size is part of it. T
 _TRAIN = {"epochs": Number(None, least=1), "seed": Number(None, least=0)}
 """What `train` holds."""
 
-CHECKS = "checks"
-"""Key of the provenance: what the checks of the study say against the pipeline, a line each."""
 _AS_WRITTEN = ("data", "data_fingerprint", "teacher", "teacher_fingerprint", "provenance")
 """Keys that are taken as they stand in the file."""
 

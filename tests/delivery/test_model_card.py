@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from autokd.delivery.model_card import model_card, text
+from autokd.spec import PipelineSpec, from_plain
 from autokd.types import Task
 
 HOSTILE = "<script>[x](javascript:1) **b** | `c` https://evil.example\n# head \u202e"
@@ -22,20 +23,23 @@ METRICS: dict[str, Any] = {
     "macs": 10240,
     "train_samples": 90,
 }
-DOC: dict[str, Any] = {
-    "pipeline": {"student": {"use": "cnn"}, "losses": {"ce": {}, "kd": {}}},
-    "teacher": {"use": "trained"},
-    "provenance": {
-        "study": "mine",
-        "cost": {"params": 635, "size": 2540},
-        "checks": ["✕ Badly calibrated: it is so. Do that."],
-        "evidence": {"text": "better than plain KD by 1.2 points [+0.5, +1.9]", "epochs": 18},
-    },
+ORIGIN: dict[str, Any] = {
+    "study": "mine",
+    "cost": {"params": 635, "size": 2540},
+    "checks": ["✕ Badly calibrated: it is so. Do that."],
+    "evidence": {"text": "better than plain KD by 1.2 points [+0.5, +1.9]", "epochs": 18},
 }
 
 
-def card(task: Task = TASK, doc: dict[str, Any] = DOC, metrics: dict[str, Any] = METRICS) -> str:
-    return model_card(task, metrics, doc, "grey images of 8 × 8 pixels", 1.7)
+def spec(*losses: str) -> PipelineSpec:
+    plain = {"student": {"use": "cnn"}, "augment": {"use": "none"}, "losses": {name: {"use": name} for name in losses}}
+    return from_plain({**plain, "optimizer": {"use": "adamw"}, "schedule": {"use": "cosine"}, "batch_size": 64})
+
+
+def card(
+    task: Task = TASK, origin: Any = ORIGIN, metrics: dict[str, Any] = METRICS, losses: tuple[str, ...] = ("ce", "kd")
+) -> str:
+    return model_card(task, spec(*losses), metrics, origin, form="grey images of 8 × 8 pixels", temperature=1.7)
 
 
 def test_it_says_what_one_must_know() -> None:
@@ -58,14 +62,14 @@ def test_it_says_what_one_must_know() -> None:
 
 @pytest.mark.parametrize("provenance", [None, "by hand", {}, {"evidence": "mine", "cost": None}])
 def test_whatever_a_file_says_of_its_origin(provenance: Any) -> None:
-    told = card(doc={**DOC, "teacher": None, "provenance": provenance}, metrics={"validation": {"accuracy": 0.9}})
+    told = card(origin=provenance, metrics={"validation": {"accuracy": 0.9}}, losses=("ce",))
     assert "trained on labels with losses" in told and "No checks were made of it" in told
     assert "| validation | accuracy | 90.0 % | – | – |" in told and "was not measured for this student" in told
 
 
 def test_names_are_shown_and_mean_nothing_else() -> None:
     task = Task(dataset=HOSTILE, modality="image", input_shape=(1, 8, 8), classes=(HOSTILE, "1"), train_size=9)
-    told = card(task, {**DOC, "provenance": {"study": HOSTILE, "checks": [HOSTILE], "evidence": {"text": HOSTILE}}})
+    told = card(task, {"study": HOSTILE, "checks": [HOSTILE], "evidence": {"text": HOSTILE}})
     assert "\u202e" not in told and not re.search(r"(?<!\\)[<\[*|](script|x|\*b|c)", told)
     assert len(re.findall(r"^# ", told, re.MULTILINE)) == 1 and r"https\://evil" in told
     rows = [line for line in told.splitlines() if line.startswith("|")]
