@@ -10,8 +10,8 @@ from autokd.study.arms import title_of
 from autokd.study.choice import Candidate
 from autokd.study.claim import Arm, Claim
 from autokd.study.design import Design
-from autokd.study.fidelity import short_predicts_long
 from autokd.study.records import Records, RunRecord
+from autokd.study.tuning import claim_of, tune_runs
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
@@ -47,7 +47,7 @@ class SeedRow(NamedTuple):
     """A seed of the claim.
 
     Args:
-      seed: the seed.
+      seed: its place among them, from 1; the seeds themselves are in `evidence.csv`.
       values: (validation, test) of each arm as they are shown; None where it has no run with this seed.
     """
 
@@ -78,39 +78,16 @@ def standing(candidate: Candidate, chosen: int) -> str:
     return "tied with the best" if candidate.tied else "behind"
 
 
-def tuned_arms(records: Records, claim: Claim) -> list[str]:
-    """Return the names of a claim's arms that were tuned: their pipelines are points of the grid that tune trained.
-
-    Arms that share a pipeline share its runs, so the name in a run does not say which arms it was for.
-    """
-    points = [run.pipeline for run in _tune_runs(records, claim.round)]
-    return [arm.name for arm in claim.arms if arm.pipeline in points]
-
-
-def all_tuned(records: Records, round: int) -> bool:
-    """Whether a round of confirm that tuned did so for all arms of its claim; True while it has made none."""
-    claim = _claim_of(records, round)
-    return claim is None or len(tuned_arms(records, claim)) == len(claim.arms)
-
-
 def tune_rows(records: Records, round: int) -> list[TuneRow]:
     """Return the runs of tune of a round of confirm."""
-    claim = _claim_of(records, round)
-    runs = _tune_runs(records, round)
+    claim = claim_of(records, round)
+    runs = tune_runs(records, round)
     return [_tune_row(run, None if claim is None else claim.arm(run.arm), claim) for run in runs]
 
 
 def newest_round(records: Records) -> int:
     """Return the round of confirm that the last run was of."""
     return records.runs[-1].round if records.runs else 0
-
-
-def _claim_of(records: Records, round: int) -> Claim | None:
-    return next((claim for claim in reversed(records.claims) if claim.round == round), None)
-
-
-def _tune_runs(records: Records, round: int) -> list[RunRecord]:
-    return [run for run in records.runs if (run.stage, run.round) == ("tune", round)]
 
 
 def _tune_row(run: RunRecord, arm: Arm | None, claim: Claim | None) -> TuneRow:
@@ -121,10 +98,10 @@ def _tune_row(run: RunRecord, arm: Arm | None, claim: Claim | None) -> TuneRow:
 
 def seed_rows(claim: Claim) -> list[SeedRow]:
     """Return the claim's values seed by seed, those of the recommended arm first."""
-    arms: Sequence[Arm] = claim.ordered
+    arms: Sequence[Arm] = _claimed(claim)
     seeds = dict.fromkeys(seed for arm in arms for seed in arm.seeds)
     runs = [{run.seed: (run.validation, run.test) for run in arm.claimed} for arm in arms]
-    return [SeedRow(seed, [made.get(seed, (None, None)) for made in runs]) for seed in seeds]
+    return [SeedRow(i, [made.get(seed, (None, None)) for made in runs]) for i, seed in enumerate(seeds, 1)]
 
 
 def run_rows(study: StudyStore) -> list[Row]:
@@ -146,15 +123,11 @@ def run_rows(study: StudyStore) -> list[Row]:
     ]
 
 
-def agreement_rows(study: StudyStore) -> list[Row]:
-    """Return one row a pair of lengths: how well the shorter orders trials like the longer."""
-    return [
-        {"shorter": found.shorter, "longer": found.longer or "select", "n": found.n, "verdict": found.verdict}
-        | ({"why": found.why} if found.tau is None else {**found.tau._asdict(), "why": found.why})
-        for found in short_predicts_long(study.records)
-    ]
-
-
 def arm_titles(claim: Claim) -> list[str]:
     """Return the titles of a claim's arms, that of the recommended one first."""
-    return [claim.title_of(arm) for arm in claim.ordered]
+    return [claim.title_of(arm) for arm in _claimed(claim)]
+
+
+def _claimed(claim: Claim) -> list[Arm]:
+    """The arms that were trained for the claim, as they are shown."""
+    return [arm for arm in claim.ordered if arm.claimed]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autokd.report import words
 from autokd.report.tables import Row, flat
 from autokd.study.choice import ScreenedStudent
 from autokd.study.fidelity import Tau, kendall, score_at
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 YARDSTICK = "parameter count"
 """What a proxy has to beat."""
+
+
+FEWEST = 8
+"""Trained students from which on the correlations are shown."""
 
 
 class ProxyTau(NamedTuple):
@@ -46,6 +51,26 @@ def proxy_taus(records: Records) -> list[ProxyTau]:
         return []
     names = [YARDSTICK, *(name for name in matched[0].screened.proxies if name != "params")]
     return [_proxy_tau(name, matched) for name in names]
+
+
+def of_proxies(taus: Sequence[ProxyTau]) -> str:
+    """Return what the correlations say, a sentence; "" where nothing was screened."""
+    if not taus:
+        return ""
+    most = max(proxy.students for proxy in taus)
+    if most < FEWEST:
+        few = words.number_of(most, "student")
+        return f"Whether a score without training orders students cannot be told: {few} were trained, not {FEWEST}."
+    better = [proxy.name for proxy in taus[1:] if _beats(proxy.tau, taus[0].tau)]
+    if better:
+        order = "orders" if len(better) == 1 else "order"
+        return f"{words.capital(words.listed(better))} {order} students better than the {YARDSTICK} does."
+    return f"No score without training orders students better than the {YARDSTICK} does, as far as can be told."
+
+
+def _beats(tau: Tau | None, yardstick: Tau | None) -> bool:
+    """Whether all of a correlation's interval lies above another one."""
+    return tau is not None and tau.low is not None and yardstick is not None and tau.low > yardstick.tau
 
 
 def _proxy_tau(name: str, matched: Sequence[_Matched]) -> ProxyTau:
