@@ -33,7 +33,9 @@ ORIGIN: dict[str, Any] = {
 
 def spec(*losses: str) -> PipelineSpec:
     plain = {"student": {"use": "cnn"}, "augment": {"use": "none"}, "losses": {name: {"use": name} for name in losses}}
-    return from_plain({**plain, "optimizer": {"use": "adamw"}, "schedule": {"use": "cosine"}, "batch_size": 64})
+    return from_plain(
+        {"format": 1, **plain, "optimizer": {"use": "adamw"}, "schedule": {"use": "cosine"}, "batch_size": 64}
+    )
 
 
 def card(
