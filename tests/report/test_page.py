@@ -13,7 +13,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects
 import pytest
 
 from autokd.errors import StudyError
@@ -123,14 +122,6 @@ def test_sections_come_in_the_order_of_the_decision(fabricate: Fabricate, tmp_pa
     assert re.findall(r'<a href="#(\w+)">[^<]*</a>(?=<a|\s*</nav>)', text) == order[1:]
 
 
-def test_figures_are_valid_and_have_units(fabricate: Fabricate, tmp_path: Path) -> None:
-    figures = page_of(fabricate(), tmp_path).figures
-    assert len(figures) == 5  # importances, four choices
-    for figure in figures:
-        plotly.graph_objects.Figure(figure)  # raises on a property that does not exist
-        assert figure["layout"]["xaxis"]["title"]["text"]
-
-
 def test_no_gain_is_said_plainly_and_a_weak_teacher_loudly(fabricate: Fabricate, tmp_path: Path) -> None:
     store = fabricate(gain=0.0)
     change_claim(store, lambda claim: dataclasses.replace(claim, teacher=SplitValues(0.5, 0.5)))
@@ -157,10 +148,9 @@ def test_an_interrupted_study(fabricate: Fabricate, tmp_path: Path) -> None:
     assert "Not finished: 12 of 30 trials, leader" in page.words
     assert "Best trial so far (trial 6)" in page.words
     assert "autokd search --study demo" in page.words
-    assert "Too few trials: importances need at least 15" in page.words
     assert "Test split read 0 times" in page.words
     assert "Seed by seed" not in page.words
-    assert len(page.figures) == 4  # four choices
+    assert page.figures == []
 
 
 def test_a_weak_teacher_shows_before_the_claim(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -217,8 +207,7 @@ def test_hostile_names_stay_text(fabricate: Fabricate, tmp_path: Path) -> None:
     assert page.tags.count("script") == len(page.figures) + 3
     assert page.words.count(HOSTILE) > 6
     assert not [name for name, _ in page.attributes if name.startswith("on")]
-    shown = [text for figure in page.figures for trace in figure["data"] for text in trace.get("hovertext", [])]
-    assert any("&lt;script&gt;" in text for text in shown)
+    assert any(HOSTILE in trial["pipeline"].values() for trial in page.explored["trials"])  # as data, which stays text
     assert not any("<script" in json.dumps(figure) for figure in page.figures)
 
 
@@ -261,11 +250,11 @@ def test_a_space_that_cannot_be_read_costs_the_importances_only(fabricate: Fabri
         def ranges(self) -> Any:
             raise StudyError("there is no losses component called 'mine'")
 
-    store = fabricate()
+    store = fabricate(trials=48)
     store.space = Broken()
     page = page_of(store, tmp_path)
     assert "The search space could not be read: there is no losses component called 'mine'" in page.words
-    assert len(page.figures) == 4
+    assert "PED-ANOVA" not in page.words and "What each choice did" in page.words
 
 
 def test_a_data_card_is_shown_without_repetition(fabricate: Fabricate, tmp_path: Path) -> None:

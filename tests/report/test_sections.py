@@ -215,7 +215,7 @@ def test_no_section_takes_a_text_for_markup(name: str, fabricate: Fabricate, mon
     store = fabricate(name="hostile", dataset=HOSTILE, classes=[HOSTILE, '" onload="alert(1)'])
     make_hostile(store)
     effect = Effect(slot=HOSTILE, option=HOSTILE, worth=0.01, n=1)
-    monkeypatch.setattr("autokd.report.sections.effects.effects", lambda records: [effect])
+    monkeypatch.setattr("autokd.report.sections.choices.effects", lambda records: [effect])
     (section,) = (section for section in sections.sections() if section.name == name)
     html = page.render_section(section, store, page.shared(store))
     assert html is not None and HOSTILE not in html and "<script>" not in html

@@ -32,8 +32,6 @@ ORDER = (
     "checks",
     "ladder",
     "learned",
-    "importances",
-    "effects",
     "choices",
     "explorer",
     "search",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autokd.errors import UserError
-from autokd.report.sections.importances.ped_anova import Floats, ped_anova
+from autokd.report.sections.choices.ped_anova import Floats, ped_anova
 from autokd.study.fidelity import score_at
 from autokd.study.intervals import LEVEL
 from autokd.study.ranking import common_rung
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from autokd.space import Space
     from autokd.study.store import StudyStore
 
-FEWEST_FOR_IMPORTANCE = 15
+FEWEST_FOR_IMPORTANCE = 40
+SHOWN = 12
+"""Parameters that are shown, the most important ones."""
 TOP, FEWEST_AT_TOP = 0.1, 5
 """Of the trials that count as the best: this share, but at least so many."""
 SHUFFLES = 60
@@ -84,13 +86,21 @@ def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | No
 
 
 def importances_of(study: StudyStore) -> tuple[Importances | None, str]:
-    """Return the importances, or None and why there are none."""
+    """Return the importances, and what they show or why there are none; (None, "") where there are too few trials."""
+    trials = list(study.records.trials.values())
+    if sum(score_at(trial, 0) is not None for trial in trials) < FEWEST_FOR_IMPORTANCE:
+        return None, ""
     try:
-        found = importances(study.space, list(study.records.trials.values()))
+        found = importances(study.space, trials)
     except UserError as error:
         return None, f"The search space could not be read: {error}"
-    why = f"Too few trials: importances need at least {FEWEST_FOR_IMPORTANCE} comparable ones inside the space."
-    return found, "" if found else why
+    if found is None:
+        return None, "No parameter separates the best trials from the others."
+    clear = [name for name, share in found.shares.items() if share > found.noise[name]]
+    return (
+        found,
+        f"{', '.join(clear)} {'stands' if len(clear) == 1 else 'stand'} out." if clear else "Nothing stands out.",
+    )
 
 
 def best_trials(scores: Floats, count: int) -> NDArray[np.bool_]:
