@@ -6,7 +6,6 @@ import statistics
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from autokd.recipes.rules import rule_of
 from autokd.report import words
 from autokd.report.sections.recommendation.facts import Decision, best_so_far
 from autokd.report.sections.recommendation.sentences import closed
@@ -55,6 +54,8 @@ def _used(claim: Claim) -> str:
 
 
 def _trained_with(claim: Claim) -> Iterator[str]:
+    from autokd.recipes.rules import rule_of  # torch comes with it
+
     pipeline = claim.used.pipeline
     rest = [str(pipeline[slot]["use"]) for slot in ("augment", "optimizer") if slot in pipeline]
     yield ", ".join([words.losses(pipeline), *(name for name in rest if name != "none")])

@@ -142,7 +142,7 @@ def _tuning(claim: Claim, tuned: Sequence[str]) -> str:
 
 
 def approval(study: StudyStore) -> str:
-    """Return what checks say against approving what is recommended: "1 stop, 5 warnings, 1 not checked"; "" for none."""
+    """Return what checks say against approving: "1 stop, 5 warnings, 1 not checked"; "" where they say nothing."""
     if study.records.claim is None:
         return ""
     checks = check(study)
