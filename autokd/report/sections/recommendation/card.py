@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from autokd.recipes.rules import rule_of
 from autokd.report import words
 from autokd.report.sections.recommendation.facts import Decision, best_so_far
 from autokd.report.sections.recommendation.sentences import closed
@@ -57,7 +58,8 @@ def _trained_with(claim: Claim) -> Iterator[str]:
     pipeline = claim.used.pipeline
     rest = [str(pipeline[slot]["use"]) for slot in ("augment", "optimizer") if slot in pipeline]
     yield ", ".join([words.losses(pipeline), *(name for name in rest if name != "none")])
-    yield claim.used.title
+    rule = None if claim.used.recipe is None else rule_of(claim.used.recipe)
+    yield claim.used.title if rule is None else f"published recipe: {rule.title}"
 
 
 def _how_good(study: StudyStore, decision: Decision) -> tuple[str, tuple[str, ...]]:
