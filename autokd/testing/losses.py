@@ -26,6 +26,7 @@ from autokd.testing.made_up import (
     filled_up,
     leaf,
     like,
+    on_members,
     only,
     prepared,
     step_of,
@@ -241,6 +242,7 @@ def build(component: type[Any], context: BuildContext, device: str = "cpu", **va
     context = _projected(context) if headed else context
     with seeded(0):
         term: Term = loss.build(context)
+    term = on_members(term) if loss.declares.members else term
     if headed:
         return _behind_head(term)
     return term.to(device) if isinstance(term, nn.Module) else term

@@ -18,6 +18,7 @@ from autokd.files import write_tensors
 from autokd.objective import Objective
 from autokd.report.compare import facts, page
 from autokd.report.compare.courses import courses
+from autokd.study.checks import check
 from tests.report.conftest import Fabricate, FakeStore, keep_answers
 
 OLD = Path(__file__).parents[1] / "old" / "studies"
@@ -64,6 +65,17 @@ def test_two_studies_are_told_apart_by_what_differs(fabricate: Fabricate) -> Non
     names = {fact.name for fact in facts.differing(studies)}
     assert "losses.dist" in names and "optimizer" not in names
     assert all(len(set(fact.values)) > 1 for fact in facts.differing(studies))
+
+
+def test_the_checks_of_each_study_are_counted(fabricate: Fabricate) -> None:
+    studies = [fabricate(name="one"), fabricate(name="two")]
+    keep_answers(studies[1], plain=0.99)
+    rows = facts.rows(studies)
+    counted = [[each.severity for each in check(study)] for study in studies]
+    assert [(row.stops, row.warnings) for row in rows] == [(each.count("stop"), each.count("warn")) for each in counted]
+    assert rows[0].stops < rows[1].stops
+    html = checked(page.render(studies))
+    assert all(f'aria-label="stops">✕</span> {row.stops} <span' in html for row in rows)
 
 
 def _ends(compared) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from autokd.report.tables import flat
 from autokd.study import comparison
 from autokd.study.answers import answers_file, read_answers
 from autokd.study.arms import ALONE, KD
+from autokd.study.checks import check, count
 from autokd.study.claim import Claim
 from autokd.study.comparison import Pair
 from autokd.study.means import Mean, means_of
@@ -62,6 +63,7 @@ class Row:
       params: of the recommended student, or None.
       seconds: that the study took.
       failed: trials.
+      stops, warnings: of its checks.
     """
 
     label: str
@@ -71,6 +73,8 @@ class Row:
     over_first: Gain | None
     seconds: float
     failed: int
+    stops: int
+    warnings: int
     test: tuple[float, ...] = ()
     over_alone: Gain | None = None
     over_kd: Gain | None = None
@@ -80,14 +84,7 @@ class Row:
 
 
 class Fact(NamedTuple):
-    """Something by name, one text a study.
-
-    Args:
-      name: what it is.
-      values: texts.
-      same: whether all say the same.
-      far: whether two numbers are far apart.
-    """
+    """Something by name, one text a study; whether all say the same, and whether two numbers are far apart."""
 
     name: str
     values: tuple[str, ...]
@@ -120,7 +117,7 @@ def rows(studies: Sequence[StudyStore]) -> list[Row]:
 
 
 def _row(study: StudyStore, label: str, first: StudyStore) -> Row:
-    records, claim = study.records, study.records.claim
+    records, claim, checks = study.records, study.records.claim, check(study)
     row = Row(
         label=label,
         state="finished" if study.finished else "unfinished",
@@ -129,6 +126,8 @@ def _row(study: StudyStore, label: str, first: StudyStore) -> Row:
         over_first=None if study is first else paired(study, first),
         seconds=sum(records.seconds.values()),
         failed=sum(trial.failure is not None for trial in records.trials.values()),
+        stops=count(checks, "stop"),
+        warnings=count(checks, "warn"),
     )
     return row if claim is None else _claimed(row, study, claim)
 

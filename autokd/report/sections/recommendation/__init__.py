@@ -24,6 +24,7 @@ def show(study: StudyStore) -> dict[str, Any]:
     lines = gain.rungs(study)
     return {
         "verdict": verdict.early(study) if decision is None else decision.verdict,
+        "approval": facts.approval(study),
         "decision": decision,
         "cells": card.card(study, decision),
         "scale": None if decision is None else arms.scale_of(decision.rows, decision.claim),

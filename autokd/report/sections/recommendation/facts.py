@@ -17,6 +17,7 @@ from autokd.report.sections.recommendation.arms import TEACHER, Row, chosen_on, 
 from autokd.report.sections.recommendation.verdict import Verdict, judge, other_phrase
 from autokd.report.start import start_baselines, teacher_value
 from autokd.study.arms import title_of
+from autokd.study.checks import check, count
 from autokd.study.claim import Arm, Claim, Comparison
 from autokd.study.majority import FAIR
 from autokd.study.ranking import ranked
@@ -138,6 +139,15 @@ def _tuning(claim: Claim, tuned: Sequence[str]) -> str:
         return "nothing was tuned over a grid"
     which = "every arm" if not left else f"every arm but {words.listed(left)}"
     return f"the learning rate was tuned over the same grid for {which}"
+
+
+def approval(study: StudyStore) -> str:
+    """Return how many checks speak against approving what is recommended: "1 stop and 5 warnings"; "" where none."""
+    if study.records.claim is None:
+        return ""
+    checks = check(study)
+    found = (count(checks, "stop"), "stop"), (count(checks, "warn"), "warning")
+    return words.listed([words.number_of(number, thing) for number, thing in found if number])
 
 
 def reason(study: StudyStore) -> str:
