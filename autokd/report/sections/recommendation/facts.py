@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.metrics import Metric
 from autokd.report import words
-from autokd.report.sections.confirm.facts import tuned_arms
 from autokd.report.sections.recommendation import sentences
 from autokd.report.sections.recommendation.arms import TEACHER, Row, chosen_on, rows
 from autokd.report.sections.recommendation.verdict import Verdict, judge, other_phrase
@@ -23,6 +22,7 @@ from autokd.study.majority import FAIR
 from autokd.study.ranking import ranked
 from autokd.study.records import TrialRecord
 from autokd.study.training import trained_folder, training_of
+from autokd.study.tuning import tuned_arms
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
@@ -142,12 +142,14 @@ def _tuning(claim: Claim, tuned: Sequence[str]) -> str:
 
 
 def approval(study: StudyStore) -> str:
-    """Return how many checks speak against approving what is recommended: "1 stop and 5 warnings"; "" where none."""
+    """Return what checks say against approving: "1 stop, 5 warnings, 1 not checked"; "" where they say nothing."""
     if study.records.claim is None:
         return ""
     checks = check(study)
     found = (count(checks, "stop"), "stop"), (count(checks, "warn"), "warning")
-    return words.listed([words.number_of(number, thing) for number, thing in found if number])
+    told = [words.number_of(number, thing) for number, thing in found if number]
+    unknown = count(checks, "unknown")
+    return ", ".join([*told, *([f"{unknown} not checked"] if unknown else [])])
 
 
 def reason(study: StudyStore) -> str:
