@@ -126,7 +126,7 @@ def test_no_colour_and_no_bars_off_a_terminal(run, study, monkeypatch):
 def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(run, monkeypatch):
     asked = ("search", "--dataset", "wine", "--space", "space.yaml", "--trials", "4", "--quiet")
     with monkeypatch.context() as patch:
-        patch.setattr(Session, "on_change", lambda session: _after(2, session.store))
+        patch.setattr(Session, "on_change", _interrupted_once(2))
         ran = run(*asked)
     said = "stopping once what runs is over; Ctrl-C again to wait less\n"
     assert ran == (130, "", f"{said}error: stopped; the same command goes on where this one left off\n")
@@ -137,9 +137,16 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(run, monke
     assert ran.code == 0 and len(after) == 4 and after[0] == before[0]
 
 
-def _after(trials: int, store) -> None:
-    if len(store.records.trials) == trials:
-        os.kill(os.getpid(), signal.SIGINT)
+def _interrupted_once(trials: int):
+    """What sends one Ctrl-C once there are so many trials; a second one could meet what runs next."""
+    sent = []
+
+    def look(session) -> None:
+        if not sent and len(session.store.records.trials) == trials:
+            sent.append(signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return look
 
 
 def test_main_exits_with_the_code(monkeypatch):
