@@ -96,7 +96,7 @@ LEVELS = (
         fewest=4,
         changes={**_NONE, "claim_seeds": 2},
     ),
-    Level(least=0, does="known recipes only, halved; no claim", samples=False, fewest=2, changes=_NONE),
+    Level(least=0, does="known recipes only, halved", samples=False, fewest=2, changes=_NONE),
 )
 """The most thorough first."""
 
