@@ -163,8 +163,12 @@ def _name_and_place(reference: str, data_dir: str | Path | None) -> tuple[str, d
     if found is not None:
         name, field = found
         return name, {field: _absolute(path)}
-    named = filter(_self_contained, catalog.names("datasets"))
-    raise DataError(f"{reference!r} is no dataset, file or folder; {nearest(reference, named)}")
+    named = [name for name in catalog.names("datasets") if _self_contained(name)]
+    here = path.parent if path.parent.is_dir() else Path()
+    beside = [str(path.parent / each.name) for each in here.iterdir() if not each.name.startswith(".")]
+    close = nearest(reference, [*named, *beside])
+    remedy = close if close.startswith("did you") else nearest(reference, named)
+    raise DataError(f"{reference!r} is no dataset, file or folder; {remedy}")
 
 
 def _self_contained(name: str) -> bool:

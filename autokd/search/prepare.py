@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ from autokd.search.timing.fit import Asked
 from autokd.search.timing.levels import quick_changes
 from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
+from autokd.search.timing.room import refuse_too_large
 from autokd.search.work import Funnel, Parallel
 from autokd.space import Budget, Space, find, parse
 from autokd.study.records import RecordLog
@@ -43,6 +44,7 @@ from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
 from autokd.teaching import default_teacher
 from autokd.teaching.recipe import Effort
+from autokd.teaching.recipe import recipe as teaching_recipe
 from autokd.types import Shapes, Task, Teacher
 
 LATER = ("branch", "views")
@@ -395,6 +397,14 @@ def study_path(request: Request, data: Dataset) -> Path:
 
 
 def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) -> None:
-    """Refuse a folder that holds something else than a study, and a budget that no student meets."""
+    """Refuse a folder that holds something else than a study, too large samples, and a budget that no student meets."""
     refuse_foreign(study_path(request, loaded.data))
+    refuse_too_large(loaded.data.task, _certain(request, loaded), loaded.device)
     population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
+
+
+def _certain(request: Request, loaded: Loaded) -> Iterator[Mapping[str, Any]]:
+    """The pipelines that are trained whatever is drawn: the student alone by hand, and the default teacher's."""
+    yield _probe(request, loaded).recipe(distils=False)
+    if loaded.teacher is None and request.time is None:
+        yield from teaching_recipe(loaded.data.task, loaded.effort).pipelines[:1]
