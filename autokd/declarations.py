@@ -21,6 +21,8 @@ from autokd.types import ANY
 
 NO_VIEWS = "changes the samples, and the teacher answers about them as they are"
 """Why an augmentation cannot stand beside a teacher that answers about no views."""
+NO_MEMBERS = "reads each member of an ensemble of teachers, and the teacher is one"
+"""Why a loss that reads the members of an ensemble cannot read a single teacher."""
 Part = Literal["features", "pooled", "tokens", "attention"]
 """A part of a network's output, beside its logits; see `autokd.types.Output`."""
 
@@ -277,6 +279,8 @@ class Loss(InPipeline):
       cost: time of a training step with it over that with cross-entropy alone; `python -m benchmarks.losses --cost`
         measures it.
       reads_labels: it reads `Step.targets`, so that it is about labelled samples only.
+      members: it reads what each member of an ensemble of teachers says, as `Step.members`, in place of the ensemble's
+        mean; left out where the teacher is no ensemble.
       tunes: the fields that the final comparison scales, the same for all arms.
     """
 
@@ -291,7 +295,13 @@ class Loss(InPipeline):
     min_classes: Annotated[int, Integer(2, 1_000_000)] = 2
     cost: Annotated[float, Real(1.0, 1000.0)] = 1.0
     reads_labels: bool = False
+    members: bool = False
     tunes: tuple[str, ...] = ("weight",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.members and self.teacher not in ("stored", "live"):
+            raise ComponentError(f"Loss(members=True, teacher={self.teacher!r}): say 'stored' or 'live'")
 
     @property
     def reads_of(self) -> str:

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from autokd.declarations import Dataset, Declaration, Modality
 from autokd.errors import ComponentError, DataError, TeacherError
-from autokd.input_values import Feed, Finer, Preprocess, Preview, RawInputs, ReadInputs, TeacherRecipe, UsualInputs
+from autokd.input_values import (
+    Feed,
+    Finer,
+    Preprocess,
+    Preview,
+    RawInputs,
+    ReadInputs,
+    Suspects,
+    TeacherRecipe,
+    UsualInputs,
+)
 from autokd.types import ANY, BuildContext, Inputs, Split, Task
 
 if TYPE_CHECKING:
@@ -113,6 +123,15 @@ class InputKind(ABC):
     def near_copies(self, held: Split, train: Split) -> tuple[int, int]:
         """Count held-out samples that are nearly a training sample; return that, and how many were looked at."""
         return 0, 0
+
+    def suspects(self, preprocess: Any, train: Split, held: Split) -> Suspects | None:
+        """Return the inputs that hold nothing, or that give the class away; None where this kind has no such thing.
+
+        Args:
+          preprocess: of this kind.
+          train, held: samples to train on, and others.
+        """
+        return None
 
     def read(self, preprocess: Any, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
         """Read samples that are not part of a dataset.

@@ -138,6 +138,19 @@ class Finer(Protocol):
         """Yield all, one after the other, [1 or 3, side, side] each."""
 
 
+class Suspects(NamedTuple):
+    """Inputs that are hardly what they should be.
+
+    Args:
+      constant: those that hold nothing, a phrase with their number each: "3 of 100 pictures are of one single colour".
+      telling: by name the inputs each of which alone tells the class of nearly all held-out samples, with the share of
+        these that it is right in; None where inputs have no names.
+    """
+
+    constant: tuple[str, ...] = ()
+    telling: Mapping[str, float] | None = None
+
+
 class Preview(NamedTuple):
     """What a student sees, for people to look at.
 

@@ -67,7 +67,7 @@ class Shapes(NamedTuple):
       attention: shapes (heads, N, d) of queries, keys and values; () where it offers none.
       head: whether its logits are a linear function of the mean over space of the last feature, which may be borrowed.
       views: whether it answers about any view of a sample; if not, about the samples as they are, and by their ids.
-      members: of an ensemble whose members may be asked by themselves; 0: it is none.
+      members: what each member offers of an ensemble whose members may be asked by themselves; (): it is none.
     """
 
     features: tuple[tuple[int, ...], ...] = ()
@@ -76,7 +76,7 @@ class Shapes(NamedTuple):
     attention: tuple[tuple[int, ...], ...] = ()
     head: bool = False
     views: bool = True
-    members: int = 0
+    members: tuple[Shapes, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,13 +233,12 @@ class Step:
     """What a loss term sees of one training step; a loss that reads labels, of the labelled samples of it.
 
     Args:
-      student: the student's output on the batch.
-      teacher: the teacher's output on the identical view, detached; None where no loss asked for one.
+      student, teacher: outputs on the identical view; the teacher's detached, None where no loss asked for one.
       targets: [B, C] class probabilities.
-      weight: [B].
-      index: [B] int64, rows of the training split.
+      weight, index: [B]; the index int64, rows of the training split.
       u: share of training done, in [0, 1).
       labelled: [B] bool, whether a sample's label is known; None: all are.
+      members: of a loss that reads each member of an ensemble, their outputs in place of `teacher`; () for all others.
     """
 
     student: Output
@@ -249,6 +248,7 @@ class Step:
     index: Tensor
     u: float
     labelled: Tensor | None = None
+    members: tuple[Output, ...] = ()
 
 
 TeacherHead = tuple["Tensor", "Tensor | None"]

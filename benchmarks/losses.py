@@ -84,7 +84,7 @@ def main() -> None:
     for seed in range(asked.seeds):
         for name in asked.only or _usable(data, teacher):
             if (name, seed) not in done:
-                append(runs, _run(context, name, seed, asked.epochs))
+                append(runs, run(context, name, seed, asked.epochs))
     print(f"{common.machine()}; {asked.dataset}, {asked.images} images, {asked.epochs} epochs, {asked.seeds} seeds")
     print(f"teacher: test accuracy {accuracy_of_teacher(teacher, data):.4f}")
     print(table(read(runs)))
@@ -143,6 +143,7 @@ def _step_cost(name: str, task: Task) -> float:
         index = (labels + 64 * number) % task.train_size
         began = time.process_time()
         step = Step(as_output(student(inputs)), answer, torch.eye(100)[labels], torch.ones(64), index, 0.5)
+        step = dataclasses.replace(step, members=(answer,) * 2) if cls.declares.members else step
         optimizer.zero_grad()
         torch.stack([loss(step).mean() for loss in terms]).sum().backward()
         optimizer.step()
@@ -223,7 +224,8 @@ def _head(name: str) -> dict[str, Any]:
     return component_to_plain(make("heads", heads[0] if heads else "plain", {}))
 
 
-def _run(context: TrainContext, name: str, seed: int, epochs: int) -> dict[str, Any]:
+def run(context: TrainContext, name: str, seed: int, epochs: int) -> dict[str, Any]:
+    """Train a student with a loss under a seed, and test it."""
     samples = epochs * len(context.data.train)
     began = time.process_time()
     rung = Rung(seed=seed, view_seed=seed, horizon=samples, until=samples)

@@ -76,7 +76,7 @@ def _row(name: str, cls: type[Any]) -> str:
 
 def _reads(declares: Loss) -> str:
     """What a loss reads, beside the student's logits."""
-    of = declares.reads_of
+    of = "each member of an ensemble" if declares.members else declares.reads_of
     teacher = [f"{of}: {', '.join(sorted(declares.reads)) or 'logits'}"] if of else []
     student = [f"student: {', '.join(sorted(declares.student_reads))}"] if declares.student_reads else []
     parts = [*teacher, *student] or ["labels"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from autokd.seeds import derive, generator
+from autokd.seeds import derive, generator, seed_torch
 
 
 def test_a_seed_is_the_start_of_a_hash_of_its_purpose() -> None:
@@ -29,3 +30,21 @@ def test_a_generator_is_the_callers_own_and_repeats() -> None:
     assert torch.equal(first, torch.rand(3, generator=generator(3, "order", 1)))
     assert not torch.equal(first, torch.rand(3, generator=generator(3, "order", 2)))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_torch_is_seeded_as_by_itself_and_devices_that_are_missing_are_not_asked(
+    there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    for device, function in ((torch.cuda, "manual_seed_all"), (torch.mps, "manual_seed")):
+        monkeypatch.setattr(device, function, asked.append)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(2**63 - 1)
+        expected = torch.get_rng_state()
+        torch.rand(3)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: there)
+        seed_torch(2**63 - 1)
+        assert torch.equal(torch.get_rng_state(), expected)
+    assert asked == [2**63 - 1] * 2 * there

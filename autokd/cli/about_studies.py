@@ -29,7 +29,7 @@ def trials(study: options.Study, as_json: Json = False) -> None:
 
 def watch(
     study: options.Study,
-    once: Annotated[bool, Option("Show it once and end.")] = False,
+    once: Annotated[bool, Option("Show it once and exit.")] = False,
     as_json: Json = False,
 ) -> None:
     """Watch a study while a search runs in another terminal; nothing is locked or written."""

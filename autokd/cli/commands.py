@@ -48,7 +48,7 @@ def _root(version: options.Version = False) -> None:
 def search(
     request: Request,
     *,
-    dry_run: Annotated[bool, Option("Show what would be done; write nothing.")] = False,
+    dry_run: Annotated[bool, Option("Show the space, the plan and the expected time; write nothing.")] = False,
     show: Printing,
 ) -> None:
     """Search for the best pipeline, compare it with the baselines, and write a report. Run it again to resume."""
@@ -127,7 +127,9 @@ def train(training: FullTraining, show: Printing) -> None:
 def predict(
     folder: Annotated[Path, Option("A student bundle.", argument=True)],
     inputs: Annotated[list[Path], Option("Images, folders of images, or tables.", argument=True)],
-    output: Annotated[Path | None, Option("Write a CSV file, print no table.", flags=("--output", "-o"))] = None,
+    output: Annotated[
+        Path | None, Option("Write a CSV file instead of printing a table.", flags=("--output", "-o"))
+    ] = None,
     device: Device = "cpu",
     skip_bad: SkipBad = False,
     as_json: Json = False,

@@ -10,6 +10,7 @@ from autokd import batching, lazy
 from autokd.data_types import Raw
 from autokd.files import printable
 from autokd.input_kind import InputKind
+from autokd.input_values import Preprocess, Suspects
 from autokd.networks.inputs import kind_of
 from autokd.types import Split, Task
 
@@ -18,7 +19,9 @@ _NEAR_COPIES_WORTH_A_WARNING = 0.02
 _log = logging.getLogger("autokd")
 
 
-def card_of(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, str]) -> dict[str, Any]:
+def card_of(
+    raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, str], preprocess: Preprocess
+) -> dict[str, Any]:
     """Return the card; see `autokd.data.Dataset`.
 
     Args:
@@ -26,10 +29,13 @@ def card_of(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, s
       task: of the dataset.
       splits: "train", "validation" and "test".
       dropped: what preprocessing left out, each with the reason.
+      preprocess: of the dataset.
     """
     counted = {name: splits[name] for name in ("train", "validation")}
     duplicates = {} if raw.sampled else _duplicates(splits)
-    near = {} if raw.sampled else _near_copies(kind_of(task.modality), splits)
+    kind = kind_of(task.modality)
+    near = {} if raw.sampled else _near_copies(kind, splits)
+    odd = {} if raw.sampled else _suspects(kind.suspects(preprocess, splits["train"], splits["validation"]))
     return {
         "name": raw.name,
         "modality": raw.modality,
@@ -45,6 +51,7 @@ def card_of(raw: Raw, task: Task, splits: dict[str, Split], dropped: dict[str, s
         "skipped_files": list(map(printable, raw.skipped)),
         "remarks": list(raw.remarks),
         "dropped_columns": dropped,
+        **odd,
         "fingerprint": task.fingerprint,
     }
 
@@ -71,6 +78,19 @@ def _near_copies(kind: InputKind, splits: dict[str, Split]) -> dict[str, str]:
                 *(count, looked, name),
             )
     return {name: f"{count} of {looked}" for name, (count, looked) in found.items() if count}
+
+
+def _suspects(found: Suspects | None) -> dict[str, Any]:
+    """What the card says of inputs that hold nothing, or give the class away; null where its kind has no such thing."""
+    if found is None:
+        return {"constant_inputs": None, "telling_inputs": None}
+    telling = found.telling
+    for name, share in (telling or {}).items():
+        _log.warning(
+            "%s alone tells the class of %.1f %% of the validation samples; leave it out if it is not known beforehand",
+            *(printable(name), 100 * share),
+        )
+    return {"constant_inputs": list(found.constant), "telling_inputs": None if telling is None else dict(telling)}
 
 
 def _hashes(part: Split) -> Iterator[int]:

@@ -223,7 +223,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         preprocess=preprocess,
         reference=_reference(component, options),
         default_space=component.declares.default_space or kind.declares.default_space,
-        card=card_of(raw, task, splits, dropped),
+        card=card_of(raw, task, splits, dropped, preprocess),
         samples=samples_of(raw, parts, kind),
         _test=splits["test"],
     )

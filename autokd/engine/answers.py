@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from autokd import batching
-from autokd.declarations import NO_VIEWS, Loss
+from autokd.components import LossComponent
+from autokd.declarations import NO_MEMBERS, NO_VIEWS, Loss
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import CHUNK, MANY_CLASSES, TOP, Block, Group
 from autokd.engine.views import DeviceData, augmented_view, fetch, normalise, policy_key, rows_key
 from autokd.engine.views import ask as ask_teacher
 from autokd.errors import ComponentError
-from autokd.spec import PipelineSpec, component_to_plain, fingerprint, is_teacher, member_of, read_by
+from autokd.spec import PipelineSpec, component_to_plain, fingerprint, is_teacher, member_of, members_read, read_by
 from autokd.types import Augment, Batch, Inputs, Output, Rows, Teacher
 
 STORABLE = frozenset({"features", "pooled"})
@@ -103,19 +104,42 @@ def find_sources(context: TrainContext, spec: PipelineSpec) -> dict[str, Source]
     """Return where the answers come from that a pipeline's losses read, by name; {} where they read none.
 
     Raises:
-      ComponentError: the pipeline changes samples, and the teacher answers about them as they are.
+      ComponentError: the pipeline changes samples, and the teacher answers about them as they are; or a loss reads the
+        members of an ensemble, and the teacher is none.
     """
-    reading: dict[str, list[Loss]] = {}
-    for loss in spec.losses.values():
-        if is_teacher(read_by(loss)):
-            reading.setdefault(read_by(loss), []).append(loss.declares)
-    if not reading:
+    losses = [loss for loss in spec.losses.values() if is_teacher(read_by(loss))]
+    if not losses:
         return {}
     assert context.teacher is not None, "a loss reads the teacher, but there is none"
     if spec.augment.declares.changes and not context.teacher.offers.views:
         raise ComponentError(f"augment.{component_to_plain(spec.augment)['use']}: it {NO_VIEWS}; take none")
+    reading = _reading(losses, context.teacher)
     teachers = {name: _named(context.teacher, name) for name in reading}
     return {name: Source(each, _kept(context, each, reading[name])) for name, each in teachers.items()}
+
+
+def _reading(losses: Sequence[LossComponent], teacher: Teacher) -> dict[str, list[Loss]]:
+    """What those declare that read each name's answers, in the order of the losses."""
+    reading: dict[str, list[Loss]] = {}
+    for loss in losses:
+        for name in _names_read(loss, teacher):
+            reading.setdefault(name, []).append(loss.declares)
+    return reading
+
+
+def _names_read(loss: LossComponent, teacher: Teacher) -> tuple[str, ...]:
+    """The name that a loss reads, or those of all members.
+
+    Raises:
+      ComponentError: there are no members.
+    """
+    if not loss.declares.members:
+        return (read_by(loss),)
+    names = members_read(loss, len(teacher.offers.members))
+    if not names:
+        use = component_to_plain(loss)["use"]
+        raise ComponentError(f"losses.{use}: it {NO_MEMBERS}; give several teachers, or leave it out")
+    return names
 
 
 def _named(teacher: Teacher, name: str) -> Teacher:

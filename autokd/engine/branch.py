@@ -6,13 +6,11 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 
-import torch
-
 from autokd.engine.batches import draw_batches
 from autokd.engine.context import TrainContext
 from autokd.engine.rung import Epoch, Rung, never
 from autokd.engine.step import LiveRun, train_step
-from autokd.seeds import derive
+from autokd.seeds import derive, seed_torch
 from autokd.spec import PipelineSpec
 
 BRANCH_STEPS = 4
@@ -43,7 +41,7 @@ def train_branch(
     for number in range(done, horizon):
         if taken == steps:
             break
-        torch.manual_seed(derive(rung.seed, "dropout", number))
+        seed_torch(derive(rung.seed, "dropout", number))
         batches = draw_batches(context, spec, falling, Epoch(number, horizon, rung.seed, rung.view_seed))
         for batch, answered, u in itertools.islice(batches, steps - taken):
             train_step(falling, batch, answered, u, context.profile)

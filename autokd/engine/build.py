@@ -20,7 +20,7 @@ from autokd.engine.trained import PEER, STUDENT, TrainedNetwork, WeightedTerm
 from autokd.networks.cost import student_cost
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
-from autokd.spec import PipelineSpec, keys_of, read_by
+from autokd.spec import PipelineSpec, keys_of, members_read, offered_by, read_by
 from autokd.types import BuildContext, Selection, Shapes, Task, TeacherHead
 
 MAX_NORM = 5.0
@@ -109,7 +109,9 @@ def _trained(
     assert component is not None
     losses, terms = losses_of(spec, name), {}
     for key, (loss, read) in losses.items():
-        seen = dataclasses.replace(build_context, student=there[name], teacher=there.get(read, build_context.teacher))
+        offers = there.get(read, build_context.teacher)
+        offers = offers if offers is None else offered_by(read, offers)
+        seen = dataclasses.replace(build_context, student=there[name], teacher=offers)
         terms[key] = _term(context, loss, read, seen)
     term_modules = nn.ModuleDict({key: t.term for key, t in terms.items() if isinstance(t.term, nn.Module)})
     make_optimizer = spec.optimizer.build(context.prepared(spec.optimizer, build_context))
@@ -163,10 +165,12 @@ def _selection(context: TrainContext, spec: PipelineSpec, build_context: BuildCo
 
 def _term(context: TrainContext, loss: LossComponent, read: str, build_context: BuildContext) -> WeightedTerm:
     term, keys = loss.build(context.prepared(loss, build_context)), keys_of(loss)
+    members = members_read(loss, len(build_context.teacher.members) if build_context.teacher is not None else 0)
     return WeightedTerm(
         term=term.to(context.device) if isinstance(term, nn.Module) else term,
         weight=loss.weight * loss.declares.scale.value,
-        reads=read,
+        reads="" if members else read,
+        members=members,
         reads_labels=loss.declares.reads_labels,
         begin=keys.begin,
         end=keys.end,

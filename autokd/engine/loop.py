@@ -33,7 +33,7 @@ from autokd.engine.views import DeviceData
 from autokd.errors import TrialFailure
 from autokd.metrics import METRICS, measure, predictions
 from autokd.networks.models import seeded
-from autokd.seeds import derive
+from autokd.seeds import derive, seed_torch
 from autokd.spec import PipelineSpec
 from autokd.types import Checkpoint, RungResult
 
@@ -113,7 +113,7 @@ def train_epoch(context: TrainContext, spec: PipelineSpec, run: LiveRun, epoch: 
     Raises:
       TrialFailure: a loss or a gradient became NaN or infinite.
     """
-    torch.manual_seed(derive(epoch.seed, "dropout", epoch.number))
+    seed_torch(derive(epoch.seed, "dropout", epoch.number))
     sums = torch.zeros(sum(len(trained.terms) + 1 for trained in run.networks.values()), device=context.device)
     counted: Counter[tuple[str, str]] = Counter()
     seen = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -57,7 +57,7 @@ class LiveRun:
         """Return the networks that train at u: the student, and a peer whose answers it reads then or later."""
         if len(self.networks) == 1:
             return self.networks
-        read = {weighted.reads for weighted in self.student.terms.values() if weighted.counts_between(u, 1.0)}
+        read = _read([weighted for weighted in self.student.terms.values() if weighted.counts_between(u, 1.0)])
         rest = {name: trained for name, trained in self.networks.items() if name in read and trained.terms_at(u)}
         return {STUDENT: self.student, **rest}
 
@@ -68,12 +68,16 @@ class LiveRun:
     def sources_between(self, u: float, until: float) -> dict[str, Source]:
         """Return the sources that some term reads which counts somewhere in [u, until), shares of training done."""
         terms = [weighted for trained in self.networks.values() for weighted in trained.terms.values()]
-        read = {weighted.reads for weighted in terms if weighted.counts_between(u, until)}
+        read = _read([weighted for weighted in terms if weighted.counts_between(u, until)])
         return {name: source for name, source in self.sources.items() if name in read}
 
     def reads_at(self, u: float) -> set[str]:
         """Return the names of the models whose answers are read at u."""
-        return {weighted.reads for trained in self.networks.values() for weighted in trained.terms_at(u).values()}
+        return _read(weighted for trained in self.networks.values() for weighted in trained.terms_at(u).values())
+
+
+def _read(terms: Iterable[WeightedTerm]) -> set[str]:
+    return {name for weighted in terms for name in weighted.names}
 
 
 def train_step(run: LiveRun, batch: Batch, answered: Answered, u: float, profile: Profile) -> Tensor:
@@ -204,16 +208,17 @@ def _step_of(weighted: WeightedTerm, output: Output, part: Part, u: float) -> St
     """What a term sees: where it reads labels, the labelled samples alone."""
     batch, device = part.batch, part.batch.index.device
     read = part.answered[weighted.reads] if weighted.reads else None
+    members = tuple(part.answered[name] for name in weighted.members)
     if batch.labelled is None:
-        return Step(output, read, batch.targets, batch.weight, batch.index, u)
+        return Step(output, read, batch.targets, batch.weight, batch.index, u, members=members)
     if not weighted.reads_labels:
         labelled = batch.labelled.to(device, non_blocking=True)
-        return Step(output, read, batch.targets, batch.weight, batch.index, u, labelled)
+        return Step(output, read, batch.targets, batch.weight, batch.index, u, labelled, members)
     rows = batch.labelled.nonzero().squeeze(1).to(device, non_blocking=True)
-    own, read = (None if each is None else each.map(operator.itemgetter(rows)) for each in (output, read))
-    assert own is not None
+    own, *members_own = (each.map(operator.itemgetter(rows)) for each in (output, *members))
+    read = None if read is None else read.map(operator.itemgetter(rows))
     known = torch.ones_like(rows, dtype=torch.bool)
-    return Step(own, read, batch.targets[rows], batch.weight[rows], batch.index[rows], u, known)
+    return Step(own, read, batch.targets[rows], batch.weight[rows], batch.index[rows], u, known, tuple(members_own))
 
 
 def _value(term: Term, step: Step) -> Tensor:

@@ -32,6 +32,7 @@ class WeightedTerm(NamedTuple):
       reads: name of the model whose answers it finds as `Step.teacher`; "" for none.
       reads_labels: it is about labelled samples only.
       begin, end: it counts while begin <= u < end, where u is the share of training done.
+      members: names of the models whose answers it finds as `Step.members`.
     """
 
     term: Term
@@ -40,6 +41,12 @@ class WeightedTerm(NamedTuple):
     reads_labels: bool = False
     begin: float = 0.0
     end: float = 1.0
+    members: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all whose answers it reads; "" among them says nothing."""
+        return (self.reads, *self.members)
 
     def counts_at(self, u: float) -> bool:
         """Whether the term is computed at u; one of weight 0 never is."""

@@ -63,6 +63,7 @@ class SimKDHead:
         reads={"features", "head"},
         student_reads={"features"},
         excludes={  # the student has no logits but the frozen classifier's
+            "losses.camkd",
             "losses.ctkd",
             "losses.dist",
             "losses.dkd",

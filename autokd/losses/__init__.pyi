@@ -1,5 +1,6 @@
 from autokd.losses._attention_relation import attention_relation as attention_relation
 from autokd.losses._attention_transfer import attention_transfer as attention_transfer
+from autokd.losses._camkd import camkd as camkd
 from autokd.losses._ce import ce as ce
 from autokd.losses._cka import cka as cka
 from autokd.losses._communication import communication as communication

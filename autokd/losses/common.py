@@ -97,6 +97,17 @@ def teacher_of(step: Step) -> Output:
     return step.teacher
 
 
+def members_of(step: Step) -> tuple[Output, ...]:
+    """Return what each member of an ensemble of teachers says of a step.
+
+    Raises:
+      ValueError: the step has no members.
+    """
+    if not step.members:
+        raise ValueError("this loss reads the members of an ensemble, and the step has none; give several teachers")
+    return step.members
+
+
 def feature_shapes(context: BuildContext, loss: str) -> tuple[Shapes, Shapes]:
     """Return what student and teacher offer, both with at least one feature.
 

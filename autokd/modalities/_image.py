@@ -19,13 +19,13 @@ from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import InputKind
-from autokd.input_values import Feed, Preview, ReadInputs, TeacherRecipe, UsualInputs
+from autokd.input_values import Feed, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
 from autokd.modalities.decoded_files import DecodedFiles
 from autokd.modalities.decoding import USUAL
 from autokd.modalities.given_pictures import read_images
 from autokd.modalities.images import ImagePreprocess, Reading, fit_images, image_preprocess
-from autokd.modalities.likeness import near_copies, said_of_sameness
+from autokd.modalities.likeness import near_copies, plain_pictures, said_of_sameness
 from autokd.modalities.picture_files import Found, counted, find_pictures, said_of_others
 from autokd.modalities.picture_table import pictures_of
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, THE_DATA
@@ -85,6 +85,11 @@ class Image(InputKind):
     def near_copies(self, held: Split, train: Split) -> tuple[int, int]:
         """Count images that are nearly a training image; see `InputKind.near_copies`."""
         return near_copies(single(held.inputs), held.labels, single(train.inputs), train.labels)
+
+    def suspects(self, preprocess: ImagePreprocess, train: Split, held: Split) -> Suspects:
+        """Count images of one single colour; see `InputKind.suspects`."""
+        plain, looked = plain_pictures(single(train.inputs))
+        return Suspects((f"{plain} of {looked} training pictures are of one single colour",) if plain else ())
 
     def read(self, preprocess: ImagePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
         """Read image files, folders of images and tables that name images; see `InputKind.read`."""

@@ -15,11 +15,12 @@ from torch import Tensor
 from autokd.batching import single
 from autokd.declarations import Modality
 from autokd.input_kind import InputKind
-from autokd.input_values import Feed, Preview, ReadInputs, TeacherRecipe
+from autokd.input_values import Feed, Preview, ReadInputs, Suspects, TeacherRecipe
 from autokd.modalities.fitting import fit_columns
 from autokd.modalities.foreign_rows import as_read_by_others
 from autokd.modalities.rows import TablePreprocess, form_of, given_rows, read_rows, table_preprocess
-from autokd.types import BuildContext, Inputs, Task
+from autokd.modalities.telling import telling_columns
+from autokd.types import BuildContext, Inputs, Split, Task
 
 MEMBERS = 5
 """Networks of a default teacher."""
@@ -79,6 +80,10 @@ class Table(InputKind):
     def preview(self, preprocess: TablePreprocess, inputs: Inputs) -> Preview:
         """Return the columns as they were read; see `InputKind.preview`."""
         return Preview(columns=tuple((column.name, column.about, column.gaps) for column in preprocess.columns))
+
+    def suspects(self, preprocess: TablePreprocess, train: Split, held: Split) -> Suspects:
+        """Find columns that give the class away; see `InputKind.suspects`."""
+        return Suspects(telling=telling_columns(preprocess, train, held))
 
     def numbers(self, inputs: Inputs) -> Tensor:
         """Return the rows as a network sees them, before normalisation; see `InputKind.numbers`."""

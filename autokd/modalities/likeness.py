@@ -48,6 +48,16 @@ def said_of_sameness(images: Tensor, labels: Indices, classes: tuple[str, ...]) 
     return said
 
 
+def plain_pictures(images: Tensor) -> tuple[int, int]:
+    """Count the pictures of one single colour; return that, and how many were looked at.
+
+    Args:
+      images: uint8 [N, channels, height, width]; some of it is looked at.
+    """
+    images = _some(images, _TRAIN)
+    return sum(_seen(piece).plain for piece in lazy.pieces(images)), len(images)
+
+
 def _all_alike(content: list[int], labels: Indices) -> list[int]:
     """Return the classes of several pictures of which all are the same."""
     by_class: dict[int, list[int]] = {}

@@ -41,7 +41,8 @@ class EnsembleTeacher:
                     f"two teachers of the ensemble are the same ({one.origin}; {other.origin}); give each of them once"
                 )
         self.origin = f"ensemble of {len(members)} ({'; '.join(member.origin for member in members)})"
-        self.offers = Shapes(views=all(member.offers.views for member in members), members=len(members))
+        offered = tuple(member.offers for member in self.members)
+        self.offers = Shapes(views=all(offers.views for offers in offered), members=offered)
         told = " ".join(member.fingerprint for member in self.members)
         self.fingerprint = hashlib.sha256(f"{USE} {told}".encode()).hexdigest()[:16]
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from autokd import batching, lazy
 from autokd.networks.fed import Frozen
 from autokd.networks.inputs import feed_of
+from autokd.seeds import seed_torch
 from autokd.types import Inputs, Output, Shapes, Task, TeacherHead
 
 
@@ -33,7 +34,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """
     devices = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        seed_torch(seed)
         yield
 
 
@@ -97,16 +98,18 @@ def as_map(feature: Tensor) -> Tensor:
 def shapes_to_plain(shapes: Shapes) -> dict[str, Any]:
     """Return what a network offers as JSON- and YAML-able data."""
     groups = {name: [list(shape) for shape in getattr(shapes, name)] for name in ("features", "tokens", "attention")}
-    members = {"members": shapes.members} if shapes.members else {}
+    members = {"members": list(map(shapes_to_plain, shapes.members))} if shapes.members else {}
     plain = {**groups, "pooled": shapes.pooled, "head": shapes.head, **members}
     return plain if shapes.views else {**plain, "views": False}
 
 
 def shapes_from_plain(plain: Mapping[str, Any]) -> Shapes:
-    """Inverse of `shapes_to_plain`."""
+    """Inverse of `shapes_to_plain`; earlier studies know of an ensemble's members no more than their number."""
     groups = {name: tuple(tuple(shape) for shape in plain[name]) for name in ("features", "tokens", "attention")}
-    rest: dict[str, Any] = {name: plain[name] for name in ("head", "views", "members") if name in plain}
-    return Shapes(**{**rest, **groups}, pooled=plain["pooled"])
+    rest: dict[str, Any] = {name: plain[name] for name in ("head", "views") if name in plain}
+    listed = plain.get("members", [])
+    members = (Shapes(),) * listed if isinstance(listed, int) else tuple(map(shapes_from_plain, listed))
+    return Shapes(**{**rest, **groups}, pooled=plain["pooled"], members=members)
 
 
 def state_fingerprint(state: Mapping[str, Tensor]) -> str:

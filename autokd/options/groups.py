@@ -29,15 +29,13 @@ REPORTS = Path("reports")
 Dataset = Annotated[
     str | Any,
     Option(
-        "A name (see autokd list datasets), a folder of images, or a table file.",
-        python="In Python also arrays (X, y), or a torch Dataset.",
+        "Name of a dataset (see autokd list datasets), a folder of images, or a table file.",
+        python="In Python also arrays (X, y) or a torch Dataset.",
     ),
 ]
 DataDir = Annotated[
     Path | str | None,
-    Option(
-        "Folder with the files of named datasets, by default $AUTOKD_DATA or the cache; or of data that were moved."
-    ),
+    Option("Folder with the files of named datasets (default: $AUTOKD_DATA or the cache), or of data that were moved."),
 ]
 Target = Annotated[str | None, Option("Label column of a table.")]
 SkipBad = Annotated[bool, Option("Skip unreadable files instead of stopping.")]
@@ -46,13 +44,13 @@ Plugins = Annotated[
     list[Path] | Sequence[Path | str] | None,
     Option("A Python file with your own components; repeatable.", python="In Python a list of files."),
 ]
-Device = Annotated[str, Option("auto, cpu, cuda or cuda:0.")]
+Device = Annotated[str, Option("Device: auto, cpu, cuda or cuda:0.")]
 
 
 TeacherClasses = Annotated[
     Path | str | Sequence[str] | Mapping[Any, Any] | None,
     Option(
-        "The names of a given teacher's classes in the order of its outputs, a file: a name a line, or JSON.",
+        "File with the teacher's class names in the order of its outputs: one a line, or JSON.",
         python="In Python also the names, or a mapping such as class_to_idx.",
     ),
 ]
@@ -60,15 +58,14 @@ TeacherClasses = Annotated[
 
 TeacherMean = Annotated[
     str | float | Sequence[float] | None,
-    Option(
-        "Mean of a given teacher's input, 0 to 1: 0.5, or one a channel, 0.485,0.456,0.406; by default found by trying."
-    ),
+    Option("Mean of the teacher's input, 0 to 1: 0.5, or one a channel: 0.485,0.456,0.406. Default: found by trying."),
 ]
 TeacherStd = Annotated[
-    str | float | Sequence[float] | None, Option("Standard deviation of a given teacher's input, as --teacher-mean.")
+    str | float | Sequence[float] | None,
+    Option("Standard deviation of the teacher's input, written like --teacher-mean."),
 ]
 TeacherSize = Annotated[
-    int | None, Option("Side of a given teacher's input in pixels; by default found by trying.", minimum=1)
+    int | None, Option("Side of the teacher's input in pixels. Default: found by trying.", minimum=1)
 ]
 
 
@@ -77,16 +74,14 @@ class Subject:
     """What a search is about."""
 
     dataset: Dataset = dataclasses.field(default="digits", kw_only=False)
-    space: Annotated[str | Path | None, Option("A shipped search space (digits, image, tabular) or a YAML file.")] = (
-        None
-    )
+    space: Annotated[str | Path | None, Option("Built-in search space (digits, image, tabular) or a YAML file.")] = None
     teacher: Annotated[
         list[str] | str | Path | Network | Teacher | Mapping[str, Any] | Sequence[Any] | Any | None,
         Option(
-            "ARCH[:k=v,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, pkg.module:factory@FILE, sklearn:FILE, "
-            "lightgbm:FILE, xgboost:FILE, catboost:FILE, onnx:FILE, or FILE; repeatable: several are an ensemble.",
-            python="In Python also a network, a model with predict_proba, an `autokd.Teacher`, or a list of these; by "
-            "default one is trained and cached.",
+            "Your own teacher: FILE, ARCH[:k=v,…]@FILE, timm:NAME@FILE, torchvision:NAME@FILE, "
+            "pkg.module:factory@FILE, sklearn:FILE, lightgbm:FILE, xgboost:FILE, catboost:FILE or onnx:FILE. "
+            "Repeat it for an ensemble. Default: a teacher is trained on the data.",
+            python="In Python also a network, a model with predict_proba, an `autokd.Teacher`, or a list of these.",
         ),
     ] = None
     teacher_classes: TeacherClasses = None
@@ -95,11 +90,11 @@ class Subject:
     teacher_size: TeacherSize = None
     teacher_as_is: Annotated[
         bool,
-        Option("Take a given teacher as it is: nothing is tried, and one that knows nothing is no error."),
+        Option("Use the teacher as it is, without trying it first, even if it only guesses."),
     ] = False
     teacher_predictions: Annotated[
         Path | str | None,
-        Option("What a teacher that cannot be run here said of every sample: an .npz, .csv or .parquet file."),
+        Option("Predictions of a teacher that cannot run here, for every sample: an .npz, .csv or .parquet file."),
     ] = None
 
     @property
@@ -123,10 +118,10 @@ class Subject:
 class Length:
     """How long a search is. What is not given follows from the time, or is the space file's."""
 
-    trials: Annotated[int | None, Option("Total number of trials, including both baselines.", minimum=1)] = None
+    trials: Annotated[int | None, Option("Total number of trials, including the two baselines.", minimum=1)] = None
     time: Annotated[
         float | None,
-        Option("Total time budget, e.g. 90s, 20m, 3h; runs and trials are fitted to it.", unit=units.SECONDS),
+        Option("Total time budget, e.g. 90s, 20m, 3h; the search is planned to fit into it.", unit=units.SECONDS),
     ] = None
     began: Annotated[float, Keyword("When the time begins to count, by `time.monotonic`; by default now.")] = (
         dataclasses.field(default_factory=monotonic)
@@ -149,7 +144,7 @@ class Limits:
     max_latency: Annotated[
         float | None,
         Option(
-            "Maximum latency of one sample on the device, measured before training, e.g. 5ms.", unit=units.MILLISECONDS
+            "Maximum latency for one sample on the device, e.g. 5ms; measured before training.", unit=units.MILLISECONDS
         ),
     ] = None
 
@@ -166,7 +161,7 @@ class Comparison:
     objective: Annotated[
         str | Sequence[str] | None,
         Option(
-            "A metric (accuracy, macro_f1, …), or several objectives: accuracy,latency.",
+            "Metric to optimise (accuracy, macro_f1, …), or several objectives: accuracy,latency.",
             python="In Python also a list of names.",
         ),
     ] = None
@@ -174,16 +169,16 @@ class Comparison:
     quick: Annotated[bool, Option("A first impression: a quarter of the trials (or --time), two seeds, no tuning.")] = (
         False
     )
-    train: Annotated[bool, Option("Also train the recommended pipeline at full length, inside --time where given.")] = (
-        False
-    )
+    train: Annotated[
+        bool, Option("Also train the recommended pipeline at full length, within --time if that is given.")
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Naming:
     """What the study is called, and where it is."""
 
-    study: Annotated[str | None, Option("Name of the study; by default the dataset's name.")] = None
+    study: Annotated[str | None, Option("Name of the study. Default: the dataset's name.")] = None
     studies_dir: Annotated[Path | str, Keyword("Folder of studies.")] = STUDIES
 
 
@@ -202,22 +197,22 @@ class DataOptions:
     data_dir: DataDir = None
     target: Target = None
     classification: Annotated[
-        bool, Option("A table's labels are classes, though many numbers, as of a regression.")
+        bool, Option("Treat numeric labels of a table as classes, even if they look like a regression.")
     ] = False
     group: Annotated[
         str | None,
         Option(
-            "What stays in one split: a column of a table; of pictures a pattern in their names, such as 'p\\d+', or "
-            "folder for the folder below the class."
+            "What must stay in one split: a column of a table; for pictures a pattern in their paths, such as 'p\\d+', "
+            "or 'folder' for the folder below the class."
         ),
     ] = None
     validation: Annotated[Path | str | None, Option("A folder or table to validate on.")] = None
-    image_size: Annotated[int | None, Option("Resize images to this many pixels a side.", minimum=4)] = None
+    image_size: Annotated[int | None, Option("Side of the resized images in pixels.", minimum=4)] = None
     resize: Annotated[
         str | None,
-        Option("How images become square: crop, pad or squash; by default crop where that cuts little off."),
+        Option("How images become square: crop, pad or squash. Default: crop if that cuts off little."),
     ] = None
-    ground: Annotated[str | None, Option("What transparent images are laid on: white (the default) or black.")] = None
+    ground: Annotated[str | None, Option("Background of transparent images: white (default) or black.")] = None
     skip_bad: SkipBad = False
     download: Download = False
     limit_train: Annotated[int | None, Option("Train on a stratified sample of this size.", minimum=2)] = None
@@ -244,14 +239,15 @@ class Execution:
             shown="20GB",
         ),
     ] = 20e9
-    bank_features: Annotated[bool, Option("Also store the teacher's feature maps where they are small enough.")] = False
+    bank_features: Annotated[bool, Option("Also store the teacher's feature maps if they are small enough.")] = False
     no_samples: Annotated[bool, Option("Keep no pictures of samples in the study and its report.")] = False
-    profile: Annotated[bool, Option("Measure where the time goes and show it at the end.")] = False
-    workers: Annotated[int | None, Option("Number of local worker processes; changes the speed only.", minimum=1)] = (
+    profile: Annotated[bool, Option("Measure where the time goes, and show it at the end.")] = False
+    workers: Annotated[int | None, Option("Number of local worker processes; affects only the speed.", minimum=1)] = (
         None
     )
     slots: Annotated[
-        int | None, Option("Rungs trained at a time; part of the study, by default the number of workers.", minimum=1)
+        int | None,
+        Option("Number of rungs trained at a time; part of the study. Default: the number of workers.", minimum=1),
     ] = None
     storage: Annotated[
         str | None, Option("Database to mirror the study to, for dashboards, e.g. postgresql://…", secret=True)

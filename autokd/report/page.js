@@ -1,4 +1,5 @@
 "use strict";
+const report = {figures: []};  // what sections draw once plotly.js is there, and again when the colours change
 (() => {
   const load = async () => {  // plotly.js lies in this file, compressed; the page is there before it
     const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), letter => letter.charCodeAt(0));
@@ -26,20 +27,25 @@
     yaxis: axis(layout.yaxis),
   });
   const config = {responsive: true, displaylogo: false, displayModeBar: false};
+  report.color = color;
+  report.show = (place, figure) => Plotly.react(place, figure.data, themed(figure.layout), config);
   const draw = () => {
     for (const source of document.querySelectorAll("script[data-plot]")) {
       const figure = JSON.parse(source.textContent);
       const narrow = innerWidth < 640 && figure.layout.legend?.y < 0;  // the legend takes more lines there
       const height = figure.layout.height + (narrow ? 110 : 0);
-      Plotly.react(source.dataset.plot, figure.data, themed({...figure.layout, height}), config);
+      report.show(source.dataset.plot, {data: figure.data, layout: {...figure.layout, height}});
     }
+    for (const own of report.figures) own();
   };
   const begin = () => load().then(() => {
     draw();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
     document.addEventListener("themechange", draw);
   });
-  if (document.querySelector("script[data-plot]")) addEventListener("load", () => setTimeout(begin));  // after the page is there
+  addEventListener("load", () => {  // after the page is there
+    if (report.figures.length || document.querySelector("script[data-plot]")) setTimeout(begin);
+  });
 
   const button = (text, place, act) => {
     const made = place.appendChild(document.createElement("button"));
@@ -73,15 +79,17 @@
     return value === "" ? null : Number(value);
   };
   const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b));
-  for (const heading of document.querySelectorAll("table.sortable th")) {
+  for (const heading of document.querySelectorAll("table.sortable thead th")) {
     heading.firstElementChild.addEventListener("click", () => {
-      const down = heading.getAttribute("aria-sort") === "ascending";
+      const now = heading.getAttribute("aria-sort"), first = heading.firstElementChild.dataset.first ?? "ascending";
+      const order = now === null ? first : now === "ascending" ? "descending" : "ascending";
       for (const other of heading.parentElement.children) other.removeAttribute("aria-sort");
-      heading.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const body = heading.closest("table").tBodies[0];
-      const rows = [...body.rows].map(row => [key(row, heading.cellIndex), row]);
-      rows.sort(([a], [b]) => (a === null) - (b === null) || (a === null ? 0 : (down ? -1 : 1) * compare(a, b)));
-      body.append(...rows.map(([, row]) => row));
+      heading.setAttribute("aria-sort", order);
+      for (const body of heading.closest("table").tBodies) {  // each group for itself, below its own heading
+        const rows = [...body.rows].filter(row => !row.classList.contains("group")).map(row => [key(row, heading.cellIndex), row]);
+        rows.sort(([a], [b]) => (a === null) - (b === null) || (a === null ? 0 : (order === "descending" ? -1 : 1) * compare(a, b)));
+        body.append(...rows.map(([, row]) => row));
+      }
     });
   }
 })();

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.metrics import Metric
-from autokd.objective import COSTS
 from autokd.report import words
 from autokd.report.start import teacher_value
 from autokd.study.arms import kind_of
@@ -25,11 +24,8 @@ Figure = dict[str, Any]
 
 QUIET, ACCENT, MARK, TEACHER = "#9aa5b4", "#2f7fd0", "#e08a1e", "#8b8f99"
 """Colours: of what stands back, of what stands out, of what it is measured by, of the teacher."""
-RUNG_COLORS = (QUIET, "#7ea6cf", ACCENT)
-"""Of the trials' dots, the longest rung last."""
 ROW = 34
 """Height of a row in a figure of rows, pixels."""
-LEGEND_BELOW: Figure = {"orientation": "h", "y": -0.2, "yanchor": "top"}
 
 
 class ErrorScale(NamedTuple):
@@ -53,15 +49,6 @@ class ErrorScale(NamedTuple):
     def at(self, value: float) -> float:
         """Where a value is drawn."""
         return -math.log10(max(abs(self.metric.perfect - value), self.smallest))
-
-    def ends(self, middle: float, interval: tuple[float, float] | None) -> tuple[float, float]:
-        """How far an interval reaches above and below where its middle is drawn; nowhere without one."""
-        low, high = sorted(self.at(end) for end in interval or (middle, middle))
-        return high - self.at(middle), self.at(middle) - low
-
-    def between(self, middle: float, interval: tuple[float, float] | None) -> Figure:
-        """The error bar of a mean."""
-        return {"visible": False} if interval is None else error_bars([self.ends(middle, interval)])
 
     def axis(self, places: Sequence[float]) -> Figure:
         """The axis for what is drawn at these places; round errors are marked, where there is room."""
@@ -88,41 +75,6 @@ def arm_colour(kind: str) -> str:
     return QUIET if known is None else known.colour
 
 
-def cost_axis(cost: str, values: Sequence[float]) -> Figure:
-    """A logarithmic axis of what students cost."""
-    marks = words.ticks(min(values), max(values)) if values else []
-    return {
-        "title": {"text": f"{COSTS[cost]} (log scale)"},
-        "type": "log",
-        "tickvals": marks,
-        "ticktext": [words.compact(mark) for mark in marks],
-    }
-
-
-def rung_trace(study: StudyStore, scale: ErrorScale, rung: int, trials: Sequence[tuple[TrialRecord, float]]) -> Figure:
-    """Dots of the trials that ended at a rung, each with its place across; start baselines are drawn otherwise.
-
-    Args:
-      study: of the trials.
-      scale: of the vertical axis.
-      rung: that they ended at.
-      trials: that finished a rung, each with where it is drawn on the horizontal axis.
-    """
-    here = [(t, x) for t, x in trials if t.rungs[-1].rung == rung and not t.is_baseline and t.cost.get("params")]
-    metric = scale.metric
-    place = len(RUNG_COLORS) - 1 - min(study.top_rung - rung, len(RUNG_COLORS) - 1)
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": f"trials, {study.rung_epochs[rung]} epochs",
-        "x": [x for _, x in here],
-        "y": [scale.at(metric.value(t.rungs[-1].score)) for t, _ in here],
-        "marker": {"size": 5 + 1.5 * place, "color": RUNG_COLORS[place]},
-        "hovertext": [hover(t, score_after(t, metric)) for t, _ in here],
-        "hoverinfo": "text",
-    }
-
-
 def teacher_line(study: StudyStore, scale: ErrorScale) -> tuple[list[Figure], list[Figure]]:
     """Return the line at the teacher's value on validation and the note on it; nothing where it is not known."""
     teacher, reached = study.settings.teacher, teacher_value(study)
@@ -133,12 +85,6 @@ def teacher_line(study: StudyStore, scale: ErrorScale) -> tuple[list[Figure], li
     text = f"teacher {words.quality(reached, scale.metric)}{size}{seen}"
     y = scale.at(reached)
     return [line(y=y)], [note(text, x=0, y=y, xref="paper", xanchor="left", yanchor="bottom")]
-
-
-def score_after(trial: TrialRecord, metric: Metric) -> str:
-    """What a trial reached at its last rung, in words."""
-    last = trial.rungs[-1]
-    return f"{words.quality(metric.value(last.score), metric)} after {last.epochs} epochs"
 
 
 def hover(trial: TrialRecord, text: str) -> str:
@@ -205,11 +151,6 @@ def figure(height: int, data: Sequence[Figure], *, xaxis: Figure, yaxis: Figure,
             **layout,
         },
     }
-
-
-def all_of(data: Sequence[Figure], axis: str) -> list[Any]:
-    """Return all values of all traces on an axis, gaps left out."""
-    return [value for trace in data for value in trace[axis] if value is not None]
 
 
 def safe(text: str) -> str:

@@ -23,10 +23,11 @@ APART = 10.0
 
 
 class Tick(NamedTuple):
-    """A named value of an axis: where it lies, percent, and its text."""
+    """A named value of an axis: where it lies, percent, its text, and the value as it is written there."""
 
     at: float
     text: str
+    value: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,7 @@ def logarithmic(values: Iterable[float], text: Callable[[float], str] = words.co
 
 def _named(scale: Scale, marks: Iterable[tuple[float, str]]) -> Scale:
     """A scale with the ticks of these values, as far as their texts have room."""
-    ticks = tuple(_with_room(Tick(scale.at(value), text) for value, text in marks))
+    ticks = tuple(_with_room(Tick(scale.at(value), text, value) for value, text in marks))
     return Scale(low=scale.low, high=scale.high, bend=scale.bend, ticks=ticks)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from autokd.report import words
 from autokd.study.arms import simplicity
 from autokd.study.records import TrialRecord
-from autokd.study.weak_teacher import WeakTeacher, weak_teacher
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
@@ -30,17 +29,6 @@ def start_baselines(study: StudyStore) -> list[tuple[str, TrialRecord]]:
     trials = study.records.trials.values()
     baselines = [(trial.recipe or "", trial) for trial in trials if trial.is_baseline]
     return sorted(baselines, key=lambda row: -simplicity(row[0]))
-
-
-def teacher_weakness(study: StudyStore) -> WeakTeacher | None:
-    """Return the teacher's and the student's values on validation where the teacher is no better than it alone."""
-    return weak_teacher(
-        study.records,
-        teacher=teacher_value(study),
-        epochs=study.rung_epochs[-1],
-        validation=study.settings.data.validation,
-        metric=study.objective.metric,
-    )
 
 
 def extent(study: StudyStore) -> str:

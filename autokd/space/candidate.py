@@ -28,6 +28,7 @@ class Traits(NamedTuple):
       offers: what a student offers.
       excludes, requires: full names ("losses.dkd") of what it must not, or must, stand beside.
       changes: whether networks see other samples than those of the dataset.
+      members: it reads each member of an ensemble of teachers.
     """
 
     modalities: AbstractSet[str] = ANY
@@ -40,6 +41,7 @@ class Traits(NamedTuple):
     requires: AbstractSet[str] = frozenset()
     prepared_from: tuple[str, ...] | None = None
     changes: bool = False
+    members: bool = False
 
 
 def traits_of(slot: str, declares: Declaration) -> Traits:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from autokd.declarations import NO_VIEWS
+from autokd.declarations import NO_MEMBERS, NO_VIEWS
 from autokd.input_kind import takes
 from autokd.space.buildable import offers_of, refusal, unset
 from autokd.space.candidate import Candidate, clash, lacks
 from autokd.space.parts import Check, Part
 from autokd.space.sizes import up_to_limits
-from autokd.spec import Slot, Slots, beside_slots, is_teacher, member_of, network_slot
+from autokd.spec import Slot, Slots, beside_slots, is_teacher, member_of, network_slot, offered_by
 from autokd.types import Shapes, Task
 
 
@@ -25,6 +25,10 @@ class Situation(NamedTuple):
 
     task: Task
     teacher: Shapes | None
+
+    def offers_to(self, candidate: Candidate) -> Shapes | None:
+        """Return what the teacher, or the member of it that a component names, offers; None without a teacher."""
+        return None if self.teacher is None else offered_by(candidate.traits.reads_of, self.teacher)
 
 
 class Remainder(NamedTuple):
@@ -95,12 +99,20 @@ def _untaught(candidate: Candidate, teacher: Shapes | None) -> str | None:
     """Why a component that reads the teacher cannot read this one, or None."""
     if teacher is None:
         return f"{candidate.use} needs a teacher, there is none"
-    member = member_of(candidate.traits.reads_of)
-    if member > teacher.members:
-        given = f"the ensemble has {teacher.members}" if teacher.members else "the teacher is one"
-        return f"{candidate.place} reads member {member} of an ensemble of teachers, and {given}"
-    missing = sorted(part for part in candidate.traits.reads if not getattr(teacher, part))
-    return f"{candidate.use} needs {' and '.join(missing)}, which the teacher does not offer" if missing else None
+    traits, number = candidate.traits, member_of(candidate.traits.reads_of)
+    if traits.members and not teacher.members:
+        return f"{candidate.use} {NO_MEMBERS}"
+    if number > len(teacher.members):
+        given = f"the ensemble has {len(teacher.members)}" if teacher.members else "the teacher is one"
+        return f"{candidate.place} reads member {number} of an ensemble of teachers, and {given}"
+    return _lacking(candidate, teacher.members if traits.members else (offered_by(traits.reads_of, teacher),))
+
+
+def _lacking(candidate: Candidate, read: Sequence[Shapes]) -> str | None:
+    """What a component reads that those do not all offer whose answers it reads, or None."""
+    missing = sorted(part for part in candidate.traits.reads if not all(getattr(each, part) for each in read))
+    who = "not every member of the ensemble offers" if candidate.traits.members else "the teacher does not offer"
+    return f"{candidate.use} needs {' and '.join(missing)}, which {who}" if missing else None
 
 
 def _fitted_to_network(left: Remainder, table: Slots, situation: Situation) -> Remainder:
@@ -168,7 +180,7 @@ def _misfit_of_pair(
     why = _unfed(candidate, network)
     if why is not None or tried is None:
         return why
-    teachers = [tried.teacher] if other is None else offers_of(other, tried.task)
+    teachers = [tried.offers_to(candidate)] if other is None else offers_of(other, tried.task)
     reasons = (refusal(candidate, network, tried.task, teacher) for teacher in teachers)
     return next((reason for reason in reasons if reason is not None), None)
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from autokd.spec.answers import TEACHER, is_teacher, member_of, read_by, read_by_plain, refused_teacher
+from autokd.spec.answers import (
+    TEACHER,
+    is_teacher,
+    member_of,
+    members_read,
+    offered_by,
+    read_by,
+    read_by_plain,
+    refused_teacher,
+)
 from autokd.spec.component import (
     FieldInfo,
     comments_of,
@@ -57,7 +66,9 @@ __all__ = [
     "keys_of",
     "make",
     "member_of",
+    "members_read",
     "network_slot",
+    "offered_by",
     "problems",
     "read_by",
     "read_by_plain",

@@ -11,6 +11,7 @@ from autokd.components import LossComponent
 from autokd.declarations import Loss
 from autokd.errors import nearest
 from autokd.spec.placed import keys_of
+from autokd.types import Shapes
 
 TEACHER = "teacher"
 """Name of the study's teacher."""
@@ -33,6 +34,16 @@ def member_of(name: str) -> int:
     return int(found[1]) if found else 0
 
 
+def members_read(loss: LossComponent, count: int) -> tuple[str, ...]:
+    """Return the names of the members whose answers a loss reads one by one: () for a loss that reads one model's.
+
+    Args:
+      loss: of a pipeline.
+      count: members of the teacher; 0 where it is no ensemble.
+    """
+    return tuple(f"{TEACHER}.{number}" for number in range(1, count + 1)) if loss.declares.members else ()
+
+
 def read_by(loss: LossComponent) -> str:
     """Return the name of the model whose answers a loss of a pipeline reads; "" where it reads none."""
     return keys_of(loss).teacher or loss.declares.reads_of
@@ -41,6 +52,12 @@ def read_by(loss: LossComponent) -> str:
 def read_by_plain(loss: Mapping[str, Any]) -> str:
     """Return the same of a plain loss."""
     return str(loss.get("teacher") or catalog.load(LOSSES, loss["use"]).declares.reads_of)
+
+
+def offered_by(name: str, teacher: Shapes) -> Shapes:
+    """Return what a member of the teacher offers where the name is of one, and what the teacher does for all others."""
+    number = member_of(name)
+    return teacher.members[number - 1] if 0 < number <= len(teacher.members) else teacher
 
 
 def refused_teacher(declares: Loss, teacher: str, names: Collection[str]) -> str | None:
@@ -61,6 +78,8 @@ def refused_teacher(declares: Loss, teacher: str, names: Collection[str]) -> str
         return f"there is nobody of this name, got {teacher!r}; {nearest(teacher, names)}"
     if not declares.reads_of:
         return "this loss reads nobody's answers; leave the key out"
+    if declares.members and teacher != TEACHER:
+        return "this loss reads every member of an ensemble; leave the key out"
     return None if teacher == TEACHER else _bound(declares, teacher)
 
 

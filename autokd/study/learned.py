@@ -98,7 +98,7 @@ def learned(file: Path, arms: Mapping[str, int]) -> Learned | None:
       arms: by name how many runs each has.
     """
     read = read_answers(file)
-    if read is None:
+    if read is None or not {"labels/validation", "labels/test"} <= read.keys():
         return None
     kept = {name: tensor.numpy() for name, tensor in read.items()}
     labels = {name: kept[f"labels/{name}"] for name in ("validation", "test")}

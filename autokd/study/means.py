@@ -23,6 +23,8 @@ from autokd.study.answers import answers_file, read_answers
 from autokd.study.intervals import half_width
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from autokd.metrics import Predictions
     from autokd.study.claim import Claim
 
@@ -173,20 +175,24 @@ def _means(
 
 def _items_of(file: Path, metric: Metric, known: dict[str, Floats]) -> dict[str, Floats]:
     """What tells the variance that comes of the items, by arm; {} where the answers cannot be read."""
-    from autokd.metrics import predictions
     from autokd.study.comparison import measure
 
     kept = read_answers(file)
-    if kept is None:
-        return {}
-    labels, found = kept["labels/test"], {}
-    for name, values in known.items():
-        logits = [kept.get("teacher/test" if name == TEACHER else f"{name}/{i}/test") for i in range(len(values))]
-        if all(one is not None for one in logits):
-            found[name] = [predictions(one.float(), labels) if one.any() else None for one in logits if one is not None]
+    rows = {} if kept is None else {name: _answered(kept, name, len(values)) for name, values in known.items()}
+    found = {name: row for name, row in rows.items() if row}
     if metric.name == "accuracy":
         return {name: _right(row) for name, row in found.items()}
     return measure(metric, found).resampled
+
+
+def _answered(kept: dict[str, Tensor], name: str, seeds: int) -> list[Predictions | None]:
+    """The answers of an arm's seeds, or of the teacher; None for a run that failed, [] where they are not all kept."""
+    from autokd.metrics import predictions
+
+    logits = [kept.get(f"{TEACHER}/test" if name == TEACHER else f"{name}/{i}/test") for i in range(seeds)]
+    there = [one for one in logits if one is not None]
+    found = [predictions(one.float(), kept["labels/test"]) if one.any() else None for one in there]
+    return found if len(found) == seeds else []
 
 
 def _right(row: list[Predictions | None]) -> Floats:

@@ -161,6 +161,11 @@ class DataFacts:
         counted: Mapping[str, int] = self.card.get("also_in_train", {})
         return counted.get(split)
 
+    @property
+    def constant_columns(self) -> list[str]:
+        """Columns that were left out because they hold a single value."""
+        return [name for name, why in self.card.get("dropped_columns", {}).items() if why == "constant"]
+
     def near_copies(self, split: str) -> tuple[int, int] | None:
         """Return how many samples of a split nearly are, and of how many that were looked at; None where none is."""
         told: str | None = self.card.get("nearly_in_train", {}).get(split)

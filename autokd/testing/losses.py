@@ -15,6 +15,7 @@ from autokd import catalog, spec
 from autokd.errors import ComponentError
 from autokd.networks.models import seeded
 from autokd.ranges import Choice
+from autokd.seeds import seed_torch
 from autokd.testing.made_up import (
     CLASSES,
     MAPS,
@@ -25,6 +26,7 @@ from autokd.testing.made_up import (
     filled_up,
     leaf,
     like,
+    on_members,
     only,
     prepared,
     step_of,
@@ -107,7 +109,7 @@ class LossSuite(Suite):
         found = []
         for each in (step, others):
             term = build(component, CONTEXT)
-            torch.manual_seed(0)  # for losses that draw noise
+            seed_torch(0)  # for losses that draw noise
             found.append(term(each))
         assert torch.equal(*found) == (not component.declares.reads_labels), "declare reads_labels"
 
@@ -240,6 +242,7 @@ def build(component: type[Any], context: BuildContext, device: str = "cpu", **va
     context = _projected(context) if headed else context
     with seeded(0):
         term: Term = loss.build(context)
+    term = on_members(term) if loss.declares.members else term
     if headed:
         return _behind_head(term)
     return term.to(device) if isinstance(term, nn.Module) else term

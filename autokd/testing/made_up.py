@@ -11,9 +11,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from autokd.types import BuildContext, Output, PrepareContext, Shapes, Step, Task
+from autokd.types import BuildContext, Output, PrepareContext, Shapes, Step, Task, Term
 
 CLASSES = 5
 PARTS = frozenset({"features", "pooled", "tokens", "attention"})
@@ -65,6 +65,25 @@ def step_of(student: Shapes = MAPS, teacher: Shapes = WIDER_MAPS, *, batch: int 
     targets = torch.randn(batch, CLASSES, generator=generator).softmax(-1)
     outputs = [output_of(shapes, generator, batch) for shapes in (student, teacher)]
     return Step(outputs[0], outputs[1], targets, torch.ones(batch), torch.arange(batch), u=0.5)
+
+
+def with_members(step: Step, count: int = 3) -> Step:
+    """Return the step where the teacher is an ensemble: its output is the first member's, the others' differ."""
+    if step.teacher is None:
+        return step
+
+    def turned(by: int) -> Change:
+        return lambda x: x.roll(by, -1) if x.is_floating_point() else x
+
+    return dataclasses.replace(step, teacher=None, members=tuple(step.teacher.map(turned(by)) for by in range(count)))
+
+
+def on_members(term: Term) -> Term:
+    """Return a loss that reads the members of an ensemble, on steps of a single teacher."""
+    if isinstance(term, nn.Module):
+        term.register_forward_pre_hook(lambda _, steps: (with_members(*steps),))
+        return term
+    return lambda step: term(with_members(step))
 
 
 def changed(step: Step, change: Change, *, student: bool = True, teacher: bool = True, rest: bool = False) -> Step:

@@ -53,6 +53,7 @@ def test_the_words_for_teacher_needs_and_exclusions() -> None:
     assert line_of("vid", "teacher").startswith("its features are read; it answers at every step")
     assert line_of("kd", "teacher") == "its stored answers are read"
     assert line_of("tfkd", "teacher") == "none is read"
+    assert line_of("camkd", "each member of an ensemble is read") == "yes"
     assert line_of("uskd", "read of the student beside logits") == "features"
     assert line_of("crd", "never beside") == "augment.cutmix, augment.mixup; a mixed sample has no class"
     assert line_of("simkd", "only beside") == "head.simkd"

@@ -155,6 +155,7 @@ def test_a_study_of_an_earlier_version(run) -> None:
         ran = run("watch", str(OLD / name), "--once")
         assert ran.code == 0 and ran.out.startswith(f"{name} · finished") and "result    " in ran.out
         told = json.loads(run("watch", str(OLD / name), "--json").out)
+        assert told["checks"]["pass"] > 4 and f"✕ {told['checks']['stop']} ▲ {told['checks']['warn']};" in ran.out
         assert told["state"] == "finished" and told["result"] and told["leader"]["epochs"] == 4
 
 

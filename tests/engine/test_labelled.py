@@ -80,7 +80,7 @@ JUNK = torch.where(KNOWN[:, None], soft_targets(5), soft_targets(6))
 
 
 def test_the_losses_on_labels() -> None:
-    assert ON_LABELS == ["ce", "crd", "dkd", "nkd", "ofa", "tfkd", "uskd"]
+    assert ON_LABELS == ["camkd", "ce", "crd", "dkd", "nkd", "ofa", "tfkd", "uskd"]
 
 
 @pytest.mark.parametrize("name", ON_LABELS)

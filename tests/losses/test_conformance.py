@@ -18,7 +18,7 @@ class TestLosses(LossSuite):
     draws_noise = frozenset({"diffkd"})
     partly_detached = frozenset({"communication", "uskd"})  # the target of its own message; its own answer as a target
     zero_at_teacher = frozenset({"ctkd"})
-    least_elsewhere = frozenset({"nkd", "sinkhorn", "ttm", "wttm"})
+    least_elsewhere = frozenset({"camkd", "nkd", "sinkhorn", "ttm", "wttm"})
 
 
 @pytest.mark.parametrize("name", NAMES)

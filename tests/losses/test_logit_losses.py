@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from autokd import catalog
 from autokd.errors import ComponentError
-from autokd.losses import ce, ctkd, dml, kd, lelp, mlkd, nkd, ofa, sinkhorn, tfkd, ttm, uskd, wttm
+from autokd.losses import camkd, ce, ctkd, dml, kd, lelp, mlkd, nkd, ofa, sinkhorn, tfkd, ttm, uskd, wttm
+from autokd.losses._camkd import confidences
 from autokd.losses._kd import standardised
 from autokd.losses._lelp import subclass_projections
 from autokd.losses._ofa import exit_stages
@@ -31,8 +32,10 @@ ROW = torch.arange(4, dtype=torch.float64)[:, None]
 COLUMN = torch.arange(5, dtype=torch.float64)
 STUDENT = torch.sin(ROW + 2 * COLUMN + 1)
 TEACHER = 2 * torch.cos(2 * ROW - COLUMN)
+MEMBERS = (TEACHER, 1.5 * torch.sin(0.5 * ROW + COLUMN), 3 * torch.cos(ROW * COLUMN + 1))  # an ensemble's
 UNEVEN = TEACHER * (1 + 0.2 * ROW) + torch.sin(COLUMN)  # without ties in confidence or mass
 TARGETS = torch.tensor([0, 1, 2, 4])
+LABELS = F.one_hot(TARGETS, 5).double()
 FEATURE = torch.sin(1.3 * ROW + 0.7 * torch.arange(3) + 0.2)
 WEAK = FEATURE @ torch.sin(torch.arange(15, dtype=torch.float64).reshape(5, 3)).T  # a weak classifier's logits
 SUBCLASSES = torch.arange(3, dtype=torch.float64)
@@ -62,7 +65,7 @@ def context_of(classes: int = 5, *, student: Shapes | None = None, **rest: Any) 
 
 def step_of(student: Output, teacher: Output | None, u: float = 0.5) -> Step:
     rows = len(student.logits)
-    return Step(student, teacher, F.one_hot(TARGETS, 5).double(), torch.ones(rows), torch.arange(rows), u)
+    return Step(student, teacher, LABELS, torch.ones(rows), torch.arange(rows), u)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +100,7 @@ def step_of(student: Output, teacher: Output | None, u: float = 0.5) -> Step:
             2.0079608288326947,
         ),
         (lambda: ctkd(STUDENT, TEACHER, torch.tensor(4.0)).mean(), 1.34513534),
+        (lambda: camkd(STUDENT, MEMBERS, LABELS).mean(), 1.10788858),
     ],
     ids=[
         "kd standardised",
@@ -118,6 +122,7 @@ def step_of(student: Output, teacher: Output | None, u: float = 0.5) -> Step:
         "tfkd self",
         "lelp",
         "ctkd",
+        "camkd",
     ],
 )
 def test_known_values(value: Callable[[], Tensor], expected: float) -> None:
@@ -317,6 +322,26 @@ def test_ofa_without_exits_needs_no_features() -> None:
     close(term(step_of(Output(STUDENT), Output(TEACHER))), ofa(STUDENT, TEACHER, TARGETS, gamma=1.5))
     with pytest.raises(ComponentError, match=r"'ofa' with stages: all .* student offers none; use stages: none"):
         catalog.load("losses", "ofa")(stages="all").build(context_of())
+
+
+# camkd
+
+
+def test_members_count_as_far_as_they_know_the_label() -> None:
+    weights = confidences(MEMBERS, LABELS)
+    close(weights[:, 0], torch.tensor([0.45419460, 0.19718426, 0.34862114]), 1e-8)
+    close(weights[:, 3], torch.tensor([0.26919365, 0.25186553, 0.47894082]), 1e-8)
+    close(weights.sum(0), 1.0)
+    turned = confidences(MEMBERS[::-1], LABELS)
+    close(turned, weights.flip(0))
+    right, wrong = 50 * LABELS, -50 * LABELS  # one that is far off does not count, the others count alike
+    close(confidences((right, wrong, right), LABELS), torch.tensor([[0.5], [0.0], [0.5]]))
+
+
+def test_an_ensemble_of_equals_is_one_teacher() -> None:
+    for members in ((TEACHER,), (TEACHER,) * 3):
+        close(camkd(STUDENT, members, LABELS, temperature=2.0), kd(STUDENT, TEACHER, temperature=2.0))
+    close(camkd(TEACHER, (TEACHER,) * 2, LABELS), 0.0)
 
 
 # ttm and wttm

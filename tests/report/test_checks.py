@@ -41,7 +41,7 @@ def test_the_page_lists_the_worst_first_and_folds_what_is_in_order(fabricate: Fa
     assert made[0].severity == "stop" and f"<h2>{heading(made, claimed=True)}</h2>" in section
     passed = sum(each.severity == "pass" for each in made)
     assert passed > 4 and f'<details class="fold"><summary>✓ {passed} passed</summary>' in section
-    assert section.count('<details class="fold">') == 1 and 'role="img" aria-label="warning">▲<' in section
+    assert 'role="img" aria-label="warning">▲<' in section.partition('<details class="fold">')[0]
     page = Page(text)
     assert page.open == [] and all(each.says in page.words and each.todo in page.words for each in made)
     assert all(f"docs/checks.md#{each.rule.anchor}" in section for each in made)

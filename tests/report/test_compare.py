@@ -18,6 +18,7 @@ from autokd.files import write_tensors
 from autokd.objective import Objective
 from autokd.report.compare import facts, page
 from autokd.report.compare.courses import courses
+from autokd.study.checks import check
 from tests.report.conftest import Fabricate, FakeStore, keep_answers
 
 OLD = Path(__file__).parents[1] / "old" / "studies"
@@ -64,6 +65,17 @@ def test_two_studies_are_told_apart_by_what_differs(fabricate: Fabricate) -> Non
     names = {fact.name for fact in facts.differing(studies)}
     assert "losses.dist" in names and "optimizer" not in names
     assert all(len(set(fact.values)) > 1 for fact in facts.differing(studies))
+
+
+def test_the_checks_of_each_study_are_counted(fabricate: Fabricate) -> None:
+    studies = [fabricate(name="one"), fabricate(name="two")]
+    keep_answers(studies[1], plain=0.99)
+    rows = facts.rows(studies)
+    counted = [[each.severity for each in check(study)] for study in studies]
+    assert [(row.stops, row.warnings) for row in rows] == [(each.count("stop"), each.count("warn")) for each in counted]
+    assert rows[0].stops < rows[1].stops
+    html = checked(page.render(studies))
+    assert all(f'aria-label="stops">✕</span> {row.stops} <span' in html for row in rows)
 
 
 def _ends(compared) -> tuple[float, float]:
@@ -169,10 +181,12 @@ def test_a_table_of_studies_without_a_claim(fabricate: Fabricate, capsys) -> Non
 def test_the_forest_has_plain_kd_beside_what_is_recommended(fabricate: Fabricate) -> None:
     store = fabricate(name="kept")
     keep_answers(store)
+    claim = store.records.claim
+    assert claim is not None
     (row,) = facts.rows([store])
     assert row.kd_over_alone is not None and row.used_kind == "pick"
     (forest,) = page.forests([row])
     ((_, marks),) = forest["rows"]
     assert [mark.kind for mark in marks] == ["pick", "kd"]
-    assert marks[0].gain.value == pytest.approx(store.records.claim.comparisons["alone"].difference)
+    assert marks[0].gain.value == pytest.approx(claim.comparisons["alone"].difference)
     assert forest["scale"].low < 0.0 < forest["scale"].high

@@ -77,4 +77,4 @@ def test_where_all_arms_equal_the_commonest_class_nothing_was_learned(fabricate:
     told = "Nothing was learned: every pipeline is as good as always giving the commonest class (96.4 % on validation)"
     for text in (page_of(store, tmp_path).words, text_of(console.summary(Study(store, tmp_path), as_json=False))):
         assert f"{told}; try --objective macro_f1 or balanced_accuracy." in text
-    assert "are rare classes in the training samples" in page_of(store, tmp_path).words
+    assert "rare classes: 0 (0.1 %)" in page_of(store, tmp_path).words

@@ -15,6 +15,7 @@ from autokd.api import Study
 from autokd.cli.console import claim as console
 from autokd.report import write
 from autokd.report.sections.recommendation.verdict import early, judge
+from autokd.study.checks import check, count
 from autokd.study.claim import Claim
 from tests.report.conftest import comparison
 from tests.report.test_arms import text_of
@@ -189,3 +190,12 @@ def with_latency(claim: Claim) -> Claim:
     """A claim whose students were timed."""
     arms = tuple(dataclasses.replace(arm, cost={**arm.cost, "latency": 0.5}) for arm in claim.arms)
     return dataclasses.replace(claim, arms=arms)
+
+
+def test_what_speaks_against_approving_stands_under_the_headline(fabricate: Fabricate, tmp_path: Path) -> None:
+    store = fabricate()
+    text = write(store, tmp_path).read_text(encoding="utf-8")
+    found = check(store)
+    stops, warnings = (count(found, severity) for severity in ("stop", "warn"))
+    assert not stops and warnings > 1
+    assert f'Before you approve it: <a href="#checks">{warnings} warnings</a>.' in text

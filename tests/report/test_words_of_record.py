@@ -14,8 +14,8 @@ from autokd.cli.console import claim as console
 from autokd.cli.console import listings
 from autokd.files import as_plain
 from autokd.report import words
-from autokd.report.sections.curves import facts as curves
 from autokd.report.sections.effort import facts as effort
+from autokd.report.sections.explorer.facts import shown_trials
 from autokd.report.sections.recommendation import facts as recommendation
 from autokd.study.choice import ScreenedStudent
 from autokd.study.claim import SplitValues
@@ -47,7 +47,7 @@ def test_the_report_the_listing_and_the_export_name_one_best_trial(fabricate: Fa
     best = store.best
     assert best is not None and best.number == 13 and best.cost["params"] == 200
     assert recommendation.best_so_far(store)[0].title == "Best trial so far (trial 13)"
-    assert curves.best_trials(store)[0] == best
+    assert shown_trials(store)[0].trial == best
     assert "Best trial so far (trial 13)" in page_of(store, tmp_path).words
     assert Study(store, tmp_path).export()["provenance"]["trial"] == 13
 
@@ -189,7 +189,7 @@ def test_how_far_pipelines_were_trained_is_said_where_that_is_less_than_full_tra
     head = page_of(store, tmp_path).words.partition("Use the pick")[0]
     summary = text_of(console.summary(Study(store, tmp_path), as_json=False))
     assert told in head and told in summary
-    assert ("full training" in head) is bool(told) is ("full training" in summary)
+    assert ("full training takes" in head) is bool(told) is ("full training takes" in summary)
 
 
 def test_a_study_without_a_claim_says_how_far_its_trials_went(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -215,4 +215,4 @@ def test_the_teacher_has_one_validation_value_on_the_page(fabricate: Fabricate, 
     change_claim(store, measured_again)
     page: Page = page_of(store, tmp_path)
     assert "Validation accuracy 97.8 %" in page.words and "98.6 %" not in page.words
-    assert page.figures[0]["layout"]["annotations"][0]["text"] == "teacher 97.8 %, 77.5 k parameters"
+    assert page.explored["layout"]["annotations"][0]["text"] == "teacher 97.8 %, 77.5 k parameters"

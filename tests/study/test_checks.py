@@ -378,6 +378,24 @@ def test_20_samples_that_are_in_training_too(make: Make, copies: int, near: Mapp
     assert found(make(card={}), 20)[0] == "unknown"
 
 
+def test_21_inputs_that_hold_nothing(make: Make) -> None:
+    plain = make(card={"constant_inputs": ["3 of 100 training pictures are of one single colour"]})
+    assert found(plain, 21) == ("warn", "Inputs hold nothing: 3 of 100 training pictures are of one single colour.")
+    assert found(make(card={"constant_inputs": []}), 21)[0] == "pass"
+    left_out = {"constant_inputs": None, "dropped_columns": {"site": "constant", "id": "identifier"}}
+    assert found(make(card=left_out), 21) == ("pass", "1 column that held a single value was left out: site.")
+    assert found(make(), 21)[0] == "unknown" and found(make(card={"constant_inputs": None}), 21) == ("", "")
+
+
+def test_22_an_input_that_gives_the_class_away(make: Make) -> None:
+    assert found(make(card={"telling_inputs": {"paid": 0.995}}), 22) == (
+        "stop",
+        "Alone, these tell the class of nearly all validation samples: paid (99.5 %).",
+    )
+    assert found(make(card={"telling_inputs": {}}), 22)[0] == "pass"
+    assert found(make(), 22)[0] == "unknown" and found(make(card={"telling_inputs": None}), 22) == ("", "")
+
+
 def test_checks_come_worst_first_and_say_what_to_do(make: Make) -> None:
     store = add(make(teacher=teacher(0.4, params=6)), trial(0, [0.5, 0.8, 0.9]))
     made = check(change(store, teacher=None))

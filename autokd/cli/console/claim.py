@@ -48,7 +48,6 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
         *(_below(item) for section in sections() for item in section.printed(store)),
         Text(f"\nRecommended ({_recommended(decision)}):"),
         Padding(_pipeline(decision), (0, 0, 0, 2)),
-        *(indented(text) for text in (decision.edges,) if text),
         Text(f"\n{compared(decision)}"),
         *(indented(text) for text in evidence(decision)),
         Text(f"\n{promised(store)}\n{happened(store)}"),
@@ -59,8 +58,10 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
 
 
 def _below(item: Printed) -> RenderableType:
-    """What a section prints; a table stands apart from what is above it."""
-    return Text(item) if isinstance(item, str) else _table(item._replace(title=f"\n{item.title}"))
+    """What a section prints; a table stands apart from what is above it, and a list is indented."""
+    if isinstance(item, str):
+        return indented(item.strip()) if item.startswith("  ") else Text(item)
+    return _table(item._replace(title=f"\n{item.title}"))
 
 
 def _table(grid: Grid) -> Table:

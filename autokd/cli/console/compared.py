@@ -30,13 +30,14 @@ def compared(studies: Sequence[StudyStore], page: Path, *, as_json: bool) -> Sho
         return _document(studies, page)
     table = Table()
     texts = ("study", "result")
-    for column in (*texts, "test", "against no teacher", "against plain KD", "against the first", "time"):
+    for column in (*texts, "test", "against no teacher", "against plain KD", "against the first", "time", "checks"):
         table.add_column(column, justify="left" if column in texts else "right", overflow="fold")
     for row in facts.by_gain(found):
         metric = METRICS[row.metric]
+        checks = f"✕ {row.stops} ▲ {row.warnings}"
         test = metric.text(statistics.fmean(row.test)) if row.test else "–"
         gains = [_gain(each, metric) for each in (row.over_alone, row.over_kd, row.over_first)]
-        table.add_row(*map(Text, (row.label, row.result, test, *gains, words.duration(row.seconds))))
+        table.add_row(*map(Text, (row.label, row.result, test, *gains, words.duration(row.seconds), checks)))
     open = [fact.name for fact in conditions if not fact.same]
     differ = f"they differ in {words.listed(open)}: compare gains, not scores"
     return Group(table, Text(f"{differ if open else 'data and conditions are the same'}\npage: {page}"))

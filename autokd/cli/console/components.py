@@ -89,6 +89,7 @@ def _field_table(title: str, fields: Mapping[str, FieldInfo]) -> Table:
 _DECLARED = {
     "modalities": "input",
     "teacher": "teacher",
+    "members": "each member of an ensemble is read",
     "reads": "read of the teacher beside logits",
     "student_reads": "read of the student beside logits",
     "batch_statistic": "batch statistic",
@@ -165,7 +166,7 @@ def _declared(declares: Declaration) -> dict[str, Any]:
     """What a component declares, as plain data, without empty sets."""
     values = {field.name: getattr(declares, field.name) for field in dataclasses.fields(declares)}
     plain = {key: _plain(values[key]) for key in _DECLARED if key in values}
-    return {key: value for key, value in plain.items() if value != []}
+    return {key: value for key, value in plain.items() if value != [] and (key != "members" or value)}
 
 
 def _plain(value: Any) -> Any:

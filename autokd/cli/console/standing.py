@@ -12,10 +12,12 @@ from autokd.cli.console.output import document
 from autokd.metrics import Metric
 from autokd.report import words
 from autokd.report.sections.recommendation.verdict import headline
+from autokd.study.checks import MARKS, check, count
 from autokd.study.ranking import ranked
 
 if TYPE_CHECKING:
     from autokd.search.standing import ArmStanding, Flight, Standing
+    from autokd.study.checks import Check
     from autokd.study.store import StudyStore
 
 WIDTH = 80
@@ -37,7 +39,10 @@ def as_json(at: Standing, store: StudyStore) -> str:
     """Return all facts as one JSON document."""
     claim = store.records.claim
     plain = {field.name: getattr(at, field.name) for field in dataclasses.fields(at)}
-    return document({**{key: _plain(value) for key, value in plain.items()}, "result": claim and headline(claim)})
+    checks = _checks(at, store)
+    counts = {severity: count(checks, severity) for severity in MARKS} if checks else None
+    told = {"result": claim and headline(claim), "checks": counts}
+    return document({**{key: _plain(value) for key, value in plain.items()}, **told})
 
 
 def _plain(value: Any) -> Any:
@@ -62,7 +67,7 @@ def lines(at: Standing, store: StudyStore, width: int = WIDTH) -> list[str]:
         (None, _writer(at)),
         *(("!", notice) for notice in at.notices),
         ("stages", _stages(at)),
-        *_result(store),
+        *_result(at, store),
         *_leader(at, store, metric),
         *([("rungs", _rungs(at))] if store.records.trials else []),
         *([("best", _curve(at.best, metric))] if len(at.best) > 1 else []),
@@ -115,9 +120,18 @@ def _bar(done: int, total: int) -> str:
     return "█" * min(full, BAR) + "░" * (BAR - min(full, BAR))
 
 
-def _result(store: StudyStore) -> Iterator[tuple[str, str]]:
-    if store.records.claim is not None:
-        yield "result", headline(store.records.claim)
+def _result(at: Standing, store: StudyStore) -> Iterator[tuple[str, str]]:
+    claim = store.records.claim
+    if claim is not None:
+        yield "result", headline(claim)
+    checks = _checks(at, store)
+    if checks:
+        yield "checks", f"✕ {count(checks, 'stop')} ▲ {count(checks, 'warn')}; the report says which"
+
+
+def _checks(at: Standing, store: StudyStore) -> list[Check]:
+    """The checks of a study with a claim, once nobody works on it any more: they take longer than a look at it."""
+    return check(store) if store.records.claim is not None and at.state != "running" else []
 
 
 def _leader(at: Standing, store: StudyStore, metric: Metric) -> Iterator[tuple[str, str]]:

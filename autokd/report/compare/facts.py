@@ -5,6 +5,7 @@ All are pure functions of the studies' records. The test split is not read: answ
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import statistics
 from collections import Counter
@@ -24,6 +25,7 @@ from autokd.report.tables import flat
 from autokd.study import comparison
 from autokd.study.answers import answers_file, read_answers
 from autokd.study.arms import ALONE, KD
+from autokd.study.checks import check, count
 from autokd.study.claim import Claim
 from autokd.study.comparison import Pair
 from autokd.study.means import Mean, means_of
@@ -61,32 +63,28 @@ class Row:
       params: of the recommended student, or None.
       seconds: that the study took.
       failed: trials.
+      stops, warnings: of its checks.
     """
 
     label: str
     state: str
     result: str
     metric: str
-    test: tuple[float, ...]
-    over_alone: Gain | None
-    over_kd: Gain | None
-    kd_over_alone: Mean | None
-    used_kind: str
     over_first: Gain | None
-    params: float | None
     seconds: float
     failed: int
+    stops: int
+    warnings: int
+    test: tuple[float, ...] = ()
+    over_alone: Gain | None = None
+    over_kd: Gain | None = None
+    kd_over_alone: Mean | None = None
+    used_kind: str = ""
+    params: float | None = None
 
 
 class Fact(NamedTuple):
-    """Something by name, one text a study.
-
-    Args:
-      name: what it is.
-      values: texts.
-      same: whether all say the same.
-      far: whether two numbers are far apart.
-    """
+    """Something by name, one text a study; whether all say the same, and whether two numbers are far apart."""
 
     name: str
     values: tuple[str, ...]
@@ -119,21 +117,32 @@ def rows(studies: Sequence[StudyStore]) -> list[Row]:
 
 
 def _row(study: StudyStore, label: str, first: StudyStore) -> Row:
-    records, claim = study.records, study.records.claim
-    return Row(
+    records, claim, checks = study.records, study.records.claim, check(study)
+    row = Row(
         label=label,
         state="finished" if study.finished else "unfinished",
-        result=_so_far(study) if claim is None else headline(claim),
+        result=_so_far(study),
         metric=study.objective.metric.name,
-        test=() if claim is None else tuple(claim.used.test),
-        over_alone=None if claim is None else _gain(claim, ALONE),
-        over_kd=None if claim is None else _gain(claim, KD),
-        kd_over_alone=None if claim is None else _kd_over_alone(study, claim),
-        used_kind="" if claim is None else claim.used.kind,
         over_first=None if study is first else paired(study, first),
-        params=None if claim is None else claim.used.cost.get("params"),
         seconds=sum(records.seconds.values()),
         failed=sum(trial.failure is not None for trial in records.trials.values()),
+        stops=count(checks, "stop"),
+        warnings=count(checks, "warn"),
+    )
+    return row if claim is None else _claimed(row, study, claim)
+
+
+def _claimed(row: Row, study: StudyStore, claim: Claim) -> Row:
+    """A row of a study with a claim."""
+    return dataclasses.replace(
+        row,
+        result=headline(claim),
+        test=tuple(claim.used.test),
+        over_alone=_gain(claim, ALONE),
+        over_kd=_gain(claim, KD),
+        kd_over_alone=_kd_over_alone(study, claim),
+        used_kind=claim.used.kind,
+        params=claim.used.cost.get("params"),
     )
 
 

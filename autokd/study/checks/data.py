@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from autokd.study.checks.check import Found, Rule, passed, stop, unknown, warn
+from autokd.study.checks.facts import number_of
 from autokd.study.majority import FAIR, NAMED, RARE, rare_classes
 
 if TYPE_CHECKING:
     from autokd.study.checks.facts import Facts
+    from autokd.study.settings import DataFacts
 
 DOMINANT = 0.8
 """Share of the commonest class from which on accuracy says little."""
 COPIED, NEAR = 0.01, 0.02
 """Shares of copies and of near-copies that move a score by about as much: those that loading the data warns of."""
+NOT_LOOKED_FOR = "were not looked for when the data were loaded"
 SPOILED = 0.1
 """Share of copies that makes a split's scores useless."""
 
@@ -40,31 +44,80 @@ def is_balanced(facts: Facts) -> Found | None:
     return warn(says, "" if metric.name in FAIR else hardly)
 
 
+class Shared(NamedTuple):
+    """Samples of a split that are in training, too, of how many, and from which share on that is told."""
+
+    text: str
+    copies: int
+    looked: int
+    bound: float
+
+    @property
+    def share(self) -> float:
+        """Share of those that were looked at."""
+        return self.copies / max(1, self.looked)
+
+
 def is_kept_apart(facts: Facts) -> Found | None:
     """Whether samples of validation or test are in training, too."""
     data = facts.study.settings.data
-    sizes = {"validation": data.validation, "test": data.test}
-    copies = {split: data.copies(split) for split in sizes}
-    counted = {split: count for split, count in copies.items() if count is not None}
-    if not counted:
-        return unknown("Copies across the splits were not looked for when the data were loaded.")
-    exact = {split: count / max(1, sizes[split]) for split, count in counted.items()}
-    near = {split: found for split in sizes if (found := data.near_copies(split)) is not None}
-    parts = [
-        f"{counted[split]:,} of {sizes[split]:,} {split} samples are in training, too"
-        for split in counted
-        if counted[split]
-    ]
-    parts += [
-        f"{count} of {looked} {split} samples that were looked at nearly are" for split, (count, looked) in near.items()
-    ]
-    shares = [*exact.values(), *(count / max(1, looked) for count, looked in near.values())]
-    many = any(share > COPIED for share in exact.values())
-    many = many or any(count > NEAR * looked for count, looked in near.values())
-    says = f"{'; '.join(parts)}." if parts else "No sample of validation or test is in training, too."
-    if max(shares) > SPOILED:
-        return stop(f"The splits share samples: {says}")
-    return warn(f"The splits share samples: {says}") if many else passed(says)
+    found = [*_copies(data), *_near_copies(data)]
+    if not found:
+        return unknown(f"Copies across the splits {NOT_LOOKED_FOR}.")
+    told = "; ".join(each.text for each in found if each.copies)
+    says = f"The splits share samples: {told}." if told else "No sample of validation or test is in training, too."
+    if any(each.share > SPOILED for each in found):
+        return stop(says)
+    return warn(says) if any(each.share > each.bound for each in found) else passed(says)
+
+
+def _copies(data: DataFacts) -> Iterator[Shared]:
+    """Exact copies, a split after the other."""
+    for split, size in (("validation", data.validation), ("test", data.test)):
+        count = data.copies(split)
+        if count is not None:
+            yield Shared(f"{count:,} of {size:,} {split} samples are in training, too", count, size, COPIED)
+
+
+def _near_copies(data: DataFacts) -> Iterator[Shared]:
+    """Near-copies, where there are any."""
+    for split in ("validation", "test"):
+        found = data.near_copies(split)
+        if found is not None:
+            text = f"{found[0]} of {found[1]} {split} samples that were looked at nearly are"
+            yield Shared(text, *found, NEAR)
+
+
+def holds_something(facts: Facts) -> Found | None:
+    """Whether inputs hold nothing: pictures of one colour, columns of one value."""
+    data = facts.study.settings.data
+    if "constant_inputs" not in data.card:
+        return unknown(f"Constant inputs {NOT_LOOKED_FOR}.")
+    constant, left_out = data.card["constant_inputs"], data.constant_columns
+    if constant:
+        return warn(f"Inputs hold nothing: {'; '.join(constant)}.")
+    if left_out:
+        named = ", ".join(left_out[:NAMED]) + (", …" if len(left_out) > NAMED else "")
+        columns = number_of(len(left_out), "column")
+        return passed(
+            f"{columns} that held a single value {'was' if len(left_out) == 1 else 'were'} left out: {named}."
+        )
+    return None if constant is None else passed("No input is constant.")
+
+
+def tells_too_much(facts: Facts) -> Found | None:
+    """Whether an input alone tells the class."""
+    data = facts.study.settings.data
+    if "telling_inputs" not in data.card:
+        return unknown(f"Inputs that give the class away {NOT_LOOKED_FOR}.")
+    telling: Mapping[str, float] | None = data.card["telling_inputs"]
+    if telling is None:
+        return None
+    if not telling:
+        return passed("No single input gives the class away.")
+    named = ", ".join(f"{name} ({100 * share:.1f} %)" for name, share in list(telling.items())[:NAMED])
+    more = f" and {len(telling) - NAMED} more" if len(telling) > NAMED else ""
+    return stop(f"Alone, these tell the class of nearly all validation samples: {named}{more}.")
 
 
 RULES = (
@@ -88,5 +141,26 @@ RULES = (
         todo="Take the copies out; where samples belong together (frames of one video, scans of one person), say so "
         "with --group.",
         look=is_kept_apart,
+    ),
+    Rule(
+        number=21,
+        title="Constant inputs",
+        means="A black picture, or a column with one value, teaches nothing. It most often comes from a wrong crop, a "
+        "broken file or a wrong export.",
+        how="Training pictures of one single colour, counted when the data are loaded (of many, an even draw of "
+        "20,000). It warns from the first one on. Columns of a table that hold a single value are left out, and named.",
+        todo="Look at the pictures under What the student sees, and at the files.",
+        look=holds_something,
+    ),
+    Rule(
+        number=22,
+        title="Inputs that give the class away",
+        means="A column that holds the class under another name, or is only known after it, makes every score "
+        "perfect and the model useless.",
+        how="A small decision tree on each column alone, fitted on up to 2,000 training rows (of the first 300 "
+        "columns). It stops where the tree goes 98 % of the way from always giving the commonest class to no error, on "
+        "training and on validation rows.",
+        todo="Leave the column out of the file, unless it is known before the class is.",
+        look=tells_too_much,
     ),
 )

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autokd.report.sections.curves.facts import best_trials
 from autokd.report.sections.losses.facts import loss_rows, term_lines
 from autokd.report.tables import Table
+from autokd.study.ranking import ranked
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
 TITLE = "Losses"
+TOP = 5
+"""Trials that are shown, the best."""
 
 
 def show(study: StudyStore) -> dict[str, Any]:
-    """Return the loss terms of the trials whose learning curves are highlighted."""
-    return {"terms": term_lines(best_trials(study))}
+    """Return the loss terms of the best trials."""
+    return {"terms": term_lines(ranked(study.records.trials.values())[:TOP])}
 
 
 def tables(study: StudyStore) -> dict[str, Table]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from autokd.report.printed import Printed
 from autokd.report.sections.recommendation import arms, card, evidence, facts, gain, verdict
 from autokd.report.sections.recommendation.terminal import gain as print_gain
-from autokd.report.start import extent, teacher_weakness
+from autokd.report.start import extent
 from autokd.report.tables import Table
 from autokd.study.failures import grouped
 
@@ -24,6 +24,7 @@ def show(study: StudyStore) -> dict[str, Any]:
     lines = gain.rungs(study)
     return {
         "verdict": verdict.early(study) if decision is None else decision.verdict,
+        "approval": facts.approval(study),
         "decision": decision,
         "cells": card.card(study, decision),
         "scale": None if decision is None else arms.scale_of(decision.rows, decision.claim),
@@ -35,8 +36,6 @@ def show(study: StudyStore) -> dict[str, Any]:
         "timed": decision is not None and decision.timed,
         "best_so_far": facts.best_so_far(study),
         "failed": grouped(study.records.trials.values()),
-        "weak_teacher": teacher_weakness(study),
-        "rare": facts.rare(study),
         "gain": lines,
         "flattered": gain.FLATTERED if gain.flattered(lines) else "",
         "swaps": gain.swaps(study),

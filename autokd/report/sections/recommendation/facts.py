@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,10 +16,10 @@ from autokd.report.sections.recommendation import sentences
 from autokd.report.sections.recommendation.arms import TEACHER, Row, chosen_on, rows
 from autokd.report.sections.recommendation.verdict import Verdict, judge, other_phrase
 from autokd.report.start import start_baselines, teacher_value
-from autokd.study import edges
 from autokd.study.arms import title_of
+from autokd.study.checks import check, count
 from autokd.study.claim import Arm, Claim, Comparison
-from autokd.study.majority import FAIR, rare_text
+from autokd.study.majority import FAIR
 from autokd.study.ranking import ranked
 from autokd.study.records import TrialRecord
 from autokd.study.training import trained_folder, training_of
@@ -52,8 +52,6 @@ class Decision:
       rows: of the table: the arms as they are shown, then the teacher and what is simpler.
       comparisons: (name of the other arm for people, comparison), the comparator's first.
       nothing_learned: what to say where all arms equal the commonest class, or "".
-      edges: which values of the recommended pipeline lie on an end of their range, a sentence; "" where none does, and
-        for a published recipe.
     """
 
     claim: Claim
@@ -69,7 +67,6 @@ class Decision:
     rows: list[Row]
     comparisons: list[tuple[str, Comparison]]
     nothing_learned: str
-    edges: str
 
     @property
     def title(self) -> str:
@@ -107,7 +104,6 @@ def decide(study: StudyStore) -> Decision | None:
         rows=rows(study, claim),
         comparisons=[(other_phrase(claim, name), claim.comparisons[name]) for name in compared_names(claim)],
         nothing_learned=_nothing_learned(study, claim),
-        edges="" if claim.used.recipe else _on_the_edge(claim, study.settings.identity.space),
     )
 
 
@@ -130,12 +126,6 @@ def _nothing_learned(study: StudyStore, claim: Claim) -> str:
     )
 
 
-def _on_the_edge(claim: Claim, space: Mapping[str, Any]) -> str:
-    """What is said of values on an end of their range; "" where there is none."""
-    values = edges.words(claim.used.pipeline, space)
-    return f"On the end of its range, where a wider one may hold better values: {'; '.join(values)}." if values else ""
-
-
 def _is_same_student(arm: Arm, other: Arm) -> bool:
     """Whether two arms have the same network; one with another head differs in what it costs."""
     costs = all(arm.cost.get(name) == other.cost.get(name) for name in ("params", "macs"))
@@ -149,6 +139,15 @@ def _tuning(claim: Claim, tuned: Sequence[str]) -> str:
         return "nothing was tuned over a grid"
     which = "every arm" if not left else f"every arm but {words.listed(left)}"
     return f"the learning rate was tuned over the same grid for {which}"
+
+
+def approval(study: StudyStore) -> str:
+    """Return how many checks speak against approving what is recommended: "1 stop and 5 warnings"; "" where none."""
+    if study.records.claim is None:
+        return ""
+    checks = check(study)
+    found = (count(checks, "stop"), "stop"), (count(checks, "warn"), "warning")
+    return words.listed([words.number_of(number, thing) for number, thing in found if number])
 
 
 def reason(study: StudyStore) -> str:
@@ -182,13 +181,6 @@ def best_so_far(study: StudyStore) -> list[Best]:
 def _best(title: str, trial: TrialRecord, metric: Metric) -> Best:
     last = trial.rungs[-1]
     return Best(title, trial.number, trial.cost.get("params"), last.epochs, metric.value(last.score))
-
-
-def rare(study: StudyStore) -> str:
-    """Return what there is to say of rare classes; "" where there is none."""
-    data = study.settings.data
-    counts = data.counts("train")
-    return rare_text(counts, data.task.classes, study.objective.metric) if counts else ""
 
 
 def trained(study: StudyStore) -> dict[str, Any]:

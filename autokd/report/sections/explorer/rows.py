@@ -1,9 +1,8 @@
-"""Every trial: how far it came, and what was drawn."""
+"""Every trial and every epoch of it, as rows of the CSV files."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autokd.report.tables import Row, failure_columns, flat
 
@@ -36,6 +35,11 @@ def trial_rows(study: StudyStore) -> list[Row]:
     ]
 
 
-def pretty(plain: Any) -> str:
-    """Return a plain pipeline over several lines."""
-    return json.dumps(plain, indent=2, ensure_ascii=False)
+def curve_rows(study: StudyStore) -> list[Row]:
+    """Return one row an epoch of each trial."""
+    return [
+        {"trial": trial.number, "rung": rung.rung, **flat(line)}
+        for trial in study.records.trials.values()
+        for rung in trial.rungs
+        for line in rung.curve
+    ]
