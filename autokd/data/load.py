@@ -22,7 +22,7 @@ from autokd.data.samples import numbered, samples_of
 from autokd.data.split import shared_groups, split, spread, take
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.datasets import arrays, places
-from autokd.errors import ComponentError, DataError, nearest
+from autokd.errors import ComponentError, DataError
 from autokd.files import cache_dir, is_printable, printable
 from autokd.input_kind import InputKind
 from autokd.input_values import Preprocess
@@ -163,12 +163,8 @@ def _name_and_place(reference: str, data_dir: str | Path | None) -> tuple[str, d
     if found is not None:
         name, field = found
         return name, {field: _absolute(path)}
-    named = [name for name in catalog.names("datasets") if _self_contained(name)]
-    here = path.parent if path.parent.is_dir() else Path()
-    beside = [str(path.parent / each.name) for each in here.iterdir() if not each.name.startswith(".")]
-    close = nearest(reference, [*named, *beside])
-    remedy = close if close.startswith("did you") else nearest(reference, named)
-    raise DataError(f"{reference!r} is no dataset, file or folder; {remedy}")
+    named = filter(_self_contained, catalog.names("datasets"))
+    raise DataError(f"{reference!r} is no dataset, file or folder; {places.nearest_here(path, named)}")
 
 
 def _self_contained(name: str) -> bool:

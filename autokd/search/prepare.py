@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +44,6 @@ from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
 from autokd.teaching import default_teacher
 from autokd.teaching.recipe import Effort
-from autokd.teaching.recipe import recipe as teaching_recipe
 from autokd.types import Shapes, Task, Teacher
 
 LATER = ("branch", "views")
@@ -153,10 +152,7 @@ def _setup(
     if teacher.get("use") == "trained":
         budget = dataclasses.replace(budget, teacher_epochs=int(teacher["epochs"]))
     students, (recipes, *elsewhere) = _known_recipes(loaded, space, latencies, plan)
-    reference = Reference(
-        teacher,
-        None if loaded.teacher is None else loaded.teacher.fingerprint,
-    )
+    reference = Reference(teacher, None if loaded.teacher is None else loaded.teacher.fingerprint)
     setup = Setup(
         data=loaded.data,
         space=space,
@@ -399,12 +395,5 @@ def study_path(request: Request, data: Dataset) -> Path:
 def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) -> None:
     """Refuse a folder that holds something else than a study, too large samples, and a budget that no student meets."""
     refuse_foreign(study_path(request, loaded.data))
-    refuse_too_large(loaded.data.task, _certain(request, loaded), loaded.device)
+    refuse_too_large(_probe(request, loaded), timed=request.time is not None)
     population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
-
-
-def _certain(request: Request, loaded: Loaded) -> Iterator[Mapping[str, Any]]:
-    """The pipelines that are trained whatever is drawn: the student alone by hand, and the default teacher's."""
-    yield _probe(request, loaded).recipe(distils=False)
-    if loaded.teacher is None and request.time is None:
-        yield from teaching_recipe(loaded.data.task, loaded.effort).pipelines[:1]

@@ -23,12 +23,13 @@ from autokd.execution.run_job import run_job
 from autokd.free_memory import free_memory
 from autokd.networks.cost import student_cost
 from autokd.networks.inputs import kind_of
+from autokd.networks.large import is_large
 from autokd.recipes.apply import Recipe, portfolio
 from autokd.search.limits import step_cost
 from autokd.search.timing.artefacts import Rates, preparing_seconds
 from autokd.search.timing.clock import TIMED_SAMPLES, answer_seconds
 from autokd.search.timing.pace import step_load
-from autokd.search.timing.samples import Sample, first_samples, is_large, resized, small_samples, smaller_sides
+from autokd.search.timing.samples import Sample, first_samples, resized, small_samples, smaller_sides
 from autokd.search.work import Costs
 from autokd.space import Space
 from autokd.spec import beside_slots, component_from_plain
@@ -42,7 +43,7 @@ LEAST_TIMED = 128
 """Samples that are timed where these take long: a few steps."""
 AGAIN, AGAIN_SECONDS = 4, 10.0
 """How often the timing is repeated, and the seconds that all of it may take: one alone may meet a busy moment."""
-LARGE_TIMED, LARGE_AGAIN = 16, 2
+LARGE_TIMED, LARGE_AGAIN = 8, 2
 """Samples that are made smaller to be timed where they are large, and how often these are timed, once warm."""
 STEPS = 150
 """Of hand KD that are timed, once the teacher's answers are there."""

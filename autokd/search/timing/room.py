@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import torch
 
 from autokd.engine.memory import BOUND_SHARE
 from autokd.errors import NothingFeasible
 from autokd.free_memory import free_memory
 from autokd.networks.inputs import kind_of
 from autokd.networks.step_memory import kept_bytes
+from autokd.search.timing.measure import Probe
 from autokd.search.timing.samples import smaller_sides
 from autokd.spec import component_from_plain
+from autokd.teaching.recipe import recipe
 from autokd.types import Task
 
 MAPS = 1000
@@ -23,51 +23,48 @@ BESIDE = 1.5
 """What a step takes in all, in what it keeps for its gradients: for what is proposed, not for what is refused."""
 
 
-def refuse_too_large(task: Task, pipelines: Iterator[Mapping[str, Any]], device: torch.device) -> None:
-    """Refuse samples with which a training step takes more memory than there is, on the CPU.
+def refuse_too_large(probe: Probe, *, timed: bool = False) -> None:
+    """Refuse samples of which not a single one can be trained on with the memory that there is, on the CPU.
 
-    What is looked at is the least that it takes, so that nothing is refused that would have run.
+    What is looked at is the least that it takes, so that nothing is refused that would have run: a batch that has no
+    room is cut into parts, down to single samples (`autokd.engine.step`).
 
     Args:
-      task: the task.
-      pipelines: that will be trained in any case, plain.
-      device: where.
+      probe: data, space, teacher and device.
+      timed: a default teacher is of the size that the time bears; it is not looked at.
 
     Raises:
-      NothingFeasible: it does; the message says how much, and which size of picture fits.
+      NothingFeasible: they are too large; the message says how much is needed, and which size of picture fits.
     """
-    shape, most = task.input_shape, BOUND_SHARE * free_memory()
-    if device.type != "cpu" or len(shape) < 2:
+    task, most = probe.data.task, BOUND_SHARE * free_memory()
+    if probe.device.type != "cpu" or len(task.input_shape) < 2 or 4 * MAPS * math.prod(task.input_shape) <= most:
         return
-    doubtful = [one for one in pipelines if _batch(one, task) * 4 * MAPS * math.prod(shape) > most]
-    needed = max((_needed(one, task) for one in doubtful), default=0)
+    pipelines = [probe.recipe(distils=False)]
+    if probe.teacher is None and not timed:
+        pipelines += recipe(task, probe.effort).pipelines[:1]
+    needed = max(_needed(one, task) for one in pipelines)
     if needed <= most:
         return
-    kind = kind_of(task.modality)
-    fitting = (
-        side
-        for side in smaller_sides(shape[-1])
-        if BESIDE * max(_needed(one, kind.resized_task(task, side)) for one in doubtful) <= most
-    )
-    fits = next(fitting, None)
-    remedy = "a smaller --image-size or more memory is needed" if fits is None else f"choose --image-size {fits}"
-    pictures = f"{shape[-1]} × {shape[-2]} pixels"
+    *_, height, width = task.input_shape
     raise NothingFeasible(
-        f"training on pictures of {pictures} needs at least {_text(needed)} of memory for one batch, and {_text(most)} "
-        f"are free: {remedy}"
+        f"training on a single picture of {width} × {height} pixels needs at least {_text(needed)} of memory, and "
+        f"{_text(most)} are free: {_remedy(task, pipelines, most)}"
     )
 
 
-def _batch(pipeline: Mapping[str, Any], task: Task) -> int:
-    """Samples of a training step."""
-    return min(int(pipeline["batch_size"]), task.train_size)
+def _remedy(task: Task, pipelines: Sequence[Mapping[str, Any]], most: float) -> str:
+    kind = kind_of(task.modality)
+    for side in smaller_sides(task.input_shape[-1]):
+        if BESIDE * max(_needed(one, kind.resized_task(task, side)) for one in pipelines) <= most:
+            return f"choose --image-size {side}"
+    return "a smaller --image-size or more memory is needed"
 
 
 def _needed(pipeline: Mapping[str, Any], task: Task) -> int:
-    """Bytes that a step takes at least; 0 where its network has no shapes without weights."""
+    """Bytes that a step of one sample takes at least; 0 where its network has no shapes without weights."""
     student = component_from_plain("students", pipeline["student"])
     try:
-        return _batch(pipeline, task) * kept_bytes(student, task)
+        return kept_bytes(student, task)
     except (RuntimeError, TypeError):
         return 0
 

@@ -8,14 +8,12 @@ from typing import NamedTuple
 
 from autokd import batching
 from autokd.data import Dataset
-from autokd.errors import TeacherError
 from autokd.networks.inputs import kind_of
+from autokd.networks.large import LARGE_SIDE, compact
 from autokd.types import Split, Task
 
 LEAST_SAMPLE, SAMPLE_BYTES = 4, 2**25
 """Samples that are taken: so many at least, and of large ones no more than come to so many bytes."""
-LARGE_SIDE = 256
-"""Side in pixels up to which samples are timed as they are."""
 LEAST_SIDE = 8
 """Side in pixels below which none is proposed."""
 
@@ -36,25 +34,13 @@ def first_samples(data: Dataset, count: int) -> Sample:
     return Sample(task, train, batching.first_of(data.validation, len(train)))
 
 
-def is_large(task: Task) -> bool:
-    """Return whether samples are so large that timing them as they are would take long, and can be made smaller."""
-    if len(task.input_shape) < 2 or task.input_shape[-1] <= LARGE_SIDE:
-        return False
-    try:
-        kind_of(task.modality).resized_task(task, LARGE_SIDE)
-    except TeacherError:  # of a kind that has no other size
-        return False
-    return True
-
-
 def small_samples(data: Dataset, count: int) -> Sample:
     """Return the first samples of a dataset with the largest side that is timed as it is.
 
     They are made smaller one by one, so that no more than one large one is copied at a time.
     """
     train, validation = _small(data, data.train, count), _small(data, data.validation, count)
-    task = kind_of(data.task.modality).resized_task(data.task, LARGE_SIDE)
-    return Sample(dataclasses.replace(task, train_size=len(train)), train, validation)
+    return Sample(dataclasses.replace(compact(data.task), train_size=len(train)), train, validation)
 
 
 def _small(data: Dataset, split: Split, count: int) -> Split:

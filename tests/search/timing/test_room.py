@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from autokd.errors import NothingFeasible
+from autokd.networks.large import LARGE_SIDE, is_large
+from autokd.networks.step_memory import kept_bytes
 from autokd.search.timing import measure, room
 from autokd.search.timing.measure import Probe
-from autokd.search.timing.samples import LARGE_SIDE, Sample, is_large, small_samples
+from autokd.search.timing.samples import Sample, small_samples
+from autokd.spec import component_from_plain
+from autokd.teaching.recipe import Effort
 from autokd.types import Split, Task
 
-CPU = torch.device("cpu")
 TASK = Task(dataset="photos", modality="image", input_shape=(3, 512, 512), classes=("a", "b"), train_size=16)
 
 
-def pipelines(batch_size: int = 64) -> Iterator[Mapping[str, Any]]:
-    yield {"student": {"use": "cnn", "layers": 2, "width": 8}, "batch_size": batch_size}
+HAND: Mapping[str, Any] = {"student": {"use": "cnn", "layers": 2, "width": 8}, "batch_size": 64}
+
+
+def probe_of(data: Any, teacher: Any = "given") -> Probe:
+    others: dict[str, Any] = {"space": None, "offers": None, "effort": Effort(1), "threads": 1}
+    return Probe(data=data, teacher=teacher, device=torch.device("cpu"), **others)
 
 
 def test_what_a_step_needs_is_said_with_the_size_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "free_memory", lambda: 10**11)
-    room.refuse_too_large(TASK, pipelines(), CPU)
-    needed = 16 * room.kept_bytes(room.component_from_plain("students", next(pipelines())["student"]), TASK)
-    monkeypatch.setattr(room, "free_memory", lambda: int(needed / room.BOUND_SHARE) + 1)
-    room.refuse_too_large(TASK, pipelines(), CPU)
-    monkeypatch.setattr(room, "free_memory", lambda: int(0.5 * needed))
+    monkeypatch.setattr(Probe, "recipe", lambda probe, distils: HAND)
+    needed = kept_bytes(component_from_plain("students", HAND["student"]), TASK)
+    probe = probe_of(SimpleNamespace(task=TASK))
+    free = int(needed / room.BOUND_SHARE) + 1
+    monkeypatch.setattr(room, "free_memory", lambda: free)
+    room.refuse_too_large(probe)
+    taught = probe_of(probe.data, teacher=None)  # its network is larger
+    room.refuse_too_large(taught, timed=True)
+    with pytest.raises(NothingFeasible, match=r"512 × 512 pixels needs at least .*choose --image-size"):
+        room.refuse_too_large(taught)
+    free = needed // 2
     with pytest.raises(NothingFeasible, match=r"512 × 512 pixels needs at least .*choose --image-size 256"):
-        room.refuse_too_large(TASK, pipelines(), CPU)
-    room.refuse_too_large(TASK, pipelines(batch_size=4), CPU)
-    room.refuse_too_large(dataclasses.replace(TASK, modality="table", input_shape=(9,)), pipelines(), CPU)
-    monkeypatch.setattr(room, "free_memory", lambda: 1)
+        room.refuse_too_large(probe)
+    free = 1
     with pytest.raises(NothingFeasible, match="a smaller --image-size or more memory is needed"):
-        room.refuse_too_large(TASK, pipelines(), CPU)
+        room.refuse_too_large(probe)
+    room.refuse_too_large(probe_of(SimpleNamespace(task=dataclasses.replace(TASK, modality="table", input_shape=(9,)))))
 
 
 def test_a_large_sample_is_timed_smaller_and_scaled_by_what_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +66,5 @@ def test_a_large_sample_is_timed_smaller_and_scaled_by_what_it_computes(monkeypa
         return [9.0, 1.0, 3.0][len(seen) - 1]  # the first one is not warm
 
     monkeypatch.setattr(measure, "_seconds", seconds)
-    probe = Probe(data=data, space=None, teacher=None, offers=None, device=CPU, threads=1, effort=None)  # type: ignore[arg-type]
-    assert probe.sample_seconds(next(pipelines())) == pytest.approx(2.0 * 4, rel=0.01)
+    assert probe_of(data).sample_seconds(HAND) == pytest.approx(2.0 * 4, rel=0.01)
     assert set(seen) == {(3, LARGE_SIDE, LARGE_SIDE)}
