@@ -48,27 +48,27 @@ class Study:
 
     @property
     def name(self) -> str:
-        """Its name, that of its folder."""
+        """The name of the study and of its folder."""
         return self.store.name
 
     @property
     def path(self) -> Path:
-        """Its folder."""
+        """The folder of the study."""
         return self.store.path
 
     @property
     def best(self) -> TrialRecord | None:
-        """The trial that went furthest with the best validation score, or None."""
+        """Of the trials that trained longest, the one with the best validation score; None before any has finished."""
         return self.store.best
 
     @property
     def front(self) -> list[TrialRecord]:
-        """With several objectives, the trials that went furthest and that no other one dominates; else []."""
+        """With several objectives, those of the longest trials that no other one dominates; otherwise []."""
         return self.store.front
 
     @property
     def recommendation(self) -> Claim | None:
-        """The newest claim: what is recommended, its arms and comparisons; None before confirm is over."""
+        """The newest claim: what to use, its arms and comparisons; None before the final comparison has ended."""
         return self.store.records.claim
 
     def trials_dataframe(self) -> pd.DataFrame:
@@ -77,7 +77,7 @@ class Study:
 
     @property
     def report_path(self) -> Path:
-        """Where the HTML report is, or will be."""
+        """The path of the HTML report, which may not exist yet."""
         return self._reports_dir / self.name / "index.html"
 
     def report(self) -> Path:
@@ -86,14 +86,14 @@ class Study:
 
     @property
     def student_path(self) -> Path | None:
-        """The bundle of the recommended pipeline trained at full length, where the search trained it; else None."""
+        """The bundle of the recommended pipeline trained at full length, if the search trained it; otherwise None."""
         records = self.store.records
         return None if records.claim is None else trained_folder(self.path, records.trainings, records.claim.round)
 
     def export(
         self, path: str | Path | None = None, *, trial: int | None = None, arm: str | None = None
     ) -> dict[str, Any]:
-        """Return the complete pipeline file as plain data, and write it where a path is given.
+        """Return the complete pipeline file as plain data; also write it if a path is given.
 
         Args:
           path: of the YAML file, or None.
@@ -110,7 +110,7 @@ class Study:
         return plain
 
     def _repr_html_(self) -> str:
-        """What a notebook shows of it: the verdict, the arms, and where the report is."""
+        """What a notebook shows: the verdict, the arms, and where the report is."""
         return report.as_html(self.store, self.report_path)
 
     def __repr__(self) -> str:
@@ -120,28 +120,30 @@ class Study:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchCall(Request):
-    """What `search` takes: a request, and what only a program can give."""
+    """What `search` takes: a request, plus arguments that only a program can give."""
 
     reports_dir: Annotated[Path | str, Keyword("Folder of reports.")] = REPORTS
     notify: Annotated[
         run.Notify | None,
-        Keyword("Called with a `Progress` as the search goes on; by default, in a notebook, lines below the cell."),
+        Keyword("Called with a `Progress` during the search; by default, a notebook shows lines below the cell."),
     ] = None
-    stop: Annotated[Stop | None, Keyword("May be told to stop the search while it runs.")] = None
+    stop: Annotated[Stop | None, Keyword("Use it to stop the search while it runs.")] = None
 
 
 @takes(SearchCall)
 def search(asked: SearchCall) -> Study:
-    """Search for the best distillation pipeline and confirm it; the same call again goes on with the study.
+    """Search for the best distillation pipeline, compare it with the baselines and write a report.
+
+    The same call again resumes the study.
 
     Args:
       {options}
 
     Raises:
-      UserError: bad input, or an existing study that differs from what is asked.
-      NothingFeasible: no student lies inside the budget, or no trial finished.
-      TooManyFailures: trials failed again and again.
-      Interrupted: `stop` was told so.
+      UserError: bad input, or a study of that name that differs from this request.
+      NothingFeasible: no student fits the limits, or no trial finished.
+      TooManyFailures: too many trials failed.
+      Interrupted: `stop` was used.
     """
     check_writable(Path(asked.reports_dir) / (asked.study or ""), "run it in a folder that you may write to")
     with told(asked.notify) as notify:
@@ -151,7 +153,7 @@ def search(asked: SearchCall) -> Study:
 
 
 def deliver(ended: run.Ended) -> None:
-    """Write what a search ends with: the bundle of its best student and, where that was asked for, a trained one."""
+    """Write the bundle of the best student and, if asked for, train the recommended pipeline at full length."""
     if ended.is_new or not (ended.store.path / "best").exists():
         write_best(ended.store, ended.setup.data)
     if ended.asked.train:
@@ -242,7 +244,7 @@ def load_student(folder: str | Path, device: str = "cpu") -> Student:
 
     Args:
       folder: of the bundle.
-      device: where it is to compute.
+      device: the device to run on.
     Returns:
       The student: `predict` labels files, PIL images, arrays, tensors and tables, `module` is a plain network.
 

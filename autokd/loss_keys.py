@@ -20,9 +20,9 @@ class LossKeys:
       ValueError: the window is empty or not within [0, 1].
     """
 
-    begin: float = 0.0  # share of training done from which on the term counts
-    end: float = 1.0  # share of training done up to which it counts
-    teacher: str = ""  # whose answers it reads, teacher or peer, where not those that it is made for
+    begin: float = 0.0  # share of training after which the loss counts
+    end: float = 1.0  # share of training up to which the loss counts
+    teacher: str = ""  # whose answers it reads: teacher or peer; by default those it is made for
 
     def __post_init__(self) -> None:
         if not 0 <= self.begin < self.end <= 1:

@@ -23,19 +23,25 @@ HEAD = """\
 
 <!-- Written by docs/checks.py from autokd/study/checks; edit the texts there. -->
 
-Before you approve what a study recommends, read what stands under *Before you approve* on its report page; the summary
-in the terminal, `autokd watch` and `autokd compare` have it, too. A check reads what the study recorded. Nothing is
-trained for it, and the test split is not read again.
+The report lists, under *Before you approve*, what speaks against using what a study recommends. This page explains each
+check: why it matters, how it is computed, and what to do. The summary in the terminal shows the same checks, and
+`autokd watch` and `autokd compare` count them:
+
+```console
+$ autokd watch digits --once
+```
+
+A check reads what the study recorded. It trains nothing and does not read the test split again.
 
 | sign | means |
 |---|---|
-| ✕ | stop: do not ship it before this is mended |
-| ▲ | a warning: know of it, and decide |
-| – | not checked, with the reason: data for it are missing, or too few |
+| ✕ | stop: do not ship the student before this is fixed |
+| ▲ | warning: know about it, and decide |
+| – | not checked, with the reason: data are missing, or too few |
 | ✓ | in order |
 
-A check that does not apply to a study, such as one of the teacher where there is none, is not listed. A number is never
-given to another check.
+Checks that do not apply are not listed, such as those of the teacher in a study without one. A number is never given to
+another check.
 """
 
 

@@ -1,4 +1,4 @@
-"""A teacher handed over in Python with what it was trained on."""
+"""A teacher in Python, with how it was trained."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Teacher:
-    """A teacher, and what it was trained on; what is left out is tried on training samples.
+    """A teacher, and how it was trained. What is left out is found by trying it on training samples.
 
     Args:
-      teacher: a network, or what `--teacher` takes.
-      mean, std: of its input in shares of 0 to 1, one value or one a channel.
-      size: side in pixels of its input, above 0.
+      teacher: a network, or anything that `--teacher` takes.
+      mean, std: of its input, on a scale of 0 to 1; one value, or one for each channel.
+      size: side of its input in pixels, above 0.
       classes: the names of its classes in the order of its outputs, a mapping such as `class_to_idx`, or a file.
     """
 

@@ -40,7 +40,7 @@ def test_everything_there_is_to_know_is_shown(name: str) -> None:
     assert ">>>" not in told["formula"] and "Example" not in told["formula"]
     assert line_of(name, "cost of a training step") == COSTS[declares.cost]
     assert told["cost"] == declares.cost
-    assert line_of(name, "read of the teacher beside logits") == ", ".join(sorted(declares.reads))
+    assert line_of(name, "read from the teacher, besides logits") == ", ".join(sorted(declares.reads))
     assert line_of(name, "batch statistic").startswith("yes" if declares.batch_statistic else "no")
     assert line_of(name, "what a weight of 1 stands for") == f"{declares.scale.value}; {declares.scale.source}"
     for field, info in fields_of(cls).items():
@@ -54,7 +54,7 @@ def test_the_words_for_teacher_needs_and_exclusions() -> None:
     assert line_of("kd", "teacher") == "its stored answers are read"
     assert line_of("tfkd", "teacher") == "none is read"
     assert line_of("camkd", "each member of an ensemble is read") == "yes"
-    assert line_of("uskd", "read of the student beside logits") == "features"
+    assert line_of("uskd", "read from the student, besides logits") == "features"
     assert line_of("crd", "never beside") == "augment.cutmix, augment.mixup; a mixed sample has no class"
     assert line_of("simkd", "only beside") == "head.simkd"
     assert line_of("dkd", "fewest classes") == "3; with two classes it is kd"

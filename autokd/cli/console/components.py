@@ -54,7 +54,7 @@ def _facts(fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
 
 def _key_lines(keys: Mapping[str, FieldInfo]) -> list[str]:
     defaults = {key: "none" if info.default == "" else info.default for key, info in keys.items()}
-    return [f"in a pipeline also {key}, {defaults[key]} by default: {info.comment}" for key, info in keys.items()]
+    return [f"in a pipeline also {key} (default {defaults[key]}): {info.comment}" for key, info in keys.items()]
 
 
 def _declared_lines(declared: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str]:
@@ -90,8 +90,8 @@ _DECLARED = {
     "modalities": "input",
     "teacher": "teacher",
     "members": "each member of an ensemble is read",
-    "reads": "read of the teacher beside logits",
-    "student_reads": "read of the student beside logits",
+    "reads": "read from the teacher, besides logits",
+    "student_reads": "read from the student, besides logits",
     "batch_statistic": "batch statistic",
     "min_classes": "fewest classes",
     "scale": "what a weight of 1 stands for",
@@ -105,8 +105,8 @@ _DECLARED = {
 _TEACHER = {
     "none": "none is read",
     "stored": "its stored answers are read",
-    "peer": "none is needed; the answers of a peer are read, a network that trains beside the student",
-    "live": "its features are read; it answers at every step where they are not kept",
+    "peer": "none is needed; the loss reads a peer, a second network that trains beside the student",
+    "live": "its features are read; it answers at every step unless they are stored",
 }
 
 

@@ -92,37 +92,37 @@ RULES = (
     Rule(
         number=9,
         title="Test and validation",
-        means="What is recommended is fixed on validation before test is read. Where test clearly favours another arm, "
+        means="The recommendation is fixed on validation before test is read. If test clearly favours another arm, "
         "one of the two splits misleads.",
-        how="It stops where the 95 % interval of a comparison of the claim lies wholly on the other arm's side.",
+        how="This check stops if the 95 % interval of one of the claim's comparisons lies entirely on the other "
+        "arm's side.",
         todo="Search longer or with more validation samples, or export the other arm with autokd export --arm.",
         look=agrees_on_test,
     ),
     Rule(
         number=10,
         title="What test can show",
-        means="No difference was shown may only mean that the test set is too small to show one.",
-        how="The smallest true difference that the claim finds with 80 % power, beside the smallest one that matters: "
-        f"{POINTS:g} of what the metric is counted in, or {100 * SHARE:g} % of the error of what it is compared with. "
-        "It warns where the first is larger, and where there is no claim on test at all.",
-        todo="No number of runs tells so small a difference on this test set; get more test samples.",
+        means="That no difference was shown may only mean that the test set is too small to show one.",
+        how="The smallest true difference that the claim detects with 80 % power, next to the smallest one that "
+        f"matters: {POINTS:g} of what the metric is counted in, or {100 * SHARE:g} % of the error of the other arm. "
+        "This check warns if the first is larger, and if there is no claim on test at all.",
+        todo="More runs cannot show so small a difference on this test set. Get more test samples.",
         look=shows_what_matters,
     ),
     Rule(
         number=11,
         title="Reads of the test split",
-        means="Each look at the test split that is followed by a choice makes the next result on it too good.",
-        how="The lines of test_reads.jsonl in the study's folder. It warns from the second one on.",
-        todo="Believe the first claim; for another one get test samples that nobody has seen.",
+        means="Every look at the test split that is followed by a choice makes the next result on it too good.",
+        how="The lines of test_reads.jsonl in the study's folder. This check warns from the second one on.",
+        todo="Believe the first claim. For another one, get test samples that nobody has seen.",
         look=read_once,
     ),
     Rule(
         number=12,
         title="Noise between seeds",
-        means="How many seeds are enough follows from how much seeds alone move a score. A bad estimate of that gives "
-        "too few of them.",
-        how="The standard deviation of runs that differ in nothing but their seed, pooled over pipelines, with its 95 "
-        f"% interval (chi-square). It warns below {FEWEST_DF} degrees of freedom.",
+        means="How much a score changes with the seed decides how many seeds are enough. A bad estimate gives too few.",
+        how="The standard deviation of runs that differ only in their seed, pooled over pipelines, with its 95 % "
+        f"interval (chi-square). This check warns below {FEWEST_DF} degrees of freedom.",
         todo="Give the budget more noise_seeds, or the search more --time.",
         look=noise_is_known,
     ),

@@ -124,42 +124,43 @@ RULES = (
     Rule(
         number=19,
         title="Rare classes",
-        means="With classes of very different size, accuracy is mostly that of the largest one.",
-        how=f"It warns where a class has less than {100 * RARE:g} % of the training samples (with many classes, less "
-        f"than half of an even share), or the commonest one more than {100 * DOMINANT:g} % and the objective is not "
-        "one in which all classes weigh the same.",
-        todo="Look at the worst class (8) and at the table of classes, not at the mean alone.",
+        means="If classes differ much in size, accuracy is mostly that of the largest one.",
+        how=f"This check warns if a class has less than {100 * RARE:g} % of the training samples (with many classes, "
+        f"less than half of an even share). It also warns if the commonest class has more than {100 * DOMINANT:g} % "
+        "and the objective does not weigh all classes equally.",
+        todo="Look at the worst class (8) and at the table of classes, not only at the mean.",
         look=is_balanced,
     ),
     Rule(
         number=20,
         title="Copies across splits",
-        means="A test sample that was trained on is remembered, not recognised; scores are too good.",
-        how="Validation and test samples whose inputs are exactly those of a training sample, and near-copies of "
-        f"pictures among those that were looked at. It warns above {100 * COPIED:g} % of copies or {100 * NEAR:g} % of "
-        f"near-copies of a split, and stops above {100 * SPOILED:g} %.",
-        todo="Take the copies out; where samples belong together (frames of one video, scans of one person), say so "
-        "with --group.",
+        means="The student remembers a test sample that it was trained on, so scores are too good.",
+        how="Validation and test samples with exactly the same inputs as a training sample, and near-copies of "
+        f"pictures among those that were compared. This check warns above {100 * COPIED:g} % of copies or "
+        f"{100 * NEAR:g} % of near-copies of a split, and stops above {100 * SPOILED:g} %.",
+        todo="Remove the copies. If samples belong together (frames of one video, scans of one person), say so with "
+        "--group.",
         look=is_kept_apart,
     ),
     Rule(
         number=21,
         title="Constant inputs",
-        means="A black picture, or a column with one value, teaches nothing. It most often comes from a wrong crop, a "
-        "broken file or a wrong export.",
+        means="A black picture, or a column with one value, teaches nothing. Usually the crop, the file or the "
+        "export is wrong.",
         how="Training pictures of one single colour, counted when the data are loaded (of many, an even draw of "
-        "20,000). It warns from the first one on. Columns of a table that hold a single value are left out, and named.",
+        "20,000). This check warns from the first one on. Columns of a table that hold a single value are left out, "
+        "and named.",
         todo="Look at the pictures under What the student sees, and at the files.",
         look=holds_something,
     ),
     Rule(
         number=22,
         title="Inputs that give the class away",
-        means="A column that holds the class under another name, or is only known after it, makes every score "
-        "perfect and the model useless.",
+        means="A column that holds the class under another name, or is known only after the class is, makes every "
+        "score perfect and the model useless.",
         how="A small decision tree on each column alone, fitted on up to 2,000 training rows (of the first 300 "
-        "columns). It stops where the tree goes 98 % of the way from always giving the commonest class to no error, on "
-        "training and on validation rows.",
+        "columns). This check stops if the tree gets 98 % of the way from always giving the commonest class to no "
+        "error, on training and on validation rows.",
         todo="Leave the column out of the file, unless it is known before the class is.",
         look=tells_too_much,
     ),

@@ -156,60 +156,60 @@ RULES = (
     Rule(
         number=13,
         title="Ends of ranges",
-        means="A best value on the end of its range says that better ones may lie beyond.",
-        how="Numbers of the recommended pipeline on the lowest or highest value that the space allows (but for 0, and "
-        "for ends that a limit on the student's cost makes), and a learning rate on the end of the grid over which it "
-        "was tuned, where it is better than the next point by more than the noise. Published recipes are left out.",
+        means="If the best value is at the end of its range, better ones may lie beyond.",
+        how="Numbers of the recommended pipeline that are the lowest or highest value of the space (except 0, and "
+        "ends that follow from a limit on the student's cost). Also a learning rate at the end of its tuning grid, "
+        "if it beats the next point by more than the noise. Published recipes are left out.",
         todo="Widen these ranges in the space file and search again.",
         look=inside_its_ranges,
     ),
     Rule(
         number=14,
         title="Still rising",
-        means="Where a pipeline still gained much when it was trained longer, it may gain again, and which pipeline is "
-        "best may change.",
-        how="The pick's score at the longest rung, less that at the rung before; each is the end of a whole schedule. "
-        f"It warns where the gain is larger than {POINTS:g} of what the metric is counted in and than {SURE:g} "
-        "standard deviations of a difference of two runs.",
+        means="A pipeline that gained much from longer training may gain again, and another pipeline may then be "
+        "the best.",
+        how="The pick's score at the longest rung minus that at the rung before; each is the end of a complete "
+        f"schedule. This check warns if the gain is larger than {POINTS:g} of what the metric is counted in, and "
+        f"larger than {SURE:g} standard deviations of a difference of two runs.",
         todo="Search with more epochs (--epochs), or train longer and measure again.",
         look=has_levelled_off,
     ),
     Rule(
         number=15,
         title="Measured and trained",
-        means="The figures of a study are for the epochs and samples of its claim. A student that is trained longer, "
-        "or on more data, is most often better, but nobody has measured it.",
-        how="Epochs of the claim beside those of autokd train (or of --train), and training samples beside all of "
-        "them. It warns where they differ.",
+        means="The figures of a study hold for the epochs and samples of its claim. A student that is trained "
+        "longer, or on more data, is usually better, but nobody has measured it.",
+        how="The claim's epochs next to those of autokd train (or of --train), and its training samples next to all "
+        "of them. This check warns if they differ.",
         todo="After training, measure it on samples of your own, or search with as many epochs.",
         look=is_trained_as_measured,
     ),
     Rule(
         number=16,
         title="Short and long runs",
-        means="Most pipelines were given up after a short training. That is right only as far as short runs order "
-        "pipelines like long ones.",
+        means="Most pipelines were given up after a short training. That is right only if short runs order "
+        "pipelines as long ones do.",
         how="Kendall's tau between the scores of the same trials after a short and a long training, with a 95 % "
-        f"bootstrap interval. It warns where the interval ends below {GOOD:g}, unless the trials differ hardly more "
-        f"than seeds do. With fewer than {FEWEST} trials, or a wide interval, nothing is known.",
-        todo="Search with longer shortest runs, or with more epochs in all.",
+        f"bootstrap interval. This check warns if the interval ends below {GOOD:g}, unless the trials hardly differ "
+        f"more than seeds do. With fewer than {FEWEST} trials, or a wide interval, nothing is known.",
+        todo="Search with a longer first rung, or with more epochs in all.",
         look=short_predicts,
     ),
     Rule(
         number=17,
         title="Last improvement",
-        means="Where the best trial came near the end, more trials are likely to find a better one.",
-        how="The first trial at full length whose score is the best, or below it by no more than the noise between "
-        f"seeds. It warns where that is in the last {100 * (1 - LATE):.0f} % of the trials; with fewer than "
-        f"{FEWEST_TRIALS} trials nothing is known.",
-        todo="Go on with the same command and more --trials or more --time.",
+        means="If the best trial came near the end, more trials are likely to find a better one.",
+        how="The first trial at full length whose score is the best, or within the noise between seeds of it. This "
+        f"check warns if that trial is in the last {100 * (1 - LATE):.0f} %. With fewer than {FEWEST_TRIALS} trials "
+        "nothing is known.",
+        todo="Run the same command with more --trials or more --time.",
         look=has_settled,
     ),
     Rule(
         number=18,
         title="Failed trials",
-        means="What fails is left out of the comparison, and the search goes elsewhere; with many failures a part of "
-        "the space was never tried.",
+        means="A trial that fails is left out of the comparison, and the search goes elsewhere. With many failures, "
+        "a part of the space was never tried.",
         how=f"Failed trials by kind and reason. It warns where more than {100 * FAILED:g} % of the trials failed, and "
         "stops where all did.",
         todo="Read log.txt in the study's folder.",

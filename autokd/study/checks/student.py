@@ -140,46 +140,46 @@ RULES = (
         title="Student and guessing",
         means="A student that is no better than always giving the commonest class has learned nothing, however high "
         "its accuracy is.",
-        how="The mean test value of the recommended student (of validation, where test was not read) beside that of "
-        "always giving the commonest class of the training samples. It stops where the student is better by no more "
-        "than one standard error of that value.",
+        how="The recommended student's mean test value (on validation, if test was not read), next to that of "
+        "always giving the commonest class of the training samples. This check stops if the student is better by no "
+        "more than one standard error of that value.",
         todo="Train longer, or look at the data.",
         look=learned_something,
     ),
     Rule(
         number=6,
         title="Student and plain models",
-        means="Where logistic regression does as well, nobody needs a network, a teacher or a search.",
-        how="The best, by validation, of always giving the commonest class, logistic regression, nearest neighbour and "
-        "boosted trees, trained on the same samples. The student minus it, on test, with a 95 % bootstrap interval "
-        "over samples and seeds. It stops where the whole interval is on the plain model's side, and warns where it "
-        "holds 0.",
+        means="If logistic regression does as well, nobody needs a network, a teacher or a search.",
+        how="Four plain models are trained on the same samples: the commonest class, logistic regression, nearest "
+        "neighbour and boosted trees. The student minus the best of them (by validation), on test, with a 95 % "
+        "bootstrap interval over samples and seeds. This check stops if the whole interval is on the plain model's "
+        "side, and warns if it contains 0.",
         todo="Use the plain model, or give the student more room (--max-params), more epochs or more data.",
         look=beats_plain_models,
     ),
     Rule(
         number=7,
         title="Calibration",
-        means="A model is calibrated where, of all answers given with 90 % confidence, 90 % are right. Thresholds, "
-        "abstaining and costs of errors all rest on that.",
-        how="The expected calibration error (Guo et al. 2017; 15 bins) of the recommended student on test, mean over "
-        f"seeds. It warns above {100 * OFF:g} points, or above {TIMES:g} times the teacher's where that is more than "
-        f"{100 * LEAST_OFF:g} points, and only where so few samples would not show such an error by chance (95 % of "
-        "draws from the confidences themselves show less). A temperature is fitted on validation and kept in the "
-        f"bundle; where more than {100 * OFF:g} points are left with it, it stops.",
-        todo="Use the probabilities of autokd predict or student.predict, which use that temperature, rather than "
-        "the softmax of the logits.",
+        means="A model is calibrated if 90 % of the answers that it gives with 90 % confidence are right. "
+        "Thresholds, abstaining and costs of errors all rest on that.",
+        how="The expected calibration error (Guo et al. 2017; 15 bins) of the recommended student on test, mean "
+        f"over seeds. This check warns above {100 * OFF:g} points, or above {TIMES:g} times the teacher's if that is "
+        f"more than {100 * LEAST_OFF:g} points. It does so only if so few samples would not show such an error by "
+        "chance (95 % of draws from the confidences themselves show less). A temperature is fitted on validation "
+        f"and kept in the bundle. If it leaves more than {100 * OFF:g} points, the check stops.",
+        todo="Use the probabilities of autokd predict or student.predict, which use that temperature, not the "
+        "softmax of the logits.",
         look=calibrated,
     ),
     Rule(
         number=8,
         title="Worst class",
-        means="A good mean may hide a class that is hardly ever recognised.",
-        how="The recommended student's accuracy on each class of the test split, mean over seeds. It warns where a "
-        f"class lies more than {FARTHEST:g} standard deviations of a share of so many samples below the accuracy on "
-        "all, and stops where not one of its samples is right.",
-        todo="Look at its samples and its confusions; more of them for training help most, then "
-        f"--objective {FAIR[0]}.",
+        means="A good mean can hide a class that is hardly ever recognised.",
+        how="The recommended student's accuracy on each class of the test split, mean over seeds. This check warns "
+        f"if a class lies more than {FARTHEST:g} standard deviations (of a share of so many samples) below the "
+        "overall accuracy, and stops if none of its samples is right.",
+        todo="Look at its samples and its confusions. More training samples of it help most; then try --objective "
+        f"{FAIR[0]}.",
         look=serves_every_class,
     ),
 )

@@ -111,39 +111,40 @@ RULES = (
     Rule(
         number=1,
         title="Teacher and student",
-        means="A student learns little from a teacher that is no better than it is.",
-        how="The teacher minus the best student that was trained without one, on the test samples of the claim, with a "
-        "95 % bootstrap interval over samples and seeds. It warns where the whole interval is on the student's side. "
-        "Where the interval holds 0, the test set cannot tell, and nothing is said for or against the teacher. Before "
-        "there is a claim, validation values of the teacher and of the recipe by hand are compared, with the noise "
-        "between seeds as margin.",
+        means="A student learns little from a teacher that is no better than the student.",
+        how="The teacher minus the best student that was trained without one, on the test samples of the claim, "
+        "with a 95 % bootstrap interval over samples and seeds. This check warns if the whole interval is on the "
+        "student's side. If the interval contains 0, the test set cannot tell, and nothing is said for or against "
+        "the teacher. Before there is a claim, it compares validation values of the teacher and of the recipe by "
+        "hand, with the noise between seeds as margin.",
         todo="Give a better teacher with --teacher, or train without one.",
         look=better_than_alone,
     ),
     Rule(
         number=2,
         title="Use of the teacher",
-        means="Where the search itself found no use for the teacher, nothing was distilled, and the study says nothing "
+        means="If the search itself found no use for the teacher, nothing was distilled, and the study says nothing "
         "about distillation.",
-        how="It warns where no loss and no selection of samples of the search's pick reads the teacher.",
+        how="This check warns if no loss and no sample selection of the search's pick reads the teacher.",
         todo="Train on labels alone, or search a space whose losses read the teacher.",
         look=used_by_pick,
     ),
     Rule(
         number=3,
         title="Teacher and guessing",
-        means="A teacher that knows no more than the commonest class teaches nothing; most often its outputs are in "
-        "another order, or it is fed otherwise than it was trained.",
-        how="The teacher's value on validation beside that of always giving the commonest class of the training "
-        "samples. It stops where the teacher is better by no more than one standard error of that value.",
-        todo="Look at how it is fed and at the order of its outputs (docs/teachers.md).",
+        means="A teacher that knows no more than the commonest class teaches nothing. Most often its outputs are in "
+        "another order, or it is fed differently from how it was trained.",
+        how="The teacher's value on validation, next to that of always giving the commonest class of the training "
+        "samples. This check stops if the teacher is better by no more than one standard error of that value.",
+        todo="Check how it is fed, and the order of its outputs (docs/teachers.md).",
         look=better_than_guessing,
     ),
     Rule(
         number=4,
         title="Size beside the teacher",
-        means="Distilling is for models that are smaller than their teacher.",
-        how=f"Parameters of the teacher over those of the recommended student. It warns below {SMALLER:g} times.",
+        means="Distilling is for students that are smaller than their teacher.",
+        how="The teacher's parameters divided by those of the recommended student. This check warns below "
+        f"{SMALLER:g} times.",
         todo="Use the teacher itself, or search with a tighter --max-params.",
         look=larger,
     ),
