@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from autokd.errors import TeacherError
 from autokd.networks.inputs import kind_of
 from autokd.types import Task
 
@@ -10,16 +9,11 @@ LARGE_SIDE = 256
 """Side in pixels up to which samples are taken as they are."""
 
 
-def compact(task: Task) -> Task:
-    """Return a task with samples of at most `LARGE_SIDE` pixels a side; as it is where they are no larger, or fixed."""
-    if len(task.input_shape) < 2 or task.input_shape[-1] <= LARGE_SIDE:
-        return task
-    try:
-        return kind_of(task.modality).resized_task(task, LARGE_SIDE)
-    except TeacherError:  # of a kind that has no other size
-        return task
-
-
 def is_large(task: Task) -> bool:
-    """Return whether `compact` makes a task's samples smaller."""
-    return compact(task).input_shape != task.input_shape
+    """Return whether a task's samples have more than `LARGE_SIDE` pixels a side."""
+    return kind_of(task.modality).side(task) > LARGE_SIDE
+
+
+def compact(task: Task) -> Task:
+    """Return a task with samples of at most `LARGE_SIDE` pixels a side."""
+    return kind_of(task.modality).resized_task(task, LARGE_SIDE) if is_large(task) else task

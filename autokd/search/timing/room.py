@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +16,8 @@ from autokd.spec import component_from_plain
 from autokd.teaching.recipe import recipe
 from autokd.types import Task
 
-MAPS = 1000
-"""Activations of a sample, in sizes of its input, that no student exceeds: where these fit, nothing is computed."""
+MAPS = 3000
+"""Activations of a sample, in numbers of its pixels, that no student exceeds: where these fit, nothing is computed."""
 BESIDE = 1.5
 """What a step takes in all, in what it keeps for its gradients: for what is proposed, not for what is refused."""
 
@@ -37,7 +36,8 @@ def refuse_too_large(probe: Probe, *, timed: bool = False) -> None:
       NothingFeasible: they are too large; the message says how much is needed, and which size of picture fits.
     """
     task, most = probe.data.task, BOUND_SHARE * free_memory()
-    if probe.device.type != "cpu" or len(task.input_shape) < 2 or 4 * MAPS * math.prod(task.input_shape) <= most:
+    side = kind_of(task.modality).side(task)
+    if probe.device.type != "cpu" or 4 * MAPS * side**2 <= most:
         return
     pipelines = [probe.recipe(distils=False)]
     if probe.teacher is None and not timed:
@@ -45,16 +45,15 @@ def refuse_too_large(probe: Probe, *, timed: bool = False) -> None:
     needed = max(_needed(one, task) for one in pipelines)
     if needed <= most:
         return
-    *_, height, width = task.input_shape
     raise NothingFeasible(
-        f"training on a single picture of {width} × {height} pixels needs at least {_text(needed)} of memory, and "
+        f"training on a single picture of {side} × {side} pixels needs at least {_text(needed)} of memory, and "
         f"{_text(most)} are free: {_remedy(task, pipelines, most)}"
     )
 
 
 def _remedy(task: Task, pipelines: Sequence[Mapping[str, Any]], most: float) -> str:
     kind = kind_of(task.modality)
-    for side in smaller_sides(task.input_shape[-1]):
+    for side in smaller_sides(kind.side(task)):
         if BESIDE * max(_needed(one, kind.resized_task(task, side)) for one in pipelines) <= most:
             return f"choose --image-size {side}"
     return "a smaller --image-size or more memory is needed"

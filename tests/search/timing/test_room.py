@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from autokd.engine.memory import BOUND_SHARE
 from autokd.errors import NothingFeasible
 from autokd.networks.large import LARGE_SIDE, is_large
 from autokd.networks.step_memory import kept_bytes
@@ -35,7 +36,7 @@ def test_what_a_step_needs_is_said_with_the_size_that_fits(monkeypatch: pytest.M
     monkeypatch.setattr(Probe, "recipe", lambda probe, distils: HAND)
     needed = kept_bytes(component_from_plain("students", HAND["student"]), TASK)
     probe = probe_of(SimpleNamespace(task=TASK))
-    free = int(needed / room.BOUND_SHARE) + 1
+    free = int(needed / BOUND_SHARE) + 1
     monkeypatch.setattr(room, "free_memory", lambda: free)
     room.refuse_too_large(probe)
     taught = probe_of(probe.data, teacher=None)  # its network is larger
