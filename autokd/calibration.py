@@ -53,12 +53,17 @@ def reliability(probabilities: Floats, labels: NDArray[np.integer], bins: int = 
       bins: their number.
     """
     confidence, right = probabilities.max(-1), probabilities.argmax(-1) == labels
-    number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    number = bin_of(confidence, bins)
     items = np.bincount(number, minlength=bins)
     with np.errstate(invalid="ignore"):
         means = np.bincount(number, confidence, bins) / items
         shares = np.bincount(number, right, bins) / items
     return [Bin(i / bins, (i + 1) / bins, int(items[i]), float(means[i]), float(shares[i])) for i in range(bins)]
+
+
+def bin_of(confidence: Floats, bins: int = BINS) -> NDArray[np.int64]:
+    """Return the number of the bin of each confidence, from 0."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 def calibration_error(probabilities: Floats, labels: NDArray[np.integer], bins: int = BINS) -> float:

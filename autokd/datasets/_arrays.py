@@ -1,4 +1,4 @@
-"""Images that were given as arrays in Python, kept in the cache by content."""
+"""Images given as arrays in Python, kept in the cache by content."""
 
 from __future__ import annotations
 

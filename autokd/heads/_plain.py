@@ -1,4 +1,4 @@
-"""No head of its own: the student as it is, with its own classifier."""
+"""No separate head: the student keeps its own classifier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A start from the weights in a file, such as a student that was trained on other data."""
+"""Weights from a file, such as a student that was trained on other data."""
 
 from __future__ import annotations
 

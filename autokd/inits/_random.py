@@ -1,4 +1,4 @@
-"""A start at random: the student as its architecture makes it."""
+"""Random weights, as the student's architecture draws them."""
 
 from __future__ import annotations
 

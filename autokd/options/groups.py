@@ -123,7 +123,7 @@ class Length:
         float | None,
         Option("Total time budget, e.g. 90s, 20m, 3h; the search is planned to fit into it.", unit=units.SECONDS),
     ] = None
-    began: Annotated[float, Keyword("When the time begins to count, by `time.monotonic`; by default now.")] = (
+    began: Annotated[float, Keyword("Start of the time budget, by `time.monotonic`. Default: now.")] = (
         dataclasses.field(default_factory=monotonic)
     )
 
@@ -166,9 +166,9 @@ class Comparison:
         ),
     ] = None
     epochs: Annotated[int | None, Option("Epochs of the longest trials and of the final comparison.", minimum=1)] = None
-    quick: Annotated[bool, Option("A first impression: a quarter of the trials (or --time), two seeds, no tuning.")] = (
-        False
-    )
+    quick: Annotated[
+        bool, Option("First impression: a quarter of the trials (or --time in full), two seeds, no tuning.")
+    ] = False
     train: Annotated[
         bool, Option("Also train the recommended pipeline at full length, within --time if that is given.")
     ] = False
@@ -274,7 +274,7 @@ class FullTraining:
     data_dir: DataDir = None
     download: Download = False
     plugins: Plugins = None
-    dataset: Annotated[Any, Keyword("The data, an `autokd.data.Dataset`, where they are already loaded.")] = None
+    dataset: Annotated[Any, Keyword("The data as an `autokd.data.Dataset`, if they are already loaded.")] = None
     on_epoch: Annotated[
         Callable[[Mapping[str, Any]], None] | None,
         Keyword(

@@ -15,7 +15,6 @@ from autokd.metrics import Metric
 from autokd.report import words
 from autokd.report.start import teacher_value
 from autokd.study.arms import kind_of
-from autokd.study.records import TrialRecord
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
@@ -85,16 +84,6 @@ def teacher_line(study: StudyStore, scale: ErrorScale) -> tuple[list[Figure], li
     text = f"teacher {words.quality(reached, scale.metric)}{size}{seen}"
     y = scale.at(reached)
     return [line(y=y)], [note(text, x=0, y=y, xref="paper", xanchor="left", yanchor="bottom")]
-
-
-def hover(trial: TrialRecord, text: str) -> str:
-    """The text that is shown when one points at a trial."""
-    return f"<b>trial {trial.number}</b>: {safe(text)}<br>{pipeline_lines(trial.pipeline)}"
-
-
-def pipeline_lines(pipeline: Any) -> str:
-    """A plain pipeline in a hover, a line for each part."""
-    return safe(words.brief(pipeline)).replace(" · ", "<br>")
 
 
 def error_bars(ends: Sequence[tuple[float, float]]) -> Figure:

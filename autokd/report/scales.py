@@ -107,6 +107,32 @@ def of_difference(values: Iterable[float], metric: Metric) -> Scale:
     return Scale(low=shown.low / metric.scale, high=shown.high / metric.scale, bend=float, ticks=shown.ticks)
 
 
+def of_error(scores: Iterable[float], metric: Metric, *, smallest: float) -> Scale:
+    """Return an axis of scores by the logarithm of their error, the distance from the perfect value; better is higher.
+
+    Accuracies of 90, 99 and 99.9 % are equally far apart.
+
+    Args:
+      scores: all that is to be drawn, at least one; more is better.
+      metric: that they are of; its values are what ticks name.
+      smallest: error that stands for none at all, above 0.
+    """
+    perfect = metric.score(metric.perfect)
+
+    def bend(score: float) -> float:
+        return -math.log10(max(perfect - score, smallest))
+
+    known = list(scores)
+    places = [bend(score) for score in known]
+    room = max(ROOM * (max(places) - min(places)), 0.02)
+    low, high = (perfect - 10.0**-place for place in (min(places) - room, max(places) + room))
+    worst = metric.score(metric.worst)
+    scale = Scale(low=max(low, worst) if math.isfinite(worst) else low, high=high, bend=bend)
+    errors = sorted((digit * 10.0**decade for decade in range(-6, 3) for digit in (1, 2, 5)), reverse=True)
+    inside = [perfect - error for error in errors if scale.low <= perfect - error <= scale.high]
+    return _named(scale, [(score, _short(metric.scale * metric.value(score))) for score in inside])
+
+
 def logarithmic(values: Iterable[float], text: Callable[[float], str] = words.compact) -> Scale:
     """Return a logarithmic axis over values above 0; where few round numbers lie on it, it names the values themselves.
 

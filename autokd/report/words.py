@@ -54,6 +54,11 @@ def signed(number: float) -> str:
     return f"{number:+.2f}".replace("-", "−")
 
 
+def signed_points(share: float) -> str:
+    """0.0123 -> "+1.2", a difference of shares in points, with a real minus sign."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
 def when(time: str) -> str:
     """An ISO time -> "2025-11-03 10:15 UTC"."""
     return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -103,11 +108,16 @@ def size(nbytes: float | None) -> str:
 
 
 def figure(number: float | None) -> str:
-    """0.012345 -> "0.0123", three significant digits; a whole number is written out: "1,182"."""
+    """0.012345 -> "0.0123", three significant digits; what is whole or large is written out: "1,182"; none as 1e-05."""
     if number is None:
         return "–"
-    whole = abs(number) < 1e15 and float(number).is_integer()
-    return (f"{number:,.0f}" if whole else f"{number:.3g}").replace("-", "−")
+    if not math.isfinite(number) or abs(number) >= 1e15:
+        return compact(number)
+    if float(number).is_integer() or abs(number) >= 1000:
+        return f"{number:,.0f}".replace("-", "−")
+    digits = 2 - math.floor(math.log10(abs(number)))
+    text = f"{number:.{min(digits, 12)}f}".rstrip("0").rstrip(".")
+    return text.replace("-", "−")
 
 
 def duration(seconds: float | None) -> str:

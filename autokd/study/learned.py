@@ -6,6 +6,7 @@ teacher's temperature and a student's are fitted on validation.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,14 +15,42 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autokd.calibration import BINS, Bin, calibration_error, fit_temperature, reliability, softmax
+from autokd.calibration import BINS, Bin, bin_of, calibration_error, fit_temperature, reliability, softmax
 from autokd.study.answers import read_answers
+from autokd.study.resampling import Interval, error_interval, mean_interval
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 TEACHER = "teacher"
 FARTHEST = 3.0
 """Standard deviations by which a class must lie below the mean to be called out."""
+
+
+class Between(NamedTuple):
+    """95 % intervals of what an arm answered, over test items and seeds.
+
+    Args:
+      agreement: with the teacher; None without one.
+      calibration_error, calibrated_error: before and after its temperature.
+      by_class: of the accuracy on each class; None where it has no items.
+    """
+
+    agreement: Interval | None
+    calibration_error: Interval
+    calibrated_error: Interval
+    by_class: list[Interval | None]
+
+    @property
+    def apart(self) -> Interval | None:
+        """Of the share of the items on which its answer is not the teacher's; None without one."""
+        return None if self.agreement is None else (1 - self.agreement[1], 1 - self.agreement[0])
+
+
+class Apart(NamedTuple):
+    """Who is right where a student's answer is not the teacher's, shares of these items, means over seeds."""
+
+    student: float
+    teacher: float
 
 
 class Answered(NamedTuple):
@@ -37,8 +66,10 @@ class Answered(NamedTuple):
       temperature: the one that fits validation best.
       calibrated_error: the calibration error with that temperature.
       by_class: [C] accuracy on the items of each class; NaN where there is none.
-      bins: of a reliability diagram, over the items of all seeds.
+      bins, calibrated_bins: of a reliability diagram, over the items of all seeds, before and after the temperature.
       confusion: [C, C] how often class i was taken for class j, mean over seeds.
+      between: intervals.
+      apart: who is right where it differs from the teacher; None where they never do, and without a teacher.
     """
 
     name: str
@@ -51,7 +82,10 @@ class Answered(NamedTuple):
     calibrated_error: float
     by_class: Floats
     bins: list[Bin]
+    calibrated_bins: list[Bin]
     confusion: Floats
+    between: Between
+    apart: Apart | None
 
     @property
     def confusions(self) -> list[tuple[int, int, float]]:
@@ -67,14 +101,17 @@ class Learned(NamedTuple):
     Args:
       arms: by name, as they were claimed.
       teacher: None without one.
-      agreement: share of the items to which two of them give the same class, by their names (mean over seeds of the
-        same number; the teacher has one).
+      agreement: share of the items to which two of them give the same class, by their names: mean over seeds of the
+        same number, of an arm with itself over pairs of different seeds; the teacher has one. An arm of one seed is
+        not there with itself.
+      agrees: by arm, [S, N] whether the student of a seed gives the teacher's answer to an item; {} without one.
       counts: [C] items of each class on test.
     """
 
     arms: dict[str, Answered]
     teacher: Answered | None
     agreement: dict[tuple[str, str], float]
+    agrees: dict[str, NDArray[np.bool_]]
     counts: Labels
 
     def worst_class(self, name: str) -> tuple[int, float] | None:
@@ -97,12 +134,22 @@ def learned(file: Path, arms: Mapping[str, int]) -> Learned | None:
       file: the logits of the claim's round (`autokd.study.answers.answers_file`).
       arms: by name how many runs each has.
     """
+    try:
+        written = file.stat()
+    except OSError:
+        return None
+    return _learned(file, tuple(arms.items()), (written.st_mtime_ns, written.st_size))
+
+
+@functools.lru_cache(maxsize=2)
+def _learned(file: Path, arms: tuple[tuple[str, int], ...], _: tuple[int, int]) -> Learned | None:
+    """What was answered; temperatures and intervals are worked out once for a file that has not changed since."""
     read = read_answers(file)
     if read is None or not {"labels/validation", "labels/test"} <= read.keys():
         return None
     kept = {name: tensor.numpy() for name, tensor in read.items()}
     labels = {name: kept[f"labels/{name}"] for name in ("validation", "test")}
-    found = {name: _runs(kept, name, count) for name, count in arms.items()}
+    found = {name: _runs(kept, name, count) for name, count in arms}
     runs = {name: made for name, made in found.items() if made}
     if not runs:
         return None
@@ -113,6 +160,7 @@ def learned(file: Path, arms: Mapping[str, int]) -> Learned | None:
         teacher=answered.pop(TEACHER, None),
         arms=answered,
         agreement=_agreements(everybody),
+        agrees={} if teacher is None else {name: _agreeing(made, teacher) for name, made in runs.items()},
         counts=np.bincount(labels["test"], minlength=next(iter(runs.values()))[0].test.shape[1]),
     )
 
@@ -151,13 +199,62 @@ def _answered(name: str, runs: Sequence[_Run], labels: Mapping[str, Labels], tea
         calibrated_error=_error(calibrated, on_test),
         by_class=confusion.diagonal() / np.where(confusion.any(1), confusion.sum(1), np.nan),
         bins=reliability(np.concatenate(probabilities), np.tile(on_test, len(runs)), BINS),
+        calibrated_bins=reliability(np.concatenate(calibrated), np.tile(on_test, len(runs)), BINS),
         confusion=confusion,
+        between=Between(
+            agreement=None if teacher is None else mean_interval(_agreeing(runs, teacher)),
+            calibration_error=_error_interval(probabilities, on_test),
+            calibrated_error=_error_interval(calibrated, on_test),
+            by_class=_class_intervals(runs, on_test, classes),
+        ),
+        apart=None if teacher is None else _apart(runs, teacher, on_test),
     )
 
 
+def _agreeing(runs: Sequence[_Run], teacher: _Run) -> NDArray[np.bool_]:
+    """Whether each run gives the teacher's answer to each item, [S, N]."""
+    known = teacher.test.argmax(-1)
+    return np.array([run.test.argmax(-1) == known for run in runs])
+
+
+def _error_interval(probabilities: Iterable[Floats], labels: Labels) -> Interval:
+    return error_interval([_gaps(each, labels) for each in probabilities], BINS)
+
+
+def _gaps(probabilities: Floats, labels: Labels) -> tuple[NDArray[np.int64], Floats]:
+    """Bin of each item, and how far its confidence lies above its being right."""
+    confidence = probabilities.max(-1)
+    return bin_of(confidence), confidence - (probabilities.argmax(-1) == labels)
+
+
+def _class_intervals(runs: Sequence[_Run], labels: Labels, classes: int) -> list[Interval | None]:
+    right = np.array([run.test.argmax(-1) == labels for run in runs])
+    there = [labels == number for number in range(classes)]
+    return [mean_interval(right[:, rows]) if rows.any() else None for rows in there]
+
+
+def _apart(runs: Sequence[_Run], teacher: _Run, labels: Labels) -> Apart | None:
+    """Who is right where they differ; None where they never do."""
+    known = teacher.test.argmax(-1)
+    found = [(run.test.argmax(-1), run.test.argmax(-1) != known) for run in runs]
+    items = sum(int(differs.sum()) for _, differs in found)
+    if not items:
+        return None
+    student = sum(int((said == labels)[differs].sum()) for said, differs in found)
+    taught = sum(int((known == labels)[differs].sum()) for _, differs in found)
+    return Apart(student / items, taught / items)
+
+
 def _agreements(runs: Mapping[str, Sequence[_Run]]) -> dict[tuple[str, str], float]:
-    """How often any two of them agree."""
-    return {(one, other): _agree(runs[one], runs[other]) for one in runs for other in runs}
+    """How often any two of them agree, and two runs of the same one."""
+    pairs = {(one, other): _agree(runs[one], runs[other]) for one in runs for other in runs if one != other}
+    return pairs | {(one, one): _agree_among(made) for one, made in runs.items() if len(made) > 1}
+
+
+def _agree_among(runs: Sequence[_Run]) -> float:
+    """Share of the items with the same answer, over all pairs of different runs."""
+    said = [run.test.argmax(-1) for run in runs]
+    return float(np.mean([(one == other).mean() for one, other in itertools.combinations(said, 2)]))
 
 
 def _agree(one: Sequence[_Run], other: Sequence[_Run]) -> float:

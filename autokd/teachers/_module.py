@@ -1,4 +1,4 @@
-"""A network handed over in Python is the teacher as it is: whoever hands it over answers for its weights."""
+"""A network given in Python, used as it is; the caller answers for its weights."""
 
 from __future__ import annotations
 

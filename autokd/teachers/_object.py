@@ -1,4 +1,4 @@
-"""An object with `predict_proba` that was handed over in Python, on table rows: autokd.search(teacher=model)."""
+"""A model with `predict_proba`, given in Python, on table rows: autokd.search(teacher=model)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a teacher that cannot be run here has said of every sample: predictions:FILE, or --teacher-predictions FILE."""
+"""Stored predictions of a teacher that cannot run here: predictions:FILE, or --teacher-predictions FILE."""
 
 from __future__ import annotations
 

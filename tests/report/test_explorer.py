@@ -13,6 +13,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects
 import pytest
 
 from autokd.metrics import METRICS
@@ -142,6 +143,15 @@ def test_axes_name_sizes_and_draw_a_near_limit(fabricate: Fabricate, tmp_path: P
     assert axes["params"]["annotations"][0]["text"] == f"params ≤ {2 * largest:,}"
     assert all(len(axis["xaxis"]["tickvals"]) > 2 for axis in axes.values())
     assert 10 ** axes["params"]["xaxis"]["range"][1] > 2 * largest
+
+
+def test_axes_are_valid_and_have_units(fabricate: Fabricate, tmp_path: Path) -> None:
+    block = page_of(fabricate(), tmp_path).explored
+    assert block["layout"]["yaxis"]["title"]["text"] == "validation accuracy (%)"
+    for axis in block["axes"]:
+        parts = {"shapes": axis["shapes"], "annotations": axis["annotations"], "xaxis": axis["xaxis"]}
+        plotly.graph_objects.Figure(layout={**block["layout"], **parts})  # raises on a property that does not exist
+        assert axis["xaxis"]["title"]["text"]
 
 
 def test_a_metric_beside_the_first_is_an_axis(fabricate: Fabricate, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from autokd.metrics import METRICS
 from autokd.ranges import Choice, Range, Real
 from autokd.report import words
 from autokd.report.numbers import mean_interval
-from autokd.report.sections.importances.facts import importances
+from autokd.report.sections.choices.importances import importances
 from autokd.report.tables import flat
 from autokd.study.fidelity import kendall
 from autokd.study.records import RungRecord, TrialRecord
@@ -120,7 +120,7 @@ def test_importances_of_a_parameter_that_only_one_branch_has() -> None:
 
 
 def test_importances_need_enough_trials_and_differences() -> None:
-    assert importances(TwoBranches(), branched(14, lambda kind, rate: rate)) is None  # type: ignore[arg-type]
+    assert importances(TwoBranches(), branched(39, lambda kind, rate: rate)) is None  # type: ignore[arg-type]
     assert importances(TwoBranches(), branched(40, lambda kind, rate: 0.5)) is None  # type: ignore[arg-type]
     assert importances(TwoBranches(), []) is None  # type: ignore[arg-type]
 

@@ -11,8 +11,8 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 
-from autokd.report.sections.importances.facts import best_trials
-from autokd.report.sections.importances.ped_anova import Floats, ped_anova
+from autokd.report.sections.choices.importances import best_trials
+from autokd.report.sections.choices.ped_anova import Floats, ped_anova
 
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
     "kind": CategoricalDistribution(("a", "b", None, 3)),

@@ -19,8 +19,8 @@ from autokd.api import Study
 from autokd.cli.console import claim as console
 from autokd.ranges import Choice
 from autokd.report import page, sections, write
-from autokd.report.sections.found.promise import happened, promised
 from autokd.report.sections.recommendation.facts import LEGEND, decide, training_text
+from autokd.report.sections.search.promise import happened, promised
 from autokd.report.start import extent
 from autokd.report.tables import Table
 from autokd.study.claim import Claim
@@ -100,7 +100,7 @@ def test_a_section_prints_in_the_terminal_where_it_stands_on_the_page(
     assert (
         "A line of the toy: [bold]kept[/bold]." in told and "A table of the toy" in told and "│ trials │ 36 │" in told
     )
-    assert told.index("Where the gain comes from") < told.index("A line of the toy") < told.index("Recommended (")
+    assert told.index("A line of the toy") < told.index("Where the gain comes from") < told.index("Recommended (")
 
 
 def test_page_and_terminal_say_it_in_the_same_words(
@@ -185,6 +185,17 @@ def make_hostile(store: Any) -> None:
         run.pipeline["losses"][HOSTILE] = {"use": HOSTILE}
     store.log.append("failure", number=8, kind=HOSTILE, reason=HOSTILE)
     store.log.append("profile", total=2.0, parts={HOSTILE: 1.0})
+    for seed in (1, 2):
+        for stage, variant in (("choose", ""), ("ablate", HOSTILE)):
+            run = {
+                "stage": stage,
+                "round": 0,
+                "arm": "pick",
+                "variant": variant,
+                "seed": seed,
+                "pipeline": {"losses": {}},
+            }
+            store.log.append("run", **run, score=0.9 + 0.01 * seed, loss=0.2, seconds=1.0, failure=None)
     design = Design(stage=HOSTILE, round=0, seeds=1, target=None, detectable=None, noise=None, reason=HOSTILE)
     store.log.append("design", **design.to_plain())
     change_claim(store, with_a_hostile_arm)
@@ -204,7 +215,7 @@ def test_no_section_takes_a_text_for_markup(name: str, fabricate: Fabricate, mon
     store = fabricate(name="hostile", dataset=HOSTILE, classes=[HOSTILE, '" onload="alert(1)'])
     make_hostile(store)
     effect = Effect(slot=HOSTILE, option=HOSTILE, worth=0.01, n=1)
-    monkeypatch.setattr("autokd.report.sections.effects.effects", lambda records: [effect])
+    monkeypatch.setattr("autokd.report.sections.choices.effects", lambda records: [effect])
     (section,) = (section for section in sections.sections() if section.name == name)
     html = page.render_section(section, store, page.shared(store))
     assert html is not None and HOSTILE not in html and "<script>" not in html

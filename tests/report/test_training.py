@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from autokd.report import words, write
-from autokd.report.sections.effort import facts as effort
-from autokd.report.sections.losses import facts as losses
+from autokd.report.sections.details import losses
+from autokd.report.sections.search import effort
 from autokd.study.sessions import BankSession
 from tests.report.test_page import Page
 
@@ -95,7 +95,7 @@ def test_the_page_shows_the_best_trials_terms(fabricate: Fabricate, tmp_path: Pa
         add_trial(store, LOSSES, RUNGS)
     text = write(store, tmp_path).read_text(encoding="utf-8")
     page = Page(text)
-    section = page.words.partition("What each loss did")[2].partition("Screening proxies")[0]
+    section = page.words.partition("What each loss did")[2].partition("Teacher")[0]
     assert section.count(" 3 ce 1.5 0.5 0.75 0.75 ") == section.count(" 9 mine 3 – – – ") == 5  # five of seven trials
     with (tmp_path / "demo" / "losses.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -111,6 +111,18 @@ def test_the_page_shows_the_best_trials_terms(fabricate: Fabricate, tmp_path: Pa
     }
 
 
+def test_each_losss_share_of_the_gradient(fabricate: Fabricate) -> None:
+    store = fabricate(trials=0, claim=False)
+    ends = [{"terms": {}, "gradient_norms": norms} for norms in ({"ce": 1.0, "kd": 3.0}, {"ce": 0.1, "kd": 4.9})]
+    add_trial(store, LOSSES, ends)
+    shares = losses.gradient_shares(store)
+    assert [(line.of, line.name, line.share, line.before) for line in shares] == [
+        ("trial 0, the best", "kd", pytest.approx(0.98), ((3, 0.75),)),
+        ("", "ce", pytest.approx(0.02), ((3, 0.25),)),
+    ]
+    assert losses.of_shares(shares) == "In trial 0, the best, kd makes 98.0 % of the gradient; ce hardly counts."
+
+
 def test_the_bank_over_several_sessions(fabricate: Fabricate, tmp_path: Path) -> None:
     store = fabricate(trials=12)
     add_bank(store, **WARM)
@@ -120,20 +132,18 @@ def test_the_bank_over_several_sessions(fabricate: Fabricate, tmp_path: Path) ->
     assert found == BankSession(85, 15, 2, 3, 5, 3_600_000, 0.012)
     assert found.hit_rate == 0.85
     page = Page(write(store, tmp_path).read_text(encoding="utf-8"))
-    assert "Found already there 85.0 % of 100 epochs; 15 were computed" in page.words
-    assert "Distinct policies 3, with view seeds 5" in page.words
-    assert "Size 3.6 MB" in page.words
-    assert "Not kept 2 of those computed" in page.words
-    assert "Probability outside 1.2 %" in page.words
-    assert "Where the time went was not measured" in page.words
+    there = "of the teacher outputs that runs asked for were there already, of"
+    assert f"85.0 % {there} 100 epochs (3.6 MB). 2 of those computed were not kept" in page.words
+    assert "1.2 % of the teacher’s probability lies outside the logits that are kept" in page.words
+    assert "that was profiled" not in page.words
 
 
 def test_what_did_not_happen_is_not_shown(fabricate: Fabricate, tmp_path: Path) -> None:
     store = fabricate(trials=12)
     add_bank(store, **WARM)
     page = Page(write(store, tmp_path).read_text(encoding="utf-8"))
-    assert "Found already there 75.0 % of 40 epochs" in page.words
-    assert "Not kept" not in page.words and "Probability outside" not in page.words
+    assert "75.0 % of the teacher outputs that runs asked for were there already, of 40 epochs" in page.words
+    assert "were not kept" not in page.words and "lies outside" not in page.words
 
 
 @pytest.mark.parametrize("sessions", [0, 1])
@@ -142,9 +152,7 @@ def test_a_study_that_read_no_stored_outputs(fabricate: Fabricate, tmp_path: Pat
     for _ in range(sessions):
         add_bank(store, hits=0, computed=0, dropped=0, policies=0, lost_mass=0.0)
     assert effort.bank_use(store.records) is None
-    page = Page(write(store, tmp_path).read_text(encoding="utf-8"))
-    assert "No run has read stored outputs of the teacher yet." in page.words
-    assert page.words.count("No trial has a score yet.") == 3  # size, curves, losses
+    assert "of the teacher outputs" not in Page(write(store, tmp_path).read_text(encoding="utf-8")).words
 
 
 def test_where_the_time_went(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -159,8 +167,8 @@ def test_where_the_time_went(fabricate: Fabricate, tmp_path: Path) -> None:
         ("search", 5.0, 0.05),
     ]
     page = Page(write(store, tmp_path).read_text(encoding="utf-8"))
-    assert "Where the time went part time share forward 40 s 40.0 % other 25 s 25.0 % teacher 20 s 20.0 %" in page.words
-    assert "Where the time went was not measured" not in page.words
+    inside = "that was profiled part time share forward 40 s 40.0 % other 25 s 25.0 % teacher 20 s 20.0 %"
+    assert inside in page.words
 
 
 def test_sizes_and_figures_in_words() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from autokd.api import Study
 from autokd.cli.console import claim as console
+from autokd.report.sections.ladder.facts import FLATTERED
 from autokd.report.sections.recommendation import sentences
 from autokd.report.sections.recommendation.facts import decide
-from autokd.report.sections.recommendation.gain import FLATTERED
 from autokd.study.claim import ArmRun, Claim
 from tests.report.test_arms import text_of
 from tests.report.test_page import change, change_claim, page_of

@@ -14,9 +14,10 @@ from autokd.cli.console import claim as console
 from autokd.cli.console import listings
 from autokd.files import as_plain
 from autokd.report import words
-from autokd.report.sections.effort import facts as effort
+from autokd.report.sections.choices.medians import lengths
 from autokd.report.sections.explorer.facts import shown_trials
 from autokd.report.sections.recommendation import facts as recommendation
+from autokd.report.sections.search import effort
 from autokd.study.choice import ScreenedStudent
 from autokd.study.claim import SplitValues
 from autokd.study.design import Design
@@ -58,9 +59,8 @@ def test_trials_are_compared_at_the_rung_that_the_sampler_compares_them_at(
     store = fabricate(trials=36)
     finished = [sum(len(trial.rungs) > rung for trial in store.records.trials.values()) for rung in range(3)]
     assert finished == [33, 11, 3] and finished[1] >= ENOUGH_FOR_A_RUNG  # but not two thirds of 33
-    text = page_of(store, tmp_path).words
-    assert "Validation accuracy after 9 epochs, the longest length that at least 8 trials reached" in text
-    assert "trials from the rest, at 3 epochs (PED-ANOVA" in text, "importances need more trials than nine epochs have"
+    assert lengths(store) == [1, 2]
+    assert "Validation accuracy after 9 epochs, a dot a trial" in page_of(store, tmp_path).words
 
 
 def test_where_the_time_went_is_counted_once(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -78,9 +78,9 @@ def test_the_terminal_writes_numbers_like_the_report() -> None:
     assert "│ mlp │ 0.50 │ 1,182 │ – │ 312 │" in told
     assert [words.figure(n) for n in (1182.0, 1182.5, 312.456, 1e-5, None)] == [
         "1,182",
-        "1.18e+03",
+        "1,182",
         "312",
-        "1e−05",
+        "0.00001",
         "–",
     ]
     assert [words.size(n) for n in (999, 999.7, 999_999, 20e9)] == ["999 B", "1 kB", "1 MB", "20 GB"]
@@ -98,7 +98,7 @@ def not_tuned(store: Any) -> None:
 def test_a_claim_that_was_not_tuned_says_so(fabricate: Fabricate, tmp_path: Path) -> None:
     before = page_of(fabricate(name="tuned"), tmp_path).words
     tuned = "the learning rate was tuned over the same grid for every arm."
-    assert tuned in before and "runs that tuned all arms alike" in before
+    assert tuned in before
     assert "(tpe), its learning rate tuned." in before
     assert "Tune, on validation: the same grid for every arm" in before
     store = fabricate()
@@ -106,7 +106,7 @@ def test_a_claim_that_was_not_tuned_says_so(fabricate: Fabricate, tmp_path: Path
     text = page_of(store, tmp_path).words
     assert "All students are the same network; nothing was tuned over a grid." in text
     assert "tune not tuned: the time left does not bear the grid" in text
-    assert "same grid" not in text and "rate tuned" not in text and "tuned all arms" not in text
+    assert "same grid" not in text and "rate tuned" not in text
 
 
 def test_arms_that_share_a_pipeline_share_its_tuning(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_round_that_was_not_tuned_leaves_what_is_said_of_an_earlier_one(fabric
     store = fabricate()
     store.log.append("claim", **as_plain(dataclasses.replace(store.records.claims[0], round=1).to_plain()))
     text = page_of(store, tmp_path).words
-    assert "nothing was tuned over a grid." in text and "runs that tuned all arms alike" in text
+    assert "nothing was tuned over a grid." in text and "Tune, on validation: the same grid for every arm" in text
 
 
 def test_students_with_another_head_are_not_called_the_same_network(fabricate: Fabricate, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from autokd.metrics import METRICS
 from autokd.study.claim import Arm, ArmRun, Claim
-from autokd.study.intervals import half_width
-from autokd.study.ladder import hand_step, ladder
+from autokd.study.intervals import Family, half_width
+from autokd.study.ladder import Step, additions, all_together, hand_step, ladder
 from autokd.study.majority import majority, rare_classes, rare_text
 from autokd.study.records import RecordLog
 from autokd.study.weak_teacher import weak_teacher
@@ -68,7 +68,7 @@ def test_the_ladder_goes_from_hand_alone_to_the_pick(tmp_path: Path) -> None:
     )
     steps = ladder(log.records, 9, ACCURACY)
     assert [step.title for step in steps] == [
-        "By hand, student alone", "By hand, KD", "Found recipe, KD", "Found recipe and losses (the pick)"
+        "Default recipe, no teacher", "Default recipe, plain KD", "Found recipe, plain KD", "Found recipe, found losses"
     ]  # fmt: skip
     assert [len(step.values) for step in steps] == [1, 2, 1, 2]
     assert steps[1].mean == pytest.approx(0.81) and steps[3].mean == pytest.approx(0.92)
@@ -77,6 +77,41 @@ def test_the_ladder_goes_from_hand_alone_to_the_pick(tmp_path: Path) -> None:
         (0.81 - half_width(2) * spread / math.sqrt(2), 0.81 + half_width(2) * spread / math.sqrt(2))
     )
     assert steps[0].interval is None and not any(step.flattered for step in steps)
+
+
+def step(name: str, *values: float, flattered: bool = False) -> Step:
+    return Step(name=name, title=name, values=values, flattered=flattered)
+
+
+def test_each_step_adds_to_the_one_that_it_is_built_on() -> None:
+    steps = [
+        step("hand/alone", 0.70),
+        step("hand/kd", 0.80, 0.82),
+        step("found/alone", 0.90, 0.92, 0.94),
+        step("found/kd", 0.93),
+    ]
+    found = additions(steps, ACCURACY)
+    assert {name: (each.what, each.to.name) for name, each in found.items()} == {
+        "hand/kd": ("teacher", "hand/alone"),
+        "found/alone": ("recipe", "hand/alone"),
+        "found/kd": ("teacher", "found/alone"),
+    }
+    spread = math.sqrt((0.0002 + 0.0008) / 3)  # squares of both over their degrees of freedom, 1 and 2
+    half = Family(4, all_pairs=True).half_width(3) * spread * math.sqrt(1 + 1 / 3)
+    assert found["found/alone"].interval == pytest.approx((0.22 - half, 0.22 + half))
+    assert found["found/alone"].told and not found["found/kd"].told
+    whole = all_together(steps, ACCURACY)
+    assert whole is not None and whole.difference == pytest.approx(0.23)
+
+
+def test_of_a_loss_less_is_a_gain_and_a_chosen_trial_has_no_interval() -> None:
+    steps = [step("hand/alone", 0.9, 1.0), step("found/alone", 0.4, 0.5), step("found/pick", 0.3, flattered=True)]
+    found = additions(steps, METRICS["log_loss"])
+    assert found["found/alone"].difference == pytest.approx(0.5)
+    assert found["found/pick"].what == "teacher and found losses" and found["found/pick"].interval is None
+    assert all(
+        each.interval is None for each in additions([step("hand/alone", 0.9), step("hand/kd", 1.0)], ACCURACY).values()
+    )
 
 
 def test_a_trial_that_was_chosen_for_its_score_flatters(tmp_path: Path) -> None:

@@ -46,7 +46,10 @@ def test_the_figures_of_a_case_by_hand(file: Path) -> None:
     pick, confidence = found.arms["pick"], np.exp(SURE) / (np.exp(SURE) + 2)
     assert pick.accuracy == pytest.approx((5 + 4) / 12)
     assert pick.agreement == pytest.approx((4 + 3) / 12) == found.agreement["pick", TEACHER]
-    assert found.agreement["pick", "pick"] == 1.0  # of each seed with itself
+    assert found.agreement["pick", "pick"] == pytest.approx(5 / 6)  # the one pair of its seeds
+    assert pick.apart == pytest.approx((2 / 5, 3 / 5))  # of the five answers that are not the teacher's
+    assert pick.between.agreement is not None and pick.between.agreement[0] < 7 / 12 < pick.between.agreement[1]
+    assert learned(file, {"pick": 2, "kd": 1}) is found, "worked out once"
     assert pick.by_class == pytest.approx([1.0, 3 / 4, 1 / 2])
     assert pick.confusions == [(2, 0, 1.0), (1, 2, 0.5)]
     assert pick.calibration_error == pytest.approx(((confidence - 5 / 6) + (confidence - 4 / 6)) / 2, abs=1e-3)

@@ -15,10 +15,10 @@ from autokd.cli.console.output import Shown, document, indented
 from autokd.report import words
 from autokd.report.printed import Grid, Printed
 from autokd.report.sections import sections
-from autokd.report.sections.effort.facts import part_times
-from autokd.report.sections.found.promise import happened, promised
 from autokd.report.sections.recommendation.facts import LEGEND, Decision, decide, training_text
 from autokd.report.sections.recommendation.terminal import arms, compared, evidence
+from autokd.report.sections.search.effort import part_times
+from autokd.report.sections.search.promise import happened, promised
 from autokd.report.start import extent
 
 if TYPE_CHECKING:

@@ -30,18 +30,12 @@ if TYPE_CHECKING:
 ORDER = (
     "recommendation",
     "checks",
+    "ladder",
     "learned",
-    "found",
-    "importances",
-    "effects",
     "choices",
     "explorer",
-    "losses",
-    "proxies",
-    "confirm",
-    "effort",
-    "samples",
-    "settings",
+    "search",
+    "details",
 )
 """The sections as they stand on the page; names of folders."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from scipy import stats
-
 from autokd.study.checks.check import Found, Rule, passed, stop, unknown, warn
 from autokd.study.checks.facts import interval, number_of
 from autokd.study.claim import Claim
@@ -77,6 +75,8 @@ def read_once(facts: Facts) -> Found | None:
 
 def noise_is_known(facts: Facts) -> Found | None:
     """Whether the spread between seeds is known well enough."""
+    from scipy import stats
+
     noise, metric = facts.noise, facts.metric
     if noise is None:
         if not facts.records.trials:

@@ -12,7 +12,8 @@ from autokd.study.checks.facts import number_of
 from autokd.study.claim import Arm, Claim
 from autokd.study.design import POINTS
 from autokd.study.fidelity import FEWEST, GOOD, interval, short_predicts_long
-from autokd.study.ranking import ranked
+from autokd.study.settling import FEWEST as FEWEST_TRIALS
+from autokd.study.settling import LATE, settling
 from autokd.study.training import training_of
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ SURE = 2.0
 """Standard deviations of a difference of two runs that chance hardly reaches."""
 FAILED = 0.1
 """Share of failed trials from which on they are more than bad luck."""
-LATE = 0.8
-"""Share of the trials after which the best one counts as found late."""
-FEWEST_TRIALS = 10
-"""Fewer trials than this say nothing about whether more would pay."""
 
 
 def inside_its_ranges(facts: Facts) -> Found | None:
@@ -119,19 +116,13 @@ def _told(agreement: Agreement) -> str:
 
 def has_settled(facts: Facts) -> Found | None:
     """Whether the best trial came early enough for more trials hardly to pay."""
-    trials = list(facts.records.trials.values())
-    best = next(iter(ranked(trials)), None)
-    if best is None:
+    found = settling(facts.records)
+    if found is None:
         return None
-    if len(trials) < FEWEST_TRIALS:
-        return unknown(f"Whether more trials would pay is not known: there are {len(trials)}.")
-    least = best.rungs[-1].score - (0.0 if facts.noise is None else facts.noise.sd)
-    longest = (trial for trial in ranked(trials) if len(trial.rungs) == len(best.rungs))
-    first = min(trial.number for trial in longest if trial.rungs[-1].score >= least)
-    says = f"trial {first} of {len(trials)} is the first that is as good as the best, but for the noise"
-    if first < LATE * len(trials):
-        return passed(f"The search has settled: {says}.")
-    return warn(f"Still improving at the end: {says}.")
+    if not found.known:
+        return unknown(f"Whether more trials would pay is not known: there are {found.trials}.")
+    says = f"trial {found.first} of {found.trials} is the first that is as good as the best, but for the noise"
+    return warn(f"Still improving at the end: {says}.") if found.late else passed(f"The search has settled: {says}.")
 
 
 def went_through(facts: Facts) -> Found | None:

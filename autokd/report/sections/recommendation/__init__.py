@@ -1,13 +1,10 @@
-"""What to use, how good it is, where the gain comes from, and what to type next."""
+"""What to use, how good it is, and what to type next."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from autokd.report.printed import Printed
-from autokd.report.sections.recommendation import arms, card, evidence, facts, gain, verdict
-from autokd.report.sections.recommendation.terminal import gain as print_gain
+from autokd.report.sections.recommendation import arms, card, evidence, facts, verdict
 from autokd.report.start import extent
 from autokd.report.tables import Table
 from autokd.study.failures import grouped
@@ -21,7 +18,6 @@ TITLE = "Recommendation"
 def show(study: StudyStore) -> dict[str, Any]:
     """Return the verdict, the arms behind it, what the card says, and what became of the training at the end."""
     decision, claim = facts.decide(study), study.records.claim
-    lines = gain.rungs(study)
     return {
         "verdict": verdict.early(study) if decision is None else decision.verdict,
         "approval": facts.approval(study),
@@ -36,17 +32,9 @@ def show(study: StudyStore) -> dict[str, Any]:
         "timed": decision is not None and decision.timed,
         "best_so_far": facts.best_so_far(study),
         "failed": grouped(study.records.trials.values()),
-        "gain": lines,
-        "flattered": gain.FLATTERED if gain.flattered(lines) else "",
-        "swaps": gain.swaps(study),
         "budget": study.settings.identity.budget_of(len(study.records.trials)),
         **facts.trained(study),
     }
-
-
-def printed(study: StudyStore) -> Iterator[Printed]:
-    """Yield where the gain comes from; the summary begins and ends with the rest."""
-    return print_gain(study)
 
 
 def tables(study: StudyStore) -> dict[str, Table]:

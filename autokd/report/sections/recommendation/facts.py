@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.metrics import Metric
 from autokd.report import words
-from autokd.report.sections.confirm.facts import tuned_arms
 from autokd.report.sections.recommendation import sentences
 from autokd.report.sections.recommendation.arms import TEACHER, Row, chosen_on, rows
 from autokd.report.sections.recommendation.verdict import Verdict, judge, other_phrase
@@ -23,6 +22,7 @@ from autokd.study.majority import FAIR
 from autokd.study.ranking import ranked
 from autokd.study.records import TrialRecord
 from autokd.study.training import trained_folder, training_of
+from autokd.study.tuning import tuned_arms
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore

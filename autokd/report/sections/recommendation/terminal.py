@@ -1,16 +1,15 @@
-"""What the terminal prints of a claim: the arms, the evidence, and where the gain comes from."""
+"""What the terminal prints of a claim: the arms and the evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from autokd.metrics import Metric
 from autokd.report import words
-from autokd.report.printed import Grid, Printed
+from autokd.report.printed import Grid
 from autokd.report.sections.recommendation.arms import Row
 from autokd.report.sections.recommendation.facts import Decision
-from autokd.report.sections.recommendation.gain import FLATTERED, flattered, rungs, swaps
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
@@ -39,50 +38,6 @@ def compared(decision: Decision) -> str:
 def evidence(decision: Decision) -> list[str]:
     """Return what the comparisons say, what they rest on, and what one more run will reach."""
     return [*decision.sentences, decision.evidence, *([decision.forecast] if decision.forecast else [])]
-
-
-def gain(study: StudyStore) -> Iterator[Printed]:
-    """Yield where the gain comes from, from the recipe by hand to the pick, and what its slots are worth."""
-    lines, metric = rungs(study), study.objective.metric
-    if not lines:
-        return
-    yield Grid(
-        title="Where the gain comes from, on validation",
-        columns=["", _heading("validation", metric), "95 % interval", "change", "seeds"],
-        rows=[
-            [
-                step.title,
-                f"{metric.number(step.mean)}{'*' if step.flattered else ''}",
-                _between([metric.number(end) for end in step.interval or ()]),
-                "" if change is None else words.difference(change, metric),
-                str(len(step.values)),
-            ]
-            for step, change in lines
-        ],
-    )
-    if flattered(lines):
-        yield FLATTERED
-    yield from _worth_of_slots(study, metric)
-
-
-def _worth_of_slots(study: StudyStore, metric: Metric) -> Iterator[Printed]:
-    rows = [
-        [
-            slot.replace("_", " "),
-            words.difference(worth.difference, metric),
-            _between([words.difference(end, metric) for end in (worth.low, worth.high)]),
-            str(worth.seeds),
-        ]
-        for slot, worth in swaps(study)
-    ]
-    if rows:
-        title = "The pick minus the pick with one slot as in the recipe by hand"
-        columns = ["slot", f"worth, {metric.difference_unit}".rstrip(", "), "95 % interval", "seeds"]
-        yield Grid(title, columns, rows, left=["slot"])
-
-
-def _between(ends: Sequence[str]) -> str:
-    return " to ".join(ends) or "–"
 
 
 def _heading(what: str, metric: Metric) -> str:

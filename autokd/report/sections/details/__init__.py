@@ -1,0 +1,83 @@
+"""All that it takes to reproduce the study, folded: seeds, select and tune, screening, losses, data, settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autokd.report.scales import linear
+from autokd.report.sections.details import confirm, data, losses, proxies
+from autokd.report.start import teacher_value
+from autokd.report.tables import Table
+from autokd.study.fidelity import interval
+from autokd.study.ranking import common_rung, ranked
+from autokd.study.split_reads import reads_of_test
+from autokd.study.tuning import all_tuned
+
+if TYPE_CHECKING:
+    from autokd.study.store import StudyStore
+
+TITLE = "Details"
+BEST = 5
+"""Trials whose loss terms are listed, the best."""
+TAU = linear([-1.0, 1.0], lambda tick: f"{tick:g}".replace("-", "−"), room=0.0)
+SHARE = linear([0.0, 100.0], lambda tick: f"{tick:g}", room=0.0)
+
+
+def show(study: StudyStore) -> dict[str, Any]:
+    """Return what each fold holds."""
+    return {**_confirm(study), **_trials(study), **_settings(study)}
+
+
+def _confirm(study: StudyStore) -> dict[str, Any]:
+    records, claim = study.records, study.records.claim
+    newest = confirm.newest_round(records)
+    return {
+        "objectives": study.objective.names,
+        "noise": confirm.noise_runs(records),
+        "designs": confirm.designs(records),
+        "standing": confirm.standing,
+        "tuned": confirm.tune_rows(records, newest),
+        "all_tuned": all_tuned(records, newest),
+        "arms": confirm.arm_titles(claim) if claim else [],
+        "seed_rows": confirm.seed_rows(claim) if claim else [],
+    }
+
+
+def _trials(study: StudyStore) -> dict[str, Any]:
+    trials = study.records.trials.values()
+    taus, shares = proxies.proxy_taus(study.records), losses.gradient_shares(study)
+    return {
+        "taus": taus if any(each.students >= proxies.FEWEST for each in taus) else [],
+        "of_taus": proxies.of_proxies(taus),
+        "tau_scale": TAU,
+        "interval": interval,
+        "common_epochs": study.rung_epochs[common_rung(trials)],
+        "shares": shares,
+        "share_scale": SHARE,
+        "of_shares": losses.of_shares(shares) if shares else "",
+        "terms": losses.term_lines(ranked(trials)[:BEST]),
+    }
+
+
+def _settings(study: StudyStore) -> dict[str, Any]:
+    return {
+        "teacher_value": teacher_value(study),
+        "shareable": data.shareable,
+        "data_lines": list(data.data_lines(study)),
+        "class_counts": data.class_counts(study),
+        "reads": reads_of_test(study.path),
+        "asked": data.asked(study),
+        "setting": data.setting,
+        "budget": study.settings.identity.budget_of(len(study.records.trials)),
+        "space_text": data.space_text(study.path),
+    }
+
+
+def tables(study: StudyStore) -> dict[str, Table]:
+    """Return one row a run outside explore, one a loss term of each trial, and one a screened student."""
+    columns = ["trial", "epochs", "name", "value", "weight", "weighted", "gradient_norm"]
+    return {
+        "runs": Table(confirm.run_rows(study), ["stage", "round", "arm", "variant", "seed"]),
+        "losses": Table(losses.loss_rows(study), columns),
+        "proxies": Table(proxies.proxy_rows(study), ["student", "params", "macs"]),
+    }

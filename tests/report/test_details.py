@@ -1,0 +1,70 @@
+"""The details: what it takes to reproduce a study, without what is of one machine alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from autokd.report.page import render
+from autokd.report.sections.details import data, proxies
+from autokd.study.fidelity import Tau
+from autokd.study.settings import Setting
+from tests.report.test_page import Page, change, change_teacher
+
+Fabricate = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("checkpoint /home/me/models/big.pt, resnet", "checkpoint big.pt, resnet"),
+        (r"C:\Users\me\teacher.onnx", "teacher.onnx"),
+        ("~/data/cats/train.csv", "train.csv"),
+        ("losses.kd and 3/4 of it, at https://example.org/a/b", "losses.kd and 3/4 of it, at https://example.org/a/b"),
+    ],
+)
+def test_a_text_that_is_passed_on_holds_no_folders(text: str, left: str) -> None:
+    assert data.shareable(text) == left
+
+
+def test_no_folder_of_this_machine_is_on_the_page(fabricate: Fabricate) -> None:
+    store = fabricate()
+    store.settings.settings["cache"] = Setting("/home/me/.cache/autokd", "AUTOKD_CACHE")
+    store.settings.settings["dataset"] = Setting("/home/me/cats", "asked")
+    change_teacher(store, origin="/home/me/big.pt")
+    change(store, dropped=("losses.mine: /home/me/mine.py is gone",), machine={"device": "cpu", "name": "my-laptop"})
+    page = Page(render(store))
+    assert "/home/me" not in page.text and "my-laptop" not in page.text
+    assert "Origin big.pt" in page.words and "dataset cats (asked)" in page.words and "mine.py is gone" in page.words
+
+
+def test_the_data_card_is_told_in_words(fabricate: Fabricate) -> None:
+    store = fabricate()
+    card = {"official": {"validation": False, "test": True}, "also_in_train": {"validation": 0, "test": 2}}
+    store.settings.data.card.update(card)
+    words = Page(render(store)).words
+    assert "Splits Validation drawn from training; test supplied with the data" in words
+    assert "Duplicates Also in training: 2 of test" in words
+    assert "class training validation 0 100 25 1 100 25" in words
+
+
+def test_seeds_are_numbered_and_the_real_ones_are_in_the_file(fabricate: Fabricate) -> None:
+    store = fabricate()
+    fold = re.findall(r'id="details-seeds">.*?</details>', render(store), re.DOTALL)[0]
+    rows = re.findall(r'<tr><th scope="row">(\d+)</th><td class="n">\d', fold)
+    assert rows == ["1", "2", "3", "4", "5"]
+
+
+def taus(*rows: tuple[str, float, float, int]) -> list[proxies.ProxyTau]:
+    return [proxies.ProxyTau(name, Tau(tau, low, 1.0, 20), students) for name, tau, low, students in rows]
+
+
+def test_screening_is_judged_from_eight_students_on() -> None:
+    few = proxies.of_proxies(taus(("parameter count", 0.2, 0.0, 3), ("nwot", 0.9, 0.8, 3)))
+    assert few.endswith("cannot be told: 3 students were trained, not 8.")
+    enough = taus(("parameter count", 0.2, 0.0, 9), ("nwot", 0.9, 0.8, 9), ("macs", 0.3, 0.1, 9))
+    assert proxies.of_proxies(enough) == "Nwot orders students better than the parameter count does."
+    assert proxies.of_proxies([]) == ""
