@@ -25,7 +25,7 @@ from autokd.input_values import (
     TeacherRecipe,
     UsualInputs,
 )
-from autokd.types import ANY, BuildContext, Inputs, Split, Task
+from autokd.types import ANY, BuildContext, Inputs, Samples, Split, Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -182,17 +182,21 @@ class InputKind(ABC):
         """
         raise ComponentError(f"for a {self.declares.noun} there is no small network to compare the teacher with")
 
-    def finer(self, preprocess: Any, names: Sequence[str], side: int) -> Finer | None:
-        """Return samples that are files as something that looks at more of them sees them, not read yet.
+    def finer(self, preprocess: Any, samples: Samples, side: int) -> Finer | None:
+        """Return a dataset's samples as something that looks at more of them sees them, by id, not read yet.
 
         Args:
           preprocess: of this kind.
-          names: paths of the files.
+          samples: of the dataset; their `names` are paths of files, `whole` are they as they were given.
           side: that it looks at, in pixels.
         Returns:
-          None where a student sees as much, or files say no more.
+          None where a student sees as much, or there is no more to see.
         """
         return None
+
+    def own_side(self, samples: Samples) -> float:
+        """Return the usual side of a dataset's samples as they were read, in pixels; 0 where students see them so."""
+        return 0
 
     def preview(self, preprocess: Any, inputs: Inputs) -> Preview:
         """Return what a student sees, for people to look at.

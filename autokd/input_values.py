@@ -122,7 +122,7 @@ class UsualInputs(NamedTuple):
 
 
 class Finer(Protocol):
-    """Samples of files, an `autokd.lazy.Source`; see `InputKind.finer`."""
+    """Samples as they were read, an `autokd.lazy.Source`; see `InputKind.finer`."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype

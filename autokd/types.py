@@ -140,12 +140,14 @@ class Samples:
       total: of samples that were read, which may be more.
       names: [N] paths of the files that they are from, or None where they are not from files of their own.
       table: () -> their cells as a DataFrame of N rows, numbers as numbers; None where they are no rows of a table.
+      whole: what was read, by part, as `numbers` count it, where students see it resized; () where they do not.
     """
 
     numbers: Sequence[int]
     total: int
     names: Sequence[str] | None = None
     table: Callable[[], Any] | None = None
+    whole: Sequence[Inputs] = ()
 
 
 class View(NamedTuple):
@@ -172,9 +174,9 @@ class Augment(NamedTuple):
       draw: (generator, n, u) -> table of parameters for one epoch of the whole set, tensors with first dimension n,
         on the CPU. `u` in [0, 1] is the share of training done. A key "partner" ([n] int64, indices into the set)
         asks the engine to fetch each sample's partner.
-      apply: (view, rows, partner, partner_rows) -> view. `rows` are the batch's rows of the table, on the batch's
-        device; `partner` and `partner_rows` are the partners' raw view and rows, or None where the table has no
-        "partner". Sample i of the result depends on sample i of the arguments only.
+      apply: (view, rows, partner, partner_rows) -> view. `rows` are the batch's of the table, on the batch's device;
+        the partners' raw view and rows are None where the table has no "partner". Sample i of the result depends on
+        sample i of the arguments only.
     """
 
     draw: Callable[[torch.Generator, int, float], Rows]
@@ -182,11 +184,11 @@ class Augment(NamedTuple):
 
 
 class DrawnRows(NamedTuple):
-    """What a selection takes of the training set for one pass.
+    """What a selection takes of the training set for one pass; on the CPU.
 
     Args:
-      rows: [n] int64, distinct rows of the training set, in ascending order, on the CPU.
-      weights: [n] float32, above 0, of these samples in every loss, on the CPU; None: all count alike.
+      rows: [n] int64, distinct rows of the training set, in ascending order.
+      weights: [n] float32, above 0, of these samples in every loss; None: all count alike.
     """
 
     rows: Tensor
@@ -217,8 +219,7 @@ class Batch:
       targets: [B, C] class probabilities.
       weight: [B], the samples' weights in every loss.
       index: [B] int64, rows of the training split.
-      labelled: [B] bool, whether a sample's label is known (of a mixed one: both labels). On the CPU, so that nobody
-        waits for a device to count them. None: all are known.
+      labelled: [B] bool on the CPU, whether a label is known (of a mixed sample: both labels); None: all are.
     """
 
     inputs: Inputs
@@ -378,8 +379,7 @@ class RungResult:
     """What one rung of training yielded.
 
     Args:
-      score: validation score of the study's first objective, more is better: a share in [0, 1], or minus the log loss;
-        of the side branch, where there is one, like loss and metrics.
+      score: of the study's first objective on validation (of the side branch, where there is one): more is better.
       loss: validation cross-entropy, nats.
       seen: samples seen so far.
       seconds: wall time of this rung.

@@ -1,32 +1,37 @@
 """Ways in which a teacher of known accuracy is handed over, and what autokd finds.
 
-    python -m benchmarks.teachers --data-dir DIR [--images 4000] [--epochs 4] [--only WORD]
+    python -m benchmarks.teachers --data-dir DIR [--images 4000] [--rows 3000] [--epochs 4] [--only WORD …]
 
-Three small convolutional networks are trained on Fashion-MNIST (`DIR/FashionMNIST/raw`), each on another input: with
-ImageNet's numbers, on 0 to 255, and with 0.5 and 0.5 at 48 pixels. The truth is the accuracy of a network on the
-validation images when it is fed as it was trained and its outputs are named by hand, without autokd. Each way of
-handing one over goes the way of `autokd search`: loaded, tried on training images, and asked about the same validation
-images. Nothing is said of the teacher beyond what stands in the row. What is off by more than a point is bold.
+Small convolutional networks are trained on Fashion-MNIST (`DIR/FashionMNIST/raw`), each on another input: with
+ImageNet's numbers, on 0 to 255, and with 0.5 and 0.5 at 48 pixels; one of timm and one of torchvision beside them.
+Models of scikit-learn, LightGBM, XGBoost and CatBoost are fitted on the training rows of two tables
+(`benchmarks.teachers_of_tables`). The truth is the accuracy of a model on the validation samples when it is fed as it
+was trained and its outputs are named by hand, without autokd. Each way of handing one over goes the way of `autokd
+search`: loaded, tried on training samples, and asked about the same validation samples. Nothing is said of the teacher
+beyond what stands in the row. What is off by more than a point is bold.
 
-A way is one entry of `WAYS`: what is written or wrapped, what is said, and the network whose accuracy is the truth.
-Takes some two minutes on two cores, most of it training.
+A way is one entry of `WAYS`: what is written or wrapped, what is said, and the model whose accuracy is the truth.
+Takes some four minutes on two cores, most of it training.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import tempfile
 import time
+import warnings
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autokd import compat
 from autokd.batching import single
 from autokd.data import Dataset, load
 from autokd.engine.evaluate import predict_teacher
@@ -35,6 +40,7 @@ from autokd.errors import AutokdError
 from autokd.options import DataOptions
 from autokd.search.given_teacher import obtain_given
 from autokd.search.request import Request
+from benchmarks import teachers_of_tables
 
 CPU = torch.device("cpu")
 CLASSES = 10
@@ -63,7 +69,30 @@ class Input(NamedTuple):
         return x if self.size == x.shape[-1] else F.interpolate(x, side, mode="bilinear", antialias=True)
 
 
-INPUTS = {"imagenet": Input(0.449, 0.226, 28), "raw": Input(0.0, 1 / 255, 28), "half": Input(0.5, 0.5, 48)}
+def make_timm() -> nn.Module:
+    """Return a network of timm for grey pictures, not trained."""
+    compat.torchvision()
+    network: nn.Module = importlib.import_module("timm").create_model(TIMM, num_classes=CLASSES, in_chans=1)
+    return network
+
+
+def make_torchvision() -> nn.Module:
+    """Return a network of torchvision for grey pictures, not trained."""
+    network: Any = compat.torchvision().models.get_model(TORCHVISION, num_classes=CLASSES)
+    network.conv1[0] = nn.Conv2d(1, 24, 3, 2, 1, bias=False)
+    return network  # type: ignore[no-any-return]
+
+
+TIMM, TORCHVISION = "test_resnet", "shufflenet_v2_x0_5"
+INPUTS = {
+    "imagenet": Input(0.449, 0.226, 28),
+    "raw": Input(0.0, 1 / 255, 28),
+    "half": Input(0.5, 0.5, 48),
+    "timm": Input(0.5, 0.5, 64),
+    "torchvision": Input(0.449, 0.226, 64),
+}
+NETWORKS: Mapping[str, Callable[[], nn.Module]] = {"timm": make_timm, "torchvision": make_torchvision}
+"""Those that are no `make()`."""
 
 
 class Outputs(nn.Module):
@@ -92,7 +121,7 @@ class Bench(NamedTuple):
     data: Dataset
     images: Tensor
     official: Sequence[int]
-    networks: dict[str, nn.Sequential]
+    networks: dict[str, nn.Module]
     folder: Path
 
     def saved(self, content: Any, name: str) -> str:
@@ -103,7 +132,10 @@ class Bench(NamedTuple):
         return dict(self.networks[name].state_dict())
 
 
-class Way(NamedTuple):
+AnyBench = TypeVar("AnyBench")
+
+
+class Way(NamedTuple, Generic[AnyBench]):
     """A way to hand a teacher over.
 
     Args:
@@ -114,7 +146,7 @@ class Way(NamedTuple):
 
     what: str
     truth: str
-    hand_over: Callable[[Bench], dict[str, Any]]
+    hand_over: Callable[[AnyBench], dict[str, Any]]
 
 
 def _reordered(state: dict[str, Tensor], order: Sequence[int]) -> dict[str, Tensor]:
@@ -166,7 +198,30 @@ def _stored(bench: Bench) -> dict[str, Any]:
     return {"teacher_predictions": bench.folder / "answers.npz"}
 
 
-WAYS = (
+def _library(name: str, model: str) -> Callable[[Bench], dict[str, Any]]:
+    def hand_over(bench: Bench) -> dict[str, Any]:
+        file = bench.folder / f"{name}.pt"
+        torch.save({"state_dict": bench.state(name)}, file)
+        return {"teacher": f"{name}:{model}@{file}"}
+
+    return hand_over
+
+
+def _onnx(bench: Bench) -> dict[str, Any]:
+    file, example = bench.folder / "raw.onnx", torch.zeros(1, 1, 28, 28)
+    names: dict[str, Any] = {"input_names": ["x"], "dynamic_axes": {"x": {0: "n"}}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(bench.networks["raw"], (example,), str(file), dynamo=False, **names)
+    return {"teacher": f"onnx:{file}"}
+
+
+def _together(bench: Bench) -> dict[str, Any]:
+    stored = f"predictions:{_stored(bench)['teacher_predictions']}"
+    return {"teacher": [bench.networks["imagenet"], Outputs(bench.networks["half"], SHUFFLED), stored]}
+
+
+WAYS: tuple[Way[Bench], ...] = (
     Way("a network in Python, ImageNet's numbers", "imagenet", lambda b: {"teacher": b.networks["imagenet"]}),
     Way("a network in Python, 0 to 255", "raw", lambda b: {"teacher": b.networks["raw"]}),
     Way("a network in Python, 0.5 and 0.5 at 48 px", "half", lambda b: {"teacher": b.networks["half"]}),
@@ -196,14 +251,19 @@ WAYS = (
     Way("outputs shuffled, named in the file", "imagenet", _named),
     Way("two more classes, names by --teacher-classes", "imagenet", _more_classes),
     Way("stored predictions, an .npz", "half", _stored),
+    Way("timm, at 64 px, outputs in the data's order", "timm", _library("timm", TIMM)),
+    Way("torchvision, grey, ImageNet's numbers at 64 px", "torchvision", _library("torchvision", TORCHVISION)),
+    Way("ONNX, 0 to 255", "raw", _onnx),
+    Way("three together: ImageNet's, shuffled at 48 px, stored", "together", _together),
 )
 
 
-def train(data: Dataset, fed: Input, epochs: int) -> nn.Sequential:
-    """Train a network on the training images, fed in a way."""
+def train(data: Dataset, name: str, epochs: int) -> nn.Module:
+    """Train a network on the training images, fed in its way."""
+    fed = INPUTS[name]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = make()
+        network = NETWORKS.get(name, make)()
         pixels, labels = single(data.train.inputs), data.train.labels
         steps = -(-len(labels) // 64) * epochs
         optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
@@ -219,52 +279,65 @@ def train(data: Dataset, fed: Input, epochs: int) -> nn.Sequential:
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, fed: Input, data: Dataset) -> float:
-    """Return the share of validation images that a network has right, without autokd."""
-    right = network(fed.of(single(data.validation.inputs))).argmax(1) == data.validation.labels
-    return float(right.double().mean())
+def truths(networks: Mapping[str, nn.Module], data: Dataset) -> dict[str, float]:
+    """Return the shares of validation images that the networks have right, without autokd, and their mean has."""
+    pixels, labels = single(data.validation.inputs), data.validation.labels
+    said = {
+        name: torch.cat([network(INPUTS[name].of(x)) for x in pixels.split(64)]) for name, network in networks.items()
+    }
+    said["together"] = torch.stack([said[name].softmax(1) for name in ("imagenet", "half", "half")]).mean(0)
+    return {name: float((each.argmax(1) == labels).double().mean()) for name, each in said.items()}
 
 
-def found(way: Way, bench: Bench) -> tuple[float, str, float]:
-    """Return the accuracy of the teacher that autokd makes of a way, what it took, and the seconds."""
+def found(handed: Mapping[str, Any], data: Dataset) -> tuple[float, str, float]:
+    """Return the accuracy of the teacher that autokd makes of what is handed over, what it took, and the seconds."""
     began = time.perf_counter()
-    request = Request(**way.hand_over(bench))
-    obtained = obtain_given(request, bench.data, CPU, None, lambda at: None)
+    obtained = obtain_given(Request(**handed), data, CPU, None, lambda at: None)
     assert obtained is not None
     seconds = time.perf_counter() - began
-    answers = predict_teacher(obtained.teacher, to_device(bench.data.validation, bench.data.task, CPU))
-    share = float((answers.argmax(1) == bench.data.validation.labels).double().mean())
+    answers = predict_teacher(obtained.teacher, to_device(data.validation, data.task, CPU))
+    share = float((answers.argmax(1) == data.validation.labels).double().mean())
     return share, "; ".join(remark.partition(":")[0].partition(" (")[0] for remark in obtained.remarks), seconds
+
+
+def show(
+    ways: Sequence[Way[AnyBench]], bench: AnyBench, data: Dataset, known: Mapping[str, float], only: Sequence[str]
+) -> None:
+    """Print a row for each way whose description has one of some words."""
+    for way in ways:
+        if not any(word in way.what for word in only):
+            continue
+        truth = 100 * known[way.truth]
+        try:
+            share, taken, seconds = found(way.hand_over(bench), data)
+        except AutokdError as error:
+            print(f"| {way.what} | {truth:.1f} | **refused** | | {error} |", flush=True)
+            continue
+        shown = f"{100 * share:.1f}" if abs(100 * share - truth) <= 1 else f"**{100 * share:.1f}**"
+        print(f"| {way.what} | {truth:.1f} | {shown} | {seconds:.1f} | {taken} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--rows", type=int, default=3000, help="of each table")
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--only", default="", help="ways whose description has this word")
+    parser.add_argument("--only", nargs="+", default=[""], help="ways whose description has one of these words")
     asked = parser.parse_args()
     drawn = load("fashion_mnist", DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
     images, labels = single(drawn.train.inputs), drawn.train.labels
     data = load((images.numpy(), [drawn.task.classes[k] for k in labels.tolist()]))
     official = [data.task.classes.index(name) for name in drawn.task.classes]
-    networks = {name: train(data, fed, asked.epochs) for name, fed in INPUTS.items()}
-    truths = {name: accuracy(networks[name], fed, data) for name, fed in INPUTS.items()}
+    networks = {name: train(data, name, asked.epochs) for name in INPUTS}
     print(f"{len(data.train):,} training and {len(data.validation):,} validation images\n", flush=True)
     print("| a teacher handed over as | truth % | found % | seconds | taken |\n|---|---:|---:|---:|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(data, images, official, networks, Path(folder))
-        for way in WAYS:
-            if asked.only not in way.what:
-                continue
-            truth = 100 * truths[way.truth]
-            try:
-                share, taken, seconds = found(way, bench)
-            except AutokdError as error:
-                print(f"| {way.what} | {truth:.1f} | **refused** | | {error} |", flush=True)
-                continue
-            shown = f"{100 * share:.1f}" if abs(100 * share - truth) <= 1 else f"**{100 * share:.1f}**"
-            print(f"| {way.what} | {truth:.1f} | {shown} | {seconds:.1f} | {taken} |", flush=True)
+        show(WAYS, bench, data, truths(networks, data), asked.only)
+        for make_bench, ways in teachers_of_tables.TABLES:
+            table = make_bench(Path(asked.data_dir), Path(folder), asked.rows)
+            show([Way(*way) for way in ways], table, table.data, table.truths, asked.only)
 
 
 if __name__ == "__main__":

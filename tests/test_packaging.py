@@ -170,7 +170,7 @@ def test_every_import_of_tests_tools_and_benchmarks_is_declared_and_every_extra_
     for_tests = packages(
         [*project["dependencies"], *extras["test"], *extras["timm"], *extras["testing"], *extras["sklearn"]]
     )
-    for_developers = for_tests | packages(extras["dev"])
+    for_developers = for_tests | packages([*extras["dev"], *extras["boosting"]])
     assert imported("tests") - for_tests == set()
     assert imported("tools", "benchmarks", "docs") - for_developers <= COMPARED_WITH
     of_extras = frozenset().union(*(packages(group) for group in extras.values()))

@@ -1,6 +1,6 @@
 """A dataset's samples at the size that a teacher looks at, beside those that the student sees.
 
-They are decoded once, into the user's cache, and read from there as they are asked for.
+Files are decoded once, into the user's cache, and read from there as they are asked for. Arrays are there as they are.
 """
 
 from __future__ import annotations
@@ -26,21 +26,20 @@ _log = logging.getLogger("autokd")
 def with_finer(data: Dataset, teacher: Teacher | None, *, keep: bool = True) -> Dataset:
     """Return the dataset with its samples as its teacher sees them.
 
-    It is the same where the student sees as much, and where samples are not from files of their own.
+    It is the same where the student sees as much as there is.
 
     Args:
       data: the dataset.
       teacher: who looks at them.
-      keep: decode them into the cache, once; if not, they are decoded each time that they are asked for.
+      keep: decode files into the cache, once; if not, they are decoded each time that they are asked for.
 
     Raises:
       DataError: a file is gone or unreadable, or the disk has no room.
     """
-    names = data.samples.names
-    source = _source(data, names or (), side_of(teacher))
-    if names is None or source is None:
+    source, names = _source(data, side_of(teacher)), data.samples.names
+    if source is None:
         return data
-    kept: Source = _kept(source, names) if keep else source
+    kept: Source = source if names is None or not keep else _kept(source, names)
     return dataclasses.replace(
         data,
         train=_beside(data.train, kept),
@@ -57,14 +56,12 @@ def finer_split(data: Dataset, split: Split, side: int) -> Split:
       split: of its samples.
       side: that the teacher looks at, in pixels; 0: what the student does.
     """
-    source = None if split.ids is None else _source(data, data.samples.names or (), side)
+    source = None if split.ids is None else _source(data, side)
     return dataclasses.replace(split, finer=None) if source is None else _beside(split, source)
 
 
-def _source(data: Dataset, names: Sequence[str], side: int) -> Finer | None:
-    if not side or not names:
-        return None
-    return kind_of(data.task.modality).finer(data.preprocess, names, side)
+def _source(data: Dataset, side: int) -> Finer | None:
+    return kind_of(data.task.modality).finer(data.preprocess, data.samples, side) if side else None
 
 
 def _beside(split: Split, source: Source) -> Split:

@@ -194,7 +194,8 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         dry=dry,
     )
     kind = kind_of(component.declares.modality)
-    raw = _resized(_read(component, context), kind, options.image_size)
+    read = _read(component, context)
+    raw = _resized(read, kind, options.image_size)
     _check_names(raw)
     doubts = () if raw.sampled else kind.doubts(raw.train.inputs, raw.train.labels, raw.classes)
     raw = numbered(dataclasses.replace(raw, remarks=(*raw.remarks, *doubts)))
@@ -220,7 +221,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         reference=_reference(component, options),
         default_space=component.declares.default_space or kind.declares.default_space,
         card=card_of(raw, task, splits, dropped, preprocess),
-        samples=samples_of(raw, parts, kind),
+        samples=samples_of(raw, parts, kind, read),
         _test=splits["test"],
     )
 

@@ -26,19 +26,26 @@ def numbered(raw: Raw) -> Raw:
     return dataclasses.replace(raw, **parts)
 
 
-def samples_of(raw: Raw, parts: Parts, kind: InputKind) -> Samples:
+def samples_of(raw: Raw, parts: Parts, kind: InputKind, read: Raw) -> Samples:
     """Return the samples that the splits hold.
 
     Args:
       raw: the dataset, numbered.
       parts: its splits.
       kind: of its inputs.
+      read: the dataset before its inputs were resized.
     """
     names = [part.names for part in parts if part.names is not None]
     numbers = [part.numbers for part in parts if part.numbers is not None]
     return Samples(
         numbers=np.concatenate(numbers).tolist(),
-        total=sum(len(part) for part in (raw.train, raw.validation, raw.test) if part is not None),
+        total=sum(map(len, _parts(raw))),
         names=np.concatenate(names).tolist() if len(names) == len(parts) else None,
         table=kind.as_table and functools.partial(kind.as_table, [part.inputs for part in parts]),
+        whole=[part.inputs for part in _parts(read)] if read.train.inputs is not raw.train.inputs else (),
     )
+
+
+def _parts(raw: Raw) -> list[Part]:
+    """The parts of a dataset, in the order in which its samples are numbered."""
+    return [part for part in (raw.train, raw.validation, raw.test) if part is not None]

@@ -5,6 +5,7 @@ model.json            the student component with its fields, its head, the task
 preprocess.json       what turns raw inputs into the network's
 metrics.json          what it reached; written last, so a folder with it is whole
 pipeline.yaml         how it was made
+README.md             the model card: all this for people
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from torch import Tensor, nn
 from autokd._version import __version__
 from autokd.data import Dataset, from_json
 from autokd.delivery.files import read_bytes, read_json, write_json
+from autokd.delivery.model_card import model_card
 from autokd.delivery.pipeline_file import dump
 from autokd.delivery.student import Student
 from autokd.engine.build import build_student
 from autokd.errors import BundleError, UserError
 from autokd.files import write_bytes, write_text
 from autokd.input_values import PREPROCESS_FORMAT
+from autokd.networks.inputs import kind_of
 from autokd.networks.models import seeded, shapes_from_plain, shapes_to_plain, state_fingerprint
 from autokd.networks.state_file import METADATA_KEY
 from autokd.spec import PipelineSpec, component_from_plain, component_to_plain
@@ -91,6 +94,10 @@ def write_bundle(
     write_json(directory / "model.json", model)
     write_json(directory / "preprocess.json", dataset.preprocess.to_json())
     write_text(directory / "pipeline.yaml", dump(pipeline_doc))
+    form = str(kind_of(dataset.task.modality).describe(dataset.preprocess).get("form", ""))
+    origin, temperature = pipeline_doc.get("provenance"), student.temperature
+    card = model_card(dataset.task, spec, metrics, origin, form=form, temperature=temperature)
+    write_text(directory / "README.md", card)
     write_json(directory / "metrics.json", {"format": FORMAT, **metrics})
 
 

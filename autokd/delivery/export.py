@@ -12,6 +12,7 @@ from autokd.delivery.pipeline_file import FORMAT
 from autokd.errors import NothingFeasible, StudyError
 from autokd.seeds import derive
 from autokd.spec import fingerprint
+from autokd.study.checks import check
 from autokd.study.claim import Arm, Claim
 from autokd.study.records import TrialRecord
 
@@ -72,6 +73,8 @@ def export_pipeline(store: StudyStore, trial: int | None = None, arm: str | None
             "seed": identity.seed,
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "versions": dict(settings.versions),
+            "cost": None if chosen.arm is None else dict(chosen.arm.cost),
+            "checks": _said_against(store, chosen),
             "evidence": None if claim is None or chosen.arm is None else _summary(claim, chosen.arm),
         },
     }
@@ -123,6 +126,14 @@ def _trial(store: StudyStore, number: int) -> TrialRecord:
         have = f"it has {known[0]} to {known[-1]}" if known else "it has none yet"
         raise StudyError(f"study {store.name} has no trial {number}; {have}")
     return store.records.trials[number]
+
+
+def _said_against(store: StudyStore, chosen: _Chosen) -> list[str] | None:
+    """What the checks of the study say against what it recommends, a line each; None for any other pipeline."""
+    claim = store.records.claim
+    if claim is None or chosen.arm is None or chosen.arm.name != claim.use:
+        return None
+    return [f"{each.mark} {each.says} {each.todo}".rstrip() for each in check(store) if each.todo]
 
 
 def _note(trial: TrialRecord, *, asked: bool) -> str:

@@ -19,7 +19,7 @@ from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import InputKind
-from autokd.input_values import Feed, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
+from autokd.input_values import Feed, Finer, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
 from autokd.modalities.decoded_files import DecodedFiles
 from autokd.modalities.decoding import USUAL
@@ -28,8 +28,9 @@ from autokd.modalities.images import ImagePreprocess, Reading, fit_images, image
 from autokd.modalities.likeness import near_copies, plain_pictures, said_of_sameness
 from autokd.modalities.picture_files import Found, counted, find_pictures, said_of_others
 from autokd.modalities.picture_table import pictures_of
+from autokd.modalities.resized_arrays import ResizedArrays
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, THE_DATA
-from autokd.types import BuildContext, Inputs, Split, Task
+from autokd.types import BuildContext, Inputs, Samples, Split, Task
 
 CELLS = 16
 """A side of the grid of means by which plain models see an image."""
@@ -128,12 +129,21 @@ class Image(InputKind):
             lay_out=lambda network: network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         )
 
-    def finer(self, preprocess: ImagePreprocess, names: Sequence[str], side: int) -> DecodedFiles | None:
-        """Return the files' pictures at a larger side, read as the others were; see `InputKind.finer`."""
-        paths = [Path(name) for name in names]
-        if side <= min(preprocess.size) or images.usual_side(paths) <= min(preprocess.size):
+    def finer(self, preprocess: ImagePreprocess, samples: Samples, side: int) -> Finer | None:
+        """Return the pictures at a larger side, made square as the others were; see `InputKind.finer`."""
+        seen = min(preprocess.size)
+        if side <= seen or self.own_side(samples) <= seen:
             return None
+        if samples.names is None:
+            return ResizedArrays(samples, side, preprocess)
+        paths = [Path(name) for name in samples.names]
         return DecodedFiles(paths, side, preprocess.reading, channels=preprocess.channels)
+
+    def own_side(self, samples: Samples) -> float:
+        """Return the median of the shorter sides; see `InputKind.own_side`."""
+        if samples.names is not None:
+            return images.usual_side([Path(name) for name in samples.names])
+        return max((min(single(part).shape[2:]) for part in samples.whole), default=0)
 
     def preview(self, preprocess: ImagePreprocess, inputs: Inputs) -> Preview:
         """Return the pixels as pictures; see `InputKind.preview`."""

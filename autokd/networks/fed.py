@@ -23,6 +23,7 @@ class InputForm:
       size: side in pixels to which images are resized (bilinear) inside the teacher; 0 for no resizing.
       source: whose mean and std they are, for people.
       own_size: side in pixels that the network's configuration names; 0 for none. Nothing is resized for it.
+      own_crop: share of a picture's side that evaluation as configured keeps in its middle, in (0, 1]. Nothing is cut.
     """
 
     mean: Sequence[float] = ()
@@ -30,6 +31,7 @@ class InputForm:
     size: int = 0
     source: str = THE_DATA
     own_size: int = 0
+    own_crop: float = 1.0
 
 
 AS_THE_DATA = InputForm()
@@ -65,6 +67,7 @@ class Fed:
             size=self.input_size or said.size,
             source=GIVEN if given else said.source if said.mean or said.std else THE_DATA,
             own_size=said.own_size,
+            own_crop=said.own_crop,
         )
 
     def own_classes(self) -> tuple[str, ...]:

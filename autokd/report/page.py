@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from autokd.files import write_text
 from autokd.report import words
+from autokd.report.document import document
 from autokd.report.sections import sections
 from autokd.report.start import scored
 from autokd.tables import write_csv
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 
 
 def write(store: StudyStore, reports_dir: Path) -> Path:
-    """Write a study's report and the tables behind it.
+    """Write a study's report, the tables behind it, and all its facts for machines.
 
     Args:
       store: the study, finished or not.
-      reports_dir: the report goes to `reports_dir/<name>/index.html`, beside its CSV tables; what is there is replaced.
+      reports_dir: the report goes to `reports_dir/<name>/index.html`, beside its CSV tables and report.json; what is
+        there is replaced.
     Returns:
       The path of `index.html`: one file that opens offline.
     """
@@ -38,6 +40,7 @@ def write(store: StudyStore, reports_dir: Path) -> Path:
     for section in sections():
         for name, table in section.tables(store).items():
             write_csv(folder / f"{name}.csv", table.rows, table.columns)
+    write_text(folder / "report.json", document(store))
     path = folder / "index.html"
     write_text(path, render(store))
     return path

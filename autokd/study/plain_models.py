@@ -15,27 +15,9 @@ from autokd.study.answers import read_answers
 
 PLAIN = "plain"
 """Where the answers of plain models are among those of a claim: "plain/NAME/SPLIT"."""
-TEACHER = "teacher"
-"""Where those of the teacher are."""
 RESAMPLES = 400
 """Bootstrap samples of test items and seeds."""
 LEVEL = 0.95
-
-
-class Beside(NamedTuple):
-    """A difference of values on test, with its 95 % bootstrap interval over test items and seeds."""
-
-    difference: float
-    low: float
-    high: float
-
-    def is_better(self, metric: Metric) -> bool:
-        """Whether more than chance makes it better."""
-        return min(metric.score(self.low), metric.score(self.high)) > 0
-
-    def is_worse(self, metric: Metric) -> bool:
-        """Whether more than chance makes it worse."""
-        return max(metric.score(self.low), metric.score(self.high)) < 0
 
 
 class PlainModel(NamedTuple):
@@ -57,7 +39,7 @@ class PlainModel(NamedTuple):
 
     def is_better(self, metric: Metric) -> bool:
         """Whether the plain model beats the student by more than chance."""
-        return Beside(self.difference, self.low, self.high).is_worse(metric)
+        return max(metric.score(self.low), metric.score(self.high)) < 0
 
 
 def best_plain_model(file: Path, arm: str, metric: Metric) -> PlainModel | None:
@@ -78,28 +60,11 @@ def best_plain_model(file: Path, arm: str, metric: Metric) -> PlainModel | None:
     on_validation = {name: metric.of(_answers(kept, f"{PLAIN}/{name}", "validation")) for name in names}
     best = max(names, key=lambda name: metric.score(on_validation[name]))
     plain = _answers(kept, f"{PLAIN}/{best}", "test")
-    return PlainModel(best, on_validation[best], metric.of(plain), *beside(runs, plain, metric))
-
-
-def beside_teacher(file: Path, arm: str, metric: Metric) -> Beside | None:
-    """Return the teacher minus an arm of the claim, on test; None where answers of both are not kept.
-
-    Args:
-      file, arm, metric: as for `best_plain_model`.
-    """
-    kept = read_answers(file)
-    runs = [] if kept is None else [_answers(kept, name.removesuffix("/test"), "test") for name in _runs_of(kept, arm)]
-    if kept is None or not runs or f"{TEACHER}/test" not in kept:
-        return None
-    student = beside(runs, _answers(kept, TEACHER, "test"), metric)
-    return Beside(-student.difference, -student.high, -student.low)
-
-
-def beside(runs: list[Predictions], other: Predictions, metric: Metric) -> Beside:
-    """Return the mean of some runs minus another model, on the same items."""
+    drawn = _differences(runs, plain, metric)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     mean = float(np.mean([metric.of(run) for run in runs]))
-    low, high = np.quantile(_differences(runs, other, metric), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Beside(mean - metric.of(other), float(low), float(high))
+    value = metric.of(plain)
+    return PlainModel(best, on_validation[best], value, mean - value, float(low), float(high))
 
 
 def _runs_of(kept: Mapping[str, Tensor], arm: str) -> list[str]:
@@ -112,13 +77,13 @@ def _answers(kept: Mapping[str, Tensor], name: str, split: str) -> Predictions:
     return predictions(kept[f"{name}/{split}"].float(), kept[f"labels/{split}"])
 
 
-def _differences(runs: list[Predictions], other: Predictions, metric: Metric) -> list[float]:
-    """The runs' mean minus the other model, on bootstrap samples of the items and of the seeds."""
-    rng, items = np.random.default_rng(0), len(other.labels)
+def _differences(runs: list[Predictions], plain: Predictions, metric: Metric) -> list[float]:
+    """Student minus plain model, on bootstrap samples of the items and of the seeds."""
+    rng, items = np.random.default_rng(0), len(plain.labels)
     found = []
     for _ in range(RESAMPLES):
         index = torch.from_numpy(rng.integers(items, size=items))
         seeds = rng.integers(len(runs), size=len(runs))
         values = {seed: metric.of(runs[seed].take(index)) for seed in set(seeds.tolist())}
-        found.append(float(np.mean([values[seed] for seed in seeds.tolist()])) - metric.of(other.take(index)))
+        found.append(float(np.mean([values[seed] for seed in seeds.tolist()])) - metric.of(plain.take(index)))
     return found

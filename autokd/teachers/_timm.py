@@ -88,10 +88,11 @@ def _hint(name: str, models: list[str]) -> str:
 
 
 def _own_form(module: nn.Module, channels: int) -> InputForm:
-    """Mean and std of the model's configuration, where they are for as many channels, and the size that it names."""
+    """Mean and std of the model's configuration, where they are for as many channels, and its size and crop."""
     configuration: Any = module.pretrained_cfg
     mean, std = tuple(configuration.get("mean", ())), tuple(configuration.get("std", ()))
     size = int(tuple(configuration.get("input_size", ()) or (0,))[-1])
+    crop = float(configuration.get("crop_pct") or 1.0)
     if not len(mean) == len(std) == channels:
-        return InputForm(own_size=size)
-    return InputForm(mean=mean, std=std, source="its configuration's", own_size=size)
+        return InputForm(own_size=size, own_crop=crop)
+    return InputForm(mean=mean, std=std, source="its configuration's", own_size=size, own_crop=crop)

@@ -239,6 +239,7 @@ class _Trial:
         task = data.task
         self._given, self._task = given, task
         self._reorder = given.may_reorder(teacher, task)
+        self._own_side = round(kind_of(task.modality).own_side(data.samples))
         self.frozen = _frozen(teacher)
         outputs = torch.tensor(teacher.outputs if isinstance(teacher, ByName) else range(task.num_classes))
         self._feeder = (
@@ -272,6 +273,8 @@ class _Trial:
         if self._feeder is None or self.frozen is None:
             return Tried(self._asker.assumed, {}, ())
         usual = kind_of(self._task.modality).usual_inputs(self._task)
+        if usual.sizes and usual.side < self._own_side <= max(usual.sizes):  # a network of the very data
+            usual = usual._replace(sizes=tuple(sorted({*usual.sizes, self._own_side})))
         return screen(self._feeder, usual, self.frozen, self._task, axes, tell)
 
     def _changed(self, verdict: Verdict) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def line(
       frozen: what it is fed; None where nothing is known of that.
       changed: fields of its component that were taken.
       right: how often it is right, in words.
-      finer: whether its samples are decoded at its own size.
+      finer: whether its samples are read at its own size.
     """
     fed = "" if frozen is None else _fed(frozen, task, changed, finer=finer)
     size = f", {teacher.params:,} parameters" if teacher.params else ""
@@ -40,11 +40,12 @@ def _fed(frozen: Frozen, task: Task, changed: Mapping[str, Any], *, finer: bool)
         return ", fed as the students are"
     side = usual.side
     size = changed.get("input_size", form.size)
-    own = f"decoded at that size; students see {side}" if finer else f"the data have {side}"
+    own = f"read at that size; students see {side}" if finer else f"the data have {side}"
     at = f"{size} px ({own})" if size and size != side else f"{side} px, as the data have"
     mean, std = (changed.get(name) or getattr(form, name) or getattr(task, name) for name in ("mean", "std"))
     source = TAKEN if "mean" in changed else form.source
-    return f", fed {at}, mean {numbers(mean or (0.0,))} and std {numbers(std or (1.0,))} ({source})"
+    whole = f", whole (crop_pct {form.own_crop:g} of its configuration is not followed)" if form.own_crop < 1 else ""
+    return f", fed {at}{whole}, mean {numbers(mean or (0.0,))} and std {numbers(std or (1.0,))} ({source})"
 
 
 def numbers(values: Sequence[float]) -> str:

@@ -115,9 +115,70 @@ def test_files_as_small_as_what_students_see_have_nothing_finer(pictures: Path) 
     assert with_finer(data, teacher_of(data, 64)) is data
 
 
-def test_arrays_have_nothing_finer(digits: Dataset) -> None:
+def test_arrays_that_students_see_as_they_are_have_nothing_finer(digits: Dataset) -> None:
     large = freeze(nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), digits.task, source="", identity={}, inputs=LARGE)
     assert with_finer(digits, large) is digits
+
+
+@pytest.fixture(scope="module")
+def arrays(pictures: Path) -> Dataset:
+    files = sorted(pictures.rglob("*.png"))
+    given = np.stack([np.asarray(Image.open(file)) for file in files])
+    return load((given, [file.parent.name for file in files]), DataOptions(image_size=SIDE))
+
+
+def test_arrays_larger_than_what_students_see_reach_the_teacher_as_they_are(arrays: Dataset) -> None:
+    teacher, whole = teacher_of(arrays), batching.single(arrays.samples.whole[0])
+    assert (
+        batching.single(arrays.train.inputs).shape[-1] == SIDE
+        and whole.shape[-1] == OWN
+        and accuracy(teacher, arrays) < 0.8
+    )
+    finer = with_finer(arrays, teacher)
+    assert accuracy(teacher, finer) == 1.0
+    for split in (finer.train, finer.validation, finer.read_test()):
+        assert split.finer is not None and split.ids is not None
+        rows = torch.tensor(arrays.samples.numbers)[split.ids]
+        assert torch.equal(batching.single(split.finer)[torch.arange(len(split))], whole[rows])
+    logits, labels, seen = answers(finer, {"kd": make("losses", "kd", {})}, ("crop_flip", {}))
+    assert seen.shape[-1] == SIDE and bool((logits.argmax(1) == labels).all())
+
+
+def test_larger_arrays_are_resized_by_the_same_rule_as_for_students() -> None:
+    wide = np.zeros((40, 24, 48), np.uint8)
+    wide[:, :, :8] = np.where(np.arange(40) % 2, 255, 100)[:, None, None]
+    wide[::2, :, 20:24] = 50
+    for rule, left in (("crop", 0), ("squash", 100)):
+        data = load((wide, np.arange(40) % 2), DataOptions(image_size=8, resize=rule))
+        seen = with_finer(data, teacher_of(data, 24)).train.finer
+        assert seen is not None and batching.single(seen).shape[1:] == (1, 24, 24)
+        assert int(batching.single(seen)[:].min(0).values[0, 12, 0]) == left
+        assert with_finer(data, teacher_of(data, 8)) is data
+
+
+def test_the_size_of_the_very_arrays_is_among_those_that_are_tried(arrays: Dataset) -> None:
+    odd = torch.nn.functional.interpolate(batching.single(arrays.samples.whole[0]).float(), size=OWN + 2)
+    labels = [arrays.task.classes[k] for k in _labels_as_read(arrays)]
+    data = load((odd.byte().numpy(), labels), DataOptions(image_size=SIDE))
+    found = check(Given(type("Fed", (), {})(), OPEN, lambda changed: only_at(OWN + 2, data, changed)), data, CPU, print)
+    assert found.changed["input_size"] == OWN + 2 and found.line.count("100.0 %") == 2
+
+
+def only_at(side: int, data: Dataset, changed: Any) -> NetworkTeacher:
+    """Knows stripes at one size, and says nothing at others."""
+
+    class Only(Stripes):
+        def forward(self, images: Tensor) -> Output:
+            said = super().forward(images)
+            return said if images.shape[-1] == side else said._replace(logits=said.logits * 0)
+
+    form = InputForm(size=changed.get("input_size", 0))
+    return freeze(Only(), data.task, source="stripes", identity={}, inputs=form)
+
+
+def _labels_as_read(data: Dataset) -> list[int]:
+    labels = torch.cat([data.train.labels, data.validation.labels, data.read_test().labels])
+    return labels[torch.tensor(data.samples.numbers).argsort()].tolist()
 
 
 def answers(data: Dataset, losses: dict[str, Any], augment: tuple[str, dict[str, Any]]) -> tuple[Tensor, ...]:
@@ -154,4 +215,4 @@ def test_the_size_of_a_teacher_is_found_by_trying_at_that_size(data: Dataset, ca
     with caplog.at_level(logging.WARNING):
         found = check(Given(component, OPEN, build), data, CPU, lambda ways: None)
     assert found.changed["input_size"] > SIDE and found.line.count("100.0 %") == 2
-    assert "decoded at that size; students see 8" in found.line
+    assert "read at that size; students see 8" in found.line

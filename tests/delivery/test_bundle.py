@@ -30,7 +30,7 @@ from autokd.networks import state_file
 from tests.delivery.helpers import CPU, Trained, pipeline_for
 
 Bundles = Callable[[str], Trained]
-FILES = {"student.safetensors", "model.json", "preprocess.json", "metrics.json", "pipeline.yaml"}
+FILES = {"student.safetensors", "model.json", "preprocess.json", "metrics.json", "pipeline.yaml", "README.md"}
 
 
 def _rows(inputs: Tensor, labels: Tensor) -> Counter[tuple[bytes, int]]:

@@ -388,7 +388,7 @@ def test_writing_again_replaces_the_report(fabricate: Fabricate, tmp_path: Path)
     assert write(store, tmp_path).read_text(encoding="utf-8") == first
     files = sorted(path.name for path in (tmp_path / "demo").iterdir())
     tables = ["agreements", "bank", "comparisons", "curves", "evidence", "losses", "proxies", "runs", "time", "trials"]
-    assert files == sorted([*(f"{name}.csv" for name in tables), "index.html"])
+    assert files == sorted([*(f"{name}.csv" for name in tables), "index.html", "report.json"])
 
 
 def test_importing_the_report_is_light() -> None:

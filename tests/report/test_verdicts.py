@@ -127,7 +127,8 @@ def test_headline_row_command_and_export_name_one_arm(kind: str, fabricate: Fabr
     page = Page(text)
     assert f'<h1 class="verdict {tone}">' in text and title in page.words
     assert title in text_of(console.summary(study, as_json=False)) and title in Page(PLOTLY + study._repr_html_()).words
-    marked = re.findall(r'<tr class="mark"><th scope="row">(.*?)</th>', text, flags=re.DOTALL)
+    first = text.partition('<section id="recommendation">')[2].partition("</section>")[0]
+    marked = re.findall(r'<tr class="mark"><th scope="row">(.*?)</th>', first, flags=re.DOTALL)
     assert marked and all(claim.used.title in html.unescape(row) for row in marked)
     assert "autokd export demo -o pipeline.yaml" in page.words and f"--arm {claim.use}" not in page.words
     exported = study.export()
@@ -196,6 +197,6 @@ def test_what_speaks_against_approving_stands_under_the_headline(fabricate: Fabr
     store = fabricate()
     text = write(store, tmp_path).read_text(encoding="utf-8")
     found = check(store)
-    stops, warnings = (count(found, severity) for severity in ("stop", "warn"))
-    assert not stops and warnings > 1
-    assert f'Before you approve it: <a href="#checks">{warnings} warnings</a>.' in text
+    stops, warnings, unknown = (count(found, severity) for severity in ("stop", "warn", "unknown"))
+    assert not stops and warnings > 1 and unknown
+    assert f'Before you approve it: <a href="#checks">{warnings} warnings, {unknown} not checked</a>.' in text

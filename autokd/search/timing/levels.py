@@ -84,19 +84,19 @@ LEVELS = (
     ),
     Level(
         least=18,
-        does="known recipes, then a search; the best after three seeds, and one other on two fresh seeds",
+        does="known recipes, then a search; the best after three seeds and one other on two fresh seeds",
         samples=True,
         fewest=8,
         changes={**_NONE, "finalists": 3, "select_seeds": 2, "claim_seeds": 2},
     ),
     Level(
         least=12,
-        does="known recipes alone, halved; what is recommended and one other on two fresh seeds",
+        does="known recipes only, halved; the recommended pipeline and one other on two fresh seeds",
         samples=False,
         fewest=4,
         changes={**_NONE, "claim_seeds": 2},
     ),
-    Level(least=0, does="known recipes alone, halved, without evidence", samples=False, fewest=2, changes=_NONE),
+    Level(least=0, does="known recipes only, halved", samples=False, fewest=2, changes=_NONE),
 )
 """The most thorough first."""
 

@@ -191,7 +191,7 @@ def _reason(fitted: Fitted, probe: Probe, estimate: Estimate, whole: Whole | Non
     of = "" if budget.epochs == own.epochs else f" in place of {own.epochs}"
     parts = [
         f"KD by hand takes {hand:.2g} s for {budget.epochs} epoch{'s' * (budget.epochs != 1)}{of}",
-        f"the time bears {fitted.hand_runs:.0f} such runs",
+        f"{fitted.hand_runs:.0f} such runs fit into the time",
         f"{fitted.level.does}: {budget.trials} trials, {_seeds(budget)}",
     ]
     if budget.views:

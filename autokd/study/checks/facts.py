@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from autokd.study.claim import Claim
     from autokd.study.design import Noise
     from autokd.study.learned import Answered, Learned
-    from autokd.study.plain_models import Beside, PlainModel
+    from autokd.study.means import Mean
+    from autokd.study.plain_models import PlainModel
     from autokd.study.records import Records, TrialRecord
     from autokd.study.store import StudyStore
 
@@ -78,16 +79,16 @@ class Facts:
             return None
         return best_plain_model(answers_file(self.study.path, claim.round), claim.use, claim.about)
 
-    @functools.cached_property
-    def teacher_beside_alone(self) -> Beside | None:
+    @property
+    def teacher_beside_alone(self) -> Mean | None:
         """The teacher minus a student without one, on test; None where answers of both are not kept."""
-        from autokd.study.plain_models import beside_teacher
+        from autokd.study.means import TEACHER, means_of
 
         claim = self.claim
         alone = [] if claim is None else [arm for arm in claim.ordered if arm.claimed and not arm.distils]
         if claim is None or not alone:
             return None
-        return beside_teacher(answers_file(self.study.path, claim.round), alone[0].name, claim.about)
+        return means_of(self.study.path, claim).difference(TEACHER, alone[0].name)
 
 
 def interval(metric: Metric, difference: float, low: float, high: float) -> str:

@@ -86,7 +86,8 @@ def calibrated(facts: Facts) -> Found | None:
     if used.calibrated_error > max(OFF, by_chance):
         todo = "Do not use its probabilities as they are; give it more validation samples, or calibrate it on your own."
         return stop(f"Badly calibrated: {says}, and a fitted temperature leaves {left}.", todo)
-    return warn(f"Badly calibrated: {says}. The temperature in its bundle leaves {left}.")
+    how = "Badly calibrated" if used.calibration_error > OFF else "Calibrated worse than the teacher"
+    return warn(f"{how}: {says}. The temperature in its bundle leaves {left}.")
 
 
 def _is_off(used: Answered, teacher: Answered | None) -> bool:

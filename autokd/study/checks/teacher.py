@@ -37,10 +37,10 @@ def better_than_alone(facts: Facts) -> Found | None:
     found, claim = facts.teacher_beside_alone, facts.claim
     if found is None or claim is None:
         return _better_on_validation(facts)
-    metric, seen = claim.about, interval(claim.about, found.difference, found.low, found.high)
-    if found.is_worse(metric):
+    metric, seen = claim.about, interval(claim.about, *found)
+    if found.tells() and metric.score(found.value) < 0:
         return warn(f"The teacher is worse than the student without it: {seen} on {claim.n_test:,} test samples.")
-    if found.is_better(metric):
+    if found.tells():
         return passed(f"The teacher is better than the student without it: {seen} on test.")
     samples = number_of(claim.n_test, "test sample")
     return unknown(f"{samples} cannot tell the teacher from the student without it: {seen}.")
@@ -113,7 +113,7 @@ RULES = (
         title="Teacher and student",
         means="A student learns little from a teacher that is no better than the student.",
         how="The teacher minus the best student that was trained without one, on the test samples of the claim, "
-        "with a 95 % bootstrap interval over samples and seeds. This check warns if the whole interval is on the "
+        "with a 95 % interval over samples and seeds. This check warns if the whole interval is on the "
         "student's side. If the interval contains 0, the test set cannot tell, and nothing is said for or against "
         "the teacher. Before there is a claim, it compares validation values of the teacher and of the recipe by "
         "hand, with the noise between seeds as margin.",

@@ -108,22 +108,21 @@ def of_calibration(claim: Claim, found: Learned, shown: list[Shown]) -> str:
     return f"{off}{beside}; the temperature {use.temperature:.2f}, fitted on validation, leaves {left}{helps}."
 
 
-def of_classes(study: StudyStore, claim: Claim, found: Learned) -> str:
-    """Return what is said of the class on which the student is worst."""
+def of_classes(study: StudyStore, claim: Claim, found: Learned) -> tuple[str, str] | None:
+    """Return the class on which the student is worst, and what is said of it; None where nothing is."""
     use, names = found.arms[claim.use], study.task.classes
     far = found.worst_class(claim.use)
     known = np.where(np.isnan(use.by_class), np.inf, use.by_class)
     worst = int(np.argmin(known)) if far is None else far[0]
     between = use.between.by_class[worst]
     if between is None:
-        return ""
+        return None
     items = words.number_of(int(found.counts[worst]), "item")
-    text = f"On {names[worst]} the student is right in {_with(float(use.by_class[worst]), between)} of {items}"
+    text = f"the student is right in {_with(float(use.by_class[worst]), between)} of {items}"
     if far is not None:
-        return f"{text}, far below its {percent(use.accuracy)} on all: more than chance explains."
-    return (
-        f"{text}, the least of {len(names)} classes and no more below its {percent(use.accuracy)} than chance explains."
-    )
+        return names[worst], f"{text}, far below its {percent(use.accuracy)} on all: more than chance explains."
+    least = f"the least of {len(names)} classes and no more below its {percent(use.accuracy)} than chance explains"
+    return names[worst], f"{text}, {least}."
 
 
 def of_confusions(study: StudyStore, claim: Claim, found: Learned) -> list[tuple[str, str, str]]:

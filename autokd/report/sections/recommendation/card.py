@@ -54,10 +54,13 @@ def _used(claim: Claim) -> str:
 
 
 def _trained_with(claim: Claim) -> Iterator[str]:
+    from autokd.recipes.rules import rule_of  # torch comes with it
+
     pipeline = claim.used.pipeline
     rest = [str(pipeline[slot]["use"]) for slot in ("augment", "optimizer") if slot in pipeline]
     yield ", ".join([words.losses(pipeline), *(name for name in rest if name != "none")])
-    yield claim.used.title
+    rule = None if claim.used.recipe is None else rule_of(claim.used.recipe)
+    yield claim.used.title if rule is None else f"published recipe: {rule.title}"
 
 
 def _how_good(study: StudyStore, decision: Decision) -> tuple[str, tuple[str, ...]]:

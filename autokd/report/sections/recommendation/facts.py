@@ -142,12 +142,14 @@ def _tuning(claim: Claim, tuned: Sequence[str]) -> str:
 
 
 def approval(study: StudyStore) -> str:
-    """Return how many checks speak against approving what is recommended: "1 stop and 5 warnings"; "" where none."""
+    """Return what checks say against approving: "1 stop, 5 warnings, 1 not checked"; "" where they say nothing."""
     if study.records.claim is None:
         return ""
     checks = check(study)
     found = (count(checks, "stop"), "stop"), (count(checks, "warn"), "warning")
-    return words.listed([words.number_of(number, thing) for number, thing in found if number])
+    told = [words.number_of(number, thing) for number, thing in found if number]
+    unknown = count(checks, "unknown")
+    return ", ".join([*told, *([f"{unknown} not checked"] if unknown else [])])
 
 
 def reason(study: StudyStore) -> str:
