@@ -139,7 +139,7 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(run, monke
 
 def _interrupted_once(trials: int):
     """What sends one Ctrl-C once there are so many trials; a second one could meet what runs next."""
-    sent = []
+    sent: list[int] = []
 
     def look(session) -> None:
         if not sent and len(session.store.records.trials) == trials:

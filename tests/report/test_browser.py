@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from autokd.report import write
-from autokd.report.sections.recommendation.verdict import distils
 from tests.report.browser import CHROMIUM, Browser, browser
 from tests.report.conftest import keep_answers, make_study
 from tests.report.test_page import change, change_claim
@@ -73,7 +72,7 @@ def make_all(folder: Path) -> dict[str, Path]:
     change_claim(stores["labels"], VERDICTS["labels_alone"][0])
     change_claim(stores["alone"], VERDICTS["no_teacher"][0])
     change(stores["alone"], teacher=None)
-    assert not distils(stores["alone"].records.claim.used)
+    assert not stores["alone"].records.claim.used.distils
     return {name: write(store, folder / "reports") for name, store in stores.items()}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autokd.report import words
 from autokd.report.sections.recommendation.facts import Decision, best_so_far
 from autokd.report.sections.recommendation.sentences import closed
-from autokd.report.sections.recommendation.verdict import amount, distils, has_teacher, other_phrase
+from autokd.report.sections.recommendation.verdict import amount, has_teacher, other_phrase
 from autokd.study.claim import Claim
 from autokd.study.means import means_of
 
@@ -50,7 +50,7 @@ def card(study: StudyStore, decision: Decision | None) -> list[Cell]:
 
 def _used(claim: Claim) -> str:
     student = words.student_in_words(claim.used.pipeline)
-    return student if distils(claim.used) or not has_teacher(claim) else f"{student}, no teacher"
+    return student if claim.used.distils or not has_teacher(claim) else f"{student}, no teacher"
 
 
 def _trained_with(claim: Claim) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autokd.report import words
-from autokd.report.sections.recommendation.verdict import amount, distils, other_phrase
+from autokd.report.sections.recommendation.verdict import amount, other_phrase
 from autokd.study.claim import Claim, Comparison
 from autokd.study.means import Mean
 
@@ -80,7 +80,7 @@ def forecast(claim: Claim) -> str:
 
 def closed(claim: Claim, share: Mean | None) -> str:
     """Return how much of the gap to the teacher is closed, a sentence; "" where there is no gap to speak of."""
-    if share is None or not distils(claim.used):
+    if share is None or not claim.used.distils:
         return ""
     low, high = (f"{100 * end:.0f}".replace("-", "−") for end in (share.low, share.high))
     return f"Closes {100 * share.value:.0f} % [{low}, {high}] of the gap to the teacher."

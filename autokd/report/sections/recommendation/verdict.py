@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from autokd.errors import UserError
 from autokd.metrics import Metric
 from autokd.report import words
-from autokd.spec import from_plain
 from autokd.study.arms import ALONE, KD, PICK
 from autokd.study.claim import Arm, Claim, Comparison
 from autokd.study.failures import grouped
@@ -54,7 +52,7 @@ def judge(claim: Claim) -> Verdict:
     if against is not None:
         title = f"{_use(claim)}: fixed on validation; test favours {other_phrase(claim, against)}"
         return Verdict("contradicted", title, "bad", (against, claim.comparisons[against]))
-    verdict = _distilled(claim) if distils(claim.used) else _on_labels(claim)
+    verdict = _distilled(claim) if claim.used.distils else _on_labels(claim)
     few = f", after {words.number_of(claim.epochs, 'epoch')}" if claim.epochs < FEW_EPOCHS else ""
     return verdict._replace(title=f"{verdict.title}{few}")
 
@@ -84,17 +82,9 @@ def amount(compared: Comparison, metric: Metric) -> str:
     return f"{seen} [{low}, {high}]"
 
 
-def distils(arm: Arm) -> bool:
-    """Whether an arm reads a teacher."""
-    try:
-        return from_plain(arm.pipeline).needs_teacher
-    except UserError:  # a component is not here, for instance a plug-in's
-        return set(arm.pipeline["losses"]) != {"ce"}
-
-
 def has_teacher(claim: Claim) -> bool:
     """Whether there was a teacher to learn from."""
-    return claim.teacher is not None or any(map(distils, claim.arms))
+    return claim.teacher is not None or any(arm.distils for arm in claim.arms)
 
 
 def other_phrase(claim: Claim, name: str) -> str:
@@ -154,7 +144,7 @@ def _no_gain(claim: Claim, lead: str, gain: Gain = None) -> Verdict:
 
 def _use(claim: Claim) -> str:
     """What to use, at the beginning of a headline."""
-    if distils(claim.used):
+    if claim.used.distils:
         plain = f"Distil with plain KD{' by hand' if claim.used.recipe == KD else ''}"
         return plain if is_plain_kd(claim, claim.used) else "Use the distilled student"
     return "Train the student on labels alone" if has_teacher(claim) else f"Use {claim.used.phrase}"
@@ -187,7 +177,7 @@ def _kd_names(claim: Claim) -> list[str]:
 
 def _names_without_teacher(claim: Claim) -> list[str]:
     """Arms that read no teacher, the one that is matched to the pick first."""
-    arms = [arm for arm in claim.arms if not distils(arm)]
+    arms = [arm for arm in claim.arms if not arm.distils]
     return [arm.name for arm in sorted(arms, key=lambda arm: arm.kind != ALONE)]
 
 
