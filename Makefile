@@ -20,6 +20,9 @@ SETUP := pyproject.toml constraints.txt
 TIMED := tests/cli/test_contract.py::test_help_imports_nothing_heavy_and_is_quick
 WORKERS := --numprocesses logical --maxprocesses 8 --dist worksteal
 
+# What is compiled is kept, whatever the shell says: tests start processes that would compile all of autokd again.
+test properties coverage: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: install demo test properties coverage lint sizes golden docs clean
 
 install: .venv/installed

@@ -138,7 +138,10 @@ def nearest(name: str, valid: Iterable[str]) -> str:
       "did you mean 'width'?"
       >>> nearest("colour", ["depth", "width"])
       'one of: depth, width'
+      >>> nearest("acc", ["accuracy", "mcc"])
+      "did you mean 'accuracy'?"
     """
     options = sorted(valid)
-    close = difflib.get_close_matches(str(name), options, n=1)
+    begun = [option for option in options if len(str(name)) > 1 and option.lower().startswith(str(name).lower())]
+    close = begun if len(begun) == 1 else difflib.get_close_matches(str(name), options, n=1)
     return f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(options) or '(none)'}"

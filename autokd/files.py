@@ -152,6 +152,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
 
+YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe loader; the one in C, where PyYAML has it, takes a tenth of the time."""
+
+
 def to_yaml(value: Any) -> str:
     """Return plain data as YAML text, keys in their own order.
 
@@ -172,7 +176,7 @@ def from_yaml(text: str) -> Any:
       >>> from_yaml("{use: kd, temperature: 4.0}")
       {'use': 'kd', 'temperature': 4.0}
     """
-    return yaml.safe_load(text)
+    return yaml.load(text, Loader=YAML_LOADER)
 
 
 def as_plain(value: Any) -> Any:

@@ -219,6 +219,10 @@ class InputKind(ABC):
         """Return what a teacher may have been trained on, where that is not known."""
         return UsualInputs()
 
+    def side(self, task: Task) -> int:
+        """Return the side in pixels of a task's samples; 0 where they have none."""
+        return 0
+
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task as a network behind a resize to `size` pixels sees it.
 

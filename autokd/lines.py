@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 30.0
 """Seconds between two lines of one stage."""
-PLANS = {"plan": "plan", "bank": "storing teacher outputs", "given": "teacher"}
+PLANS = {"plan": "plan", "bank": "the teacher's answers", "given": "teacher"}
 """Stages that only say something, and how that is headed."""
 
 

@@ -25,6 +25,7 @@ from autokd.delivery import bundle, pipeline_file
 from autokd.engine import checkpoint
 from autokd.networks.state_file import BUNDLE_FORMAT
 from autokd.recipes import RULES
+from autokd.report import document
 from autokd.search.stages import STAGES
 from autokd.search.timing.levels import LEVELS
 from autokd.space import Budget, parse
@@ -216,6 +217,7 @@ def test_the_format_numbers_are_those_of_the_code() -> None:
         bundle.FORMAT,
         input_values.PREPROCESS_FORMAT,
         checkpoint.CHECKPOINT_FORMAT,
+        document.FORMAT,
         samples.FORMAT,
         default_teacher.FORMAT,
     ]

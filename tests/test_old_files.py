@@ -58,7 +58,9 @@ def test_an_old_study_exports_what_the_old_version_exported(here: Path) -> None:
     today = {"recommended": "pick", "ce": "alone"}  # arms have other names since, and the file says which one it is
     evidence["basis"] = "fresh seeds"  # is said since there are others
     evidence["test_accuracy"] = {today.get(arm, arm): scores for arm, scores in evidence["test_accuracy"].items()}
-    assert {**now["provenance"], "date": None} == {**then["provenance"], "date": None, "arm": "pick"}
+    since = {"arm": "pick", "cost": now["provenance"]["cost"], "checks": now["provenance"]["checks"]}
+    assert since["cost"]["params"] > 0 and all(line[0] in "✕▲" for line in since["checks"])
+    assert {**now["provenance"], "date": None} == {**then["provenance"], "date": None, **since}
     assert {**now, "provenance": None} == {**then, "provenance": None, "objective": "accuracy"}
 
 

@@ -17,7 +17,7 @@ from autokd import catalog
 from autokd.catalog import KINDS
 from autokd.cli import about_studies, options, streams
 from autokd.cli.console.output import document, out
-from autokd.cli.failures import UsageError, complain, internal, of_system
+from autokd.cli.failures import UsageError, complain, hinted, internal, of_system
 from autokd.cli.options import Json, Printing, TeachersData, with_options
 from autokd.errors import AutokdError
 from autokd.options import REPORTS, Device, FullTraining, Option, Plugins, SkipBad
@@ -102,7 +102,9 @@ def export(
 ) -> None:
     """Write a complete pipeline file for `autokd train`."""
     _open(study).export(output, trial=trial, arm=arm)
-    typer.echo(f"{output}\nnext: autokd train {shlex.quote(str(output))}")
+    place = output.with_suffix("")
+    into = f" -o {shlex.quote(f'{place}-student')}" if place.exists() else ""
+    typer.echo(f"{output}\nnext: autokd train {shlex.quote(str(output))}{into}")
 
 
 @app.command()
@@ -275,6 +277,7 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as done:
         return done.exit_code
     except UsageError as error:
+        error.message = hinted(error.message, arguments)
         error.show()
         return int(error.exit_code)
     except AutokdError as error:

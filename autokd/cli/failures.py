@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -26,6 +27,18 @@ def complain(message: str, code: int) -> int:
     with contextlib.suppress(BrokenPipeError):
         typer.echo(f"error: {printable(message)}", err=True)
     return code
+
+
+def hinted(message: str, arguments: Sequence[str]) -> str:
+    """Return what a usage error says, with what was probably meant.
+
+    Example:
+      >>> hinted("Got unexpected extra argument (scans)", ["search", "scans"])
+      'Got unexpected extra argument (scans); name the data with --dataset'
+    """
+    if arguments[:1] in (["search"], ["screen"]) and "unexpected extra argument" in message:
+        return f"{message}; name the data with --dataset"
+    return message
 
 
 def of_system(error: OSError) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich import progress as bars
 from rich.console import Console
 from rich.table import Column
+from rich.text import Text
 
 from autokd.cli.streams import is_terminal
 from autokd.lines import PLANS, LineNotifier, line_of, noted, to_stderr
@@ -113,7 +114,7 @@ class BarNotifier:
 
     def __init__(self, display: bars.Progress) -> None:
         self._display = display
-        self._tasks = {"": display.add_task("start", total=None, note="")}
+        self._tasks = {"": display.add_task("start", total=None, note="reading the data")}
 
     def __call__(self, at: Stand) -> None:
         """Show where the search stands; a plan as a line above the bars."""
@@ -129,15 +130,29 @@ class BarNotifier:
         self._display.update(self._tasks[at.stage], completed=at.done, total=at.total, note=noted(at))
 
 
+class _Counted(bars.MofNCompleteColumn):
+    """Units done of how many; nothing where their number is not known."""
+
+    def render(self, task: bars.Task) -> Text:
+        return Text() if task.total is None else super().render(task)
+
+
+class _Left(bars.TimeRemainingColumn):
+    """The time left, with a word; nothing where it is not known."""
+
+    def render(self, task: bars.Task) -> Text:
+        known = task.total is not None and task.time_remaining is not None
+        return Text("left ").append_text(super().render(task)) if known else Text()
+
+
 def _bars() -> bars.Progress:
     note = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # gives way first where a line is too long
     return bars.Progress(
         bars.TextColumn("{task.description:>8}"),
         bars.BarColumn(bar_width=14),
-        bars.MofNCompleteColumn(),
+        _Counted(),
         bars.TimeElapsedColumn(),
-        bars.TextColumn("left"),
-        bars.TimeRemainingColumn(),
+        _Left(),
         bars.TextColumn("{task.fields[note]}", markup=False, table_column=note),
         console=Console(stderr=True),
         expand=True,

@@ -22,7 +22,7 @@ from autokd.data.samples import numbered, samples_of
 from autokd.data.split import shared_groups, split, spread, take
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.datasets import arrays, places
-from autokd.errors import ComponentError, DataError, nearest
+from autokd.errors import ComponentError, DataError
 from autokd.files import cache_dir, is_printable, printable
 from autokd.input_kind import InputKind
 from autokd.input_values import Preprocess
@@ -164,7 +164,7 @@ def _name_and_place(reference: str, data_dir: str | Path | None) -> tuple[str, d
         name, field = found
         return name, {field: _absolute(path)}
     named = filter(_self_contained, catalog.names("datasets"))
-    raise DataError(f"{reference!r} is no dataset, file or folder; {nearest(reference, named)}")
+    raise DataError(f"{reference!r} is no dataset, file or folder; {places.nearest_here(path, named)}")
 
 
 def _self_contained(name: str) -> bool:

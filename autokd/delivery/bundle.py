@@ -108,6 +108,13 @@ def _kept_shapes(student: TrainedStudent) -> dict[str, Any] | None:
     return shapes_to_plain(student.teacher)
 
 
+def _elsewhere(directory: Path) -> str:
+    """Name the bundle of a study that was given in its place; "" where there is none."""
+    studies = (directory / "best", Path("studies") / directory / "best")
+    found = next((each for each in studies if (each / "model.json").is_file()), None)
+    return "" if found is None else f", and {found} is one"
+
+
 def load_student(directory: str | Path, device: str | torch.device = "cpu") -> Student:
     """Load a trained student from its bundle.
 
@@ -119,7 +126,9 @@ def load_student(directory: str | Path, device: str | torch.device = "cpu") -> S
     """
     directory, device = Path(directory), torch.device(device)
     if not (directory / "model.json").is_file():
-        raise BundleError(f"{directory} is not a student bundle: it has no model.json; autokd train makes one")
+        seen = "has no model.json" if directory.is_dir() else "is no folder" if directory.exists() else "does not exist"
+        remedy = f"autokd train makes one{_elsewhere(directory)}"
+        raise BundleError(f"{directory} is not a student bundle: it {seen}; {remedy}")
     model = _read_model(directory / "model.json")
     plain = read_json(directory / "preprocess.json", PREPROCESS_FORMAT)
     state = _read_state(directory / "student.safetensors", model["weights"])

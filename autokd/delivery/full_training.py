@@ -159,7 +159,8 @@ def _check_folder(out_dir: Path, file: PipelineFile) -> None:
     if not names:
         return
     if "pipeline.yaml" not in names:
-        raise BundleError(f"{out_dir} holds other files ({sorted(names)[0]}, …); give an empty folder")
+        others = f"{out_dir} holds other files ({sorted(names)[0]}, …)"
+        raise BundleError(f"{others}; give a new or an empty folder with -o, such as {out_dir}-student")
     there = pipeline_file.read(out_dir / "pipeline.yaml")
     here, before = ({**_plan(one), "objective": one.objective} for one in (file, there))  # a curve is about one metric
     different = list(differences(here, before))

@@ -207,6 +207,10 @@ class Image(InputKind):
             side=task.input_shape[-1],
         )
 
+    def side(self, task: Task) -> int:
+        """Return the longer side; see `InputKind.side`."""
+        return max(task.input_shape[1:])
+
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task with square images of this side; see `InputKind.resized_task`."""
         return super().resized_task(task, size) if size < 0 else _with_side(task, size)

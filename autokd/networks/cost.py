@@ -122,7 +122,7 @@ def student_cost(
       head: the component that is part of the student; None for the bare student.
       teacher: what the teacher offers, for the head.
     """
-    module = _in_form(component, task, head, teacher)
+    module = in_form(component, task, head, teacher)
     return Cost(params(module), macs(module, task), size_bytes(module))
 
 
@@ -157,11 +157,11 @@ def _extent(
     component: StudentComponent, task: Task, head: HeadComponent | None, teacher: Shapes | None
 ) -> tuple[int, int]:
     """Parameters and bytes of a student."""
-    module = _in_form(component, task, head, teacher)
+    module = in_form(component, task, head, teacher)
     return params(module), size_bytes(module)
 
 
-def _in_form(component: StudentComponent, task: Task, head: HeadComponent | None, teacher: Shapes | None) -> nn.Module:
+def in_form(component: StudentComponent, task: Task, head: HeadComponent | None, teacher: Shapes | None) -> nn.Module:
     """A student of shapes only."""
     with torch.device("meta"), _Uninitialised():
         module = component.build(BuildContext(task=task))

@@ -14,17 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from autokd.metrics import Metric
 from autokd.report import words
 from autokd.report.start import teacher_value
-from autokd.study.arms import kind_of
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
 Figure = dict[str, Any]
 
-QUIET, ACCENT, MARK, TEACHER = "#9aa5b4", "#2f7fd0", "#e08a1e", "#8b8f99"
-"""Colours: of what stands back, of what stands out, of what it is measured by, of the teacher."""
-ROW = 34
-"""Height of a row in a figure of rows, pixels."""
+MARK, TEACHER = "#e08a1e", "#8b8f99"
+"""Colours: of a limit, of the teacher."""
 
 
 class ErrorScale(NamedTuple):
@@ -68,12 +65,6 @@ class ErrorScale(NamedTuple):
         return self.metric.perfect - error if self.metric.higher_is_better else self.metric.perfect + error
 
 
-def arm_colour(kind: str) -> str:
-    """Return the colour of a kind of arm; a quiet one where this version has no such kind."""
-    known = kind_of(kind)
-    return QUIET if known is None else known.colour
-
-
 def teacher_line(study: StudyStore, scale: ErrorScale) -> tuple[list[Figure], list[Figure]]:
     """Return the line at the teacher's value on validation and the note on it; nothing where it is not known."""
     teacher, reached = study.settings.teacher, teacher_value(study)
@@ -84,26 +75,6 @@ def teacher_line(study: StudyStore, scale: ErrorScale) -> tuple[list[Figure], li
     text = f"teacher {words.quality(reached, scale.metric)}{size}{seen}"
     y = scale.at(reached)
     return [line(y=y)], [note(text, x=0, y=y, xref="paper", xanchor="left", yanchor="bottom")]
-
-
-def error_bars(ends: Sequence[tuple[float, float]]) -> Figure:
-    """Error bars that reach so far up and down."""
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [up for up, _ in ends],
-        "arrayminus": [down for _, down in ends],
-        "thickness": 1.5,
-        "width": 5,
-    }
-
-
-def error_bar(middle: float, interval: tuple[float, float] | None) -> Figure:
-    """The error bar of an interval on an axis that is no `ErrorScale`."""
-    if interval is None:
-        return {"visible": False}
-    low, high = interval
-    return error_bars([(high - middle, middle - low)])
 
 
 def line(*, x: float | None = None, y: float | None = None) -> Figure:

@@ -70,7 +70,7 @@ class BankPlan(NamedTuple):
 
     def __str__(self) -> str:
         size = f"{self.nbytes / 1e3:.3g} kB" if self.nbytes < 1e6 else f"{self.nbytes / 1e6:.3g} MB"
-        return f"about {size}, so that {100 * self.hit_rate:.0f} % of epochs need no teacher"
+        return f"about {size} stored, so that {100 * self.hit_rate:.0f} % of epochs need not ask it again"
 
 
 def plan(setup: Setup) -> Plan:

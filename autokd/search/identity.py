@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from autokd.search.session import Setup
 from autokd.study.settings import Identity, Setting, comparable
 from autokd.study.store import differences
 
+_LIMITS = "space.constraints."
+_OPTION = re.compile(rf"^(budget\.epochs|seed|slots|{re.escape(_LIMITS)}\w+)(?=: )")
+"""What an option of its own decides."""
 WRITTEN = (str, int, float, Path)
 """Types of values that a record shows as they are."""
 
@@ -29,13 +34,31 @@ def refuse_another(path: Path, old: Identity, new: Identity) -> None:
     Raises:
       StudyError: they differ; the message has a line for each difference.
     """
-    different = differences(*(as_plain(one.to_plain()) for one in comparable(old, new)))
+    different = in_options(differences(*(as_plain(one.to_plain()) for one in comparable(old, new))))
     if different:
         lines = "\n".join(f"  {line}" for line in different)
         raise StudyError(
             f"study {path.name!r} was made with other settings:\n{lines}\n"
             "use --study NAME for a new study, or --fresh to delete this one and start again"
         )
+
+
+def in_options(different: Sequence[str]) -> list[str]:
+    """Return differences with the options that make them, without those that follow from another one.
+
+    Example:
+      >>> in_options(["budget.epochs: 3 in the study, 9 asked", "rungs: [3] in the study, [3, 9] asked"])
+      ['--epochs: 3 in the study, 9 asked']
+    """
+    limited = any(line.startswith(_LIMITS) for line in different)
+    lengthened = any(line.startswith("budget.epochs: ") for line in different)
+    follows = (*(["space."] if limited else []), *(["rungs: "] if lengthened else []))
+    own = [line for line in different if line.startswith(_LIMITS) or not line.startswith(follows)]
+    return [_OPTION.sub(lambda found: _as_option(found.group()), line) for line in own]
+
+
+def _as_option(key: str) -> str:
+    return f"--max-{key.removeprefix(_LIMITS)}" if key.startswith(_LIMITS) else f"--{key.removeprefix('budget.')}"
 
 
 def collect_settings(request: Request, setup: Setup, source: str) -> dict[str, Setting]:

@@ -36,6 +36,7 @@ from autokd.search.timing.fit import Asked
 from autokd.search.timing.levels import quick_changes
 from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
+from autokd.search.timing.room import refuse_too_large
 from autokd.search.work import Funnel, Parallel
 from autokd.space import Budget, Space, find, parse
 from autokd.study.records import RecordLog
@@ -151,10 +152,7 @@ def _setup(
     if teacher.get("use") == "trained":
         budget = dataclasses.replace(budget, teacher_epochs=int(teacher["epochs"]))
     students, (recipes, *elsewhere) = _known_recipes(loaded, space, latencies, plan)
-    reference = Reference(
-        teacher,
-        None if loaded.teacher is None else loaded.teacher.fingerprint,
-    )
+    reference = Reference(teacher, None if loaded.teacher is None else loaded.teacher.fingerprint)
     setup = Setup(
         data=loaded.data,
         space=space,
@@ -395,6 +393,7 @@ def study_path(request: Request, data: Dataset) -> Path:
 
 
 def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) -> None:
-    """Refuse a folder that holds something else than a study, and a budget that no student meets."""
+    """Refuse a folder that holds something else than a study, too large samples, and a budget that no student meets."""
     refuse_foreign(study_path(request, loaded.data))
+    refuse_too_large(_probe(request, loaded), timed=request.time is not None)
     population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from autokd.objective import Objective
 from autokd.search.request import Progress
+from autokd.study.arms import kind_of
 from autokd.study.ranking import ranked
 from autokd.study.records import Records, RunRecord, TrialRecord
+
+_STEPS = {
+    "select": "the best of the trials again",
+    "tune": "tuning",
+    "choose": "choosing",
+    "claim": "final comparison",
+    "ablate": "what each part gains",
+}
+"""What a stage's runs are for."""
 
 
 def explored(records: Records, objective: Objective, planned: int) -> Progress:
@@ -46,7 +56,7 @@ def confirmed(records: Records, objective: Objective, most: int) -> Progress:
         total=len(runs) if claimed else most,
         best=max((metric.value(run.score) for run in runs), key=metric.score, default=None),
         metric=metric.name,
-        note=f"{runs[-1].stage} {runs[-1].arm}" if runs else "",
+        note=_run(runs[-1]) if runs else "",
         at_most=not claimed,
     )
 
@@ -61,6 +71,12 @@ def runs_of_round(records: Records) -> list[RunRecord]:
     """Return the runs of the newest round of confirm."""
     number = len(records.claims) - int(is_claimed(records))
     return [run for run in records.runs if run.round == number and run.stage != "noise"]
+
+
+def _run(run: RunRecord) -> str:
+    """What a run was for and of what it was, as somebody says it who sees only this."""
+    kind = kind_of(run.arm)
+    return f"{_STEPS.get(run.stage, run.stage)}: {run.arm if kind is None else kind.phrase}"
 
 
 def _note(trial: TrialRecord) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from autokd import catalog, spec
 from autokd.errors import SpaceError, nearest
+from autokd.files import YAML_LOADER
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction
 from autokd.space.budget import Budget
@@ -107,8 +108,8 @@ def parse(
 def _load(text: str, source: str, table: spec.Slots) -> tuple[Any, Problems]:
     """The file's tree, and the keys that stand twice (of which YAML would silently keep the last)."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=YAML_LOADER)
+        tree = yaml.load(text, Loader=YAML_LOADER)
     except yaml.YAMLError as error:
         raise SpaceError([f"not YAML: {' '.join(str(error).split())}"], source) from error
     if not isinstance(tree, dict):

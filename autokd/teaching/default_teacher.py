@@ -8,6 +8,7 @@ by content and shared by all studies.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import shutil
@@ -29,7 +30,9 @@ from autokd.errors import ComponentError, TeacherError
 from autokd.files import CACHE_REMEDY, cache_dir, write_tensors, write_text
 from autokd.input_values import TeacherRecipe
 from autokd.locks import waited_for
+from autokd.networks.cost import in_form
 from autokd.networks.ensemble import described_members
+from autokd.networks.large import compact
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
 from autokd.networks.reference import IN_PYTHON, load_teacher
 from autokd.networks.trees import TreeEnsemble
@@ -89,13 +92,16 @@ def load_described(described: Mapping[str, Any], data: Dataset, device: torch.de
     return load_teacher(dict(described), data.task, samples=data.samples).to(device)
 
 
+@functools.lru_cache(maxsize=64)
 def offers(task: Task, effort: Effort) -> Shapes:
     """Return what the default teacher will offer; nothing is trained. One that may be trees offers no features."""
     chosen = recipe(task, effort)
     if chosen.trees or chosen.members > 1:
         return Shapes()
-    network = _network(chosen.pipelines[0], task)
-    return shapes_of(network, task)._replace(head=head_of(network.eval(), task) is not None)
+    student = component_from_plain("students", chosen.pipelines[0]["student"])
+    small = compact(task)  # a head is a matter of the network's form, and needs values, not shapes alone
+    head = head_of(_network(chosen.pipelines[0], small).eval(), small)
+    return shapes_of(in_form(student, task, None, None), task)._replace(head=head is not None)
 
 
 def obtain(

@@ -70,8 +70,7 @@ def test_other_settings_are_refused_key_by_key_and_nothing_changes(run, study):
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.splitlines() == [
         "error: study 'wine' was made with other settings:",
-        "  budget.epochs: 1 in the study, 2 asked",
-        "  rungs: [1] in the study, [2] asked",
+        "  --epochs: 1 in the study, 2 asked",
         "  space.losses.any_of.0.from.kd.temperature: '(nothing)' in the study, 2.0 asked",
         "  space.losses.any_of.0.from.kd.temperature.float: [1.0, 16.0] in the study, '(nothing)' asked",
         "  space.losses.any_of.0.from.kd.temperature.log: True in the study, '(nothing)' asked",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import IO, Any
 
 from autokd.execution.workers import COMMAND
@@ -35,15 +36,16 @@ class Worker(Process):
     def __init__(self, log_file: str, environment: Mapping[str, str]) -> None:
         inlet, ours = multiprocessing.Pipe(duplex=False)
         theirs, outlet = multiprocessing.Pipe(duplex=False)
-        super().__init__(fork(_serve, inlet, outlet, log_file, dict(environment)))
+        super().__init__(fork(_serve, inlet, outlet, str(Path.cwd()), log_file, dict(environment)))
         self.stdin, self.stdout = os.fdopen(os.dup(ours.fileno()), "wb"), os.fdopen(os.dup(theirs.fileno()), "rb")
         for end in (inlet, ours, theirs, outlet):
             end.close()
 
 
-def _serve(inlet: Connection, outlet: Connection, log_file: str, environment: Mapping[str, str]) -> None:
-    """What `python -m autokd.execution.worker` does."""
+def _serve(inlet: Connection, outlet: Connection, folder: str, log_file: str, environment: Mapping[str, str]) -> None:
+    """What `python -m autokd.execution.worker` does in a folder."""
     os.setsid()
+    os.chdir(folder)
     os.environ.clear()
     os.environ |= environment
     log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -15,11 +15,12 @@ import pytest
 from autokd.study.records import Records
 from tests.processes import Process
 from tests.search.plugins import plugin
-from tests.search.processes import ended, records_in, release, started, started_held, wait_for, wait_until
+from tests.search.processes import FORKED, SEARCH, ended, records_in, release, started, started_held, wait_until
 from tests.search.records import comparable
 from tests.search.spaces import SPACE
 
 pytestmark = pytest.mark.slow
+TRIALS = 10
 
 OFTEN = """
 import os, random, signal, sys, time
@@ -33,23 +34,26 @@ command = ["search", "--dataset", "digits", "--limit-train", "128", "--device", 
 records, rng, kills = Path("studies/mine/trials.jsonl"), random.Random(0), 0
 
 
-def lines():
-    return records.read_bytes().count(b"\\n") if records.exists() else 0
+def lines():  # but those that every session begins with
+    told = records.read_bytes() if records.exists() else b""
+    return told.count(b"\\n") - told.count(b'"event": "seconds"')
 
 
-while kills < 20:
-    before, wanted = lines(), rng.randint(0, 4)
+while kills < 12:
+    before, wanted = lines(), rng.randint(0, 8)
     child = os.fork()
     if child == 0:
         os._exit(run_command(command))
-    while lines() < before + wanted and os.waitpid(child, os.WNOHANG) == (0, 0):
+    while lines() < before + wanted and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         time.sleep(0.002)
     time.sleep(rng.uniform(0, 0.1))
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+        break
     kills += 1
+late = b'"stage": "select"' in records.read_bytes()
 code = run_command(command)
-print("kills", kills)
+print("kills", kills, "the last in confirm" if late else "all in explore")
 sys.exit(code)
 """
 
@@ -57,13 +61,13 @@ sys.exit(code)
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("space") / "tiny.yaml"
-    path.write_text(SPACE.replace("trials: 8", "trials: 14"))
+    path.write_text(SPACE.replace("trials: 8", f"trials: {TRIALS}"))
     return path
 
 
 def whole_and_once(folder: Path, found: Records) -> None:
     """No trial is left under way, none told twice."""
-    assert found.in_flight == [] and len(found.trials) == 14 and found.claims
+    assert found.in_flight == [] and len(found.trials) == TRIALS and found.claims
     events = [json.loads(line) for line in (folder / "studies/mine/trials.jsonl").read_bytes().splitlines()]
     for kind, of in (("trial", ("number",)), ("rung", ("number", "rung")), ("promote", ("number", "rung"))):
         told = [tuple(event[name] for name in of) for event in events if event["event"] == kind]
@@ -86,9 +90,10 @@ def with_two_slots(tmp_path_factory: pytest.TempPathFactory, space: Path) -> Rec
     return ended(folder, started(folder, space, "--slots", "2"))
 
 
-def test_killed_twenty_times(undisturbed: Records, space: Path, tmp_path: Path) -> None:
+def test_killed_a_dozen_times_from_start_to_confirm(undisturbed: Records, space: Path, tmp_path: Path) -> None:
     found = ended(tmp_path, started(tmp_path, space, code=OFTEN))
-    assert (tmp_path / "output.txt").read_text().splitlines()[-1] == "kills 20"
+    last = (tmp_path / "output.txt").read_text().splitlines()[-1]
+    assert last in {f"kills {kills} the last in confirm" for kills in (10, 11, 12)}  # a fast machine may be done before
     assert comparable(found) == comparable(undisturbed)
     whole_and_once(tmp_path, found)
 
@@ -97,15 +102,24 @@ def workers_of(process: Process) -> list[psutil.Process]:
     return [child for child in psutil.Process(process.pid).children() if "autokd.execution.worker" in child.cmdline()]
 
 
+def forked_workers_of(process: Process, folder: Path) -> list[psutil.Process]:
+    """Those that the server forked which forked the search; they work in its folder."""
+    server = psutil.Process(process.pid).parent()
+    assert server is not None
+    return [child for child in server.children() if child.pid != process.pid and child.cwd() == str(folder)]
+
+
 def test_two_workers_give_the_same_study_though_killed(with_two_slots: Records, space: Path, tmp_path: Path) -> None:
-    process = started(tmp_path, space, "--workers", "2")
-    wait_for(tmp_path, process, "rung", 5)
-    for each in [psutil.Process(process.pid), *workers_of(process)]:
+    process = started_held(tmp_path, space, "--workers", "2", event="rung", count=5)
+    both = workers_of(process)
+    assert len(both) == 2
+    for each in [psutil.Process(process.pid), *both]:
         each.kill()
     process.wait()
-    process = started(tmp_path, space, "--workers", "2")
-    wait_for(tmp_path, process, "rung", 12)
-    workers_of(process)[0].kill()  # this the search survives
+    release(tmp_path)
+    process = started_held(tmp_path, space, "--workers", "2", event="rung", count=10, code=FORKED + SEARCH)
+    forked_workers_of(process, tmp_path)[0].kill()  # this the search survives
+    release(tmp_path)
     found = ended(tmp_path, process)
     assert comparable(found) == comparable(with_two_slots)
     whole_and_once(tmp_path, found)
@@ -114,9 +128,9 @@ def test_two_workers_give_the_same_study_though_killed(with_two_slots: Records, 
 WAIT, LESS = "stopping once what runs is over; Ctrl-C again to wait less", "stopping at the next epoch; Ctrl-C again to"
 STOPPED = "stopped; the same command goes on where this one left off"
 STOPS = (
-    (4, [(signal.SIGINT, WAIT)]),
-    (9, [(signal.SIGINT, WAIT), (signal.SIGINT, LESS)]),
-    (14, [(signal.SIGTERM, "")]),
+    (3, [(signal.SIGINT, WAIT)]),
+    (7, [(signal.SIGINT, WAIT), (signal.SIGINT, LESS)]),
+    (11, [(signal.SIGTERM, "")]),
 )
 """After so many rungs, the signals, each with what the search says to it."""
 
@@ -137,7 +151,7 @@ def test_signals_stop_and_the_same_command_goes_on(undisturbed: Records, space: 
         release(tmp_path)
         assert process.wait(timeout=300) == 130
         cut = records_in(tmp_path)
-        assert len(cut.trials) < 14 and STOPPED in output.read_text()
+        assert len(cut.trials) < TRIALS and STOPPED in output.read_text()
         assert len(cut.in_flight) <= 1
     found = ended(tmp_path, started(tmp_path, space))
     assert comparable(found) == comparable(undisturbed)
@@ -160,7 +174,7 @@ def test_a_second_coordinator_is_refused(space: Path, tmp_path: Path) -> None:
 def test_a_truncated_line_and_damaged_checkpoints_cost_no_trial(
     undisturbed: Records, space: Path, tmp_path: Path
 ) -> None:
-    process = started_held(tmp_path, space, event="rung", count=7)
+    process = started_held(tmp_path, space, event="rung", count=6)
     process.kill()
     process.wait()
     study = tmp_path / "studies" / "mine"
@@ -206,7 +220,7 @@ def test_trials_that_segfault_or_diverge_in_a_worker_are_told_and_survived(tmp_p
     (tmp_path / "bad.yaml").write_text(text)
     with plugin() as path:
         options = ["--workers", "1", "--plugins", str(path)]
-        found = ended(tmp_path, started(tmp_path, tmp_path / "bad.yaml", *options))
+        found = ended(tmp_path, started(tmp_path, tmp_path / "bad.yaml", *options, code=FORKED + SEARCH))
     kinds = {next(iter(set(t.pipeline["losses"]) - {"ce"}), ""): t.failure for t in found.trials.values()}
     assert len(found.trials) == 4 and found.in_flight == [] and found.claims
     segfault, nan = kinds.get("t_segfault"), kinds.get("t_nan")

@@ -134,7 +134,7 @@ def browser() -> Iterator[Browser]:
     """A browser that ends with the block."""
     assert CHROMIUM is not None
     ours_in, ours_out, theirs_in, theirs_out = _pipes()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # the browser may still be writing
         ends = [str(theirs_in), str(theirs_out)]
         command = [sys.executable, "-ISc", LAUNCH, *ends, CHROMIUM, *FLAGS, f"--user-data-dir={folder}"]
         nothing = subprocess.DEVNULL

@@ -23,31 +23,53 @@ HELD = """
 import os, sys, time
 from pathlib import Path
 from unittest import mock
-from autokd.execution import inline
+from autokd.execution import inline, workers
 
-event, count = sys.argv.pop(1).encode(), int(sys.argv.pop(1))
-records, train, deadline = Path("studies/mine/trials.jsonl"), inline.run_job, time.monotonic() + 300
-waits = [True]  # once
+event, counts = sys.argv.pop(1).encode(), [int(count) for count in sys.argv.pop(1).split(",")]
+records, deadline = Path("studies/mine/trials.jsonl"), time.monotonic() + 300
+train, poll = inline.run_job, workers.WorkerExecutor._poll
+
+
+def hold():
+    if counts and records.exists() and records.read_bytes().count(b'"event": "%s"' % event) >= counts[0]:
+        counts.pop(0)
+        Path("held").touch()
+        while Path("held").exists():
+            time.sleep(0.005)
+            if time.monotonic() > deadline:
+                os._exit(99)
 
 
 def held(context, job, on_epoch=None, *rest):
     def after_epoch(line):
         if on_epoch is not None:
             on_epoch(line)
-        if waits and line["epoch"] < job.until and records.read_bytes().count(b'"event": "%s"' % event) >= count:
-            waits.clear()
-            Path("held").touch()
-            while Path("held").exists():
-                time.sleep(0.005)
-                if time.monotonic() > deadline:
-                    os._exit(99)
+        if line["epoch"] < job.until:
+            hold()
 
     return train(context, job, after_epoch, *rest)
 
 
+def polled(executor):
+    hold()
+    return poll(executor)
+
+
 mock.patch.object(inline, "run_job", held).start()
+mock.patch.object(workers.WorkerExecutor, "_poll", polled).start()
 """
-"""Before a search: once the records hold so many events of a kind, it waits in the next rung with an epoch to go."""
+"""Before a search: once the records hold so many events of a kind, it waits in the next rung with an epoch to go; with
+workers, it waits while they train."""
+
+FORKED = """
+import multiprocessing
+from unittest import mock
+from tests.execution import forked
+
+multiprocessing.current_process().daemon = False  # it may have children
+mock.patch("autokd.execution.workers.subprocess", forked).start()
+"""
+"""Before a search with workers: they are forked."""
 
 
 def started(folder: Path, space: Path, *options: str, code: str = SEARCH) -> Process:
@@ -66,14 +88,23 @@ def started_anew(
         return subprocess.Popen(command, env=variables, stdout=output, stderr=output, cwd=folder)
 
 
-def started_held(folder: Path, space: Path, *options: str, event: str, count: int, code: str = SEARCH) -> Process:
+def started_held(
+    folder: Path, space: Path, *options: str, event: str, count: int, again: int | None = None, code: str = SEARCH
+) -> Process:
     """Start a search, and return when it waits within a rung, after so many events of a kind; `release` lets it go on.
 
-    So a test that disturbs it meets it where it wants to, however fast or slow the machine is.
+    So a test that disturbs it meets it where it wants to, however fast or slow the machine is. It waits once more
+    after `again` events, where that is given.
     """
-    process = start(HELD + code, event, str(count), space, *options, folder=folder)
-    wait_until((folder / "held").exists, folder, process)
+    counts = str(count) if again is None else f"{count},{again}"
+    process = start(HELD + code, event, counts, space, *options, folder=folder)
+    wait_until_held(folder, process)
     return process
+
+
+def wait_until_held(folder: Path, process: Process) -> None:
+    """Wait until a search waits."""
+    wait_until((folder / "held").exists, folder, process)
 
 
 def release(folder: Path) -> None:
@@ -91,15 +122,10 @@ def records_in(folder: Path) -> Records:
     return RecordLog(folder / "studies" / "mine" / "trials.jsonl", read_only=True).records
 
 
-def wait_for(folder: Path, process: Process | subprocess.Popen[bytes], event: str, count: int) -> None:
-    """Wait until a search's records hold so many events of a kind."""
-    path, mark = folder / "studies/mine/trials.jsonl", f'"event": "{event}"'.encode()
-    wait_until(lambda: path.exists() and path.read_bytes().count(mark) >= count, folder, process)
-
-
 def wait_until(come: Callable[[], bool], folder: Path, process: Process | subprocess.Popen[bytes]) -> None:
     """Wait until something is so, while a process runs."""
     deadline = time.monotonic() + 300
     while not come():
-        assert process.poll() is None and time.monotonic() < deadline, (folder / "output.txt").read_text()
+        over = process.poll() is not None or time.monotonic() > deadline
+        assert not over or come(), (folder / "output.txt").read_text()  # it may have come just before its end
         time.sleep(0.005)

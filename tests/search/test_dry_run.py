@@ -119,7 +119,7 @@ def test_the_plan_of_the_bank_is_told_before_the_first_trial_and_in_a_dry_run(do
     assert lines[0] and lines[1] and lines[0].groups() == lines[1].groups()
     assert "nothing was written" in done.planned.stdout
     stages = re.findall(r"^([a-z ]+): ", done.result.stderr, flags=re.MULTILINE)
-    assert stages.index("storing teacher outputs") < stages.index("explore")
+    assert stages.index("the teacher's answers") < stages.index("explore")
 
 
 def outputs(done: Done) -> list[str]:
@@ -232,5 +232,5 @@ def test_the_embedding_counts_where_a_loss_of_the_space_reads_it(prepared: Setup
 
 
 def test_the_plan_in_words() -> None:
-    assert str(BankPlan(1, 1_234_000, 0.876)) == "about 1.23 MB, so that 88 % of epochs need no teacher"
-    assert str(BankPlan(3, 2_560, 0.0)).startswith("about 2.56 kB, so that 0 % ")
+    assert str(BankPlan(1, 1_234_000, 0.876)) == "about 1.23 MB stored, so that 88 % of epochs need not ask it again"
+    assert str(BankPlan(3, 2_560, 0.0)).startswith("about 2.56 kB stored, so that 0 % ")

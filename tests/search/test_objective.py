@@ -205,7 +205,7 @@ def test_latency_is_measured_once_before_it_is_used_and_bounds_what_is_trained(
     claim = study.recommendation
     assert claim is not None and claim.used.cost["latency"] <= 0.6
     assert " ms a sample, trained with ce" in study.report_path.read_text()
-    with pytest.raises(StudyError, match=r"space\.constraints\.latency: 0.6 in the study, 0.5 asked"):
+    with pytest.raises(StudyError, match=r"--max-latency: 0.6 in the study, 0.5 asked"):
         search(tmp_path, **{**given, "max_latency": 0.5})
 
 

@@ -184,7 +184,7 @@ def test_without_time_the_baselines_are_compared_and_the_search_can_go_on(space:
 def test_a_time_alone_decides_how_long_runs_are_and_how_many(space: Path, tmp_path: Path) -> None:
     limited = {**OPTIONS, "limit_train": None}
     study = autokd.search(
-        **limited, space=space, study="mine", time=8, studies_dir=tmp_path / "studies", reports_dir=tmp_path / "reports"
+        **limited, space=space, study="mine", time=4, studies_dir=tmp_path / "studies", reports_dir=tmp_path / "reports"
     )
     settings = study.store.settings
     assert settings.time_plan is not None
@@ -274,7 +274,7 @@ def test_a_student_that_a_proxy_cannot_judge_is_searched_like_any_other(tmp_path
             "hint: {}", "dkd: {}"
         )
         (tmp_path / "own.yaml").write_text(text)
-        study = search(tmp_path, tmp_path / "own.yaml")
+        study = search(tmp_path, tmp_path / "own.yaml", trials=3)
     finally:
         del sys.modules["autokd_plugin_own"]
     rows = {row.student["use"]: row.proxies for row in study.store.records.screen}

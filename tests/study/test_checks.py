@@ -197,7 +197,7 @@ def test_6_a_plain_model_that_is_better(make: Make) -> None:
     assert found(make(), 6)[0] == "unknown"
     answers = {"pick": share(0.7), "plain/logistic regression": share(0.9)}
     severity, says = found(keep(make(), answers), 6)
-    assert severity == "stop" and "logistic regression reaches 90.0 %, the student is −20.0 points [" in says
+    assert severity == "stop" and "90.0 % with logistic regression; the student is −20.0 points [" in says
     assert found(keep(make(), {**answers, "plain/logistic regression": share(0.5)}), 6)[0] == "pass"
     assert found(keep(make(), {**answers, "plain/logistic regression": share(0.7)}), 6)[0] == "warn"
 
@@ -287,6 +287,13 @@ def test_13_a_value_on_the_end_of_its_range(make: Make) -> None:
     )
     severity, says = found(store, 13)
     assert severity == "warn" and "student.mlp.width 32 is the highest that the space allows" in says
+    weights = {"always": {"ce": {"use": "ce", "weight": {"float": [0.1, 1.0]}}}}
+    identity = dataclasses.replace(store.settings.identity, space={"constraints": {}, "losses": weights})
+    pick = change_used(make(), pipeline={"losses": {"ce": {"use": "ce", "weight": 1.0}}})
+    baseline = change_used(make(), kind="kd", pipeline=pick.records.claims[-1].used.pipeline)
+    for each, severity in ((pick, "warn"), (baseline, "pass")):
+        each.settings = dataclasses.replace(each.settings, identity=identity)
+        assert found(each, 13)[0] == severity, "the losses of a baseline were not drawn"
     assert found(make(), 13)[0] == "pass" and found(change_used(make(), recipe="kd"), 13) == ("", "")
 
 

@@ -35,9 +35,8 @@ def plan(setup: Setup, planned: Plan, *, as_json: bool) -> Shown:
 def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     data, budget = setup.data, setup.budget
     limits = ", ".join(shown_limit(name, most) for name, most in setup.space.constraints.items())
-    rungs = ", ".join(
-        f"{n} to {words.number_of(e, 'epoch')}" for n, e in zip(planned.trial_runs, planned.rung_epochs, strict=True)
-    )
+    first, *later = zip(planned.trial_runs, planned.rung_epochs, strict=True)
+    rungs = f"each for {words.number_of(first[1], 'epoch')}" + "".join(f", the best {n} to {e}" for n, e in later)
     sizes = f"{len(data.train)} train, {len(data.validation)} validation, {data.test_size} test"
     yield f"data: {data.task.dataset}, {sizes}"
     yield _samples(setup, planned)
@@ -45,8 +44,8 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     if rare:
         yield f"rare classes: {rare}"
     yield f"objective: {', '.join(f'{way} {name}' for name, way in setup.objective.as_plain().items())}"
-    yield f"budget of the student: {limits or 'none'}"
-    yield f"explore: {budget.trials} trials; about {rungs}"
+    yield f"limits of the student: {limits or 'none'}"
+    yield f"explore: {budget.trials} trials, {rungs}"
     yield f"confirm: at most {planned.confirm_runs} runs of {words.number_of(budget.epochs, 'epoch')}"
     if setup.time_plan is not None:
         yield f"fitted into {words.duration(setup.time_plan.seconds)}: {setup.time_plan.reason}"
@@ -54,7 +53,7 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     teacher = f", {words.duration(teaching)} of it for training a teacher" if teaching else ""
     expected = f"{words.duration(planned.seconds)} on {setup.device}{teacher}"
     yield f"expected: {expected}; {words.size(planned.disk_bytes)} on disk"
-    yield f"storing teacher outputs: {planned.bank}"
+    yield f"the teacher's answers: {planned.bank}"
     if setup.dropped:
         yield from ("left out of the space:", *(f"  {line}" for line in setup.dropped))
 

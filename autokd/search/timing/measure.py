@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
-from autokd import batching
 from autokd.data import Dataset
 from autokd.engine.context import TrainContext
 from autokd.engine.memory import bounded_memory, give_back_freed_memory
@@ -23,18 +21,21 @@ from autokd.errors import ComponentError, NothingFeasible, TrialFailure
 from autokd.execution.executor import Outcome, RungJob
 from autokd.execution.run_job import run_job
 from autokd.free_memory import free_memory
+from autokd.networks.cost import student_cost
 from autokd.networks.inputs import kind_of
+from autokd.networks.large import is_large
 from autokd.recipes.apply import Recipe, portfolio
 from autokd.search.limits import step_cost
 from autokd.search.timing.artefacts import Rates, preparing_seconds
 from autokd.search.timing.clock import TIMED_SAMPLES, answer_seconds
 from autokd.search.timing.pace import step_load
+from autokd.search.timing.samples import Sample, first_samples, resized, small_samples, smaller_sides
 from autokd.search.work import Costs
 from autokd.space import Space
-from autokd.spec import beside_slots
+from autokd.spec import beside_slots, component_from_plain
 from autokd.teaching.recipe import Effort, recipe
 from autokd.teaching.trees import TreeCosts, tree_costs
-from autokd.types import Shapes, Split, Task, Teacher
+from autokd.types import Shapes, Teacher
 
 WARM_UP = 64
 """Samples trained on before those that are timed."""
@@ -42,13 +43,11 @@ LEAST_TIMED = 128
 """Samples that are timed where these take long: a few steps."""
 AGAIN, AGAIN_SECONDS = 4, 10.0
 """How often the timing is repeated, and the seconds that all of it may take: one alone may meet a busy moment."""
+LARGE_TIMED, LARGE_AGAIN = 8, 2
+"""Samples that are made smaller to be timed where they are large, and how often these are timed, once warm."""
 STEPS = 150
 """Of hand KD that are timed, once the teacher's answers are there."""
 
-LEAST_SAMPLE, SAMPLE_BYTES = 4, 2**25
-"""Samples that are timed: so many at least, and of large ones no more than come to so many bytes."""
-LEAST_SIDE = 8
-"""Side in pixels below which none is proposed."""
 DRAWN = 100
 """Pipelines of a space by which a plan counts the peers in it."""
 
@@ -128,6 +127,8 @@ class Probe:
         Raises:
           NothingFeasible: it does not train.
         """
+        if is_large(self.data.task):
+            return self._scaled_seconds(pipeline)
         rough = _timed(self, pipeline, WARM_UP, None)
         each = max((1 + FORWARD) * rough, 1e-9)
         count = int(min(TIMED_SAMPLES, max(LEAST_TIMED, self.seconds / each)))
@@ -135,6 +136,18 @@ class Probe:
         bears = min(self.seconds, AGAIN_SECONDS) / (each * count) - 1
         again = [_timed(self, pipeline, count, None) for _ in range(min(AGAIN, int(bears)) if bears > 0 else 0)]
         return statistics.median([first, *again])
+
+    @functools.cached_property
+    def _small(self) -> Sample:
+        """Some samples with the largest side that is timed as it is."""
+        return small_samples(self.data, LARGE_TIMED)
+
+    def _scaled_seconds(self, pipeline: Mapping[str, Any]) -> float:
+        """The seconds of a large sample: those of the same one made smaller, times what more it takes to compute."""
+        student = component_from_plain("students", pipeline["student"])
+        macs = [student_cost(student, data.task).macs for data in (self.data, self._small)]
+        _, *seconds = [_seconds(self, pipeline, self._small, None) for _ in range(1 + LARGE_AGAIN)]
+        return statistics.median(seconds) * macs[0] / max(1, macs[1])
 
 
 def measure_costs(probe: Probe) -> Costs:
@@ -211,7 +224,10 @@ def measure_families(probe: Probe, students: Sequence[Mapping[str, Any]]) -> dic
 
 def _timed(probe: Probe, pipeline: Mapping[str, Any], count: int, bank: TeacherBank | None) -> float:
     """The seconds of a sample, over an epoch of `count` samples; with a bank the teacher is there, too."""
-    data = _sample(probe.data, count)
+    return _seconds(probe, pipeline, first_samples(probe.data, count), bank)
+
+
+def _seconds(probe: Probe, pipeline: Mapping[str, Any], data: Sample, bank: TeacherBank | None) -> float:
     outcome = _run(probe, pipeline, data, bank)
     if outcome.result is None:
         raise NothingFeasible(_why(probe, pipeline, data, TrialFailure(**outcome.failure or {})))
@@ -234,22 +250,6 @@ def _run(probe: Probe, pipeline: Mapping[str, Any], data: Sample, bank: TeacherB
         torch.set_num_threads(before)
 
 
-class Sample(NamedTuple):
-    """As much of a dataset as training one epoch reads."""
-
-    task: Task
-    train: Split
-    validation: Split
-
-
-def _sample(data: Dataset, count: int) -> Sample:
-    """Return the first samples of a dataset, in memory: of large ones fewer."""
-    one = batching.nbytes(batching.take(data.train.inputs, slice(1)))
-    train = batching.first_of(data.train, min(count, max(LEAST_SAMPLE, SAMPLE_BYTES // one)))
-    task = dataclasses.replace(data.task, train_size=len(train))
-    return Sample(task, train, batching.first_of(data.validation, len(train)))
-
-
 def _why(probe: Probe, pipeline: Mapping[str, Any], data: Sample, failure: TrialFailure) -> str:
     """Say why a pipeline does not train; where that is for want of memory, which size of picture fits."""
     shape = data.task.input_shape
@@ -257,23 +257,7 @@ def _why(probe: Probe, pipeline: Mapping[str, Any], data: Sample, failure: Trial
         return f"the space's default pipeline does not train: {failure}"
     give_back_freed_memory()
     left = free_memory()
-    fits = next((side for side in _smaller(shape[-1]) if _run(probe, pipeline, _resized(data, side)).result), None)
+    fits = next((side for side in smaller_sides(shape[-1]) if _run(probe, pipeline, resized(data, side)).result), None)
     remedy = "give a smaller --image-size, or more memory" if fits is None else f"--image-size {fits} fits"
     pictures = " × ".join(map(str, shape))
     return f"training on samples of {pictures} takes more memory than the {left / 1e9:.2f} GB left; {remedy}"
-
-
-def _smaller(side: int) -> Iterator[int]:
-    while side // 2 >= LEAST_SIDE:
-        side //= 2
-        yield side
-
-
-def _resized(data: Sample, side: int) -> Sample:
-    """Return a sample of pictures as they would be with another side."""
-    kind, name = kind_of(data.task.modality), data.task.dataset
-    train, validation = (
-        dataclasses.replace(split, inputs=kind.resize(split.inputs, side, name))
-        for split in (data.train, data.validation)
-    )
-    return Sample(kind.resized_task(data.task, side), train, validation)

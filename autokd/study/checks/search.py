@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from autokd.study import edges, failures
+from autokd.study.arms import kind_of
 from autokd.study.checks.check import Found, Rule, passed, stop, unknown, warn
 from autokd.study.checks.facts import number_of
 from autokd.study.claim import Arm, Claim
@@ -31,7 +32,10 @@ def inside_its_ranges(facts: Facts) -> Found | None:
     claim = facts.claim
     if claim is None or claim.used.recipe is not None:
         return None
-    found = edges.words(claim.used.pipeline, facts.study.settings.identity.space)
+    kind = kind_of(claim.used.kind)
+    given = () if kind is None or kind.losses is None else ("losses",)  # a baseline's are not drawn
+    drawn = {slot: value for slot, value in claim.used.pipeline.items() if slot not in given}
+    found = edges.words(drawn, facts.study.settings.identity.space)
     found += list(_grid_edge(facts, claim, claim.used))
     if not found:
         return passed("No value of the recommended pipeline lies on an end of its range.")
@@ -150,7 +154,7 @@ RULES = (
         means="If the best value is at the end of its range, better ones may lie beyond.",
         how="Numbers of the recommended pipeline that are the lowest or highest value of the space (except 0, and "
         "ends that follow from a limit on the student's cost). Also a learning rate at the end of its tuning grid, "
-        "if it beats the next point by more than the noise. Published recipes are left out.",
+        "if it beats the next point by more than the noise. Published recipes and losses of baselines are left out.",
         todo="Widen these ranges in the space file and search again.",
         look=inside_its_ranges,
     ),

@@ -62,7 +62,7 @@ def beats_plain_models(facts: Facts) -> Found | None:
     metric = claim.about
     seen = interval(metric, plain.difference, plain.low, plain.high)
     if plain.is_better(metric):
-        return stop(f"A plain model is better: {plain.name} reaches {metric.text(plain.test)}, the student is {seen}.")
+        return stop(f"A plain model is better: {metric.text(plain.test)} with {plain.name}; the student is {seen}.")
     what = f"the best plain model, {plain.name} with {metric.text(plain.test)} on test"
     if min(metric.score(plain.low), metric.score(plain.high)) > 0:
         return passed(f"The student is better than {what}: {seen}.")

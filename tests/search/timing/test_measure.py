@@ -10,7 +10,8 @@ import torch
 from autokd.errors import TrialFailure
 from autokd.execution.executor import Outcome
 from autokd.search.timing import measure
-from autokd.search.timing.measure import Probe, Sample
+from autokd.search.timing.measure import Probe
+from autokd.search.timing.samples import Sample
 from autokd.types import RungResult, Split, Task
 
 

@@ -247,12 +247,10 @@ def test_a_database_that_breaks_is_told_once_tried_less_and_less_and_told_again_
 def test_a_database_out_of_reach_costs_the_search_nothing(store: StudyStore, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'autokd[postgres]'")
     with socket.create_server(("127.0.0.1", 0)) as server:  # it takes the connection and says nothing
-        mirror = Mirror(store, f"postgresql://me:hush%21@127.0.0.1:{server.getsockname()[1]}/db?connect_timeout=2")
-        began = time.monotonic()
+        mirror = Mirror(store, f"postgresql://me:hush%21@127.0.0.1:{server.getsockname()[1]}/db?connect_timeout=120")
         mirror.update()
-        assert time.monotonic() - began < 1.5  # waiting for it would take two seconds and more
-        mirror.close()
-        assert time.monotonic() - began < 14
+        assert not caplog.records  # it did not wait for an answer: there was none yet, nor an error
+    mirror.close()  # the server is gone, which ends the waiting of its thread
     assert len(caplog.records) == 1 and "could not be written" in caplog.text and "hush" not in caplog.text
 
 

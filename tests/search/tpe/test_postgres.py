@@ -17,7 +17,7 @@ from autokd.search.tpe.database import database_url
 from autokd.search.tpe.mirror import rebuild
 from autokd.study.store import StudyStore
 from tests.search.mirrors import expected, in_database, told
-from tests.search.processes import ended, started, wait_for
+from tests.search.processes import FORKED, SEARCH, ended, release, started_held, wait_until_held
 from tests.search.spaces import SPACE
 
 pytestmark = pytest.mark.slow
@@ -77,16 +77,18 @@ def server() -> Iterator[Server]:
 
 def test_a_server_that_is_killed_in_a_search_with_two_workers(server: Server, tmp_path: Path) -> None:
     space = tmp_path / "tiny.yaml"
-    space.write_text(SPACE.replace("trials: 8", "trials: 12"))
-    process = started(tmp_path, space, "--workers", "2", "--storage", server.url)
-    wait_for(tmp_path, process, "rung", 4)
+    space.write_text(SPACE)
+    options = ["--workers", "2", "--storage", server.url]
+    process = started_held(tmp_path, space, *options, event="rung", count=4, again=10, code=FORKED + SEARCH)
     server.kill()
-    wait_for(tmp_path, process, "rung", 10)  # it does not wait for the server
+    release(tmp_path)
+    wait_until_held(tmp_path, process)  # it did not wait for the server
     server.start()
+    release(tmp_path)
     ended(tmp_path, process)
     url = database_url(server.url).render_as_string(hide_password=False)
     store = StudyStore.open(tmp_path / "studies" / "mine")
-    assert len(store.records.trials) == 12 and store.records.in_flight == [] and store.finished
+    assert len(store.records.trials) == 8 and store.records.in_flight == [] and store.finished
     assert told(in_database(url)) == expected(store)  # what it missed was written when it was back
     rebuild(store, server.url)
     assert told(in_database(url)) == expected(store)

@@ -29,4 +29,4 @@ def printed(study: StudyStore) -> Iterator[Printed]:
     yield f"\n{heading(checks, claimed=True)}"
     for each in checks:
         if each.severity in ("stop", "warn"):
-            yield f"  {each.mark} {each.says} {each.todo}".rstrip()
+            yield f"  {each.mark} {each.says} {each.todo if each.severity == 'stop' else ''}".rstrip()

@@ -24,32 +24,28 @@
   const hover = t => [`trial ${t.number}: ${said(t)}`, ...different(t).slice(0, 8).map(path => `${named(path)}: ${show(t.pipeline[path])}`)]
     .map(line => line.replaceAll("&", "&amp;").replaceAll("<", "&lt;")).join("<br>");
 
-  const trace = (list, own) => ({type: "scatter", x: list.map(t => t.x[axis().name]), y: list.map(t => at(t.value)), hoverinfo: "skip", showlegend: false, ...own});
-  const rings = () => trace([chosen, hot].flatMap(number => byNumber.get(number) ?? []), {mode: "markers", marker: {symbol: "circle-open", size: 18, color: report.color("--text"), line: {width: 2}}});
+  const trace = (pairs, own) => ({type: "scatter", x: pairs.map(([x]) => x), y: pairs.map(([, y]) => y), hoverinfo: "skip", showlegend: false, ...own});
+  const spot = (t, value = t.value) => [t.x[axis().name], at(value)];
+  const rings = () => trace([chosen, hot].flatMap(number => byNumber.has(number) ? [spot(byNumber.get(number))] : []), {mode: "markers", marker: {symbol: "circle-open", size: 18, color: report.color("--text"), line: {width: 2}}});
   const aside = list => {  // pixels, to the left, so that no point hides another; values stay
-    const {xaxis: {range: [low, high], type}} = axis(), [bottom, top] = data.layout.yaxis.range, placed = [];
+    const {range: [low, high], type} = axis().xaxis, [bottom, top] = data.layout.yaxis.range, placed = [];
     return list.map(t => {
-      const x = (picture.clientWidth - 70) * ((type === "log" ? Math.log10(t.x[axis().name]) : t.x[axis().name]) - low) / (high - low);
-      const y = 350 * (at(t.value) - bottom) / (top - bottom);
+      const [across, up] = spot(t), x = (picture.clientWidth - 70) * ((type ? Math.log10(across) : across) - low) / (high - low), y = 350 * (up - bottom) / (top - bottom);
       let level = 0;
       while (placed.some(other => other[2] === level && Math.abs(other[0] - x) < 9 && Math.abs(other[1] - y) < 9)) level++;
       placed.push([x, y, level]);
-      return level;
+      return 9 * level;
     });
   };
   const drawPicture = () => {
     if (!ready || !picture) return;
-    const list = left(), color = report.color("--accent"), {name, xaxis, shape, shapes, annotations} = axis(), levels = aside(list);
-    const again = list.filter(t => t.runs.length), best = axis().front.flatMap(number => list.find(t => t.number === number) ?? []);
-    const marker = {
-      color, symbol: list.map(t => t.mark[0]), size: list.map(t => t.mark[1]), opacity: list.map(t => t.mark[2]),
-      angle: 90, standoff: levels.map(level => 9 * level),
-    };
+    const list = left(), color = report.color("--accent"), {xaxis, shape, shapes, annotations, front: best} = axis();
+    const [symbol, size, opacity] = [0, 1, 2].map(i => list.map(t => t.mark[i]));
     report.show(picture, {
       data: [
-        trace([], {mode: "lines", x: again.flatMap(t => [t.x[name], t.x[name], null]), y: again.flatMap(t => [at(t.value), at(t.single), null]), line: {color: report.color("--quiet"), width: 1}}),
-        trace(best, {mode: "lines", line: {color, width: 1.5, shape}}),
-        trace(list, {mode: "markers", marker, customdata: list.map(t => t.number), hoverinfo: "text", hovertext: list.map(hover)}),
+        trace(list.flatMap(t => t.runs.length ? [spot(t), spot(t, t.single), []] : []), {mode: "lines", line: {color: report.color("--quiet"), width: 1}}),
+        trace(best.map(number => byNumber.get(number)).filter(t => list.includes(t)).map(t => spot(t)), {mode: "lines", line: {color, width: 1.5, shape}}),
+        trace(list.map(t => spot(t)), {mode: "markers", marker: {color, symbol, size, opacity, angle: 90, standoff: aside(list)}, customdata: list.map(t => t.number), hoverinfo: "text", hovertext: list.map(hover)}),
         rings(),
       ],
       layout: {...data.layout, xaxis, shapes: [...data.layout.shapes, ...shapes], annotations: [...data.layout.annotations, ...annotations]},
@@ -57,11 +53,10 @@
   };
   const drawCurve = () => {
     if (!ready) return;
-    const {curve, rungs} = byNumber.get(chosen), color = report.color("--accent");
-    const stems = curve.flatMap(([epoch, value]) => rungs.filter(([end]) => end === epoch).flatMap(([, decided]) => [[epoch, value], [epoch, decided], []]));
-    const pairs = (list, own) => ({type: "scatter", x: list.map(([epoch]) => epoch), y: list.map(([, value]) => value === undefined ? null : data.scale * value), showlegend: false, ...own});
+    const color = report.color("--accent"), [curve, rungs] = ["curve", "rungs"].map(key => byNumber.get(chosen)[key].map(([epoch, value]) => [epoch, data.scale * value]));
+    const stems = curve.flatMap(point => rungs.filter(([end]) => end === point[0]).flatMap(end => [point, end, []]));
     report.show(get("curve"), {
-      data: [pairs(curve, {mode: "lines", line: {color}}), pairs(stems, {mode: "lines", hoverinfo: "skip", line: {color, width: 1}}), pairs(rungs, {mode: "markers", marker: {symbol: "diamond", size: 9, color}})],
+      data: [trace(curve, {mode: "lines", line: {color}, hoverinfo: "x+y"}), trace(stems, {mode: "lines", line: {color, width: 1}}), trace(rungs, {mode: "markers", marker: {symbol: "diamond", size: 9, color}, hoverinfo: "x+y"})],
       layout: {height: 200, margin: {l: 8, r: 8, t: 8, b: 8}, hovermode: "closest", xaxis: {title: {text: "epochs"}, automargin: true, rangemode: "tozero"}, yaxis: {automargin: true}},
     });
   };
