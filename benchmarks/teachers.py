@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import tempfile
 import time
 import warnings
@@ -297,16 +298,19 @@ def found(handed: Mapping[str, Any], data: Dataset) -> tuple[float, str, float]:
     seconds = time.perf_counter() - began
     answers = predict_teacher(obtained.teacher, to_device(data.validation, data.task, CPU))
     share = float((answers.argmax(1) == data.validation.labels).double().mean())
-    return share, "; ".join(remark.partition(":")[0].partition(" (")[0] for remark in obtained.remarks), seconds
+    taken = [re.sub(r" \([^)]*\)", "", remark).partition(": ") for remark in obtained.remarks]
+    of_each = isinstance(handed.get("teacher"), list)  # an ensemble's remarks begin with the member's name
+    return share, "; ".join((rest if of_each else first).partition(": ")[0] for first, _, rest in taken), seconds
 
 
-def show(
-    ways: Sequence[Way[AnyBench]], bench: AnyBench, data: Dataset, known: Mapping[str, float], only: Sequence[str]
-) -> None:
-    """Print a row for each way whose description has one of some words."""
+def wanted(ways: Sequence[Way[AnyBench]], words: Sequence[str]) -> list[Way[AnyBench]]:
+    """Return the ways whose description has one of some words."""
+    return [way for way in ways if any(word in way.what for word in words)]
+
+
+def show(ways: Sequence[Way[AnyBench]], bench: AnyBench, data: Dataset, known: Mapping[str, float]) -> None:
+    """Print a row for each way."""
     for way in ways:
-        if not any(word in way.what for word in only):
-            continue
         truth = 100 * known[way.truth]
         try:
             share, taken, seconds = found(way.hand_over(bench), data)
@@ -325,19 +329,26 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--only", nargs="+", default=[""], help="ways whose description has one of these words")
     asked = parser.parse_args()
+    print("| a teacher handed over as | truth % | found % | seconds | taken |\n|---|---:|---:|---:|---|", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if wanted(WAYS, asked.only):
+            show_pictures(Path(folder), asked)
+        for make_bench, handed in teachers_of_tables.TABLES:
+            ways = wanted([Way(*each) for each in handed], asked.only)
+            if ways:
+                table = make_bench(Path(asked.data_dir), Path(folder), asked.rows)
+                show(ways, table, table.data, table.truths)
+
+
+def show_pictures(folder: Path, asked: argparse.Namespace) -> None:
+    """Print the rows of the networks on pictures."""
     drawn = load("fashion_mnist", DataOptions(data_dir=asked.data_dir, limit_train=asked.images))
     images, labels = single(drawn.train.inputs), drawn.train.labels
     data = load((images.numpy(), [drawn.task.classes[k] for k in labels.tolist()]))
     official = [data.task.classes.index(name) for name in drawn.task.classes]
     networks = {name: train(data, name, asked.epochs) for name in INPUTS}
-    print(f"{len(data.train):,} training and {len(data.validation):,} validation images\n", flush=True)
-    print("| a teacher handed over as | truth % | found % | seconds | taken |\n|---|---:|---:|---:|---|", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(data, images, official, networks, Path(folder))
-        show(WAYS, bench, data, truths(networks, data), asked.only)
-        for make_bench, ways in teachers_of_tables.TABLES:
-            table = make_bench(Path(asked.data_dir), Path(folder), asked.rows)
-            show([Way(*way) for way in ways], table, table.data, table.truths, asked.only)
+    bench = Bench(data, images, official, networks, folder)
+    show(wanted(WAYS, asked.only), bench, data, truths(networks, data))
 
 
 if __name__ == "__main__":
