@@ -154,6 +154,14 @@ def test_a_pick_that_is_plain_kd_is_called_so(fabricate: Fabricate) -> None:
     assert verdict.title.startswith("Distil with plain KD: +2.0 points [+1.4, +2.6] over no teacher")
 
 
+def test_the_headline_names_the_harder_arm_first(fabricate: Fabricate) -> None:
+    store = fabricate()
+    change_claim(store, claimed("pick", {"kd": 0.1, "alone": 0.055}))
+    verdict = judge(store.records.claim)
+    told = "+5.5 points [+4.9, +6.1] over no teacher, and +10.0 over plain KD"
+    assert (verdict.kind, verdict.title) == ("distilled", f"Use the distilled student: {told}")
+
+
 def test_few_epochs_are_in_the_headline(fabricate: Fabricate) -> None:
     store = fabricate()
     change_claim(store, lambda claim: dataclasses.replace(claim, epochs=3))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TITLE = "What each choice did"
+TITLE = "Choices"
 OPTIONS, STRIPS = 8, 6
 """Rows and pictures that stand open; the others are folded."""
 

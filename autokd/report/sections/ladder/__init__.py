@@ -12,7 +12,7 @@ from autokd.report.sections.ladder.terminal import lines
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
-TITLE = "Where the gain comes from"
+TITLE = "Gain"
 
 
 def show(study: StudyStore) -> dict[str, Any] | None:

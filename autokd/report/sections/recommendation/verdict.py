@@ -108,6 +108,9 @@ def _distilled(claim: Claim) -> Verdict:
             title = f"{_use(claim)}: {_over_what(claim, over_alone)}; the search found nothing better"
             return Verdict("plain_kd", title, "good", over_alone)
         return _no_gain(claim, _use(claim), over_alone)
+    if _is_gain(over_kd) and _is_gain(over_alone) and _is_harder(claim, over_alone, over_kd):
+        beside = f"and {_less(claim, over_kd)}"
+        return Verdict("distilled", f"{_use(claim)}: {_over_what(claim, over_alone)}, {beside}", "good", over_alone)
     if _is_gain(over_kd):
         return Verdict("distilled", f"{_use(claim)}: {_over_what(claim, over_kd)}", "good", over_kd)
     if _is_gain(over_alone):
@@ -163,6 +166,18 @@ def _over_what(claim: Claim, gain: Gain) -> str:
     other = claim.arm(name)
     what = "no teacher" if other is not None and other.kind == ALONE else other_phrase(claim, name)
     return f"{amount(compared, claim.about)} over {what}{less}"
+
+
+def _less(claim: Claim, gain: Gain) -> str:
+    """A gain without its interval: "+10.0 over plain KD by hand"."""
+    assert gain is not None
+    return f"{words.difference(gain[1].difference, claim.about)} over {other_phrase(claim, gain[0])}"
+
+
+def _is_harder(claim: Claim, gain: Gain, other: Gain) -> bool:
+    """Whether the first arm is the harder one to beat: training without a teacher may do better than plain KD."""
+    assert gain is not None and other is not None
+    return claim.about.score(gain[1].difference) < claim.about.score(other[1].difference)
 
 
 def _is_gain(gain: Gain) -> bool:
