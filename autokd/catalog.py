@@ -58,7 +58,7 @@ def load(kind: str, name: str) -> type[Any]:
         return plugins[name]
     for point in entry_points(group=f"autokd.{kind}", name=name):
         return _installed(kind, point)
-    raise ComponentError(f"there is no {kind} component called {name!r}; {nearest(name, names(kind))}")
+    raise ComponentError(f"there is no {_one(kind)} called {name!r}; {nearest(name, names(kind))}")
 
 
 def knows(kind: str, name: str) -> bool:
@@ -158,7 +158,7 @@ def _misfit(module: ModuleType) -> str | None:
         if not name:
             return f"{cls.__name__} has no name; write declares = {type(cls.declares).__name__}(name='my_name', …)"
         if name in _shipped(kind) or (kind, name) in taken:
-            return f"there is a {kind} component called {name!r} already; choose another name"
+            return f"another {_one(kind)} is called {name!r} already; choose another name"
         taken.add((kind, name))
     return next(filter(None, map(_strange_input, components)), None)
 
@@ -187,6 +187,11 @@ def check_kind(kind: str) -> None:
     """Raise ComponentError unless `kind` is one of `KINDS`."""
     if kind not in KINDS:
         raise ComponentError(f"there is no kind {kind!r}; {nearest(kind, KINDS)}")
+
+
+def _one(kind: str) -> str:
+    """What one component of a kind is called: "loss" of "losses"."""
+    return declarations.KINDS[kind].__name__.lower()
 
 
 def _plugins(kind: str) -> dict[str, type[Any]]:

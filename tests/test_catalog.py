@@ -96,12 +96,12 @@ def test_listing_imports_nothing() -> None:
 
 
 def test_what_is_not_there_is_told_with_the_nearest_name() -> None:
-    with pytest.raises(ComponentError, match="there is no losses component called 'kdd'; did you mean 'kd'"):
+    with pytest.raises(ComponentError, match="there is no loss called 'kdd'; did you mean 'kd'"):
         catalog.load("losses", "kdd")
     with pytest.raises(ComponentError, match="there is no kind 'loses'; did you mean 'losses'"):
         catalog.names("loses")
     for strange in ("../losses/_kd", "_kd", "", "common"):
-        with pytest.raises(ComponentError, match="there is no losses component"):
+        with pytest.raises(ComponentError, match="there is no loss called"):
             catalog.load("losses", strange)
 
 
@@ -135,8 +135,8 @@ def test_components_of_a_plugin_file_share_a_base_with_a_leading_underscore(tmp_
         ("def", "SyntaxError: invalid syntax"),
         ("raise ValueError('one\\ntwo')", "ValueError: one"),
         (BEFORE.replace('"losses"', '"loses"'), "there is no kind 'loses'; did you mean 'losses'"),
-        (PLUGIN.replace("t_mine", "kd"), "there is a losses component called 'kd' already; choose another name"),
-        (PLUGIN + PLUGIN.replace("Mine", "Other"), "there is a losses component called 't_mine' already"),
+        (PLUGIN.replace("t_mine", "kd"), "another loss is called 'kd' already; choose another name"),
+        (PLUGIN + PLUGIN.replace("Mine", "Other"), "another loss is called 't_mine' already"),
         (PLUGIN.replace('name="t_mine", ', ""), "Mine has no name; write declares = Loss(name='my_name', …)"),
         (
             PLUGIN.replace("teacher=", "techer="),

@@ -17,7 +17,7 @@ from autokd import catalog
 from autokd.catalog import KINDS
 from autokd.cli import about_studies, options, streams
 from autokd.cli.console.output import document, out
-from autokd.cli.failures import UsageError, complain, hinted, internal, of_system
+from autokd.cli.failures import UsageError, complain, hinted, internal, mistyped, of_system
 from autokd.cli.options import Json, Printing, TeachersData, with_options
 from autokd.errors import AutokdError
 from autokd.options import REPORTS, Device, FullTraining, Option, Plugins, SkipBad
@@ -277,6 +277,8 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as done:
         return done.exit_code
     except UsageError as error:
+        if wrong := mistyped(error):
+            return complain(wrong, error.exit_code)
         error.message = hinted(error.message, arguments)
         error.show()
         return int(error.exit_code)

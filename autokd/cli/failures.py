@@ -41,6 +41,24 @@ def hinted(message: str, arguments: Sequence[str]) -> str:
     return message
 
 
+def mistyped(error: Any) -> str:
+    """Return what an option takes and what it was given, where a number was asked for; "" for other usage errors.
+
+    Newer versions of typer let pydantic read the values, and its sentences are about Python's types. Older ones say
+    themselves what is no number.
+    """
+    cause = error.__cause__
+    first = cause.errors()[0] if hasattr(cause, "errors") else {}
+    kind, about = str(first.get("type")), first.get("ctx", {})
+    if kind.startswith(("int_", "float_")):
+        takes = "a whole number" if kind.startswith("int_") else "a number"
+    elif "ge" in about:
+        takes = f"a number of at least {about['ge']}"
+    else:
+        return ""
+    return f"{error.param.opts[0]} takes {takes}, not {str(first['input'])!r}"
+
+
 def of_system(error: OSError) -> int:
     """Say what the system refused; return the exit code."""
     if isinstance(error, BrokenPipeError):  # whoever read the output has had enough

@@ -130,7 +130,7 @@ def _component(reference: Any, data_dir: str | Path | None, where: dict[str, Any
         return _named(str(reference), data_dir, given)
     classification = given.pop("classification", None)
     if given:
-        raise DataError(f"{', '.join(given)} does not apply to data given in Python")
+        raise DataError(places.not_taken("data given in Python", list(given)))
     if isinstance(reference, TorchDataset):
         return arrays.from_torch(reference, cache_dir(), classification=classification)
     if isinstance(reference, tuple) and len(reference) == 2:
@@ -144,7 +144,7 @@ def _named(reference: str, data_dir: str | Path | None, given: dict[str, Any]) -
     fields = _field_names(catalog.load("datasets", name))
     strange = sorted(set(given) - fields)
     if strange:
-        raise DataError(f"{', '.join(strange)} does not apply to {reference}")
+        raise DataError(places.not_taken(reference, strange))
     data = data_dir if data_dir is not None else os.environ.get("AUTOKD_DATA")
     if data and "data_dir" in fields:
         values["data_dir"] = _absolute(data)

@@ -1,10 +1,13 @@
-"""Which dataset lies at a path."""
+"""Which dataset lies at a path, and which options are for which dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from autokd import catalog
 from autokd.errors import nearest
 from autokd.modalities import tables
 from autokd.modalities.picture_table import names_pictures
@@ -30,3 +33,18 @@ def nearest_here(path: Path, names: Iterable[str]) -> str:
     beside = [str(folder / each.name) for each in folder.iterdir()] if folder.is_dir() else []
     hint = nearest(str(path), [*known, *(name for name in beside if not Path(name).name.startswith("."))])
     return hint if hint.startswith("did you mean") else nearest(str(path), known)
+
+
+def not_taken(reference: str, options: Iterable[str]) -> str:
+    """Return what is said of options that some data do not take: which data do, and what to do."""
+    fields = {name: dataclasses.fields(catalog.load("datasets", name)) for name in catalog.names("datasets")}
+    said = []
+    for option in options:
+        takers = [f"an {name}" if name[0] in "aeiou" else f"a {name}" for name in _having(option, fields)]
+        said.append(f"{option} does not apply to {reference}, only to {' or '.join(takers)}")
+    return f"{'; '.join(said)}: leave it out, or give such data"
+
+
+def _having(option: str, fields: Mapping[str, Iterable[dataclasses.Field[Any]]]) -> list[str]:
+    """What the datasets are called in prose that have an option: "table file" for `table_file`."""
+    return [name.replace("_", " ") for name, own in fields.items() if option in {field.name for field in own}]

@@ -81,7 +81,8 @@ def test_studies_and_trials(run, study):
     assert [trial["number"] for trial in trials] == [0, 1, 2]
     assert {"state", "reason", "source", "rung", "score", "seconds", "params", "macs", "pipeline"} <= set(trials[0])
     assert trials[0]["source"] == "recipe:kd" and trials[0]["pipeline"]["losses"]["ce"]["weight"] == 1.0
-    assert "recipe:kd" in run("trials", str(study)).out and "finished" in run("studies").out
+    shown = run("trials", str(study)).out
+    assert "recipe:kd" in shown and "epochs" in shown and "rung" not in shown and "finished" in run("studies").out
 
 
 def test_no_studies_yet(run):

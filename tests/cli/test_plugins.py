@@ -60,7 +60,7 @@ def forget() -> None:
 def test_a_loss_of_ones_own_from_search_to_bundle(run, here, plugin):
     asked = ["search", "--dataset", "wine", "--space", "my_space.yaml", "--quiet"]
     without = run(*asked)
-    assert without.code == 2 and "no losses component called 'logit_difference'" in without.err
+    assert without.code == 2 and "no loss called 'logit_difference'" in without.err
     assert run("check", "my_space.yaml", *plugin).code == 0
     assert json.loads(run("describe", "losses", "logit_difference", "--json", *plugin).out)["source"].startswith("Mean")
 

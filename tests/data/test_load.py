@@ -225,7 +225,7 @@ def test_references_that_mean_nothing(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=message) as caught:
             data.load(reference)
         assert "\n" not in str(caught.value)
-    with pytest.raises(DataError, match="group, target does not apply to digits"):
+    with pytest.raises(DataError, match="or a table file; target does not apply to digits, only to an image table or"):
         data.load("digits", data.DataOptions(target="y", group="g"))
     with pytest.raises(DataError, match="target does not apply to data given in Python"):
         data.load((np.zeros((2, 2)), [0, 1]), data.DataOptions(target="y"))

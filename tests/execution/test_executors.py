@@ -43,7 +43,7 @@ def job(data: Dataset, *, losses: dict[str, Any] | None = None, until: int = 1, 
         ("t_host_memory", "out_of_memory", "MemoryError"),
         ("t_cpu_allocator", "out_of_memory", "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory"),
         ("t_unbuilt", "error", "ValueError: this loss cannot be built"),
-        ("nobody", "error", "ComponentError: losses.bad.use: there is no losses component called 'nobody'"),
+        ("nobody", "error", "ComponentError: losses.bad.use: there is no loss called 'nobody'"),
     ],
 )
 def test_what_goes_wrong_is_an_outcome_with_its_reason(digits: Dataset, loss: str, kind: str, reason: str) -> None:

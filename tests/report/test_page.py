@@ -248,12 +248,12 @@ def test_tables_beside_the_page(fabricate: Fabricate, tmp_path: Path) -> None:
 def test_a_space_that_cannot_be_read_costs_the_importances_only(fabricate: Fabricate, tmp_path: Path) -> None:
     class Broken:
         def ranges(self) -> Any:
-            raise StudyError("there is no losses component called 'mine'")
+            raise StudyError("there is no loss called 'mine'")
 
     store = fabricate(trials=48)
     store.space = Broken()
     page = page_of(store, tmp_path)
-    assert "The search space could not be read: there is no losses component called 'mine'" in page.words
+    assert "The search space could not be read: there is no loss called 'mine'" in page.words
     assert "PED-ANOVA" not in page.words and ">Choices<" in render(store)
 
 

@@ -19,10 +19,11 @@ from autokd.api import Study
 from autokd.cli.console import claim as console
 from autokd.ranges import Choice
 from autokd.report import page, sections, write
-from autokd.report.sections.recommendation.facts import LEGEND, decide, training_text
+from autokd.report.sections.recommendation.facts import decide, legend, training_text
 from autokd.report.sections.search.promise import happened, promised
 from autokd.report.start import extent
 from autokd.report.tables import Table
+from autokd.study.arms import ARM_KINDS, title_of
 from autokd.study.claim import Claim
 from autokd.study.design import Design
 from autokd.study.effects import Effect
@@ -113,12 +114,21 @@ def test_page_and_terminal_say_it_in_the_same_words(
     change_claim(store, lambda claim: dataclasses.replace(claim, evidence="same seeds", metric="log_loss"))
     decision = decide(store)
     assert decision is not None and len(decision.sentences) == 2
-    sentences = [decision.title, *decision.sentences, decision.evidence, decision.forecast, LEGEND]
+    sentences = [decision.title, *decision.sentences, decision.evidence, decision.forecast, legend(decision.claim)]
     sentences += [extent(store), promised(store), happened(store), training_text(store)]
     assert all(len(text) > 20 for text in sentences)
     page_words = page_of(store, tmp_path).words
     told = text_of(console.summary(Study(store, tmp_path), as_json=False))
     assert [text for text in sentences if text not in page_words or text not in told] == []
+
+
+def test_the_legend_names_the_arms_that_the_table_has(fabricate: Fabricate) -> None:
+    claim = fabricate().records.claim
+    assert claim is not None and {arm.kind for arm in claim.arms} >= {"pick", "alone", "kd"}
+    for kinds in ({"pick", "alone", "kd"}, {"alone"}):
+        text = legend(dataclasses.replace(claim, arms=tuple(arm for arm in claim.arms if arm.kind in kinds)))
+        named = {kind for kind in ARM_KINDS if f"{title_of(kind)}: " in text}
+        assert named == kinds and text.endswith("MACs: multiply-adds for one sample.")
 
 
 def test_a_section_that_has_nothing_to_show_is_left_out(fabricate: Fabricate, tmp_path: Path, toy: str) -> None:

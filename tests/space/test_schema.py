@@ -81,9 +81,9 @@ def test_all_mistakes_are_raised_at_once(make):
     )
     expected = [
         "studnt: there is no such key; did you mean 'student'?",
-        "student.one_of.t_nett: there is no students component called 't_nett'; did you mean 't_net'?",
+        "student.one_of.t_nett: there is no student called 't_nett'; did you mean 't_net'?",
         "student.one_of.t_net.widht: t_net has no such field; did you mean 'width'?",
-        "losses.any_of.from.t_aa: there is no losses component called 't_aa'; did you mean 't_a'?",
+        "losses.any_of.from.t_aa: there is no loss called 't_aa'; did you mean 't_a'?",
         "batch_size: expected at least 1, got 0",
         "constraints.latency_ms: there is no such key; did you mean 'latency'?",
         "objective.f1: there is no such key; one of: accuracy, balanced_accuracy, latency, log_loss, macro_f1, macs, "
@@ -136,7 +136,7 @@ def test_mistakes_in_a_field(make, fields, start):
         ({"student": {"one_of": {}}}, "student.one_of: expected at least one of"),
         ({"student": {"one_of": ["t_net"]}}, "student.one_of: expected a mapping, got ['t_net']"),
         ({"student": {"always": {"t_net": {}, "t_mlp": {}}}}, "student.always: takes one component, got 2"),
-        ({"student": {"one_of": {"x": {"use": "t_net"}}}}, "student.one_of.x: there is no students component"),
+        ({"student": {"one_of": {"x": {"use": "t_net"}}}}, "student.one_of.x: there is no student called"),
         ({"losses": {"any_of": {"from": {"t_a": {}}}}}, "losses.always: missing"),
         ({"losses": {"always": {"t_base": {}}, "any_of": {"at_most": -1, "from": {"t_a": {}}}}}, "losses.any_of.at_mo"),
         ({"losses": {"always": {"t_base": {}}, "any_of": [{"from": {"t_x": {}}}]}}, "losses.any_of.0.from.t_x: there"),
@@ -234,7 +234,7 @@ def test_all_mistakes_of_a_warm_start_are_found_beside_those_of_the_parts(make):
         "warm_starts.0.losses.t_a.heet: t_a has no such field; did you mean 'heat'?",
         "warm_starts.0.losses.t_d: expected a mapping with 'use: <name>' for losses, got 3",
         "warm_starts.0.optimizer: expected a mapping with 'use: <name>' for optimizers, got 3",
-        "warm_starts.0.schedule.use: there is no schedules component called 'cosin'; did you mean 'cosine'?",
+        "warm_starts.0.schedule.use: there is no schedule called 'cosin'; did you mean 'cosine'?",
         "warm_starts.0.batch_size: expected a whole number of at least 1, got 0",
     ]
 

@@ -102,7 +102,7 @@ def test_mistakes_in_slots_of_every_kind() -> None:
     assert mistakes(decay={"float": [-0.5, 0.5]}) == ["decay: expected at least 0, got -0.5"]
     assert mistakes(decay={"int": [0, 1]}) == ["decay: is float, which 'int' does not range over; use 'float'"]
     assert mistakes(rival={"one_of": {"mlpp": {}}}) == [
-        "rival.one_of.mlpp: there is no students component called 'mlpp'; did you mean 'mlp'?"
+        "rival.one_of.mlpp: there is no student called 'mlpp'; did you mean 'mlp'?"
     ]
 
 

@@ -36,8 +36,8 @@ def test_a_pipeline_without_a_head_has_the_plain_one() -> None:
         ({"studnt": {}}, "studnt: a pipeline has no such part; did you mean 'student'?"),
         ({"student": {"width": 4}}, "student.use: missing; name one of cnn, mlp, mobilenet, resnet"),
         ({"student": "cnn"}, "student: expected a mapping with 'use: <name>' for students, got 'cnn'"),
-        ({"student": {"use": "cn"}}, "student.use: there is no students component called 'cn'; did you mean 'cnn'?"),
-        ({"student": {"use": ["cnn"]}}, "student.use: there is no students component called \"['cnn']\"; did you mean"),
+        ({"student": {"use": "cn"}}, "student.use: there is no student called 'cn'; did you mean 'cnn'?"),
+        ({"student": {"use": ["cnn"]}}, "student.use: there is no student called \"['cnn']\"; did you mean"),
         ({"student": {"use": "cnn", "widht": 4}}, "student.widht: cnn has no such field; did you mean 'width'?"),
         ({"student": {"use": "cnn", "width": "wide"}}, "student.width: could not convert string to float: 'wide'"),
         ({"student": {"use": "cnn", "width": 4.5}}, "student.width: expected int, got 4.5"),
@@ -47,7 +47,7 @@ def test_a_pipeline_without_a_head_has_the_plain_one() -> None:
         ({"losses": {}}, "losses: expected a mapping of at least one name to a component, got {}"),
         ({"losses": ["ce"]}, "losses: expected a mapping of at least one name to a component, got ['ce']"),
         ({"losses": {"ce": None}}, "losses.ce: expected a mapping with 'use: <name>' for losses, got None"),
-        ({"losses": {"x": {"use": "kdd"}}}, "losses.x.use: there is no losses component called 'kdd'; did you mean"),
+        ({"losses": {"x": {"use": "kdd"}}}, "losses.x.use: there is no loss called 'kdd'; did you mean"),
         ({"batch_size": 64.5}, "batch_size: expected a whole number of at least 1, got 64.5"),
         ({"batch_size": "many"}, "batch_size: expected a whole number of at least 1, got 'many'"),
         ({"batch_size": 0}, "batch_size: expected a whole number of at least 1, got 0"),
@@ -119,7 +119,7 @@ def test_slots_of_every_kind_survive_as_plain_data() -> None:
 def test_mistakes_in_slots_of_every_kind_are_found() -> None:
     wrong = {"rival": {"use": "mlpp"}, "extras": {}, "decay": -1, "noise": None}
     assert problems({**to_plain(pipeline()), **wrong}, slots(Wider)) == [
-        "rival.use: there is no students component called 'mlpp'; did you mean 'mlp'?",
+        "rival.use: there is no student called 'mlpp'; did you mean 'mlp'?",
         "extras: expected a mapping of at least one name to a component, got {}",
         "decay: expected a number of at least 0, got -1",
         "noise: expected a number of at least 0, got None",

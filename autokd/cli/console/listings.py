@@ -105,7 +105,7 @@ def trials(study: Study, *, as_json: bool) -> Shown:
     table = Table()
     objective = study.store.objective
     costs = [name for name in _TRIAL_COSTS if name in objective.names]
-    columns = ("trial", "state", "source", "rung", _score_column(objective.metric), "seconds", "parameters")
+    columns = ("trial", "state", "source", "epochs", _score_column(objective.metric), "seconds", "parameters")
     for column in (*columns, *(_TRIAL_COSTS[name] for name in costs), "pipeline"):
         table.add_column(column, justify="left" if column in ("state", "source", "pipeline") else "right")
     for trial in records:
@@ -122,8 +122,8 @@ def _trial_rows(study: Study) -> list[dict[str, Any]]:
 def _trial_cells(trial: TrialRecord, top_rung: int, costs: Sequence[str], metric: Metric) -> list[Text]:
     reason = f"\n{trial.why_failed}" if trial.failure else ""
     score = "" if trial.score is None else metric.number(metric.value(trial.score))
-    rung = str(trial.rungs[-1].rung) if trial.rungs else ""
-    cells = [str(trial.number), trial.state(top_rung), trial.source, rung, score, f"{trial.seconds:.1f}"]
+    epochs = str(trial.rungs[-1].epochs) if trial.rungs else ""
+    cells = [str(trial.number), trial.state(top_rung), trial.source, epochs, score, f"{trial.seconds:.1f}"]
     cells += [words.count(trial.cost["params"]), *(words.figure(trial.cost.get(name)) for name in costs)]
     return [Text(text) for text in (*cells, f"{words.brief(trial.pipeline)}{reason}")]
 

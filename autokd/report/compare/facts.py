@@ -208,9 +208,9 @@ def conditions(studies: Sequence[StudyStore]) -> list[Fact]:
     """Return what must be the same before scores of studies can be compared."""
     return [
         _fact("dataset", [study.settings.data.name for study in studies]),
-        _fact("data (fingerprint)", [(study.settings.data.task.fingerprint or "–")[:12] for study in studies]),
+        _fact("content of the data", [(study.settings.data.task.fingerprint or "–")[:12] for study in studies]),
         _fact("train, validation, test", [_sizes(study) for study in studies]),
-        _fact("teacher (fingerprint)", [_teacher(study) for study in studies]),
+        _fact("teacher", [_teacher(study) for study in studies]),
         _fact("metric", [study.objective.metric.title for study in studies]),
         _fact("epochs", [str(study.rung_epochs[-1]) for study in studies]),
         _fact("limits", [_limits(study) for study in studies]),

@@ -28,7 +28,7 @@ def show(study: StudyStore) -> dict[str, Any]:
         "reason": facts.reason(study),
         "extent": extent(study),
         "spent": sum(study.records.seconds.values()),
-        "legend": facts.LEGEND,
+        "legend": "" if claim is None else facts.legend(claim),
         "timed": decision is not None and decision.timed,
         "best_so_far": facts.best_so_far(study),
         "failed": grouped(study.records.trials.values()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +15,7 @@ from autokd.report.sections.recommendation import sentences
 from autokd.report.sections.recommendation.arms import TEACHER, Row, chosen_on, rows
 from autokd.report.sections.recommendation.verdict import Verdict, judge, other_phrase
 from autokd.report.start import start_baselines, teacher_value
-from autokd.study.arms import title_of
+from autokd.study.arms import ALONE, HAND, KD, PICK, title_of
 from autokd.study.checks import check, count
 from autokd.study.claim import Arm, Claim, Comparison
 from autokd.study.majority import FAIR
@@ -27,11 +27,13 @@ from autokd.study.tuning import tuned_arms
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
 
-LEGEND = (
-    "Search's pick: the best pipeline found. No teacher and plain KD: the same student and training without a teacher, "
-    "and with plain distillation. Recipe by hand: a published one as it is. MACs: multiply-adds for one sample."
-)
-"""What the rows of the claim's table are."""
+_WHAT: Mapping[str, str] = {
+    PICK: "the best pipeline found",
+    ALONE: "the same student and training without a teacher",
+    KD: "the same student and training with plain distillation",
+    HAND: "a published one as it is",
+}
+"""What each kind of arm is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,13 @@ def decide(study: StudyStore) -> Decision | None:
         comparisons=[(other_phrase(claim, name), claim.comparisons[name]) for name in compared_names(claim)],
         nothing_learned=_nothing_learned(study, claim),
     )
+
+
+def legend(claim: Claim) -> str:
+    """Return what the rows and columns of a claim's table are, of the kinds of arm that it has."""
+    kinds = {arm.kind for arm in claim.arms}
+    told = [f"{title_of(kind)}: {what}." for kind, what in _WHAT.items() if kind in kinds]
+    return " ".join([*told, "MACs: multiply-adds for one sample."])
 
 
 def compared_names(claim: Claim) -> list[str]:

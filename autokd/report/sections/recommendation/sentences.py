@@ -83,7 +83,7 @@ def closed(claim: Claim, share: Mean | None) -> str:
     if share is None or not claim.used.distils:
         return ""
     low, high = (f"{100 * end:.0f}".replace("-", "−") for end in (share.low, share.high))
-    return f"Closes {100 * share.value:.0f} % [{low}, {high}] of the gap to the teacher."
+    return f"Closes {100 * share.value:.0f} % [{low}, {high}] of the gap from no teacher to the teacher."
 
 
 def _needed(claim: Claim, compared: Comparison) -> str:
