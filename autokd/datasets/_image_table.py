@@ -16,7 +16,7 @@ from autokd.declarations import Dataset
 from autokd.errors import DataError
 from autokd.modalities import labels as labels_of
 from autokd.modalities import tables
-from autokd.modalities.picture_table import path_columns, picture_at
+from autokd.modalities.picture_table import picture_at, read_list
 
 _SPLIT_COLUMN = "split"
 
@@ -86,8 +86,8 @@ class ImageTable:
         )
 
     def _table(self, file: Path) -> _Table:
-        frame = tables.read_table(file)
-        columns = self._columns(frame, file)
+        frame, named = read_list(file)
+        columns = self._columns(frame, named, file)
         values = tables.column(frame, columns.target, str(file))
         whole = labels_of.are_whole(values)  # of pictures these are classes, however many
         labels = labels_of.class_names(values, f"{file}, column {columns.target!r}", classification=whole)
@@ -98,9 +98,9 @@ class ImageTable:
         remark = f"only the pictures are learned from; unused columns: {', '.join(unused)}"
         return _Table(rows, (remark,) if unused else ())
 
-    def _columns(self, frame: DataFrame, file: Path) -> _Columns:
-        """Return what the columns are, or raise."""
-        paths = [name for name in path_columns(frame) if name not in (self.target, self.group)]
+    def _columns(self, frame: DataFrame, named: Sequence[str], file: Path) -> _Columns:
+        """Return what the columns are, of which some name pictures, or raise."""
+        paths = [name for name in named if name not in (self.target, self.group)]
         if not paths:
             raise DataError(f"{file}: no column names image files")
         taken = {paths[0], self.group, self.target}

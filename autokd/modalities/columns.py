@@ -136,10 +136,7 @@ class DateColumn:
 
     def _written(self, values: Series) -> list[str | None]:
         """Cells as text; what is a date as such, as dates were written in training."""
-        return tables.texts(values.map(self._as_in_training) if dates.holds_dates(values) else values)
-
-    def _as_in_training(self, cell: object) -> object:
-        return dates.written(cell, self.pattern)
+        return tables.texts(dates.as_written(values, self.pattern))
 
 
 @dataclass(frozen=True, kw_only=True)

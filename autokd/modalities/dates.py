@@ -90,13 +90,27 @@ def compact_pattern(cells: Sequence[str]) -> str | None:
     return next((pattern for pattern in ("%Y%m%d", "%Y%m%d%H%M%S") if _share(cells, pattern) == 1), None)
 
 
-def holds_dates(values: Series) -> bool:
-    """Whether cells may be dates as such, not text."""
-    return pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_object_dtype(values)
+def are_dates(cells: Sequence[str], pattern: str) -> bool:
+    """Whether distinct cells are dates in a pattern, but for as few as there may be in a column of dates."""
+    return bool(cells) and _share(cells, pattern) >= _ENOUGH
 
 
-def written(cell: object, pattern: str) -> object:
-    """Return a date as such as text in a pattern; anything else as it is."""
+def as_written(values: Series, pattern: str) -> Series:
+    """Return cells that are dates as such as text in a pattern, and 20240131.0 as 20240131; others as they are.
+
+    A column of whole numbers has such fractions where one of its cells is missing.
+    """
+    kinds = pd.api.types
+    if not any(
+        is_kind(values) for is_kind in (kinds.is_datetime64_any_dtype, kinds.is_object_dtype, kinds.is_float_dtype)
+    ):
+        return values
+    return Series([_written(cell, pattern) for cell in values.tolist()], index=values.index, dtype=object)
+
+
+def _written(cell: object, pattern: str) -> object:
+    if isinstance(cell, float) and cell.is_integer():
+        return int(cell)
     if pattern == ISO or not isinstance(cell, datetime.date) or pd.isna(cell):
         return cell
     return cell.strftime(pattern)

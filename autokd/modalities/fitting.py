@@ -115,6 +115,22 @@ def without_strays(frame: DataFrame, readings: Mapping[str, Reading], source: st
     return frame
 
 
+def may_be_missing(column: Column, values: Series, strays: list[int]) -> bool:
+    """Whether cells that are no numbers (or dates) count as missing when such a column is learnt.
+
+    Args:
+      column: as it was fitted.
+      values: new cells of it.
+      strays: positions of those that are no numbers (or dates).
+    """
+    if len(strays) <= STRAY_SHARE * len(values):
+        return True
+    counts = _counted(values)
+    if isinstance(column, DateColumn):
+        return dates.are_dates(list(counts), column.pattern)
+    return isinstance(column, NumericColumn) and _are_numbers(counts, column.form)
+
+
 def _counted(values: Series) -> Counter[str]:
     return Counter(cell for cell in tables.texts(values) if cell is not None)
 
@@ -137,12 +153,12 @@ def _are_numbers(counts: Counter[str], form: str) -> bool:
     different = len(counts) - len(strays)
     if not strays or different < 2:
         return not strays
-    return _may_be_missing(strays, counts.total(), different) or (
+    return _few_or_alike(strays, counts.total(), different) or (
         _no_categories(counts, counts.total()) and strays.total() < counts.total() / 2
     )
 
 
-def _may_be_missing(strays: Counter[str], cells: int, different: int) -> bool:
+def _few_or_alike(strays: Counter[str], cells: int, different: int) -> bool:
     """Whether cells that are no numbers are so few, or so much alike, beside so many different numbers."""
     many = different > _MANY_NUMBERS
     most = STRAY_SHARE if many or strays.total() == 1 else _FEW_STRAYS

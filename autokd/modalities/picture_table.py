@@ -36,16 +36,44 @@ def path_columns(frame: DataFrame) -> list[str]:
     return [name for name in names if names.count(name) == 1 and _all_pictures(frame, name)]
 
 
+def read_list(file: Path) -> tuple[DataFrame, list[str]]:
+    """Read a table that names picture files; return it and its columns that do.
+
+    Raises:
+      DataError: it is no table, no column names picture files, a row names none, or the first line is a row.
+    """
+    frame = tables.read_table(file)
+    found = path_columns(frame)
+    for name in filter(_is_picture, found):
+        raise DataError(
+            f"{file}: the first line names the picture {name}, and should name the columns; put a line such as "
+            "file,label above it"
+        )
+    if not found:
+        raise DataError(f"{file}: {_missing(frame) or 'no column names image files'}")
+    return frame, found
+
+
+def _missing(frame: DataFrame) -> str | None:
+    """Say which row names no picture, of a column that names some; None where there is no such column."""
+    for name in map(str, frame.columns):
+        cells = tables.texts(frame[name])
+        none = [row for row, cell in enumerate(cells) if not _is_picture(cell)]
+        if len(none) < len(cells):
+            where = tables.place(frame[name], none[0])
+            return f"column {name!r} names image files, but {cells[none[0]] or 'none'} in {where}; remove that row"
+    return None
+
+
 def pictures_of(file: Path) -> tuple[Path, ...]:
     """Return the picture files that a table names, whether or not they are there.
 
     Raises:
       DataError: it is no table, or no column names picture files.
     """
-    frame = tables.read_table(file)
-    found = path_columns(frame)
-    if not found:
-        raise DataError(f"{file}: no column names image files")
+    if not _may_name_pictures(file):
+        raise DataError(f"{file}: neither a picture nor a table of pictures; give images, or a table that names them")
+    frame, found = read_list(file)
     return tuple(picture_at(str(name), file) for name in tables.texts(frame[found[0]]))
 
 
@@ -68,7 +96,11 @@ def _may_name_pictures(file: Path) -> bool:
 
 
 def _all_pictures(frame: DataFrame, name: str) -> bool:
-    return all(cell is not None and Path(cell).suffix.lower() in SUFFIXES for cell in tables.texts(frame[name]))
+    return all(map(_is_picture, tables.texts(frame[name])))
+
+
+def _is_picture(cell: str | None) -> bool:
+    return cell is not None and Path(cell).suffix.lower() in SUFFIXES
 
 
 def _first(frame: DataFrame, column: str, file: Path) -> Path:

@@ -20,7 +20,7 @@ from autokd.errors import DataError
 from autokd.input_values import PREPROCESS_FORMAT, RawInputs, ReadInputs
 from autokd.modalities import tables
 from autokd.modalities.columns import CategoricalColumn, Column, DateColumn, NumericColumn
-from autokd.modalities.fitting import STRAY_SHARE
+from autokd.modalities.fitting import may_be_missing
 from autokd.modalities.numerals import PLAIN
 from autokd.modalities.plain import described, expect_rule, fields_of, with_tuples
 
@@ -193,9 +193,9 @@ def _check_known(column: CategoricalColumn, values: Series, source: str, skip_ba
 
 
 def _missing(column: Column, values: Series, strays: list[int], source: str, skip_bad: bool) -> Series:
-    """Return a column without cells that are no numbers (or dates), where they are few, as when a table is learnt."""
+    """Return a column without cells that are no numbers (or dates), where they count as missing in training too."""
     cell, where = str(values.iloc[strays[0]]).strip(), tables.place(values, strays[0])
-    if not skip_bad and len(strays) > STRAY_SHARE * len(values):
+    if not skip_bad and not may_be_missing(column, values, strays):
         raise DataError(
             f"{source}, column {column.name!r}: {cell!r} in {where} is not a {column.noun}, as it was in training; "
             "with --skip-bad (skip_bad=True) it counts as missing"

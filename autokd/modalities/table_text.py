@@ -47,6 +47,7 @@ _OTHER_KINDS = {
     b"BZh": "compressed: unpack it",
     b"\xfd7zXZ": "compressed: unpack it",
     b"PAR1": "a Parquet file: call it .parquet",
+    b"%PDF": "a PDF document: save its table as CSV",
 }
 """How files begin that are no text, and what they are."""
 _OTHER_TEXTS = {(b"{", b"}"): "JSON", (b"[{", b"]"): "JSON", (b"<", b">"): "a page or XML"}

@@ -6,6 +6,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Collection
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame, Series
 
 from autokd.errors import DataError, nearest
+from autokd.modalities.decoding import header
 from autokd.modalities.numerals import PLAIN, number
 from autokd.modalities.table_text import PLACE, read_text
 
@@ -41,7 +43,8 @@ def read_table(path: Path, single: Collection[str] = (), encoding: str | None = 
     try:
         frame = _read_parquet(path) if path.suffix.lower() in _PARQUET else read_text(path, single, encoding)
     except (ValueError, OSError, csv.Error, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: not a readable table ({' '.join(str(error).split())})") from error
+        reason = "it is a picture" if header(path) else " ".join(str(error).split())
+        raise DataError(f"{path}: not a readable table ({reason})") from error
     if frame.empty:
         raise DataError(f"{path}: the table has no rows")
     return with_names(frame, str(path))
@@ -115,14 +118,19 @@ def numbers(values: Series, form: str = PLAIN) -> tuple[NDArray[np.float64], lis
 
     Args:
       values: the cells.
-      form: how they are written; see `autokd.modalities.numerals`.
+      form: how text is written; see `autokd.modalities.numerals`. A cell that is a number already is that number.
     """
     if is_numeric(values):
         return values.to_numpy(dtype=np.float64, na_value=np.nan), []
     cells = texts(values)
     known = {cell: np.nan if cell is None else number(cell, form) for cell in set(cells)}
-    found = np.array([known[cell] for cell in cells], dtype=np.float64)
+    pairs = zip(values.tolist(), cells, strict=True)
+    found = np.array([float(raw) if _is_number(raw) else known[cell] for raw, cell in pairs], dtype=np.float64)
     return found, [row for row in np.flatnonzero(np.isnan(found)).tolist() if cells[row] is not None]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number | Decimal) and not isinstance(value, bool)
 
 
 def place(values: Series, position: int) -> str:

@@ -61,7 +61,7 @@ def test_predictions_for_a_list(tmp_path: Path) -> None:
         data.read_inputs(preprocess, [file])
     assert data.read_inputs(preprocess, [file], skip_bad=True).skipped == (str(tmp_path / "pics" / "3.png"),)
     (tmp_path / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"other\.csv: no column names image files"):
+    with pytest.raises(DataError, match=r"other\.csv: neither a picture nor a table of pictures"):
         data.read_inputs(preprocess, [tmp_path / "other.csv"])
 
 

@@ -171,7 +171,7 @@ def test_several_objectives_give_a_front_and_going_on_gives_the_same(tmp_path: P
         assert row.objectives["params"] == whole.store.records.trials[number].cost["params"]
         assert whole.export(trial=number)["pipeline"] == whole.store.records.trials[number].pipeline
     page = whole.report_path.read_text()
-    assert 'id="plot-front-1"' in page and "The front of accuracy, params" in page
+    assert 'id="explorer-front"' in page and "Line: the front" in page
     assert (tmp_path / "whole/reports/mine/front.csv").read_text().count("\n") == 1 + len(claim.front)
     mirrored = optuna.load_study(
         study_name="mine",
