@@ -18,8 +18,9 @@ from autokd.modalities import fitting, labels, tables
 class TableFile:
     """A table with one row a sample and named columns, one of which is the label.
 
-    Text files are UTF-8, UTF-16 with its mark, or else Windows-1252, unless another encoding is named. One line names the columns, and the delimiter is
-    the one of `,` `;` tab `|`, or else blanks, that makes all rows as long as each other.
+    Text files are UTF-8, UTF-16 with its mark, or else Windows-1252, unless another encoding is named. One line names
+    the columns, and the delimiter is the one of `,` `;` tab `|`, or else blanks, that makes all rows as long as each
+    other.
     """
 
     declares = Dataset(modality="table")
@@ -42,8 +43,14 @@ class TableFile:
         classes = labels.in_order(names)
         validation = None if self.validation is None else self._validation(Path(self.validation), classes)
         train = self._part(frame, names, classes, self.file)
-        parts = {"train": train, "validation": validation}
-        return Raw(name=Path(self.file).stem, modality="table", classes=classes, reading=self.encoding, **parts)
+        return Raw(
+            name=Path(self.file).stem,
+            modality="table",
+            classes=classes,
+            train=train,
+            validation=validation,
+            reading=self.encoding,
+        )
 
     def _read(self, path: Path) -> DataFrame:
         single = [name.strip() for name in (self.target, self.group) if name is not None]

@@ -98,7 +98,8 @@ def table_preprocess(plain: Mapping[str, Any]) -> TablePreprocess:
 
 def read_rows(preprocess: TablePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
     """Read table files; see `autokd.input_kind.InputKind.read`."""
-    frames = [_features(preprocess, tables.read_table(path, (), preprocess.encoding), str(path), skip_bad) for path in paths]
+    found = ((path, tables.read_table(path, (), preprocess.encoding)) for path in paths)
+    frames = [_features(preprocess, frame, str(path), skip_bad) for path, frame in found]
     names = [f"{path}:{row}" for path, frame in zip(paths, frames, strict=True) for row in range(1, len(frame) + 1)]
     return ReadInputs(tuple(names), pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0])
 

@@ -127,7 +127,7 @@ def _latin(content: bytes, encoding: str) -> str:
             return content.decode("cp1252")
     except UnicodeDecodeError:
         pass
-    raise ValueError("its encoding is none of UTF-8, UTF-16, Windows-1252: name it with --encoding, or save it as UTF-8")
+    raise ValueError("its encoding is none of UTF-8, UTF-16, Windows-1252: name it with --encoding, or save as UTF-8")
 
 
 def _check_kind(content: bytes) -> None:

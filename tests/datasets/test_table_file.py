@@ -296,7 +296,7 @@ def test_a_table_in_an_encoding_that_is_named(tmp_path: Path) -> None:
     kept = data.from_json(loaded.preprocess.to_json())
     assert kept == loaded.preprocess and "encoding" not in data.load("wine").preprocess.to_json()
     read = data.read_inputs(kept, [tmp_path / "a.csv"])  # what a bundle predicts for is read alike
-    assert kept.apply(read.inputs).unique(dim=0).tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    assert single(kept.apply(read.inputs)).unique(dim=0).tolist() == [[0.0, 1.0], [1.0, 0.0]]
     for name, message in [("cp12x", "no encoding called 'cp12x'"), ("utf-8", "it is not utf-8: line 1")]:
         with pytest.raises(DataError, match=message):
             data.load(tmp_path / "a.csv", dataclasses.replace(options, encoding=name))
