@@ -95,3 +95,9 @@ def test_a_folder_that_is_read_only_is_refused_and_none_is_made(tmp_path, monkey
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(UserError, match="a/b: Read-only file system; go elsewhere"):
         check_writable(tmp_path / "a" / "b", "go elsewhere")
+
+
+def test_what_cannot_be_written_is_called_by_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught:
+        write_text(tmp_path, "a folder is there")
+    assert caught.value.filename == str(tmp_path) and not list(tmp_path.parent.glob(".*.tmp"))

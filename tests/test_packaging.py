@@ -206,8 +206,7 @@ def test_the_wheel_searches_in_an_empty_folder(installed: Path, tmp_path: Path) 
     where = run(str(installed / "python"), "-c", "import autokd; print(autokd.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(installed.parent)
     command = str(installed / "autokd")
-    little = ["--limit-train", "128", "--trials", "3", "--epochs", "1"]
-    shown = run(command, "search", "--dataset", "digits", *little, "--quiet", cwd=tmp_path)
+    shown = run(command, "search", "--dataset", "digits", "--trials", "3", "--epochs", "1", "--quiet", cwd=tmp_path)
     assert "No teacher" in shown
     assert {path.name for path in tmp_path.iterdir()} == {"studies", "reports"}
     assert (tmp_path / "studies/digits/best/student.safetensors").is_file()

@@ -61,16 +61,6 @@ mock.patch.object(workers.WorkerExecutor, "_poll", polled).start()
 """Before a search: once the records hold so many events of a kind, it waits in the next rung with an epoch to go; with
 workers, it waits while they train."""
 
-FORKED = """
-import multiprocessing
-from unittest import mock
-from tests.execution import forked
-
-multiprocessing.current_process().daemon = False  # it may have children
-mock.patch("autokd.execution.workers.subprocess", forked).start()
-"""
-"""Before a search with workers: they are forked."""
-
 
 def started(folder: Path, space: Path, *options: str, code: str = SEARCH) -> Process:
     """Start Python code, by default a search, in a process of its own in a folder; what it says goes to output.txt."""

@@ -17,7 +17,7 @@ from autokd.search.tpe.database import database_url
 from autokd.search.tpe.mirror import rebuild
 from autokd.study.store import StudyStore
 from tests.search.mirrors import expected, in_database, told
-from tests.search.processes import FORKED, SEARCH, ended, release, started_held, wait_until_held
+from tests.search.processes import ended, release, started_held, wait_until_held
 from tests.search.spaces import SPACE
 
 pytestmark = pytest.mark.slow
@@ -79,7 +79,7 @@ def test_a_server_that_is_killed_in_a_search_with_two_workers(server: Server, tm
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE)
     options = ["--workers", "2", "--storage", server.url]
-    process = started_held(tmp_path, space, *options, event="rung", count=4, again=10, code=FORKED + SEARCH)
+    process = started_held(tmp_path, space, *options, event="rung", count=4, again=10)
     server.kill()
     release(tmp_path)
     wait_until_held(tmp_path, process)  # it did not wait for the server
