@@ -96,6 +96,7 @@ def load(reference: Any, options: DataOptions = _DEFAULTS, *, dry: bool = False)
     validation = None if options.validation is None else _absolute(options.validation)
     where: dict[str, Any] = {"target": options.target, "group": options.group, "validation": validation}
     where |= {"ground": options.ground, "classification": options.classification or None}
+    where |= {"encoding": options.encoding}
     return _open(_component(reference, options.data_dir, where), options, dry=dry)
 
 

@@ -18,8 +18,9 @@ from autokd.modalities import fitting, labels, tables
 class TableFile:
     """A table with one row a sample and named columns, one of which is the label.
 
-    Text files are UTF-8, UTF-16 with its mark, or else Windows-1252. One line names the columns, and the delimiter is
-    the one of `,` `;` tab `|`, or else blanks, that makes all rows as long as each other.
+    Text files are UTF-8, UTF-16 with its mark, or else Windows-1252, unless another encoding is named. One line names
+    the columns, and the delimiter is the one of `,` `;` tab `|`, or else blanks, that makes all rows as long as each
+    other.
     """
 
     declares = Dataset(modality="table")
@@ -29,6 +30,7 @@ class TableFile:
     group: str | None = None  # column whose equal values stay in one split; no feature
     validation: str | None = None  # a table of the same form to validate on
     classification: bool | None = None  # the labels are classes, though they look like a quantity
+    encoding: str | None = None  # of a text file without a mark, as Python names it: cp1251, gbk
 
     def build(self, context: DataContext) -> Raw:
         """Read it; see `autokd.data_types.DatasetComponent`."""
@@ -41,10 +43,18 @@ class TableFile:
         classes = labels.in_order(names)
         validation = None if self.validation is None else self._validation(Path(self.validation), classes)
         train = self._part(frame, names, classes, self.file)
-        return Raw(name=Path(self.file).stem, modality="table", classes=classes, train=train, validation=validation)
+        return Raw(
+            name=Path(self.file).stem,
+            modality="table",
+            classes=classes,
+            train=train,
+            validation=validation,
+            reading=self.encoding,
+        )
 
     def _read(self, path: Path) -> DataFrame:
-        return tables.read_table(path, [name.strip() for name in (self.target, self.group) if name is not None])
+        single = [name.strip() for name in (self.target, self.group) if name is not None]
+        return tables.read_table(path, single, self.encoding)
 
     def _names(self, frame: DataFrame, source: str) -> list[str]:
         """The class name of every row."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,6 +40,10 @@ class Table(InputKind):
         """Fit the columns; see `InputKind.fit`."""
         columns, dropped = fit_columns(raw)
         return TablePreprocess(classes=classes, columns=columns), dropped
+
+    def kept(self, preprocess: TablePreprocess, reading: str | None) -> TablePreprocess:
+        """Return a preprocessing that reads files in the encoding of its dataset; see `InputKind.kept`."""
+        return replace(preprocess, encoding=reading)
 
     def restore(self, plain: dict[str, Any]) -> TablePreprocess:
         """Inverse of `TablePreprocess.to_json`; see `InputKind.restore`."""

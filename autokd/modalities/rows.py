@@ -42,11 +42,13 @@ class TablePreprocess:
     Args:
       classes: class names, by index.
       columns: in the order of their numbers.
+      encoding: of the table that was learned from, where it was named; files to predict for are read like it.
     """
 
     kind: ClassVar[str] = "table"
     classes: tuple[str, ...]
     columns: tuple[Column, ...]
+    encoding: str | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -78,7 +80,8 @@ class TablePreprocess:
         """Return plain data that `table_preprocess` reads."""
         columns = [{"type": column.type} | _told(fields_of(column)) for column in self.columns]
         shared = {"format": PREPROCESS_FORMAT, "kind": self.kind, "rules": _RULES}
-        return {**shared, "classes": list(self.classes), "columns": columns}
+        named = {} if self.encoding is None else {"encoding": self.encoding}
+        return {**shared, "classes": list(self.classes), "columns": columns, **named}
 
 
 def table_preprocess(plain: Mapping[str, Any]) -> TablePreprocess:
@@ -95,7 +98,8 @@ def table_preprocess(plain: Mapping[str, Any]) -> TablePreprocess:
 
 def read_rows(preprocess: TablePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
     """Read table files; see `autokd.input_kind.InputKind.read`."""
-    frames = [_features(preprocess, tables.read_table(path), str(path), skip_bad) for path in paths]
+    found = ((path, tables.read_table(path, (), preprocess.encoding)) for path in paths)
+    frames = [_features(preprocess, frame, str(path), skip_bad) for path, frame in found]
     names = [f"{path}:{row}" for path, frame in zip(paths, frames, strict=True) for row in range(1, len(frame) + 1)]
     return ReadInputs(tuple(names), pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0])
 

@@ -66,7 +66,7 @@ class _Record(NamedTuple):
         return self.cells[0].startswith("#")
 
 
-def read_text(path: Path, single: Collection[str] = ()) -> DataFrame:
+def read_text(path: Path, single: Collection[str] = (), encoding: str | None = None) -> DataFrame:
     """Read a delimited text file; its cells stay text, and its index is the number and the line of each row.
 
     Lines above the heading that are no part of the table are passed over, and so are names of rows that have no
@@ -75,12 +75,13 @@ def read_text(path: Path, single: Collection[str] = ()) -> DataFrame:
     Args:
       path: of the file.
       single: names that at most one column may have.
+      encoding: of a file without a mark; None: found by looking.
 
     Raises:
       DataError: two columns have such a name, a row has another number of cells than the others, or the heading has.
       ValueError, csv.Error: it is no text, or empty, or a quotation mark is never closed.
     """
-    lines = list(io.StringIO(_decoded(path)))
+    lines = list(io.StringIO(_decoded(path, encoding)))
     if not any(map(str.strip, lines)):
         raise ValueError("it is empty")
     delimiter = _delimiter(lines)
@@ -92,16 +93,20 @@ def read_text(path: Path, single: Collection[str] = ()) -> DataFrame:
     return _table(path, records[at], records[at + 1 :], single)
 
 
-def _decoded(path: Path) -> str:
+def _decoded(path: Path, named: str | None) -> str:
     """The text of a file, with one kind of line end."""
     content = path.read_bytes()
     _check_kind(content)
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None) or _without_mark(content)
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), named) or _without_mark(content)
     try:
         text = content.decode(encoding)
-    except UnicodeDecodeError:
+    except LookupError:
+        raise ValueError(f"there is no encoding called {encoding!r}; cp1251, gbk and shift_jis are some") from None
+    except UnicodeDecodeError as error:
+        if named is not None:
+            raise ValueError(f"it is not {encoding}: line {content.count(10, 0, error.start) + 1}") from None
         text = _latin(content, encoding)
-        _log.warning("%s is not UTF-8; it is read as Windows-1252 (Latin-1)", path)
+        _log.warning("%s is not UTF-8; it is read as Windows-1252 (Latin-1), unless --encoding names another", path)
     if "\0" in text:
         raise ValueError("it holds bytes that are no text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -122,7 +127,7 @@ def _latin(content: bytes, encoding: str) -> str:
             return content.decode("cp1252")
     except UnicodeDecodeError:
         pass
-    raise ValueError("its encoding is none of UTF-8, UTF-16, Windows-1252: save it as UTF-8")
+    raise ValueError("its encoding is none of UTF-8, UTF-16, Windows-1252: name it with --encoding, or save as UTF-8")
 
 
 def _check_kind(content: bytes) -> None:

@@ -27,12 +27,13 @@ MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "nat", "null", "none",
 _PARQUET = frozenset({".parquet", ".pq"})
 
 
-def read_table(path: Path, single: Collection[str] = ()) -> DataFrame:
+def read_table(path: Path, single: Collection[str] = (), encoding: str | None = None) -> DataFrame:
     """Read a CSV, TSV or Parquet file; the cells of a text file stay text.
 
     Args:
       path: of the file.
       single: names that at most one column may have.
+      encoding: of a text file without a mark; None: found by looking.
 
     Raises:
       DataError: the file is missing, not such a table, has no rows, or names that cannot be told apart.
@@ -40,7 +41,7 @@ def read_table(path: Path, single: Collection[str] = ()) -> DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: {'a folder, not a table file' if path.is_dir() else 'no such file'}")
     try:
-        frame = _read_parquet(path) if path.suffix.lower() in _PARQUET else read_text(path, single)
+        frame = _read_parquet(path) if path.suffix.lower() in _PARQUET else read_text(path, single, encoding)
     except (ValueError, OSError, csv.Error, pyarrow.ArrowException) as error:
         reason = "it is a picture" if header(path) else " ".join(str(error).split())
         raise DataError(f"{path}: not a readable table ({reason})") from error

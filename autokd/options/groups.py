@@ -208,6 +208,9 @@ class DataOptions:
     ] = None
     validation: Annotated[Path | str | None, Option("A folder or table to validate on.")] = None
     image_size: Annotated[int | None, Option("Side of the resized images in pixels.", minimum=4)] = None
+    encoding: Annotated[
+        str | None, Option("Encoding of a table, e.g. cp1251 or gbk. Default: UTF-8, UTF-16, else Windows-1252.")
+    ] = None
     resize: Annotated[
         str | None,
         Option("How images become square: crop, pad or squash. Default: crop if that cuts off little."),

@@ -163,12 +163,13 @@ def _built(given: Given, task: Task) -> tuple[Teacher, dict[str, Any]]:
 
 
 class _Seen(NamedTuple):
-    """How often a teacher is right, shares, and on how many rows."""
+    """How often a teacher is right, shares, and on how many rows; of many validation rows only some are asked."""
 
     train: float
     rows: int
     validation: float
     validation_rows: int
+    validation_all: int
     guess: Guess
 
     @classmethod
@@ -178,14 +179,16 @@ class _Seen(NamedTuple):
         finer = [finer_split(data, split, side_of(teacher)) for split in (train, validation)]
         predicted = [predict_teacher(teacher, to_device(split, data.task, device)).argmax(1) for split in finer]
         right = [float((a == s.labels).double().mean()) for a, s in zip(predicted, (train, validation), strict=True)]
-        return cls(right[0], len(train), right[1], len(validation), guess(predicted[0], train.labels))
+        found = guess(predicted[0], train.labels)
+        return cls(right[0], len(train), right[1], len(validation), len(data.validation), found)
 
     def as_share(self) -> str:
         return f"{100 * self.train:.1f} % of {self.rows:,} training"
 
     def as_text(self) -> str:
         held = f"{100 * self.validation:.1f} % of {self.validation_rows:,} validation samples"
-        return f"right on {self.as_share()} and {held}"
+        drawn = f" (drawn from {self.validation_all:,}; all later figures are of all of them)"
+        return f"right on {self.as_share()} and {held}{drawn if self.validation_rows < self.validation_all else ''}"
 
 
 class _Plain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -283,3 +284,21 @@ def test_a_column_that_is_the_label_again_is_left_out(tmp_path: Path, caplog: py
     messages = [record.getMessage() for record in caplog.records]
     assert "column 'again' is the label 'label' once more and is left out" in messages[0]
     assert "column 'code' has one value a class, and gives the label away" in messages[1]
+
+
+def test_a_table_in_an_encoding_that_is_named(tmp_path: Path) -> None:
+    text = "цвет,вид\n" + "синий,ель\nжёлтый,дуб\n" * 12
+    (tmp_path / "a.csv").write_bytes(text.encode("cp1251"))
+    options = data.DataOptions(target="вид", encoding="cp1251")
+    loaded = data.load(tmp_path / "a.csv", options)
+    assert loaded.task.classes == ("дуб", "ель")
+    assert data.load_again(loaded.reference).task.classes == loaded.task.classes
+    kept = data.from_json(loaded.preprocess.to_json())
+    assert kept == loaded.preprocess and "encoding" not in data.load("wine").preprocess.to_json()
+    read = data.read_inputs(kept, [tmp_path / "a.csv"])  # what a bundle predicts for is read alike
+    assert single(kept.apply(read.inputs)).unique(dim=0).tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    for name, message in [("cp12x", "no encoding called 'cp12x'"), ("utf-8", "it is not utf-8: line 1")]:
+        with pytest.raises(DataError, match=message):
+            data.load(tmp_path / "a.csv", dataclasses.replace(options, encoding=name))
+    with pytest.raises(DataError, match="encoding does not apply to wine, only to a table file"):
+        data.load("wine", data.DataOptions(encoding="gbk"))

@@ -250,3 +250,12 @@ def test_a_table_has_its_outputs_put_in_order() -> None:
     names = wine.task.classes
     assert found.changed == {"classes": (names[2], names[0], names[1])} and accuracy(found, wine) > 0.9
     assert "fed as the students are" in found.line
+
+
+def test_a_line_of_some_validation_rows_says_of_how_many(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher = given(Levels(outputs=natural(data)), data)
+    count = len(data.validation)
+    assert f"of {count} validation samples" in check(teacher, data, CPU, lambda _: None).line
+    monkeypatch.setattr("autokd.teaching.checked.VALIDATED", 20)
+    line = check(teacher, data, CPU, lambda _: None).line
+    assert line.endswith(f"of 20 validation samples (drawn from {count}; all later figures are of all of them)")
