@@ -221,7 +221,7 @@ def test_names_with_an_underscore_are_no_numbers(tmp_path: Path, cell: str) -> N
         ("t.npz", b"PK\x03\x04 x_train.npy", "it holds NumPy arrays: give them in Python"),
         ("t.h5", b"\x89HDF\r\n", "it is an HDF5 file"),
         ("t.arff", b"% made by hand\n@RELATION x\n@data\n1,2\n", "it is an ARFF file: save it as CSV"),
-        ("t.csv", "値、,y\n東京,1\n".encode("shift_jis"), "save it as UTF-8"),
+        ("t.csv", "値、,y\n東京,1\n".encode("shift_jis"), "save as UTF-8"),
     ],
 )
 def test_other_kinds_of_files_are_called_what_they_are(tmp_path: Path, name: str, content: bytes, said: str) -> None:
