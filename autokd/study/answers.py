@@ -18,6 +18,15 @@ def answers_file(study: Path, round: int) -> Path:
     return study / "confirm" / f"round{round}.safetensors"
 
 
+def written(file: Path) -> tuple[int, int] | None:
+    """Return what changes when a file is written again, for the key of a cache; None where there is no file."""
+    try:
+        state = file.stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size
+
+
 def read_answers(file: Path) -> dict[str, Tensor] | None:
     """Return a claim's answers by name ("ARM/SEED/SPLIT", "labels/SPLIT", …); None where they cannot be read."""
     try:

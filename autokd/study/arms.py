@@ -1,6 +1,6 @@
 """Which arms a claim may have: the pipeline that the search picked, and what it is compared with.
 
-This table is the only place that knows them. An arm more is one line here: titles, colours and order in summaries and
+This table is the only place that knows them. An arm more is one line here: titles and order in summaries and
 reports and the matched baselines of confirm all follow from it.
 """
 
@@ -25,7 +25,6 @@ class ArmKind:
       losses: what a baseline trains with in place of the pick's own losses, plain; None where the arm is no such
         baseline.
       reads_teacher: those losses read the teacher; the baseline is left out without one.
-      colour: in figures.
     """
 
     name: str
@@ -33,7 +32,6 @@ class ArmKind:
     phrase: str
     losses: Mapping[str, Mapping[str, Any]] | None = None
     reads_teacher: bool = False
-    colour: str
 
 
 ARM_KINDS: Mapping[str, ArmKind] = {
@@ -43,19 +41,17 @@ ARM_KINDS: Mapping[str, ArmKind] = {
             name="alone",
             title="No teacher",
             phrase="training without a teacher",
-            colour="#00a08a",
             losses={"ce": _ALONE},
         ),
-        ArmKind(name="hand", title="Recipe by hand", phrase="the recipe by hand", colour="#8a3fb8"),
+        ArmKind(name="hand", title="Recipe by hand", phrase="the recipe by hand"),
         ArmKind(
             name="kd",
             title="Plain KD",
             phrase="plain KD",
-            colour="#c86400",
             losses={"ce": _ALONE, "kd": _VANILLA},
             reads_teacher=True,
         ),
-        ArmKind(name="pick", title="Search's pick", phrase="the search's pick", colour="#1458c8"),
+        ArmKind(name="pick", title="Search's pick", phrase="the search's pick"),
     )
 }
 """By name, the simplest first."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autokd.calibration import BINS, Bin, bin_of, calibration_error, fit_temperature, reliability, softmax
-from autokd.study.answers import read_answers
+from autokd.study.answers import read_answers, written
 from autokd.study.resampling import Interval, error_interval, mean_interval
 
 Floats = NDArray[np.float64]
@@ -134,11 +134,8 @@ def learned(file: Path, arms: Mapping[str, int]) -> Learned | None:
       file: the logits of the claim's round (`autokd.study.answers.answers_file`).
       arms: by name how many runs each has.
     """
-    try:
-        written = file.stat()
-    except OSError:
-        return None
-    return _learned(file, tuple(arms.items()), (written.st_mtime_ns, written.st_size))
+    state = written(file)
+    return None if state is None else _learned(file, tuple(arms.items()), state)
 
 
 @functools.lru_cache(maxsize=2)

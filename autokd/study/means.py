@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autokd.metrics import METRICS, Metric
-from autokd.study.answers import answers_file, read_answers
+from autokd.study.answers import answers_file, read_answers, written
 from autokd.study.intervals import half_width
 
 if TYPE_CHECKING:
@@ -148,26 +148,25 @@ def means_of(study: Path, claim: Claim) -> Means:
       claim: made in it.
     """
     file = answers_file(study, claim.round)
-    changed = file.stat().st_mtime_ns if file.is_file() else None
     tests = tuple((arm.name, tuple(arm.test)) for arm in claim.arms if arm.test)
     teacher = None if claim.teacher is None else claim.teacher.test
-    return _means(file, changed, claim.metric, tests, teacher, claim.n_test)
+    return _means(file, written(file), claim.metric, tests, teacher, claim.n_test)
 
 
 @functools.lru_cache(maxsize=8)
 def _means(
     file: Path,
-    changed: int | None,
+    state: tuple[int, int] | None,
     metric: str,
     tests: tuple[tuple[str, tuple[float, ...]], ...],
     teacher: float | None,
     n_test: int,
 ) -> Means:
-    """The means, read once; `changed` is in the key, so that a file that is written again is read again."""
+    """The means, read once; `state` is in the key, so that a file that is written again is read again."""
     known = {name: np.array(values) for name, values in tests}
     if teacher is not None and n_test:
         known[TEACHER] = np.array([teacher])
-    items = {} if changed is None else _items_of(file, METRICS[metric], known)
+    items = {} if state is None else _items_of(file, METRICS[metric], known)
     kept = next(iter(items.values()), None)
     divisor = 1 if metric != "accuracy" or kept is None else len(kept)
     return Means(METRICS[metric], {name: _Arm(v, items.get(name), divisor) for name, v in known.items()}, n_test)

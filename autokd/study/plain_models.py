@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -10,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autokd.metrics import Metric, Predictions, predictions
-from autokd.study.answers import read_answers
+from autokd.metrics import METRICS, Metric, Predictions, predictions
+from autokd.study.answers import read_answers, written
 
 PLAIN = "plain"
 """Where the answers of plain models are among those of a claim: "plain/NAME/SPLIT"."""
@@ -50,7 +51,14 @@ def best_plain_model(file: Path, arm: str, metric: Metric) -> PlainModel | None:
       arm: name of the recommended arm.
       metric: the claim's.
     """
-    kept = read_answers(file)
+    state = written(file)
+    return None if state is None else _best(file, arm, metric.name, state)
+
+
+@functools.lru_cache(maxsize=8)
+def _best(file: Path, arm: str, metric_name: str, _: tuple[int, int]) -> PlainModel | None:
+    """The best plain model, worked out once for a file that has not changed since."""
+    kept, metric = read_answers(file), METRICS[metric_name]
     if kept is None:
         return None
     names = [name.split("/")[1] for name in kept if name.startswith(f"{PLAIN}/") and name.endswith("/test")]
