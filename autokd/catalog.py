@@ -38,7 +38,7 @@ def names(kind: str) -> list[str]:
       ComponentError: there is no such kind.
     """
     check_kind(kind)
-    found = set(_shipped(kind))
+    found = set(shipped(kind))
     found.update(point.name for point in entry_points(group=f"autokd.{kind}"))
     found.update(_plugins(kind))
     return sorted(found)
@@ -51,7 +51,7 @@ def load(kind: str, name: str) -> type[Any]:
       ComponentError: there is no such kind or component.
     """
     check_kind(kind)
-    if name in _shipped(kind):
+    if name in shipped(kind):
         return _shipped_component(kind, name)
     plugins = _plugins(kind)
     if name in plugins:
@@ -63,7 +63,7 @@ def load(kind: str, name: str) -> type[Any]:
 
 def knows(kind: str, name: str) -> bool:
     """Return whether there is a component called `name`; imports nothing, and asks installed packages last."""
-    return name in _shipped(kind) or name in names(kind)
+    return name in shipped(kind) or name in names(kind)
 
 
 def name_of(component: Any) -> str:
@@ -157,7 +157,7 @@ def _misfit(module: ModuleType) -> str | None:
         kind, name = cls.declares.kind, cls.declares.name
         if not name:
             return f"{cls.__name__} has no name; write declares = {type(cls.declares).__name__}(name='my_name', …)"
-        if name in _shipped(kind) or (kind, name) in taken:
+        if name in shipped(kind) or (kind, name) in taken:
             return f"another {_one(kind)} is called {name!r} already; choose another name"
         taken.add((kind, name))
     return next(filter(None, map(_strange_input, components)), None)
@@ -173,8 +173,8 @@ def _strange_input(cls: type[Any]) -> str | None:
 
 
 @functools.cache
-def _shipped(kind: str) -> frozenset[str]:
-    """The names of the package's own components; its folders do not change while it runs."""
+def shipped(kind: str) -> frozenset[str]:
+    """Return the names of autokd's own components of a kind; its folders do not change while it runs."""
     return frozenset(path.stem[1:] for path in (Path(__file__).parent / kind).glob("_[a-z]*.py"))
 
 

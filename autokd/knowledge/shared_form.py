@@ -1,0 +1,77 @@
+"""What of a pipeline may leave a user's machine: numbers, and names that autokd itself gives.
+
+Names of loss instances, paths, digests and whatever else a user wrote are not among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from autokd import catalog
+from autokd.loss_keys import KEYS
+from autokd.ranges import Choice
+from autokd.spec import FORMAT, TEACHER, Number, beside_slots, fields_in, slots
+
+
+def shared_form(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a plain pipeline with autokd's own names alone; None where it says more than these can.
+
+    A part that is a plug-in's, and a text that is none of a few that the field knows (a path, the name of a teacher),
+    cannot be shared, so neither can the pipeline. Instances of losses are called after their components.
+
+    Args:
+      pipeline: plain, as a record has it.
+    """
+    found: dict[str, Any] = {"format": FORMAT}
+    for name, slot in slots().items():
+        if name not in pipeline:
+            continue
+        value = pipeline[name]
+        shared = _number(value) if isinstance(slot, Number) else _part(slot.kind, value, many=slot.many)
+        if shared is None:
+            return None
+        found[name] = shared
+    return found
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) else None
+
+
+def _part(kind: str, value: Any, *, many: bool) -> dict[str, Any] | None:
+    if not many:
+        return _component(kind, value)
+    parts = {name: _component(kind, part) for name, part in _by_component(value)}
+    shared = {name: part for name, part in parts.items() if part is not None}
+    return shared if len(shared) == len(parts) else None
+
+
+def _by_component(instances: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Instances by the name of their component; a further one of the same component with its number."""
+    seen: dict[str, int] = {}
+    for part in instances.values():
+        use = str(part["use"])
+        seen[use] = seen.get(use, 0) + 1
+        yield use if seen[use] == 1 else f"{use}{seen[use]}", part
+
+
+def _component(kind: str, plain: Mapping[str, Any]) -> dict[str, Any] | None:
+    use = plain["use"]
+    if use not in catalog.shipped(kind):
+        return None
+    fields = fields_in(kind, catalog.load(kind, use))
+    for name, value in plain.items():
+        if name != "use" and not (name in fields and _may_be_shared(kind, name, value, fields[name].range)):
+            return None
+    return dict(plain)
+
+
+def _may_be_shared(kind: str, name: str, value: Any, range_: Any) -> bool:
+    if value is None or isinstance(value, bool | int | float):
+        return True
+    if isinstance(value, str) and kind in KEYS and name == "teacher":
+        return value in ("", TEACHER, *beside_slots(slots()))
+    if isinstance(value, str):
+        return isinstance(range_, Choice) and range_.contains(value)
+    return isinstance(value, list | tuple) and all(_may_be_shared(kind, name, each, range_) for each in value)
