@@ -167,6 +167,6 @@ class StudyCard:
 
     @property
     def gains(self) -> dict[str, float]:
-        """Score of each pipeline less that of KD by hand, by its key; {} where KD by hand was not trained to the end."""
+        """Score of each pipeline less that of KD by hand, by its key; {} where that was not trained to the end."""
         by_hand = self.baseline(HAND_KD)
         return {} if by_hand is None else {key: score - by_hand for key, score in self.worth.items()}

@@ -64,7 +64,7 @@ def prepared(name: str, data: Path) -> Path:
     folder = cache_dir("by_hand") / f"{name}-{wanted.train}"
     if not (folder / "set.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        raw = _READ[wanted.family](wanted, data)
+        raw = READ[wanted.family](wanted, data)
         raw = _image_parts(raw, wanted) if wanted.kind == "image" else _table_parts(raw, wanted)
         for part in PARTS:
             _write(folder, part, getattr(raw, part), raw.classes)
@@ -230,7 +230,7 @@ def _there(path: Path) -> Path:
     return path
 
 
-_READ: dict[str, Callable[[BenchmarkSet, Path], Raw]] = {
+READ: dict[str, Callable[[BenchmarkSet, Path], Raw]] = {
     "fashion_mnist": _fashion,
     "cifar100": _cifar,
     "letter": _letter,

@@ -1,0 +1,145 @@
+"""Records studies: on each data set the known recipes and a covering draw of pipelines, all trained to the end.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.knowledge.record --data DIR [--sets digits letter] [--runs 64]
+
+A run that is recorded is not trained again, so the command goes on where it was stopped. `--write FILE` makes a
+knowledge base of what is recorded. Only training and validation samples are read; the teacher is the default one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autokd.engine.context import TrainContext
+from autokd.engine.loop import train_rung
+from autokd.engine.memory import keep_freed_memory
+from autokd.engine.rung import Rung
+from autokd.errors import TrialFailure
+from autokd.knowledge import CardRun, StudyCard, StudyFacts
+from autokd.knowledge.base import write_base
+from autokd.knowledge.learn import facts_of
+from autokd.knowledge.shared_form import shared_form
+from autokd.search.facts import describe_study
+from autokd.search.limits import pipeline_cost
+from autokd.search.prepare import context_of, prepare
+from autokd.search.request import Request
+from autokd.search.session import Setup
+from autokd.seeds import derive
+from autokd.spec import fingerprint, from_plain
+from benchmarks.knowledge.coverage import covering
+from benchmarks.knowledge.sets import SETS
+
+RECORDS = Path(__file__).parent / "records"
+RUNS = 64
+"""Pipelines of each set, the recipes included."""
+
+
+def main() -> None:
+    """Record what is missing, or write a base."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, help="folder of the original files")
+    parser.add_argument("--sets", nargs="*", choices=sorted(SETS), default=list(SETS))
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--write", type=Path, help="write a base of the records here instead")
+    asked = parser.parse_args()
+    if asked.write is not None:
+        cards = [card for name in asked.sets if (card := card_of(name)) is not None]
+        write_base(asked.write, cards)
+        print(f"{asked.write}: {len(cards)} studies, {asked.write.stat().st_size / 1e3:.0f} kB")
+        return
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    for name in asked.sets:
+        record(name, asked.data, asked.runs)
+
+
+def record(name: str, data: Path, runs: int) -> None:
+    """Train what is missing of a set."""
+    file, done = RECORDS / f"{name}.jsonl", {(run.key, run.seed) for run in _runs(name)}
+    wanted, seed = SETS[name], derive(0, "knowledge", name) % 2**31
+    if len(done) >= runs:
+        return
+    asked = Request(
+        dataset=wanted.read(data),
+        limit_train=wanted.train,
+        max_params=wanted.params,
+        epochs=wanted.epochs,
+        device="cpu",
+        seed=0,
+    )
+    setup = prepare(asked, lambda _: None, for_study=False)
+    context = context_of(setup, asked)
+    (RECORDS / f"{name}.json").write_text(json.dumps(facts_of(describe_study(setup)).to_plain()) + "\n")
+    for source, pipeline in _wanted(setup, runs):
+        if (fingerprint(shared_form(pipeline)), seed) in done:
+            continue
+        run = _trained(setup, context, source, pipeline, seed)
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(json.dumps(dataclasses.asdict(run)) + "\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        print(name, source, run.score, run.seconds, flush=True)
+
+
+def _wanted(setup: Setup, runs: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The recipes, and what covers the rest of the space; each pipeline once."""
+    seen: set[str] = set()
+    recipes = [(f"recipe:{each.rule.name}", each.drawn.plain) for each in setup.portfolio.recipes]
+    covers = [("coverage", plain) for plain in covering(setup, runs - len(recipes), seed=0)]
+    for source, plain in [*recipes, *covers]:
+        if fingerprint(plain) not in seen:
+            seen.add(fingerprint(plain))
+            yield source, plain
+
+
+def _trained(setup: Setup, context: TrainContext, source: str, pipeline: Mapping[str, Any], seed: int) -> CardRun:
+    epochs, size = setup.budget.epochs, len(setup.data.train)
+    rung = Rung(seed=seed, view_seed=derive(seed, "views"), horizon=epochs * size, until=epochs * size)
+    cost = pipeline_cost(pipeline, setup.data.task, setup.offers)
+    shared = shared_form(pipeline)
+    assert shared is not None
+    about: dict[str, Any] = {
+        "source": source,
+        "pipeline": shared,
+        "seed": seed,
+        "params": cost.params,
+        "macs": cost.macs,
+    }
+    try:
+        result, _ = train_rung(context, from_plain(pipeline), rung)
+    except TrialFailure as error:
+        return CardRun(**about, epochs=0, score=None, seconds=0.0, failure=error.kind)
+    curve = tuple(float(line["score"]) for line in result.curve if isinstance(line.get("score"), float))
+    return CardRun(**about, epochs=epochs, score=result.score, curve=curve, seconds=round(result.seconds, 3))
+
+
+def card_of(name: str) -> StudyCard | None:
+    """Return the card of a set's records; None where there are none."""
+    about, runs = RECORDS / f"{name}.json", _runs(name)
+    if not runs:
+        return None
+    return StudyCard(facts=StudyFacts.from_plain(json.loads(about.read_text(encoding="utf-8"))), runs=tuple(runs))
+
+
+def _runs(name: str) -> list[CardRun]:
+    file = RECORDS / f"{name}.jsonl"
+    if not file.exists():
+        return []
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]  # a line that was cut short is trained again
+    if whole != text:
+        file.write_text(whole, encoding="utf-8")
+    lines = [json.loads(line) for line in whole.splitlines()]
+    return [CardRun(**{**line, "curve": tuple(line["curve"])}) for line in lines]
+
+
+if __name__ == "__main__":
+    main()
