@@ -76,7 +76,8 @@ class StudyFacts:
         Raises:
           TypeError: a fact is missing, or there is one too many.
         """
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()})
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in plain.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True, kw_only=True)

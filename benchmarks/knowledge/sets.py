@@ -124,7 +124,8 @@ def _spectrogram(signal: NDArray[np.float32], frame: int = 256, hop: int = 80) -
     frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop] * np.hanning(frame)
     energy = np.log1p(np.abs(np.fft.rfft(frames, axis=1))).T
     small = interpolate(torch.from_numpy(energy)[None, None].float(), size=(16, 16), mode="area")[0, 0].numpy()
-    return ((small - small.min()) / max(float(np.ptp(small)), 1e-6) * 255).round().astype(np.uint8)
+    levels: NDArray[np.uint8] = ((small - small.min()) / max(float(np.ptp(small)), 1e-6) * 255).astype(np.uint8)
+    return levels
 
 
 SETS = {
