@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.knowledge.record --data DIR [--sets digits letter] [--runs 64]
 
-Seconds are CPU seconds of one thread, so it does not matter what else the machine does. A run that is recorded is not trained again, so the command goes on where it was stopped. `--write FILE` makes a
-knowledge base of what is recorded. Only training and validation samples are read; the teacher is the default one.
+Seconds are CPU seconds of one thread, so it does not matter what else the machine does. A run that is recorded is not trained again, so the command goes on where it was stopped. Seconds are CPU seconds of one
+thread, whatever else the machine does. `--write FILE` makes a knowledge base of what is recorded. Only training and
+validation samples are read; the teacher is the default one.
 """
 
 from __future__ import annotations
@@ -107,21 +108,16 @@ def _trained(setup: Setup, context: TrainContext, source: str, pipeline: Mapping
     cost = pipeline_cost(pipeline, setup.data.task, setup.offers)
     shared = shared_form(pipeline)
     assert shared is not None
-    about: dict[str, Any] = {
-        "source": source,
-        "pipeline": shared,
-        "seed": seed,
-        "params": cost.params,
-        "macs": cost.macs,
-    }
+    network = {"params": cost.params, "macs": cost.macs}
+    about: dict[str, Any] = {"source": source, "pipeline": shared, "seed": seed, **network}
+    began = time.process_time()
     try:
         result, _ = train_rung(context, from_plain(pipeline), rung)
     except TrialFailure as error:
         return CardRun(**about, epochs=0, score=None, seconds=0.0, failure=error.kind)
     curve = tuple(float(line["score"]) for line in result.curve if isinstance(line.get("score"), float))
-    return CardRun(
-        **about, epochs=epochs, score=result.score, curve=curve, seconds=round(time.process_time() - began, 3)
-    )
+    seconds = round(time.process_time() - began, 3)
+    return CardRun(**about, epochs=epochs, score=result.score, curve=curve, seconds=seconds)
 
 
 def card_of(name: str) -> StudyCard | None:
