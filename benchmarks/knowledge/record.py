@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.knowledge.record --data DIR [--sets digits letter] [--runs 64]
 
-Seconds are CPU seconds of one thread, so it does not matter what else the machine does. A run that is recorded is not trained again, so the command goes on where it was stopped. Seconds are CPU seconds of one
+A run that is recorded is not trained again, so the command goes on where it was stopped. Seconds are CPU seconds of one
 thread, whatever else the machine does. `--write FILE` makes a knowledge base of what is recorded. Only training and
 validation samples are read; the teacher is the default one.
 """
