@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from autokd.data import Dataset
+from autokd.engine import qat
 from autokd.engine.build import build_run, build_student
 from autokd.engine.checkpoint import delivered_state
 from autokd.engine.evaluate import predict
 from autokd.engine.qat import MOMENTUM, QuantisationAware, fake_quantised, fake_quantised_weight
+from autokd.engine.views import normalise, raw_view
 from autokd.errors import ComponentError
+from autokd.graphs.network import network_graph
+from autokd.graphs.running import logits, session
 from autokd.metrics import accuracy, predictions
 from autokd.networks.models import as_output
 from autokd.search.baselines import matched_baseline
@@ -112,6 +117,49 @@ def test_a_block_is_computed_as_its_file_is(values: Tensor) -> None:
     logits = nn.functional.linear(rounded(x), fake_quantised_weight(network.fc.weight), network.fc.bias)
     torch.testing.assert_close(answer, rounded(logits))
     assert len(aware.ranges) == 5  # the input once, though two operations read it
+
+
+def test_a_student_computes_as_the_file_that_onnxruntime_makes_of_it(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the file's ranges, which are those of the float network, so that nothing else is left to differ."""
+    library = pytest.importorskip("onnxruntime.quantization")
+    onnx, where = pytest.importorskip("onnx"), context(digits)
+    student = make("students", "mobilenet", {"depth": 2, "width": 4})
+    _, checkpoint = trained(where, pipeline(student=student), epochs=3)
+    network = build_student(student, digits.task).eval()
+    network.load_state_dict(checkpoint["student"])
+    inputs = normalise(where.train_data, raw_view(where.train_data, slice(0, 64)).inputs)
+    assert isinstance(inputs, Tensor)
+    files = (tmp_path / "float.onnx", tmp_path / "int8.onnx")
+    files[0].write_bytes(network_graph(network, digits.task).SerializeToString())
+    library.quantize_static(*map(str, files), _Once(inputs), per_channel=True, activation_type=library.QuantType.QUInt8)
+    graph = onnx.load(files[1]).graph
+    numbers = {each.name: float(onnx.numpy_helper.to_array(each).flat[0]) for each in graph.initializer}
+    rounding = [node for node in graph.node if node.op_type == "QuantizeLinear"]
+    steps = torch.tensor([[numbers[name] for name in node.input[1:]] for node in rounding])  # scale and zero point
+    aware, below = QuantisationAware(0.0), -steps[:, 1] * steps[:, 0]
+    aware.load(torch.stack([below, below + 255 * steps[:, 0]], 1))
+    monkeypatch.setattr(qat, "MOMENTUM", 0.0)
+    there = torch.from_numpy(logits(session(files[1], threads=1), inputs))
+    with torch.no_grad():
+        exact, here = network(inputs).logits, aware.answer(network, inputs).logits
+    assert len(aware.ranges) == len(rounding)
+    levels, unrounded = (((each - there) / steps[-1, 0]).abs() for each in (here, exact))
+    assert (
+        levels.max() < 1.1 and (levels < 0.01).float().mean() > 0.8
+    )  # biases are rounded in the file, and ties differ
+    assert unrounded.max() > 2
+
+
+class _Once:
+    """Calibration samples for onnxruntime, in one piece."""
+
+    def __init__(self, inputs: Tensor) -> None:
+        self._given = iter([{"input": inputs.numpy()}])
+
+    def get_next(self) -> Any:
+        return next(self._given, None)
 
 
 def test_ranges_are_moving_averages_that_begin_with_the_first_batch() -> None:
