@@ -16,7 +16,6 @@ from autokd.options.groups import (
     Device,
     Download,
     Execution,
-    FullTraining,
     Length,
     Limits,
     Naming,
@@ -33,6 +32,7 @@ from autokd.options.groups import (
 from autokd.options.keywords import takes
 from autokd.options.option import Keyword, Listed, Option, first_type, options_of, split
 from autokd.options.teacher import Teacher
+from autokd.options.training import FullTraining
 
 __all__ = [
     "REPORTS",
