@@ -19,6 +19,7 @@ from autokd.options.groups import (
     Length,
     Limits,
     Naming,
+    Overwrite,
     Place,
     Plugins,
     SkipBad,
@@ -31,8 +32,8 @@ from autokd.options.groups import (
 )
 from autokd.options.keywords import takes
 from autokd.options.option import Keyword, Listed, Option, first_type, options_of, split
+from autokd.options.students import FullTraining, ModelExport
 from autokd.options.teacher import Teacher
-from autokd.options.training import FullTraining
 
 __all__ = [
     "REPORTS",
@@ -50,8 +51,10 @@ __all__ = [
     "Length",
     "Limits",
     "Listed",
+    "ModelExport",
     "Naming",
     "Option",
+    "Overwrite",
     "Place",
     "Plugins",
     "SkipBad",

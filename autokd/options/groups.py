@@ -45,6 +45,7 @@ Plugins = Annotated[
     Option("A Python file with your own components; repeatable.", python="In Python a list of files."),
 ]
 Device = Annotated[str, Option("Device: auto, cpu, cuda or cuda:0.")]
+Overwrite = Annotated[bool, Option("Replace what is already there.")]
 
 
 TeacherClasses = Annotated[

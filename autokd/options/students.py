@@ -1,4 +1,4 @@
-"""The options of full training; see `autokd.options.groups`."""
+"""The options of what is done with a pipeline and with a trained student: full training, exports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from autokd.options.groups import DataDir, Device, Download, Plugins
+from autokd.options.groups import DataDir, Device, Download, Overwrite, Plugins
 from autokd.options.option import Keyword, Option
 
 
@@ -49,3 +49,26 @@ class FullTraining:
             "notebook shows lines below the cell."
         ),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelExport:
+    """What `autokd export-model` and `autokd.export_model` are asked."""
+
+    source: Annotated[
+        Path | str, Option("A student bundle; a pipeline file where only the training is exported.", argument=True)
+    ] = dataclasses.field(kw_only=False)
+    format: Annotated[str, Option("What to write; see autokd list exports.")] = "onnx"
+    output: Annotated[
+        Path | str | None,
+        Option(
+            "File or folder to write.",
+            flags=("--output", "-o"),
+            python="By default one that is named after the format, in this folder.",
+        ),
+    ] = None
+    int8: Annotated[bool, Option("Quantise weights and activations to 8 bits, and measure what that costs.")] = False
+    overwrite: Overwrite = False
+    data_dir: DataDir = None
+    plugins: Plugins = None
+    dataset: Annotated[Any, Keyword("The data as an `autokd.data.Dataset`, if they are already loaded.")] = None
