@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from autokd.lazy import LazyTensor, loaded
+from autokd.lazy import LazyTensor, joined, loaded
 from autokd.types import Inputs, Split
 
 
@@ -76,6 +76,29 @@ def take_split(split: Split, index: Tensor | slice) -> Split:
     ids = None if split.ids is None else split.ids[index]
     finer = None if split.finer is None else subset(split.finer, index)
     return Split(subset(split.inputs, index), split.labels[index], labelled, ids, finer)
+
+
+def join_splits(parts: Sequence[Split]) -> Split:
+    """Return the samples of several splits as one, one after the other; what is read on demand, still is."""
+    labels = torch.cat([part.labels for part in parts])
+    known = [
+        torch.ones_like(part.labels, dtype=torch.bool) if part.labelled is None else part.labelled for part in parts
+    ]
+    ids = [part.ids for part in parts if part.ids is not None]
+    finer = [part.finer for part in parts if part.finer is not None]
+    return Split(
+        _joined([part.inputs for part in parts]),
+        labels,
+        None if all(part.labelled is None for part in parts) else torch.cat(known),
+        torch.cat(ids) if len(ids) == len(parts) else None,
+        _joined(finer) if len(finer) == len(parts) else None,
+    )
+
+
+def _joined(parts: Sequence[Inputs]) -> Inputs:
+    """As `concat`, of tensors that may be read on demand."""
+    columns = iter([joined(column) for column in zip(*map(tensors, parts), strict=True)])
+    return each(parts[0], lambda tensor: next(columns))
 
 
 def first_of(split: Split, count: int) -> Split:

@@ -106,6 +106,7 @@ class Reached(NamedTuple):
     train_samples: int | None = None
     params: int | None = None
     macs: int | None = None
+    all_data: bool = False
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -138,8 +139,10 @@ def _sample(task: Task, form: str) -> str:
 
 def _data(task: Task, reached: Reached) -> str:
     samples = reached.train_samples or task.train_size
+    among = ", those of validation among them" if reached.all_data else ""
     return (
-        f"{text(task.dataset)} ({text(task.modality)}), {samples:,} training samples, fingerprint `{task.fingerprint}`."
+        f"{text(task.dataset)} ({text(task.modality)}), {samples:,} training samples{among}, fingerprint "
+        f"`{task.fingerprint}`."
     )
 
 
@@ -154,9 +157,10 @@ def _figures(reached: Reached, origin: Origin) -> Iterator[str]:
                 items = found.get("n")
                 value, between = metric.text(found[name]), _interval(metric, found[name], items)
                 yield f"| {split} | {metric.title} | {value} | {between} | {items or '–'} |"
-    note = _mapping(reached.test).get("note")
-    if note:
-        yield f"\nTest: {text(note)}."
+    for split, measured in (("Test", reached.test), ("Validation", reached.validation)):
+        note = _mapping(measured).get("note")
+        if note:
+            yield f"\n{split}: {text(note)}."
     evidence = _taken(Evidence, origin.evidence)
     if evidence.text:
         after = f"trained for {evidence.epochs} epochs"
@@ -190,7 +194,7 @@ def _amount(value: Any, unit: str) -> str:
 
 def _calibration(reached: Reached, temperature: float) -> str:
     """What its probabilities are worth."""
-    says = f"Logits are divided by {temperature:.3g} before they become probabilities; that was fitted on validation."
+    says = f"Logits are divided by {temperature:.3g} before they become probabilities; that {_fitted(reached)}."
     for split, measured in (("test", reached.test), ("validation", reached.validation)):
         found = _mapping(measured)
         if "calibration_error" in found:
@@ -199,6 +203,15 @@ def _calibration(reached: Reached, temperature: float) -> str:
                 f"{says} On {split}, confidence is then off by {after:.1f} points on average, {before:.1f} without it."
             )
     return f"{says} How far confidence is off was not measured for this student."
+
+
+def _fitted(reached: Reached) -> str:
+    """Where the temperature is from."""
+    if not reached.all_data:
+        return "was fitted on validation"
+    if _mapping(reached.validation).get("n") != 0:
+        return "was fitted on validation for the same pipeline, trained without it"
+    return "was not fitted, for nothing was left to fit it on"
 
 
 def _limits(reached: Reached, origin: Origin) -> Iterator[str]:
