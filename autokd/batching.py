@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from autokd.lazy import LazyTensor, joined, loaded
 from autokd.types import Inputs, Split
+
+T = TypeVar("T")
 
 
 def each(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
@@ -80,19 +83,28 @@ def take_split(split: Split, index: Tensor | slice) -> Split:
 
 def join_splits(parts: Sequence[Split]) -> Split:
     """Return the samples of several splits as one, one after the other; what is read on demand, still is."""
-    labels = torch.cat([part.labels for part in parts])
-    known = [
-        torch.ones_like(part.labels, dtype=torch.bool) if part.labelled is None else part.labelled for part in parts
-    ]
-    ids = [part.ids for part in parts if part.ids is not None]
-    finer = [part.finer for part in parts if part.finer is not None]
+    labelled = None
+    if any(part.labelled is not None for part in parts):
+        labelled = torch.cat([_labelled(part) for part in parts])
+    ids = _known([part.ids for part in parts])
+    finer = _known([part.finer for part in parts])
     return Split(
         _joined([part.inputs for part in parts]),
-        labels,
-        None if all(part.labelled is None for part in parts) else torch.cat(known),
-        torch.cat(ids) if len(ids) == len(parts) else None,
-        _joined(finer) if len(finer) == len(parts) else None,
+        torch.cat([part.labels for part in parts]),
+        labelled,
+        None if ids is None else torch.cat(ids),
+        None if finer is None else _joined(finer),
     )
+
+
+def _labelled(split: Split) -> Tensor:
+    return torch.ones(len(split), dtype=torch.bool) if split.labelled is None else split.labelled
+
+
+def _known(values: Sequence[T | None]) -> list[T] | None:
+    """All of them; None where one is missing."""
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else None
 
 
 def _joined(parts: Sequence[Inputs]) -> Inputs:

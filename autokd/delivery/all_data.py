@@ -16,6 +16,7 @@ from autokd import batching
 from autokd.data import Dataset
 from autokd.delivery import pipeline_file
 from autokd.delivery.bundle import load_student, read_metrics
+from autokd.delivery.model_card import Reached, taken
 from autokd.delivery.pipeline_file import PipelineFile
 from autokd.delivery.training_folder import differences
 from autokd.errors import BundleError
@@ -59,17 +60,21 @@ def read_without(folder: str | Path, file: PipelineFile) -> Without:
     student, metrics = load_student(folder), read_metrics(Path(folder))
     if metrics is None:
         raise BundleError(f"{folder} has no metrics.json, so its training has not ended; run its autokd train again")
-    other = pipeline_file.read(Path(folder) / "pipeline.yaml")
-    here, there = file.to_plain(), other.to_plain()
-    known = [key for key in _SAME if here[key] is not None and there[key] is not None]
-    different = list(differences({key: here[key] for key in known}, {key: there[key] for key in known}))
+    different = _other_pipeline(file, pipeline_file.read(Path(folder) / "pipeline.yaml"))
     if different:
         raise BundleError(f"--figures-from {folder}: it is of another pipeline: {'; '.join(different)}")
-    if metrics.get("all_data"):
+    reached = taken(Reached, metrics)
+    if reached.all_data:
         raise BundleError(f"--figures-from {folder}: it was trained on validation too, and says nothing of it either")
-    epochs = metrics["epochs"]
-    length = f"{epochs} {'epoch' if epochs == 1 else 'epochs'}, seed {metrics['seed']}"
-    return Without(str(folder), metrics["validation"], student.temperature, length)
+    length = f"{reached.epochs} {'epoch' if reached.epochs == 1 else 'epochs'}, seed {reached.seed}"
+    return Without(str(folder), reached.validation or {}, student.temperature, length)
+
+
+def _other_pipeline(file: PipelineFile, other: PipelineFile) -> list[str]:
+    """In what two files differ, as far as both say it."""
+    here, there = file.to_plain(), other.to_plain()
+    known = [key for key in _SAME if here[key] is not None and there[key] is not None]
+    return list(differences({key: here[key] for key in known}, {key: there[key] for key in known}))
 
 
 def joined(data: Dataset) -> Dataset:

@@ -40,7 +40,7 @@ def model_card(
       form: what a sample is, a phrase, or "".
       temperature: what logits are divided by.
     """
-    origin, reached = _taken(Origin, provenance), _taken(Reached, metrics)
+    origin, reached = taken(Origin, provenance), taken(Reached, metrics)
     taught = "distilled from a teacher" if spec.needs_teacher else "trained on labels"
     parts = [
         f"# {text(task.dataset)}: a {text(component_to_plain(spec.student)['use'])} classifier",
@@ -98,11 +98,12 @@ class Origin(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """What `metrics.json` says of a student that the card tells."""
+    """What `metrics.json` says of a student, as far as the card tells it."""
 
     test: Any = None
     validation: Any = None
     epochs: int | None = None
+    seed: int | None = None
     train_samples: int | None = None
     params: int | None = None
     macs: int | None = None
@@ -114,8 +115,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _taken(kind: type[T], plain: Any) -> T:
-    """The fields of a named tuple that a part of a file has."""
+def taken(kind: type[T], plain: Any) -> T:
+    """Return the fields of a named tuple that a part of a file has, as one."""
     found = _mapping(plain)
     return kind(**{name: found[name] for name in kind._fields if name in found})  # type: ignore[attr-defined]
 
@@ -161,7 +162,7 @@ def _figures(reached: Reached, origin: Origin) -> Iterator[str]:
         note = _mapping(measured).get("note")
         if note:
             yield f"\n{split}: {text(note)}."
-    evidence = _taken(Evidence, origin.evidence)
+    evidence = taken(Evidence, origin.evidence)
     if evidence.text:
         after = f"trained for {evidence.epochs} epochs"
         yield f"\nThe study says of this pipeline, {after}: {text(evidence.text)}."
@@ -223,7 +224,7 @@ def _limits(reached: Reached, origin: Origin) -> Iterator[str]:
         yield "- No checks were made of it: those of a study are of what the study recommends."
     elif not checks:
         yield "- The checks of the study found nothing against it."
-    measured = _taken(Evidence, origin.evidence).epochs
+    measured = taken(Evidence, origin.evidence).epochs
     if measured is not None and reached.epochs != measured:
         yield f"- It was trained for {reached.epochs} epochs; the study measured {measured}."
     yield "- Figures hold for samples like those of the data. How it fares on others was not measured."

@@ -167,11 +167,12 @@ def parse(plain: Any, source: str) -> PipelineFile:
     if problems:
         raise BundleError("\n".join([f"{source}: {len(problems)} mistake(s)", *(f"  {line}" for line in problems)]))
     as_written: dict[str, Any] = {key: plain.get(key) for key in _AS_WRITTEN}
-    train: dict[str, Any] = {key: int(number.read(plain["train"][key])) for key, number in _TRAIN.items()}
+    given = plain["train"]
+    train: dict[str, Any] = {key: int(number.read(given[key])) for key, number in _TRAIN.items()}
     return PipelineFile(
         spec=from_plain(plain["pipeline"]),
         objective=plain.get("objective") or _metric_of_evidence(as_written["provenance"]),
-        all_data=plain["train"].get("all_data", False),
+        all_data=given.get("all_data", False),
         **as_written,
         **train,
     )

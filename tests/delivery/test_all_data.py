@@ -32,7 +32,8 @@ Bundles = Callable[[str], Trained]
 class Numbers:
     """Samples that are their own number, twice; see `autokd.lazy.Source`."""
 
-    shape, dtype = (2,), torch.uint8
+    shape: tuple[int, ...] = (2,)
+    dtype = torch.uint8
 
     def read(self, rows: Tensor) -> Tensor:
         return rows.to(torch.uint8).unsqueeze(1).repeat(1, 2)
@@ -69,7 +70,7 @@ def test_splits_are_joined_and_stay_where_they_are() -> None:
     assert both.labelled is not None and both.labelled.tolist() == [True, True, True, False]
     half = dataclasses.replace(second, inputs=torch.tensor([[7, 7], [8, 8]], dtype=torch.uint8), ids=None, finer=None)
     mixed = batching.join_splits([first, half])
-    assert torch.equal(mixed.inputs[:], both.inputs[:]) and mixed.ids is None and mixed.finer is None
+    assert torch.equal(batching.single(mixed.inputs)[:], both.inputs[:]) and mixed.ids is None and mixed.finer is None
 
 
 def test_stored_answers_are_about_the_samples_of_both(cancer: Dataset) -> None:
