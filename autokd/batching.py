@@ -87,7 +87,7 @@ def join_splits(parts: Sequence[Split]) -> Split:
     if any(part.labelled is not None for part in parts):
         labelled = torch.cat([_labelled(part) for part in parts])
     ids = _known([part.ids for part in parts])
-    finer = _known([part.finer for part in parts])
+    finer: list[Inputs] | None = _known([part.finer for part in parts])
     return Split(
         _joined([part.inputs for part in parts]),
         torch.cat([part.labels for part in parts]),
