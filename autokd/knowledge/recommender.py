@@ -1,0 +1,203 @@
+"""Ranks pipelines for new data by what past studies taught.
+
+Of every past study on the same kind of input a model of trees learns how good each kind of pipeline was *within* that
+study, as a quantile: scores of different data cannot be compared, and regressing on them is worse than drawing at random.
+What the studies say is averaged with weights that are nearly equal where there are few of them (docs/recommender.md).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax, stdtrit
+
+from autokd.knowledge.base import Base
+from autokd.knowledge.card import CardRun, StudyCard, StudyFacts
+from autokd.knowledge.features import Subject, table_of
+
+TREES = 120
+SEED = 0
+TRUST = 10
+"""Studies at which likeness counts as much as equality in their weights."""
+LEVEL = 0.95
+ENOUGH = 3
+"""Studies below which no interval is given."""
+
+Values = NDArray[np.float64]
+
+
+class Expected(NamedTuple):
+    """What a pipeline is expected to be worth on new data.
+
+    Args:
+      quantile: mean over past studies of its rank there, in standard deviations of a normal distribution.
+      gain: expected score less that of KD by hand, in the unit of the score; None where no study knows.
+      interval: 95 % of new studies are expected in it; None where fewer than three past studies know.
+    """
+
+    quantile: float
+    gain: float | None
+    interval: tuple[float, float] | None
+
+
+class Evidence(NamedTuple):
+    """What past studies saw of a pipeline as it is recommended.
+
+    Args:
+      studies: in which it, or one of the same recipe, was trained to the end beside KD by hand.
+      better: in so many of these it was better than KD by hand.
+      gain: mean gain over KD by hand there; None where there is none.
+    """
+
+    studies: int
+    better: int
+    gain: float | None
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """What past studies say of pipelines for one new study.
+
+    Args:
+      base: past studies; those on another kind of input, and those with another objective, are passed over.
+      facts: what the new study is about.
+    """
+
+    base: Base
+    facts: StudyFacts
+
+    @cached_property
+    def cards(self) -> list[StudyCard]:
+        """The studies that count."""
+        of_kind = [card for card in self.base.cards if card.facts.modality == self.facts.modality]
+        return [card for card in of_kind if card.facts.objective == self.facts.objective]
+
+    @cached_property
+    def weights(self) -> Values:
+        """How much each study counts, [S], summing to 1: nearly alike while there are few."""
+        count = len(self.cards)
+        if count == 0:
+            return np.zeros(0)
+        apart = np.array([_distance(self.facts, card.facts) for card in self.cards])
+        share = count / (count + TRUST)
+        found: Values = (1 - share) / count + share * softmax(-apart)
+        return found
+
+    def expected(self, subjects: Sequence[Subject], by_hand: Subject) -> list[Expected]:
+        """Return what each of some pipelines is expected to be worth.
+
+        A gain is the difference of what a study's model says of the pipeline and of KD by hand: the models of a few
+        dozen runs shrink both towards the study's mean.
+
+        Args:
+          subjects: the pipelines.
+          by_hand: KD by hand on the new data.
+        """
+        quantiles, scores = self._said([*subjects, by_hand])
+        gains = scores[:, :-1] - scores[:, -1:]
+        means = self.weights @ quantiles if len(self.cards) else np.zeros(len(subjects) + 1)
+        return [Expected(float(means[place]), *self._gain(gains[:, place])) for place in range(len(subjects))]
+
+    def order(self, subjects: Sequence[Subject]) -> list[int]:
+        """Return positions of pipelines in the order in which they are worth trying.
+
+        The first is the best on average; each further one is what raises most the mean over studies of the best so far
+        (a greedy portfolio: Wistuba, Schilling and Schmidt-Thieme, DSAA 2015; Feurer et al., JMLR 2022).
+        """
+        quantiles, _ = self._said(subjects)
+        means = self.weights @ quantiles
+        order, best = list[int](), np.full(len(self.cards), -math.inf)
+        while len(order) < len(subjects):
+            left = [place for place in range(len(subjects)) if place not in order]
+            reached = {place: float(self.weights @ np.maximum(best, quantiles[:, place])) for place in left}
+            order.append(max(left, key=lambda place: (round(reached[place], 6), means[place], -place)))
+            best = np.maximum(best, quantiles[:, order[-1]])
+        return order
+
+    def evidence(self, source: str) -> Evidence:
+        """Return what past studies saw of a recipe as published, by the source of its trials ("recipe:dkd")."""
+        found = [(card.baseline(source), card.baseline("recipe:kd")) for card in self.cards]
+        gains = [own - by_hand for own, by_hand in found if own is not None and by_hand is not None]
+        better = sum(gain > 0 for gain in gains)
+        return Evidence(len(gains), better, statistics.fmean(gains) if gains else None)
+
+    def _said(self, subjects: Sequence[Subject]) -> tuple[Values, Values]:
+        """Quantile and gain of each pipeline by each study, [S, n]."""
+        asked = [model.of(subjects) for model in self._models]
+        shape = (0, len(subjects))
+        return tuple(np.stack(part) if part else np.zeros(shape) for part in zip(*asked, strict=True)) if asked else (
+            np.zeros(shape),
+            np.zeros(shape),
+        )
+
+    @cached_property
+    def _models(self) -> list[_Model]:
+        return [_fitted(card) for card in self.cards]
+
+    def _gain(self, said: Values) -> tuple[float | None, tuple[float, float] | None]:
+        known = np.isfinite(said)
+        if not known.any():
+            return None, None
+        weights, values = self.weights[known] / self.weights[known].sum(), said[known]
+        mean, count = float(weights @ values), 1 / float(weights @ weights)
+        if known.sum() < ENOUGH:
+            return mean, None
+        variance = float(weights @ (values - mean) ** 2) * count / (count - 1)
+        half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * math.sqrt(variance * (1 + 1 / count))
+        return mean, (mean - half, mean + half)
+
+
+class _Model(NamedTuple):
+    """What a study taught, as a function of a pipeline's numbers."""
+
+    names: list[str]
+    predict: Callable[[Values], Values]
+
+    def of(self, subjects: Sequence[Subject]) -> tuple[Values, Values]:
+        rows, _ = table_of(subjects, self.names)
+        said = self.predict(rows)
+        return said[:, 0], said[:, 1]
+
+
+def _fitted(card: StudyCard) -> _Model:
+    from sklearn.ensemble import ExtraTreesRegressor  # slow to import
+
+    runs = list({run.key: run for run in card.runs if run.key in card.worth}.values())
+    rows, names = table_of([subject_of(run, card.facts) for run in runs])
+    gains = card.gains
+    targets = np.array([[card.quantiles[run.key], gains.get(run.key, math.nan)] for run in runs])
+    knows = bool(gains)
+    model: Any = ExtraTreesRegressor(TREES, random_state=SEED)
+    model.fit(rows, targets if knows else np.stack([targets[:, 0]] * 2, axis=1))
+
+    def predict(asked: Values) -> Values:
+        found: Values = model.predict(asked)
+        if not knows:
+            found[:, 1] = math.nan
+        return found
+
+    return _Model(names, predict)
+
+
+def subject_of(run: CardRun, facts: StudyFacts) -> Subject:
+    """Return a run of a study as a pipeline with what its numbers depend on."""
+    most = facts.limits.get("params", run.params) or 1.0
+    steps = facts.epochs * facts.train / max(int(run.pipeline["batch_size"]), 1)
+    return Subject(run.pipeline, max(run.params, 1) / most, steps)
+
+
+def _distance(one: StudyFacts, other: StudyFacts) -> float:
+    """How unlike two studies are: sizes, classes and the teacher's accuracy, each about 1 for a usual difference."""
+    ratios = (
+        math.log(max(one.train, 1) / max(other.train, 1)) / math.log(4),
+        math.log(max(one.classes, 1) / max(other.classes, 1)) / math.log(4),
+        math.log(math.prod(one.input_shape) / math.prod(other.input_shape)) / math.log(4),
+    )
+    return math.sqrt(sum(ratio**2 for ratio in ratios))
