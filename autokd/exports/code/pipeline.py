@@ -1,0 +1,176 @@
+"""A whole pipeline as plain code: its parts, or in one line what of it has no plain form."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from autokd.engine.build import MAX_NORM
+from autokd.engine.precision import threads_for
+from autokd.errors import ComponentError
+from autokd.exports.code.augments import write_augment
+from autokd.exports.code.parts import PROVIDED, WrittenLoss, write_loss, write_schedule, write_student
+from autokd.exports.code.plain import RunningAverage
+from autokd.exports.code.source import Code, place_of
+from autokd.networks.inputs import feed_of
+from autokd.networks.models import seeded, shapes_of
+from autokd.spec import PipelineSpec, component_to_plain, read_by
+from autokd.types import IMAGE, TABLE, BuildContext, Shapes, Split, Task
+
+_NOTHING = {"head": "plain", "init": "random", "selection": "all"}
+"""By slot the component that changes nothing."""
+_WRITTEN = {"student", "augment", "losses", "optimizer", "schedule", "batch_size", "ema"}
+"""Slots that have a plain form."""
+
+
+class WrittenOptimizer(NamedTuple):
+    """An optimizer of torch: its class, its arguments but for the decay, and the decay of weights; all others have none."""
+
+    name: str
+    arguments: str
+    rate: float
+    decay: float
+
+
+class WrittenPipeline(NamedTuple):
+    """A pipeline as code.
+
+    Args:
+      imports: statements that the code needs.
+      sections: definitions by what they are for: "student", "augmentation", "losses", "schedule", "average".
+      student: how the network is made.
+      augment: lines that change `inputs` and `targets`.
+      losses: in the order of the pipeline.
+      optimizer: with which.
+      max_norm: to which gradients are cut; None: they are not.
+      threads: on a CPU one is enough.
+    """
+
+    imports: tuple[str, ...]
+    sections: dict[str, str]
+    student: str
+    augment: tuple[str, ...]
+    losses: tuple[WrittenLoss, ...]
+    optimizer: WrittenOptimizer
+    max_norm: float | None
+    one_thread: bool
+
+
+def write_pipeline(spec: PipelineSpec, task: Task, teacher: Shapes | None, *, steps: int = 0) -> WrittenPipeline:
+    """Write a pipeline as plain code.
+
+    Args:
+      spec: the pipeline.
+      task: what it is trained on.
+      teacher: what the teacher offers; None without one.
+      steps: of the whole training.
+
+    Raises:
+      ComponentError: parts of it have no plain form; names each, and why.
+    """
+    code, refused, sections = Code(PROVIDED), list(_refused_slots(spec, task)), dict[str, str]()
+    with seeded(0):
+        network = spec.student.build(BuildContext(task=task))
+    context = BuildContext(task=task, student=shapes_of(network, task), teacher=teacher, horizon_steps=steps)
+    student, augment, losses = "", list[str](), list[WrittenLoss]()
+    with _section(code, sections, "student"), _refusals(refused, "student", spec.student):
+        student = write_student(code, spec.student, task)
+    with _section(code, sections, "augmentation"), _refusals(refused, "augment", spec.augment):
+        augment = write_augment(code, spec.augment, task)
+    with _section(code, sections, "losses"):
+        for key, loss in spec.losses.items():
+            with _refusals(refused, f"losses.{key}", loss):
+                losses.append(write_loss(code, key, loss, context))
+    with _section(code, sections, "schedule"), _refusals(refused, "schedule", spec.schedule):
+        write_schedule(code, spec.schedule, context, "rate_factor")
+    with _section(code, sections, "average"):
+        if spec.ema:
+            code.require(place_of(RunningAverage))
+    optimizer = None
+    with _refusals(refused, "optimizer", spec.optimizer):
+        optimizer = _optimizer(spec, network, context)
+    if refused or optimizer is None:
+        raise ComponentError(f"no plain code for {'; '.join(refused)}")
+    exploding = any(read_by(loss) or loss.declares.student_reads for loss in spec.losses.values())
+    return WrittenPipeline(
+        imports=tuple(code.imports.values()),
+        sections=sections,
+        student=student,
+        augment=tuple(augment),
+        losses=tuple(losses),
+        optimizer=optimizer,
+        max_norm=MAX_NORM if exploding else None,
+        one_thread=threads_for(spec, task, 2) == 1,
+    )
+
+
+def check_data(train: Split, task: Task) -> None:
+    """Refuse data that plain code does not train on.
+
+    Raises:
+      ComponentError: says why.
+    """
+    if train.labelled is not None:
+        raise ComponentError(f"{task.dataset} has samples without labels, and plain code trains on labelled ones alone")
+
+
+def _refused_slots(spec: PipelineSpec, task: Task) -> Iterator[str]:
+    if task.modality not in IMAGE | TABLE:
+        yield f"inputs of the kind {task.modality}"
+    for name in type(spec).__dataclass_fields__:
+        value = getattr(spec, name)
+        if name in _WRITTEN or value is None or value == 0:
+            continue
+        use = component_to_plain(value)["use"] if hasattr(value, "declares") else value
+        if _NOTHING.get(name) != use:
+            yield f"{name} ({use})"
+
+
+@contextlib.contextmanager
+def _refusals(refused: list[str], path: str, component: Any) -> Iterator[None]:
+    """Note what is refused in place of raising it."""
+    try:
+        yield
+    except ComponentError as error:
+        refused.append(f"{path} ({component_to_plain(component)['use']}: {error})")
+
+
+@contextlib.contextmanager
+def _section(code: Code, sections: dict[str, str], title: str) -> Iterator[None]:
+    """Keep what is added to the code as a section of its own: constants first."""
+    before = set(code.snippets)
+    yield
+    added = [snippet.text for place, snippet in code.snippets.items() if place not in before]
+    constants = [text for text in added if not text.startswith(("def ", "class ", "@", "#"))]
+    rest = [text for text in added if text not in constants]
+    sections[title] = "\n\n\n".join(["\n".join(constants), *rest] if constants else rest)
+
+
+def _optimizer(spec: PipelineSpec, network: nn.Module, context: BuildContext) -> WrittenOptimizer:
+    """Read an optimizer's class and arguments off a live one."""
+    parameters = list(network.parameters())
+    live = spec.optimizer.build(context)(parameters)
+    kind = type(live)
+    if getattr(torch.optim, kind.__name__, None) is not kind:
+        raise ComponentError(f"{kind.__name__} is none of torch.optim")
+    decays = {id(p): group["weight_decay"] for group in live.param_groups for p in group["params"]}
+    weights = {decays[id(p)] for p in parameters if p.ndim > 1}
+    if len(weights) > 1 or any(decays[id(p)] for p in parameters if p.ndim <= 1):
+        raise ComponentError("its parameter groups are others than weights with decay and the rest without")
+    usual = inspect.signature(kind).parameters
+    left_out = {"lr", "weight_decay", "foreach"}
+    given = {k: v for k, v in live.defaults.items() if k in usual and k not in left_out and v != usual[k].default}
+    arguments = "".join(f", {key}={value!r}" for key, value in given.items())
+    return WrittenOptimizer(kind.__name__, arguments, live.defaults["lr"], next(iter(weights), 0.0))
+
+
+def channels_last(task: Task) -> bool:
+    """Whether networks for a task's samples are laid out with channels last."""
+    probe = feed_of(task).lay_out(nn.Conv2d(2, 2, 3))
+    weight = next(probe.parameters())
+    return weight.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,146 @@
+"""The text of a training script."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from autokd._version import __version__
+from autokd.exports.code.imports import sorted_imports
+from autokd.exports.code.parts import WrittenLoss
+from autokd.exports.code.pipeline import WrittenPipeline, channels_last
+from autokd.spec import PipelineSpec, to_plain
+from autokd.types import IMAGE, Task
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_ALWAYS = (
+    "import argparse",
+    "import math",
+    "from pathlib import Path",
+    "from typing import NamedTuple",
+    "import numpy as np",
+    "import torch",
+    "import torch.nn.functional as F",
+    "from torch import Tensor, nn",
+)
+_WIDTH = 116
+
+
+class Beside(NamedTuple):
+    """The files beside a script, and how it has the teacher's answers: it asks, or they are stored with the data."""
+
+    data: str
+    teacher: str
+    answers: Literal["", "stored", "live"]
+
+
+def script_text(written: WrittenPipeline, spec: PipelineSpec, task: Task, beside: Beside, **how: Any) -> str:
+    """Return the script.
+
+    Args:
+      written: the pipeline's parts.
+      spec, task: the pipeline, and what it is trained on.
+      beside: the files that it reads.
+      how: `epochs` and `seed`.
+    """
+    modules = [loss for loss in written.losses if loss.module]
+    scaled = ".float() / 255" if task.modality in IMAGE else ""
+    values: Mapping[str, Any] = {
+        **how,
+        "version": __version__,
+        "dataset": task.dataset,
+        "about": _about(spec),
+        "data_file": beside.data,
+        "teacher_file": beside.teacher,
+        "teacher": beside.answers,
+        "pooled": any("pooled" in loss.reads for loss in written.losses),
+        "imports": sorted_imports([*_split(_ALWAYS), *written.imports]),
+        "batch_size": spec.batch_size,
+        "rate": written.optimizer.rate,
+        "classes": _wrapped(f"Classes: {', '.join(task.classes)}"),
+        "input_shape": repr(tuple(task.input_shape)),
+        "num_classes": task.num_classes,
+        "sections": written.sections,
+        "augment": written.augment,
+        "losses": [{"window": _window(loss), "term": _term(loss)} for loss in written.losses],
+        "modules": [{"key": name_of(loss), "term": loss.term} for loss in modules],
+        "student": written.student,
+        "channels_last": channels_last(task),
+        "optimizer": written.optimizer,
+        "ema": spec.ema,
+        "max_norm": written.max_norm,
+        "one_thread": written.one_thread,
+        "scaled": scaled,
+    }
+    return _template().render(values)
+
+
+def name_of(loss: WrittenLoss) -> str:
+    """Return the name of a loss as an identifier."""
+    return re.sub(r"\W", "_", loss.key)
+
+
+def _term(loss: WrittenLoss) -> str:
+    """The weighted value of a loss on a step."""
+    call = f'terms["{name_of(loss)}"](step)' if loss.module else f"{loss.term}(step)"
+    return f"{loss.weight:g} * {call}{'' if loss.scalar else '.mean()'}"
+
+
+def _window(loss: WrittenLoss) -> str:
+    """The condition under which a loss counts; "" for always."""
+    if (loss.begin, loss.end) == (0.0, 1.0):
+        return ""
+    return f"{loss.begin:g} <= step.u < {loss.end:g}"
+
+
+def _about(spec: PipelineSpec) -> list[str]:
+    """The pipeline, a line each part."""
+    plain = to_plain(spec)
+    lines = []
+    for slot, value in plain.items():
+        parts = value if slot == "losses" else {slot: value}
+        for key, part in parts.items():
+            name = f"losses.{key}" if slot == "losses" else key
+            lines += textwrap.wrap(f"{name}: {_worded(part)}", _WIDTH - 4, subsequent_indent="  ")
+    return lines
+
+
+def _worded(part: Any) -> str:
+    if not isinstance(part, Mapping):
+        return str(part)
+    fields = ", ".join(f"{key} {value}" for key, value in part.items() if key != "use")
+    return f"{part['use']}({fields})" if fields else str(part["use"])
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines of a comment; the classes of a long list are cut after the first lines."""
+    lines = textwrap.wrap(" ".join(text.split()), _WIDTH)
+    return lines if len(lines) <= 3 else [*lines[:3], "…"]
+
+
+def _split(statements: tuple[str, ...]) -> list[str]:
+    """One statement a name."""
+    found = []
+    for statement in statements:
+        head, _, names = statement.rpartition(" import ")
+        found += [f"{head} import {name}" for name in names.split(", ")] if head else [statement]
+    return found
+
+
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,  # it is code
+    )
+    return environment.get_template("script.py.jinja")
