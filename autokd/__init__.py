@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autokd._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from autokd.api import Study, load_student, open_study, search, train
+    from autokd.api import Study, export_model, load_student, open_study, search, train
     from autokd.delivery.predict import predict
     from autokd.errors import AutokdError, UserError
     from autokd.options.teacher import Teacher
@@ -22,6 +22,7 @@ __all__ = [
     "Study",
     "Teacher",
     "UserError",
+    "export_model",
     "load_student",
     "open_study",
     "predict",
@@ -35,6 +36,7 @@ _HOME = {
     "Study": "api",
     "Teacher": "options.teacher",
     "UserError": "errors",
+    "export_model": "api",
     "load_student": "api",
     "open_study": "api",
     "predict": "delivery.predict",

@@ -1,4 +1,4 @@
-"""autokd from Python: `search`, `train`, `open_study`, `Study`, `load_student`."""
+"""autokd from Python: `search`, `train`, `open_study`, `Study`, `load_student`, `export_model`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from autokd import catalog, report
 from autokd.data import Dataset, load_again
 from autokd.delivery import bundle, full_training, pipeline_file
 from autokd.delivery.export import export_pipeline
+from autokd.delivery.export_model import export_subject
 from autokd.delivery.measured import calibrated
 from autokd.delivery.recommended import train_recommended
 from autokd.delivery.student import Student
+from autokd.delivery.subject import Written
 from autokd.errors import BundleError, StudyError, nearest
 from autokd.execution.executor import Stop
 from autokd.files import check_writable
 from autokd.lines import told
-from autokd.options import REPORTS, STUDIES, FullTraining, Keyword, takes
+from autokd.options import REPORTS, STUDIES, FullTraining, Keyword, ModelExport, takes
 from autokd.search import run
 from autokd.search.request import Request, epoch_progress
 from autokd.spec import from_plain
@@ -254,3 +256,19 @@ def load_student(folder: str | Path, device: str = "cpu") -> Student:
     if not Path(folder).is_dir():
         raise BundleError(f"{folder}: no such folder; a bundle is what `autokd train` writes")
     return bundle.load_student(folder, device)
+
+
+@takes(ModelExport)
+def export_model(asked: ModelExport) -> Written:
+    """Write a trained student, or how it is trained, in the form of another tool.
+
+    Args:
+      {options}
+    Returns:
+      The files, what to know of them, and how they are used.
+
+    Raises:
+      UserError: there is no such format, the source is no bundle, or cannot be expressed so.
+    """
+    catalog.load_plugins(*(asked.plugins or ()))
+    return export_subject(asked)

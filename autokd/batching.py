@@ -45,6 +45,16 @@ def named(inputs: Inputs, name: str) -> dict[str, Tensor]:
     return {name: inputs}
 
 
+def by_own_name(inputs: Inputs, alone: str) -> dict[str, Tensor]:
+    """Return the tensors by name: `alone` for inputs of one, else their own ("ids")."""
+    return dict(inputs) if isinstance(inputs, Mapping) else {alone: inputs}
+
+
+def like(inputs: Inputs, tensors: Sequence[Tensor]) -> Inputs:
+    """Return other tensors, in the order of `tensors(inputs)`, as such inputs."""
+    return dict(zip(inputs, tensors, strict=True)) if isinstance(inputs, Mapping) else tensors[0]
+
+
 def take(inputs: Inputs, index: Tensor | slice) -> Inputs:
     """Return some samples.
 
@@ -81,9 +91,7 @@ def is_lazy(inputs: Inputs) -> bool:
 
 def concat(parts: Sequence[Inputs]) -> Inputs:
     """Return the samples of several inputs one after the other; all have the same tensors."""
-    columns = zip(*map(tensors, parts), strict=True)
-    joined = iter([torch.cat(column) for column in columns])
-    return each(parts[0], lambda tensor: next(joined))
+    return like(parts[0], [torch.cat(column) for column in zip(*map(tensors, parts), strict=True)])
 
 
 def to(inputs: Inputs, device: torch.device, *, non_blocking: bool = False) -> Inputs:

@@ -1,6 +1,7 @@
 """What a component of each kind is to those who use it: what it declares, its `build`, and for a loss its weight.
 
-A component is a frozen, keyword-only dataclass. Datasets have `autokd.data_types.DatasetComponent`.
+A component is a frozen, keyword-only dataclass. Datasets have `autokd.data_types.DatasetComponent`, exports
+`autokd.delivery.subject.ExportComponent`.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Scale:
 
     Args:
       value: factor on the loss, above 0.
-      source: where the factor is from: the paper's own weight, or why this one.
+      source: where it is from: the paper's own weight, or why this one.
     """
 
     value: float
@@ -355,12 +355,29 @@ class Proxy(Declaration):
     unit: str = ""
 
 
-KINDS: dict[str, type[Declaration]] = {
-    declaration.kind: declaration
-    for declaration in (
-        *(Modality, Dataset, Teacher, Student, Head, Init, Augment, Selection, Loss, Optimizer, Schedule, Proxy),
-    )
-}
+@final
+@dataclass(frozen=True, kw_only=True)
+class Export(Declaration):
+    """What an export declares.
+
+    Args:
+      modalities: kinds of input that the students take.
+      trained: it writes a trained student; False: how one is trained, for which a pipeline file will do.
+      output: the name of what it writes, with the ending of a file; of a folder without one.
+    """
+
+    kind: ClassVar[str] = "exports"
+
+    modalities: AbstractSet[str] = ANY
+    trained: bool = True
+    output: str
+
+
+_ALL: tuple[type[Declaration], ...] = (
+    *(Modality, Dataset, Teacher, Student, Head, Init, Augment, Selection, Loss, Optimizer, Schedule, Proxy),
+    Export,
+)
+KINDS: dict[str, type[Declaration]] = {declaration.kind: declaration for declaration in _ALL}
 """What components of each kind declare, by kind."""
 
 

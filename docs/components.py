@@ -28,6 +28,7 @@ KINDS = {
     "([losses](methods.md)).",
     "optimizers": "`optimizer` in a space.",
     "schedules": "How the learning rate changes during training: `schedule` in a space.",
+    "exports": "What `autokd export-model --format NAME` writes ([exports](exports.md)).",
     "proxies": "Scores of untrained students: `screen: {proxies: [...]}` in a space, the columns of `autokd screen`.",
 }
 HEAD = """# Components

@@ -67,10 +67,10 @@ def commands_shown() -> Iterator[list[str]]:
 
 
 def test_the_table_of_commands_is_that_of_the_tool() -> None:
-    listed = re.findall(r"^\| `autokd ([a-z]+)", README, re.MULTILINE)
+    listed = re.findall(r"^\| `autokd ([a-z-]+)", README, re.MULTILINE)
     assert sorted(listed) == sorted(commands_of_the_tool())
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^\| `([a-z]+)[ `]", page, re.MULTILINE)) == sorted(listed)
+    assert sorted(re.findall(r"^\| `([a-z-]+)[ `]", page, re.MULTILINE)) == sorted(listed)
 
 
 def test_the_commands_shown_exist_with_their_options() -> None:

@@ -13,6 +13,7 @@ PUBLIC = [
     "Study",
     "Teacher",
     "UserError",
+    "export_model",
     "load_student",
     "open_study",
     "predict",

@@ -15,12 +15,12 @@ import typer
 
 from autokd import catalog
 from autokd.catalog import KINDS
-from autokd.cli import about_studies, options, streams
+from autokd.cli import about_studies, options, streams, students
 from autokd.cli.console.output import document, out
 from autokd.cli.failures import UsageError, complain, hinted, internal, mistyped, of_system
 from autokd.cli.options import Json, Printing, TeachersData, with_options
 from autokd.errors import AutokdError
-from autokd.options import REPORTS, Device, FullTraining, Option, Plugins, SkipBad
+from autokd.options import REPORTS, Option, Plugins
 from autokd.search.request import Request, Screening
 
 if TYPE_CHECKING:
@@ -107,45 +107,8 @@ def export(
     typer.echo(f"{output}\nnext: autokd train {shlex.quote(str(output))}{into}")
 
 
-@app.command()
-@with_options
-def train(training: FullTraining, show: Printing) -> None:
-    """Train a pipeline at full length and write the student bundle. Run it again to resume."""
-    from autokd.cli import progress
-
-    folder = Path(training.pipeline).with_suffix("") if training.out is None else Path(training.out)
-    with progress.training(quiet=show.quiet) as on_epoch, progress.logging_to_stderr(verbose=show.verbose):
-        from autokd import api
-        from autokd.cli.console.students import trained
-
-        metrics = api.train(**{**vars(training), "on_epoch": on_epoch})
-    out(trained(folder, metrics, as_json=show.as_json))
-
-
-@app.command()
-@with_options
-def predict(
-    folder: Annotated[Path, Option("A student bundle.", argument=True)],
-    inputs: Annotated[list[Path], Option("Images, folders of images, or tables.", argument=True)],
-    output: Annotated[
-        Path | None, Option("Write a CSV file instead of printing a table.", flags=("--output", "-o"))
-    ] = None,
-    device: Device = "cpu",
-    skip_bad: SkipBad = False,
-    as_json: Json = False,
-) -> None:
-    """Predict the labels of new inputs, with probabilities."""
-    from autokd.cli import progress
-    from autokd.cli.console.students import predictions
-    from autokd.delivery.predict import predict as label
-    from autokd.files import check_writable
-    from autokd.search.run import pick_device
-
-    if output is not None:
-        check_writable(output.parent, "give another file with -o")
-    with progress.logging_to_stderr():
-        frame = label(folder, inputs, device=pick_device(device), skip_bad=skip_bad)
-    out(predictions(frame, output, as_json=as_json))
+for _of_student in (students.train, students.predict, students.export_model):
+    app.command()(with_options(_of_student))
 
 
 @app.command()

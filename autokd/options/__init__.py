@@ -16,10 +16,10 @@ from autokd.options.groups import (
     Device,
     Download,
     Execution,
-    FullTraining,
     Length,
     Limits,
     Naming,
+    Overwrite,
     Place,
     Plugins,
     SkipBad,
@@ -32,6 +32,7 @@ from autokd.options.groups import (
 )
 from autokd.options.keywords import takes
 from autokd.options.option import Keyword, Listed, Option, first_type, options_of, split
+from autokd.options.students import FullTraining, ModelExport
 from autokd.options.teacher import Teacher
 
 __all__ = [
@@ -50,8 +51,10 @@ __all__ = [
     "Length",
     "Limits",
     "Listed",
+    "ModelExport",
     "Naming",
     "Option",
+    "Overwrite",
     "Place",
     "Plugins",
     "SkipBad",

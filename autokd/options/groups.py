@@ -7,7 +7,7 @@ of several types has the first. What stands in more than one group has a name of
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -45,6 +45,7 @@ Plugins = Annotated[
     Option("A Python file with your own components; repeatable.", python="In Python a list of files."),
 ]
 Device = Annotated[str, Option("Device: auto, cpu, cuda or cuda:0.")]
+Overwrite = Annotated[bool, Option("Replace what is already there.")]
 
 
 TeacherClasses = Annotated[
@@ -256,32 +257,3 @@ class Execution:
         str | None, Option("Database to mirror the study to, for dashboards, e.g. postgresql://…", secret=True)
     ] = None
     max_failures: Annotated[int | None, Option("Stop after this many failed trials.", minimum=1)] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class FullTraining:
-    """What `autokd train` and `autokd.train` are asked."""
-
-    pipeline: Annotated[Path | str, Option("A pipeline file.", argument=True)] = dataclasses.field(kw_only=False)
-    epochs: Annotated[int | None, Option("Number of epochs, instead of the one in the file.", minimum=1)] = None
-    out: Annotated[
-        Path | str | None,
-        Option(
-            "Folder of the student bundle to write.",
-            flags=("--output", "-o"),
-            python="By default the file's name without its ending.",
-        ),
-    ] = None
-    seed: Annotated[int | None, Option("Random seed, instead of the one in the file.", minimum=0)] = None
-    device: Device = "auto"
-    data_dir: DataDir = None
-    download: Download = False
-    plugins: Plugins = None
-    dataset: Annotated[Any, Keyword("The data as an `autokd.data.Dataset`, if they are already loaded.")] = None
-    on_epoch: Annotated[
-        Callable[[Mapping[str, Any]], None] | None,
-        Keyword(
-            'Called after each epoch with its line of the curve, "epochs", their number, and "objective", the metric '
-            "that its score is of."
-        ),
-    ] = None

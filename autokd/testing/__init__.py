@@ -19,12 +19,13 @@ except ModuleNotFoundError as error:
 
 _FILES = (
     *("suite", "losses", "heads", "inits", "students", "augments", "selections", "optimizers", "schedules", "proxies"),
-    "modalities",
+    *("modalities", "exports"),
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _FILES))
 
 # ruff: noqa: E402 - only what is imported after it has its asserts rewritten
 from autokd.testing.augments import AugmentSuite
+from autokd.testing.exports import ExportSuite
 from autokd.testing.heads import HeadSuite
 from autokd.testing.inits import InitSuite
 from autokd.testing.losses import LossSuite
@@ -37,6 +38,7 @@ from autokd.testing.students import StudentSuite
 
 __all__ = [
     "AugmentSuite",
+    "ExportSuite",
     "HeadSuite",
     "InitSuite",
     "LossSuite",

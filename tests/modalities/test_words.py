@@ -27,6 +27,8 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.engine.views import fetch, to_device
 from autokd.errors import DataError, TeacherError
+from autokd.graphs import running
+from autokd.graphs.network import network_graph
 from autokd.input_kind import InputKind, takes
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import NetworkTeacher, seeded, shapes_of
@@ -229,3 +231,16 @@ def test_without_a_default_teacher_one_has_to_be_named(topics: data.Dataset) -> 
 def test_a_context_trains_on_it(topics: data.Dataset) -> None:
     context = TrainContext(data=topics, teacher=None, device=CPU, bank=TeacherBank())
     assert batching.count(context.short_validation_data.inputs) == len(context.short_validation_data.labels)
+
+
+@pytest.mark.parametrize("name", ["word_bag", "word_attention"])
+def test_a_students_graph_has_an_input_for_each_tensor(topics: data.Dataset, name: str) -> None:
+    if name == "word_attention":
+        pytest.importorskip("onnxscript", reason="PyTorch's exporter that traces knows no .mT, and the other needs it")
+    with seeded(0):
+        network = make("students", name, {}).build(BuildContext(task=topics.task)).eval()
+    few = batching.take(topics.train.inputs, slice(7))
+    session = running.session(network_graph(network, topics.task))
+    assert {each.name for each in session.get_inputs()} == {"ids", "mask"}
+    expected = network(few).logits.detach().numpy()
+    np.testing.assert_allclose(running.logits(session, few, batch_size=3), expected, atol=1e-5)

@@ -15,11 +15,13 @@ from rich.text import Text
 from autokd.cli.console.output import ROWS, Shown, document
 from autokd.files import write_text
 from autokd.metrics import METRICS, Metric
-from autokd.report.words import number_of
+from autokd.report.words import number_of, size
 from autokd.tables import csv_text, escape_csv, runs_in_a_spreadsheet
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from autokd.delivery.subject import Written
 
 _log = logging.getLogger("autokd")
 
@@ -57,6 +59,17 @@ def _write(frame: DataFrame, output: Path) -> None:
     if changed:
         _log.warning("%s: %r is written behind an apostrophe: a spreadsheet would run it", output, changed[0])
     write_text(output, csv_text(escape_csv(frame, exact)))
+
+
+def exported(written: Written, *, as_json: bool) -> Shown:
+    """Return what an export wrote, with the size of each file, and how it is used."""
+    sizes = {file: file.stat().st_size for file in written.files}
+    if as_json:
+        files = [{"file": str(file), "bytes": count} for file, count in sizes.items()]
+        return document({"files": files, "remarks": list(written.remarks), "next": written.next})
+    lines = [f"{file}: {size(count)}" for file, count in sizes.items()]
+    following = [f"next: {written.next}"] if written.next else []
+    return "\n".join([*lines, *written.remarks, *following])
 
 
 def predictions(frame: DataFrame, output: Path | None, *, as_json: bool) -> Shown:

@@ -1,0 +1,95 @@
+"""ONNX models run by onnxruntime on the CPU: their answers, and how long they take."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from autokd import batching, compat
+from autokd.errors import BundleError, one_line
+from autokd.graphs.network import INPUT, LOGITS
+from autokd.networks.inputs import feed_of
+from autokd.types import Inputs, Task
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Arrays = Mapping[str, NDArray[Any]]
+"""What a model takes, by the names of its inputs."""
+BATCH_SIZE = 256
+"""Samples that are asked about at a time."""
+_WARM_UP = 5
+_ERRORS_ONLY = 3
+
+
+def session(model: ModelProto | bytes | Path | str, *, threads: int | None = None) -> Any:
+    """Return an `onnxruntime.InferenceSession` on the CPU.
+
+    Args:
+      model: a model, its bytes, or the path of its file.
+      threads: that it may use; None: as many as PyTorch does.
+
+    Raises:
+      MissingDependency: onnxruntime is not installed.
+      BundleError: it is no model that onnxruntime runs.
+    """
+    runtime = compat.import_module("onnxruntime", "onnx")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    given = str(model) if isinstance(model, Path | str) else model
+    given = given if isinstance(given, bytes | str) else given.SerializeToString()
+    try:
+        return runtime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own errors derive from nothing else
+        where = given if isinstance(given, str) else "the model"
+        raise BundleError(f"{where} is no ONNX model that onnxruntime runs: {one_line(error)}") from error
+
+
+def logits(running: Any, inputs: Inputs, *, batch_size: int = BATCH_SIZE) -> NDArray[np.float32]:
+    """Return the logits [N, C] of a network's graph, as `network_graph` returns it.
+
+    Args:
+      running: a session.
+      inputs: N samples as the network takes them, normalised.
+      batch_size: samples at a time, at least 1.
+    """
+    count = batching.count(inputs)
+    rows = (torch.arange(count)[start : start + batch_size] for start in range(0, max(count, 1), batch_size))
+    parts: Iterable[Any] = (running.run([LOGITS], arrays(batching.take(inputs, some)))[0] for some in rows)
+    return np.concatenate(list(parts))
+
+
+def arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:
+    """Return samples as a network takes them by the names of its graph's inputs."""
+    named = batching.by_own_name(inputs, INPUT)
+    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in named.items()}
+
+
+def latency(running: Any, given: Arrays, *, repeats: int = 50) -> float:
+    """Return the time of one run in milliseconds: the median of `repeats`, warm-up excluded.
+
+    Args:
+      running: a session, with as many threads as are meant.
+      given: one sample, by the names of the model's inputs; see `example`.
+      repeats: runs that are timed, at least 1.
+    """
+    taken = []
+    for _ in range(_WARM_UP + repeats):
+        start = time.perf_counter()
+        running.run(None, given)
+        taken.append(time.perf_counter() - start)
+    return 1000.0 * statistics.median(taken[_WARM_UP:])
+
+
+def example(task: Task, batch_size: int = 1) -> dict[str, NDArray[Any]]:
+    """Return made-up samples of a task for its network's graph, the same at every call."""
+    return arrays(feed_of(task).example(batch_size, torch.Generator().manual_seed(0)))
