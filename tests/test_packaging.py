@@ -167,9 +167,8 @@ def test_the_package_imports_what_it_declares_and_nothing_else(project: dict[str
 
 def test_every_import_of_tests_tools_and_benchmarks_is_declared_and_every_extra_read(project: dict[str, Any]) -> None:
     extras = project["optional-dependencies"]
-    for_tests = packages(
-        [*project["dependencies"], *extras["test"], *extras["timm"], *extras["testing"], *extras["sklearn"]]
-    )
+    of_test = ("test", "timm", "testing", "sklearn", "onnx")
+    for_tests = packages([*project["dependencies"], *(asked for name in of_test for asked in extras[name])])
     for_developers = for_tests | packages([*extras["dev"], *extras["boosting"]])
     assert imported("tests") - for_tests == set()
     assert imported("tools", "benchmarks", "docs") - for_developers <= COMPARED_WITH

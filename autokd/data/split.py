@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from autokd.data_types import Indices, Part, Raw
 from autokd.errors import DataError
@@ -123,6 +122,8 @@ def _hold_out(raw: Raw, part: Part, size: Callable[[int], int], seed: int, purpo
 
 def _grouped_draw(part: Part, groups: NDArray[np.object_], total: int, classes: tuple[str, ...], seed: int) -> Indices:
     """Return positions of whole groups, about `total` samples with classes in proportion, every class on both sides."""
+    from sklearn.model_selection import StratifiedGroupKFold  # slow to import, and for groups only
+
     folds = min(round(len(part) / total), len(set(groups)))
     if folds >= 2:
         splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed % 2**32)

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
 from PIL import Image
-from scipy.sparse import sparray, spmatrix
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
@@ -127,7 +126,7 @@ def _given_array(value: Any) -> NDArray[Any]:
     except ValueError as error:  # rows of different lengths
         raise DataError(f"X has rows of different lengths ({error})") from error
     if array.ndim == 0:
-        dense = "; X.toarray() makes one of a sparse matrix" if isinstance(value, spmatrix | sparray) else ""
+        dense = "; X.toarray() makes one of a sparse matrix" if hasattr(value, "toarray") else ""
         raise DataError(f"X is a {type(value).__name__}; expected a DataFrame, an array or a tensor{dense}")
     return array
 

@@ -34,8 +34,6 @@ from autokd.search.session import Session, Setup
 from autokd.search.stages import STAGES, works
 from autokd.search.timing.clock import Clock, spent
 from autokd.search.timing.fit import TRAIN_SHARE
-from autokd.search.tpe.database import database_url
-from autokd.search.tpe.mirror import Mirror
 from autokd.study.choice import ScreenedStudent
 from autokd.study.majority import rare_text
 from autokd.study.store import StudyStore, delete
@@ -100,6 +98,8 @@ def search(request: Request, notify: Notify, on_end: OnEnd, stop: Stop | None = 
       NothingFeasible: no student inside the budget, or no trial finished.
     """
     if request.storage is not None:
+        from autokd.search.tpe.database import database_url  # Optuna is slow to import
+
         database_url(request.storage)  # refused before anything is trained
     stop = stop or Stop()
     setup = prepare(request, _ended_by(stop, notify))
@@ -206,6 +206,8 @@ def _session(
     store: StudyStore, request: Request, setup: Setup, clock: Clock, notify: Notify, stop: Stop
 ) -> Iterator[Session]:
     """What the stages share, with the threads that rungs compute on; what it was like is recorded at the end."""
+    from autokd.search.tpe.mirror import Mirror  # Optuna is slow to import
+
     context = context_of(setup, request)
     began, threads = time.monotonic(), torch.get_num_threads()
     torch.set_num_threads(setup.threads)

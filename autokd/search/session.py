@@ -7,7 +7,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,7 +21,6 @@ from autokd.search.progress import confirmed, explored, is_claimed
 from autokd.search.request import Notify, Request
 from autokd.search.runs import Runner
 from autokd.search.timing.clock import Clock, seconds_per_epoch
-from autokd.search.tpe.mirror import Mirror
 from autokd.search.work import Scope, Work, Works, run_total, sizes_of, total_epochs
 from autokd.space import Budget, Drawn, Space
 from autokd.study.arms import BASELINES
@@ -29,6 +28,9 @@ from autokd.study.records import Records
 from autokd.study.settings import Identity, Setting, TimePlan
 from autokd.study.store import StudyStore
 from autokd.types import Shapes, Teacher
+
+if TYPE_CHECKING:
+    from autokd.search.tpe.mirror import Mirror  # Optuna is slow to import
 
 SLACK = 1.5
 """Times the planned trials that explore may try where time is left over."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import binom
+from scipy.special import bdtrc
 from torch import Tensor
 
 ALPHA = 0.01
@@ -53,7 +53,7 @@ def gain(before: Tensor, after: Tensor) -> Gain:
     """
     n = len(before)
     won, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    p = float(binom.sf(won - 1, won + lost, 0.5)) if won else 1.0
+    p = float(bdtrc(won - 1, won + lost, 0.5)) if won else 1.0
     centre = (won - lost) / (n + 2)
     spread = math.sqrt(max(0.0, won + lost + 1 - (won - lost) ** 2 / (n + 2))) / (n + 2)
     low, high = max(-1.0, centre - _Z * spread), min(1.0, centre + _Z * spread)

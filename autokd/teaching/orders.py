@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 ASSIGNED = "the order that fits the labels best"
@@ -47,6 +46,8 @@ def assigned(logits: Tensor, labels: Tensor) -> Tensor:
       logits: [n, C].
       labels: [n] int64 in [0, C).
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
     probabilities = logits.double().softmax(-1)
     share = torch.zeros(logits.shape[1], logits.shape[1], dtype=torch.float64).index_add_(0, labels, probabilities)
     _, outputs = linear_sum_assignment(share.numpy(), maximize=True)

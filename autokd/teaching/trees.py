@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 
 from autokd import batching
 from autokd.networks.trees import Link, Tree, TreeEnsemble, arrays_of
@@ -101,6 +100,8 @@ def _timed(make: Callable[[], T]) -> tuple[T, float]:
 
 
 def _boosting(split: Split, num_classes: int, rounds: int) -> Model:
+    from sklearn.ensemble import HistGradientBoostingClassifier  # slow to import
+
     return HistGradientBoostingClassifier(
         learning_rate=RATE if _rounds(len(split), num_classes) == ROUNDS else FAST_RATE,
         max_iter=rounds,
@@ -137,6 +138,8 @@ def _boosted(model: Model) -> tuple[list[Tree], NDArray[np.float64]]:
 
 
 def _forest(split: Split, num_classes: int, trees: int) -> Model:
+    from sklearn.ensemble import ExtraTreesClassifier  # slow to import
+
     threads = torch.get_num_threads()  # a tree is the same whichever thread grows it
     return ExtraTreesClassifier(trees, max_depth=FOREST_DEPTH, random_state=SEED, n_jobs=threads)
 

@@ -22,7 +22,6 @@ from autokd.search.explore.families import FAMILY, Families, Recipes
 from autokd.search.limits import LatencyMeter, over, pipeline_cost, recorded_cost
 from autokd.search.screen.screen import diverse_top, score_against
 from autokd.search.screen.screener import Screener, key_of
-from autokd.search.tpe.sampler import candidates
 from autokd.seeds import derive
 from autokd.space import Budget, Drawn, Space
 from autokd.spec import fingerprint, without_idle
@@ -147,6 +146,8 @@ class Proposer:
 
     def _suggested(self, number: int, known: set[str], count: int) -> tuple[list[Drawn], tuple[Refused, ...]]:
         """TPE's first suggestions that are inside the budget and no trials yet, and those that were refused before."""
+        from autokd.search.tpe.sampler import candidates  # Optuna is slow to import
+
         records = self.records
         stream = candidates(
             self.space,

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from autokd.networks.cost import Cost, student_cost
 from autokd.search.screen.screener import Screener, declared
@@ -86,6 +85,8 @@ def _alike(a: ScreenedStudent, b: ScreenedStudent) -> bool:
 
 
 def _ranks(values: Sequence[float | None], name: str) -> Any:
+    from scipy.stats import rankdata  # slow to import
+
     sign = 1.0 if declared(name).higher_is_better else -1.0
     judged = np.array([value is not None for value in values])
     finite = [sign * value if math.isfinite(value) else -math.inf for value in values if value is not None]
