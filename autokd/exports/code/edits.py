@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ _PRIMARY = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant, ast.
 """Expressions that stand in the place of any other one without parentheses."""
 
 
-_WIDTH = 120
+LINE = 120
 """Characters of a line."""
 
 
@@ -81,7 +82,7 @@ def folded(source: str) -> str:
     def find(tree: ast.Module, text: str) -> Iterator[Edit]:
         for node in ast.walk(tree):
             if isinstance(node, ast.IfExp) and not any(isinstance(each, ast.Name) for each in ast.walk(node.test)):
-                chosen = node.body if eval(compile(ast.Expression(node.test), "", "eval"), {}) else node.orelse  # noqa: S307
+                chosen = node.body if eval(compile(ast.Expression(node.test), "", "eval"), {}) else node.orelse
                 yield Edit(node, ast.get_source_segment(text, chosen) or "")
 
     return edited(source, find)
@@ -112,10 +113,11 @@ def with_docstring(source: str, text: str) -> str:
 
 
 def _docstring(text: str, indent: int) -> str:
-    """A docstring, its last quotes on a line of their own where it has several or is too long with them."""
-    begin, lines = "\n" + " " * indent, text.splitlines()
-    alone = len(lines) > 1 or len(text) + indent + 6 > _WIDTH
-    return f'"""{begin.join(lines)}{begin if alone else ""}"""'
+    """A docstring; one that is too long for a line is wrapped."""
+    lines = text.splitlines()
+    if len(lines) > 1 or len(text) + indent + 6 > LINE:
+        lines = [*textwrap.wrap(" ".join(lines), LINE - indent - 6), ""]
+    return '"""' + ("\n" + " " * indent).join(lines) + '"""'
 
 
 def called(name: str, rewrite: Callable[[ast.Call, str], str]) -> Callable[[ast.Module, str], Iterator[Edit]]:

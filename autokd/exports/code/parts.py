@@ -6,29 +6,36 @@ import ast
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from torch import nn
 
 from autokd.errors import ComponentError
-from autokd.exports.code.edits import with_docstring
+from autokd.exports.code.edits import LINE, with_docstring
 from autokd.exports.code.source import Code, Place, method_source, place_of
-from autokd.spec import bare, keys_of, read_by
+from autokd.spec import bare, component_to_plain, keys_of, read_by
 from autokd.types import BuildContext, Task
 
 STEP = {"student", "teacher", "targets", "u"}
 """What a loss may read of a step."""
+_PARTS = {"tokens", "attention", "mask"}
 OUTPUT = {"logits", "features", "pooled"}
 """What it may read of a network's output."""
 PROVIDED = {
-    Place("autokd.types", "Task"): "Task",
     Place("autokd.types", "Output"): "Output",
     Place("autokd.types", "Step"): "Step",
+    Place("autokd.losses.common", "precise"): "precise",  # and it is taken out again
     Place("autokd.errors", "ComponentError"): "ValueError",
+    Place("", "INPUT_SHAPE"): "INPUT_SHAPE",
+    Place("", "NUM_CLASSES"): "NUM_CLASSES",
 }
 """What written code has in a form of its own."""
+_TASK = "<task>"
+"""Argument that is left out: what code reads of a task are constants."""
+_IN_PLACE = 80
+"""Characters of a loss that is written where it is added up; a longer one is a function."""
 _SHORT = 60
 """Characters of a value that is written where it is used; a longer one is a constant."""
 
@@ -38,8 +45,8 @@ class WrittenLoss(NamedTuple):
 
     Args:
       key: its name in the pipeline.
-      term: what is called with a step: a name, or where `module` the construction of a module.
-      module: whether it has parameters.
+      value: an expression for it, of `student`, `teacher`, `targets` and `u`, or of `step`, which is all four.
+      module: how the module is made that it is, "" where it is none; it is then called `terms[key]`.
       weight: effective.
       begin, end: while it counts, shares of training.
       reads: parts of the teacher's output that it reads: "logits", "features", "pooled".
@@ -47,8 +54,8 @@ class WrittenLoss(NamedTuple):
     """
 
     key: str
-    term: str
-    module: bool
+    value: str
+    module: str
     weight: float
     begin: float
     end: float
@@ -89,15 +96,18 @@ def write_loss(code: Code, key: str, placed: Any, context: BuildContext) -> Writ
     component, keys = bare(placed), keys_of(placed)
     _check_plain(component, read_by(placed))
     term = component.build(context)
-    module = isinstance(term, nn.Module)
     before = set(code.snippets)
-    about = _about(component)
-    text = _construction(code, component, context) if module else _closure(code, term, f"{key}_loss", about)
-    added = "\n".join(snippet.text for place, snippet in code.snippets.items() if place not in before)
+    module, value = "", f'terms["{key}"](step)'
+    if isinstance(term, nn.Module):
+        module = _construction(code, component, context)
+    else:
+        name = _closure(code, term, f"{key}_loss", _about(component))
+        value = _in_place(code, name) or f"{name}(step)"
+    added = "\n".join([value, *(snippet.text for place, snippet in code.snippets.items() if place not in before)])
     read = _read_parts(added)
     return WrittenLoss(
         key=key,
-        term=text,
+        value=value,
         module=module,
         weight=component.weight * component.declares.scale.value,
         begin=keys.begin,
@@ -105,6 +115,23 @@ def write_loss(code: Code, key: str, placed: Any, context: BuildContext) -> Writ
         reads=read if read_by(placed) else frozenset(),
         scalar=component.declares.batch_statistic,
     )
+
+
+def _in_place(code: Code, name: str) -> str:
+    """Take a function of a step that returns one short expression out of the code; return it, "" where it is longer."""
+    place = next(place for place, snippet in code.snippets.items() if snippet.name == name)
+    node = ast.parse(code.snippets[place].text).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    returned = node.body[-1]
+    if len(node.body) > 2 or not isinstance(returned, ast.Return) or returned.value is None:
+        return ""
+    text = ast.unparse(returned.value).replace("'", '"')
+    for part in STEP:
+        text = text.replace(f"step.{part}", part)
+    if len(text) > _IN_PLACE or "step" in text:
+        return ""
+    del code.snippets[place]
+    return text
 
 
 def _check_plain(component: Any, read: str) -> None:
@@ -130,7 +157,7 @@ def _read_parts(text: str) -> frozenset[str]:
         owner = ast.unparse(node.value)
         if owner == "step" and node.attr not in STEP:
             raise ComponentError(f"it reads the {node.attr} of a step")
-        if owner in ("step.student", "step.teacher"):
+        if owner.removeprefix("step.") in ("student", "teacher") and node.attr in _PARTS | OUTPUT:
             if node.attr not in OUTPUT:
                 raise ComponentError(f"it reads the {node.attr} of a network")
             parts.add(node.attr)
@@ -190,7 +217,7 @@ def _literal(code: Code, value: Any, name: str) -> str:
       ComponentError: it has none.
     """
     if isinstance(value, Task):
-        return "TASK"
+        return _TASK
     if value is None or isinstance(value, bool | int | float | str):
         return repr(value).replace("'", '"')
     if isinstance(value, functools.partial) and not value.args:
@@ -202,18 +229,24 @@ def _literal(code: Code, value: Any, name: str) -> str:
     if isinstance(value, FunctionType):
         return code.require(place_of(value))
     if isinstance(value, tuple | list):
-        text = _sequence(code, value, name)
-        return text if len(text) <= _SHORT else code.constant(name.upper(), text)
+        return _sequence(code, value, name)
     raise ComponentError(f"it is made with {type(value).__name__}, which cannot be written down")
 
 
 def _sequence(code: Code, value: tuple[Any, ...] | list[Any], name: str) -> str:
-    parts = [_literal(code, each, name) for each in value]
+    """A tuple or list as it is; a long one as a constant, an item a line where it has to be."""
+    parts = [_literal(code, each, f"{name}_{number}") for number, each in enumerate(value)]
+    opened, closed = "[]" if isinstance(value, list) else "()"
     if hasattr(value, "_fields"):
-        return f"{code.require(place_of(type(value)))}({', '.join(parts)})"
-    if isinstance(value, list):
-        return f"[{', '.join(parts)}]"
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        opened = f"{code.require(place_of(type(value)))}("
+    single = "," if len(parts) == 1 and opened == "(" else ""
+    text = f"{opened}{', '.join(parts)}{single}{closed}"
+    if len(text) <= _SHORT:
+        return text
+    constant = name.strip("_").upper()
+    if len(constant) + 3 + len(text) > LINE:
+        text = "\n".join([opened, *(f"    {part}," for part in parts), closed])
+    return code.constant(constant, text)
 
 
 def _construction(code: Code, component: Any, context: BuildContext) -> str:
@@ -224,16 +257,18 @@ def _construction(code: Code, component: Any, context: BuildContext) -> str:
     call = returned[0] if len(returned) == 1 else None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
         raise ComponentError("its `build` does more than to make one module")
-    scope: Mapping[str, Any] = {"self": component, "context": context}
     name = code.require(Place(function.__module__, call.func.id))
+    use, made = component_to_plain(component)["use"], function.__globals__[call.func.id]
+    names = iter(inspect.signature(made).parameters)
 
-    def written(node: ast.expr) -> str:
+    def written(node: ast.expr, parameter: str) -> str:
         try:
-            value = eval(compile(ast.Expression(node), "", "eval"), dict(function.__globals__), dict(scope))
+            scope = {"self": component, "context": context}
+            value = eval(compile(ast.Expression(node), "", "eval"), {**function.__globals__, **scope})
         except NameError as error:
-            raise ComponentError(f"its `build` does more than to make one module: {error}") from error
-        return _literal(code, value, name)
+            raise ComponentError("its `build` does more than to make one module") from error
+        return _literal(code, value, f"{use}_{parameter}")
 
-    arguments = [written(node) for node in call.args]
-    arguments += [f"{keyword.arg}={written(keyword.value)}" for keyword in call.keywords]
-    return f"{name}({', '.join(arguments)})"
+    arguments = [written(node, parameter) for node, parameter in zip(call.args, names, strict=False)]
+    arguments += [f"{keyword.arg}={written(keyword.value, str(keyword.arg))}" for keyword in call.keywords]
+    return f"{name}({', '.join(text for text in arguments if text != _TASK)})"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import inspect
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -29,7 +31,7 @@ _WRITTEN = {"student", "augment", "losses", "optimizer", "schedule", "batch_size
 
 
 class WrittenOptimizer(NamedTuple):
-    """An optimizer of torch: its class, its arguments but for the decay, and the decay of weights; all others have none."""
+    """An optimizer of torch: class, arguments, peak learning rate, and the decay of weights (all else has none)."""
 
     name: str
     arguments: str
@@ -41,17 +43,17 @@ class WrittenPipeline(NamedTuple):
     """A pipeline as code.
 
     Args:
-      imports: statements that the code needs.
+      imports: statements that the code needs, by the name that each binds.
       sections: definitions by what they are for: "student", "augmentation", "losses", "schedule", "average".
       student: how the network is made.
       augment: lines that change `inputs` and `targets`.
       losses: in the order of the pipeline.
       optimizer: with which.
       max_norm: to which gradients are cut; None: they are not.
-      threads: on a CPU one is enough.
+      one_thread: on a CPU more are not faster.
     """
 
-    imports: tuple[str, ...]
+    imports: Mapping[str, str]
     sections: dict[str, str]
     student: str
     augment: tuple[str, ...]
@@ -61,7 +63,9 @@ class WrittenPipeline(NamedTuple):
     one_thread: bool
 
 
-def write_pipeline(spec: PipelineSpec, task: Task, teacher: Shapes | None, *, steps: int = 0) -> WrittenPipeline:
+def write_pipeline(
+    spec: PipelineSpec, task: Task, teacher: Shapes | None, *, steps: int = 0, longest: float = math.inf
+) -> WrittenPipeline:
     """Write a pipeline as plain code.
 
     Args:
@@ -69,6 +73,7 @@ def write_pipeline(spec: PipelineSpec, task: Task, teacher: Shapes | None, *, st
       task: what it is trained on.
       teacher: what the teacher offers; None without one.
       steps: of the whole training.
+      longest: lines that the code of a loss may have.
 
     Raises:
       ComponentError: parts of it have no plain form; names each, and why.
@@ -84,7 +89,7 @@ def write_pipeline(spec: PipelineSpec, task: Task, teacher: Shapes | None, *, st
         augment = write_augment(code, spec.augment, task)
     with _section(code, sections, "losses"):
         for key, loss in spec.losses.items():
-            with _refusals(refused, f"losses.{key}", loss):
+            with _refusals(refused, f"losses.{key}", loss), _bounded(code, longest):
                 losses.append(write_loss(code, key, loss, context))
     with _section(code, sections, "schedule"), _refusals(refused, "schedule", spec.schedule):
         write_schedule(code, spec.schedule, context, "rate_factor")
@@ -98,7 +103,7 @@ def write_pipeline(spec: PipelineSpec, task: Task, teacher: Shapes | None, *, st
         raise ComponentError(f"no plain code for {'; '.join(refused)}")
     exploding = any(read_by(loss) or loss.declares.student_reads for loss in spec.losses.values())
     return WrittenPipeline(
-        imports=tuple(code.imports.values()),
+        imports=code.imports,
         sections=sections,
         student=student,
         augment=tuple(augment),
@@ -141,14 +146,36 @@ def _refusals(refused: list[str], path: str, component: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _bounded(code: Code, longest: float) -> Iterator[None]:
+    """Refuse what adds too many lines."""
+    before = set(code.snippets)
+    yield
+    lines = sum(snippet.text.count("\n") + 1 for place, snippet in code.snippets.items() if place not in before)
+    if lines > longest:
+        raise ComponentError(f"its code has {lines} lines, and the whole is for people to read")
+
+
+@contextlib.contextmanager
 def _section(code: Code, sections: dict[str, str], title: str) -> Iterator[None]:
     """Keep what is added to the code as a section of its own: constants first."""
     before = set(code.snippets)
     yield
-    added = [snippet.text for place, snippet in code.snippets.items() if place not in before]
-    constants = [text for text in added if not text.startswith(("def ", "class ", "@", "#"))]
-    rest = [text for text in added if text not in constants]
-    sections[title] = "\n\n\n".join(["\n".join(constants), *rest] if constants else rest)
+    added = [snippet for place, snippet in code.snippets.items() if place not in before]
+    names = {snippet.name for snippet in added}
+    first = [each.text for each in added if not _defines(each.text) and not names & _names_in(each.text)]
+    rest = [each.text for each in added if each.text not in first]
+    sections[title] = "\n\n\n".join(["\n".join(first), *rest] if first else rest)
+
+
+def _defines(text: str) -> bool:
+    return text.startswith(("def ", "class ", "@"))
+
+
+def _names_in(text: str) -> set[str]:
+    """Names that the value of a constant is made with."""
+    return {
+        node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
 
 
 def _optimizer(spec: PipelineSpec, network: nn.Module, context: BuildContext) -> WrittenOptimizer:

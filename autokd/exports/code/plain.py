@@ -37,22 +37,17 @@ def mixup(inputs: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor
 
 def cutmix(images: Tensor, targets: Tensor, alpha: float, probability: float) -> tuple[Tensor, Tensor]:
     """Put a rectangle of another image into images [B, C, H, W], and mix targets by area (Yun et al., 1905.04899)."""
-    count, (height, width) = len(images), images.shape[-2:]
-    partner = torch.randperm(count, device=images.device)
-    side = (1 - torch.distributions.Beta(alpha, alpha).sample((count,))).sqrt()
-    side = side * (torch.rand(count) < probability)
-    top, bottom = _edges(side, height)
-    left, right = _edges(side, width)
-    inside = _inside(top, bottom, left, right, images)
-    share = (1 - ((bottom - top) * (right - left)) / (height * width))[:, None].to(images.device)
+    count, partner = len(images), torch.randperm(len(images), device=images.device)
+    side = (1 - torch.distributions.Beta(alpha, alpha).sample((count, 1))).sqrt()
+    side = side * (torch.rand(count, 1) < probability)
+    masks = []
+    for length in images.shape[-2:]:
+        distance = torch.arange(length) - torch.randint(length, (count, 1))
+        half = (side * length).long() // 2
+        masks.append((distance >= -half) & (distance < half))
+    inside = (masks[0][:, None, :, None] & masks[1][:, None, None, :]).to(images.device)
+    share = 1 - inside.float().mean((2, 3))
     return torch.where(inside, images[partner], images), targets * share + targets[partner] * (1 - share)
-
-
-def _edges(side: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """Where intervals of some shares of a length begin and end, cut at its ends; their centres are uniform."""
-    half = (side * length).long() // 2
-    centre = torch.randint(length, side.shape)
-    return (centre - half).clamp_min(0), (centre + half).clamp_max(length)
 
 
 def random_erasing(images: Tensor, probability: float, area: float, aspect: float) -> Tensor:
@@ -60,26 +55,21 @@ def random_erasing(images: Tensor, probability: float, area: float, aspect: floa
     count, (height, width) = len(images), images.shape[-2:]
     pixels = (0.02 + (area - 0.02) * torch.rand(count, 10)) * height * width  # ten attempts for each image
     ratio = aspect + (1 / aspect - aspect) * torch.rand(count, 10)
-    tall, wide = (pixels * ratio).sqrt().round().long(), (pixels / ratio).sqrt().round().long()
-    fits = (tall > 0) & (wide > 0) & (tall < height) & (wide < width)
+    sides = [(pixels * ratio).sqrt().round().long(), (pixels / ratio).sqrt().round().long()]
+    fits = (sides[0] > 0) & (sides[1] > 0) & (sides[0] < height) & (sides[1] < width)
     first = fits.int().argmax(1, keepdim=True)
-    chosen = fits.any(1) & (torch.rand(count) < probability)
-    tall, wide = tall.gather(1, first)[:, 0] * chosen, wide.gather(1, first)[:, 0] * chosen
-    top, left = ((torch.rand(count) * (n - m + 1)).long() for n, m in ((height, tall), (width, wide)))
-    inside = _inside(top, top + tall, left, left + wide, images)
+    erased = fits.any(1, keepdim=True) & (torch.rand(count, 1) < probability)
+    masks = []
+    for length, side in zip((height, width), sides, strict=True):
+        side = side.gather(1, first) * erased
+        distance = torch.arange(length) - (torch.rand(count, 1) * (length - side + 1)).long()
+        masks.append((distance >= 0) & (distance < side))
+    inside = (masks[0][:, None, :, None] & masks[1][:, None, None, :]).to(images.device)
     return torch.where(inside, torch.randint_like(images, 256) / 255, images)
 
 
-def _inside(top: Tensor, bottom: Tensor, left: Tensor, right: Tensor, images: Tensor) -> Tensor:
-    """Which pixels of images lie in a rectangle each, [B, 1, H, W]."""
-    row, column = (torch.arange(size)[None] for size in images.shape[-2:])
-    in_rows = (row >= top[:, None]) & (row < bottom[:, None])
-    in_columns = (column >= left[:, None]) & (column < right[:, None])
-    return (in_rows[:, None, :, None] & in_columns[:, None, None, :]).to(images.device)
-
-
 class RunningAverage:
-    """The average of a network's weights over about the last `share` of the samples seen (Karras et al., 2312.02696)."""
+    """The average of a network's weights over about the last `share` of the samples (Karras et al., 2312.02696)."""
 
     def __init__(self, network: nn.Module, share: float) -> None:
         self.network = copy.deepcopy(network).requires_grad_(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,16 +17,18 @@ from autokd.types import IMAGE, Task
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_ALWAYS = (
-    "import argparse",
-    "import math",
-    "from pathlib import Path",
-    "from typing import NamedTuple",
-    "import numpy as np",
-    "import torch",
-    "import torch.nn.functional as F",
-    "from torch import Tensor, nn",
-)
+_ALWAYS = {
+    "argparse": "import argparse",
+    "math": "import math",
+    "Path": "from pathlib import Path",
+    "NamedTuple": "from typing import NamedTuple",
+    "np": "import numpy as np",
+    "torch": "import torch",
+    "F": "import torch.nn.functional as F",
+    "Tensor": "from torch import Tensor",
+    "nn": "from torch import nn",
+}
+"""What every script imports, by the name that it binds."""
 _WIDTH = 116
 
 
@@ -59,7 +60,7 @@ def script_text(written: WrittenPipeline, spec: PipelineSpec, task: Task, beside
         "teacher_file": beside.teacher,
         "teacher": beside.answers,
         "pooled": any("pooled" in loss.reads for loss in written.losses),
-        "imports": sorted_imports([*_split(_ALWAYS), *written.imports]),
+        "imports": sorted_imports({**written.imports, **_ALWAYS}.values()),
         "batch_size": spec.batch_size,
         "rate": written.optimizer.rate,
         "classes": _wrapped(f"Classes: {', '.join(task.classes)}"),
@@ -68,7 +69,8 @@ def script_text(written: WrittenPipeline, spec: PipelineSpec, task: Task, beside
         "sections": written.sections,
         "augment": written.augment,
         "losses": [{"window": _window(loss), "term": _term(loss)} for loss in written.losses],
-        "modules": [{"key": name_of(loss), "term": loss.term} for loss in modules],
+        "with_step": any("step" in loss.value for loss in written.losses),
+        "modules": [{"key": loss.key, "made": loss.module} for loss in modules],
         "student": written.student,
         "channels_last": channels_last(task),
         "optimizer": written.optimizer,
@@ -80,39 +82,31 @@ def script_text(written: WrittenPipeline, spec: PipelineSpec, task: Task, beside
     return _template().render(values)
 
 
-def name_of(loss: WrittenLoss) -> str:
-    """Return the name of a loss as an identifier."""
-    return re.sub(r"\W", "_", loss.key)
-
-
 def _term(loss: WrittenLoss) -> str:
     """The weighted value of a loss on a step."""
-    call = f'terms["{name_of(loss)}"](step)' if loss.module else f"{loss.term}(step)"
-    return f"{loss.weight:g} * {call}{'' if loss.scalar else '.mean()'}"
+    weight = "" if loss.weight == 1 else f"{loss.weight!r} * "
+    return f"{weight}{loss.value}{'' if loss.scalar else '.mean()'}"
 
 
 def _window(loss: WrittenLoss) -> str:
     """The condition under which a loss counts; "" for always."""
     if (loss.begin, loss.end) == (0.0, 1.0):
         return ""
-    return f"{loss.begin:g} <= step.u < {loss.end:g}"
+    return f"{loss.begin!r} <= u < {loss.end!r}"
 
 
 def _about(spec: PipelineSpec) -> list[str]:
     """The pipeline, a line each part."""
-    plain = to_plain(spec)
-    lines = []
-    for slot, value in plain.items():
-        parts = value if slot == "losses" else {slot: value}
-        for key, part in parts.items():
-            name = f"losses.{key}" if slot == "losses" else key
-            lines += textwrap.wrap(f"{name}: {_worded(part)}", _WIDTH - 4, subsequent_indent="  ")
-    return lines
+    parts = []
+    for slot, value in to_plain(spec).items():
+        if slot == "losses":
+            parts += [_worded(loss) for loss in value.values()]
+        elif slot not in ("format", "batch_size", "ema") and value["use"] not in ("plain", "random", "all"):
+            parts.append(_worded(value))
+    return textwrap.wrap(f"The pipeline: {', '.join(parts)}.", _WIDTH)
 
 
-def _worded(part: Any) -> str:
-    if not isinstance(part, Mapping):
-        return str(part)
+def _worded(part: Mapping[str, Any]) -> str:
     fields = ", ".join(f"{key} {value}" for key, value in part.items() if key != "use")
     return f"{part['use']}({fields})" if fields else str(part["use"])
 
@@ -121,15 +115,6 @@ def _wrapped(text: str) -> list[str]:
     """Lines of a comment; the classes of a long list are cut after the first lines."""
     lines = textwrap.wrap(" ".join(text.split()), _WIDTH)
     return lines if len(lines) <= 3 else [*lines[:3], "…"]
-
-
-def _split(statements: tuple[str, ...]) -> list[str]:
-    """One statement a name."""
-    found = []
-    for statement in statements:
-        head, _, names = statement.rpartition(" import ")
-        found += [f"{head} import {name}" for name in names.split(", ")] if head else [statement]
-    return found
 
 
 def _template() -> Template:

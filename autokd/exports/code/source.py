@@ -7,6 +7,7 @@ import builtins
 import functools
 import importlib
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -82,6 +83,7 @@ class Code:
         source = summarised(textwrap.dedent(source))
         if values:
             source = folded(substitute(source, values))
+        source = _without_task(source)
         for shorten in (_without_precise, _without_cast, _with_step):
             source = edited(source, shorten)
         source = edited(source, functools.partial(self._resolved, module=place.module))
@@ -209,6 +211,12 @@ def _text(node: ast.stmt, source: str) -> str:
 
 def _last(module: str) -> str:
     return module.rsplit(".", 1)[-1]
+
+
+def _without_task(source: str) -> str:
+    """The source of what takes a task, with constants in place of what it reads of it."""
+    source = re.sub(r"\(self, task: Task(?:, )?", "(self, ", source).replace("(self, )", "(self)")
+    return substitute(source, {"task": {"input_shape": "INPUT_SHAPE", "num_classes": "NUM_CLASSES"}.get})
 
 
 def _renamed(source: str, name: str) -> str:
