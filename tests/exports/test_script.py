@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import autokd
+from autokd import catalog
 from autokd.data import Dataset
 from autokd.delivery import pipeline_file
 from autokd.engine.build import build_student
@@ -23,6 +24,7 @@ from autokd.errors import BundleError
 from autokd.exports.code import beside
 from autokd.spec import make
 from tests.delivery.helpers import pipeline_for, teacher_for
+from tests.exports.test_plain_code import REFUSED
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +71,8 @@ def test_trains_and_writes_weights_that_fit_autokd_s_student(
 def test_a_teacher_that_is_asked_about_unchanged_samples_is_stored_with_the_data(
     cancer: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    losses = {name: make("losses", name, {}) for name in ("ce", "kd", "rkd")}
+    losses = {"ce": make("losses", "ce", {})}
+    losses |= {name: make("losses", name, {"weight": 0.01}) for name in ("kd", "rkd")}  # the teacher knows nothing
     folder = written(tmp_path, cancer, augment=make("augments", "none", {}), losses=losses)
     assert sorted(path.name for path in folder.iterdir()) == ["data.npz", "train.py"]
     with np.load(folder / "data.npz") as arrays:
@@ -78,7 +81,7 @@ def test_a_teacher_that_is_asked_about_unchanged_samples_is_stored_with_the_data
         torch.testing.assert_close(torch.from_numpy(arrays["teacher_logits"]), expected.logits)
         torch.testing.assert_close(torch.from_numpy(arrays["teacher_pooled"]), expected.pooled)
         assert len(arrays["test_labels"]) == cancer.test_size
-    lines = run(folder, monkeypatch, capsys, "--epochs", "3")
+    lines = run(folder, monkeypatch, capsys, "--epochs", "15")
     assert float(lines[-1].split()[-1]) > 0.8
 
 
@@ -116,6 +119,13 @@ def test_reads_well(student: str, augment: str, loss: str, digits: Dataset, tmp_
             [str(ruff), *command, *settings, str(script)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout
+
+
+def test_the_documentation_lists_the_losses_that_can_be_written() -> None:
+    text = " ".join((Path(__file__).parents[2] / "docs/exports.md").read_text().split())
+    listed = text.split("Of the losses of the package, ")[1].split(" can be written")[0]
+    names = listed.replace(" and ", ", ").replace("`", "").split(", ")
+    assert names == [name for name in catalog.names("losses") if name not in {*REFUSED, "diffkd"}]
 
 
 def test_refuses_by_name_in_one_line(digits: Dataset, tmp_path: Path) -> None:

@@ -57,16 +57,14 @@ def substitute(source: str, values: Mapping[str, Callable[[str], str | None]]) -
     """
 
     def find(tree: ast.Module, _: str) -> Iterator[Edit]:
-        within = set()
+        done = set[ast.AST]()
         for node in ast.walk(tree):  # an attribute comes before the name that it is of
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in values:
-                text = values[node.value.id](node.attr)
-                within |= set() if text is None else {node.value}
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in values:
-                text = None if node in within else values[node.id]("")
-            else:
+            name, attribute = (node.value, node.attr) if isinstance(node, ast.Attribute) else (node, "")
+            if not isinstance(name, ast.Name) or name.id not in values or name in done:
                 continue
+            text = values[name.id](attribute) if isinstance(name.ctx, ast.Load) else None
             if text is not None:
+                done.add(name)
                 yield Edit(node, text)
 
     return edited(source, find)

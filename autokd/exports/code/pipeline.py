@@ -30,6 +30,10 @@ _WRITTEN = {"student", "augment", "losses", "optimizer", "schedule", "batch_size
 """Slots that have a plain form."""
 
 
+_APART = {"lr", "weight_decay", "foreach"}
+"""Arguments of an optimizer that are written elsewhere, or make no difference."""
+
+
 class WrittenOptimizer(NamedTuple):
     """An optimizer of torch: class, arguments, peak learning rate, and the decay of weights (all else has none)."""
 
@@ -180,20 +184,23 @@ def _names_in(text: str) -> set[str]:
 
 def _optimizer(spec: PipelineSpec, network: nn.Module, context: BuildContext) -> WrittenOptimizer:
     """Read an optimizer's class and arguments off a live one."""
-    parameters = list(network.parameters())
-    live = spec.optimizer.build(context)(parameters)
+    live = spec.optimizer.build(context)(list(network.parameters()))
     kind = type(live)
     if getattr(torch.optim, kind.__name__, None) is not kind:
         raise ComponentError(f"{kind.__name__} is none of torch.optim")
-    decays = {id(p): group["weight_decay"] for group in live.param_groups for p in group["params"]}
-    weights = {decays[id(p)] for p in parameters if p.ndim > 1}
-    if len(weights) > 1 or any(decays[id(p)] for p in parameters if p.ndim <= 1):
-        raise ComponentError("its parameter groups are others than weights with decay and the rest without")
     usual = inspect.signature(kind).parameters
-    left_out = {"lr", "weight_decay", "foreach"}
-    given = {k: v for k, v in live.defaults.items() if k in usual and k not in left_out and v != usual[k].default}
+    given = {k: v for k, v in live.defaults.items() if k in usual and k not in _APART and v != usual[k].default}
     arguments = "".join(f", {key}={value!r}" for key, value in given.items())
-    return WrittenOptimizer(kind.__name__, arguments, live.defaults["lr"], next(iter(weights), 0.0))
+    return WrittenOptimizer(kind.__name__, arguments, live.defaults["lr"], _decay(live))
+
+
+def _decay(live: torch.optim.Optimizer) -> float:
+    """The decay of the weights, parameters of more than one dimension, where all others have none."""
+    decays = [(p.ndim > 1, group["weight_decay"]) for group in live.param_groups for p in group["params"]]
+    weights = {decay for is_weight, decay in decays if is_weight}
+    if len(weights) > 1 or any(decay for is_weight, decay in decays if not is_weight):
+        raise ComponentError("its parameter groups are others than weights with decay and the rest without")
+    return float(next(iter(weights), 0.0))
 
 
 def channels_last(task: Task) -> bool:

@@ -107,20 +107,22 @@ class Code:
 
     def _resolved(self, tree: ast.Module, _: str, *, module: str) -> Iterator[Edit]:
         """Edits by which names at a module's top level become those of the written code."""
-        own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-        own |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-        own |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+        own = _bound_in(tree)
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Name) or node.id in own or not isinstance(node.ctx, ast.Load):
-                continue
-            if self.import_of(module, node.id) is not None:
-                continue
-            if node.id in _definitions(module) or node.id in _imports(module):
-                name = self.require(Place(module, node.id))
+            if isinstance(node, ast.Name) and node.id not in own:
+                name = self._name_for(module, node.id)
                 if name != node.id:
                     yield Edit(node, name)
-            elif node.id not in self._names.values() and node.id not in self.imports and not hasattr(builtins, node.id):
-                raise ComponentError(f"the source of {module} uses {node.id}, which is found nowhere in it")
+
+    def _name_for(self, module: str, name: str) -> str:
+        """What a name of a module is called in the written code, which gets what it stands for."""
+        if self.import_of(module, name) is not None:
+            return name
+        if name in _definitions(module) or name in _imports(module):
+            return self.require(Place(module, name))
+        if name in self._names.values() or name in self.imports or hasattr(builtins, name):
+            return name
+        raise ComponentError(f"the source of {module} uses {name}, which is found nowhere in it")
 
     def _free_name(self, place: Place) -> str:
         if place.name not in self._names.values():
@@ -207,6 +209,13 @@ def _text(node: ast.stmt, source: str) -> str:
     """The lines of a definition, with the comment at their end."""
     first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
     return "\n".join(source.splitlines()[first - 1 : node.end_lineno])
+
+
+def _bound_in(tree: ast.Module) -> set[str]:
+    """Names that code binds itself."""
+    bound = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return bound | {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
 
 
 def _last(module: str) -> str:
