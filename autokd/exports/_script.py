@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from autokd import batching
 from autokd.declarations import Export
 from autokd.delivery.subject import Subject, Written
 from autokd.errors import BundleError, ComponentError
 from autokd.exports.code.beside import data_of, how_answered, load_teacher, write_data, write_teacher
-from autokd.exports.code.pipeline import write_pipeline
+from autokd.exports.code.pipeline import to_view, write_pipeline
 from autokd.exports.code.script import Beside, script_text
 from autokd.files import write_text
 from autokd.objective import ACCURACY
@@ -41,9 +42,10 @@ class Script:
             written = write_pipeline(file.spec, task, offers, longest=_LONGEST)
             parts = frozenset().union(*(loss.reads for loss in written.losses))
             answers = how_answered(parts, teacher, data, changes=bool(written.augment))
+            scaled = to_view(task, batching.single(data.train.inputs))
         except ComponentError as error:
             raise BundleError(f"this pipeline cannot be a script: {error}") from error
-        beside = Beside("data.npz", "teacher.pt2", answers)
+        beside = Beside("data.npz", "teacher.pt2", answers, scaled)
         text = script_text(written, file.spec, task, beside, epochs=file.epochs, seed=file.seed)
 
         def write(folder: Path) -> Written:

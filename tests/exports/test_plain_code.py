@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from autokd import catalog
+from autokd.augments import batchwise
 from autokd.engine.ema import RunningAverage
 from autokd.errors import ComponentError
 from autokd.exports.code import plain
@@ -157,7 +158,7 @@ def test_a_crop_is_one_of_the_possible_crops() -> None:
     possible = [crop if kept else crop.flip(3) for crop in crops for kept in (True, False)]
     seen = set()
     for _ in range(200):
-        for i, image in enumerate(plain.crop_flip(images, 1, 1, flip=True)):
+        for i, image in enumerate(batchwise.crop_flip(images, 1, 1, flip=True)):
             seen |= {(i, k) for k, each in enumerate(possible) if torch.equal(each[i], image)}
             assert any(torch.equal(each[i], image) for each in possible)
     assert len(seen) == 36
@@ -165,14 +166,14 @@ def test_a_crop_is_one_of_the_possible_crops() -> None:
 
 def test_mixup_mixes_targets_as_it_mixes_samples() -> None:
     inputs, targets = torch.eye(6)[:, :, None, None].expand(6, 6, 4, 4), torch.eye(6)
-    mixed, labels = plain.mixup(inputs, targets, 1.0)
+    mixed, labels = batchwise.mixup(inputs, targets, 1.0)
     torch.testing.assert_close(mixed[:, :, 0, 0], labels)
     torch.testing.assert_close(labels.sum(1), torch.ones(6))
 
 
 def test_cutmix_mixes_targets_by_area() -> None:
     inputs, targets = torch.eye(64)[:, :, None, None].expand(64, 64, 8, 8), torch.eye(64)
-    mixed, labels = plain.cutmix(inputs, targets, 1.0, 0.5)
+    mixed, labels = batchwise.cutmix(inputs, targets, 1.0, 0.5)
     torch.testing.assert_close(mixed.mean((2, 3)), labels)
     whole = float((labels.amax(1) == 1).float().mean())
     assert 0.3 < whole < 0.8 and set(mixed.unique().tolist()) == {0.0, 1.0}
@@ -180,7 +181,7 @@ def test_cutmix_mixes_targets_by_area() -> None:
 
 def test_erasing_fills_rectangles_of_the_asked_area() -> None:
     images = torch.full((400, 1, 20, 20), 2.0)
-    erased = plain.random_erasing(images, 0.5, 0.4, 0.3) != 2.0
+    erased = batchwise.random_erasing(images, 0.5, 0.4, 0.3) != 2.0
     share = erased.float().mean((1, 2, 3))
     assert share.max() <= 0.42 and 0.4 < float((share > 0).float().mean()) < 0.6
     sides = erased.any(3).sum(2) * erased.any(2).sum(2)

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from autokd import batching
 from autokd.engine.build import MAX_NORM
 from autokd.engine.precision import threads_for
 from autokd.errors import ComponentError
@@ -21,8 +22,8 @@ from autokd.exports.code.plain import RunningAverage
 from autokd.exports.code.source import Code, place_of
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import seeded, shapes_of
-from autokd.spec import PipelineSpec, component_to_plain, read_by
-from autokd.types import IMAGE, TABLE, BuildContext, Shapes, Split, Task
+from autokd.spec import PipelineSpec, Slot, component_to_plain, read_by, slots
+from autokd.types import BuildContext, Shapes, Task
 
 _NOTHING = {"head": "plain", "init": "random", "selection": "all"}
 """By slot the component that changes nothing."""
@@ -82,7 +83,7 @@ def write_pipeline(
     Raises:
       ComponentError: parts of it have no plain form; names each, and why.
     """
-    code, refused, sections = Code(PROVIDED), list(_refused_slots(spec, task)), dict[str, str]()
+    code, refused, sections = Code(PROVIDED), list(_refused_slots(spec)), dict[str, str]()
     with seeded(0):
         network = spec.student.build(BuildContext(task=task))
     context = BuildContext(task=task, student=shapes_of(network, task), teacher=teacher, horizon_steps=steps)
@@ -118,24 +119,12 @@ def write_pipeline(
     )
 
 
-def check_data(train: Split, task: Task) -> None:
-    """Refuse data that plain code does not train on.
-
-    Raises:
-      ComponentError: says why.
-    """
-    if train.labelled is not None:
-        raise ComponentError(f"{task.dataset} has samples without labels, and plain code trains on labelled ones alone")
-
-
-def _refused_slots(spec: PipelineSpec, task: Task) -> Iterator[str]:
-    if task.modality not in IMAGE | TABLE:
-        yield f"inputs of the kind {task.modality}"
-    for name in type(spec).__dataclass_fields__:
+def _refused_slots(spec: PipelineSpec) -> Iterator[str]:
+    for name, slot in slots().items():
         value = getattr(spec, name)
-        if name in _WRITTEN or value is None or value == 0:
+        if name in _WRITTEN or value is None:
             continue
-        use = component_to_plain(value)["use"] if hasattr(value, "declares") else value
+        use = component_to_plain(value)["use"] if isinstance(slot, Slot) else value
         if _NOTHING.get(name) != use:
             yield f"{name} ({use})"
 
@@ -204,7 +193,22 @@ def _decay(live: torch.optim.Optimizer) -> float:
 
 
 def channels_last(task: Task) -> bool:
-    """Whether networks for a task's samples are laid out with channels last."""
+    """Whether networks for a task's samples are laid out with the channels of a pixel side by side."""
     probe = feed_of(task).lay_out(nn.Conv2d(2, 2, 3))
-    weight = next(probe.parameters())
-    return weight.is_contiguous(memory_format=torch.channels_last)
+    return next(probe.parameters()).stride(1) == 1
+
+
+def to_view(task: Task, stored: Tensor) -> str:
+    """Return what is done to stored samples before they are augmented, as code that follows their name.
+
+    Raises:
+      ComponentError: something else than nothing, or than to divide levels by the largest one.
+    """
+    feed, few = feed_of(task), stored[:1]
+    view = batching.single(feed.to_view(few))
+    if view.dtype == few.dtype and torch.equal(view, few):
+        return ""
+    most = torch.iinfo(few.dtype).max if not few.is_floating_point() else 1
+    if not torch.equal(view, few.float() / most):
+        raise ComponentError(f"inputs of the kind {task.modality}: they have no plain form")
+    return f".float() / {most}"

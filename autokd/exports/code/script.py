@@ -12,7 +12,7 @@ from autokd.exports.code.imports import sorted_imports
 from autokd.exports.code.parts import WrittenLoss
 from autokd.exports.code.pipeline import WrittenPipeline, channels_last
 from autokd.spec import PipelineSpec, to_plain
-from autokd.types import IMAGE, Task
+from autokd.types import Task
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -33,11 +33,18 @@ _WIDTH = 116
 
 
 class Beside(NamedTuple):
-    """The files beside a script, and how it has the teacher's answers: it asks, or they are stored with the data."""
+    """What lies beside a script.
+
+    Args:
+      data, teacher: file names.
+      answers: how it has the teacher's answers: it asks, or they are stored with the data.
+      scaled: what is done to stored samples before they are augmented, as code that follows their name.
+    """
 
     data: str
     teacher: str
     answers: Literal["", "stored", "live"]
+    scaled: str
 
 
 def script_text(written: WrittenPipeline, spec: PipelineSpec, task: Task, beside: Beside, **how: Any) -> str:
@@ -50,7 +57,6 @@ def script_text(written: WrittenPipeline, spec: PipelineSpec, task: Task, beside
       how: `epochs` and `seed`.
     """
     modules = [loss for loss in written.losses if loss.module]
-    scaled = ".float() / 255" if task.modality in IMAGE else ""
     values: Mapping[str, Any] = {
         **how,
         "version": __version__,
@@ -77,7 +83,7 @@ def script_text(written: WrittenPipeline, spec: PipelineSpec, task: Task, beside
         "ema": spec.ema,
         "max_norm": written.max_norm,
         "one_thread": written.one_thread,
-        "scaled": scaled,
+        "scaled": beside.scaled,
     }
     return _template().render(values)
 
