@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +28,7 @@ from autokd.study.claim import Comparison, SplitValues
 from autokd.study.comparison import Pair
 from autokd.study.plain_models import PLAIN
 from autokd.study.records import RunRecord
+from autokd.study.split_reads import CLAIM, SplitRead, note_read
 
 
 class Answers(NamedTuple):
@@ -91,7 +90,7 @@ def read_test(
       file: where the i-th student of an arm is kept.
       use: name of the recommended arm.
     """
-    _note_read(round.folder, round.number)
+    note_read(round.folder, SplitRead(CLAIM, round.number))
     task, device = round.context.data.task, round.context.device
     test = round.context.data.read_test()
     splits = {"validation": round.context.validation_data, "test": to_device(test, task, device)}
@@ -147,9 +146,3 @@ def _predict(round: Round, run: RunRecord, file: Path, data: DeviceData) -> Tens
         student = build_student(spec.student, task, round.context.device, head=spec.head, teacher=round.offers)
     student.load_state_dict(load_file(file))
     return predict(student, data)
-
-
-def _note_read(folder: Path, number: int) -> None:
-    line = {"time": round(time.time(), 3), "round": number, "why": "claim"}
-    with (folder / "test_reads.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
