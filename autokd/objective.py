@@ -111,7 +111,15 @@ def of_names(names: str | Sequence[str], option: str = "--objective") -> Objecti
             f"{option} {','.join(names)}: the first objective must be a metric ({', '.join(METRICS)}); "
             f"costs ({', '.join(COSTS)}) may follow it"
         )
+    late = late_metrics(names)
+    if late:
+        raise UserError(f"{option} {','.join(names)}: {late[0]} must be the first objective: only full runs have it")
     return Objective(tuple(names))
+
+
+def late_metrics(names: Sequence[str]) -> list[str]:
+    """Return the objectives behind the first that only full-length runs have, and which therefore must be the first."""
+    return [name for name in names[1:] if name in METRICS and METRICS[name].quantised]
 
 
 def amount(cost: str, text: str) -> float:
@@ -146,5 +154,5 @@ def shown_limit(cost: str, limit: float) -> str:
       >>> shown_limit("params", 64000), shown_limit("latency", 5)
       ('params <= 64,000', 'latency <= 5 ms')
     """
-    unit = {"latency": " ms", "size": " bytes"}.get(cost, "")
+    unit = {"latency": " ms", "size": " bytes", "size_int8": " bytes"}.get(cost, "")
     return f"{cost} <= {limit:,.6g}{unit}"

@@ -16,7 +16,7 @@ from autokd._version import __version__
 from autokd.data import Dataset, with_finer
 from autokd.delivery import pipeline_file
 from autokd.delivery.bundle import TrainedStudent, read_metrics, write_bundle
-from autokd.delivery.measured import calibrated, measured
+from autokd.delivery.measured import calibrated, measured_for
 from autokd.delivery.pipeline_file import PipelineFile
 from autokd.delivery.training_state import TrainingState, delete_training, load_training, save_training
 from autokd.engine.artefacts import Artefacts
@@ -29,10 +29,11 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.files import cache_dir
 from autokd.locks import take
+from autokd.metrics import METRICS
 from autokd.networks.cost import student_cost
 from autokd.seeds import derive
 from autokd.spec import fingerprint, is_teacher, read_by
-from autokd.types import Teacher
+from autokd.types import Split, Teacher
 
 log = logging.getLogger("autokd")
 
@@ -255,7 +256,7 @@ def _finish(
     metrics = {
         "objective": file.objective,
         "test": measure_test(context, student),
-        "validation": measured(student, data.task, data.validation, context.device),
+        "validation": _measured(context, student, data.validation),
         "temperature": student.temperature,
         "seed": file.seed,
         "epochs": file.epochs,
@@ -275,4 +276,8 @@ def _finish(
 
 def _test_metrics(context: TrainContext, student: TrainedStudent) -> dict[str, Any]:
     """Read the test split, and measure the student on it."""
-    return measured(student, context.data.task, context.data.read_test(), context.device)
+    return _measured(context, student, context.data.read_test())
+
+
+def _measured(context: TrainContext, student: TrainedStudent, split: Split) -> dict[str, Any]:
+    return measured_for(METRICS[context.metric], student, context.data, split, context.device)

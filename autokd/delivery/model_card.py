@@ -168,7 +168,7 @@ def _figures(reached: Reached, origin: Origin) -> Iterator[str]:
 
 def _interval(metric: Metric, value: float, items: int | None) -> str:
     """Of a share of so many items (Wilson 1927); "–" for other metrics."""
-    if metric is not METRICS["accuracy"] or not items:
+    if not metric.counts_right or not items:
         return "–"
     square = WIDTH**2 / items
     middle = (value + square / 2) / (1 + square)

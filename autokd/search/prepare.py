@@ -25,12 +25,12 @@ from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
 from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
 from autokd.search.identity import collect_settings, refuse_another
-from autokd.search.limits import LatencyMeter, over, pipeline_cost
+from autokd.search.limits import INT8_SIZE, LATENCY, Measures, Meter, check_runtime, over, pipeline_cost, resolve_space
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
 from autokd.search.request import Notify, Progress, Request
 from autokd.search.rungs import rung_plan
-from autokd.search.session import Setup, measures_latency
+from autokd.search.session import Setup, what_to_measure
 from autokd.search.stages import works
 from autokd.search.timing.fit import Asked
 from autokd.search.timing.levels import quick_changes
@@ -65,6 +65,7 @@ class Loaded(NamedTuple):
       parallel: rungs and runs at a time.
       threads: that a rung computes on.
       effort: that a default teacher is trained with.
+      latency_with: what latencies are measured with.
     """
 
     data: Dataset
@@ -78,6 +79,7 @@ class Loaded(NamedTuple):
     parallel: Parallel
     threads: int
     effort: Effort
+    latency_with: str
 
     @property
     def offers(self) -> Shapes:
@@ -172,6 +174,7 @@ def _setup(
         portfolio=recipes,
         elsewhere=tuple(elsewhere),
         students=students,
+        latency_with=loaded.latency_with,
         dropped=(*space.dropped, *recipes.dropped, *_dropped_warm_starts(space, loaded.data.task, loaded.offers)),
     )
     return dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
@@ -200,6 +203,8 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
+    objective = of_names(request.objective) if request.objective else of_plain(space.objective)
+    check_runtime(request.latency_with, int8=objective.metric.quantised)
     asked = named(request)
     if request.workers is not None and any(one.in_python for one in asked):
         raise TeacherError(
@@ -214,11 +219,12 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
         teacher=None if given is None else given.teacher,
         given=given,
         device=device,
-        objective=of_names(request.objective) if request.objective else of_plain(space.objective),
+        objective=objective,
         before=before,
         parallel=Parallel(slots, request.workers or 1),
         threads=threads,
         effort=Effort(space.budget.teacher_epochs),
+        latency_with=request.latency_with,
     )
 
 
@@ -233,7 +239,8 @@ def load_data(request: Request, *, dry: bool = False, **changed: Any) -> Dataset
 
 def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:
     """The space that is left for the data, the teacher and the plan, within the limits that were asked for."""
-    space = loaded.space.resolve(loaded.data.task, loaded.offers, **request.limits)
+    int8 = loaded.objective.metric.quantised
+    space = resolve_space(loaded.space, loaded.data.task, loaded.offers, request.limits, int8=int8)
     return space.without(plan.left_out) if plan is not None and plan.left_out else space
 
 
@@ -311,11 +318,12 @@ def _identity(request: Request, loaded: Loaded, space: Space, budget: Budget, te
     """What makes the study this study."""
     objective, cuda = loaded.objective, loaded.device.type == "cuda"
     device = torch.cuda.get_device_name(loaded.device) if cuda else loaded.device.type
+    measures = what_to_measure(objective, space, loaded.latency_with)
     return Identity(
         space=space.identity(),
         objective=objective.as_plain(),
         objective_order=list(objective.names) if objective.several else None,
-        latency_device=device if measures_latency(objective, space) else None,
+        latency_device=measures.where(device) if measures.latency else None,
         data=Reference(loaded.data.reference, loaded.data.task.fingerprint or None),
         teacher=teacher,
         rungs=rung_plan(budget),
@@ -333,10 +341,10 @@ def _known_latencies(request: Request, loaded: Loaded) -> dict[str, float]:
     return dict(RecordLog(study_path(request, loaded.data) / "trials.jsonl", read_only=True).records.latencies)
 
 
-def _meter(loaded: Loaded, latencies: dict[str, float]) -> LatencyMeter:
+def _meter(loaded: Loaded, latencies: dict[str, float]) -> Meter:
     """What measures the latencies that are not among these, and adds them."""
-    task = loaded.data.task
-    return LatencyMeter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__)
+    task, measures = loaded.data.task, Measures(runtime=loaded.latency_with, int8=loaded.objective.metric.quantised)
+    return Meter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__, measures)
 
 
 def _known_recipes(
@@ -346,8 +354,8 @@ def _known_recipes(
 
     First comes the student that the plan chose by measured seconds, or that of the first family.
     """
-    meter, most, task = _meter(loaded, latencies), space.constraints.get("latency"), loaded.data.task
-    fast = None if most is None else lambda pipeline: meter(pipeline) <= most
+    meter, limits, task = _meter(loaded, latencies), space.constraints, loaded.data.task
+    fast = (lambda pipeline: meter.excess(pipeline, limits) <= 1) if {LATENCY, INT8_SIZE} & limits.keys() else None
     students = largest_of_families(space, task, loaded.offers, fast=fast)
     planned = None if plan is None else plan.student
     first = choose_family(students) if planned is None else planned
@@ -396,4 +404,8 @@ def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) ->
     """Refuse a folder that holds something else than a study, too large samples, and a budget that no student meets."""
     refuse_foreign(study_path(request, loaded.data))
     refuse_too_large(_probe(request, loaded), timed=request.time is not None)
-    population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
+    space, meter = _resolve(request, loaded), _meter(loaded, latencies)
+    population(space, loaded.data.task, request.seed, meter=meter)
+    if loaded.objective.metric.quantised:  # a family without an int8 form is refused by its name
+        for student in largest_of_families(space, loaded.data.task, loaded.offers):
+            meter.int8_size({"student": student})

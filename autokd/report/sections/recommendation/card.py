@@ -100,6 +100,7 @@ def _cost(study: StudyStore, claim: Claim) -> tuple[str, tuple[str, ...]]:
         size += f", {words.compact(cost['macs'])} MACs"
     measured = [words.milliseconds(cost["latency"])] if "latency" in cost else []
     measured += [words.size(cost["size"])] if "size" in cost else []
+    measured += [f"{words.size(cost['size_int8'])} in 8 bits"] if "size_int8" in cost else []
     return size, (*below, *([", ".join(measured)] if measured else []), *_in_int8(study), _trained_for(claim))
 
 
