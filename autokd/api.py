@@ -20,13 +20,14 @@ from autokd.delivery.measured import calibrated
 from autokd.delivery.recommended import train_recommended
 from autokd.delivery.student import Student
 from autokd.delivery.subject import Written
+from autokd.delivery.teller import Listeners, nobody
 from autokd.errors import BundleError, StudyError, nearest
 from autokd.execution.executor import Stop
 from autokd.files import check_writable
 from autokd.lines import told
 from autokd.options import REPORTS, STUDIES, FullTraining, Keyword, ModelExport, takes
 from autokd.search import run
-from autokd.search.request import Request, epoch_progress
+from autokd.search.request import Request, of_teacher, starting
 from autokd.spec import from_plain
 from autokd.study.claim import Claim
 from autokd.study.records import TrialRecord
@@ -230,15 +231,17 @@ def train(asked: FullTraining) -> dict[str, Any]:
     path = Path(asked.pipeline)
     file = pipeline_file.read(path).with_training(epochs=asked.epochs, seed=asked.seed)
     device = run.pick_device(asked.device)
-    data = asked.dataset or load_again(file.data, data_dir=asked.data_dir, download=asked.download)
-
-    def teacher(reference: Mapping[str, Any], loaded: Dataset) -> Teacher:
-        return default_teacher.load_described(reference, loaded, device)
-
     folder = path.with_suffix("") if asked.out is None else Path(asked.out)
-    with told(None) as notify:
-        on_epoch = asked.on_epoch or (lambda line: notify(epoch_progress(line)))
-        return full_training.train(file, folder, data=data, load_teacher=teacher, device=device, on_epoch=on_epoch)
+    with told(asked.notify) as notify:
+        notify(starting("reading the data"))
+        data = asked.dataset or load_again(file.data, data_dir=asked.data_dir, download=asked.download)
+
+        def teacher(reference: Mapping[str, Any], loaded: Dataset) -> Teacher:
+            notify(starting("loading the teacher"))
+            return default_teacher.load_described(reference, loaded, device, *of_teacher(notify))
+
+        listeners = Listeners(on_epoch=asked.on_epoch or nobody, notify=notify, tensorboard=asked.tensorboard)
+        return full_training.train(file, folder, data=data, load_teacher=teacher, device=device, listeners=listeners)
 
 
 def load_student(folder: str | Path, device: str = "cpu") -> Student:

@@ -17,6 +17,7 @@ from autokd.errors import ComponentError, DataError, TeacherError
 from autokd.input_values import (
     Feed,
     Finer,
+    OnnxForm,
     Preprocess,
     Preview,
     RawInputs,
@@ -29,6 +30,8 @@ from autokd.types import ANY, BuildContext, Inputs, Samples, Split, Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from autokd.nodes import Nodes
 
 
 class InputKind(ABC):
@@ -158,6 +161,18 @@ class InputKind(ABC):
           DataError: they do not fit, or there are none.
         """
         return ReadInputs(range(len(samples)), samples)
+
+    def onnx_form(self, preprocess: Any, nodes: Nodes) -> OnnxForm:
+        """Write a preprocessing, and the normalisation that follows, as ONNX nodes.
+
+        Args:
+          preprocess: of this kind.
+          nodes: without inputs yet; the graph's inputs take raw samples.
+
+        Raises:
+          ComponentError: this kind is not preprocessed in a graph, or a preprocessing cannot be.
+        """
+        raise ComponentError(f"a {self.declares.noun} has no form in ONNX: its kind of input writes none")
 
     def teacher_recipe(self, task: Task, network: str) -> TeacherRecipe:
         """Return how a default teacher is trained.

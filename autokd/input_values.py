@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from autokd.types import Inputs
@@ -85,6 +86,21 @@ class ReadInputs(NamedTuple):
     inputs: RawInputs
     skipped: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+
+
+class OnnxForm(NamedTuple):
+    """A preprocessing as ONNX nodes.
+
+    Args:
+      tensors: what they give a network, by the names of the inputs of its graph: "input" where it takes one tensor.
+      takes: what each input of theirs takes, a phrase by its name.
+      script: a file of Python that predicts with such a model, with onnxruntime, numpy and Pillow alone; it is copied
+        beside one. None: there is no such script.
+    """
+
+    tensors: Mapping[str, str]
+    takes: Mapping[str, str]
+    script: Path | None = None
 
 
 class TeacherRecipe(NamedTuple):

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from autokd.metrics import METRICS
+from autokd.options.units import duration
 
 if TYPE_CHECKING:
     from autokd.search.request import Notify, Progress
 
 LINE_EVERY = 30.0
 """Seconds between two lines of one stage."""
-PLANS = {"plan": "plan", "bank": "the teacher's answers", "given": "teacher"}
+PLANS = {"plan": "plan", "bank": "the teacher's answers", "given": "teacher", "start": "start", "end": "end"}
 """Stages that only say something, and how that is headed."""
 
 
@@ -42,7 +43,7 @@ class LineNotifier:
         if begins:
             self.finish()
         self._last = at
-        if begins or self._clock() - self._when >= LINE_EVERY:
+        if begins or at.stage in PLANS or self._clock() - self._when >= LINE_EVERY:
             self._print(at)
 
     def finish(self) -> None:
@@ -60,7 +61,9 @@ def line_of(at: Progress) -> str:
     if at.stage in PLANS:
         return f"{PLANS[at.stage]}: {at.note}"
     of = " of at most " if at.at_most else "/"
-    return f"{at.stage}: {at.done}{of}{at.total} {noted(at)}".rstrip()
+    left = f"about {duration(at.left)} left" if at.left else ""
+    said = ", ".join(part for part in (noted(at), left) if part)
+    return f"{at.stage}: {at.done}{of}{at.total} {said}".rstrip()
 
 
 def noted(at: Progress) -> str:

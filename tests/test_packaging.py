@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import tomllib
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,13 @@ def packages(requirements: Iterable[str]) -> frozenset[str]:
     return frozenset(canonicalize_name(Requirement(text).name) for text in requirements) - {OF_OURSELVES}
 
 
+def extra(extras: Mapping[str, list[str]], name: str) -> list[str]:
+    """What an extra asks for, with the other extras that it names."""
+    asked = [Requirement(text) for text in extras[name]]
+    named = [other for item in asked if item.name == OF_OURSELVES for other in sorted(item.extras)]
+    return [*extras[name], *(text for other in named for text in extra(extras, other))]
+
+
 def imported(*folders: str) -> frozenset[str]:
     """The packages that the modules in some folders of the checkout import, at their top or later."""
     modules = {name for folder in folders for name in modules_in(folder)}
@@ -167,8 +174,7 @@ def test_the_package_imports_what_it_declares_and_nothing_else(project: dict[str
 
 def test_every_import_of_tests_tools_and_benchmarks_is_declared_and_every_extra_read(project: dict[str, Any]) -> None:
     extras = project["optional-dependencies"]
-    of_test = ("test", "timm", "testing", "sklearn", "onnx")
-    for_tests = packages([*project["dependencies"], *(asked for name in of_test for asked in extras[name])])
+    for_tests = packages([*project["dependencies"], *extra(extras, "test")])
     for_developers = for_tests | packages([*extras["dev"], *extras["boosting"]])
     assert imported("tests") - for_tests == set()
     assert imported("tools", "benchmarks", "docs") - for_developers <= COMPARED_WITH

@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich import progress as bars
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from autokd.cli.streams import is_terminal
 from autokd.lines import PLANS, LineNotifier, line_of, noted, to_stderr
+from autokd.options.units import duration
 
 if TYPE_CHECKING:
     from autokd.execution.executor import Stop
@@ -55,19 +56,6 @@ def shown(*, quiet: bool) -> Iterator[Notify]:
             yield lines
         finally:
             lines.finish()
-
-
-@contextlib.contextmanager
-def training(*, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Show full training's progress: yields what is to be called after each epoch with its line of the curve."""
-    with shown(quiet=quiet) as notify:
-
-        def on_epoch(line: Mapping[str, Any]) -> None:
-            from autokd.search.request import epoch_progress
-
-            notify(epoch_progress(line))
-
-        yield on_epoch
 
 
 @contextlib.contextmanager
@@ -114,20 +102,31 @@ class BarNotifier:
 
     def __init__(self, display: bars.Progress) -> None:
         self._display = display
-        self._tasks = {"": display.add_task("start", total=None, note="reading the data")}
+        self._tasks: dict[str, bars.TaskID] = {}
+        self._moving("start")
 
     def __call__(self, at: Stand) -> None:
-        """Show where the search stands; a plan as a line above the bars."""
+        """Show where the search stands; a plan as a line above the bars, what has no bar yet in the moving one."""
+        if at.stage in ("start", "end"):
+            self._display.update(self._moving(at.stage), note=at.note)
+            return
         if at.stage in PLANS:
             self._display.console.print(line_of(at), markup=False, highlight=False)
             return
         if at.total == 0:
             return
-        if "" in self._tasks:
-            self._display.remove_task(self._tasks.pop(""))
+        if "start" in self._tasks:
+            self._display.remove_task(self._tasks.pop("start"))
         if at.stage not in self._tasks:
-            self._tasks[at.stage] = self._display.add_task(at.stage, total=at.total, note="")
-        self._display.update(self._tasks[at.stage], completed=at.done, total=at.total, note=noted(at))
+            self._tasks[at.stage] = self._display.add_task(at.stage, total=at.total, note="", left=None)
+        display, note = self._display, noted(at)
+        display.update(self._tasks[at.stage], completed=at.done, total=at.total, note=note, left=at.left)
+
+    def _moving(self, stage: str) -> bars.TaskID:
+        """A bar of a stage of which nobody knows how long it takes."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._display.add_task(stage, total=None, note="reading the data", left=None)
+        return self._tasks[stage]
 
 
 class _Counted(bars.MofNCompleteColumn):
@@ -138,9 +137,12 @@ class _Counted(bars.MofNCompleteColumn):
 
 
 class _Left(bars.TimeRemainingColumn):
-    """The time left, with a word; nothing where it is not known."""
+    """The time left, with a word, as who tells it knows it, else as the bar moved; nothing where it is not known."""
 
     def render(self, task: bars.Task) -> Text:
+        told = task.fields.get("left")
+        if told is not None:
+            return Text(f"left {duration(told)}", style="progress.remaining")
         known = task.total is not None and task.time_remaining is not None
         return Text("left ").append_text(super().render(task)) if known else Text()
 

@@ -15,11 +15,11 @@ def train(training: FullTraining, show: Printing) -> None:
     from autokd.cli import progress
 
     folder = Path(training.pipeline).with_suffix("") if training.out is None else Path(training.out)
-    with progress.training(quiet=show.quiet) as on_epoch, progress.logging_to_stderr(verbose=show.verbose):
+    with progress.shown(quiet=show.quiet) as notify, progress.logging_to_stderr(verbose=show.verbose):
         from autokd import api
         from autokd.cli.console.students import trained
 
-        metrics = api.train(**{**vars(training), "on_epoch": on_epoch})
+        metrics = api.train(**{**vars(training), "notify": notify})
     out(trained(folder, metrics, as_json=show.as_json))
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
 import torch
 
 from autokd._version import __version__
 from autokd.data import Dataset, with_finer
 from autokd.delivery import pipeline_file
 from autokd.delivery.bundle import TrainedStudent, read_metrics, write_bundle
+from autokd.delivery.curve_logs import check_tensorboard, logged
 from autokd.delivery.measured import calibrated, measured_for
 from autokd.delivery.pipeline_file import PipelineFile
+from autokd.delivery.teller import Listeners, Teller
+from autokd.delivery.training_folder import check_folder, held, plan_of
 from autokd.delivery.training_state import TrainingState, delete_training, load_training, save_training
 from autokd.engine.artefacts import Artefacts
 from autokd.engine.checkpoint import delivered_state
@@ -28,14 +29,16 @@ from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.files import cache_dir
-from autokd.locks import take
 from autokd.metrics import METRICS
 from autokd.networks.cost import student_cost
+from autokd.search.request import Progress
 from autokd.seeds import derive
 from autokd.spec import fingerprint, is_teacher, read_by
 from autokd.types import Split, Teacher
 
 log = logging.getLogger("autokd")
+
+_NO_LISTENERS = Listeners()
 
 LoadTeacher = Callable[[Mapping[str, Any], Dataset], Teacher]
 """(reference, data) -> teacher."""
@@ -48,7 +51,7 @@ def train(
     data: Dataset,
     load_teacher: LoadTeacher | None,
     device: torch.device,
-    on_epoch: OnEpoch | None = None,
+    listeners: Listeners = _NO_LISTENERS,
 ) -> dict[str, Any]:
     """Train a pipeline at full length and write the student bundle; the same call goes on where it was interrupted.
 
@@ -60,16 +63,18 @@ def train(
       data: the dataset that the file refers to.
       load_teacher: gives the teacher; called only where a loss reads it.
       device: where to train.
-      on_epoch: called after each epoch, when it is safe on disk, with its line of the curve, "epochs", their number,
-        and "objective", the metric that its score is of.
+      listeners: who is told how far it is.
     Returns:
       The bundle's metrics, and "objective", the metric that the pipeline is about.
     Raises:
       BundleError: the folder holds other files or another pipeline's training, or another process trains there.
       DataError: the data differ from those that the file names.
       TeacherError: there is no teacher where one is needed, or it is another one.
+      MissingDependency: TensorBoard is wanted and not installed.
       TrialFailure: the training diverged.
     """
+    if listeners.tensorboard is not None:
+        check_tensorboard()
     _check_data(file, data)
 
     def context() -> TrainContext:
@@ -83,7 +88,7 @@ def train(
             artefacts=Artefacts(cache_dir("artefacts")),
         )
 
-    return _train(file, out_dir, context, on_epoch, _test_metrics)
+    return _train(file, out_dir, context, listeners, _test_metrics)
 
 
 def train_claimed(
@@ -96,13 +101,13 @@ def train_claimed(
       out_dir: the bundle's folder; checkpoints lie there until it is whole.
       context: data, teacher and device, as the search has them.
       claimed: what the claim says of test; it stands in the bundle's metrics as it is.
-      on_epoch: as in `train`.
+      on_epoch: see `Listeners`.
 
     Raises:
       BundleError: another process trains there, or the folder cannot be written.
       TrialFailure: the training diverged.
     """
-    return _train(file, out_dir, lambda: context, on_epoch, lambda *_: claimed)
+    return _train(file, out_dir, lambda: context, Listeners(on_epoch=on_epoch), lambda *_: claimed)
 
 
 MeasureTest = Callable[[TrainContext, TrainedStudent], Mapping[str, Any]]
@@ -113,35 +118,21 @@ def _train(
     file: PipelineFile,
     out_dir: Path,
     make_context: Callable[[], TrainContext],
-    on_epoch: OnEpoch | None,
+    listeners: Listeners,
     measure_test: MeasureTest,
 ) -> dict[str, Any]:
-    _check_folder(out_dir, file)
-    with _held(out_dir):
+    check_folder(out_dir, file)
+    with held(out_dir):
         done = read_metrics(out_dir)
         if done is not None:
+            delete_training(out_dir)  # of a process that was killed between the bundle's last file and this
             log.info("%s is already trained; to train again, give another folder or delete it", out_dir)
             return {"objective": file.objective, **done}
         pipeline_file.write(out_dir / "pipeline.yaml", file.to_plain())
         context = make_context()
-        state = _train_epochs(context, file, out_dir, on_epoch)
+        state = _train_epochs(context, file, out_dir, listeners)
+        listeners.notify(Progress(stage="end", done=0, total=1, note="measuring the student"))
         return _finish(context, file, out_dir, state, measure_test)
-
-
-def differences(here: Mapping[str, Any], there: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Yield one text for each value in which two nested mappings differ, with its path."""
-    for key in [*here, *(key for key in there if key not in here)]:
-        one, other, name = here.get(key), there.get(key), f"{path}{key}"
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            yield from differences(one, other, f"{name}.")
-        elif one != other:
-            yield f"{name} is {other!r} there, {one!r} here"
-
-
-def _plan(file: PipelineFile) -> dict[str, Any]:
-    """The part of the file that decides the result."""
-    plain = file.to_plain()
-    return {key: plain[key] for key in ("pipeline", "data_fingerprint", "teacher_fingerprint", "train")}
 
 
 def _check_data(file: PipelineFile, data: Dataset) -> None:
@@ -150,44 +141,6 @@ def _check_data(file: PipelineFile, data: Dataset) -> None:
             f"the data of {data.task.dataset} are not those of the pipeline file: fingerprint {data.task.fingerprint}, "
             f"the file says {file.data_fingerprint}; bring the old data back, or set data_fingerprint: null in the file"
         )
-
-
-def _check_folder(out_dir: Path, file: PipelineFile) -> None:
-    """Refuse a folder that holds something else than this very training."""
-    if out_dir.exists() and not out_dir.is_dir():
-        raise BundleError(f"{out_dir} is a file; give a folder")
-    names = [path.name for path in out_dir.iterdir() if not path.name.startswith(".")] if out_dir.exists() else []
-    if not names:
-        return
-    if "pipeline.yaml" not in names:
-        others = f"{out_dir} holds other files ({sorted(names)[0]}, …)"
-        raise BundleError(f"{others}; give a new or an empty folder with -o, such as {out_dir}-student")
-    there = pipeline_file.read(out_dir / "pipeline.yaml")
-    here, before = ({**_plan(one), "objective": one.objective} for one in (file, there))  # a curve is about one metric
-    different = list(differences(here, before))
-    if different:
-        raise BundleError(
-            f"{out_dir} holds the training of another pipeline: {'; '.join(different)}; give another folder"
-        )
-
-
-@contextlib.contextmanager
-def _held(out_dir: Path) -> Iterator[None]:
-    """Make the folder and keep other processes from training in it."""
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        lock = take(out_dir / ".lock", "give another folder")
-    except filelock.Timeout as error:
-        raise BundleError(
-            f"another process is training in {out_dir}; wait for it, or give another folder; if there is none, delete "
-            f"{out_dir / '.lock'}"
-        ) from error
-    except OSError as error:
-        raise BundleError(f"cannot write in {out_dir}: {error.strerror or error}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None) -> Teacher | None:
@@ -208,38 +161,42 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
     return teacher
 
 
-def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, on_epoch: OnEpoch | None) -> TrainingState:
+def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, listeners: Listeners) -> TrainingState:
     size, view_seed = len(context.data.train), derive(file.seed, "view")
-    state = _start(out_dir, file, context.teacher)
+    state = _start(out_dir, file, context)
     for prepared in prepare_artefacts(context, file.spec):
         log.info("prepared %s in %.1f s", prepared.component, prepared.seconds)
-    for epoch in range(len(state.curve), file.epochs):
-        result, checkpoint = train_rung(
-            context,
-            file.spec,
-            Rung(seed=file.seed, view_seed=view_seed, horizon=file.epochs * size, until=(epoch + 1) * size),
-            start=state.engine,
-        )
-        state = dataclasses.replace(
-            state,
-            curve=[*state.curve, *result.curve],
-            seconds=state.seconds + result.seconds,
-            engine=checkpoint,
-        )
-        save_training(out_dir, state)
-        if on_epoch is not None:
-            on_epoch({**state.curve[-1], "epochs": file.epochs, "objective": file.objective})
+    teller = Teller(listeners, file.epochs, file.objective, len(state.curve))
+    context = dataclasses.replace(context, alive=teller.alive)
+    with logged(out_dir, state.curve, file.objective, listeners.tensorboard, state.plan) as log_epoch:
+        for epoch in range(len(state.curve), file.epochs):
+            result, checkpoint = train_rung(
+                context,
+                file.spec,
+                Rung(seed=file.seed, view_seed=view_seed, horizon=file.epochs * size, until=(epoch + 1) * size),
+                start=state.engine,
+            )
+            state = dataclasses.replace(
+                state,
+                curve=[*state.curve, *result.curve],
+                seconds=state.seconds + result.seconds,
+                engine=checkpoint,
+            )
+            save_training(out_dir, state)
+            log_epoch(state.curve[-1])
+            teller.epoch(state.curve[-1])
     return state
 
 
-def _start(out_dir: Path, file: PipelineFile, teacher: Teacher | None) -> TrainingState:
-    fingerprint_of_teacher = None if teacher is None else teacher.fingerprint
-    fresh = TrainingState(plan=fingerprint(_plan(file)), teacher=fingerprint_of_teacher, curve=[])
+def _start(out_dir: Path, file: PipelineFile, context: TrainContext) -> TrainingState:
+    teacher = None if context.teacher is None else context.teacher.fingerprint
+    data = context.data.task.fingerprint
+    fresh = TrainingState(plan=fingerprint(plan_of(file)), teacher=teacher, data=data, curve=[])
     kept = load_training(out_dir)
     if kept is None:
         return fresh
-    if (kept.plan, kept.teacher) != (fresh.plan, fresh.teacher):
-        raise BundleError(f"the checkpoint in {out_dir} is of another pipeline or teacher; give another folder")
+    if (kept.plan, kept.teacher, kept.data or data) != (fresh.plan, fresh.teacher, data):
+        raise BundleError(f"the checkpoint in {out_dir} is of another pipeline, teacher or data; give another folder")
     log.info("going on after epoch %d of %d", len(kept.curve), file.epochs)
     return kept
 

@@ -25,6 +25,7 @@ class TrainingState:
     Args:
       plan: fingerprint of what is being trained.
       teacher: fingerprint of the teacher, or None.
+      data: fingerprint of the data; None in checkpoints that did not say so yet.
       curve: one mapping an epoch; see `autokd.types.RungResult`.
       seconds: wall time spent training.
       engine: the engine's checkpoint; None before the first epoch.
@@ -32,6 +33,7 @@ class TrainingState:
 
     plan: str
     teacher: str | None
+    data: str | None = None
     curve: list[Mapping[str, Any]]
     seconds: float = 0.0
     engine: Checkpoint | None = None

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from autokd import batching, compat
-from autokd.errors import BundleError, one_line
+from autokd.errors import BundleError, ComponentError, one_line
 from autokd.graphs.network import INPUT, LOGITS
 from autokd.networks.inputs import feed_of
+from autokd.networks.models import as_output
 from autokd.types import Inputs, Task
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ BATCH_SIZE = 256
 """Samples that are asked about at a time."""
 _WARM_UP = 5
 _ERRORS_ONLY = 3
+_CHECKED = (1, 5)
+"""Sizes of batches on which a graph is compared with its network, and what they may differ by, of 1 or of the value."""
+_TOLERANCE = 1e-3
 
 
 def session(model: ModelProto | bytes | Path | str, *, threads: int | None = None) -> Any:
@@ -66,6 +71,26 @@ def logits(running: Any, inputs: Inputs, *, batch_size: int = BATCH_SIZE) -> NDA
     rows = (torch.arange(count)[start : start + batch_size] for start in range(0, max(count, 1), batch_size))
     parts: Iterable[Any] = (running.run([LOGITS], arrays(batching.take(inputs, some)))[0] for some in rows)
     return np.concatenate(list(parts))
+
+
+def expect_same(model: ModelProto, network: nn.Module, task: Task, *, name: str) -> None:
+    """Check that a network's graph says what the network says, on made-up samples: one, and several.
+
+    Raises:
+      MissingDependency: onnxruntime is not installed.
+      ComponentError: it does not.
+    """
+    running, device = session(model, threads=1), next((each.device for each in network.parameters()), None)
+    for size in _CHECKED:
+        inputs = feed_of(task).example(size, torch.Generator().manual_seed(size))
+        with torch.no_grad():
+            said = as_output(network(batching.to(inputs, device or torch.device("cpu")))).logits.float().cpu().numpy()
+        found = logits(running, inputs)
+        if found.shape != said.shape or not np.allclose(found, said, rtol=_TOLERANCE, atol=_TOLERANCE):
+            raise ComponentError(
+                f"{name} says something else as ONNX than in PyTorch, on {size} sample(s): its computation depends on "
+                "the values or the number of the samples that it sees, which a graph cannot; take another student"
+            )
 
 
 def arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:

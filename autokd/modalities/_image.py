@@ -19,7 +19,7 @@ from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import InputKind
-from autokd.input_values import Feed, Finer, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
+from autokd.input_values import Feed, Finer, OnnxForm, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
 from autokd.modalities.decoded_files import DecodedFiles
 from autokd.modalities.decoding import USUAL
@@ -27,9 +27,11 @@ from autokd.modalities.given_pictures import read_images
 from autokd.modalities.images import ImagePreprocess, Reading, fit_images, image_preprocess
 from autokd.modalities.likeness import near_copies, plain_pictures, said_of_sameness
 from autokd.modalities.picture_files import Found, counted, find_pictures, said_of_others
+from autokd.modalities.picture_graph import picture_form
 from autokd.modalities.picture_table import pictures_of
 from autokd.modalities.resized_arrays import ResizedArrays
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, THE_DATA
+from autokd.nodes import Nodes
 from autokd.types import BuildContext, Inputs, Samples, Split, Task
 
 CELLS = 16
@@ -154,6 +156,10 @@ class Image(InputKind):
         pixels = _to_shares(single(inputs).cpu())
         side = min(CELLS, *pixels.shape[2:])
         return adaptive_avg_pool2d(pixels, side).flatten(1)
+
+    def onnx_form(self, preprocess: ImagePreprocess, nodes: Nodes) -> OnnxForm:
+        """Write decoding's last steps, resize and normalisation; see `InputKind.onnx_form`."""
+        return picture_form(preprocess, nodes)
 
     def teacher_recipe(self, task: Task, network: str) -> TeacherRecipe:
         """Return a wider residual network, its augmentation chosen among three; see `InputKind.teacher_recipe`."""

@@ -15,11 +15,13 @@ from torch import Tensor
 from autokd.batching import single
 from autokd.declarations import Modality
 from autokd.input_kind import InputKind
-from autokd.input_values import Feed, Preview, ReadInputs, Suspects, TeacherRecipe
+from autokd.input_values import Feed, OnnxForm, Preview, ReadInputs, Suspects, TeacherRecipe
 from autokd.modalities.fitting import fit_columns
 from autokd.modalities.foreign_rows import as_read_by_others
 from autokd.modalities.rows import TablePreprocess, form_of, given_rows, read_rows, table_preprocess
+from autokd.modalities.table_graph import table_form
 from autokd.modalities.telling import telling_columns
+from autokd.nodes import Nodes
 from autokd.types import BuildContext, Inputs, Split, Task
 
 MEMBERS = 5
@@ -66,6 +68,10 @@ class Table(InputKind):
         """Return what each column holds, by name; see `InputKind.describe`."""
         columns = {column.name: column.about for column in preprocess.columns}
         return {"form": form_of(preprocess), "columns": columns}
+
+    def onnx_form(self, preprocess: TablePreprocess, nodes: Nodes) -> OnnxForm:
+        """Write an input a column; see `InputKind.onnx_form`."""
+        return table_form(preprocess, nodes)
 
     def build(self, context: BuildContext) -> Feed:
         """Return how rows get to a network."""

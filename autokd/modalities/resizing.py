@@ -11,13 +11,15 @@ from PIL import Image, ImageOps
 
 from autokd.errors import DataError, nearest
 
-CROP = "crop"
+CROP, PAD, SQUASH = "crop", "pad", "squash"
 RULES: Mapping[str, str] = {
     CROP: "shorter side to size, bilinear with antialias, centre crop",
-    "pad": "longer side to size, bilinear with antialias, centred on grey",
-    "squash": "both sides to size, bilinear with antialias",
+    PAD: "longer side to size, bilinear with antialias, centred on grey",
+    SQUASH: "both sides to size, bilinear with antialias",
 }
 """What each rule does, as `preprocess.json` says it."""
+GREY = 128
+"""Level of what padded pictures are laid on."""
 
 _LITTLE = 0.10
 """Share of a picture that a crop may cut off."""
@@ -25,7 +27,6 @@ _FEW = 0.05
 """Share of a class's pictures that may lose more than that."""
 _ONE_FORM = 2.0
 """How many times as wide for its height the widest picture may be as the narrowest, where all are squashed."""
-_GREY = 128
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
@@ -119,7 +120,7 @@ def _crop(image: Image.Image, size: Size) -> Image.Image:
 def _pad(image: Image.Image, size: Size) -> Image.Image:
     scale = min(size[0] / image.width, size[1] / image.height)
     width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    padded = Image.new(image.mode, size, _GREY if image.mode == "L" else (_GREY,) * 3)
+    padded = Image.new(image.mode, size, GREY if image.mode == "L" else (GREY,) * 3)
     padded.paste(
         image.resize((width, height), Image.Resampling.BILINEAR), ((size[0] - width) // 2, (size[1] - height) // 2)
     )

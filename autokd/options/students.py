@@ -27,6 +27,9 @@ class FullTraining:
         ),
     ] = None
     seed: Annotated[int | None, Option("Random seed, instead of the one in the file.", minimum=0)] = None
+    tensorboard: Annotated[
+        Path | None, Option("Folder for TensorBoard: losses, scores and learning rate of each epoch.")
+    ] = None
     device: Device = "auto"
     data_dir: DataDir = None
     download: Download = False
@@ -35,8 +38,15 @@ class FullTraining:
     on_epoch: Annotated[
         Callable[[Mapping[str, Any]], None] | None,
         Keyword(
-            'Called after each epoch with its line of the curve, "epochs", their number, and "objective", the metric '
-            "that its score is of."
+            'Called after each epoch with its line of the curve, "epochs", their number, "objective", the metric that '
+            'its score is of, and "seconds_left", about.'
+        ),
+    ] = None
+    notify: Annotated[
+        Callable[[Any], None] | None,
+        Keyword(
+            "Called with a `Progress` while data are read, a teacher and the student are trained; by default, a "
+            "notebook shows lines below the cell."
         ),
     ] = None
 

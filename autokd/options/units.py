@@ -41,6 +41,23 @@ def seconds(option: str, text: str) -> float:
     return total
 
 
+def duration(seconds: float) -> str:
+    """Return seconds as people read them.
+
+    Example:
+      >>> [duration(each) for each in (0.84, 42.4, 200, 3725)]
+      ['0.8 s', '42 s', '3 min 20 s', '1 h 02 min']
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
 def disk_space(option: str, text: str) -> float:
     """Return the bytes of "20GB", "500MB", "1e9".
 

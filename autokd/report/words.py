@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from autokd.metrics import METRICS, Metric
+from autokd.options import units
 
 
 def percent(share: float | None) -> str:
@@ -122,16 +123,7 @@ def figure(number: float | None) -> str:
 
 def duration(seconds: float | None) -> str:
     """200 -> "3 min 20 s"."""
-    if seconds is None:
-        return "–"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return "–" if seconds is None else units.duration(seconds)
 
 
 def ticks(low: float, high: float) -> list[float]:

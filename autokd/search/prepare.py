@@ -28,7 +28,7 @@ from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import INT8_SIZE, LATENCY, Measures, Meter, check_runtime, over, pipeline_cost, resolve_space
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
-from autokd.search.request import Notify, Progress, Request
+from autokd.search.request import Notify, Request, of_teacher
 from autokd.search.rungs import rung_plan
 from autokd.search.session import Setup, what_to_measure
 from autokd.search.stages import works
@@ -182,14 +182,7 @@ def _setup(
 
 def _trained(loaded: Loaded, notify: Notify) -> Teacher:
     """The default teacher, from the cache or trained now."""
-
-    def tell(done: int, total: int) -> None:
-        notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
-
-    def wait() -> None:
-        notify(Progress(stage="teacher", done=0, total=1, note="waiting for another process", waiting=True))
-
-    return default_teacher.obtain(loaded.data, loaded.effort, loaded.device, tell, wait)
+    return default_teacher.obtain(loaded.data, loaded.effort, loaded.device, *of_teacher(notify))
 
 
 def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:

@@ -26,7 +26,7 @@ class Progress:
 
     Args:
       stage: "plan" (of the time), "given" (what a given teacher is), "teacher", "bank" (the plan of it), "screen",
-        "explore" or "confirm".
+        "explore", "confirm" or "train"; "start" and "end" are what comes before and after the epochs of "train".
       done, total: of the stage's units (epochs, students, trials, runs).
       best: best validation value so far of the first objective, or None.
       metric: that it is of; see `autokd.metrics`.
@@ -34,6 +34,7 @@ class Progress:
       note: what is going on, in a few words.
       waiting: for another process.
       at_most: the total is the most that there may be; how many it comes to is found on the way.
+      left: seconds that the rest of the stage takes, about; None: not known.
     """
 
     stage: str
@@ -45,6 +46,7 @@ class Progress:
     note: str = ""
     waiting: bool = False
     at_most: bool = False
+    left: float | None = None
 
 
 Notify = Callable[[Progress], None]
@@ -59,3 +61,24 @@ def epoch_progress(line: Mapping[str, Any]) -> Progress:
     metric, score = METRICS[line["objective"]], line.get("score")
     reached = "" if score is None else f", validation {metric.text(metric.value(score))}"
     return Progress(stage="train", done=line["epoch"], total=line["epochs"], note=f"loss {line['loss']:.3f}{reached}")
+
+
+def starting(note: str) -> Progress:
+    """Return that something is done before anything can be counted.
+
+    Args:
+      note: what, in a few words.
+    """
+    return Progress(stage="start", done=0, total=1, note=note)
+
+
+def of_teacher(notify: Notify) -> tuple[Callable[[int, int], None], Callable[[], None]]:
+    """Return what tells how far the training of a default teacher is, and that another process does it."""
+
+    def tell(done: int, total: int) -> None:
+        notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
+
+    def wait() -> None:
+        notify(Progress(stage="teacher", done=0, total=1, note="waiting for another process", waiting=True))
+
+    return tell, wait

@@ -74,19 +74,26 @@ def _named(described: Mapping[str, Any]) -> Effort:
     return Effort(int(described["epochs"]), described.get("network", LARGE))
 
 
-def load_described(described: Mapping[str, Any], data: Dataset, device: torch.device) -> Teacher:
+def load_described(
+    described: Mapping[str, Any],
+    data: Dataset,
+    device: torch.device,
+    on_epoch: OnEpoch | None = None,
+    on_wait: Callable[[], None] = _nothing,
+) -> Teacher:
     """Return the teacher of a plain reference, the default one or any other, on a device.
 
     Args:
       described: what `reference` or `autokd.networks.reference.describe` returned.
       data: the dataset.
       device: where it is to answer, and where a default teacher that is no longer in the cache is trained.
+      on_epoch, on_wait: see `obtain`.
 
     Raises:
       TeacherError: it cannot be loaded, or was a network handed over in Python.
     """
     if described.get("use") == "trained":
-        return obtain(data, _named(described), device)
+        return obtain(data, _named(described), device, on_epoch, on_wait)
     if any(one.get("use") in IN_PYTHON for one in described_members(described) or [described]):
         raise TeacherError("this pipeline's teacher was handed over in Python; save it to a file and edit `teacher`")
     return load_teacher(dict(described), data.task, samples=data.samples).to(device)
@@ -188,6 +195,7 @@ def _train(
     context = TrainContext(data=data, teacher=None, device=device, bank=TeacherBank())
     total = _short(epochs) * chosen.compared + epochs * (chosen.members + len(chosen.trees))
     done = 0
+    on_epoch(done, total)
 
     def tell(trained: int = 1) -> None:
         nonlocal done

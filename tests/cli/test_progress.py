@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import re
@@ -11,8 +12,8 @@ import sys
 import pytest
 
 from autokd.cli import progress
-from autokd.lines import LineNotifier
-from autokd.search.run import Progress
+from autokd.lines import LineNotifier, line_of
+from autokd.search.request import Progress, epoch_progress, starting
 
 
 class Clock:
@@ -56,18 +57,28 @@ def test_nothing_at_all_when_quiet(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_training_tells_its_epochs(capsys):
-    with progress.training(quiet=False) as on_epoch:
-        on_epoch({"epoch": 1, "epochs": 2, "loss": 0.5, "objective": "accuracy"})
-        on_epoch({"epoch": 2, "epochs": 2, "loss": 0.25, "score": 0.9, "objective": "accuracy"})
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == ["train: 1/2 loss 0.500", "train: 2/2 loss 0.250, validation 90.0 %"]
+def test_training_tells_its_epochs_and_what_is_left(capsys):
+    with progress.shown(quiet=False) as notify:
+        notify(starting("reading the data"))
+        notify(starting("loading the teacher"))
+        notify(Progress(stage="train", done=0, total=2, note="epoch 1"))
+        line = {"epoch": 1, "epochs": 2, "loss": 0.5, "objective": "accuracy"}
+        notify(dataclasses.replace(epoch_progress(line), left=75.0))
+        notify(epoch_progress({**line, "epoch": 2, "loss": 0.25, "score": 0.9}))
+    assert capsys.readouterr().err.splitlines() == [
+        "start: reading the data",
+        "start: loading the teacher",
+        "train: 0/2 epoch 1",
+        "train: 2/2 loss 0.250, validation 90.0 %",
+    ]
+    assert (
+        line_of(dataclasses.replace(epoch_progress(line), left=75.0)) == "train: 1/2 loss 0.500, about 1 min 15 s left"
+    )
 
 
-def test_training_tells_the_metric_that_the_pipeline_is_about(capsys):
-    with progress.training(quiet=False) as on_epoch:
-        on_epoch({"epoch": 1, "epochs": 1, "loss": 0.25, "score": -0.31, "objective": "log_loss"})
-    assert capsys.readouterr().err == "train: 1/1 loss 0.250, validation 0.310 nats\n"
+def test_training_tells_the_metric_that_the_pipeline_is_about():
+    line = {"epoch": 1, "epochs": 1, "loss": 0.25, "score": -0.31, "objective": "log_loss"}
+    assert line_of(epoch_progress(line)) == "train: 1/1 loss 0.250, validation 0.310 nats"
 
 
 def test_the_log_shows_warnings_only_unless_verbose_and_is_left_as_it_was(capsys):
@@ -82,14 +93,16 @@ def test_the_log_shows_warnings_only_unless_verbose_and_is_left_as_it_was(capsys
 
 
 STANDS = """
-from types import SimpleNamespace as Stand
 from autokd.cli import progress
-from autokd.lines import LineNotifier
+from autokd.search.request import Progress
 with progress.shown(quiet=False) as notify:
-    notify(Stand(stage="noise", done=0, total=0))
-    notify(Stand(stage="screen", done=4, total=4, best=None, metric="accuracy", failures=0, note="x" * 200))
+    notify(Progress(stage="noise", done=0, total=0))
+    notify(Progress(stage="screen", done=4, total=4, note="x" * 200))
     for done in range(6):
-        notify(Stand(stage="explore", done=done, total=5, best=0.912, metric="accuracy", failures=2, note="trial 4"))
+        notify(Progress(stage="explore", done=done, total=5, best=0.912, failures=2, note="trial 4"))
+    notify(Progress(stage="start", done=0, total=1, note="loading"))
+    notify(Progress(stage="train", done=3, total=9, note="loss 0.25", left=75))
+    notify(Progress(stage="end", done=0, total=1, note="measuring"))
 print("the result")
 """
 
@@ -119,6 +132,8 @@ def test_bars_on_a_terminal_fit_its_width_and_honour_no_color(no_color):
     assert re.search(r"5/5 .*best 91.2 %, 2 failed, t", last)
     assert not any("noise" in line for line in lines)
     assert any(re.search(r"screen .* 4/4 .*xxx", line) for line in lines)
+    assert any(re.search(r"train .* 3/9 .*left 1 min 15 s.*loss", line) for line in lines)
+    assert any(re.search(r"end .*measuring", line) for line in lines)
 
 
 def _read(descriptor: int) -> bytes:

@@ -10,6 +10,7 @@ import torch
 from autokd.data import Dataset
 from autokd.delivery.full_training import train
 from autokd.delivery.pipeline_file import PipelineFile
+from autokd.delivery.teller import Listeners, nobody
 from autokd.engine.build import build_student
 from autokd.engine.loop import OnEpoch
 from autokd.networks.models import NetworkTeacher, seeded
@@ -67,8 +68,10 @@ def run(
     *,
     epochs: int | None = None,
     seed: int | None = None,
-    on_epoch: OnEpoch | None = None,
+    on_epoch: OnEpoch = nobody,
+    **listeners: Any,
 ) -> dict[str, Any]:
     """Train a pipeline file into a folder; return the bundle's metrics."""
     file = file.with_training(epochs=epochs, seed=seed)
-    return train(file, out, data=data, load_teacher=teacher_for, device=CPU, on_epoch=on_epoch)
+    told = Listeners(on_epoch=on_epoch, **listeners)
+    return train(file, out, data=data, load_teacher=teacher_for, device=CPU, listeners=told)

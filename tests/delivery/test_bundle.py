@@ -121,7 +121,7 @@ def test_a_bundle_from_before_temperatures_is_read(bundles: Bundles, tmp_path: P
 
 def test_a_bundle_is_text_and_safetensors_only(bundles: Bundles) -> None:
     directory = bundles("image").directory
-    assert {path.name for path in directory.iterdir()} - {".lock"} == FILES
+    assert {path.name for path in directory.iterdir()} - {".lock", "curve.csv"} == FILES
     model = json.loads((directory / "model.json").read_text())
     assert model["student"] == {"use": "cnn", "layers": 2, "width": 4}
     assert (model["format"], model["head"], model["teacher"]) == (1, {"use": "plain"}, None)

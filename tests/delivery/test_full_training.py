@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import signal
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 
 from autokd.data import Dataset
 from autokd.delivery.full_training import train
+from autokd.delivery.teller import Listeners
 from autokd.delivery.training_state import load_training
 from autokd.engine.context import TrainContext
 from autokd.engine.loop import train_rung
@@ -54,6 +56,10 @@ def _interrupted(made: Trained, out: Path, epoch: int = 2) -> None:
 def _assert_same_result(made: Trained, out: Path, metrics: dict[str, Any]) -> None:
     assert (out / "student.safetensors").read_bytes() == (made.directory / "student.safetensors").read_bytes()
     assert metrics | {"seconds": 0} == made.metrics | {"seconds": 0}
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 def _killed_while_writing(path: Path, content: bytes) -> None:
@@ -94,7 +100,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     assert found is not None and len(found.curve) == 1  # the one before
     assert "checkpoint.pt is damaged" in caplog.text
     _assert_same_result(made, tmp_path, run(made.file, tmp_path, made.data))
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in made.directory.iterdir()}
+    assert _names(tmp_path) == _names(made.directory)
 
 
 def test_a_damaged_checkpoint_never_takes_the_place_of_the_good_one_before_it(
@@ -122,7 +128,9 @@ def test_without_any_whole_checkpoint_it_starts_anew(bundles: Bundles, tmp_path:
 def test_a_finished_bundle_is_not_trained_again(bundles: Bundles, caplog: pytest.LogCaptureFixture) -> None:
     made = bundles("image")
     caplog.set_level(logging.INFO, "autokd")
-    metrics = train(made.file, made.directory, data=made.data, load_teacher=None, device=CPU, on_epoch=Stop(1))
+    metrics = train(
+        made.file, made.directory, data=made.data, load_teacher=None, device=CPU, listeners=Listeners(on_epoch=Stop(1))
+    )
     assert metrics == made.metrics
     assert "is already trained" in caplog.text
 
@@ -207,7 +215,7 @@ def test_without_distillation_no_teacher_is_loaded_and_the_test_split_is_read_on
 
     file = pipeline_for(cancer, distil=False)
     file = file.with_training(epochs=2, seed=8)
-    metrics = train(file, tmp_path, data=cancer, load_teacher=None, device=CPU, on_epoch=check)
+    metrics = train(file, tmp_path, data=cancer, load_teacher=None, device=CPU, listeners=Listeners(on_epoch=check))
     assert reads == [1]
     assert (metrics["epochs"], metrics["seed"], metrics["test"]["n"]) == (2, 8, len(original(cancer)))
     assert 0.6 < metrics["test"]["accuracy"] <= 1.0
@@ -242,16 +250,51 @@ def test_epochs_and_seed_must_make_sense(cancer: Dataset, tmp_path: Path) -> Non
         run(pipeline_for(cancer), tmp_path, cancer, epochs=0)
 
 
+def test_other_data_do_not_go_on_with_a_training_whose_file_names_none(
+    cancer: Dataset, digits: Dataset, tmp_path: Path
+) -> None:
+    file = dataclasses.replace(pipeline_for(cancer, distil=False), data_fingerprint=None)
+    with pytest.raises(KeyboardInterrupt):
+        run(file, tmp_path, cancer, on_epoch=Stop(1))
+    other = dataclasses.replace(cancer, task=dataclasses.replace(cancer.task, fingerprint="another"))
+    with pytest.raises(BundleError, match="is of another pipeline, teacher or data"):
+        run(file, tmp_path, other)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from autokd.data import load
+from tests.delivery.helpers import pipeline_for, run
+
+out, left = Path(sys.argv[1]), int(sys.argv[2])
+
+def count(event, arguments):
+    global left
+    writes = event in ("os.rename", "os.remove") or event == "open" and set(str(arguments[1])) & set("wa")
+    if writes and str(arguments[0]).startswith(str(out)):
+        left -= 1
+        if not left:
+            if event == "os.rename" and str(arguments[0]).endswith(".tmp"):  # it is written in part
+                os.truncate(arguments[0], os.path.getsize(arguments[0]) // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+data = load("breast_cancer")
+sys.addaudithook(count)
+run(pipeline_for(data), out, data)
+"""
+"""A training that is killed when it is about to change its so-manieth file."""
+
+
 @pytest.mark.slow
-def test_a_killed_process_is_resumed(bundles: Bundles, tmp_path: Path) -> None:
-    made = bundles("table")
-    script = (
-        "import os, sys\n"
-        "from pathlib import Path; from autokd.data import load; from tests.delivery.helpers import pipeline_for, run\n"
-        "data = load('breast_cancer')\n"
-        "run(pipeline_for(data), Path(sys.argv[1]), data, on_epoch=lambda line: line['epoch'] == 2 and os._exit(9))"
-    )
-    folder = tmp_path / "bundle"
-    assert processes.run(script, folder, folder=tmp_path).code == 9
-    assert (folder / "checkpoint.pt").exists() and not (folder / "metrics.json").exists()
+def test_a_process_that_is_killed_again_and_again_ends_as_one_that_was_not(bundles: Bundles, tmp_path: Path) -> None:
+    made, folder, seen = bundles("table"), tmp_path / "bundle", []
+    for changes in (12, 12, 19, 26):
+        ended = processes.run(KILLED, folder, str(changes), folder=tmp_path)
+        assert ended.code == -signal.SIGKILL, ended.said
+        kept, there = load_training(folder), _names(folder)
+        seen.append((kept and len(kept.curve), "student.safetensors" in there, "metrics.json" in there))
+    assert seen == [(1, False, False), (2, False, False), (3, True, False), (3, True, True)]
     _assert_same_result(made, folder, run(made.file, folder, made.data))
+    assert _names(folder) == _names(made.directory)
+    assert (folder / "curve.csv").read_text() == (made.directory / "curve.csv").read_text()

@@ -14,6 +14,7 @@ from autokd.data import Dataset
 from autokd.delivery import pipeline_file
 from autokd.delivery.full_training import train
 from autokd.delivery.pipeline_file import PipelineFile
+from autokd.delivery.teller import Listeners
 from autokd.spec import make
 from tests.delivery.helpers import CPU, pipeline_for
 
@@ -35,7 +36,7 @@ def test_it_is_resumed_and_delivers_the_student_alone(digits: Dataset, tmp_path:
     assert file.spec == mutual(digits).spec
     whole = train(file, tmp_path / "whole", data=digits, load_teacher=None, device=CPU)
     with pytest.raises(KeyboardInterrupt):
-        train(file, tmp_path / "cut", data=digits, load_teacher=None, device=CPU, on_epoch=stop)
+        train(file, tmp_path / "cut", data=digits, load_teacher=None, device=CPU, listeners=Listeners(on_epoch=stop))
     rest = train(file, tmp_path / "cut", data=digits, load_teacher=None, device=CPU)
     assert rest | {"seconds": 0} == whole | {"seconds": 0}
     assert set(whole["curve"][-1]["peer"]["terms"]) == {"ce", "soft"}

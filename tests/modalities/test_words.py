@@ -26,13 +26,14 @@ from autokd.engine.step import LiveRun, train_step
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
 from autokd.engine.views import fetch, to_device
-from autokd.errors import DataError, TeacherError
+from autokd.errors import ComponentError, DataError, TeacherError
 from autokd.graphs import running
 from autokd.graphs.network import network_graph
 from autokd.input_kind import InputKind, takes
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import NetworkTeacher, seeded, shapes_of
 from autokd.networks.reference import load_teacher
+from autokd.nodes import Nodes
 from autokd.spec import TEACHER, make
 from autokd.types import Batch, BuildContext, Inputs, Selection, Task, View
 
@@ -233,7 +234,7 @@ def test_a_context_trains_on_it(topics: data.Dataset) -> None:
     assert batching.count(context.short_validation_data.inputs) == len(context.short_validation_data.labels)
 
 
-@pytest.mark.parametrize("name", ["word_bag", "word_attention"])
+@pytest.mark.parametrize("name", ["word_bag", pytest.param("word_attention", marks=pytest.mark.slow)])
 def test_a_students_graph_has_an_input_for_each_tensor(topics: data.Dataset, name: str) -> None:
     if name == "word_attention":
         pytest.importorskip("onnxscript", reason="PyTorch's exporter that traces knows no .mT, and the other needs it")
@@ -244,3 +245,8 @@ def test_a_students_graph_has_an_input_for_each_tensor(topics: data.Dataset, nam
     assert {each.name for each in session.get_inputs()} == {"ids", "mask"}
     expected = network(few).logits.detach().numpy()
     np.testing.assert_allclose(running.logits(session, few, batch_size=3), expected, atol=1e-5)
+
+
+def test_a_kind_that_writes_no_form_in_onnx_says_so(topics: data.Dataset) -> None:
+    with pytest.raises(ComponentError, match="a text has no form in ONNX: its kind of input writes none"):
+        kind_of("words").onnx_form(topics.preprocess, Nodes("prepare"))
