@@ -106,6 +106,11 @@ def of_names(names: str | Sequence[str], option: str = "--objective") -> Objecti
         raise UserError(f"{option} {','.join(names)}: there is no objective called {unknown[0]!r}; {hint}{more}")
     if len(set(names)) < len(names):
         raise UserError(f"{option} {','.join(names)}: an objective stands twice")
+    _check_first(names, option)
+    return Objective(tuple(names))
+
+
+def _check_first(names: Sequence[str], option: str) -> None:
     if not names or names[0] not in METRICS:
         raise UserError(
             f"{option} {','.join(names)}: the first objective must be a metric ({', '.join(METRICS)}); "
@@ -114,7 +119,6 @@ def of_names(names: str | Sequence[str], option: str = "--objective") -> Objecti
     late = late_metrics(names)
     if late:
         raise UserError(f"{option} {','.join(names)}: {late[0]} must be the first objective: only full runs have it")
-    return Objective(tuple(names))
 
 
 def late_metrics(names: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,8 +89,16 @@ def _before(subject: Subject) -> Int8 | None:
 
 def _has_own_test(subject: Subject) -> bool:
     """Whether the bundle says how this very student does on test in float."""
-    found = _metrics(subject).get("test") or {}
-    return bool(found.get("n")) and "note" not in found
+    return _is_own(**_test_of(**_metrics(subject)))
+
+
+def _test_of(*, test: Mapping[str, Any] | None = None, **_: Any) -> Mapping[str, Any]:
+    return test or {}
+
+
+def _is_own(*, n: int = 0, note: str = "", **_: Any) -> bool:
+    """Whether values on test are of this student: those of the claim, which a note tells of, are of others."""
+    return n > 0 and not note
 
 
 def _note_read(subject: Subject) -> None:

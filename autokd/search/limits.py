@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,8 +14,11 @@ from autokd.engine.build import build_student
 from autokd.errors import UserError, nearest
 from autokd.graphs import running
 from autokd.graphs.answers import int8_size, latency_form
+from autokd.metrics import Metric
 from autokd.networks.cost import Cost, latency, student_cost, student_fits
 from autokd.networks.models import seeded
+from autokd.objective import Objective
+from autokd.options import Limits
 from autokd.space import Space
 from autokd.spec import beside_slots, component_from_plain, fingerprint, slots
 from autokd.types import Shapes, Task
@@ -151,6 +154,15 @@ class Meter:
         large = self.int8_size(pipeline) / limits[INT8_SIZE] if INT8_SIZE in limits else 0.0
         return large if large > 1 or LATENCY not in limits else max(large, self(pipeline) / limits[LATENCY])
 
+    def refuse_without_int8(self, students: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse plain students that have no form in 8 bits, where they are to answer in it.
+
+        Raises:
+          ComponentError: one has none; it is named.
+        """
+        for student in students if self.measures.int8 else ():
+            self.int8_size({"student": student})
+
     @property
     def where(self) -> str:
         """What latencies are measured on."""
@@ -181,25 +193,27 @@ def recorded_cost(
     return cost if meter is None else {**cost, **meter.cost(pipeline)}
 
 
-def check_runtime(latency_with: str, *, int8: bool) -> None:
-    """Refuse a way to measure that there is not, before anything is trained.
+def checked(objective: Objective, asked: Limits) -> Objective:
+    """Return an objective, or refuse a way to measure that there is not, before anything is trained.
 
     Args:
-      latency_with: what latencies are to be measured with.
-      int8: whether students are to answer in 8 bits.
+      objective: says whether students answer in 8 bits.
+      asked: what latencies are to be measured with.
 
     Raises:
       UserError: nothing of that name measures latency.
       MissingDependency: onnx or onnxruntime is needed and not installed.
     """
-    if latency_with not in (TORCH, ONNX):
-        raise UserError(f"--latency-with {latency_with}: {nearest(latency_with, (TORCH, ONNX))}")
-    for package in ("onnx", "onnxruntime") if int8 or latency_with == ONNX else ():
+    if asked.latency_with not in (TORCH, ONNX):
+        raise UserError(f"--latency-with {asked.latency_with}: {nearest(asked.latency_with, (TORCH, ONNX))}")
+    needed = objective.metric.quantised or asked.latency_with == ONNX
+    for package in ("onnx", "onnxruntime") if needed else ():
         compat.import_module(package, "onnx")
+    return objective
 
 
 def resolve_space(
-    space: Space, task: Task, teacher: Shapes | None, limits: Mapping[str, float | None], *, int8: bool
+    space: Space, task: Task, teacher: Shapes | None, limits: Mapping[str, float | None], metric: Metric
 ) -> Space:
     """Return the space that is left for a task and a teacher, within limits; see `autokd.space.Space.resolve`.
 
@@ -207,11 +221,11 @@ def resolve_space(
       space: as its file has it.
       task, teacher: the data, and what the teacher offers.
       limits: by the name of their option, in place of the file's; None keeps that.
-      int8: whether students answer in 8 bits: the limit of the size is then one of that file, `INT8_SIZE`, and beside
-        it stands the largest size in float that may keep it.
+      metric: the first objective. Where it is of students in 8 bits, the limit of the size is one of that file,
+        `INT8_SIZE`, and beside it stands the largest size in float that may keep it.
     """
     most = limits[f"max_{SIZE}"] or space.constraints.get(SIZE)
-    if not int8 or most is None:
+    if not metric.quantised or most is None:
         return space.resolve(task, teacher, **limits)
     left = space.resolve(task, teacher, **{**limits, f"max_{SIZE}": BYTES_OF_FLOAT * most})
     return dataclasses.replace(left, constraints={**left.constraints, INT8_SIZE: most})

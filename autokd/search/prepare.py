@@ -25,7 +25,7 @@ from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
 from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
 from autokd.search.identity import collect_settings, refuse_another
-from autokd.search.limits import INT8_SIZE, LATENCY, Measures, Meter, check_runtime, over, pipeline_cost, resolve_space
+from autokd.search.limits import INT8_SIZE, LATENCY, Measures, Meter, checked, over, pipeline_cost, resolve_space
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
 from autokd.search.request import Notify, Request, of_teacher
@@ -196,8 +196,7 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
-    objective = of_names(request.objective) if request.objective else of_plain(space.objective)
-    check_runtime(request.latency_with, int8=objective.metric.quantised)
+    objective = checked(of_names(request.objective) if request.objective else of_plain(space.objective), request)
     asked = named(request)
     if request.workers is not None and any(one.in_python for one in asked):
         raise TeacherError(
@@ -232,8 +231,7 @@ def load_data(request: Request, *, dry: bool = False, **changed: Any) -> Dataset
 
 def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:
     """The space that is left for the data, the teacher and the plan, within the limits that were asked for."""
-    int8 = loaded.objective.metric.quantised
-    space = resolve_space(loaded.space, loaded.data.task, loaded.offers, request.limits, int8=int8)
+    space = resolve_space(loaded.space, loaded.data.task, loaded.offers, request.limits, loaded.objective.metric)
     return space.without(plan.left_out) if plan is not None and plan.left_out else space
 
 
@@ -309,8 +307,8 @@ def _budget(loaded: Loaded, request: Request, plan: TimePlan | None) -> Budget:
 
 def _identity(request: Request, loaded: Loaded, space: Space, budget: Budget, teacher: Reference) -> Identity:
     """What makes the study this study."""
-    objective, cuda = loaded.objective, loaded.device.type == "cuda"
-    device = torch.cuda.get_device_name(loaded.device) if cuda else loaded.device.type
+    objective, on = loaded.objective, loaded.device
+    device = torch.cuda.get_device_name(on) if on.type == "cuda" else on.type
     measures = what_to_measure(objective, space, loaded.latency_with)
     return Identity(
         space=space.identity(),
@@ -336,8 +334,8 @@ def _known_latencies(request: Request, loaded: Loaded) -> dict[str, float]:
 
 def _meter(loaded: Loaded, latencies: dict[str, float]) -> Meter:
     """What measures the latencies that are not among these, and adds them."""
-    task, measures = loaded.data.task, Measures(runtime=loaded.latency_with, int8=loaded.objective.metric.quantised)
-    return Meter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__, measures)
+    how, task = Measures(True, loaded.latency_with, loaded.objective.metric.quantised), loaded.data.task
+    return Meter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__, how)
 
 
 def _known_recipes(
@@ -348,7 +346,7 @@ def _known_recipes(
     First comes the student that the plan chose by measured seconds, or that of the first family.
     """
     meter, limits, task = _meter(loaded, latencies), space.constraints, loaded.data.task
-    fast = (lambda pipeline: meter.excess(pipeline, limits) <= 1) if {LATENCY, INT8_SIZE} & limits.keys() else None
+    fast = (lambda network: meter.excess(network, limits) <= 1) if {LATENCY, INT8_SIZE} & limits.keys() else None
     students = largest_of_families(space, task, loaded.offers, fast=fast)
     planned = None if plan is None else plan.student
     first = choose_family(students) if planned is None else planned
@@ -397,8 +395,6 @@ def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) ->
     """Refuse a folder that holds something else than a study, too large samples, and a budget that no student meets."""
     refuse_foreign(study_path(request, loaded.data))
     refuse_too_large(_probe(request, loaded), timed=request.time is not None)
-    space, meter = _resolve(request, loaded), _meter(loaded, latencies)
-    population(space, loaded.data.task, request.seed, meter=meter)
-    if loaded.objective.metric.quantised:  # a family without an int8 form is refused by its name
-        for student in largest_of_families(space, loaded.data.task, loaded.offers):
-            meter.int8_size({"student": student})
+    space, meter, task = _resolve(request, loaded), _meter(loaded, latencies), loaded.data.task
+    population(space, task, request.seed, meter=meter)
+    meter.refuse_without_int8(largest_of_families(space, task, loaded.offers))

@@ -16,6 +16,7 @@ from autokd.graphs.answers import int8_graph
 from autokd.graphs.network import network_graph
 from autokd.study.int8 import Int8, measured_int8
 from autokd.study.split_reads import reads_of_test
+from autokd.types import Split
 from tests.exports.helpers import bundle_of
 
 Measure = Callable[[dict[str, Any]], Int8]
@@ -58,7 +59,12 @@ def test_test_is_read_where_the_float_figure_is_there_and_once(
 ) -> None:
     reads: list[int] = []
     original = Dataset.read_test
-    monkeypatch.setattr(Dataset, "read_test", lambda self: reads.append(1) or original(self))
+
+    def noted(self: Dataset) -> Split:
+        reads.append(1)
+        return original(self)
+
+    monkeypatch.setattr(Dataset, "read_test", noted)
     line = {"time": 0.0, "round": 3, "why": "claim"}
     (tmp_path / "test_reads.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
     of_the_claim = {"test": {"accuracy": 0.1, "n": 359, "note": "of the claim"}}

@@ -20,9 +20,10 @@ from autokd.execution.run_job import run_job
 from autokd.graphs.answers import int8_graph, predict_graph
 from autokd.metrics import METRICS, predictions
 from autokd.networks.cost import student_cost
-from autokd.objective import of_names
+from autokd.objective import ACCURACY, of_names
+from autokd.options import Limits
 from autokd.search.identity import in_options
-from autokd.search.limits import INT8_SIZE, ONNX, Measures, Meter, check_runtime, resolve_space
+from autokd.search.limits import INT8_SIZE, ONNX, Measures, Meter, checked, resolve_space
 from autokd.search.population import population
 from autokd.space import parse
 from autokd.spec import from_plain, make
@@ -106,7 +107,7 @@ def test_another_runtime_is_another_study(study: autokd.Study) -> None:
 def test_the_size_in_8_bits_is_bounded_by_what_the_file_takes(digits: Dataset) -> None:
     made, limits = meter(digits, int8=True), {"max_params": None, "max_size": 9_000.0}
     offers = context(digits).teacher.offers  # type: ignore[union-attr]
-    space = resolve_space(parse(SPACE, "test.yaml"), digits.task, offers, limits, int8=True)
+    space = resolve_space(parse(SPACE, "test.yaml"), digits.task, offers, limits, INT8)
     assert (space.constraints[INT8_SIZE], space.constraints["size"]) == (9_000, 36_000)
     students, _ = population(space, digits.task, 3, size=6, meter=made)
     everyone, _ = population(resolved(digits), digits.task, 3, size=6)
@@ -117,7 +118,7 @@ def test_the_size_in_8_bits_is_bounded_by_what_the_file_takes(digits: Dataset) -
     with pytest.raises(NothingFeasible, match=r"\(size_int8 <= 100 bytes\); the smallest one drawn is cnn\(.* 8 bits"):
         tight = dataclasses.replace(space, constraints={INT8_SIZE: 100.0})
         population(tight, digits.task, 3, size=4, meter=made)
-    as_before = resolve_space(parse(SPACE, "test.yaml"), digits.task, offers, limits, int8=False)
+    as_before = resolve_space(parse(SPACE, "test.yaml"), digits.task, offers, limits, METRICS["accuracy"])
     assert as_before.constraints["size"] == 9_000 and INT8_SIZE not in as_before.constraints
 
 
@@ -137,8 +138,10 @@ def test_what_cannot_be_measured_is_refused_in_one_line(monkeypatch: pytest.Monk
     with pytest.raises(SpaceError, match=r"objective.accuracy_int8: it must be the first objective"):
         parse(f"objective: {{accuracy: maximize, accuracy_int8: maximize}}\n{SPACE}", "test.yaml")
     with pytest.raises(UserError, match=r"--latency-with onx: did you mean 'onnx'\?"):
-        check_runtime("onx", int8=False)
+        checked(ACCURACY, Limits(latency_with="onx"))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    check_runtime("torch", int8=False)
+    assert checked(ACCURACY, Limits()) is ACCURACY
     with pytest.raises(MissingDependency, match=r"pip install 'autokd\[onnx\]'"):
-        check_runtime("torch", int8=True)
+        checked(of_names("accuracy_int8"), Limits())
+    with pytest.raises(MissingDependency, match=r"pip install 'autokd\[onnx\]'"):
+        checked(ACCURACY, Limits(latency_with=ONNX))

@@ -35,9 +35,19 @@ def test_equal_answers_leave_room_for_what_so_few_samples_cannot_show() -> None:
 
 def int8(**changed) -> Int8:
     split = beside(right(100, 10), right(100, 10))
-    plain = {"size": 9, "float_size": 20, "latency": 0.1, "float_latency": 0.2, "calibration": 64}
-    words = {"method": "static int8", "runtime": "onnxruntime 1", "weights": "ab"}
-    return dataclasses.replace(Int8(validation=split, test=None, **plain, **words), **changed)
+    plain = Int8(
+        validation=split,
+        test=None,
+        size=9,
+        float_size=20,
+        latency=0.1,
+        float_latency=0.2,
+        calibration=64,
+        method="static int8",
+        runtime="onnxruntime 1",
+        weights="ab",
+    )
+    return dataclasses.replace(plain, **changed)
 
 
 def test_it_is_read_back_from_a_bundle(tmp_path) -> None:
