@@ -98,7 +98,7 @@ RECORDS: Mapping[str, tuple[str, ...]] = {
 """The keys of each kind of record, as `docs/formats.md` and the code that writes them have it."""
 KEYS = frozenset(key for keys in RECORDS.values() for key in keys)
 PIPELINE = frozenset(
-    {"student", "head", "init", "augment", "losses", "optimizer", "schedule", "batch_size", "ema", "use"}
+    {"student", "head", "init", "augment", "losses", "optimizer", "schedule", "batch_size", "ema", "qat", "use"}
 )
 """The keys of a plain pipeline, which has its own home, `autokd/spec.py`; shown, without a bar."""
 READERS = frozenset({"get", "pop", "setdefault"})

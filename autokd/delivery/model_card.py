@@ -40,7 +40,7 @@ def model_card(
       form: what a sample is, a phrase, or "".
       temperature: what logits are divided by.
     """
-    origin, reached = _taken(Origin, provenance), _taken(Reached, metrics)
+    origin, reached = taken(Origin, provenance), taken(Reached, metrics)
     taught = "distilled from a teacher" if spec.needs_teacher else "trained on labels"
     parts = [
         f"# {text(task.dataset)}: a {text(component_to_plain(spec.student)['use'])} classifier",
@@ -98,14 +98,16 @@ class Origin(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """What `metrics.json` says of a student that the card tells."""
+    """What `metrics.json` says of a student, as far as the card tells it."""
 
     test: Any = None
     validation: Any = None
     epochs: int | None = None
+    seed: int | None = None
     train_samples: int | None = None
     params: int | None = None
     macs: int | None = None
+    all_data: bool = False
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -113,8 +115,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _taken(kind: type[T], plain: Any) -> T:
-    """The fields of a named tuple that a part of a file has."""
+def taken(kind: type[T], plain: Any) -> T:
+    """Return the fields of a named tuple that a part of a file has, as one."""
     found = _mapping(plain)
     return kind(**{name: found[name] for name in kind._fields if name in found})  # type: ignore[attr-defined]
 
@@ -138,8 +140,10 @@ def _sample(task: Task, form: str) -> str:
 
 def _data(task: Task, reached: Reached) -> str:
     samples = reached.train_samples or task.train_size
+    among = ", those of validation among them" if reached.all_data else ""
     return (
-        f"{text(task.dataset)} ({text(task.modality)}), {samples:,} training samples, fingerprint `{task.fingerprint}`."
+        f"{text(task.dataset)} ({text(task.modality)}), {samples:,} training samples{among}, fingerprint "
+        f"`{task.fingerprint}`."
     )
 
 
@@ -154,10 +158,11 @@ def _figures(reached: Reached, origin: Origin) -> Iterator[str]:
                 items = found.get("n")
                 value, between = metric.text(found[name]), _interval(metric, found[name], items)
                 yield f"| {split} | {metric.title} | {value} | {between} | {items or '–'} |"
-    note = _mapping(reached.test).get("note")
-    if note:
-        yield f"\nTest: {text(note)}."
-    evidence = _taken(Evidence, origin.evidence)
+    for split, measured in (("Test", reached.test), ("Validation", reached.validation)):
+        note = _mapping(measured).get("note")
+        if note:
+            yield f"\n{split}: {text(note)}."
+    evidence = taken(Evidence, origin.evidence)
     if evidence.text:
         after = f"trained for {evidence.epochs} epochs"
         yield f"\nThe study says of this pipeline, {after}: {text(evidence.text)}."
@@ -190,7 +195,7 @@ def _amount(value: Any, unit: str) -> str:
 
 def _calibration(reached: Reached, temperature: float) -> str:
     """What its probabilities are worth."""
-    says = f"Logits are divided by {temperature:.3g} before they become probabilities; that was fitted on validation."
+    says = f"Logits are divided by {temperature:.3g} before they become probabilities; that {_fitted(reached)}."
     for split, measured in (("test", reached.test), ("validation", reached.validation)):
         found = _mapping(measured)
         if "calibration_error" in found:
@@ -199,6 +204,15 @@ def _calibration(reached: Reached, temperature: float) -> str:
                 f"{says} On {split}, confidence is then off by {after:.1f} points on average, {before:.1f} without it."
             )
     return f"{says} How far confidence is off was not measured for this student."
+
+
+def _fitted(reached: Reached) -> str:
+    """Where the temperature is from."""
+    if not reached.all_data:
+        return "was fitted on validation"
+    if _mapping(reached.validation).get("n") != 0:
+        return "was fitted on validation for the same pipeline, trained without it"
+    return "was not fitted, for nothing was left to fit it on"
 
 
 def _limits(reached: Reached, origin: Origin) -> Iterator[str]:
@@ -210,7 +224,7 @@ def _limits(reached: Reached, origin: Origin) -> Iterator[str]:
         yield "- No checks were made of it: those of a study are of what the study recommends."
     elif not checks:
         yield "- The checks of the study found nothing against it."
-    measured = _taken(Evidence, origin.evidence).epochs
+    measured = taken(Evidence, origin.evidence).epochs
     if measured is not None and reached.epochs != measured:
         yield f"- It was trained for {reached.epochs} epochs; the study measured {measured}."
     yield "- Figures hold for samples like those of the data. How it fares on others was not measured."

@@ -7,7 +7,7 @@ data_fingerprint: …       # of content, split and preprocessing; null: not che
 teacher: {…} | null       # where the teacher comes from
 teacher_fingerprint: …
 objective: accuracy       # the metric that the student is to be good at
-train: {epochs: 100, seed: 5}
+train: {epochs: 100, seed: 5}   # all_data: true: train on validation too
 provenance: {…} | null    # which study, trial and arm of its claim, with what evidence
 """
 
@@ -55,6 +55,7 @@ class PipelineFile:
       seed: decides initialisation, data order, views and dropout.
       provenance: where the pipeline comes from, or None.
       objective: name of the metric that the student is to be good at.
+      all_data: it is trained on validation too.
     """
 
     spec: PipelineSpec
@@ -66,9 +67,16 @@ class PipelineFile:
     seed: int
     provenance: Mapping[str, Any] | None
     objective: str = ACCURACY.metric.name
+    all_data: bool = False
 
-    def with_training(self, *, epochs: int | None = None, seed: int | None = None) -> PipelineFile:
-        """Return the file with another length or seed of training; None keeps the file's own.
+    def with_training(
+        self, *, epochs: int | None = None, seed: int | None = None, all_data: bool = False
+    ) -> PipelineFile:
+        """Return the file with another length or seed of training, or one on validation too.
+
+        Args:
+          epochs, seed: None keeps the file's own.
+          all_data: False keeps the file's own.
 
         Raises:
           BundleError: there are less than 1 epochs, or the seed is negative.
@@ -77,7 +85,7 @@ class PipelineFile:
         seed = self.seed if seed is None else seed
         if epochs < 1 or seed < 0:
             raise BundleError(f"training needs epochs of at least 1 and a seed of at least 0, got {epochs} and {seed}")
-        return replace(self, epochs=epochs, seed=seed)
+        return replace(self, epochs=epochs, seed=seed, all_data=all_data or self.all_data)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the file's content as YAML-able data."""
@@ -89,7 +97,7 @@ class PipelineFile:
             "teacher": None if self.teacher is None else dict(self.teacher),
             "teacher_fingerprint": self.teacher_fingerprint,
             "objective": self.objective,
-            "train": {"epochs": self.epochs, "seed": self.seed},
+            "train": {"epochs": self.epochs, "seed": self.seed, **({"all_data": True} if self.all_data else {})},
             "provenance": None if self.provenance is None else dict(self.provenance),
         }
 
@@ -159,10 +167,12 @@ def parse(plain: Any, source: str) -> PipelineFile:
     if problems:
         raise BundleError("\n".join([f"{source}: {len(problems)} mistake(s)", *(f"  {line}" for line in problems)]))
     as_written: dict[str, Any] = {key: plain.get(key) for key in _AS_WRITTEN}
-    train: dict[str, Any] = {key: int(number.read(plain["train"][key])) for key, number in _TRAIN.items()}
+    given = plain["train"]
+    train: dict[str, Any] = {key: int(number.read(given[key])) for key, number in _TRAIN.items()}
     return PipelineFile(
         spec=from_plain(plain["pipeline"]),
         objective=plain.get("objective") or _metric_of_evidence(as_written["provenance"]),
+        all_data=given.get("all_data", False),
         **as_written,
         **train,
     )
@@ -224,7 +234,10 @@ def _pipeline_problems(plain: Mapping[str, Any]) -> list[str]:
 def _train_problems(plain: Any) -> Iterator[str]:
     if not isinstance(plain, Mapping):
         return
-    yield from (f"train.{key}: unknown key; {nearest(key, _TRAIN)}" for key in plain if key not in _TRAIN)
+    known = (*_TRAIN, "all_data")
+    yield from (f"train.{key}: unknown key; {nearest(key, known)}" for key in plain if key not in known)
+    if not isinstance(plain.get("all_data", False), bool):
+        yield f"train.all_data: expected true or false, got {plain['all_data']!r}"
     for key, number in _TRAIN.items():
         if key not in plain:
             yield f"train.{key}: missing"

@@ -14,6 +14,7 @@ from autokd.engine.context import TrainContext
 from autokd.engine.ema import RunningAverage
 from autokd.engine.epoch import Passes
 from autokd.engine.precision import train_dtype
+from autokd.engine.qat import QuantisationAware
 from autokd.engine.start import Started
 from autokd.engine.step import LiveRun
 from autokd.engine.trained import PEER, STUDENT, TrainedNetwork, WeightedTerm
@@ -79,7 +80,7 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     build_context = dataclasses.replace(build_context, horizon_steps=passes.steps_until(horizon // task.train_size))
     trained = {name: _trained(context, spec, build_context, name, networks, there) for name in networks}
     return LiveRun(
-        networks={**trained, STUDENT: _with_average(trained[STUDENT], spec)},
+        networks={**trained, STUDENT: _as_delivered(trained[STUDENT], spec)},
         schedule=spec.schedule.build(context.prepared(spec.schedule, build_context)),
         augment=spec.augment.build(context.prepared(spec.augment, build_context)),
         selection=selection,
@@ -132,9 +133,10 @@ def _trained(
     )
 
 
-def _with_average(trained: TrainedNetwork, spec: PipelineSpec) -> TrainedNetwork:
-    """The student with its running average, where the pipeline asks for one."""
+def _as_delivered(trained: TrainedNetwork, spec: PipelineSpec) -> TrainedNetwork:
+    """The student with its running average and quantised in training, where the pipeline asks for that."""
     trained.average = RunningAverage(trained.network, spec.ema) if spec.ema else None
+    trained.quantised = QuantisationAware(spec.qat) if spec.qat is not None and spec.qat < 1 else None
     return trained
 
 

@@ -188,7 +188,7 @@ def _losses(run: LiveRun, part: Part, u: float) -> dict[str, tuple[dict[str, Ten
     Each network sees the others' outputs as constants.
     """
     device, training = part.batch.index.device, run.networks_at(u)
-    outputs = {name: trained.answer(part.batch.inputs, device) for name, trained in training.items()}
+    outputs = {name: trained.answer(part.batch.inputs, device, u) for name, trained in training.items()}
     if len(outputs) > 1:
         others = {name: output.map(Tensor.detach) for name, output in outputs.items()}
         part = part._replace(answered={**part.answered, **others})

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from autokd.engine.ema import RunningAverage
+from autokd.engine.qat import QuantisationAware
 from autokd.networks.models import as_output
 from autokd.types import Inputs, Output, Term
 
@@ -19,6 +20,8 @@ STUDENT = "student"
 """Name of the network that is scored and delivered."""
 AVERAGE = "average"
 """Name of its running average in a checkpoint."""
+RANGES = "ranges"
+"""Name, in a checkpoint, of the ranges of the tensors that it quantises."""
 PEER = "peer"
 """Name of the network that trains beside it, where there is one."""
 
@@ -71,6 +74,7 @@ class TrainedNetwork:
       dtype: the type that the network computes in.
       max_norm: the gradient is scaled down to this norm where it is longer; None: it is not.
       average: the running average that is scored and delivered in the network's place; None: the network itself is.
+      quantised: lets the network compute quantised in a part of training; None: it never does.
     """
 
     network: nn.Module
@@ -82,14 +86,17 @@ class TrainedNetwork:
     dtype: torch.dtype
     max_norm: float | None = None
     average: RunningAverage | None = None
+    quantised: QuantisationAware | None = None
 
     @property
     def scored(self) -> nn.Module:
         """The network that is scored: the average where there is one."""
         return self.network if self.average is None else self.average.network
 
-    def answer(self, inputs: Inputs, device: torch.device) -> Output:
-        """Return the network's output on a batch, as float32, in the precision that it trains in."""
+    def answer(self, inputs: Inputs, device: torch.device, u: float) -> Output:
+        """Return the network's output on a batch at u, as float32, in the precision that it trains in."""
+        if self.quantised is not None and self.quantised.counts_at(u):
+            return self.quantised.answer(self.network, inputs)
         half = self.dtype != torch.float32
         with torch.autocast(device.type, self.dtype) if half else contextlib.nullcontext():
             output = as_output(self.network(inputs))
@@ -123,19 +130,25 @@ class TrainedNetwork:
             self.average.update(samples)
 
     def buffers(self) -> Iterator[Tensor]:
-        """Yield the buffers of the network and of its losses, such as batch-norm statistics."""
+        """Yield what a forward pass changes: batch-norm statistics, and other buffers of the network and its losses."""
         yield from self.network.buffers()
         yield from self.term_modules.buffers()
+        yield from () if self.quantised is None else self.quantised.ranges
 
     def state(self, name: str) -> dict[str, Any]:
-        """Return all that training changes, as named parts; the network's is called `name`. Nothing is copied."""
+        """Return all that training changes, as named parts; the network's is called `name` and is not copied."""
         averaged = {} if self.average is None else {AVERAGE: self.average.state()}
-        return averaged | {
-            name: self.network.state_dict(),
-            "losses": self.term_modules.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-        }
+        quantised = {} if self.quantised is None else {RANGES: self.quantised.state()}
+        return (
+            averaged
+            | quantised
+            | {
+                name: self.network.state_dict(),
+                "losses": self.term_modules.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+            }
+        )
 
     def load(self, state: dict[str, Any], name: str) -> None:
         """Bring back what `state` returned."""
@@ -146,6 +159,8 @@ class TrainedNetwork:
             self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.load(state[AVERAGE])
+        if self.quantised is not None:
+            self.quantised.load(state[RANGES])
 
 
 def _float(tensor: Tensor) -> Tensor:

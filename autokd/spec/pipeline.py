@@ -126,6 +126,8 @@ class PipelineSpec:
       batch_size: samples a step.
       ema: share of the samples seen over whose last part the scored and exported student's weights are averaged, see
         `autokd.engine.ema`; None or 0: they are the last ones.
+      qat: share of training done from which on the student computes as its int8 file will, see `autokd.engine.qat`;
+        None or 1: it never does.
 
     Raises:
       ComponentError: there is a stretch of training in which no loss counts, a loss reads answers that nobody gives, or
@@ -145,6 +147,7 @@ class PipelineSpec:
     schedule: Annotated[ScheduleComponent, Slot("schedules")]
     batch_size: Annotated[int, Number(Choice(32, 64, 128))] = 64
     ema: Annotated[float | None, Number(None, float, least=0, most=1, optional=True)] = None
+    qat: Annotated[float | None, Number(None, float, least=0, most=1, optional=True)] = None
 
     def __post_init__(self) -> None:
         if found := gap_in(counting(self.losses.values())):
@@ -168,8 +171,8 @@ Slots = Mapping[str, Slot | Number]
 def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Number]:
     """Return the slots of a pipeline, by field name.
 
-    >>> list(slots())
-    ['student', 'head', 'init', 'peer', 'augment', 'selection', 'losses', 'optimizer', 'schedule', 'batch_size', 'ema']
+    >>> " ".join(slots())
+    'student head init peer augment selection losses optimizer schedule batch_size ema qat'
     """
     return dict(_slots(pipeline))  # type: ignore[arg-type]  # a class is hashable
 

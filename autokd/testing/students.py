@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autokd import batching, spec
+from autokd.engine.qat import QuantisationAware
 from autokd.networks import cost
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import as_output, classifier_of, seeded, shapes_of
@@ -44,6 +45,15 @@ class StudentSuite(Suite):
         torch.autograd.backward(as_output(network(inputs_of(task, 8))).logits.logsumexp(1).sum())
         unreached = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
         assert unreached == []
+
+    def test_gradient_reaches_every_parameter_where_it_computes_quantised(self, component: Any, task: Task) -> None:
+        network, inputs, quantised = build(component, task), inputs_of(task, 8), QuantisationAware(0.0)
+        network(inputs)  # running statistics
+        torch.autograd.backward(quantised.answer(network, inputs).logits.logsumexp(1).sum())
+        assert [key for key, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+        tensors = len(quantised.ranges)
+        assert torch.isfinite(quantised.answer(network.eval(), inputs).logits).all()
+        assert len(quantised.ranges) == tensors >= 2, "it computes other things in another pass, or nothing quantised"
 
     def test_pooled_is_what_the_classifier_reads(self, component: Any) -> None:
         task = self.any_task(component)
