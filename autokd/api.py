@@ -95,7 +95,12 @@ class Study:
         return None if records.claim is None else trained_folder(self.path, records.trainings, records.claim.round)
 
     def export(
-        self, path: str | Path | None = None, *, trial: int | None = None, arm: str | None = None
+        self,
+        path: str | Path | None = None,
+        *,
+        trial: int | None = None,
+        arm: str | None = None,
+        overwrite: bool = True,
     ) -> dict[str, Any]:
         """Return the complete pipeline file as plain data; also write it if a path is given.
 
@@ -103,12 +108,16 @@ class Study:
           path: of the YAML file, or None.
           trial: number of a trial, as it was drawn.
           arm: name of an arm of the newest claim, as it was claimed. With neither: the recommended pipeline.
+          overwrite: replace a file that is there and says something else; the command line asks for it.
 
         Raises:
           StudyError: there is no such trial or arm, or both are given.
           NothingFeasible: no trial has finished.
+          BundleError: there is another file, and it is not to be replaced.
         """
         plain = export_pipeline(self.store, trial, arm)
+        if path is not None and not overwrite:
+            pipeline_file.check_replaceable(Path(path), plain)
         if path is not None:
             pipeline_file.write(Path(path), plain)
         return plain

@@ -17,8 +17,7 @@ from autokd.data import Dataset
 from autokd.delivery import pipeline_file
 from autokd.delivery.bundle import load_student, read_metrics
 from autokd.delivery.model_card import Reached, taken
-from autokd.delivery.pipeline_file import PipelineFile
-from autokd.delivery.training_folder import differences
+from autokd.delivery.pipeline_file import PipelineFile, differences
 from autokd.errors import BundleError
 from autokd.spec import fingerprint
 

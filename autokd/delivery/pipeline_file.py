@@ -37,6 +37,8 @@ _HEADER = "# A distillation pipeline for autokd; the batch size is part of it. T
 _TRAIN = {"epochs": Number(None, least=1), "seed": Number(None, least=0)}
 """What `train` holds."""
 
+_OF_ITS_DAY = ("provenance.date is ", "provenance.versions.")
+"""What differs whenever the same pipeline is exported again."""
 _AS_WRITTEN = ("data", "data_fingerprint", "teacher", "teacher_fingerprint", "provenance")
 """Keys that are taken as they stand in the file."""
 
@@ -113,6 +115,42 @@ def write(path: Path, plain: Mapping[str, Any]) -> None:
         write_text(path, dump(plain, path.name))
     except OSError as error:
         raise BundleError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def check_replaceable(path: Path, plain: Mapping[str, Any]) -> None:
+    """Refuse to replace a file that holds something else; one that says the same at another date may be written anew.
+
+    Args:
+      path: of the file, which may not exist.
+      plain: the content that it is to have.
+
+    Raises:
+      BundleError: it holds another pipeline, an edited one, or is no pipeline file.
+    """
+    if not path.is_file():
+        return
+    try:
+        there = from_yaml(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        there = None
+    if not isinstance(there, Mapping):
+        raise BundleError(f"{path} is already there, and no pipeline file; give another file with -o, or --overwrite")
+    different = [text for text in differences(from_yaml(dump(plain)), there) if not text.startswith(_OF_ITS_DAY)]
+    if different:
+        more = f", and {len(different) - 1} more" if len(different) > 1 else ""
+        raise BundleError(
+            f"{path} is already there, and {different[0]}{more}; give another file with -o, or --overwrite"
+        )
+
+
+def differences(here: Mapping[str, Any], there: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield one text for each value in which two nested mappings differ, with its path."""
+    for key in [*here, *(key for key in there if key not in here)]:
+        one, other, name = here.get(key), there.get(key), f"{path}{key}"
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from differences(one, other, f"{name}.")
+        elif one != other:
+            yield f"{name} is {other!r} there, {one!r} here"
 
 
 def dump(plain: Mapping[str, Any], name: str = "pipeline.yaml") -> str:
