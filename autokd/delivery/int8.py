@@ -58,6 +58,7 @@ def measure_int8(subject: Subject, in_float: ModelProto, in_int8: ModelProto, *,
         method=METHOD,
         runtime=f"onnxruntime {importlib.metadata.version('onnxruntime')}",
         weights=weights,
+        seen=subject.pipeline.all_data,
     )
 
 

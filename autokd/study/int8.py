@@ -89,6 +89,7 @@ class Int8:
       method: how it was quantised, in words.
       runtime: what measured it, with its version.
       weights: fingerprint of the float weights.
+      seen: whether the student was trained on the validation samples: then only the difference tells something.
     """
 
     validation: Beside
@@ -101,6 +102,7 @@ class Int8:
     method: str
     runtime: str
     weights: str
+    seen: bool = False
 
     @property
     def warning(self) -> str:
@@ -124,7 +126,8 @@ class Int8:
         )
         size = f"size of the file: {self.size:,} bytes, in float {self.float_size:,}"
         latency = f"latency on one CPU thread: {self.latency:.3g} ms, in float {self.float_latency:.3g} ms"
-        return (*lost, f"{size}; {latency}", *([self.warning] if self.warning else []))
+        seen = ["the student was trained on the validation samples: only the difference tells"] if self.seen else []
+        return (*lost, *seen, f"{size}; {latency}", *([self.warning] if self.warning else []))
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as `metrics.json` has it."""
