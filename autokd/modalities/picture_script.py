@@ -72,7 +72,7 @@ def pictures(path: Path) -> list[Path]:
 
 if __name__ == "__main__":
     sys.tracebacklimit, paths, model = 0, sys.argv[1:] or sys.exit(__doc__), Model()  # what is wrong is one line
-    out = csv.writer(open(1, "w", encoding="utf-8", newline=""), lineterminator="\n")  # noqa: SIM115, PTH123
+    out = csv.writer(open(1, "w", encoding="utf-8", newline=""), lineterminator="\n")  # noqa: SIM115
     out.writerow(["input", "label", "probability", *(f"probability of {name}" for name in model.about["classes"])])
     for given in paths:
         for file in pictures(Path(given)):

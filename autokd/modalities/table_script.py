@@ -73,7 +73,7 @@ def number(cell: str, form: str) -> float:
 
 if __name__ == "__main__":
     sys.tracebacklimit, paths, model = 0, sys.argv[1:] or sys.exit(__doc__), Model()  # what is wrong is one line
-    out = csv.writer(open(1, "w", encoding="utf-8", newline=""), lineterminator="\n")  # noqa: SIM115, PTH123
+    out = csv.writer(open(1, "w", encoding="utf-8", newline=""), lineterminator="\n")  # noqa: SIM115
     out.writerow(["input", "label", "probability", *(f"probability of {name}" for name in model.about["classes"])])
     for table in paths:
         for place, (_, row, label) in enumerate(zip(*model.predict(model.read(table))), 1):  # noqa: B905
