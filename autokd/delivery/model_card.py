@@ -49,7 +49,7 @@ def model_card(
         "## Use",
         f"It tells {len(task.classes)} classes apart: {_listed(task.classes)}. A sample is {_sample(task, form)}. "
         "Every sample gets one of these classes, also one that is none of them.",
-        _code("autokd predict FOLDER INPUT…", "console"),
+        _code("autokd predict FOLDER INPUT…\nautokd export-model FOLDER --format onnx", "console"),
         _code('import autokd\n\nstudent = autokd.load_student("FOLDER")\nstudent.predict(samples)', "python"),
         "## Data",
         _data(task, reached),

@@ -71,9 +71,9 @@ def pictures(path: Path) -> list[Path]:
 
 if __name__ == "__main__":
     sys.tracebacklimit = 0  # what is wrong is one line
-    model, out = Model(), csv.writer(sys.stdout)
+    paths, model, out = sys.argv[1:] or sys.exit(__doc__), Model(), csv.writer(sys.stdout)
     out.writerow(["input", "label", "probability", *(f"probability of {name}" for name in model.about["classes"])])
-    for given in sys.argv[1:] or sys.exit(__doc__):
+    for given in paths:
         for file in pictures(Path(given)):
             label, row = model.predict(file)
             out.writerow([file, label, row.max(), *row])
