@@ -72,8 +72,8 @@ def number(cell: str, form: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.tracebacklimit = 0  # what is wrong is one line
-    paths, model, out = sys.argv[1:] or sys.exit(__doc__), Model(), csv.writer(sys.stdout)
+    sys.tracebacklimit, paths, model = 0, sys.argv[1:] or sys.exit(__doc__), Model()  # what is wrong is one line
+    out = csv.writer(open(1, "w", encoding="utf-8", newline=""), lineterminator="\n")  # noqa: SIM115
     out.writerow(["input", "label", "probability", *(f"probability of {name}" for name in model.about["classes"])])
     for table in paths:
         for place, (_, row, label) in enumerate(zip(*model.predict(model.read(table))), 1):  # noqa: B905
