@@ -63,8 +63,8 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 def _plain_models_are_fitted_once() -> Iterator[None]:
     """Searches on the same data share their plain models: a fit takes as long as all the rest of a tiny claim."""
     from autokd.search.confirm import read_test
+    from autokd.search.confirm.plain_models import plain_logits as fit
 
-    fit = read_test.plain_logits
     kept: dict[tuple[object, ...], list[tuple[str, Tensor]]] = {}
 
     @functools.wraps(fit)
