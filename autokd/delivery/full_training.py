@@ -16,7 +16,7 @@ from autokd.delivery import pipeline_file
 from autokd.delivery.all_data import Without, joined, temperature_of, told_of_validation, warn_of_temperature
 from autokd.delivery.bundle import TrainedStudent, read_metrics, write_bundle
 from autokd.delivery.curve_logs import check_tensorboard, logged
-from autokd.delivery.measured import calibrated, measured
+from autokd.delivery.measured import calibrated, measured_for
 from autokd.delivery.pipeline_file import PipelineFile
 from autokd.delivery.teller import Listeners, Teller
 from autokd.delivery.training_folder import check_folder, held, plan_of
@@ -30,11 +30,12 @@ from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.files import cache_dir
+from autokd.metrics import METRICS
 from autokd.networks.cost import student_cost
 from autokd.search.request import Progress
 from autokd.seeds import derive
 from autokd.spec import fingerprint, is_teacher, read_by
-from autokd.types import Teacher
+from autokd.types import Split, Teacher
 
 log = logging.getLogger("autokd")
 
@@ -242,7 +243,7 @@ def _finish(
         validation = told_of_validation(measuring.without)
     else:
         student = calibrated(student, data, context.device)
-        validation = measured(student, data.task, data.validation, context.device)
+        validation = _measured(context, student, data.validation)
     cost = student_cost(file.spec.student, data.task, file.spec.head, offers)
     metrics = {
         "objective": file.objective,
@@ -268,4 +269,8 @@ def _finish(
 
 def _test_metrics(context: TrainContext, student: TrainedStudent) -> dict[str, Any]:
     """Read the test split, and measure the student on it."""
-    return measured(student, context.data.task, context.data.read_test(), context.device)
+    return _measured(context, student, context.data.read_test())
+
+
+def _measured(context: TrainContext, student: TrainedStudent, split: Split) -> dict[str, Any]:
+    return measured_for(METRICS[context.metric], student, context.data, split, context.device)

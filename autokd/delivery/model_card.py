@@ -14,6 +14,7 @@ from autokd._version import __version__
 from autokd.files import clean
 from autokd.metrics import METRICS, Metric
 from autokd.spec import PipelineSpec, component_to_plain
+from autokd.study.int8 import int8_of
 from autokd.types import Task
 
 T = TypeVar("T")
@@ -49,13 +50,14 @@ def model_card(
         "## Use",
         f"It tells {len(task.classes)} classes apart: {_listed(task.classes)}. A sample is {_sample(task, form)}. "
         "Every sample gets one of these classes, also one that is none of them.",
-        _code("autokd predict FOLDER INPUT…", "console"),
+        _code("autokd predict FOLDER INPUT…\nautokd export-model FOLDER --format onnx", "console"),
         _code('import autokd\n\nstudent = autokd.load_student("FOLDER")\nstudent.predict(samples)', "python"),
         "## Data",
         _data(task, reached),
         "## Figures",
         "\n".join(_figures(reached, origin)),
         *_cost(reached, origin),
+        *_in_int8(reached),
         "## Calibration",
         _calibration(reached, temperature),
         "## Limits",
@@ -107,6 +109,7 @@ class Reached(NamedTuple):
     train_samples: int | None = None
     params: int | None = None
     macs: int | None = None
+    int8: Any = None
     all_data: bool = False
 
 
@@ -170,7 +173,7 @@ def _figures(reached: Reached, origin: Origin) -> Iterator[str]:
 
 def _interval(metric: Metric, value: float, items: int | None) -> str:
     """Of a share of so many items (Wilson 1927); "–" for other metrics."""
-    if metric is not METRICS["accuracy"] or not items:
+    if not metric.counts_right or not items:
         return "–"
     square = WIDTH**2 / items
     middle = (value + square / 2) / (1 + square)
@@ -186,6 +189,34 @@ def _cost(reached: Reached, origin: Origin) -> Iterator[str]:
     if cost:
         yield "## Cost"
         yield f"{', '.join(_amount(value, UNITS[name]) for name, value in cost.items())}."
+
+
+def _in_int8(reached: Reached) -> Iterator[str]:
+    """What it loses and gains in 8 bits, where that was measured."""
+    found, metric = int8_of({"int8": reached.int8}), METRICS["accuracy"]
+    if found is None:
+        return
+    yield "## In 8 bits"
+    splits = {name: each for name, each in (("test", found.test), ("validation", found.validation)) if each}
+    heads = " | ".join([*(f"accuracy on {name}" for name in splits), "size of the file", "latency"])
+    in_float = [*(metric.text(each.float_accuracy) for each in splits.values()), f"{found.float_size:,} bytes"]
+    in_int8 = [*(metric.text(each.accuracy) for each in splits.values()), f"{found.size:,} bytes"]
+    yield "\n".join(
+        [
+            f"| | {heads} |",
+            f"|---|{'---|' * (len(splits) + 2)}",
+            f"| float | {' | '.join([*in_float, f'{found.float_latency:.3g} ms'])} |",
+            f"| int8 | {' | '.join([*in_int8, f'{found.latency:.3g} ms'])} |",
+        ]
+    )
+    lost = "; ".join(f"on {each.n:,} {name} samples {each.text}" for name, each in splits.items())
+    warning = f" **{text(found.warning)}.**" if found.warning else ""
+    warning += " It was trained on the validation samples, so only the difference there tells." if found.seen else ""
+    yield (
+        f"The difference in accuracy, with its 95 % interval: {lost}.{warning} Latency is that of the network for one "
+        f"sample on one CPU thread, by {text(found.runtime)}. {found.method.capitalize()}, calibrated on "
+        f"{found.calibration:,} training samples."
+    )
 
 
 def _amount(value: Any, unit: str) -> str:

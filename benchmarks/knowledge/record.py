@@ -23,6 +23,7 @@ import torch
 from autokd.engine.context import TrainContext
 from autokd.engine.loop import train_rung
 from autokd.engine.memory import keep_freed_memory
+from autokd.engine.prepare import prepare_artefacts
 from autokd.engine.rung import Rung
 from autokd.errors import TrialFailure
 from autokd.knowledge import CardRun, StudyCard, StudyFacts
@@ -110,9 +111,11 @@ def _trained(setup: Setup, context: TrainContext, source: str, pipeline: Mapping
     assert shared is not None
     network = {"params": cost.params, "macs": cost.macs}
     about: dict[str, Any] = {"source": source, "pipeline": shared, "seed": seed, **network}
+    spec = from_plain(pipeline)
     began = time.process_time()
     try:
-        result, _ = train_rung(context, from_plain(pipeline), rung)
+        list(prepare_artefacts(context, spec))
+        result, _ = train_rung(context, spec, rung)
     except TrialFailure as error:
         return CardRun(**about, epochs=0, score=None, seconds=0.0, failure=error.kind)
     curve = tuple(float(line["score"]) for line in result.curve if isinstance(line.get("score"), float))
