@@ -38,13 +38,8 @@ def names(kind: str) -> list[str]:
       ComponentError: there is no such kind.
     """
     check_kind(kind)
-<<<<<<< HEAD
     found = set(shipped(kind))
-    found.update(point.name for point in entry_points(group=f"autokd.{kind}"))
-=======
-    found = set(_shipped(kind))
     found.update(point.name for point in _points(kind))
->>>>>>> part-L
     found.update(_plugins(kind))
     return sorted(found)
 
