@@ -75,6 +75,7 @@ class Set:
       students: by name.
       teacher: its network.
       recipe: augmentation, optimizer and batch size.
+      side: that images are resized to; None: they stay as they are.
     """
 
     reference: str
@@ -83,6 +84,7 @@ class Set:
     students: Mapping[str, Mapping[str, Any]]
     teacher: Mapping[str, Any]
     recipe: Mapping[str, Any]
+    side: int | None = None
 
 
 IMAGES = {
@@ -107,16 +109,17 @@ SETS: Mapping[str, Set] = {
     ),
     "cifar_coarse": Set(
         reference="published_cifar_coarse",
-        samples=2000,
-        epochs=(10, 15),
+        samples=4000,
+        epochs=(15, 20),
         students=NETWORKS,
         teacher=LARGE,
         recipe=IMAGES,
+        side=16,
     ),
     "letter": Set(
         reference="published_letter",
         samples=4000,
-        epochs=(60, 60),
+        epochs=(40, 60),
         students=PERCEPTRONS,
         teacher={"use": "mlp", "depth": 3, "width": 256},
         recipe=ROWS,
@@ -177,7 +180,9 @@ def run_missing(name: str, folder: Path, file: Path, seeds: int) -> None:
     if not missing:
         return
     where = folder / "fashion_mnist" if wanted.reference == "fashion_mnist" else folder
-    data = autokd_data.load(wanted.reference, DataOptions(data_dir=where, limit_train=wanted.samples))
+    data = autokd_data.load(
+        wanted.reference, DataOptions(data_dir=where, limit_train=wanted.samples, image_size=wanted.side)
+    )
     data = dataclasses.replace(data, validation=batching.take_split(data.validation, torch.arange(HELD)))
     teacher = teacher_of(wanted, data, file.with_name(f"int8-{name}.teacher.pt"))
     context = TrainContext(data=data, teacher=teacher, device=CPU, bank=TeacherBank())
