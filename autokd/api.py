@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from autokd import catalog, report
 from autokd.data import Dataset, load_again
 from autokd.delivery import bundle, full_training, pipeline_file
+from autokd.delivery.all_data import read_without
 from autokd.delivery.export import export_pipeline
 from autokd.delivery.export_model import export_subject
 from autokd.delivery.measured import calibrated
@@ -94,7 +95,12 @@ class Study:
         return None if records.claim is None else trained_folder(self.path, records.trainings, records.claim.round)
 
     def export(
-        self, path: str | Path | None = None, *, trial: int | None = None, arm: str | None = None
+        self,
+        path: str | Path | None = None,
+        *,
+        trial: int | None = None,
+        arm: str | None = None,
+        overwrite: bool = True,
     ) -> dict[str, Any]:
         """Return the complete pipeline file as plain data; also write it if a path is given.
 
@@ -102,12 +108,16 @@ class Study:
           path: of the YAML file, or None.
           trial: number of a trial, as it was drawn.
           arm: name of an arm of the newest claim, as it was claimed. With neither: the recommended pipeline.
+          overwrite: replace a file that is there and says something else; the command line asks for it.
 
         Raises:
           StudyError: there is no such trial or arm, or both are given.
           NothingFeasible: no trial has finished.
+          BundleError: there is another file, and it is not to be replaced.
         """
         plain = export_pipeline(self.store, trial, arm)
+        if path is not None and not overwrite:
+            pipeline_file.check_replaceable(Path(path), plain)
         if path is not None:
             pipeline_file.write(Path(path), plain)
         return plain
@@ -229,7 +239,8 @@ def train(asked: FullTraining) -> dict[str, Any]:
     """
     catalog.load_plugins(*(asked.plugins or ()))
     path = Path(asked.pipeline)
-    file = pipeline_file.read(path).with_training(epochs=asked.epochs, seed=asked.seed)
+    file = pipeline_file.read(path).with_training(epochs=asked.epochs, seed=asked.seed, all_data=asked.all_data)
+    without = None if asked.figures_from is None else read_without(asked.figures_from, file)
     device = run.pick_device(asked.device)
     folder = path.with_suffix("") if asked.out is None else Path(asked.out)
     with told(asked.notify) as notify:
@@ -241,7 +252,8 @@ def train(asked: FullTraining) -> dict[str, Any]:
             return default_teacher.load_described(reference, loaded, device, *of_teacher(notify))
 
         listeners = Listeners(on_epoch=asked.on_epoch or nobody, notify=notify, tensorboard=asked.tensorboard)
-        return full_training.train(file, folder, data=data, load_teacher=teacher, device=device, listeners=listeners)
+        given = full_training.Given(data, teacher, without)
+        return full_training.train(file, folder, given, device=device, listeners=listeners)
 
 
 def load_student(folder: str | Path, device: str = "cpu") -> Student:

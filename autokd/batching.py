@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from autokd.lazy import LazyTensor, loaded
+from autokd.lazy import LazyTensor, joined, loaded
 from autokd.types import Inputs, Split
+
+T = TypeVar("T")
 
 
 def each(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
@@ -76,6 +79,38 @@ def take_split(split: Split, index: Tensor | slice) -> Split:
     ids = None if split.ids is None else split.ids[index]
     finer = None if split.finer is None else subset(split.finer, index)
     return Split(subset(split.inputs, index), split.labels[index], labelled, ids, finer)
+
+
+def join_splits(parts: Sequence[Split]) -> Split:
+    """Return the samples of several splits as one, one after the other; what is read on demand, still is."""
+    labelled = None
+    if any(part.labelled is not None for part in parts):
+        labelled = torch.cat([_labelled(part) for part in parts])
+    ids = _known([part.ids for part in parts])
+    finer: list[Inputs] | None = _known([part.finer for part in parts])
+    return Split(
+        _joined([part.inputs for part in parts]),
+        torch.cat([part.labels for part in parts]),
+        labelled,
+        None if ids is None else torch.cat(ids),
+        None if finer is None else _joined(finer),
+    )
+
+
+def _labelled(split: Split) -> Tensor:
+    return torch.ones(len(split), dtype=torch.bool) if split.labelled is None else split.labelled
+
+
+def _known(values: Sequence[T | None]) -> list[T] | None:
+    """All of them; None where one is missing."""
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else None
+
+
+def _joined(parts: Sequence[Inputs]) -> Inputs:
+    """As `concat`, of tensors that may be read on demand."""
+    columns = iter([joined(column) for column in zip(*map(tensors, parts), strict=True)])
+    return each(parts[0], lambda tensor: next(columns))
 
 
 def first_of(split: Split, count: int) -> Split:

@@ -168,6 +168,31 @@ def loaded(tensor: Tensor) -> Tensor:
     return tensor.loaded() if isinstance(tensor, LazyTensor) else tensor
 
 
+class _Joined:
+    """Samples of several tensors, one after the other; see `Source`."""
+
+    def __init__(self, parts: Sequence[Tensor]) -> None:
+        self.shape, self.dtype = tuple(parts[0].shape[1:]), parts[0].dtype
+        self._parts = parts
+        self._ends = torch.tensor([len(part) for part in parts]).cumsum(0)
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Return some samples; see `Source`."""
+        found = torch.empty(len(rows), *self.shape, dtype=self.dtype)
+        of_part = torch.searchsorted(self._ends, rows, right=True)
+        for number, part in enumerate(self._parts):
+            places = (of_part == number).nonzero().squeeze(1)
+            found[places] = part[rows[places] - (int(self._ends[number]) - len(part))]
+        return found
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Return the samples of several tensors as one, on the CPU; where one of them is lazy, so is it."""
+    if not any(isinstance(part, LazyTensor) for part in parts):
+        return torch.cat(list(parts))
+    return LazyTensor(_Joined(parts), torch.arange(sum(map(len, parts))))
+
+
 def pieces(tensor: Tensor) -> Iterator[Tensor]:
     """Yield a tensor's samples in order, about `PIECE` bytes at a time; none for an empty one."""
     each = tensor.numel() * tensor.element_size() // max(1, len(tensor))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class Metric:
       low, high: bounds of its values.
       worst: what a run that failed counts.
       unit: "%" for a share (shown as such, its differences as points), else "nats" or "".
+      quantised: whether the student answers in 8 bits. Such a metric is measured of full-length runs; what is shorter
+        is scored by the same function of the float student's answers.
     """
 
     name: str
@@ -75,6 +77,17 @@ class Metric:
     high: float
     worst: float
     unit: str
+    quantised: bool = False
+
+    @property
+    def in_float(self) -> str:
+        """Name of the metric that is the same of a float model's answers: itself, unless it is `quantised`."""
+        return self.of.__name__
+
+    @property
+    def counts_right(self) -> bool:
+        """Whether it is the share of items that are right."""
+        return self.of is accuracy
 
     @property
     def direction(self) -> str:
@@ -159,8 +172,8 @@ class Metric:
 
 
 def measure(found: Predictions) -> dict[str, float]:
-    """Return the value of every metric, by name."""
-    return {name: metric.of(found) for name, metric in METRICS.items()}
+    """Return the value of every metric of a float student, by name."""
+    return {name: metric.of(found) for name, metric in METRICS.items() if not metric.quantised}
 
 
 def confusion(found: Predictions) -> Tensor:
@@ -270,3 +283,9 @@ def mcc(found: Predictions) -> float:
     covariance = table.diagonal().sum() * items - true @ predicted
     spread = (items**2 - true @ true) * (items**2 - predicted @ predicted)
     return float(covariance / spread.sqrt()) if spread > 0 else 0.0
+
+
+METRICS["accuracy_int8"] = replace(
+    METRICS["accuracy"], name="accuracy_int8", title="accuracy after int8", quantised=True
+)
+"""The share that the student gets right once its weights and activations are 8 bits wide."""

@@ -106,12 +106,24 @@ def of_names(names: str | Sequence[str], option: str = "--objective") -> Objecti
         raise UserError(f"{option} {','.join(names)}: there is no objective called {unknown[0]!r}; {hint}{more}")
     if len(set(names)) < len(names):
         raise UserError(f"{option} {','.join(names)}: an objective stands twice")
+    _check_first(names, option)
+    return Objective(tuple(names))
+
+
+def _check_first(names: Sequence[str], option: str) -> None:
     if not names or names[0] not in METRICS:
         raise UserError(
             f"{option} {','.join(names)}: the first objective must be a metric ({', '.join(METRICS)}); "
             f"costs ({', '.join(COSTS)}) may follow it"
         )
-    return Objective(tuple(names))
+    late = late_metrics(names)
+    if late:
+        raise UserError(f"{option} {','.join(names)}: {late[0]} must be the first objective: only full runs have it")
+
+
+def late_metrics(names: Sequence[str]) -> list[str]:
+    """Return the objectives behind the first that only full-length runs have, and which therefore must be the first."""
+    return [name for name in names[1:] if name in METRICS and METRICS[name].quantised]
 
 
 def amount(cost: str, text: str) -> float:
@@ -146,5 +158,5 @@ def shown_limit(cost: str, limit: float) -> str:
       >>> shown_limit("params", 64000), shown_limit("latency", 5)
       ('params <= 64,000', 'latency <= 5 ms')
     """
-    unit = {"latency": " ms", "size": " bytes"}.get(cost, "")
+    unit = {"latency": " ms", "size": " bytes", "size_int8": " bytes"}.get(cost, "")
     return f"{cost} <= {limit:,.6g}{unit}"

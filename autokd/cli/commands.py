@@ -20,7 +20,7 @@ from autokd.cli.console.output import document, out
 from autokd.cli.failures import UsageError, complain, hinted, internal, mistyped, of_system
 from autokd.cli.options import Json, Printing, TeachersData, with_options
 from autokd.errors import AutokdError
-from autokd.options import REPORTS, Option, Plugins
+from autokd.options import REPORTS, Option, Overwrite, Plugins
 from autokd.search.request import Request, Screening
 
 if TYPE_CHECKING:
@@ -99,9 +99,10 @@ def export(
     trial: Annotated[int | None, Option("Export this trial instead of the recommended pipeline.")] = None,
     arm: options.Arm = None,
     output: Annotated[Path, Option("File to write.", flags=("--output", "-o"))] = Path("pipeline.yaml"),
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a complete pipeline file for `autokd train`."""
-    _open(study).export(output, trial=trial, arm=arm)
+    _open(study).export(output, trial=trial, arm=arm, overwrite=overwrite)
     place = output.with_suffix("")
     into = f" -o {shlex.quote(f'{place}-student')}" if place.exists() else ""
     typer.echo(f"{output}\nnext: autokd train {shlex.quote(str(output))}{into}")

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from autokd._version import __version__
 from autokd.data import Dataset, from_json
+from autokd.delivery import pipeline_file
 from autokd.delivery.files import read_bytes, read_json, write_json
 from autokd.delivery.model_card import model_card
 from autokd.delivery.pipeline_file import dump
@@ -99,6 +100,26 @@ def write_bundle(
     card = model_card(dataset.task, spec, metrics, origin, form=form, temperature=temperature)
     write_text(directory / "README.md", card)
     write_json(directory / "metrics.json", {"format": FORMAT, **metrics})
+
+
+def add_metrics(directory: Path, more: Mapping[str, Any]) -> None:
+    """Add to what a bundle's metrics say, and write its model card anew.
+
+    Args:
+      directory: of a whole bundle.
+      more: by name; what has such a name already is replaced.
+
+    Raises:
+      BundleError: it is damaged.
+      OSError: it cannot be written.
+    """
+    metrics = {**read_json(directory / "metrics.json", FORMAT), **more}
+    student, file = load_student(directory), pipeline_file.read(directory / "pipeline.yaml")
+    form = str(student.input.get("form", ""))
+    origin, temperature = file.provenance, student.temperature
+    card = model_card(student.task, file.spec, metrics, origin, form=form, temperature=temperature)
+    write_text(directory / "README.md", card)
+    write_json(directory / "metrics.json", metrics)
 
 
 def _kept_shapes(student: TrainedStudent) -> dict[str, Any] | None:

@@ -6,16 +6,17 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from autokd._version import __version__
 from autokd.data import Dataset, with_finer
 from autokd.delivery import pipeline_file
+from autokd.delivery.all_data import Without, joined, temperature_of, told_of_validation, warn_of_temperature
 from autokd.delivery.bundle import TrainedStudent, read_metrics, write_bundle
 from autokd.delivery.curve_logs import check_tensorboard, logged
-from autokd.delivery.measured import calibrated, measured
+from autokd.delivery.measured import calibrated, measured_for
 from autokd.delivery.pipeline_file import PipelineFile
 from autokd.delivery.teller import Listeners, Teller
 from autokd.delivery.training_folder import check_folder, held, plan_of
@@ -29,11 +30,12 @@ from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import BundleError, DataError, TeacherError
 from autokd.files import cache_dir
+from autokd.metrics import METRICS
 from autokd.networks.cost import student_cost
 from autokd.search.request import Progress
 from autokd.seeds import derive
 from autokd.spec import fingerprint, is_teacher, read_by
-from autokd.types import Teacher
+from autokd.types import Split, Teacher
 
 log = logging.getLogger("autokd")
 
@@ -43,12 +45,25 @@ LoadTeacher = Callable[[Mapping[str, Any], Dataset], Teacher]
 """(reference, data) -> teacher."""
 
 
+class Given(NamedTuple):
+    """What a pipeline file refers to.
+
+    Args:
+      data: the dataset.
+      load_teacher: gives the teacher; called only where a loss reads it, and with the data as a search has them.
+      without: for a training on validation too, a bundle of the same pipeline that was trained without.
+    """
+
+    data: Dataset
+    load_teacher: LoadTeacher | None = None
+    without: Without | None = None
+
+
 def train(
     file: PipelineFile,
     out_dir: Path,
+    given: Given,
     *,
-    data: Dataset,
-    load_teacher: LoadTeacher | None,
     device: torch.device,
     listeners: Listeners = _NO_LISTENERS,
 ) -> dict[str, Any]:
@@ -59,8 +74,7 @@ def train(
     Args:
       file: what to train.
       out_dir: the bundle's folder; checkpoints lie there until it is whole.
-      data: the dataset that the file refers to.
-      load_teacher: gives the teacher; called only where a loss reads it.
+      given: what the file refers to.
       device: where to train.
       listeners: who is told how far it is.
     Returns:
@@ -74,12 +88,12 @@ def train(
     """
     if listeners.tensorboard is not None:
         check_tensorboard()
-    _check_data(file, data)
+    _check_data(file, given.data)
 
     def context() -> TrainContext:
-        teacher = _teacher(file, data, load_teacher)
+        teacher = _teacher(file, given)
         return TrainContext(
-            data=with_finer(data, teacher),
+            data=with_finer(given.data, teacher),
             teacher=None if teacher is None else teacher.to(device),
             device=device,
             bank=TeacherBank(),
@@ -87,7 +101,7 @@ def train(
             artefacts=Artefacts(cache_dir("artefacts")),
         )
 
-    return _train(file, out_dir, context, listeners, _test_metrics)
+    return _train(file, out_dir, context, listeners, _Measuring(_test_metrics, given.without))
 
 
 def train_claimed(
@@ -106,11 +120,19 @@ def train_claimed(
       BundleError: another process trains there, or the folder cannot be written.
       TrialFailure: the training diverged.
     """
-    return _train(file, out_dir, lambda: context, Listeners(on_epoch=on_epoch), lambda *_: claimed)
+    return _train(file, out_dir, lambda: context, Listeners(on_epoch=on_epoch), _Measuring(lambda *_: claimed))
 
 
-MeasureTest = Callable[[TrainContext, TrainedStudent], Mapping[str, Any]]
-"""What a bundle's metrics say of test."""
+class _Measuring(NamedTuple):
+    """How a trained student is measured.
+
+    Args:
+      test: (context, student) -> what a bundle's metrics say of test.
+      without: a bundle that was trained without validation, for a student that is trained on it.
+    """
+
+    test: Callable[[TrainContext, TrainedStudent], Mapping[str, Any]]
+    without: Without | None = None
 
 
 def _train(
@@ -118,7 +140,7 @@ def _train(
     out_dir: Path,
     make_context: Callable[[], TrainContext],
     listeners: Listeners,
-    measure_test: MeasureTest,
+    measuring: _Measuring,
 ) -> dict[str, Any]:
     check_folder(out_dir, file)
     with held(out_dir):
@@ -128,10 +150,12 @@ def _train(
             log.info("%s is already trained; to train again, give another folder or delete it", out_dir)
             return {"objective": file.objective, **done}
         pipeline_file.write(out_dir / "pipeline.yaml", file.to_plain())
+        if file.all_data:
+            warn_of_temperature(measuring.without)
         context = make_context()
         state = _train_epochs(context, file, out_dir, listeners)
         listeners.notify(Progress(stage="end", done=0, total=1, note="measuring the student"))
-        return _finish(context, file, out_dir, state, measure_test)
+        return _finish(context, file, out_dir, state, measuring)
 
 
 def _check_data(file: PipelineFile, data: Dataset) -> None:
@@ -142,14 +166,14 @@ def _check_data(file: PipelineFile, data: Dataset) -> None:
         )
 
 
-def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None) -> Teacher | None:
+def _teacher(file: PipelineFile, given: Given) -> Teacher | None:
     if not file.spec.needs_teacher:
         return None
-    if file.teacher is None or load_teacher is None:
+    if file.teacher is None or given.load_teacher is None:
         own = {f"losses.{name}": read_by(loss) for name, loss in file.spec.losses.items()}
         readers = [path for path, read in own.items() if is_teacher(read)] or ["the selection"]
         raise TeacherError(f"{readers[0]} reads a teacher, but the pipeline file names none")
-    teacher = load_teacher(file.teacher, data)
+    teacher = given.load_teacher(file.teacher, given.data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):
         seen = f"its fingerprint is {teacher.fingerprint}, the pipeline file says {file.teacher_fingerprint}"
         if file.teacher.get("use") != "trained":
@@ -161,6 +185,8 @@ def _teacher(file: PipelineFile, data: Dataset, load_teacher: LoadTeacher | None
 
 
 def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, listeners: Listeners) -> TrainingState:
+    if file.all_data:
+        context = dataclasses.replace(context, data=joined(context.data))
     size, view_seed = len(context.data.train), derive(file.seed, "view")
     state = _start(out_dir, file, context)
     for prepared in prepare_artefacts(context, file.spec):
@@ -177,7 +203,7 @@ def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, list
             )
             state = dataclasses.replace(
                 state,
-                curve=[*state.curve, *result.curve],
+                curve=[*state.curve, *(_line(file, line) for line in result.curve)],
                 seconds=state.seconds + result.seconds,
                 engine=checkpoint,
             )
@@ -185,6 +211,11 @@ def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, list
             log_epoch(state.curve[-1])
             teller.epoch(state.curve[-1])
     return state
+
+
+def _line(file: PipelineFile, line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A line of the curve; without its score on validation where that was trained on."""
+    return {key: value for key, value in line.items() if key != "score"} if file.all_data else line
 
 
 def _start(out_dir: Path, file: PipelineFile, context: TrainContext) -> TrainingState:
@@ -201,22 +232,28 @@ def _start(out_dir: Path, file: PipelineFile, context: TrainContext) -> Training
 
 
 def _finish(
-    context: TrainContext, file: PipelineFile, out_dir: Path, state: TrainingState, measure_test: MeasureTest
+    context: TrainContext, file: PipelineFile, out_dir: Path, state: TrainingState, measuring: _Measuring
 ) -> dict[str, Any]:
     """Measure the trained student and turn the folder into a bundle."""
     assert state.engine is not None, "there is at least one epoch"
     data, offers = context.data, None if context.teacher is None else context.teacher.offers
     student = TrainedStudent(spec=file.spec, teacher=offers, state=delivered_state(state.engine))
-    student = calibrated(student, data, context.device)
+    if file.all_data:
+        student = dataclasses.replace(student, temperature=temperature_of(measuring.without))
+        validation = told_of_validation(measuring.without)
+    else:
+        student = calibrated(student, data, context.device)
+        validation = _measured(context, student, data.validation)
     cost = student_cost(file.spec.student, data.task, file.spec.head, offers)
     metrics = {
         "objective": file.objective,
-        "test": measure_test(context, student),
-        "validation": measured(student, data.task, data.validation, context.device),
+        "test": measuring.test(context, student),
+        "validation": validation,
         "temperature": student.temperature,
         "seed": file.seed,
         "epochs": file.epochs,
-        "train_samples": len(data.train),
+        "train_samples": len(data.train) + (len(data.validation) if file.all_data else 0),
+        **({"all_data": True} if file.all_data else {}),
         "params": cost.params,
         "macs": cost.macs,
         "seconds": round(state.seconds, 3),
@@ -232,4 +269,8 @@ def _finish(
 
 def _test_metrics(context: TrainContext, student: TrainedStudent) -> dict[str, Any]:
     """Read the test split, and measure the student on it."""
-    return measured(student, context.data.task, context.data.read_test(), context.device)
+    return _measured(context, student, context.data.read_test())
+
+
+def _measured(context: TrainContext, student: TrainedStudent, split: Split) -> dict[str, Any]:
+    return measured_for(METRICS[context.metric], student, context.data, split, context.device)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from autokd.calibration import calibration_error, fit_temperature, softmax
@@ -15,7 +15,8 @@ from autokd.delivery.bundle import TrainedStudent
 from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict
 from autokd.engine.views import to_device
-from autokd.metrics import measure, predictions
+from autokd.graphs.answers import int8_graph, predict_graph
+from autokd.metrics import Metric, measure, predictions
 from autokd.networks.models import seeded
 from autokd.types import Split, Task
 
@@ -42,10 +43,26 @@ def measured(student: TrainedStudent, task: Task, split: Split, device: torch.de
     return {**measure(predictions(logits, labels)), "loss": loss, **errors, "n": len(split)}
 
 
+def measured_for(
+    metric: Metric, student: TrainedStudent, data: Dataset, split: Split, device: torch.device
+) -> dict[str, Any]:
+    """Return what `measured` does, and what a metric is that is of the student in 8 bits, if this one is."""
+    found = measured(student, data.task, split, device)
+    if not metric.quantised:
+        return found
+    graph = int8_graph(_network(student, data.task, device), data.task, data.train)
+    logits = predict_graph(graph, to_device(split, data.task, device))
+    return {**found, metric.name: metric.of(predictions(logits, split.labels.cpu()))}
+
+
 def _answer(student: TrainedStudent, task: Task, split: Split, device: torch.device) -> Tensor:
     """The student's logits [N, C], float32, on the CPU."""
+    return predict(_network(student, task, device), to_device(split, task, device))
+
+
+def _network(student: TrainedStudent, task: Task, device: torch.device) -> nn.Module:
     spec = student.spec
     with seeded(0):
         module = build_student(spec.student, task, device, head=spec.head, teacher=student.teacher)
     module.load_state_dict(student.state)
-    return predict(module, to_device(split, task, device))
+    return module

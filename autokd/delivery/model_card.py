@@ -14,6 +14,7 @@ from autokd._version import __version__
 from autokd.files import clean
 from autokd.metrics import METRICS, Metric
 from autokd.spec import PipelineSpec, component_to_plain
+from autokd.study.int8 import int8_of
 from autokd.types import Task
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ def model_card(
       form: what a sample is, a phrase, or "".
       temperature: what logits are divided by.
     """
-    origin, reached = _taken(Origin, provenance), _taken(Reached, metrics)
+    origin, reached = taken(Origin, provenance), taken(Reached, metrics)
     taught = "distilled from a teacher" if spec.needs_teacher else "trained on labels"
     parts = [
         f"# {text(task.dataset)}: a {text(component_to_plain(spec.student)['use'])} classifier",
@@ -49,13 +50,14 @@ def model_card(
         "## Use",
         f"It tells {len(task.classes)} classes apart: {_listed(task.classes)}. A sample is {_sample(task, form)}. "
         "Every sample gets one of these classes, also one that is none of them.",
-        _code("autokd predict FOLDER INPUT…", "console"),
+        _code("autokd predict FOLDER INPUT…\nautokd export-model FOLDER --format onnx", "console"),
         _code('import autokd\n\nstudent = autokd.load_student("FOLDER")\nstudent.predict(samples)', "python"),
         "## Data",
         _data(task, reached),
         "## Figures",
         "\n".join(_figures(reached, origin)),
         *_cost(reached, origin),
+        *_in_int8(reached),
         "## Calibration",
         _calibration(reached, temperature),
         "## Limits",
@@ -98,14 +100,17 @@ class Origin(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """What `metrics.json` says of a student that the card tells."""
+    """What `metrics.json` says of a student, as far as the card tells it."""
 
     test: Any = None
     validation: Any = None
     epochs: int | None = None
+    seed: int | None = None
     train_samples: int | None = None
     params: int | None = None
     macs: int | None = None
+    int8: Any = None
+    all_data: bool = False
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -113,8 +118,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _taken(kind: type[T], plain: Any) -> T:
-    """The fields of a named tuple that a part of a file has."""
+def taken(kind: type[T], plain: Any) -> T:
+    """Return the fields of a named tuple that a part of a file has, as one."""
     found = _mapping(plain)
     return kind(**{name: found[name] for name in kind._fields if name in found})  # type: ignore[attr-defined]
 
@@ -138,8 +143,10 @@ def _sample(task: Task, form: str) -> str:
 
 def _data(task: Task, reached: Reached) -> str:
     samples = reached.train_samples or task.train_size
+    among = ", those of validation among them" if reached.all_data else ""
     return (
-        f"{text(task.dataset)} ({text(task.modality)}), {samples:,} training samples, fingerprint `{task.fingerprint}`."
+        f"{text(task.dataset)} ({text(task.modality)}), {samples:,} training samples{among}, fingerprint "
+        f"`{task.fingerprint}`."
     )
 
 
@@ -154,10 +161,11 @@ def _figures(reached: Reached, origin: Origin) -> Iterator[str]:
                 items = found.get("n")
                 value, between = metric.text(found[name]), _interval(metric, found[name], items)
                 yield f"| {split} | {metric.title} | {value} | {between} | {items or '–'} |"
-    note = _mapping(reached.test).get("note")
-    if note:
-        yield f"\nTest: {text(note)}."
-    evidence = _taken(Evidence, origin.evidence)
+    for split, measured in (("Test", reached.test), ("Validation", reached.validation)):
+        note = _mapping(measured).get("note")
+        if note:
+            yield f"\n{split}: {text(note)}."
+    evidence = taken(Evidence, origin.evidence)
     if evidence.text:
         after = f"trained for {evidence.epochs} epochs"
         yield f"\nThe study says of this pipeline, {after}: {text(evidence.text)}."
@@ -165,7 +173,7 @@ def _figures(reached: Reached, origin: Origin) -> Iterator[str]:
 
 def _interval(metric: Metric, value: float, items: int | None) -> str:
     """Of a share of so many items (Wilson 1927); "–" for other metrics."""
-    if metric is not METRICS["accuracy"] or not items:
+    if not metric.counts_right or not items:
         return "–"
     square = WIDTH**2 / items
     middle = (value + square / 2) / (1 + square)
@@ -183,6 +191,34 @@ def _cost(reached: Reached, origin: Origin) -> Iterator[str]:
         yield f"{', '.join(_amount(value, UNITS[name]) for name, value in cost.items())}."
 
 
+def _in_int8(reached: Reached) -> Iterator[str]:
+    """What it loses and gains in 8 bits, where that was measured."""
+    found, metric = int8_of({"int8": reached.int8}), METRICS["accuracy"]
+    if found is None:
+        return
+    yield "## In 8 bits"
+    splits = {name: each for name, each in (("test", found.test), ("validation", found.validation)) if each}
+    heads = " | ".join([*(f"accuracy on {name}" for name in splits), "size of the file", "latency"])
+    in_float = [*(metric.text(each.float_accuracy) for each in splits.values()), f"{found.float_size:,} bytes"]
+    in_int8 = [*(metric.text(each.accuracy) for each in splits.values()), f"{found.size:,} bytes"]
+    yield "\n".join(
+        [
+            f"| | {heads} |",
+            f"|---|{'---|' * (len(splits) + 2)}",
+            f"| float | {' | '.join([*in_float, f'{found.float_latency:.3g} ms'])} |",
+            f"| int8 | {' | '.join([*in_int8, f'{found.latency:.3g} ms'])} |",
+        ]
+    )
+    lost = "; ".join(f"on {each.n:,} {name} samples {each.text}" for name, each in splits.items())
+    warning = f" **{text(found.warning)}.**" if found.warning else ""
+    warning += " It was trained on the validation samples, so only the difference there tells." if found.seen else ""
+    yield (
+        f"The difference in accuracy, with its 95 % interval: {lost}.{warning} Latency is that of the network for one "
+        f"sample on one CPU thread, by {text(found.runtime)}. {found.method.capitalize()}, calibrated on "
+        f"{found.calibration:,} training samples."
+    )
+
+
 def _amount(value: Any, unit: str) -> str:
     whole = isinstance(value, (int, float)) and float(value).is_integer()
     return f"{value:,.0f} {unit}" if whole else f"{text(value)} {unit}"
@@ -190,7 +226,7 @@ def _amount(value: Any, unit: str) -> str:
 
 def _calibration(reached: Reached, temperature: float) -> str:
     """What its probabilities are worth."""
-    says = f"Logits are divided by {temperature:.3g} before they become probabilities; that was fitted on validation."
+    says = f"Logits are divided by {temperature:.3g} before they become probabilities; that {_fitted(reached)}."
     for split, measured in (("test", reached.test), ("validation", reached.validation)):
         found = _mapping(measured)
         if "calibration_error" in found:
@@ -199,6 +235,15 @@ def _calibration(reached: Reached, temperature: float) -> str:
                 f"{says} On {split}, confidence is then off by {after:.1f} points on average, {before:.1f} without it."
             )
     return f"{says} How far confidence is off was not measured for this student."
+
+
+def _fitted(reached: Reached) -> str:
+    """Where the temperature is from."""
+    if not reached.all_data:
+        return "was fitted on validation"
+    if _mapping(reached.validation).get("n") != 0:
+        return "was fitted on validation for the same pipeline, trained without it"
+    return "was not fitted, for nothing was left to fit it on"
 
 
 def _limits(reached: Reached, origin: Origin) -> Iterator[str]:
@@ -210,7 +255,7 @@ def _limits(reached: Reached, origin: Origin) -> Iterator[str]:
         yield "- No checks were made of it: those of a study are of what the study recommends."
     elif not checks:
         yield "- The checks of the study found nothing against it."
-    measured = _taken(Evidence, origin.evidence).epochs
+    measured = taken(Evidence, origin.evidence).epochs
     if measured is not None and reached.epochs != measured:
         yield f"- It was trained for {reached.epochs} epochs; the study measured {measured}."
     yield "- Figures hold for samples like those of the data. How it fares on others was not measured."

@@ -7,7 +7,7 @@ data_fingerprint: …       # of content, split and preprocessing; null: not che
 teacher: {…} | null       # where the teacher comes from
 teacher_fingerprint: …
 objective: accuracy       # the metric that the student is to be good at
-train: {epochs: 100, seed: 5}
+train: {epochs: 100, seed: 5}   # all_data: true: train on validation too
 provenance: {…} | null    # which study, trial and arm of its claim, with what evidence
 """
 
@@ -37,6 +37,8 @@ _HEADER = "# A distillation pipeline for autokd; the batch size is part of it. T
 _TRAIN = {"epochs": Number(None, least=1), "seed": Number(None, least=0)}
 """What `train` holds."""
 
+_OF_ITS_DAY = ("provenance.date is ", "provenance.versions.")
+"""What differs whenever the same pipeline is exported again."""
 _AS_WRITTEN = ("data", "data_fingerprint", "teacher", "teacher_fingerprint", "provenance")
 """Keys that are taken as they stand in the file."""
 
@@ -55,6 +57,7 @@ class PipelineFile:
       seed: decides initialisation, data order, views and dropout.
       provenance: where the pipeline comes from, or None.
       objective: name of the metric that the student is to be good at.
+      all_data: it is trained on validation too.
     """
 
     spec: PipelineSpec
@@ -66,9 +69,16 @@ class PipelineFile:
     seed: int
     provenance: Mapping[str, Any] | None
     objective: str = ACCURACY.metric.name
+    all_data: bool = False
 
-    def with_training(self, *, epochs: int | None = None, seed: int | None = None) -> PipelineFile:
-        """Return the file with another length or seed of training; None keeps the file's own.
+    def with_training(
+        self, *, epochs: int | None = None, seed: int | None = None, all_data: bool = False
+    ) -> PipelineFile:
+        """Return the file with another length or seed of training, or one on validation too.
+
+        Args:
+          epochs, seed: None keeps the file's own.
+          all_data: False keeps the file's own.
 
         Raises:
           BundleError: there are less than 1 epochs, or the seed is negative.
@@ -77,7 +87,7 @@ class PipelineFile:
         seed = self.seed if seed is None else seed
         if epochs < 1 or seed < 0:
             raise BundleError(f"training needs epochs of at least 1 and a seed of at least 0, got {epochs} and {seed}")
-        return replace(self, epochs=epochs, seed=seed)
+        return replace(self, epochs=epochs, seed=seed, all_data=all_data or self.all_data)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the file's content as YAML-able data."""
@@ -89,7 +99,7 @@ class PipelineFile:
             "teacher": None if self.teacher is None else dict(self.teacher),
             "teacher_fingerprint": self.teacher_fingerprint,
             "objective": self.objective,
-            "train": {"epochs": self.epochs, "seed": self.seed},
+            "train": {"epochs": self.epochs, "seed": self.seed, **({"all_data": True} if self.all_data else {})},
             "provenance": None if self.provenance is None else dict(self.provenance),
         }
 
@@ -105,6 +115,42 @@ def write(path: Path, plain: Mapping[str, Any]) -> None:
         write_text(path, dump(plain, path.name))
     except OSError as error:
         raise BundleError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def check_replaceable(path: Path, plain: Mapping[str, Any]) -> None:
+    """Refuse to replace a file that holds something else; one that says the same at another date may be written anew.
+
+    Args:
+      path: of the file, which may not exist.
+      plain: the content that it is to have.
+
+    Raises:
+      BundleError: it holds another pipeline, an edited one, or is no pipeline file.
+    """
+    if not path.is_file():
+        return
+    try:
+        there = from_yaml(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        there = None
+    if not isinstance(there, Mapping):
+        raise BundleError(f"{path} is already there, and no pipeline file; give another file with -o, or --overwrite")
+    different = [text for text in differences(from_yaml(dump(plain)), there) if not text.startswith(_OF_ITS_DAY)]
+    if different:
+        more = f", and {len(different) - 1} more" if len(different) > 1 else ""
+        raise BundleError(
+            f"{path} is already there, and {different[0]}{more}; give another file with -o, or --overwrite"
+        )
+
+
+def differences(here: Mapping[str, Any], there: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield one text for each value in which two nested mappings differ, with its path."""
+    for key in [*here, *(key for key in there if key not in here)]:
+        one, other, name = here.get(key), there.get(key), f"{path}{key}"
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from differences(one, other, f"{name}.")
+        elif one != other:
+            yield f"{name} is {other!r} there, {one!r} here"
 
 
 def dump(plain: Mapping[str, Any], name: str = "pipeline.yaml") -> str:
@@ -159,10 +205,12 @@ def parse(plain: Any, source: str) -> PipelineFile:
     if problems:
         raise BundleError("\n".join([f"{source}: {len(problems)} mistake(s)", *(f"  {line}" for line in problems)]))
     as_written: dict[str, Any] = {key: plain.get(key) for key in _AS_WRITTEN}
-    train: dict[str, Any] = {key: int(number.read(plain["train"][key])) for key, number in _TRAIN.items()}
+    given = plain["train"]
+    train: dict[str, Any] = {key: int(number.read(given[key])) for key, number in _TRAIN.items()}
     return PipelineFile(
         spec=from_plain(plain["pipeline"]),
         objective=plain.get("objective") or _metric_of_evidence(as_written["provenance"]),
+        all_data=given.get("all_data", False),
         **as_written,
         **train,
     )
@@ -224,7 +272,10 @@ def _pipeline_problems(plain: Mapping[str, Any]) -> list[str]:
 def _train_problems(plain: Any) -> Iterator[str]:
     if not isinstance(plain, Mapping):
         return
-    yield from (f"train.{key}: unknown key; {nearest(key, _TRAIN)}" for key in plain if key not in _TRAIN)
+    known = (*_TRAIN, "all_data")
+    yield from (f"train.{key}: unknown key; {nearest(key, known)}" for key in plain if key not in known)
+    if not isinstance(plain.get("all_data", False), bool):
+        yield f"train.all_data: expected true or false, got {plain['all_data']!r}"
     for key, number in _TRAIN.items():
         if key not in plain:
             yield f"train.{key}: missing"

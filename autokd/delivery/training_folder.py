@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import filelock
 
 from autokd.delivery import pipeline_file
-from autokd.delivery.pipeline_file import PipelineFile
+from autokd.delivery.pipeline_file import PipelineFile, differences
 from autokd.errors import BundleError
 from autokd.locks import take
 
@@ -44,16 +44,6 @@ def check_folder(out_dir: Path, file: PipelineFile) -> None:
         raise BundleError(
             f"{out_dir} holds the training of another pipeline: {'; '.join(different)}; give another folder"
         )
-
-
-def differences(here: Mapping[str, Any], there: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Yield one text for each value in which two nested mappings differ, with its path."""
-    for key in [*here, *(key for key in there if key not in here)]:
-        one, other, name = here.get(key), there.get(key), f"{path}{key}"
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            yield from differences(one, other, f"{name}.")
-        elif one != other:
-            yield f"{name} is {other!r} there, {one!r} here"
 
 
 @contextlib.contextmanager

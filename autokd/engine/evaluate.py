@@ -20,9 +20,9 @@ def predict(model: nn.Module, data: DeviceData) -> Tensor:
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        chunks = [as_output(model(inputs)).logits for _, inputs in _chunks(data)]
+        logits = [as_output(model(inputs)).logits for _, inputs in chunks(data)]
     model.train(was_training)
-    return torch.cat(chunks).float().cpu()
+    return torch.cat(logits).float().cpu()
 
 
 def predict_teacher(teacher: Teacher, data: DeviceData) -> Tensor:
@@ -42,7 +42,7 @@ class Answered(NamedTuple):
 
 def answers_on(teacher: Teacher, data: DeviceData) -> Answered:
     """Ask a teacher about a whole split, as it is."""
-    answers = (ask(teacher, data, rows, inputs) for rows, inputs in _chunks(data.of_teacher))
+    answers = (ask(teacher, data, rows, inputs) for rows, inputs in chunks(data.of_teacher))
     outputs = [output._replace(features=(), tokens=(), attention=()) for output in answers]
     kept = [output.map(lambda tensor: tensor.float().cpu()) for output in outputs]
     pooled = [output.pooled for output in kept if output.pooled is not None]
@@ -50,7 +50,8 @@ def answers_on(teacher: Teacher, data: DeviceData) -> Answered:
     return Answered(Output(logits, pooled=torch.cat(pooled) if pooled else None), data.labels.cpu())
 
 
-def _chunks(data: DeviceData) -> Iterator[tuple[slice, Inputs]]:
+def chunks(data: DeviceData) -> Iterator[tuple[slice, Inputs]]:
+    """Yield a whole split in its order, some samples at a time: which ones, and they as a network takes them."""
     for start in range(0, len(data.labels), CHUNK):
         rows = slice(start, start + CHUNK)
         yield rows, normalise(data, raw_view(data, rows).inputs)

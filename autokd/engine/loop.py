@@ -174,8 +174,9 @@ def _measure(context: TrainContext, logits: Tensor, labels: Tensor) -> tuple[flo
     if not bool(torch.isfinite(logits).all()):
         raise TrialFailure("not_finite", "the student's predictions are NaN or infinite")
     metric = METRICS[context.metric]
-    values = measure(predictions(logits, labels))
-    return metric.score(values[metric.name]), float(cross_entropy(logits, labels)), values
+    found = predictions(logits, labels)
+    values = measure(found)
+    return metric.score(metric.of(found)), float(cross_entropy(logits, labels)), values
 
 
 @contextlib.contextmanager

@@ -17,7 +17,9 @@ from autokd.engine.prepare import prepare_artefacts
 from autokd.engine.rung import Rung, never
 from autokd.errors import DISK_FULL, Interrupted, TrialFailure
 from autokd.execution.executor import Outcome, RungJob
+from autokd.execution.quantised import score_in_int8
 from autokd.files import write_tensors
+from autokd.metrics import METRICS
 from autokd.spec import from_plain
 from autokd.types import Checkpoint
 
@@ -93,6 +95,9 @@ def _train(context: TrainContext, job: RungJob, on_epoch: OnEpoch | None, leave:
             kept = _Begin(stopped.checkpoint, (*begin.curve, *stopped.curve), begin.seconds + stopped.seconds)
             save_state(job.cut, kept._asdict())
         raise
+    if METRICS[context.metric].quantised and job.until == job.horizon:
+        with context.profile.part("evaluate"):
+            result = score_in_int8(context, spec, result, checkpoint)
     curve = [*begin.curve, *result.curve]
     if job.branch:
         curve[-1] = {**curve[-1], "branch": result.score}

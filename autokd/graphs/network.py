@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 OPSET, IR_VERSION = 18, 8
-"""Of all files that are written here: the first operators that resize as Pillow does, in onnxruntime from 1.14 on."""
+"""Of all files that are written here, so that versions of onnxruntime from 2024 on read them."""
 INPUT, LOGITS, BATCH = "input", "logits", "batch"
 """Names of a network's only input, of its output, and of the dimension of samples."""
 _UNSUPPORTED = re.compile(r"operator '?(?P<name>[\w:.]+)'?")

@@ -82,9 +82,8 @@ def _resized(nodes: Nodes, levels: str, size: tuple[int, int], rule: str) -> str
     shape = nodes.add("Shape", levels)
     height, width = (nodes.cast(nodes.add("Gather", shape, np.array(axis)), np.float64) for axis in (2, 3))
     down, right = _RULES[rule](nodes, (height, width), size)
-    across = nodes.add("Transpose", _weights(nodes, right), perm=[1, 0])
-    rows = _eight_bits(nodes, nodes.add("MatMul", levels, across))
-    found = _eight_bits(nodes, nodes.add("MatMul", _weights(nodes, down), rows))
+    rows = _eight_bits(nodes, nodes.add("MatMul", levels, _weights(nodes, right, places_in=0)))
+    found = _eight_bits(nodes, nodes.add("MatMul", _weights(nodes, down, places_in=1), rows))
     if rule != resizing.PAD:
         return found
     inside = nodes.add("And", _inside(nodes, down, (-1, 1)), _inside(nodes, right, (1, -1)))
@@ -133,18 +132,24 @@ _RULES: Mapping[str, Callable[[Nodes, tuple[str, str], tuple[int, int]], tuple[_
 }
 
 
-def _weights(nodes: Nodes, axis: _Axis) -> str:
-    """Weights [out, length] of a pass; Pillow has the ends of the part in float32, all else in float64."""
+def _weights(nodes: Nodes, axis: _Axis, *, places_in: int) -> str:
+    """Weights of a pass, [out, length], or [length, out] where `places_in` is 0.
+
+    Pillow has the ends of the part in float32, all else in float64. (A transposed matrix would be simpler, but before a
+    product onnxruntime makes one operator of both, which up to 1.17 at least does not know float64.)
+    """
     low, high = (nodes.cast(end, np.float32) for end in (axis.low, axis.high))
     extent = nodes.cast(nodes.add("Sub", high, low), np.float64)
     scale = nodes.add("Div", extent, axis.steps)
-    centre = nodes.add("Sub", np.arange(axis.out)[:, None] + 0.5, axis.begin)
-    centre = nodes.add("Add", nodes.cast(low, np.float64), nodes.add("Mul", centre, scale))
-    places = nodes.add("Range", np.int64(0), nodes.cast(axis.length, np.int64), np.int64(1))
-    distance = nodes.add("Add", nodes.add("Sub", nodes.cast(places, np.float64), centre), 0.5)
+    steps = np.expand_dims(np.arange(axis.out) + 0.5, places_in)
+    centre = nodes.add("Mul", nodes.add("Sub", steps, axis.begin), scale)
+    centre = nodes.add("Add", nodes.cast(low, np.float64), centre)
+    numbers = nodes.add("Range", np.int64(0), nodes.cast(axis.length, np.int64), np.int64(1))
+    places = nodes.add("Unsqueeze", nodes.cast(numbers, np.float64), np.array([1 - places_in]))
+    distance = nodes.add("Add", nodes.add("Sub", places, centre), 0.5)
     share = nodes.add("Abs", nodes.add("Mul", distance, nodes.add("Div", 1.0, nodes.add("Max", scale, 1.0))))
     triangle = nodes.add("Max", nodes.add("Sub", 1.0, share), 0.0)
-    total = nodes.add("Max", nodes.add("ReduceSum", triangle, np.array([1])), _TINY)  # 0 beyond the picture
+    total = nodes.add("Max", nodes.add("ReduceSum", triangle, np.array([places_in])), _TINY)  # 0 beyond the picture
     return _floor_of(nodes, nodes.add("Mul", nodes.add("Div", triangle, total), _WEIGHT_ONE))
 
 

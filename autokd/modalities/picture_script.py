@@ -66,14 +66,15 @@ def to_eight_bits(image: Image.Image, levels: list[float] | None, ground: int) -
 
 def pictures(path: Path) -> list[Path]:
     """Return the picture files in a folder and below, or the file itself."""
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in ENDINGS) if path.is_dir() else [path]
+    found = (file for file in path.rglob("[!.]*") if file.suffix.lower() in ENDINGS)
+    return sorted(found) if path.is_dir() else [path]
 
 
 if __name__ == "__main__":
-    sys.tracebacklimit = 0  # what is wrong is one line
-    model, out = Model(), csv.writer(sys.stdout)
+    sys.tracebacklimit, paths, model = 0, sys.argv[1:] or sys.exit(__doc__), Model()  # what is wrong is one line
+    out = csv.writer(open(1, "w", encoding="utf-8", newline=""), lineterminator="\n")  # noqa: SIM115
     out.writerow(["input", "label", "probability", *(f"probability of {name}" for name in model.about["classes"])])
-    for given in sys.argv[1:] or sys.exit(__doc__):
+    for given in paths:
         for file in pictures(Path(given)):
             label, row = model.predict(file)
             out.writerow([file, label, row.max(), *row])

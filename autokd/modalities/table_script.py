@@ -1,8 +1,6 @@
 """Predict the class of each row of CSV files; needs onnxruntime and numpy alone, and model.onnx beside it.
 
-    python predict.py TABLE.csv... > predictions.csv
-
-From Python: `Model().predict(rows)` is the labels and the probabilities, for rows as {column: text}.
+python predict.py TABLE.csv... > predictions.csv    # in Python: Model().predict([{"column": "cell", ...}, ...])
 """
 
 import csv
@@ -30,8 +28,8 @@ class Model:
         self.about = {key: json.loads(told) for key, told in self.session.get_modelmeta().custom_metadata_map.items()}
         self.columns = {column["name"]: column for column in self.about["preprocess"]["columns"]}
 
-    def predict(self, rows: list[dict[str, str]]) -> tuple[Any, Any]:
-        """Return the labels [N], and the probabilities [N, C] of the classes."""
+    def predict(self, rows: list[dict[str, str]]) -> Any:
+        """Return logits [N, C], probabilities [N, C] and labels [N]."""
         given: dict[str, Any] = {}
         for name, column in self.columns.items():
             try:
@@ -39,8 +37,7 @@ class Model:
             except (KeyError, ValueError) as error:
                 raise ValueError(f"column {name!r}: {error}") from None  # a KeyError names what is not there
             given[name] = np.array(values, object if column["type"] == "categorical" else np.float64)[:, None]
-        _, probabilities, labels = self.session.run(None, given)
-        return labels, probabilities
+        return self.session.run(None, given)
 
     def read(self, path: str) -> list[dict[str, str]]:
         """Return the rows of a file, whose cells lie between commas, semicolons, tabs or bars."""
@@ -61,8 +58,8 @@ def value(cell: str, column: dict[str, Any]) -> Any:
         return number(cell, column.get("form", "plain"))
     if cell in column["categories"] or not column.get("complete", True):
         return cell
-    alike = {float(name): name for name in column["categories"] if NUMBER.fullmatch(name)}  # 1 for 1.0
-    return alike[float(cell) if NUMBER.fullmatch(cell) else cell]  # type: ignore[index]
+    alike: dict[Any, str] = {float(name): name for name in column["categories"] if NUMBER.fullmatch(name)}
+    return alike[float(cell) if NUMBER.fullmatch(cell) else cell]  # 1 for 1.0
 
 
 def number(cell: str, form: str) -> float:
@@ -75,9 +72,9 @@ def number(cell: str, form: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.tracebacklimit = 0  # what is wrong is one line
-    model, out = Model(), csv.writer(sys.stdout)
+    sys.tracebacklimit, paths, model = 0, sys.argv[1:] or sys.exit(__doc__), Model()  # what is wrong is one line
+    out = csv.writer(open(1, "w", encoding="utf-8", newline=""), lineterminator="\n")  # noqa: SIM115
     out.writerow(["input", "label", "probability", *(f"probability of {name}" for name in model.about["classes"])])
-    for table in sys.argv[1:] or sys.exit(__doc__):
-        for place, (label, row) in enumerate(zip(*model.predict(model.read(table))), 1):  # noqa: B905
+    for table in paths:
+        for place, (_, row, label) in enumerate(zip(*model.predict(model.read(table))), 1):  # noqa: B905
             out.writerow([f"{table}:{place}", label, row.max(), *row])

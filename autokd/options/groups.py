@@ -131,7 +131,7 @@ class Length:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a student may cost: `max_` and the name of the cost, see `autokd.objective.COSTS`."""
+    """What a student may cost: `max_` and the name of the cost, see `autokd.objective.COSTS`; how that is measured."""
 
     max_params: Annotated[
         float | None, Option("Maximum number of student parameters, e.g. 300k.", unit=units.COUNT)
@@ -140,7 +140,11 @@ class Limits:
         float | None, Option("Maximum number of multiply-accumulates per sample, e.g. 20M.", unit=units.COUNT)
     ] = None
     max_size: Annotated[
-        float | None, Option("Maximum size of the student's weights, e.g. 200KB.", unit=units.WEIGHTS_SIZE)
+        float | None,
+        Option(
+            "Maximum size of the student's weights, e.g. 200KB; with accuracy_int8 of its file in 8 bits.",
+            unit=units.WEIGHTS_SIZE,
+        ),
     ] = None
     max_latency: Annotated[
         float | None,
@@ -148,11 +152,15 @@ class Limits:
             "Maximum latency for one sample on the device, e.g. 5ms; measured before training.", unit=units.MILLISECONDS
         ),
     ] = None
+    latency_with: Annotated[
+        str, Option("What measures latency: torch on the device, or onnx: onnxruntime on the CPU.")
+    ] = "torch"
 
     @property
     def limits(self) -> dict[str, float | None]:
         """The limits by the name of their option."""
-        return {limit.name: getattr(self, limit.name) for limit in dataclasses.fields(Limits)}
+        names = [item.name for item in dataclasses.fields(Limits) if item.name.startswith("max_")]
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,15 @@ class FullTraining:
         ),
     ] = None
     seed: Annotated[int | None, Option("Random seed, instead of the one in the file.", minimum=0)] = None
+    all_data: Annotated[
+        bool, Option("Train on validation too: the final student, once the choice is made. Test is read as ever.")
+    ] = False
+    figures_from: Annotated[
+        Path | str | None,
+        Option(
+            "With --all-data: a bundle of the same pipeline trained without, for validation figures and calibration."
+        ),
+    ] = None
     tensorboard: Annotated[
         Path | None, Option("Folder for TensorBoard: losses, scores and learning rate of each epoch.")
     ] = None

@@ -21,7 +21,7 @@ def teacher_value(study: StudyStore) -> float | None:
     claim, teacher = study.records.claim, study.settings.teacher
     if claim is not None and claim.teacher is not None:
         return claim.teacher.validation
-    return None if teacher is None else teacher.validation.get(study.objective.metric.name)
+    return None if teacher is None else teacher.validation.get(study.objective.metric.in_float)
 
 
 def start_baselines(study: StudyStore) -> list[tuple[str, TrialRecord]]:

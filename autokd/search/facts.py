@@ -63,7 +63,7 @@ def _describe_teacher(setup: Setup) -> TeacherFacts | None:
         offers=teacher.offers,
         line=setup.teacher_line,
         remarks=setup.teacher_remarks,
-        cost=_cost_of_asking(teacher, validation.of_teacher, timed=setup.measures_latency),
+        cost=_cost_of_asking(teacher, validation.of_teacher, timed=setup.measures.of_torch),
     )
 
 

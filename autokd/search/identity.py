@@ -11,6 +11,7 @@ from typing import Any
 from autokd.errors import StudyError
 from autokd.files import as_plain, cache_dir
 from autokd.options import Listed, Option, options_of
+from autokd.search.limits import INT8_SIZE, SIZE
 from autokd.search.request import Request
 from autokd.search.session import Setup
 from autokd.study.settings import Identity, Setting, comparable
@@ -58,6 +59,7 @@ def in_options(different: Sequence[str]) -> list[str]:
 
 
 def _as_option(key: str) -> str:
+    key = f"{_LIMITS}{SIZE}" if key == f"{_LIMITS}{INT8_SIZE}" else key
     return f"--max-{key.removeprefix(_LIMITS)}" if key.startswith(_LIMITS) else f"--{key.removeprefix('budget.')}"
 
 
@@ -84,7 +86,8 @@ def _as_used(request: Request, setup: Setup, source: str) -> dict[str, Setting]:
     """The options whose value follows from more than what was asked."""
     planned = setup.time_plan is not None
     constraints = setup.space.constraints
-    limits = {name: (asked, constraints.get(name.removeprefix("max_"))) for name, asked in request.limits.items()}
+    stated = {**constraints, SIZE: constraints.get(INT8_SIZE, constraints.get(SIZE))}
+    limits = {name: (asked, stated.get(name.removeprefix("max_"))) for name, asked in request.limits.items()}
     return {
         "trials": _from_file(request.trials, setup.budget.trials, request.time is not None),
         "epochs": _from_file(request.epochs, setup.budget.epochs, planned),

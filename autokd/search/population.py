@@ -11,7 +11,7 @@ import numpy as np
 from autokd.errors import NothingFeasible
 from autokd.networks.cost import student_cost
 from autokd.objective import shown_limit
-from autokd.search.limits import LatencyMeter, feasible
+from autokd.search.limits import INT8_SIZE, LATENCY, Meter, feasible
 from autokd.seeds import derive
 from autokd.space import Space
 from autokd.spec import component_from_plain
@@ -26,7 +26,7 @@ FEW = 0.01
 
 
 def population(
-    space: Space, task: Task, seed: int, size: int = POPULATION, *, meter: LatencyMeter | None = None
+    space: Space, task: Task, seed: int, size: int = POPULATION, *, meter: Meter | None = None
 ) -> tuple[list[dict[str, Any]], float]:
     """Draw distinct students inside the budget.
 
@@ -35,7 +35,8 @@ def population(
       task: the task.
       seed: the study's seed.
       size: how many, at most.
-      meter: measures those that are inside otherwise, where the space bounds the latency; None: it is not looked at.
+      meter: measures those that are inside otherwise, where the space bounds what is measured; None: that is not looked
+        at.
 
     Returns:
       the plain students, and the share of the draws looked at that was inside.
@@ -50,11 +51,11 @@ def population(
     if not found:
         raise NothingFeasible(_smallest(drawn, task, space.constraints))
     small, looked_at = [drawn[place] for place in found], found[-1] + 1 if len(found) == size else len(drawn)
-    share, most = len(small) / looked_at, space.constraints.get("latency")
-    if meter is None or most is None:
-        return small, share
-    fast = _fast_enough(small, meter, most)
-    return fast, share * len(fast) / len(small)
+    share, left = len(small) / looked_at, small
+    for name in (INT8_SIZE, LATENCY):
+        if meter is not None and name in space.constraints:
+            left = _inside(left, meter, name, space.constraints[name])
+    return left, share * len(left) / len(small)
 
 
 def _smallest(students: Sequence[Mapping[str, Any]], task: Task, constraints: Mapping[str, float]) -> str:
@@ -67,17 +68,21 @@ def _smallest(students: Sequence[Mapping[str, Any]], task: Task, constraints: Ma
     )
 
 
-def _fast_enough(students: Sequence[dict[str, Any]], meter: LatencyMeter, most: float) -> list[dict[str, Any]]:
-    """Those that take at most so many milliseconds."""
-    times = [meter({"student": student}) for student in students]
-    fast = [student for student, taken in zip(students, times, strict=True) if taken <= most]
-    if not fast:
-        taken, name = min(zip(times, map(_short, students), strict=True))
+def _inside(students: Sequence[dict[str, Any]], meter: Meter, cost: str, most: float) -> list[dict[str, Any]]:
+    """Those of which a cost that is measured is at most so much."""
+    measure = meter.int8_size if cost == INT8_SIZE else meter
+    taken = [measure({"student": student}) for student in students]
+    found = [student for student, value in zip(students, taken, strict=True) if value <= most]
+    if not found:
+        least, name = min(zip(taken, map(_short, students), strict=True))
+        said = {
+            LATENCY: f"the fastest one measured is {name} with {least:.3g} ms on {meter.where}",
+            INT8_SIZE: f"the smallest one drawn is {name}, whose file in 8 bits has {least:,.0f} bytes",
+        }
         raise NothingFeasible(
-            f"no student of the space lies inside the budget ({shown_limit('latency', most)}); the fastest one "
-            f"measured is {name} with {taken:.3g} ms on {meter.device}"
+            f"no student of the space lies inside the budget ({shown_limit(cost, most)}); {said[cost]}"
         )
-    return fast
+    return found
 
 
 def _short(student: Mapping[str, Any]) -> str:

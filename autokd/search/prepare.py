@@ -25,12 +25,12 @@ from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
 from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
 from autokd.search.identity import collect_settings, refuse_another
-from autokd.search.limits import LatencyMeter, over, pipeline_cost
+from autokd.search.limits import INT8_SIZE, LATENCY, Measures, Meter, checked, over, pipeline_cost, resolve_space
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
 from autokd.search.request import Notify, Request, of_teacher
 from autokd.search.rungs import rung_plan
-from autokd.search.session import Setup, measures_latency
+from autokd.search.session import Setup, what_to_measure
 from autokd.search.stages import works
 from autokd.search.timing.fit import Asked
 from autokd.search.timing.levels import quick_changes
@@ -65,6 +65,7 @@ class Loaded(NamedTuple):
       parallel: rungs and runs at a time.
       threads: that a rung computes on.
       effort: that a default teacher is trained with.
+      latency_with: what latencies are measured with.
     """
 
     data: Dataset
@@ -78,6 +79,7 @@ class Loaded(NamedTuple):
     parallel: Parallel
     threads: int
     effort: Effort
+    latency_with: str
 
     @property
     def offers(self) -> Shapes:
@@ -172,6 +174,7 @@ def _setup(
         portfolio=recipes,
         elsewhere=tuple(elsewhere),
         students=students,
+        latency_with=loaded.latency_with,
         dropped=(*space.dropped, *recipes.dropped, *_dropped_warm_starts(space, loaded.data.task, loaded.offers)),
     )
     return dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
@@ -193,6 +196,7 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
+    objective = checked(of_names(request.objective) if request.objective else of_plain(space.objective), request)
     asked = named(request)
     if request.workers is not None and any(one.in_python for one in asked):
         raise TeacherError(
@@ -207,11 +211,12 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
         teacher=None if given is None else given.teacher,
         given=given,
         device=device,
-        objective=of_names(request.objective) if request.objective else of_plain(space.objective),
+        objective=objective,
         before=before,
         parallel=Parallel(slots, request.workers or 1),
         threads=threads,
         effort=Effort(space.budget.teacher_epochs),
+        latency_with=request.latency_with,
     )
 
 
@@ -226,7 +231,7 @@ def load_data(request: Request, *, dry: bool = False, **changed: Any) -> Dataset
 
 def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:
     """The space that is left for the data, the teacher and the plan, within the limits that were asked for."""
-    space = loaded.space.resolve(loaded.data.task, loaded.offers, **request.limits)
+    space = resolve_space(loaded.space, loaded.data.task, loaded.offers, request.limits, loaded.objective.metric)
     return space.without(plan.left_out) if plan is not None and plan.left_out else space
 
 
@@ -302,13 +307,14 @@ def _budget(loaded: Loaded, request: Request, plan: TimePlan | None) -> Budget:
 
 def _identity(request: Request, loaded: Loaded, space: Space, budget: Budget, teacher: Reference) -> Identity:
     """What makes the study this study."""
-    objective, cuda = loaded.objective, loaded.device.type == "cuda"
-    device = torch.cuda.get_device_name(loaded.device) if cuda else loaded.device.type
+    objective, on = loaded.objective, loaded.device
+    device = torch.cuda.get_device_name(on) if on.type == "cuda" else on.type
+    measures = what_to_measure(objective, space, loaded.latency_with)
     return Identity(
         space=space.identity(),
         objective=objective.as_plain(),
         objective_order=list(objective.names) if objective.several else None,
-        latency_device=device if measures_latency(objective, space) else None,
+        latency_device=measures.where(device) if measures.latency else None,
         data=Reference(loaded.data.reference, loaded.data.task.fingerprint or None),
         teacher=teacher,
         rungs=rung_plan(budget),
@@ -326,10 +332,10 @@ def _known_latencies(request: Request, loaded: Loaded) -> dict[str, float]:
     return dict(RecordLog(study_path(request, loaded.data) / "trials.jsonl", read_only=True).records.latencies)
 
 
-def _meter(loaded: Loaded, latencies: dict[str, float]) -> LatencyMeter:
+def _meter(loaded: Loaded, latencies: dict[str, float]) -> Meter:
     """What measures the latencies that are not among these, and adds them."""
-    task = loaded.data.task
-    return LatencyMeter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__)
+    how, task = Measures(True, loaded.latency_with, loaded.objective.metric.quantised), loaded.data.task
+    return Meter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__, how)
 
 
 def _known_recipes(
@@ -339,8 +345,8 @@ def _known_recipes(
 
     First comes the student that the plan chose by measured seconds, or that of the first family.
     """
-    meter, most, task = _meter(loaded, latencies), space.constraints.get("latency"), loaded.data.task
-    fast = None if most is None else lambda pipeline: meter(pipeline) <= most
+    meter, limits, task = _meter(loaded, latencies), space.constraints, loaded.data.task
+    fast = (lambda network: meter.excess(network, limits) <= 1) if {LATENCY, INT8_SIZE} & limits.keys() else None
     students = largest_of_families(space, task, loaded.offers, fast=fast)
     planned = None if plan is None else plan.student
     first = choose_family(students) if planned is None else planned
@@ -389,4 +395,6 @@ def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) ->
     """Refuse a folder that holds something else than a study, too large samples, and a budget that no student meets."""
     refuse_foreign(study_path(request, loaded.data))
     refuse_too_large(_probe(request, loaded), timed=request.time is not None)
-    population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
+    space, meter, task = _resolve(request, loaded), _meter(loaded, latencies), loaded.data.task
+    population(space, task, request.seed, meter=meter)
+    meter.refuse_without_int8(largest_of_families(space, task, loaded.offers))

@@ -22,7 +22,7 @@ from autokd.search.device import pick_device
 from autokd.search.dry_run import Plan, plan, plan_bank
 from autokd.search.facts import describe_machine, describe_study, with_versions_now
 from autokd.search.identity import refuse_another
-from autokd.search.limits import LatencyMeter
+from autokd.search.limits import Meter
 from autokd.search.log_file import log_file
 from autokd.search.population import population
 from autokd.search.prepare import context_of, prepare, study_path
@@ -262,14 +262,14 @@ def _executor(
         executor.close()
 
 
-def _meter(setup: Setup, latencies: Mapping[str, float], record: Callable[[str, float], None]) -> LatencyMeter:
+def _meter(setup: Setup, latencies: Mapping[str, float], record: Callable[[str, float], None]) -> Meter:
     offers = None if setup.teacher is None else setup.teacher.offers
-    return LatencyMeter(setup.data.task, setup.device, offers, setup.threads, latencies, record)
+    return Meter(setup.data.task, setup.device, offers, setup.threads, latencies, record, setup.measures)
 
 
-def _recording_meter(store: StudyStore, setup: Setup) -> LatencyMeter | None:
-    """What measures latencies, each recorded before it is used; None where nothing depends on them."""
-    if not setup.measures_latency:
+def _recording_meter(store: StudyStore, setup: Setup) -> Meter | None:
+    """What measures students, latencies recorded before they are used; None where nothing depends on that."""
+    if setup.measures.nothing:
         return None
 
     def record(network: str, milliseconds: float) -> None:

@@ -55,7 +55,7 @@ def tell_weak_teacher(session: Session) -> None:
     facts, metric = session.store.settings, session.objective.metric
     weak = weak_teacher(
         session.records,
-        teacher=None if facts.teacher is None else facts.teacher.validation.get(metric.name),
+        teacher=None if facts.teacher is None else facts.teacher.validation.get(metric.in_float),
         epochs=session.rung_epochs[-1],
         validation=facts.data.validation,
         metric=metric,

@@ -16,7 +16,7 @@ from autokd.engine.context import TrainContext
 from autokd.execution.executor import Executor
 from autokd.objective import Objective
 from autokd.recipes import Portfolio
-from autokd.search.limits import LatencyMeter
+from autokd.search.limits import LATENCY, TORCH, Measures, Meter
 from autokd.search.progress import confirmed, explored, is_claimed
 from autokd.search.request import Notify, Request
 from autokd.search.runs import Runner
@@ -59,6 +59,7 @@ class Setup:
       elsewhere: the known recipes on the largest student of each other family.
       students: the largest student of each family, plain.
       dropped: what was left out of the space, one line each.
+      latency_with: what latencies are measured with.
     """
 
     data: Dataset
@@ -78,6 +79,7 @@ class Setup:
     elsewhere: tuple[Portfolio, ...]
     students: tuple[Mapping[str, Any], ...]
     dropped: tuple[str, ...]
+    latency_with: str = TORCH
     teacher_line: str = ""
     teacher_remarks: tuple[str, ...] = ()
 
@@ -96,9 +98,9 @@ class Setup:
         return tuple({recipe.rule.name: recipe.drawn for recipe in each.recipes} for each in self.elsewhere)
 
     @property
-    def measures_latency(self) -> bool:
-        """Whether latency is bounded or an objective, so that it is measured before a student is trained."""
-        return measures_latency(self.objective, self.space)
+    def measures(self) -> Measures:
+        """What is measured of a student before it is trained."""
+        return what_to_measure(self.objective, self.space, self.latency_with)
 
     @property
     def scope(self) -> Scope:
@@ -106,9 +108,10 @@ class Setup:
         return Scope(budget=self.budget)
 
 
-def measures_latency(objective: Objective, space: Space) -> bool:
-    """Whether latency is bounded or an objective."""
-    return "latency" in objective.names or "latency" in space.constraints
+def what_to_measure(objective: Objective, space: Space, latency_with: str) -> Measures:
+    """Return what is measured of students: their latency where it is bounded or an objective, their form in 8 bits."""
+    latency = LATENCY in objective.names or LATENCY in space.constraints
+    return Measures(latency, latency_with, objective.metric.quantised)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +128,7 @@ class Session:
       notify: tells the user.
       mirror: shows the study to dashboards.
       works: what all stages will do.
-      meter: measures latencies, where they are bounded or an objective; else None.
+      meter: measures what does not follow from a student's form, where that counts; else None.
     """
 
     store: StudyStore
@@ -137,7 +140,7 @@ class Session:
     notify: Notify
     mirror: Mirror
     works: Works
-    meter: LatencyMeter | None
+    meter: Meter | None
 
     @property
     def records(self) -> Records:

@@ -13,7 +13,7 @@ from autokd import catalog, spec
 from autokd.errors import SpaceError, nearest
 from autokd.files import YAML_LOADER
 from autokd.metrics import METRICS
-from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction
+from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction, late_metrics
 from autokd.space.budget import Budget
 from autokd.space.read_files import with_files
 from autokd.space.read_parts import answer_problems, read_part
@@ -154,6 +154,7 @@ def _objective(value: Any, problems: Problems) -> dict[str, str]:
     if found and next(iter(found)) not in METRICS:
         problems.append(f"objective: the first one must be a metric ({', '.join(METRICS)}); costs may follow it")
         return ACCURACY.as_plain()
+    problems.extend(f"objective.{name}: it must be the first objective" for name in late_metrics(list(found)))
     return {name: wanted[name] for name in found} or ACCURACY.as_plain()
 
 

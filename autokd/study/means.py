@@ -168,7 +168,7 @@ def _means(
         known[TEACHER] = np.array([teacher])
     items = {} if state is None else _items_of(file, METRICS[metric], known)
     kept = next(iter(items.values()), None)
-    divisor = 1 if metric != "accuracy" or kept is None else len(kept)
+    divisor = 1 if not METRICS[metric].counts_right or kept is None else len(kept)
     return Means(METRICS[metric], {name: _Arm(v, items.get(name), divisor) for name, v in known.items()}, n_test)
 
 
@@ -179,7 +179,7 @@ def _items_of(file: Path, metric: Metric, known: dict[str, Floats]) -> dict[str,
     kept = read_answers(file)
     rows = {} if kept is None else {name: _answered(kept, name, len(values)) for name, values in known.items()}
     found = {name: row for name, row in rows.items() if row}
-    if metric.name == "accuracy":
+    if metric.counts_right:
         return {name: _right(row) for name, row in found.items()}
     return measure(metric, found).resampled
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from autokd.metrics import METRICS, Metric
+from autokd.metrics import Metric
 from autokd.study.ladder import hand_step
 from autokd.study.noise import estimate
 from autokd.study.records import Records
@@ -68,4 +68,4 @@ def _noise(records: Records, value: float, validation: int, metric: Metric) -> f
     found = estimate(records)
     if found is not None:
         return found.sd
-    return math.sqrt(value * (1 - value) / validation) if metric is METRICS["accuracy"] and validation else 0.0
+    return math.sqrt(value * (1 - value) / validation) if metric.counts_right and validation else 0.0

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from autokd import batching, catalog
+from autokd.errors import ComponentError
 from autokd.input_kind import InputKind
 from autokd.input_values import Feed, Preprocess
+from autokd.nodes import Nodes
 from autokd.testing.suite import Suite
 from autokd.types import BuildContext, Inputs, Task
 
@@ -65,6 +68,16 @@ class ModalitySuite(Suite):
         assert same(batching.take(example(4, None), slice(1)), batching.take(example(4, None), slice(3, 4)))
         first, again, other = (example(4, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
         assert same(first, again) and not same(first, other)
+
+    def test_a_form_in_onnx_gives_what_a_network_takes(self, component: Any) -> None:
+        pytest.importorskip("onnx", reason="onnx is not installed")
+        nodes, example = Nodes("prepare"), self._feed(component).example(1, None)
+        try:
+            form = component().onnx_form(self._fitted(component), nodes)
+        except ComponentError:
+            return  # it has none, and says so
+        assert set(form.tensors) == set(batching.by_own_name(example, "input"))
+        assert set(form.takes) == {each.name for each in nodes.entries} and all(form.takes.values())
 
     def test_stored_samples_stay_as_they_are(self, component: Any) -> None:
         preprocess, feed = self._fitted(component), self._feed(component)

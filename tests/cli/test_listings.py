@@ -99,6 +99,7 @@ def test_report_is_written_again(run, study):
 def test_export_train_predict(run, study):
     ran = run("export", "wine", "-o", "a pipeline.yaml")
     assert ran == (0, "a pipeline.yaml\nnext: autokd train 'a pipeline.yaml'\n", "")
+    assert run("export", "wine", "-o", "a pipeline.yaml") == ran  # the same again, at another time
     told = listed(run, "train", "a pipeline.yaml", "--epochs", "2", "--seed", "5", "-o", "student", "-q")
     assert told["folder"] == "student" and told["metrics"]["seed"] == 5 and told["metrics"]["test"]["n"] == 36
     again = run("train", "a pipeline.yaml", "--epochs", "2", "--seed", "5", "-o", "student")
@@ -109,6 +110,15 @@ def test_export_train_predict(run, study):
     assert ended.code == 0 and re.search(
         r"test log loss \d\.\d{3} nats on 36 items \(validation \d\.\d{3} nats\)", ended.out
     )
+    edited = of_log_loss.replace("epochs: 100", "epochs: 7")
+    Path("of log loss.yaml").write_text(edited, encoding="utf-8")
+    Path("notes.txt").write_text("mine", encoding="utf-8")
+    differs = r"objective is 'log_loss' there, 'accuracy' here, and \d more"
+    for name, what in (("of log loss.yaml", differs), ("notes.txt", "no pipeline file")):
+        refused = run("export", "wine", "-o", name)
+        assert refused.code == 2 and re.search(f"is already there, and {what}; give another file", refused.err)
+    assert Path("of log loss.yaml").read_text(encoding="utf-8") == edited
+    assert run("export", "wine", "-o", "of log loss.yaml", "--overwrite").code == 0
     frame = wine_rows(Path("new.csv"))
     rows = listed(run, "predict", "student", "new.csv")
     assert [row["input"] for row in rows] == [f"new.csv:{i}" for i in range(1, len(frame) + 1)]

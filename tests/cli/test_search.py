@@ -202,7 +202,7 @@ def test_a_front_is_shown_and_any_of_it_exported(run, here):
     claim = json.loads(run(*WINE, "--objective", "accuracy,params,latency", "--trials", "6", "--json", "-q").out)
     for row in claim["recommendation"]["front"]:
         assert set(row["objectives"]) == {"accuracy", "params", "latency"}
-        assert run("export", "wine", "--trial", str(row["trial"]), "-o", "any.yaml").code == 0
+        assert run("export", "wine", "--trial", str(row["trial"]), "-o", "any.yaml", "--overwrite").code == 0
         assert yaml.safe_load(Path("any.yaml").read_text(encoding="utf-8"))["provenance"]["trial"] == row["trial"]
     assert "latency, ms" in run("trials", "wine").out
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from autokd.data import Dataset
-from autokd.delivery.full_training import train
+from autokd.delivery.full_training import Given, train
 from autokd.delivery.pipeline_file import PipelineFile
 from autokd.delivery.teller import Listeners, nobody
 from autokd.engine.build import build_student
@@ -74,4 +74,4 @@ def run(
     """Train a pipeline file into a folder; return the bundle's metrics."""
     file = file.with_training(epochs=epochs, seed=seed)
     told = Listeners(on_epoch=on_epoch, **listeners)
-    return train(file, out, data=data, load_teacher=teacher_for, device=CPU, listeners=told)
+    return train(file, out, Given(data, teacher_for), device=CPU, listeners=told)

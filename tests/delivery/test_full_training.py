@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from autokd.data import Dataset
-from autokd.delivery.full_training import train
+from autokd.delivery.full_training import Given, train
 from autokd.delivery.teller import Listeners
 from autokd.delivery.training_state import load_training
 from autokd.engine.context import TrainContext
@@ -128,9 +128,7 @@ def test_without_any_whole_checkpoint_it_starts_anew(bundles: Bundles, tmp_path:
 def test_a_finished_bundle_is_not_trained_again(bundles: Bundles, caplog: pytest.LogCaptureFixture) -> None:
     made = bundles("image")
     caplog.set_level(logging.INFO, "autokd")
-    metrics = train(
-        made.file, made.directory, data=made.data, load_teacher=None, device=CPU, listeners=Listeners(on_epoch=Stop(1))
-    )
+    metrics = run(made.file, made.directory, made.data, on_epoch=Stop(1))
     assert metrics == made.metrics
     assert "is already trained" in caplog.text
 
@@ -191,7 +189,7 @@ def test_a_default_teacher_that_is_needed_again_is_the_same_on_mixed_rows_too(
     for name in ("first", "again"):
         monkeypatch.setenv("AUTOKD_CACHE", str(tmp_path / name / "cache"))
         out = tmp_path / name / "out"
-        train(file, out, data=cancer, load_teacher=partial(default_teacher.load_described, device=CPU), device=CPU)
+        train(file, out, Given(cancer, partial(default_teacher.load_described, device=CPU)), device=CPU)
         made.append((out / "student.safetensors").read_bytes())
         teacher = default_teacher.obtain(cancer, Effort(2), CPU)
         file = dataclasses.replace(file, teacher_fingerprint=teacher.fingerprint)
@@ -215,7 +213,7 @@ def test_without_distillation_no_teacher_is_loaded_and_the_test_split_is_read_on
 
     file = pipeline_for(cancer, distil=False)
     file = file.with_training(epochs=2, seed=8)
-    metrics = train(file, tmp_path, data=cancer, load_teacher=None, device=CPU, listeners=Listeners(on_epoch=check))
+    metrics = train(file, tmp_path, Given(cancer), device=CPU, listeners=Listeners(on_epoch=check))
     assert reads == [1]
     assert (metrics["epochs"], metrics["seed"], metrics["test"]["n"]) == (2, 8, len(original(cancer)))
     assert 0.6 < metrics["test"]["accuracy"] <= 1.0

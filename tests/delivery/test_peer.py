@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from autokd.data import Dataset
 from autokd.delivery import pipeline_file
-from autokd.delivery.full_training import train
+from autokd.delivery.full_training import Given, train
 from autokd.delivery.pipeline_file import PipelineFile
 from autokd.delivery.teller import Listeners
 from autokd.spec import make
@@ -34,10 +34,10 @@ def test_it_is_resumed_and_delivers_the_student_alone(digits: Dataset, tmp_path:
     pipeline_file.write(tmp_path / "pipeline.yaml", mutual(digits).to_plain())
     file = pipeline_file.read(tmp_path / "pipeline.yaml")
     assert file.spec == mutual(digits).spec
-    whole = train(file, tmp_path / "whole", data=digits, load_teacher=None, device=CPU)
+    whole = train(file, tmp_path / "whole", Given(digits), device=CPU)
     with pytest.raises(KeyboardInterrupt):
-        train(file, tmp_path / "cut", data=digits, load_teacher=None, device=CPU, listeners=Listeners(on_epoch=stop))
-    rest = train(file, tmp_path / "cut", data=digits, load_teacher=None, device=CPU)
+        train(file, tmp_path / "cut", Given(digits), device=CPU, listeners=Listeners(on_epoch=stop))
+    rest = train(file, tmp_path / "cut", Given(digits), device=CPU)
     assert rest | {"seconds": 0} == whole | {"seconds": 0}
     assert set(whole["curve"][-1]["peer"]["terms"]) == {"ce", "soft"}
     bytes_of = [(tmp_path / name / "student.safetensors").read_bytes() for name in ("whole", "cut")]

@@ -161,6 +161,16 @@ def test_telco_churn(shared_data: Path, tmp_path: Path) -> None:
     made.check(given_of(data, frame), frame)
 
 
+def test_a_bundle_from_before_calibration_has_a_temperature_of_1(digits: Dataset, tmp_path: Path) -> None:
+    bundle = bundle_of(tmp_path / "student", digits)
+    plain = json.loads((bundle / "model.json").read_text())
+    del plain["temperature"]
+    (bundle / "model.json").write_text(json.dumps(plain))
+    autokd.export_model(bundle, format="onnx", output=tmp_path / "it.onnx")
+    told = running.session(tmp_path / "it.onnx").get_modelmeta().custom_metadata_map
+    assert json.loads(told["temperature"]) == 1.0
+
+
 class Guessing(nn.Module):
     """Its answer hangs on the number of samples, which a graph fixes when it is traced."""
 

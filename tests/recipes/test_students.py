@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from autokd.networks.cost import student_cost
+from autokd.networks.cost import student_cost, student_params
 from autokd.recipes import choose_family, largest_of_families
 from autokd.recipes.students import Room, beside_head
 from autokd.space import Space, find, parse
@@ -26,7 +26,7 @@ def space_of(**changed: object) -> Space:
 
 def count(student, head=None) -> int:
     beside = None if head is None else component_from_plain("heads", head)
-    return student_cost(component_from_plain("students", student), PICTURES, beside, head and TEACHER).params
+    return student_params(component_from_plain("students", student), PICTURES, beside, head and TEACHER)
 
 
 def every(family: str) -> list[dict[str, object]]:

@@ -215,7 +215,7 @@ def test_the_command_exports_an_arm_or_says_in_one_line_what_there_is(
 ) -> None:
     arms: tuple[Arm, ...] = old_study.recommendation.arms if old_study.recommendation else ()
     for arm in arms:
-        assert run_command(["export", "old-wine", "--arm", arm.name, "-o", "pipeline.yaml"]) == 0
+        assert run_command(["export", "old-wine", "--arm", arm.name, "-o", "pipeline.yaml", "--overwrite"]) == 0
         assert pipeline_of(Path())["pipeline"] == dict(arm.pipeline)
     capfd.readouterr()
     for options, message in (

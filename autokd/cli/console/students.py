@@ -32,11 +32,20 @@ def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown
         return document({"folder": str(folder), "metrics": metrics})
     metric = METRICS[metrics["objective"]]
     test, validation = (metrics[split] for split in ("test", "validation"))
+    own = metric.name in validation and not validation.get("note")
+    beside = f" (validation {_precisely(validation[metric.name], metric)})" if own else ""
     return (
-        f"{folder}: {_of_test(test, metric)} (validation {_precisely(validation[metric.name], metric)}), "
+        f"{folder}: {_of_test(test, metric)}{beside}, "
         f"seed {metrics['seed']}, {number_of(metrics['epochs'], 'epoch')}\n"
+        f"{'' if own else _of_validation(validation, metric)}"
         f"next: autokd predict {shlex.quote(str(folder))} INPUT…"
     )
+
+
+def _of_validation(validation: Mapping[str, Any], metric: Metric) -> str:
+    """What is known of validation where the student was trained on it, too: a line."""
+    known = f"{_precisely(validation[metric.name], metric)}; " if metric.name in validation else ""
+    return f"validation: {known}{validation.get('note', 'not measured')}\n"
 
 
 def _of_test(test: Mapping[str, Any], metric: Metric) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +16,8 @@ from autokd.engine.build import build_student
 from autokd.engine.evaluate import predict, predict_teacher
 from autokd.engine.views import DeviceData, to_device
 from autokd.files import write_tensors
-from autokd.metrics import METRICS, Metric, Predictions, predictions
+from autokd.graphs.answers import int8_graph, predict_graph
+from autokd.metrics import Metric, Predictions, predictions
 from autokd.networks.models import seeded
 from autokd.search.confirm.plain_models import plain_logits
 from autokd.search.confirm.round import Round
@@ -30,6 +29,7 @@ from autokd.study.claim import Comparison, SplitValues
 from autokd.study.comparison import Pair
 from autokd.study.plain_models import PLAIN
 from autokd.study.records import RunRecord
+from autokd.study.split_reads import CLAIM, SplitRead, note_read
 
 
 class Answers(NamedTuple):
@@ -62,7 +62,7 @@ class Answers(NamedTuple):
 
     def compare(self, metric: Metric, pairs: Sequence[Pair]) -> dict[str, Comparison]:
         """Compare arms; return the comparisons by the name of the other arm."""
-        if metric is METRICS["accuracy"]:
+        if metric.counts_right:
             correct = {
                 name: np.stack([self._correct(answers) for answers in row]) for name, row in self.students.items()
             }
@@ -91,16 +91,16 @@ def read_test(
       file: where the i-th student of an arm is kept.
       use: name of the recommended arm.
     """
-    _note_read(round.folder, round.number)
+    note_read(round.folder, SplitRead(CLAIM, round.number))
     task, device = round.context.data.task, round.context.device
     test = round.context.data.read_test()
     splits = {"validation": round.context.validation_data, "test": to_device(test, task, device)}
     labels = {name: data.labels.cpu() for name, data in splits.items()}
     logits = {
-        f"{arm}/{i}/{name}": _predict(round, run, file(run.arm, i), data)
+        f"{arm}/{i}/{name}": answers
         for arm, runs in claimed.items()
         for i, run in enumerate(runs)
-        for name, data in splits.items()
+        for name, answers in _predict(round, run, file(run.arm, i), splits).items()
     }
     logits |= dict(_teacher_logits(round, splits))
     if round.context.teacher is not None:
@@ -138,18 +138,16 @@ def _teacher_logits(round: Round, splits: Mapping[str, DeviceData]) -> Iterator[
         yield from ((f"teacher/{name}", predict_teacher(teacher, data)) for name, data in splits.items())
 
 
-def _predict(round: Round, run: RunRecord, file: Path, data: DeviceData) -> Tensor:
-    """The run's logits; zeros where it failed."""
-    task, spec = round.context.data.task, from_plain(run.pipeline)
+def _predict(round: Round, run: RunRecord, file: Path, splits: Mapping[str, DeviceData]) -> dict[str, Tensor]:
+    """The run's logits by split, in 8 bits where the claim is about that; zeros where it failed."""
+    data, spec = round.context.data, from_plain(run.pipeline)
+    task = data.task
     if run.failure is not None:
-        return torch.zeros(len(data.labels), task.num_classes)
+        return {name: torch.zeros(len(split.labels), task.num_classes) for name, split in splits.items()}
     with seeded(run.seed):
         student = build_student(spec.student, task, round.context.device, head=spec.head, teacher=round.offers)
     student.load_state_dict(load_file(file))
-    return predict(student, data)
-
-
-def _note_read(folder: Path, number: int) -> None:
-    line = {"time": round(time.time(), 3), "round": number, "why": "claim"}
-    with (folder / "test_reads.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    if not round.objective.metric.quantised:
+        return {name: predict(student, split) for name, split in splits.items()}
+    graph = int8_graph(student, task, data.train)
+    return {name: predict_graph(graph, split) for name, split in splits.items()}

@@ -13,7 +13,7 @@ from autokd.engine.context import TrainContext
 from autokd.engine.rung import FORWARD, run_samples
 from autokd.execution.executor import Executor
 from autokd.objective import ACCURACY, Objective
-from autokd.search.limits import LatencyMeter, step_cost
+from autokd.search.limits import Meter, step_cost
 from autokd.search.runs import Runner, WantedRun
 from autokd.search.session import Session
 from autokd.search.timing.clock import Clock, seconds_per_epoch
@@ -42,7 +42,7 @@ class Round:
       on_change: called after every run.
       stretch: at most so many times the budget's seeds are taken where the noise asks for more.
       objective: what the study is to be good at; the claim is about the first.
-      meter: measures latencies, where they are bounded or an objective; else None.
+      meter: measures what does not follow from a student's form, where that counts; else None.
       is_claimed: whether it is the newest claim's round; else the one that is to make a claim.
     """
 
@@ -56,7 +56,7 @@ class Round:
     on_change: Callable[[], None]
     stretch: int = noise.STRETCH
     objective: Objective = ACCURACY
-    meter: LatencyMeter | None = None
+    meter: Meter | None = None
     is_claimed: bool = False
 
     @classmethod

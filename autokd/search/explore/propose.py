@@ -19,7 +19,7 @@ from autokd.objective import ACCURACY, Objective
 from autokd.search.baselines import distilling_losses
 from autokd.search.explore.design import DESIGN, MainEffects, options_of
 from autokd.search.explore.families import FAMILY, Families, Recipes
-from autokd.search.limits import LatencyMeter, over, pipeline_cost, recorded_cost
+from autokd.search.limits import Meter, over, pipeline_cost, recorded_cost
 from autokd.search.screen.screen import diverse_top, score_against
 from autokd.search.screen.screener import Screener, key_of
 from autokd.seeds import derive
@@ -72,7 +72,7 @@ class Proposer:
       seed: the study's seed.
       offers: what the teacher offers; None without one.
       objective: what the study is to be good at.
-      meter: measures latencies, where they are bounded or an objective; else None.
+      meter: measures what does not follow from a student's form, where that counts; else None.
       enqueue: screened students that are options of the design.
       recipes: the known recipes that come first, by name; they lie inside the budget.
       elsewhere: the same on the largest student of each other family.
@@ -87,7 +87,7 @@ class Proposer:
     seed: int
     offers: Shapes | None
     objective: Objective = ACCURACY
-    meter: LatencyMeter | None = None
+    meter: Meter | None = None
     enqueue: int = 3
     recipes: Recipes = field(default_factory=dict)
     elsewhere: tuple[Recipes, ...] = ()
@@ -221,7 +221,7 @@ class Proposer:
         return (drawn for drawn in draws if self._fits(drawn) and fingerprint(drawn.plain) not in known)
 
     def cost_of(self, drawn: Drawn) -> dict[str, float]:
-        """Return what the student of a pipeline costs, by name; its latency too, where it is looked at."""
+        """Return what the student of a pipeline costs, by name; and what is measured of it."""
         return recorded_cost(drawn.plain, self.task, self.offers, self.meter)
 
     def architecture_cost(self, pipeline: Mapping[str, Any]) -> Cost:
@@ -233,12 +233,10 @@ class Proposer:
         return self._excess(drawn) <= 1
 
     def _excess(self, drawn: Drawn) -> float:
-        """The largest cost as a multiple of its limit; latency is measured where all else lies inside the budget."""
+        """The largest cost as a multiple of its limit; what is measured is so where all else lies inside the budget."""
         limits = self.space.constraints
         excess = over(self.architecture_cost(drawn.plain), limits)
-        if excess > 1 or self.meter is None or "latency" not in limits:
-            return excess
-        return max(excess, self.meter(drawn.plain) / limits["latency"])
+        return excess if excess > 1 or self.meter is None else max(excess, self.meter.excess(drawn.plain, limits))
 
     def _screens(self, number: int) -> bool:
         """Whether a trial is the best screened one of several candidates, and not simply the first."""

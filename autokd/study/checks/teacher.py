@@ -27,7 +27,7 @@ def _on_validation(facts: Facts) -> float | None:
     claim, teacher = facts.claim, facts.study.settings.teacher
     if claim is not None and claim.teacher is not None:
         return claim.teacher.validation
-    return None if teacher is None else teacher.validation.get(facts.metric.name)
+    return None if teacher is None else teacher.validation.get(facts.metric.in_float)
 
 
 def better_than_alone(facts: Facts) -> Found | None:

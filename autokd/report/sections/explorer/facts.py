@@ -198,6 +198,8 @@ def sentences(study: StudyStore, shown: Sequence[Shown]) -> list[str]:
         said.insert(0, f"Smallest student within {a_point(metric)} of the best: {_told(smallest, metric)}.")
     if not best.runs and len(shown) > 1:
         said.append("The best of many single runs flatters.")
+    if metric.quantised:
+        said.append("Trials that were stopped early, and all curves, show the accuracy in float.")
     return said if len(shown) >= FEWEST else [*said, f"A picture needs {FEWEST} trials with a score."]
 
 

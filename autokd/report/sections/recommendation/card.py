@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from autokd.report import words
-from autokd.report.sections.recommendation.facts import Decision, best_so_far
+from autokd.report.sections.recommendation.facts import Decision, best_so_far, bundle_of
 from autokd.report.sections.recommendation.sentences import closed
 from autokd.report.sections.recommendation.verdict import amount, has_teacher, other_phrase
 from autokd.study.claim import Claim
+from autokd.study.int8 import measured_int8
 from autokd.study.means import means_of
 
 if TYPE_CHECKING:
@@ -99,7 +100,19 @@ def _cost(study: StudyStore, claim: Claim) -> tuple[str, tuple[str, ...]]:
         size += f", {words.compact(cost['macs'])} MACs"
     measured = [words.milliseconds(cost["latency"])] if "latency" in cost else []
     measured += [words.size(cost["size"])] if "size" in cost else []
-    return size, (*below, *([", ".join(measured)] if measured else []), _trained_for(claim))
+    measured += [f"{words.size(cost['size_int8'])} in 8 bits"] if "size_int8" in cost else []
+    return size, (*below, *([", ".join(measured)] if measured else []), *_in_int8(study), _trained_for(claim))
+
+
+def _in_int8(study: StudyStore) -> Iterator[str]:
+    """What the student that is handed on takes and loses in 8 bits, where that was measured."""
+    found = measured_int8(bundle_of(study) or study.path / "best")
+    if found is not None:
+        smaller = f"{words.size(found.size)} in place of {words.size(found.float_size)}"
+        faster = f"{words.milliseconds(found.latency)} in place of {words.milliseconds(found.float_latency)}"
+        yield f"in 8 bits: {smaller}, {faster}, accuracy {found.validation.text} on validation"
+        if found.validation.drops:
+            yield "8 bits cost accuracy, by more than chance"
 
 
 def _beside_teacher(study: StudyStore, claim: Claim) -> Iterator[str]:

@@ -47,6 +47,9 @@ def sentence(claim: Claim, name: str) -> str:
     return f"No gain over {phrase}: {seen}. {noticed} {_needed(claim, compared)}"
 
 
+IN_8_BITS = ", each student scored by its file in 8 bits (teacher and plain models are as they are)"
+
+
 def evidence(claim: Claim) -> str:
     """Return what the claim rests on, a sentence."""
     runs = words.number_of(len(claim.used.claimed), "training run")
@@ -55,7 +58,7 @@ def evidence(claim: Claim) -> str:
             "No claim: there was too little time for one, or the budget has no seeds for it. The recommendation rests "
             "on single validation scores, the best of several, and test was not read."
         )
-    each = f"{runs} a pipeline, {words.count(claim.n_test)} test items"
+    each = f"{runs} a pipeline, {words.count(claim.n_test)} test items{IN_8_BITS if claim.about.quantised else ''}"
     if claim.evidence == "same seeds":
         return (
             f"{words.capital(each)}. Chosen and tested on the same seeds; the intervals hold for all pairs of "
