@@ -80,8 +80,12 @@ def conclusions(runs: Runs) -> str:
     ):
         asked += [(f"{what}, {taught}", _of(taught, value)) for taught in TAUGHT]
         asked += [(f"{what}, distilled more than alone", _more(value))]
-    asked += [("int8 gains from frozen statistics alone", _all(BY_FREEZING)), ("… from rounding", _all(BY_ROUNDING))]
+    asked += [
+        ("int8 gains from frozen statistics alone", _frozen(BY_FREEZING)),
+        ("… from rounding", _frozen(BY_ROUNDING)),
+    ]
     asked += [("lost to int8 after QAT", _all(LOST_AFTER)), ("float gains from QAT", _all(FLOAT_GAINED))]
+    asked += [("classes changed, after QAT more than before", _all(over(changed_by("qat"), changed_by("float"))))]
     rows = [f"| points | all | {' | '.join(by_set)} |", "|" + "---|" * (2 + len(by_set))]
     for title, values in asked:
         rows.append(f"| {title} | {' | '.join(interval(values(some)) for some in (runs, *by_set.values()))} |")
@@ -90,6 +94,11 @@ def conclusions(runs: Runs) -> str:
 
 def _all(value: Value) -> Callable[[Runs], list[float]]:
     return lambda runs: [value(run) for run in runs]
+
+
+def _frozen(value: Value) -> Callable[[Runs], list[float]]:
+    """What reads a value of the runs that have a part with frozen statistics alone."""
+    return lambda runs: [value(run) for run in runs if "frozen" in run]
 
 
 def _of(taught: str, value: Value) -> Callable[[Runs], list[float]]:
