@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,10 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from autokd.data import Dataset
+    from autokd.types import Split
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: test processes with spinning threads starve each other
 
@@ -19,6 +24,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: test processes wi
 hypothesis.settings.register_profile("suite", max_examples=25, derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("thorough", max_examples=1250, database=None, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")  # the same examples in every run, so that a run repeats
+
+
+def pytest_collection_finish() -> None:
+    """What was collected lives to the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +56,27 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     """Nothing that a test writes outlives the run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_models_are_fitted_once() -> Iterator[None]:
+    """Searches on the same data share their plain models: a fit takes as long as all the rest of a tiny claim."""
+    from autokd.search.confirm import read_test
+    from autokd.search.confirm.plain_models import plain_logits as fit
+
+    kept: dict[tuple[object, ...], list[tuple[str, Tensor]]] = {}
+
+    @functools.wraps(fit)
+    def once(data: Dataset, splits: dict[str, Split]) -> Iterator[tuple[str, Tensor]]:
+        asked = {"train": data.train, **splits}
+        key = (data.task, *((name, len(split), split.labels.numpy().tobytes()) for name, split in asked.items()))
+        if key not in kept:
+            kept[key] = list(fit(data, splits))
+        return iter(kept[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(read_test, "plain_logits", once)
         yield
 
 

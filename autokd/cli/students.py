@@ -8,6 +8,7 @@ from typing import Annotated
 from autokd.cli.console.output import out
 from autokd.cli.options import Json, Printing
 from autokd.options import Device, FullTraining, ModelExport, Option, SkipBad
+from autokd.search.request import starting
 
 
 def train(training: FullTraining, show: Printing) -> None:
@@ -16,6 +17,7 @@ def train(training: FullTraining, show: Printing) -> None:
 
     folder = Path(training.pipeline).with_suffix("") if training.out is None else Path(training.out)
     with progress.shown(quiet=show.quiet) as notify, progress.logging_to_stderr(verbose=show.verbose):
+        notify(starting("loading the libraries"))
         from autokd import api
         from autokd.cli.console.students import trained
 

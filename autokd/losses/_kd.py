@@ -90,10 +90,9 @@ class KD:
                 f"loss 'kd' with standardize needs at least {_FEWEST} classes, {context.task.dataset} has "
                 f"{context.task.num_classes}; use standardize: false"
             )
+        change = standardised if self.standardize else precise
 
         def term(step: Step) -> Tensor:
-            logits = step.student.logits, teacher_of(step).logits
-            student, teacher = map(standardised, logits) if self.standardize else logits
-            return kd(student, teacher, temperature=self.temperature)
+            return kd(change(step.student.logits), change(teacher_of(step).logits), temperature=self.temperature)
 
         return term

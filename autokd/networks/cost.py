@@ -163,9 +163,16 @@ def _extent(
 
 def in_form(component: StudentComponent, task: Task, head: HeadComponent | None, teacher: Shapes | None) -> nn.Module:
     """A student of shapes only."""
-    with torch.device("meta"), _Uninitialised():
+    with shapes_alone():
         module = component.build(BuildContext(task=task))
         return module if head is None else head.build(BuildContext(task=task, teacher=teacher))(module)
+
+
+@contextlib.contextmanager
+def shapes_alone() -> Iterator[None]:
+    """Make tensors of a block without memory, and leave them unfilled."""
+    with torch.device("meta"), _Uninitialised():
+        yield
 
 
 class _Uninitialised(TorchFunctionMode):

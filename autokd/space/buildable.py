@@ -6,10 +6,9 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-
 from autokd import spec
 from autokd.errors import ComponentError
+from autokd.networks.cost import shapes_alone
 from autokd.networks.models import seeded, shapes_of
 from autokd.ranges import Choice
 from autokd.space.candidate import Candidate
@@ -58,10 +57,11 @@ def _start_error(start: Any, student: Any, context: BuildContext) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=4096)
 def _error(component: Any, context: BuildContext) -> str | None:
     """What a component refuses to be built with; None too where it asks for values that shapes do not have."""
     try:
-        with torch.device("meta"):
+        with shapes_alone():
             component.build(context)
     except ComponentError as error:
         return str(error)
@@ -87,7 +87,7 @@ def _forms(network: Candidate) -> Iterator[Any]:
 def _shapes(component: Any, task: Task) -> Shapes | None:
     """What a network offers; None where it cannot be built for the task."""
     try:
-        with torch.device("meta"):
+        with shapes_alone():
             return shapes_of(component.build(BuildContext(task=task)), task)
     except (ComponentError, RuntimeError):
         return None

@@ -44,8 +44,12 @@ def obtained(data: Dataset, epochs: int = 2) -> tuple[NetworkTeacher, int]:
     """The teacher, and how many epochs were trained for it, trees counting as one network each."""
     told: list[tuple[int, int]] = []
     teacher = default_teacher.obtain(data, Effort(epochs), CPU, lambda done, total: told.append((done, total)))
-    dones = [0, *(done for done, _ in told)]
-    assert all(one < other for one, other in itertools.pairwise(dones)) and all(total == dones[-1] for _, total in told)
+    dones = [done for done, _ in told] or [0]
+    assert (
+        dones[0] == 0
+        and all(one < other for one, other in itertools.pairwise(dones))
+        and all(total == dones[-1] for _, total in told)
+    )
     return teacher, dones[-1]
 
 
