@@ -74,7 +74,7 @@ def whole_graph(network: ModelProto, task: Task, preprocess: Preprocess, *, temp
         ir_version=IR_VERSION,
         producer_name="autokd",
         producer_version=__version__,
-        doc_string=f"{task.dataset}: " + "; ".join(f"{name}: {takes}" for name, takes in form.takes.items()),
+        doc_string=f"a classifier of {task.dataset}; the metadata say what its inputs take",
     )
     helper.set_model_props(model, _about(task, preprocess, temperature, form))
     return Whole(cast("ModelProto", model), form)

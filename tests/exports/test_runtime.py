@@ -134,6 +134,15 @@ def test_a_student_of_300_000_parameters_takes_less_than_a_megabyte(digits: Data
     np.testing.assert_allclose(found, student.probabilities(images).to_numpy(), atol=0.01)
 
 
+def test_a_folder_with_a_model_in_8_bits(digits: Dataset, tmp_path: Path) -> None:
+    bundle = bundle_of(tmp_path / "student", digits)
+    written = autokd.export_model(bundle, format="runtime", output=tmp_path / "it", int8=True, dataset=digits)
+    assert written.remarks[0].startswith("accuracy on validation: ") and "in 8 bits" in written.remarks[0]
+    kinds = {each.data_type for each in onnx.load(tmp_path / "it" / "model.onnx").graph.initializer}
+    assert kinds & {onnx.TensorProto.INT8, onnx.TensorProto.UINT8} and onnx.TensorProto.FLOAT16 not in kinds
+    assert script_of(tmp_path / "it").Model().about["classes"] == list(digits.task.classes)
+
+
 def test_weights_that_16_bits_would_change_too_much_stay_as_they_are(
     digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
