@@ -138,8 +138,8 @@ def test_what_torchdistill_cannot_do_is_refused_by_name_in_one_line(digits: Data
         written(tmp_path, digits, ema=0.3)
     said = str(error.value)
     assert said == (
-        "this pipeline cannot be one of torchdistill: torchdistill has nothing for losses.hint (it has parameters of its "
-        "own, and only models train); ema (0.3: it keeps no average of weights)"
+        "this pipeline cannot be one of torchdistill: torchdistill has nothing for losses.hint (it has parameters of "
+        "its own, and only models train); ema (0.3: it keeps no average of weights)"
     )
 
 
