@@ -39,7 +39,7 @@ def names(kind: str) -> list[str]:
     """
     check_kind(kind)
     found = set(_shipped(kind))
-    found.update(point.name for point in entry_points(group=f"autokd.{kind}"))
+    found.update(point.name for point in _points(kind))
     found.update(_plugins(kind))
     return sorted(found)
 
@@ -56,8 +56,9 @@ def load(kind: str, name: str) -> type[Any]:
     plugins = _plugins(kind)
     if name in plugins:
         return plugins[name]
-    for point in entry_points(group=f"autokd.{kind}", name=name):
-        return _installed(kind, point)
+    for point in _points(kind):
+        if point.name == name:
+            return _installed(kind, point)
     raise ComponentError(f"there is no {_one(kind)} called {name!r}; {nearest(name, names(kind))}")
 
 
@@ -117,6 +118,12 @@ def _run_foreign(code: Callable[[], Any]) -> Any:
 def plugin_files() -> list[str]:
     """Return the paths of the plug-in files imported so far."""
     return sorted(str(m.__file__) for name, m in sys.modules.items() if name.startswith(_PLUGIN_PREFIX))
+
+
+@functools.cache
+def _points(kind: str) -> tuple[EntryPoint, ...]:
+    """The components of a kind that installed packages have; which packages there are does not change meanwhile."""
+    return tuple(entry_points(group=f"autokd.{kind}"))
 
 
 def _installed(kind: str, point: EntryPoint) -> type[Any]:

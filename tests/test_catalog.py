@@ -213,11 +213,11 @@ def test_a_plugin_in_the_form_of_before_is_told_the_new_one_with_its_own_values(
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package that offers two losses, `t_theirs` and `t_wrong`; its module, to be written."""
 
-    def points(group: str, **chosen: str) -> list[EntryPoint]:
+    def points(kind: str) -> tuple[EntryPoint, ...]:
         found = [EntryPoint(name, "t_their_losses:Mine", "autokd.losses") for name in ("t_theirs", "t_wrong")]
-        return [p for p in found if p.group == group and chosen.get("name", p.name) == p.name]
+        return tuple(found) if kind == "losses" else ()
 
-    monkeypatch.setattr(catalog, "entry_points", points)
+    monkeypatch.setattr(catalog, "_points", points)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "t_their_losses", raising=False)
     return tmp_path / "t_their_losses.py"

@@ -128,6 +128,12 @@ def test_the_documentation_lists_the_losses_that_can_be_written() -> None:
     assert names == [name for name in catalog.names("losses") if name not in {*REFUSED, "diffkd"}]
 
 
+def test_quantisation_aware_training_is_refused_unless_it_is_never(digits: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no plain code for qat \(0.0\)"):
+        written(tmp_path, digits, qat=0.0)
+    assert "qat" not in (written(tmp_path, digits, qat=1.0) / "train.py").read_text()
+
+
 def test_refuses_by_name_in_one_line(digits: Dataset, tmp_path: Path) -> None:
     losses = {"ce": make("losses", "ce", {}), "mine": make("losses", "crd", {})}
     parts = {"losses": losses, "augment": make("augments", "randaugment", {})}

@@ -107,7 +107,7 @@ def _about(spec: PipelineSpec) -> list[str]:
     for slot, value in to_plain(spec).items():
         if slot == "losses":
             parts += [_worded(loss) for loss in value.values()]
-        elif slot not in ("format", "batch_size", "ema") and value["use"] not in ("plain", "random", "all"):
+        elif isinstance(value, Mapping) and value["use"] not in ("plain", "random", "all"):
             parts.append(_worded(value))
     return textwrap.wrap(f"The pipeline: {', '.join(parts)}.", _WIDTH)
 
