@@ -7,7 +7,7 @@ from typing import Annotated
 
 from autokd.cli.console.output import out
 from autokd.cli.options import Json, Printing
-from autokd.options import Device, FullTraining, ModelExport, Option, SkipBad
+from autokd.options import Device, FullTraining, ModelExport, NewInputs, Option
 from autokd.search.request import starting
 
 
@@ -40,11 +40,11 @@ def export_model(asked: ModelExport, show: Printing) -> None:
 def predict(
     folder: Annotated[Path, Option("A student bundle.", argument=True)],
     inputs: Annotated[list[Path], Option("Images, folders of images, or tables.", argument=True)],
+    reading: NewInputs,
     output: Annotated[
         Path | None, Option("Write a CSV file instead of printing a table.", flags=("--output", "-o"))
     ] = None,
     device: Device = "cpu",
-    skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
     """Predict the labels of new inputs, with probabilities."""
@@ -57,5 +57,5 @@ def predict(
     if output is not None:
         check_writable(output.parent, "give another file with -o")
     with progress.logging_to_stderr():
-        frame = label(folder, inputs, device=pick_device(device), skip_bad=skip_bad)
+        frame = label(folder, inputs, device=pick_device(device), **vars(reading))
     out(predictions(frame, output, as_json=as_json))
