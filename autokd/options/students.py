@@ -37,7 +37,7 @@ class FullTraining:
         ),
     ] = None
     tensorboard: Annotated[
-        Path | None, Option("Folder for TensorBoard: losses, scores and learning rate of each epoch.")
+        Path | str | None, Option("Folder for TensorBoard: losses, scores and learning rate of each epoch.")
     ] = None
     device: Device = "auto"
     data_dir: DataDir = None

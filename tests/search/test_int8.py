@@ -97,6 +97,7 @@ def test_every_arm_is_chosen_and_claimed_by_its_file_in_8_bits(study: autokd.Stu
     out = io.StringIO()
     Console(file=out, width=300).print(summary(study, as_json=False))
     assert "Latency: one sample on cpu with onnxruntime in 8 bits" in out.getvalue()
+    assert "best --format onnx --int8" in out.getvalue()
     page = study.report_path.read_text()
     assert "test accuracy after int8" in page and "each student scored by its file in 8 bits" in page
     assert "on cpu with onnxruntime in 8 bits" in page

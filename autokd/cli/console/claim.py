@@ -121,6 +121,9 @@ def _next(study: Study) -> Iterator[str]:
     else:
         yield f"autokd export {name} -o {file}"
         yield f"autokd train {file} -o {shlex.quote(f'{study.name}-student')}"
+    if study.store.objective.metric.quantised:
+        bundle = study.student_path or study.path / "best"
+        yield f"autokd export-model {shlex.quote(str(bundle))} --format onnx --int8"
     limited = study.store.settings.setting("time") is not None
     more = "a longer --time" if limited else f"--trials {2 * len(study.store.records.trials)}"
     yield f"more trials: the same search with {more}"

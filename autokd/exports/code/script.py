@@ -80,12 +80,13 @@ def script_text(written: WrittenPipeline, spec: PipelineSpec, task: Task, beside
         "student": written.student,
         "channels_last": channels_last(task),
         "optimizer": written.optimizer,
+        "options": "".join(f", {key}={value!r}" for key, value in written.optimizer.options.items()),
         "ema": spec.ema,
         "max_norm": written.max_norm,
         "one_thread": written.one_thread,
         "scaled": beside.scaled,
     }
-    return _template().render(values)
+    return template("script.py.jinja").render(values)
 
 
 def _term(loss: WrittenLoss) -> str:
@@ -123,7 +124,8 @@ def _wrapped(text: str) -> list[str]:
     return lines if len(lines) <= 3 else [*lines[:3], "…"]
 
 
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a template of written code."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -134,4 +136,4 @@ def _template() -> Template:
         undefined=StrictUndefined,
         autoescape=False,  # it is code
     )
-    return environment.get_template("script.py.jinja")
+    return environment.get_template(name)
