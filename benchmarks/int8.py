@@ -4,10 +4,10 @@
 
 DIR holds the original files in folders (fashion_mnist, cifar100, letter). Three students of each set are trained on a
 fixed draw of it, from the labels alone and by KD (0.1 cross-entropy, 0.9 KD at T = 4) from one teacher a set, an
-ordinary network that is larger. At 0.8 of training a run divides: one part goes on as before, the other with `qat: 0.8`.
-Each student is written as ONNX in float and, calibrated on 512 training samples, in int8, as `autokd export-model` does.
-Accuracy is that of onnxruntime on the official test split (of Letter, the last 4,000 rows): nothing is chosen by it
-here. Latency is that of one sample on one thread, the lowest of five medians, float and int8 in turns.
+ordinary network that is larger. At 0.8 of training a run divides: one part goes on as before, the other with
+`qat: 0.8`. Each student is written as ONNX in float and, calibrated on 512 training samples, in int8, as `autokd
+export-model` does. Accuracy is that of onnxruntime on the official test split (of Letter, the last 4,000 rows): nothing
+is chosen by it here. Latency is that of one sample on one thread, the lowest of five medians, float and int8 in turns.
 
 Each student is appended to a file (`--runs`) as it is measured, and is not repeated; the tables are made from the file,
 and with `--table` from what it holds. Some 15 core-minutes.

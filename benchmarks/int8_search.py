@@ -99,18 +99,20 @@ def searched(objective: str, seed: int, folder: Path) -> dict[str, Any]:
 
 
 def table(runs: list[dict[str, Any]]) -> str:
-    """Return the searches as a Markdown table; the interval is over seeds of the difference between the objectives."""
+    """Return the searches as a Markdown table, and the mean difference of students whose claims have the same seed."""
     rows = ["| seed | objective | recommended | student | qat | float, % | int8, % |", "|---|---|---|---|---|---|---|"]
-    means: dict[tuple[str, int], float] = {}
+    found: dict[tuple[str, int], list[float]] = {}
     for run in runs:
-        scores = {file: 100 * statistics.mean(each[file] for each in run["test"]) for file in ("float", "int8")}
-        means[run["objective"], run["seed"]] = scores["int8"]
+        scores = {file: [100 * each[file] for each in run["test"]] for file in ("float", "int8")}
+        found[run["objective"], run["seed"]] = scores["int8"]
         student, qat = run["pipeline"]["student"], run["pipeline"].get("qat", 1.0)
         size = ", ".join(f"{key} {value}" for key, value in student.items() if key != "use")
         cells = [str(run["seed"]), run["objective"], run["use"], f"{student['use']} ({size})", str(qat)]
-        rows.append("| " + " | ".join([*cells, f"{scores['float']:.1f}", f"{scores['int8']:.1f}"]) + " |")
-    seeds = [seed for objective, seed in means if objective == OBJECTIVES[0] and (OBJECTIVES[1], seed) in means]
-    gains = [means[OBJECTIVES[1], seed] - means[OBJECTIVES[0], seed] for seed in seeds]
+        means = [f"{statistics.mean(each):.1f} (n={len(each)})" for each in scores.values()]
+        rows.append(f"| {' | '.join([*cells, *means])} |")
+    seeds = [seed for objective, seed in found if objective == OBJECTIVES[0] and (OBJECTIVES[1], seed) in found]
+    pairs = [zip(found[OBJECTIVES[1], seed], found[OBJECTIVES[0], seed], strict=False) for seed in seeds]
+    gains = [statistics.mean(one - other for one, other in pair) for pair in pairs]
     return "\n".join([*rows, "", f"accuracy_int8 over accuracy, int8 files on test, points: {interval(gains)}"])
 
 
