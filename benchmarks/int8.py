@@ -4,9 +4,8 @@
 
 DIR holds the original files in folders (fashion_mnist, cifar100, letter). Three students of each set are trained on a
 fixed draw of it, from the labels alone and by KD (0.1 cross-entropy, 0.9 KD at T = 4) from one teacher a set, an
-ordinary network that is larger. At 0.8 of training a run divides: one part goes on as before, one with `qat: 0.8`, and,
-under the first seed, one with the frozen batch normalisation that belongs to it but without any rounding. Each
-student is written as ONNX in float and, calibrated on 512 training samples, in int8, as `autokd export-model` does.
+ordinary network that is larger. At 0.8 of training a run divides: one part goes on as before, the other with `qat: 0.8`.
+Each student is written as ONNX in float and, calibrated on 512 training samples, in int8, as `autokd export-model` does.
 Accuracy is that of onnxruntime on the official test split (of Letter, the last 4,000 rows): nothing is chosen by it
 here. Latency is that of one sample on one thread, the lowest of five medians, float and int8 in turns.
 
@@ -23,7 +22,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
@@ -35,7 +33,6 @@ from autokd import data as autokd_data
 from autokd.data import DataOptions, Dataset
 from autokd.data_types import DataContext, Raw
 from autokd.declarations import Dataset as Declared
-from autokd.engine import qat
 from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
 from autokd.engine.loop import train_rung
@@ -56,8 +53,6 @@ from benchmarks.losses import append, lines
 CPU = torch.device("cpu")
 BEGIN = 0.8
 """Share of training after which a run divides."""
-FROZEN_SEEDS = 1
-"""Seeds under which a part goes on with frozen batch normalisation alone."""
 LOSSES: Mapping[str, Mapping[str, Any]] = {
     "alone": {"ce": {"use": "ce", "weight": 1.0}},
     "distilled": {"ce": {"use": "ce", "weight": 0.1}, "kd": {"use": "kd", "weight": 0.9, "temperature": 4.0}},
@@ -205,7 +200,7 @@ def run_missing(name: str, folder: Path, file: Path, seeds: int) -> None:
 
 
 def trained(context: TrainContext, wanted: Set, student: str, taught: str, seed: int) -> dict[str, Checkpoint]:
-    """Train a student until a run divides, and its three parts: as before, quantisation-aware, and frozen."""
+    """Train a student until a run divides, and both of its parts: as before, and quantisation-aware."""
     epochs, size = wanted.epochs[0], len(context.data.train)
     plain = {**spec_of(wanted, wanted.students[student]), "losses": LOSSES[taught]}
     rung = Rung(seed=seed, view_seed=0, horizon=epochs * size, until=round(BEGIN * epochs) * size)
@@ -213,13 +208,8 @@ def trained(context: TrainContext, wanted: Set, student: str, taught: str, seed:
     rest = dataclasses.replace(rung, until=rung.horizon)
     _, as_before = train_rung(context, from_plain(plain), rest, start=common_part)
     start = {**common_part, "ranges": torch.empty(0, 2)}
-    aware = from_plain({**plain, "qat": BEGIN})
-    _, rounded = train_rung(context, aware, rest, start=start)
-    if seed >= FROZEN_SEEDS:
-        return {"float": as_before, "qat": rounded}
-    with mock.patch.multiple(qat, fake_quantised=lambda values, low, high: values, fake_quantised_weight=lambda w: w):
-        _, frozen = train_rung(context, aware, rest, start=start)
-    return {"float": as_before, "qat": rounded, "frozen": frozen}
+    _, rounded = train_rung(context, from_plain({**plain, "qat": BEGIN}), rest, start=start)
+    return {"float": as_before, "qat": rounded}
 
 
 def spec_of(wanted: Set, student: Mapping[str, Any]) -> dict[str, Any]:

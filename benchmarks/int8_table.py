@@ -38,10 +38,10 @@ def table(runs: Runs) -> str:
 
 def _cells(own: Runs) -> list[str]:
     """Accuracies, the share of classes that int8 changes, sizes and latencies."""
-    scores = [
-        _mean_and_spread(own, accuracy(*file)) for file in (("float", "float"), ("float", "int8"), ("qat", "int8"))
-    ]
-    changed = [f"{_mean(own, changed_by(trained)):.1f}" for trained in ("float", "qat")]
+    aware = _with_qat(own)
+    scores = [_mean_and_spread(own, accuracy("float", "float")), _mean_and_spread(own, accuracy("float", "int8"))]
+    scores += [_mean_and_spread(aware, accuracy("qat", "int8"))]
+    changed = [f"{_mean(own, changed_by('float')):.1f}", *([f"{_mean(aware, changed_by('qat')):.1f}"] if aware else [])]
     sizes = [f"{statistics.median(run['float']['bytes'][file] for run in own) / 1000:.0f}" for file in FILES]
     slow = [f"{statistics.median(run['float']['milliseconds'][file] for run in own):.3f}" for file in FILES]
     return [*scores, " and ".join(changed), " → ".join(sizes), " → ".join(slow)]
@@ -58,10 +58,6 @@ LOST_AFTER = over(accuracy("qat", "float"), accuracy("qat", "int8"))
 """The same after quantisation-aware training."""
 GAINED = over(accuracy("qat", "int8"), accuracy("float", "int8"))
 """By how much the int8 file is better after it."""
-BY_FREEZING = over(accuracy("frozen", "int8"), accuracy("float", "int8"))
-"""By how much the int8 file is better after training with frozen batch normalisation alone."""
-BY_ROUNDING = over(accuracy("qat", "int8"), accuracy("frozen", "int8"))
-"""By how much the int8 file is better after quantisation-aware training than after that."""
 FLOAT_GAINED = over(accuracy("qat", "float"), accuracy("float", "float"))
 """By how much the float file is better after quantisation-aware training."""
 
@@ -80,25 +76,22 @@ def conclusions(runs: Runs) -> str:
     ):
         asked += [(f"{what}, {taught}", _of(taught, value)) for taught in TAUGHT]
         asked += [(f"{what}, distilled more than alone", _more(value))]
-    asked += [
-        ("int8 gains from frozen statistics alone", _frozen(BY_FREEZING)),
-        ("… from rounding", _frozen(BY_ROUNDING)),
-    ]
     asked += [("lost to int8 after QAT", _all(LOST_AFTER)), ("float gains from QAT", _all(FLOAT_GAINED))]
     asked += [("classes changed, after QAT more than before", _all(over(changed_by("qat"), changed_by("float"))))]
     rows = [f"| points | all | {' | '.join(by_set)} |", "|" + "---|" * (2 + len(by_set))]
     for title, values in asked:
-        rows.append(f"| {title} | {' | '.join(interval(values(some)) for some in (runs, *by_set.values()))} |")
+        some = [_with_qat(each) if "QAT" in title else each for each in (runs, *by_set.values())]
+        rows.append(f"| {title} | {' | '.join(interval(values(each)) for each in some)} |")
     return "\n".join(rows)
+
+
+def _with_qat(runs: Runs) -> Runs:
+    """The runs of which a part was trained quantisation-aware."""
+    return [run for run in runs if "qat" in run]
 
 
 def _all(value: Value) -> Callable[[Runs], list[float]]:
     return lambda runs: [value(run) for run in runs]
-
-
-def _frozen(value: Value) -> Callable[[Runs], list[float]]:
-    """What reads a value of the runs that have a part with frozen statistics alone."""
-    return lambda runs: [value(run) for run in runs if "frozen" in run]
 
 
 def _of(taught: str, value: Value) -> Callable[[Runs], list[float]]:
@@ -134,5 +127,7 @@ def _mean(runs: Runs, value: Value) -> float:
 
 
 def _mean_and_spread(runs: Runs, value: Value) -> str:
+    if not runs:
+        return "–"
     spread = f" ± {statistics.stdev(map(value, runs)):.1f}" if len(runs) > 1 else ""
     return f"{_mean(runs, value):.1f}{spread} (n={len(runs)})"
