@@ -10,13 +10,14 @@ from autokd import batching
 from autokd.declarations import Export
 from autokd.delivery.subject import Subject, Written
 from autokd.errors import BundleError, ComponentError
-from autokd.exports.code.beside import data_of, load_teacher, write_data, write_teacher
+from autokd.exports.code.beside import data_of, load_teacher, teacher_program, write_data
 from autokd.exports.code.pipeline import to_view
-from autokd.exports.code.torchdistill import COMPANION, torchdistill_texts
-from autokd.files import write_text
+from autokd.exports.code.torchdistill import COMPANION, Around, torchdistill_texts
+from autokd.files import write_bytes, write_text
 from autokd.types import IMAGE, TABLE
 
-_FILES = {"config": "torchdistill.yaml", "data": "data.npz", "teacher": "teacher.pt2"}
+_NAMES = ("torchdistill.yaml", "data.npz", "teacher.pt2")
+"""Files: the YAML, the data, the teacher."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,28 +39,23 @@ class Torchdistill:
             data = data_of(subject, teacher)
             if data.train.finer is not None or (teacher is not None and not teacher.offers.views):
                 raise ComponentError("the teacher cannot be asked about what the student sees")
-            texts = torchdistill_texts(
-                file.spec,
-                task,
-                None if teacher is None else teacher.offers,
-                files=_FILES,
-                scaled=to_view(task, batching.single(data.train.inputs)),
-                how={"epochs": file.epochs, "seed": file.seed},
-            )
+            around = Around(*_NAMES, to_view(task, batching.single(data.train.inputs)), file.epochs, file.seed)
+            texts = torchdistill_texts(file.spec, task, None if teacher is None else teacher.offers, around)
             assert teacher is not None, "a loss reads it"
+            content = teacher_program(teacher, task, texts.parts)
         except ComponentError as error:
             raise BundleError(f"this pipeline cannot be one of torchdistill: {error}") from error
 
         def write(folder: Path) -> Written:
             folder.mkdir(exist_ok=True)
-            names = ("run.py", _FILES["config"], f"{COMPANION}.py", _FILES["data"], _FILES["teacher"])
-            files = tuple(folder / name for name in names)
-            write_teacher(files[4], teacher, task, texts.parts)
-            write_data(files[3], data, teacher, "live", texts.parts)
-            for path, text in zip(files[:3], (texts.run, texts.config, texts.companion), strict=True):
-                write_text(path, text)
-            return Written(
-                files, ("data.npz holds the test split, which run.py reads at its end",), f"python {files[0]}"
-            )
+            config, arrays, program = (folder / name for name in _NAMES)
+            run, companion = folder / "run.py", folder / f"{COMPANION}.py"
+            write_bytes(program, content)
+            write_data(arrays, data, teacher, "live", texts.parts)
+            write_text(config, texts.config)
+            write_text(companion, texts.companion)
+            write_text(run, texts.run)
+            remarks = (f"{arrays.name} holds the test split, which run.py reads at its end",)
+            return Written((run, config, companion, arrays, program), remarks, f"python {run}")
 
         return write

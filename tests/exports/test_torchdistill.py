@@ -21,13 +21,11 @@ from autokd.delivery import pipeline_file
 from autokd.engine.build import build_student
 from autokd.errors import BundleError
 from autokd.exports.code import beside
-from autokd.exports.code.torchdistill import COMPANION, torchdistill_texts, yaml_text
+from autokd.exports.code.torchdistill import COMPANION, Around, torchdistill_texts, yaml_text
 from autokd.spec import PipelineSpec, from_plain, make, to_plain
 from autokd.types import Output, Step
 from tests.delivery.helpers import pipeline_for, teacher_for
 from tests.exports.test_plain_code import CONTEXT, TASK, step_at
-
-FILES = {"config": "it.yaml", "data": "data.npz", "teacher": "teacher.pt2"}
 
 
 @pytest.fixture(autouse=True)
@@ -68,9 +66,8 @@ def test_the_loss_has_our_value(fields: dict[str, dict[str, Any]], tmp_path: Pat
     plain = to_plain(pipeline_for_made_up())
     spec = from_plain({**plain, "losses": {name: {"use": name, **values} for name, values in fields.items()}})
     losses = spec.losses
-    how = {"epochs": 3, "seed": 0}
-    texts = torchdistill_texts(spec, TASK, CONTEXT.teacher, files=FILES, scaled="", how=how)
-    zeros = {
+    texts = torchdistill_texts(spec, TASK, CONTEXT.teacher, Around("it.yaml", "data.npz", "teacher.pt2", "", 3, 0))
+    zeros: dict[str, Any] = {
         f"{split}_{part}": np.zeros(1) for split in ("train", "validation", "test") for part in ("inputs", "labels")
     }
     np.savez(tmp_path / "data.npz", **zeros)

@@ -52,8 +52,10 @@ def data_of(subject: Subject, teacher: Teacher | None) -> Dataset:
     """Return the data, with what the teacher sees of them.
 
     Raises:
-      ComponentError: some samples have no label.
+      ComponentError: some samples have no label, or those of validation are trained on, too.
     """
+    if subject.pipeline.all_data:
+        raise ComponentError("train.all_data: what is written here scores each epoch on validation; take it out")
     data = with_finer(subject.data, teacher)
     if data.train.labelled is not None:
         raise ComponentError("some training samples have no label")
@@ -107,8 +109,8 @@ def _arrays(name: str, split: Split) -> dict[str, Any]:
     return {f"{name}_inputs": inputs.numpy(), f"{name}_labels": split.labels.numpy()}
 
 
-def write_teacher(path: Path, teacher: Teacher, task: Task, parts: Iterable[str]) -> None:
-    """Write a teacher as a torch.export program: normalised samples [B, …] -> logits, pooled or None, features.
+def teacher_program(teacher: Teacher, task: Task, parts: Iterable[str]) -> bytes:
+    """Return a teacher as a torch.export program: normalised samples [B, …] -> logits, pooled or None, features.
 
     Raises:
       ComponentError: torch.export cannot trace it.
@@ -123,7 +125,7 @@ def write_teacher(path: Path, teacher: Teacher, task: Task, parts: Iterable[str]
         raise ComponentError(f"the teacher ({teacher.origin}) cannot be exported: {one_line(error)}") from error
     content = io.BytesIO()
     torch.export.save(program, content)
-    write_bytes(path, content.getvalue())
+    return content.getvalue()
 
 
 class _Asked(nn.Module):

@@ -43,6 +43,20 @@ _LOGITS = {
 }
 
 
+class Around(NamedTuple):
+    """What the texts say beside the pipeline: file names, length and seed of training.
+
+    `scaled` is what is done to stored samples before they are augmented, as code that follows their name.
+    """
+
+    config_file: str
+    data_file: str
+    teacher_file: str
+    scaled: str
+    epochs: int
+    seed: int
+
+
 class Term(NamedTuple):
     """A loss in the YAML: torchdistill's class, its arguments, and what wraps it."""
 
@@ -60,23 +74,13 @@ class Texts(NamedTuple):
     parts: frozenset[str]
 
 
-def torchdistill_texts(
-    spec: PipelineSpec,
-    task: Task,
-    teacher: Shapes | None,
-    *,
-    files: Mapping[str, str],
-    scaled: str,
-    how: Mapping[str, int],
-) -> Texts:
+def torchdistill_texts(spec: PipelineSpec, task: Task, teacher: Shapes | None, around: Around) -> Texts:
     """Write a pipeline for torchdistill.
 
     Args:
       spec, task: the pipeline, and what it is trained on.
       teacher: what the teacher offers.
-      files: names of the files: "config", "data", "teacher".
-      scaled: what is done to stored samples before they are augmented, as code that follows their name.
-      how: `epochs` and `seed`.
+      around: what else they say.
 
     Raises:
       ComponentError: torchdistill lacks something that no companion can bring, or parts have no plain form.
@@ -86,15 +90,13 @@ def torchdistill_texts(
     _check(spec, written)
     batches = math.ceil(task.train_size / spec.batch_size)
     values: dict[str, Any] = {
-        **how,
+        **around._asdict(),
         "version": __version__,
         "companion": COMPANION,
-        **{f"{name}_file": file for name, file in files.items()},
-        "steps": how["epochs"] * math.ceil(task.train_size / math.ceil(task.train_size / batches)),
+        "steps": around.epochs * math.ceil(task.train_size / math.ceil(task.train_size / batches)),
         "batch_size": math.ceil(task.train_size / batches),
         "input_shape": repr(tuple(task.input_shape)),
         "num_classes": task.num_classes,
-        "scaled": scaled,
         "sections": written.sections,
         "student": written.student,
         "augment": written.augment,
