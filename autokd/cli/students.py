@@ -8,7 +8,6 @@ from typing import Annotated
 from autokd.cli.console.output import out
 from autokd.cli.options import Json, Printing
 from autokd.options import Device, FullTraining, ModelExport, NewInputs, Option
-from autokd.search.request import starting
 
 
 def train(training: FullTraining, show: Printing) -> None:
@@ -17,7 +16,6 @@ def train(training: FullTraining, show: Printing) -> None:
 
     folder = Path(training.pipeline).with_suffix("") if training.out is None else Path(training.out)
     with progress.shown(quiet=show.quiet) as notify, progress.logging_to_stderr(verbose=show.verbose):
-        notify(starting("loading the libraries"))
         from autokd import api
         from autokd.cli.console.students import trained
 

@@ -144,3 +144,12 @@ def test_refuses_by_name_in_one_line(digits: Dataset, tmp_path: Path) -> None:
         "this pipeline cannot be a script: no plain code for selection (random_f"
     )
     assert "augment (randaugment: it has no plain form; none, crop_flip," in said and "losses.mine (crd: " in said
+
+
+@pytest.mark.parametrize("form", ["script", "torchdistill"])
+def test_a_pipeline_that_learns_from_validation_too_is_refused(form: str, digits: Dataset, tmp_path: Path) -> None:
+    file = dataclasses.replace(pipeline_for(digits), all_data=True)
+    pipeline_file.write(tmp_path / "pipeline.yaml", file.to_plain())
+    with pytest.raises(BundleError, match=r"train\.all_data: what is written here scores each epoch on validation"):
+        autokd.export_model(tmp_path / "pipeline.yaml", format=form, output=tmp_path / "it", dataset=digits)
+    assert not (tmp_path / "it").exists()

@@ -52,8 +52,10 @@ def data_of(subject: Subject, teacher: Teacher | None) -> Dataset:
     """Return the data, with what the teacher sees of them.
 
     Raises:
-      ComponentError: some samples have no label.
+      ComponentError: some samples have no label, or those of validation are trained on, too.
     """
+    if subject.pipeline.all_data:
+        raise ComponentError("train.all_data: what is written here scores each epoch on validation; take it out")
     data = with_finer(subject.data, teacher)
     if data.train.labelled is not None:
         raise ComponentError("some training samples have no label")
