@@ -77,6 +77,7 @@ def conclusions(runs: Runs) -> str:
         asked += [(f"{what}, {taught}", _of(taught, value)) for taught in TAUGHT]
         asked += [(f"{what}, distilled more than alone", _more(value))]
     asked += [("lost to int8 after QAT", _all(LOST_AFTER)), ("float gains from QAT", _all(FLOAT_GAINED))]
+    asked += [("lost to int8, after QAT less than before", _all(over(LOST, LOST_AFTER)))]
     asked += [("classes changed, after QAT more than before", _all(over(changed_by("qat"), changed_by("float"))))]
     rows = [f"| points | all | {' | '.join(by_set)} |", "|" + "---|" * (2 + len(by_set))]
     for title, values in asked:
