@@ -161,6 +161,17 @@ class _Once:
         return next(self._given, None)
 
 
+def test_batch_normalisation_goes_by_the_batch_and_its_running_statistics_follow(values: Tensor) -> None:
+    """With statistics that are frozen, networks of residual blocks fall apart within an epoch."""
+    network, aware = Block().train(), QuantisationAware(0.0)
+    before = {name: buffer.clone() for name, buffer in network.norm.named_buffers()}
+    seen: list[Tensor] = []
+    network.norm.register_forward_hook(lambda module, given, output: seen.append(output))
+    aware.answer(network, values)
+    torch.testing.assert_close(seen[0].mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
+    assert all(not torch.equal(buffer, before[name]) for name, buffer in network.norm.named_buffers())
+
+
 def test_ranges_are_moving_averages_that_begin_with_the_first_batch() -> None:
     aware, network = QuantisationAware(0.0), nn.Linear(2, 1, bias=False)
     for largest in (1.0, 3.0):
