@@ -17,9 +17,7 @@ from autokd.types import Task
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_ALWAYS = {
-    "argparse": "import argparse",
-    "math": "import math",
+USUAL = {
     "Path": "from pathlib import Path",
     "NamedTuple": "from typing import NamedTuple",
     "np": "import numpy as np",
@@ -28,7 +26,9 @@ _ALWAYS = {
     "Tensor": "from torch import Tensor",
     "nn": "from torch import nn",
 }
-"""What every script imports, by the name that it binds."""
+"""What all written code imports, by the name that it binds."""
+_ALWAYS = {**USUAL, "argparse": "import argparse", "math": "import math"}
+"""What every script imports."""
 _WIDTH = 116
 
 

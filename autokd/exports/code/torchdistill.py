@@ -12,23 +12,13 @@ from autokd.errors import ComponentError
 from autokd.exports.code.imports import sorted_imports
 from autokd.exports.code.parts import WrittenLoss
 from autokd.exports.code.pipeline import WrittenPipeline, write_pipeline
-from autokd.exports.code.script import template
+from autokd.exports.code.script import USUAL, template
 from autokd.spec import PipelineSpec, bare, component_to_plain, keys_of, read_by
 from autokd.types import Shapes, Task
 
 COMPANION = "autokd_companion"
 """Name of the module with what torchdistill lacks."""
-_IMPORTS = {
-    "Path": "from pathlib import Path",
-    "Any": "from typing import Any",
-    "NamedTuple": "from typing import NamedTuple",
-    "np": "import numpy as np",
-    "torch": "import torch",
-    "F": "import torch.nn.functional as F",
-    "Tensor": "from torch import Tensor",
-    "nn": "from torch import nn",
-    "Dataset": "from torch.utils.data import Dataset",
-}
+_IMPORTS = {**USUAL, "Any": "from typing import Any", "Dataset": "from torch.utils.data import Dataset"}
 _FROM_TORCHDISTILL = {
     "core.interfaces.post_forward_proc": ("default_post_forward_process",),
     "core.interfaces.pre_epoch_proc": ("default_pre_epoch_process_with_teacher",),
