@@ -251,7 +251,8 @@ def train(asked: FullTraining) -> dict[str, Any]:
             notify(starting("loading the teacher"))
             return default_teacher.load_described(reference, loaded, device, *of_teacher(notify))
 
-        listeners = Listeners(on_epoch=asked.on_epoch or nobody, notify=notify, tensorboard=asked.tensorboard)
+        board = None if asked.tensorboard is None else Path(asked.tensorboard)
+        listeners = Listeners(on_epoch=asked.on_epoch or nobody, notify=notify, tensorboard=board)
         given = full_training.Given(data, teacher, without)
         return full_training.train(file, folder, given, device=device, listeners=listeners)
 

@@ -96,6 +96,14 @@ class InputKind(ABC):
         """Return a preprocessing that reads files as those of its dataset were read."""
         return preprocess
 
+    def in_encoding(self, preprocess: Any, encoding: str) -> Any:
+        """Return a preprocessing that reads text files in an encoding, as Python names it.
+
+        Raises:
+          DataError: such samples are not read from text.
+        """
+        raise DataError(f"encoding does not apply to a {self.declares.noun}, which is not read from text")
+
     def resize(self, raw: RawInputs, size: int, name: str, reading: Any = None) -> RawInputs:
         """Return raw samples brought to a side of `size` pixels.
 

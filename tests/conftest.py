@@ -86,3 +86,11 @@ def digits() -> Dataset:
     from autokd.data import DataOptions, load
 
     return load("digits", DataOptions(limit_train=128))
+
+
+@pytest.fixture(scope="session")
+def cancer() -> Dataset:
+    """A small real table."""
+    from autokd.data import load
+
+    return load("breast_cancer")

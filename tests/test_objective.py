@@ -21,7 +21,10 @@ def test_values_are_told_so_that_more_is_better_and_shown_as_they_are() -> None:
     ("names", "message"),
     [
         (["accurcy"], "there is no objective called 'accurcy'; did you mean 'accuracy'?"),
-        (["accuracy", "weight"], "one of: accuracy, balanced_accuracy, latency, log_loss, macro_f1, macs, mcc, params"),
+        (
+            ["accuracy", "weight"],
+            "one of: accuracy, accuracy_int8, balanced_accuracy, latency, log_loss, macro_f1, macs, mcc, params",
+        ),
         (["latency", "accuracy"], "the first objective must be a metric (accuracy, macro_f1"),
         (["accuracy", "accuracy"], "an objective stands twice"),
         ([], "the first objective must be a metric"),

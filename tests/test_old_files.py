@@ -65,7 +65,12 @@ def test_an_old_study_exports_what_the_old_version_exported(here: Path) -> None:
 
 
 def test_the_commands_read_old_studies(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    for command in (["studies"], ["trials", "old-wine"], ["report", "old-front"], ["export", "old-front"]):
+    for command in (
+        ["studies"],
+        ["trials", "old-wine"],
+        ["report", "old-front"],
+        ["export", "old-front", "-o", "front.yaml"],
+    ):
         assert run_command(command) == 0, capfd.readouterr().err
 
 

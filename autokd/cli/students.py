@@ -7,8 +7,7 @@ from typing import Annotated
 
 from autokd.cli.console.output import out
 from autokd.cli.options import Json, Printing
-from autokd.options import Device, FullTraining, ModelExport, Option, SkipBad
-from autokd.search.request import starting
+from autokd.options import Device, FullTraining, ModelExport, NewInputs, Option
 
 
 def train(training: FullTraining, show: Printing) -> None:
@@ -17,7 +16,6 @@ def train(training: FullTraining, show: Printing) -> None:
 
     folder = Path(training.pipeline).with_suffix("") if training.out is None else Path(training.out)
     with progress.shown(quiet=show.quiet) as notify, progress.logging_to_stderr(verbose=show.verbose):
-        notify(starting("loading the libraries"))
         from autokd import api
         from autokd.cli.console.students import trained
 
@@ -40,11 +38,11 @@ def export_model(asked: ModelExport, show: Printing) -> None:
 def predict(
     folder: Annotated[Path, Option("A student bundle.", argument=True)],
     inputs: Annotated[list[Path], Option("Images, folders of images, or tables.", argument=True)],
+    reading: NewInputs,
     output: Annotated[
         Path | None, Option("Write a CSV file instead of printing a table.", flags=("--output", "-o"))
     ] = None,
     device: Device = "cpu",
-    skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
     """Predict the labels of new inputs, with probabilities."""
@@ -57,5 +55,5 @@ def predict(
     if output is not None:
         check_writable(output.parent, "give another file with -o")
     with progress.logging_to_stderr():
-        frame = label(folder, inputs, device=pick_device(device), skip_bad=skip_bad)
+        frame = label(folder, inputs, device=pick_device(device), **vars(reading))
     out(predictions(frame, output, as_json=as_json))

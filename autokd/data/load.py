@@ -141,7 +141,7 @@ def _component(reference: Any, data_dir: str | Path | None, where: dict[str, Any
 
 def _named(reference: str, data_dir: str | Path | None, given: dict[str, Any]) -> Any:
     """Return the dataset of that name, or at that path."""
-    name, values = _name_and_place(reference, data_dir)
+    name, values = _name_and_place(reference, data_dir, given.get("encoding"))
     fields = _field_names(catalog.load("datasets", name))
     strange = sorted(set(given) - fields)
     if strange:
@@ -152,7 +152,7 @@ def _named(reference: str, data_dir: str | Path | None, given: dict[str, Any]) -
     return make("datasets", name, values | given)
 
 
-def _name_and_place(reference: str, data_dir: str | Path | None) -> tuple[str, dict[str, Any]]:
+def _name_and_place(reference: str, data_dir: str | Path | None, encoding: str | None) -> tuple[str, dict[str, Any]]:
     """Return the component's name, and its fields that say which path is meant."""
     if reference in catalog.names("datasets") and _self_contained(reference):
         if Path(reference).exists():
@@ -160,7 +160,7 @@ def _name_and_place(reference: str, data_dir: str | Path | None) -> tuple[str, d
         return reference, {}
     inside = None if data_dir is None or Path(reference).exists() else Path(data_dir).expanduser() / reference
     path = inside if inside is not None and inside.exists() else Path(reference)
-    found = places.dataset_at(path)
+    found = places.dataset_at(path, encoding)
     if found is not None:
         name, field = found
         return name, {field: _absolute(path)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +61,7 @@ class ImageTable:
     group: str | None = None  # column whose equal values stay in one split
     validation: str | None = None  # a table of the same form to validate on
     ground: str | None = None  # what transparent images are laid on, white or black; None for white
+    encoding: str | None = None  # of a text file without a mark, as Python names it: cp1251, gbk
 
     def build(self, context: DataContext) -> Raw:
         """Read it; see `autokd.data_types.DatasetComponent`."""
@@ -79,14 +80,14 @@ class ImageTable:
             modality="image",
             classes=classes,
             skipped=(*missing, *found.skipped),
-            reading=found.reading,
+            reading=replace(found.reading, encoding=self.encoding),
             sampled=found.sampled,
             remarks=(*table.remarks, *found.remarks),
             **found.parts,
         )
 
     def _table(self, file: Path) -> _Table:
-        frame, named = read_list(file)
+        frame, named = read_list(file, self.encoding)
         columns = self._columns(frame, named, file)
         values = tables.column(frame, columns.target, str(file))
         whole = labels_of.are_whole(values)  # of pictures these are classes, however many

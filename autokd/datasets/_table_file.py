@@ -34,6 +34,8 @@ class TableFile:
 
     def build(self, context: DataContext) -> Raw:
         """Read it; see `autokd.data_types.DatasetComponent`."""
+        if context.resize is not None:
+            raise DataError(f"resize does not apply to {self.file}, which is a table")
         frame = self._read(Path(self.file))
         if self.target is None:
             raise DataError(f"{self.file}: say with --target which column is the label; {_columns(frame)}")

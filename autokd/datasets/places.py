@@ -13,12 +13,17 @@ from autokd.modalities import tables
 from autokd.modalities.picture_table import names_pictures
 
 
-def dataset_at(path: Path) -> tuple[str, str] | None:
-    """Return the name of the dataset that reads a path, and its field that takes the path; None where there is none."""
+def dataset_at(path: Path, encoding: str | None = None) -> tuple[str, str] | None:
+    """Return the name of the dataset that reads a path, and its field that takes the path; None where there is none.
+
+    Args:
+      path: of a folder or file.
+      encoding: of a table, where one was named.
+    """
     if path.is_dir():
         return "image_folder", "root"
     if path.is_file() or path.suffix.lower() in tables.SUFFIXES:
-        return ("image_table" if names_pictures(path) else "table_file"), "file"
+        return ("image_table" if names_pictures(path, encoding) else "table_file"), "file"
     return None
 
 

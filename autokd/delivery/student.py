@@ -79,7 +79,7 @@ class Student:
         """
         return Normalised(self.network, self.task).to(self.device).eval()
 
-    def predict(self, inputs: Any, *, skip_bad: bool = False) -> DataFrame:
+    def predict(self, inputs: Any, *, skip_bad: bool = False, encoding: str | None = None) -> DataFrame:
         """Return label and probabilities, one row a sample.
 
         Args:
@@ -88,6 +88,8 @@ class Student:
             from 0 to 1, or of one; for a table a DataFrame, a row as a Series or a dict, or a list of such. Images of
             another size are resized as those were that the student was trained on.
           skip_bad: leave unreadable files out with a warning, and take unknown categories as none of the known ones.
+          encoding: of table files that have no mark, as Python names it; None: that of the training table where it was
+            named, else found by looking.
         Returns:
           Columns `label`, `probability` (of the label) and `probability of <class>` for each class; the index is that
           of the table, the path (of a table file with its row: "new.csv:1"), or the number of the sample from 0.
@@ -95,15 +97,15 @@ class Student:
         Raises:
           DataError: an input is missing, unreadable, or does not fit, or there is none.
         """
-        found = self.probabilities(inputs, skip_bad=skip_bad)
+        found = self.probabilities(inputs, skip_bad=skip_bad, encoding=encoding)
         values = found.to_numpy()
         labels = [self.classes[i] for i in values.argmax(1)]
         by_class = {f"probability of {name}": values[:, i] for i, name in enumerate(self.classes)}
         return DataFrame({"label": labels, "probability": values.max(1), **by_class}, index=found.index)
 
-    def probabilities(self, inputs: Any, *, skip_bad: bool = False) -> DataFrame:
+    def probabilities(self, inputs: Any, *, skip_bad: bool = False, encoding: str | None = None) -> DataFrame:
         """Return the probability of each class, one row a sample and one column a class; see `predict`."""
-        read = self._read(inputs, skip_bad=skip_bad)
+        read = self._read(inputs, skip_bad=skip_bad, encoding=encoding)
         if len(read.names) == 0:
             raise DataError("no inputs are given")
         if read.skipped:
@@ -126,12 +128,15 @@ class Student:
             return zeros(0, len(self.classes))
         return predict(self.network, to_device(Split(inputs, zeros(count, dtype=int64)), self.task, self.device))
 
-    def _read(self, given: Any, *, skip_bad: bool) -> ReadInputs:
+    def _read(self, given: Any, *, skip_bad: bool, encoding: str | None = None) -> ReadInputs:
+        kind, preprocess = kind_of(self.task.modality), self.preprocess
+        if encoding is not None:
+            preprocess = kind.in_encoding(preprocess, encoding)
         given = list(given) if isinstance(given, Iterator) else given
         paths = [given] if isinstance(given, str | Path) else given
         if isinstance(paths, list | tuple) and all(isinstance(path, str | Path) for path in paths):
-            return read_inputs(self.preprocess, paths, skip_bad=skip_bad)
-        return kind_of(self.task.modality).given(self.preprocess, given, skip_bad=skip_bad)
+            return read_inputs(preprocess, paths, skip_bad=skip_bad)
+        return kind.given(preprocess, given, skip_bad=skip_bad)
 
     def __repr__(self) -> str:
         takes = self.input.get("form") or f"{self.task.modality} {' × '.join(map(str, self.task.input_shape))}"

@@ -10,10 +10,11 @@ the ends of its range, 0 among them; weights with as many levels above 0 as belo
 Biases stay as they are, which in a file have 32 bits. Ranges are moving averages of each batch's least and largest
 value.
 
-Batch normalisation takes its running statistics, and these no longer move (Krishnamoorthi, section 3.2.2, who freezes
-them in the last part). So it multiplies and shifts each channel by a number, as in a file, where it is part of the
-convolution before it. The weights need not be multiplied first: each output channel has a scale of its own, in
-proportion to its largest weight, so that rounding comes to the same before and after a channel is multiplied.
+Batch normalisation is computed as ever: by the batch's statistics, those of what the rounded convolution gives, while
+the running ones follow them (Jacob et al., section 3.2). In a file it is part of the convolution before it. The weights
+need not be multiplied for that before they are rounded: each output channel has a scale of its own, in proportion to
+its largest weight, so that rounding comes to the same before and after a channel is multiplied. Statistics that are
+frozen from the beginning on, which some do in the last part, let gradients explode where nothing cuts them.
 """
 
 from __future__ import annotations
@@ -158,20 +159,12 @@ def _of_one(faking: _Faking, func: Callable[..., Any], args: _Arguments, kwargs:
     return func(faking.quantised(values), *rest, **kwargs)
 
 
-def _frozen(faking: _Faking, func: Callable[..., Any], args: _Arguments, kwargs: _Keywords) -> Any:
-    """Batch normalisation by its running statistics, where it has such."""
-    names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    return func(**given) if given["running_mean"] is None else func(**{**given, "training": False})
-
-
 def _taken(kwargs: _Keywords, *names: str) -> list[Any]:
     """The operands that are given by name, taken out."""
     return [kwargs.pop(name) for name in names if name in kwargs]
 
 
 _OPERATIONS: Mapping[Any, Callable[[_Faking, Callable[..., Any], _Arguments, _Keywords], Any]] = {
-    F.batch_norm: _frozen,
     **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d, F.linear), _with_weight),
     **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm), _of_two),
     **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__), _of_two),

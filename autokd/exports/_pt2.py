@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from autokd import batching
 from autokd.declarations import Export
 from autokd.delivery.student import Student
 from autokd.delivery.subject import Subject, Written
 from autokd.errors import BundleError, one_line
+from autokd.exports.program import as_bytes, traced
 from autokd.files import write_bytes
-from autokd.networks.inputs import feed_of
 from autokd.types import Inputs
 
 ABOUT = "autokd.json"
@@ -41,21 +36,13 @@ class Pt2:
           BundleError: torch.export cannot trace the student.
         """
         student = subject.student
-        example = feed_of(student.task).example(2, None)
         try:
-            program = torch.export.export(
-                _compact(Calibrated(student.module, student.temperature)),
-                (example,),
-                dynamic_shapes=(_shapes(example),),
-                strict=False,
-            )
+            program = traced(Calibrated(student.module, student.temperature), student.task)
         except Exception as error:  # whatever a student's own code raises while it is traced
             raise BundleError(f"the student {student.name} cannot be exported: {one_line(error)}") from error
 
         def write(path: Path) -> Written:
-            content = io.BytesIO()
-            torch.export.save(program, content, extra_files={ABOUT: _about(student)})
-            write_bytes(path, content.getvalue())
+            write_bytes(path, as_bytes(program, {ABOUT: _about(student)}))
             return Written(
                 (path,), (), f"torch.export.load({str(path)!r}).module()(inputs)  # in Python, with torch alone"
             )
@@ -75,20 +62,6 @@ class Calibrated(nn.Module):
         """Return logits [B, C]."""
         logits: Tensor = self.network(inputs)
         return logits / self.temperature
-
-
-def _compact(module: nn.Module) -> nn.Module:
-    """A copy in eval mode whose tensors are each in memory of their own and in the usual layout."""
-    module = copy.deepcopy(module).eval()
-    for tensor in (*module.parameters(), *module.buffers()):
-        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
-    return module
-
-
-def _shapes(example: Inputs) -> Any:
-    """Say that the batch may have any length."""
-    batch: Any = {0: torch.export.Dim("batch", min=1)}
-    return batching.each(example, lambda _: batch)
 
 
 def _about(student: Student) -> str:

@@ -10,10 +10,10 @@ from autokd import batching
 from autokd.declarations import Export
 from autokd.delivery.subject import Subject, Written
 from autokd.errors import BundleError, ComponentError
-from autokd.exports.code.beside import data_of, how_answered, load_teacher, write_data, write_teacher
+from autokd.exports.code.beside import data_of, how_answered, load_teacher, teacher_program, write_data
 from autokd.exports.code.pipeline import to_view, write_pipeline
 from autokd.exports.code.script import Beside, script_text
-from autokd.files import write_text
+from autokd.files import write_bytes, write_text
 from autokd.objective import ACCURACY
 from autokd.types import IMAGE, TABLE
 
@@ -43,6 +43,7 @@ class Script:
             parts = frozenset().union(*(loss.reads for loss in written.losses))
             answers = how_answered(parts, teacher, data, changes=bool(written.augment))
             scaled = to_view(task, batching.single(data.train.inputs))
+            program = None if teacher is None or answers != "live" else teacher_program(teacher, task, parts)
         except ComponentError as error:
             raise BundleError(f"this pipeline cannot be a script: {error}") from error
         beside = Beside("data.npz", "teacher.pt2", answers, scaled)
@@ -51,10 +52,9 @@ class Script:
         def write(folder: Path) -> Written:
             folder.mkdir(exist_ok=True)
             files = [folder / "train.py", folder / beside.data]
-            if answers == "live":
-                assert teacher is not None
+            if program is not None:
                 files.append(folder / beside.teacher)
-                write_teacher(files[-1], teacher, task, parts)
+                write_bytes(files[-1], program)
             write_data(files[1], data, teacher, answers, parts)
             write_text(files[0], text)
             remarks = [

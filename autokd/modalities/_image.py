@@ -77,6 +77,10 @@ class Image(InputKind):
         """Return the preprocessing with the rules that the images were read by."""
         return replace(preprocess, reading=reading)
 
+    def in_encoding(self, preprocess: ImagePreprocess, encoding: str) -> ImagePreprocess:
+        """Return a preprocessing that reads tables of image files in an encoding; see `InputKind.in_encoding`."""
+        return replace(preprocess, reading=replace(preprocess.reading, encoding=encoding))
+
     def resize(self, raw: Tensor, size: int, name: str, reading: Any = None) -> Tensor:
         """Return square images; see `InputKind.resize`."""
         return images.conform(raw, (size, size), raw.shape[1], (reading or USUAL).resize)
@@ -96,7 +100,7 @@ class Image(InputKind):
 
     def read(self, preprocess: ImagePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
         """Read image files, folders of images and tables that name images; see `InputKind.read`."""
-        found = [_files_at(path) for path in paths]
+        found = [_files_at(path, preprocess.reading.encoding) for path in paths]
         files = [file for folder in found for file in folder.pictures]
         readable, skipped = _decoded(files, preprocess, skip_bad=skip_bad)
         others = sum((Counter(folder.others) for folder in found), Counter[str]())
@@ -242,11 +246,11 @@ class Resized(nn.Module):
         return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
 
 
-def _files_at(path: Path) -> Found:
+def _files_at(path: Path, encoding: str | None) -> Found:
     """Return the image files in a folder, those that a table names, or the one file that it is."""
     if path.is_dir():
         return find_pictures(path)
-    return Found(pictures_of(path) if path.suffix.lower() in tables.SUFFIXES else (path,), {})
+    return Found(pictures_of(path, encoding) if path.suffix.lower() in tables.SUFFIXES else (path,), {})
 
 
 def _decoded(

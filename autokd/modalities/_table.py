@@ -47,6 +47,10 @@ class Table(InputKind):
         """Return a preprocessing that reads files in the encoding of its dataset; see `InputKind.kept`."""
         return replace(preprocess, encoding=reading)
 
+    def in_encoding(self, preprocess: TablePreprocess, encoding: str) -> TablePreprocess:
+        """Return a preprocessing that reads tables in an encoding; see `InputKind.in_encoding`."""
+        return replace(preprocess, encoding=encoding)
+
     def restore(self, plain: dict[str, Any]) -> TablePreprocess:
         """Inverse of `TablePreprocess.to_json`; see `InputKind.restore`."""
         return table_preprocess(plain)

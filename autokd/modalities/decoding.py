@@ -38,11 +38,13 @@ class Reading:
       resize: a rule of `resizing.RULES`.
       ground: what transparent pictures are laid on, of `GROUNDS`.
       levels: the levels that become 0 and 255, where pictures have more than 8 bits; None for pictures of 8 bits.
+      encoding: of tables that name the files, as Python names it; None: found by looking.
     """
 
     resize: str = resizing.CROP
     ground: str = "white"
     levels: tuple[float, float] | None = None
+    encoding: str | None = None
 
 
 USUAL = Reading()

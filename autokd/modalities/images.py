@@ -116,7 +116,8 @@ def image_preprocess(plain: Mapping[str, Any]) -> ImagePreprocess:
     if rule not in names or ground not in GROUNDS:
         known = ", ".join(map(repr, (*names, *GROUNDS)))
         raise DataError(f"preprocessing with resize {rule!r} and ground {ground!r} is not known; known are {known}")
-    reading = Reading(resize=names[rule], ground=ground, levels=values.pop("levels", None))
+    others = {name: values.pop(name) for name in ("levels", "encoding") if name in values}
+    reading = Reading(resize=names[rule], ground=ground, **others)
     return ImagePreprocess(**values, reading=reading)
 
 

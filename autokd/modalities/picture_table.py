@@ -15,7 +15,7 @@ _PEEK = 1 << 16
 _PARQUET = frozenset({".parquet", ".pq"})
 
 
-def names_pictures(file: Path) -> bool:
+def names_pictures(file: Path, encoding: str | None = None) -> bool:
     """Whether a table is a list of picture files: a column names such files, and they are there.
 
     A table of two columns, one of which names picture files, is such a list even where the files are missing.
@@ -23,7 +23,7 @@ def names_pictures(file: Path) -> bool:
     if not file.is_file() or not _may_name_pictures(file):
         return False
     try:
-        frame = tables.read_table(file)
+        frame = tables.read_table(file, (), encoding)
     except DataError:
         return False  # whoever reads it says what is wrong with it
     found = path_columns(frame)
@@ -36,13 +36,17 @@ def path_columns(frame: DataFrame) -> list[str]:
     return [name for name in names if names.count(name) == 1 and _all_pictures(frame, name)]
 
 
-def read_list(file: Path) -> tuple[DataFrame, list[str]]:
+def read_list(file: Path, encoding: str | None = None) -> tuple[DataFrame, list[str]]:
     """Read a table that names picture files; return it and its columns that do.
+
+    Args:
+      file: the table.
+      encoding: of a text file without a mark; None: found by looking.
 
     Raises:
       DataError: it is no table, no column names picture files, a row names none, or the first line is a row.
     """
-    frame = tables.read_table(file)
+    frame = tables.read_table(file, (), encoding)
     found = path_columns(frame)
     for name in filter(_is_picture, found):
         raise DataError(
@@ -65,7 +69,7 @@ def _missing(frame: DataFrame) -> str | None:
     return None
 
 
-def pictures_of(file: Path) -> tuple[Path, ...]:
+def pictures_of(file: Path, encoding: str | None = None) -> tuple[Path, ...]:
     """Return the picture files that a table names, whether or not they are there.
 
     Raises:
@@ -73,7 +77,7 @@ def pictures_of(file: Path) -> tuple[Path, ...]:
     """
     if not _may_name_pictures(file):
         raise DataError(f"{file}: neither a picture nor a table of pictures; give images, or a table that names them")
-    frame, found = read_list(file)
+    frame, found = read_list(file, encoding)
     return tuple(picture_at(str(name), file) for name in tables.texts(frame[found[0]]))
 
 

@@ -15,6 +15,7 @@ from autokd.options.groups import (
     Dataset,
     Device,
     Download,
+    Encoding,
     Execution,
     Length,
     Limits,
@@ -32,7 +33,7 @@ from autokd.options.groups import (
 )
 from autokd.options.keywords import takes
 from autokd.options.option import Keyword, Listed, Option, first_type, options_of, split
-from autokd.options.students import FullTraining, ModelExport
+from autokd.options.students import FullTraining, ModelExport, NewInputs
 from autokd.options.teacher import Teacher
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Dataset",
     "Device",
     "Download",
+    "Encoding",
     "Execution",
     "FullTraining",
     "Keyword",
@@ -53,6 +55,7 @@ __all__ = [
     "Listed",
     "ModelExport",
     "Naming",
+    "NewInputs",
     "Option",
     "Overwrite",
     "Place",

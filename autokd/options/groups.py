@@ -38,6 +38,9 @@ DataDir = Annotated[
     Option("Folder with the files of named datasets (default: $AUTOKD_DATA or the cache), or of data that were moved."),
 ]
 Target = Annotated[str | None, Option("Label column of a table.")]
+Encoding = Annotated[
+    str | None, Option("Encoding of a table, e.g. cp1251 or gbk. Default: UTF-8, UTF-16, else Windows-1252.")
+]
 SkipBad = Annotated[bool, Option("Skip unreadable files instead of stopping.")]
 Download = Annotated[bool, Option("Allow downloading a named dataset.")]
 Plugins = Annotated[
@@ -217,9 +220,7 @@ class DataOptions:
     ] = None
     validation: Annotated[Path | str | None, Option("A folder or table to validate on.")] = None
     image_size: Annotated[int | None, Option("Side of the resized images in pixels.", minimum=4)] = None
-    encoding: Annotated[
-        str | None, Option("Encoding of a table, e.g. cp1251 or gbk. Default: UTF-8, UTF-16, else Windows-1252.")
-    ] = None
+    encoding: Encoding = None
     resize: Annotated[
         str | None,
         Option("How images become square: crop, pad or squash. Default: crop if that cuts off little."),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from autokd.options.groups import DataDir, Device, Download, Overwrite, Plugins
+from autokd.options.groups import DataDir, Device, Download, Encoding, Overwrite, Plugins, SkipBad
 from autokd.options.option import Keyword, Option
 
 
@@ -37,7 +37,7 @@ class FullTraining:
         ),
     ] = None
     tensorboard: Annotated[
-        Path | None, Option("Folder for TensorBoard: losses, scores and learning rate of each epoch.")
+        Path | str | None, Option("Folder for TensorBoard: losses, scores and learning rate of each epoch.")
     ] = None
     device: Device = "auto"
     data_dir: DataDir = None
@@ -58,6 +58,14 @@ class FullTraining:
             "notebook shows lines below the cell."
         ),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewInputs:
+    """How files are read that a student predicts for."""
+
+    skip_bad: SkipBad = False
+    encoding: Encoding = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,6 +72,19 @@ def prepared(name: str, data: Path) -> Path:
     return folder
 
 
+def published(name: str, data: Path) -> Raw:
+    """Return the data that a set is made of, all of them, as they were published.
+
+    Args:
+      name: of the set.
+      data: the folder of the original files.
+
+    Raises:
+      Missing: they are not there.
+    """
+    return _READ[SETS[name].family](SETS[name], data)
+
+
 def read(folder: Path) -> Raw:
     """Return a prepared set."""
     facts = json.loads((folder / "set.json").read_text(encoding="utf-8"))

@@ -34,6 +34,22 @@ def test_paths_and_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert data.load("there/list.parquet").task.fingerprint == dataset.task.fingerprint
 
 
+def test_a_list_in_an_encoding_that_is_named(tmp_path: Path) -> None:
+    names = [f"фото{i}.png" for i in range(20)]
+    for at, name in enumerate(names):
+        Image.new("L", (8, 8), 10 * at).save(tmp_path / name)
+    rows = [f"{name},{'ёлка' if at % 2 else 'дуб'}" for at, name in enumerate(names)]
+    file = tmp_path / "list.csv"
+    file.write_bytes("\n".join(["файл,вид", *rows]).encode("cp1251"))
+    dataset = data.load(file, data.DataOptions(encoding="cp1251"))
+    assert dataset.task.classes == ("дуб", "ёлка")
+    assert data.load_again(dataset.reference).task == dataset.task
+    kept = data.from_json(dataset.preprocess.to_json())  # what a bundle predicts for is read alike
+    assert kept == dataset.preprocess
+    assert data.read_inputs(kept, [file]).names == tuple(str(tmp_path / name) for name in names)
+    assert "encoding" not in data.load("digits").preprocess.to_json()
+
+
 def test_other_columns(tmp_path: Path) -> None:
     people = [f"p{i // 4}" for i in range(40)]
     splits = ["train"] * 24 + ["val"] * 8 + ["Test"] * 8

@@ -300,5 +300,7 @@ def test_a_table_in_an_encoding_that_is_named(tmp_path: Path) -> None:
     for name, message in [("cp12x", "no encoding called 'cp12x'"), ("utf-8", "it is not utf-8: line 1")]:
         with pytest.raises(DataError, match=message):
             data.load(tmp_path / "a.csv", dataclasses.replace(options, encoding=name))
-    with pytest.raises(DataError, match="encoding does not apply to wine, only to a table file"):
+    with pytest.raises(DataError, match="encoding does not apply to wine, only to an image table or a table file"):
         data.load("wine", data.DataOptions(encoding="gbk"))
+    with pytest.raises(DataError, match=r"resize does not apply to .*a.csv, which is a table"):
+        data.load(tmp_path / "a.csv", dataclasses.replace(options, resize="pad"))

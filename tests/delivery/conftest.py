@@ -1,4 +1,4 @@
-"""Small real datasets and a trained bundle of each kind."""
+"""A trained bundle of each kind of input."""
 
 from __future__ import annotations
 
@@ -6,18 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from autokd.data import DataOptions, Dataset, load
+from autokd.data import Dataset
 from tests.delivery.helpers import Trained, pipeline_for, run
-
-
-@pytest.fixture(scope="session")
-def digits() -> Dataset:
-    return load("digits", DataOptions(limit_train=128))
-
-
-@pytest.fixture(scope="session")
-def cancer() -> Dataset:
-    return load("breast_cancer")
 
 
 @pytest.fixture(scope="session")

@@ -124,9 +124,14 @@ def test_figures_and_temperature_may_be_those_of_the_same_without(
     before = run(file, tmp_path / "first", cancer)
     pipeline_file.write(tmp_path / "p.yaml", file.to_plain())
     caplog.set_level(logging.WARNING, "autokd")
-    given: dict[str, Any] = {"all_data": True, "figures_from": tmp_path / "first", "dataset": cancer}
+    given: dict[str, Any] = {
+        "all_data": True,
+        "figures_from": tmp_path / "first",
+        "dataset": cancer,
+        "tensorboard": f"{tmp_path}/runs",
+    }
     metrics = autokd.train(tmp_path / "p.yaml", out=tmp_path / "all", **given)
-    assert not caplog.records
+    assert not caplog.records and list((tmp_path / "runs" / "all").iterdir())
     note = f"trained on validation too; figures are of {tmp_path / 'first'}, the same without (1 epoch, seed 3)"
     assert metrics["validation"] == {**before["validation"], "note": note}
     assert metrics["temperature"] == before["temperature"] != 1.0

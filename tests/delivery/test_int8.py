@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from autokd.data import DataOptions, Dataset, load
+from autokd.delivery.bundle import TrainedStudent
 from autokd.delivery.int8 import keep_int8, measure_int8
+from autokd.delivery.measured import measured_for
 from autokd.delivery.subject import Subject
-from autokd.graphs.answers import int8_graph
+from autokd.engine.build import build_student
+from autokd.engine.views import to_device
+from autokd.graphs.answers import int8_graph, predict_graph
 from autokd.graphs.network import network_graph
+from autokd.metrics import METRICS
+from autokd.networks.models import seeded
+from autokd.report.sections.recommendation.card import _in_int8
 from autokd.study.int8 import Int8, measured_int8
 from autokd.study.split_reads import reads_of_test
 from autokd.types import Split
+from tests.delivery.helpers import pipeline_for
 from tests.exports.helpers import bundle_of
 
 Measure = Callable[[dict[str, Any]], Int8]
@@ -83,3 +94,27 @@ def test_a_bundle_that_cannot_be_written_stays_as_it_is(measure, tmp_path: Path,
     monkeypatch.setattr("autokd.delivery.int8.add_metrics", refuse)
     measure({})
     assert "stays as it is: Read-only file system" in caplog.text and measured_int8(tmp_path / "best") is None
+
+
+def test_full_training_measures_its_student_in_8_bits_where_the_pipeline_is_about_that(data: Dataset) -> None:
+    file = pipeline_for(data)
+    with seeded(1):
+        network = build_student(file.spec.student, data.task)
+    trained = TrainedStudent(spec=file.spec, teacher=None, state=network.state_dict())
+    found = measured_for(METRICS["accuracy_int8"], trained, data, data.validation, torch.device("cpu"))
+    graph = int8_graph(network, data.task, data.train)
+    answers = predict_graph(graph, to_device(data.validation, data.task, torch.device("cpu")))
+    assert found["accuracy_int8"] == float((answers.argmax(1) == data.validation.labels).double().mean())
+    in_float = measured_for(METRICS["accuracy"], trained, data, data.validation, torch.device("cpu"))
+    assert {**in_float, "accuracy_int8": found["accuracy_int8"]} == found
+
+
+def test_the_report_shows_it_beside_the_size(measure: Measure, tmp_path: Path) -> None:
+    study: Any = SimpleNamespace(path=tmp_path, records=SimpleNamespace(claim=None))
+    assert list(_in_int8(study)) == []
+    found = measure({})
+    (line,) = _in_int8(study)
+    assert line.startswith("in 8 bits: 90 B in place of 200 B, ") and found.validation.text in line
+    worse = found.validation._replace(high=-0.01)
+    keep_int8(Subject(tmp_path / "best"), dataclasses.replace(found, validation=worse))
+    assert list(_in_int8(study))[-1] == "8 bits cost accuracy, by more than chance"

@@ -261,6 +261,16 @@ def rows_student(columns: dict[str, Any]) -> Student:
         return Student(build_student(make("students", "mlp", {}), task), task, preprocess, torch.device("cpu"), "mlp")
 
 
+def test_a_table_in_another_encoding(bundles: Bundles, rows: pd.DataFrame, tmp_path: Path) -> None:
+    student = load_student(bundles("table").directory)
+    text = "ёлка," + rows.to_csv(index=False).replace("\n", "\nдуб,", len(rows))
+    (tmp_path / "new.csv").write_bytes(text.encode("gbk"))
+    found = student.predict(tmp_path / "new.csv", encoding="gbk")
+    assert found.to_numpy().tolist() == student.predict(rows).to_numpy().tolist()
+    with pytest.raises(DataError, match="is not utf-8"):
+        student.predict(tmp_path / "new.csv", encoding="utf-8")
+
+
 def test_an_unknown_category_is_told() -> None:
     student = rows_student({"city": ["Basel", "Bern"] * 10, "age": [float(age) for age in range(1, 21)]})
     known = student.predict({"city": "Basel", "age": 3})
@@ -323,7 +333,7 @@ def test_a_student_says_what_it_is(bundles: Bundles) -> None:
     assert repr(image) == "Student(cnn, 438 parameters: grey images of 8 × 8 pixels → 10 classes: 0, 1, 2, 3, 4, …)"
     assert image.input == {
         "kind": "image", "shape": (1, 8, 8), "form": "grey images of 8 × 8 pixels", "size": (8, 8), "channels": 1,
-        "resize": "crop", "ground": "white", "levels": None,
+        "resize": "crop", "ground": "white", "levels": None, "encoding": None,
     }  # fmt: skip
     assert repr(table).startswith("Student(mlp, ") and repr(table).endswith(
         "parameters: tables with the 30 column(s) mean radius, mean texture, mean perimeter, mean area, "

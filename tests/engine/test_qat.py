@@ -100,11 +100,10 @@ class Block(nn.Module):
 
 def test_a_block_is_computed_as_its_file_is(values: Tensor) -> None:
     """In the file the convolution has the batch normalisation in its weights, and each tensor is quantised once."""
-    network, aware = Block().train(), QuantisationAware(0.0)
+    network, aware = Block().eval(), QuantisationAware(0.0)
     answer = aware.answer(network, values).logits
     statistics = network.norm
     assert statistics.running_var is not None and statistics.running_mean is not None
-    assert statistics.running_mean.tolist() == pytest.approx([0.3, -0.2, 0.0])  # not moved
 
     def rounded(tensor: Tensor) -> Tensor:
         return fake_quantised(tensor, *tensor.detach().aminmax())
@@ -162,6 +161,17 @@ class _Once:
         return next(self._given, None)
 
 
+def test_batch_normalisation_goes_by_the_batch_and_its_running_statistics_follow(values: Tensor) -> None:
+    """With statistics that are frozen, networks of residual blocks fall apart within an epoch."""
+    network, aware = Block().train(), QuantisationAware(0.0)
+    before = {name: buffer.clone() for name, buffer in network.norm.named_buffers()}
+    seen: list[Tensor] = []
+    network.norm.register_forward_hook(lambda module, given, output: seen.append(output))
+    aware.answer(network, values)
+    torch.testing.assert_close(seen[0].mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
+    assert all(not torch.equal(buffer, before[name]) for name, buffer in network.norm.named_buffers())
+
+
 def test_ranges_are_moving_averages_that_begin_with_the_first_batch() -> None:
     aware, network = QuantisationAware(0.0), nn.Linear(2, 1, bias=False)
     for largest in (1.0, 3.0):
@@ -181,15 +191,12 @@ def test_operands_may_be_given_by_name() -> None:
     assert len(aware.ranges) == 6  # x, 2x, their sum, what the layer gives, the matrix, the product
 
 
-def test_nothing_changes_before_it_begins_and_statistics_rest_afterwards(digits: Dataset) -> None:
+def test_nothing_changes_before_it_begins(digits: Dataset) -> None:
     where = context(digits)
     plain, last = trained(where, pipeline(), epochs=4)
     result, checkpoint = trained(where, quantised(0.5), epochs=4)
     assert losses_of(result)[:2] == losses_of(plain)[:2] and losses_of(result)[2:] != losses_of(plain)[2:]
-    _, middle = trained(where, pipeline(), epochs=4, until=2)
     for key, value in checkpoint["student"].items():
-        rests = "running" in key
-        assert torch.equal(value, middle["student"][key]) is rests, key
         assert "num_batches" in key or not torch.equal(value, last["student"][key]), key
     assert checkpoint["ranges"].shape == (5, 2)  # the input, what both layers and the mean give, the logits
 
@@ -228,7 +235,7 @@ def test_it_computes_in_float32(digits: Dataset) -> None:
     assert student.dtype == torch.bfloat16
     inputs = torch.randn(4, *digits.task.input_shape)
     before, after = (student.answer(inputs, CPU, u).logits for u in (0.4, 0.5))
-    exact = as_output(student.network.eval()(inputs)).logits
+    exact = as_output(student.network(inputs)).logits
     assert torch.equal(before, before.bfloat16().float()) and not torch.equal(after, after.bfloat16().float())
     torch.testing.assert_close(after, exact, rtol=0.1, atol=0.1)
 

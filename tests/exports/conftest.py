@@ -1,4 +1,4 @@
-"""Small real datasets, and a table file with a column of every kind."""
+"""A table file with a column of every kind."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ import pytest
 from pandas import DataFrame
 
 from autokd.data import DataOptions, Dataset, load
-
-
-@pytest.fixture(scope="session")
-def digits() -> Dataset:
-    return load("digits", DataOptions(limit_train=128))
-
-
-@pytest.fixture(scope="session")
-def cancer() -> Dataset:
-    return load("breast_cancer")
 
 
 @pytest.fixture(scope="session")

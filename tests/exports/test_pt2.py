@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 
 import autokd
+from autokd.data import Dataset
 from autokd.delivery.student import Student
 from tests.exports.helpers import bundle_of
 
@@ -20,30 +20,32 @@ class NoAutokd:
     def find_spec(self, name, *_):
         assert name.partition(".")[0] != "autokd", name
 sys.meta_path.insert(0, NoAutokd())
-about = {"autokd.json": ""}
-run = torch.export.load(sys.argv[1], extra_files=about).module()
-inputs = torch.load(sys.argv[2], weights_only=True)
-torch.save([run(inputs[:n]) for n in (1, 3, len(inputs))], sys.argv[3])
-print(about["autokd.json"])
+told = {}
+for name in sys.argv[1:]:
+    about = {"autokd.json": ""}
+    run = torch.export.load(f"{name}.pt2", extra_files=about).module()
+    inputs = torch.load(f"{name}.inputs", weights_only=True)
+    torch.save([run(inputs[:n]) for n in (1, 3, len(inputs))], f"{name}.outputs")
+    told[name] = json.loads(about["autokd.json"])
+print(json.dumps(told))
 """
 
 
-@pytest.mark.parametrize("name", ["digits", "cancer"])
 def test_answers_as_the_student_does_in_a_process_with_torch_alone(
-    name: str, tmp_path: Path, request: pytest.FixtureRequest
+    digits: Dataset, cancer: Dataset, tmp_path: Path
 ) -> None:
-    bundle = bundle_of(tmp_path / "student", request.getfixturevalue(name), temperature=2.0)
-    written = autokd.export_model(bundle, format="pt2", output=tmp_path / "it.pt2")
-    assert written.files == (tmp_path / "it.pt2",)
-    student: Student = autokd.load_student(bundle)
-    inputs = torch.rand(500, *student.task.input_shape)
-    torch.save(inputs, tmp_path / "inputs.pt")
-    paths = [str(tmp_path / file) for file in ("it.pt2", "inputs.pt", "outputs.pt")]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", ALONE, *paths], check=True, capture_output=True, text=True, cwd=tmp_path
-    )
-    about = json.loads(done.stdout)
-    assert about["classes"] == list(student.classes) and about["input"]["kind"] == student.task.modality
-    expected = student.module(inputs) / 2.0
-    for found in torch.load(tmp_path / "outputs.pt", weights_only=True):
-        torch.testing.assert_close(found, expected[: len(found)], atol=1e-4, rtol=0)
+    students: dict[str, Student] = {}
+    for name, data in (("digits", digits), ("cancer", cancer)):
+        bundle = bundle_of(tmp_path / name, data, temperature=2.0)
+        written = autokd.export_model(bundle, format="pt2", output=tmp_path / f"{name}.pt2")
+        assert written.files == (tmp_path / f"{name}.pt2",)
+        students[name] = autokd.load_student(bundle)
+        torch.save(torch.rand(500, *data.task.input_shape), tmp_path / f"{name}.inputs")
+    command = [sys.executable, "-W", "ignore", "-c", ALONE, *students]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+    for name, about in json.loads(done.stdout).items():
+        student = students[name]
+        assert about["classes"] == list(student.classes) and about["input"]["kind"] == student.task.modality
+        expected = student.module(torch.load(tmp_path / f"{name}.inputs", weights_only=True)) / 2.0
+        for found in torch.load(tmp_path / f"{name}.outputs", weights_only=True):
+            torch.testing.assert_close(found, expected[: len(found)], atol=1e-4, rtol=0)

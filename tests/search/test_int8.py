@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 
 import autokd
+from autokd.cli.console.claim import summary
 from autokd.data import DataOptions, Dataset, load
 from autokd.engine.build import build_student
 from autokd.errors import MissingDependency, NothingFeasible, SpaceError, StudyError, UserError
@@ -31,7 +34,7 @@ from tests.search.spaces import CPU, SPACE, context, resolved
 from tests.search.test_objective import search
 
 INT8 = METRICS["accuracy_int8"]
-SHORT = f"""{SPACE.split("budget:")[0].replace("hint: {}", "nkd: {}")}
+SHORT = f"""{SPACE.split("budget:")[0].replace("hint: {}", "nkd: {}").replace("width: {int: [3, 12]}", "width: 4")}
 budget:
   {{trials: 3, recipes: 2, epochs: 2, rungs: 1, noise_seeds: 0, finalists: 1, select_seeds: 1, choose_seeds: 2,
    claim_seeds: 2, fresh_claim: false, teacher_epochs: 1}}
@@ -91,6 +94,10 @@ def test_every_arm_is_chosen_and_claimed_by_its_file_in_8_bits(study: autokd.Stu
     assert arm.test[0] == INT8.of(predictions(kept[f"{arm.name}/0/test"].float(), kept["labels/test"]))
     assert arm.cost[INT8_SIZE] > 1_000 and arm.cost["latency"] > 0
     assert study.store.settings.identity.latency_device == "cpu with onnxruntime in 8 bits"
+    out = io.StringIO()
+    Console(file=out, width=300).print(summary(study, as_json=False))
+    assert "Latency: one sample on cpu with onnxruntime in 8 bits" in out.getvalue()
+    assert "best --format onnx --int8" in out.getvalue()
     page = study.report_path.read_text()
     assert "test accuracy after int8" in page and "each student scored by its file in 8 bits" in page
     assert "on cpu with onnxruntime in 8 bits" in page

@@ -86,8 +86,8 @@ def test_all_mistakes_are_raised_at_once(make):
         "losses.any_of.from.t_aa: there is no loss called 't_aa'; did you mean 't_a'?",
         "batch_size: expected at least 1, got 0",
         "constraints.latency_ms: there is no such key; did you mean 'latency'?",
-        "objective.f1: there is no such key; one of: accuracy, balanced_accuracy, latency, log_loss, macro_f1, macs, "
-        "mcc, params, size",
+        "objective.f1: there is no such key; one of: accuracy, accuracy_int8, balanced_accuracy, latency, log_loss, "
+        "macro_f1, macs, mcc, params, size",
         "budget.epochs: expected at least 1, got 0",
     ]
     assert [line for line in expected if line not in found] == []

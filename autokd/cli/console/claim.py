@@ -15,7 +15,7 @@ from autokd.cli.console.output import Shown, document, indented
 from autokd.report import words
 from autokd.report.printed import Grid, Printed
 from autokd.report.sections import sections
-from autokd.report.sections.recommendation.facts import Decision, decide, legend, training_text
+from autokd.report.sections.recommendation.facts import Decision, decide, legend, measured_on, training_text
 from autokd.report.sections.recommendation.terminal import arms, compared, evidence
 from autokd.report.sections.search.effort import part_times
 from autokd.report.sections.search.promise import happened, promised
@@ -43,7 +43,7 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
         Text(f"{decision.title}.", style="bold"),
         *(Text(text, style="bold red") for text in (decision.contradiction, decision.nothing_learned) if text),
         _table(arms(store, decision)),
-        Text(legend(decision.claim), style="dim"),
+        Text(f"{legend(decision.claim)} {measured_on(store)}".rstrip(), style="dim"),
         *(Text(text) for text in (extent(store),) if text),
         *(_below(item) for section in sections() for item in section.printed(store)),
         Text(f"\nRecommended ({_recommended(decision)}):"),
@@ -121,6 +121,9 @@ def _next(study: Study) -> Iterator[str]:
     else:
         yield f"autokd export {name} -o {file}"
         yield f"autokd train {file} -o {shlex.quote(f'{study.name}-student')}"
+    if study.store.objective.metric.quantised:
+        bundle = study.student_path or study.path / "best"
+        yield f"autokd export-model {shlex.quote(str(bundle))} --format onnx --int8"
     limited = study.store.settings.setting("time") is not None
     more = "a longer --time" if limited else f"--trials {2 * len(study.store.records.trials)}"
     yield f"more trials: the same search with {more}"

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autokd.cli.console.output import Shown, document
+from autokd.metrics import METRICS
 from autokd.objective import shown_limit
 from autokd.report import words
 from autokd.study.majority import rare_text
@@ -43,8 +44,10 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     rare = rare_text(data.class_counts, data.task.classes, setup.objective.metric)
     if rare:
         yield f"rare classes: {rare}"
-    yield f"objective: {', '.join(f'{way} {name}' for name, way in setup.objective.as_plain().items())}"
+    yield f"objective: {', '.join(f'{way} {_titled(name)}' for name, way in setup.objective.as_plain().items())}"
     yield f"limits of the student: {limits or 'none'}"
+    if setup.identity.latency_device is not None:
+        yield f"latency: of one sample on {setup.identity.latency_device}"
     yield f"explore: {budget.trials} trials, {rungs}"
     yield f"confirm: at most {planned.confirm_runs} runs of {words.number_of(budget.epochs, 'epoch')}"
     if setup.time_plan is not None:
@@ -56,6 +59,11 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     yield f"the teacher's answers: {planned.bank}"
     if setup.dropped:
         yield from ("left out of the space:", *(f"  {line}" for line in setup.dropped))
+
+
+def _titled(name: str) -> str:
+    """A metric of the student in 8 bits by its title; any other objective by its name."""
+    return METRICS[name].title if name in METRICS and METRICS[name].quantised else name
 
 
 def _samples(setup: Setup, planned: Plan) -> str:

@@ -38,7 +38,8 @@ def trained(folder: Path, metrics: Mapping[str, Any], *, as_json: bool) -> Shown
         f"{folder}: {_of_test(test, metric)}{beside}, "
         f"seed {metrics['seed']}, {number_of(metrics['epochs'], 'epoch')}\n"
         f"{'' if own else _of_validation(validation, metric)}"
-        f"next: autokd predict {shlex.quote(str(folder))} INPUT…"
+        f"next: autokd predict {shlex.quote(str(folder))} INPUT…\n"
+        f"      autokd export-model {shlex.quote(str(folder))} --format onnx"
     )
 
 

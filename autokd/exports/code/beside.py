@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from autokd.delivery.subject import Subject
 from autokd.engine.evaluate import answers_on
 from autokd.engine.views import to_device
 from autokd.errors import ComponentError, TeacherError, one_line
+from autokd.exports.program import as_bytes, traced
 from autokd.files import write_bytes
 from autokd.lazy import loaded
 from autokd.networks.inputs import feed_of
@@ -52,8 +52,10 @@ def data_of(subject: Subject, teacher: Teacher | None) -> Dataset:
     """Return the data, with what the teacher sees of them.
 
     Raises:
-      ComponentError: some samples have no label.
+      ComponentError: some samples have no label, or those of validation are trained on, too.
     """
+    if subject.pipeline.all_data:
+        raise ComponentError("train.all_data: what is written here scores each epoch on validation; take it out")
     data = with_finer(subject.data, teacher)
     if data.train.labelled is not None:
         raise ComponentError("some training samples have no label")
@@ -107,23 +109,16 @@ def _arrays(name: str, split: Split) -> dict[str, Any]:
     return {f"{name}_inputs": inputs.numpy(), f"{name}_labels": split.labels.numpy()}
 
 
-def write_teacher(path: Path, teacher: Teacher, task: Task, parts: Iterable[str]) -> None:
-    """Write a teacher as a torch.export program: normalised samples [B, …] -> logits, pooled or None, features.
+def teacher_program(teacher: Teacher, task: Task, parts: Iterable[str]) -> bytes:
+    """Return a teacher as a torch.export program: normalised samples [B, …] -> logits, pooled or None, features.
 
     Raises:
       ComponentError: torch.export cannot trace it.
     """
-    asked = _compact(_Asked(teacher, frozenset(parts)))
-    example = batching.single(feed_of(task).example(2, None))
     try:
-        with torch.no_grad():
-            shapes = ({0: torch.export.Dim("batch", min=1)},)
-            program = torch.export.export(asked, (example,), dynamic_shapes=shapes, strict=False)
+        return as_bytes(traced(_Asked(teacher, frozenset(parts)), task))
     except Exception as error:  # whatever a teacher's own code raises while it is traced
         raise ComponentError(f"the teacher ({teacher.origin}) cannot be exported: {one_line(error)}") from error
-    content = io.BytesIO()
-    torch.export.save(program, content)
-    write_bytes(path, content.getvalue())
 
 
 class _Asked(nn.Module):
@@ -146,11 +141,3 @@ class _Asked(nn.Module):
         output = self.teacher.predict(inputs)
         features = output.features if "features" in self.parts else ()
         return (output.logits, output.pooled if "pooled" in self.parts else None, *features)
-
-
-def _compact(module: _Asked) -> _Asked:
-    """A copy whose tensors lie in the usual layout."""
-    module = copy.deepcopy(module).eval()
-    for tensor in (*module.parameters(), *module.buffers()):
-        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
-    return module

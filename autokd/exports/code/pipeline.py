@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import math
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 import torch
@@ -25,8 +26,8 @@ from autokd.networks.models import seeded, shapes_of
 from autokd.spec import PipelineSpec, Slot, component_to_plain, read_by, slots
 from autokd.types import BuildContext, Shapes, Task
 
-_NOTHING = {"head": "plain", "init": "random", "selection": "all"}
-"""By slot the component that changes nothing."""
+_NOTHING = {"head": "plain", "init": "random", "selection": "all", "qat": 1.0}
+"""By slot the component, or the number, that changes nothing."""
 _WRITTEN = {"student", "augment", "losses", "optimizer", "schedule", "batch_size", "ema"}
 """Slots that have a plain form."""
 
@@ -39,7 +40,7 @@ class WrittenOptimizer(NamedTuple):
     """An optimizer of torch: class, arguments, peak learning rate, and the decay of weights (all else has none)."""
 
     name: str
-    arguments: str
+    options: dict[str, Any]
     rate: float
     decay: float
 
@@ -56,6 +57,7 @@ class WrittenPipeline(NamedTuple):
       optimizer: with which.
       max_norm: to which gradients are cut; None: they are not.
       one_thread: on a CPU more are not faster.
+      stages: how many features the student offers.
     """
 
     imports: Mapping[str, str]
@@ -66,10 +68,16 @@ class WrittenPipeline(NamedTuple):
     optimizer: WrittenOptimizer
     max_norm: float | None
     one_thread: bool
+    stages: int
 
 
 def write_pipeline(
-    spec: PipelineSpec, task: Task, teacher: Shapes | None, *, steps: int = 0, longest: float = math.inf
+    spec: PipelineSpec,
+    task: Task,
+    teacher: Shapes | None,
+    *,
+    longest: float = math.inf,
+    without: AbstractSet[str] = frozenset(),
 ) -> WrittenPipeline:
     """Write a pipeline as plain code.
 
@@ -77,8 +85,8 @@ def write_pipeline(
       spec: the pipeline.
       task: what it is trained on.
       teacher: what the teacher offers; None without one.
-      steps: of the whole training.
       longest: lines that the code of a loss may have.
+      without: losses that are left out, by their names in the pipeline.
 
     Raises:
       ComponentError: parts of it have no plain form; names each, and why.
@@ -86,14 +94,14 @@ def write_pipeline(
     code, refused, sections = Code(PROVIDED), list(_refused_slots(spec)), dict[str, str]()
     with seeded(0):
         network = spec.student.build(BuildContext(task=task))
-    context = BuildContext(task=task, student=shapes_of(network, task), teacher=teacher, horizon_steps=steps)
+    context = BuildContext(task=task, student=shapes_of(network, task), teacher=teacher)
     student, augment, losses = "", list[str](), list[WrittenLoss]()
     with _section(code, sections, "student"), _refusals(refused, "student", spec.student):
         student = write_student(code, spec.student, task)
     with _section(code, sections, "augmentation"), _refusals(refused, "augment", spec.augment):
         augment = write_augment(code, spec.augment, task)
     with _section(code, sections, "losses"):
-        for key, loss in spec.losses.items():
+        for key, loss in ((key, loss) for key, loss in spec.losses.items() if key not in without):
             with _refusals(refused, f"losses.{key}", loss), _bounded(code, longest):
                 losses.append(write_loss(code, key, loss, context))
     with _section(code, sections, "schedule"), _refusals(refused, "schedule", spec.schedule):
@@ -116,6 +124,7 @@ def write_pipeline(
         optimizer=optimizer,
         max_norm=MAX_NORM if exploding else None,
         one_thread=threads_for(spec, task, 2) == 1,
+        stages=0 if context.student is None else len(context.student.features),
     )
 
 
@@ -179,8 +188,7 @@ def _optimizer(spec: PipelineSpec, network: nn.Module, context: BuildContext) ->
         raise ComponentError(f"{kind.__name__} is none of torch.optim")
     usual = inspect.signature(kind).parameters
     given = {k: v for k, v in live.defaults.items() if k in usual and k not in _APART and v != usual[k].default}
-    arguments = "".join(f", {key}={value!r}" for key, value in given.items())
-    return WrittenOptimizer(kind.__name__, arguments, live.defaults["lr"], _decay(live))
+    return WrittenOptimizer(kind.__name__, given, live.defaults["lr"], _decay(live))
 
 
 def _decay(live: torch.optim.Optimizer) -> float:

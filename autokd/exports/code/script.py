@@ -17,9 +17,7 @@ from autokd.types import Task
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_ALWAYS = {
-    "argparse": "import argparse",
-    "math": "import math",
+USUAL = {
     "Path": "from pathlib import Path",
     "NamedTuple": "from typing import NamedTuple",
     "np": "import numpy as np",
@@ -28,7 +26,9 @@ _ALWAYS = {
     "Tensor": "from torch import Tensor",
     "nn": "from torch import nn",
 }
-"""What every script imports, by the name that it binds."""
+"""What all written code imports, by the name that it binds."""
+_ALWAYS = {**USUAL, "argparse": "import argparse", "math": "import math"}
+"""What every script imports."""
 _WIDTH = 116
 
 
@@ -80,12 +80,13 @@ def script_text(written: WrittenPipeline, spec: PipelineSpec, task: Task, beside
         "student": written.student,
         "channels_last": channels_last(task),
         "optimizer": written.optimizer,
+        "options": "".join(f", {key}={value!r}" for key, value in written.optimizer.options.items()),
         "ema": spec.ema,
         "max_norm": written.max_norm,
         "one_thread": written.one_thread,
         "scaled": beside.scaled,
     }
-    return _template().render(values)
+    return template("script.py.jinja").render(values)
 
 
 def _term(loss: WrittenLoss) -> str:
@@ -107,7 +108,7 @@ def _about(spec: PipelineSpec) -> list[str]:
     for slot, value in to_plain(spec).items():
         if slot == "losses":
             parts += [_worded(loss) for loss in value.values()]
-        elif slot not in ("format", "batch_size", "ema") and value["use"] not in ("plain", "random", "all"):
+        elif isinstance(value, Mapping) and value["use"] not in ("plain", "random", "all"):
             parts.append(_worded(value))
     return textwrap.wrap(f"The pipeline: {', '.join(parts)}.", _WIDTH)
 
@@ -123,7 +124,8 @@ def _wrapped(text: str) -> list[str]:
     return lines if len(lines) <= 3 else [*lines[:3], "…"]
 
 
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a template of written code."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -134,4 +136,4 @@ def _template() -> Template:
         undefined=StrictUndefined,
         autoescape=False,  # it is code
     )
-    return environment.get_template("script.py.jinja")
+    return environment.get_template(name)

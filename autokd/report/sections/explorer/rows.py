@@ -28,6 +28,7 @@ def trial_rows(study: StudyStore) -> list[Row]:
             "macs": trial.cost.get("macs"),
             "size": trial.cost.get("size"),
             "latency": trial.cost.get("latency"),
+            **({"size_int8": trial.cost["size_int8"]} if "size_int8" in trial.cost else {}),
             **failure_columns(trial.failure),
             **flat(trial.pipeline),
         }

@@ -109,6 +109,12 @@ def decide(study: StudyStore) -> Decision | None:
     )
 
 
+def measured_on(study: StudyStore) -> str:
+    """Return what latencies were measured on, a sentence; "" where they were not."""
+    device = study.settings.identity.latency_device
+    return "" if device is None else f"Latency: one sample on {device}, measured once before training."
+
+
 def legend(claim: Claim) -> str:
     """Return what the rows and columns of a claim's table are, of the kinds of arm that it has."""
     kinds = {arm.kind for arm in claim.arms}
