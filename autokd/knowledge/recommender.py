@@ -132,9 +132,13 @@ class Recommender:
         """Quantile and gain of each pipeline by each study, [S, n]."""
         asked = [model.of(subjects) for model in self._models]
         shape = (0, len(subjects))
-        return tuple(np.stack(part) if part else np.zeros(shape) for part in zip(*asked, strict=True)) if asked else (
-            np.zeros(shape),
-            np.zeros(shape),
+        return (
+            tuple(np.stack(part) if part else np.zeros(shape) for part in zip(*asked, strict=True))
+            if asked
+            else (
+                np.zeros(shape),
+                np.zeros(shape),
+            )
         )
 
     @cached_property

@@ -30,6 +30,7 @@ from autokd.knowledge import CardRun, StudyCard, StudyFacts
 from autokd.knowledge.base import write_base
 from autokd.knowledge.learn import facts_of
 from autokd.knowledge.shared_form import shared_form
+from autokd.recipes import portfolio
 from autokd.search.facts import describe_study
 from autokd.search.limits import pipeline_cost
 from autokd.search.prepare import context_of, prepare
@@ -38,6 +39,7 @@ from autokd.search.session import Setup
 from autokd.seeds import derive
 from autokd.spec import fingerprint, from_plain
 from benchmarks.knowledge.coverage import covering
+from benchmarks.knowledge.crossing import crossing
 from benchmarks.knowledge.sets import SETS
 
 RECORDS = Path(__file__).parent / "records"
@@ -93,11 +95,14 @@ def record(name: str, data: Path, runs: int) -> None:
 
 
 def _wanted(setup: Setup, runs: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The recipes, and what covers the rest of the space; each pipeline once."""
+    """The recipes, the rules that all sets have, and what covers the rest of the space; each pipeline once."""
     seen: set[str] = set()
     recipes = [(f"recipe:{each.rule.name}", each.drawn.plain) for each in setup.portfolio.recipes]
-    covers = [("coverage", plain) for plain in covering(setup, runs - len(recipes), seed=0)]
-    for source, plain in [*recipes, *covers]:
+    task = setup.data.task
+    crossed = portfolio(setup.space, task, setup.offers, rules=crossing(task.modality)).recipes
+    rules = [("crossing", each.drawn.plain) for each in crossed]
+    covers = [("coverage", plain) for plain in covering(setup, max(1, runs - len(recipes)), seed=0)]
+    for source, plain in [*recipes, *rules, *covers][:runs]:
         if fingerprint(plain) not in seen:
             seen.add(fingerprint(plain))
             yield source, plain
