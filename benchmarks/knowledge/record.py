@@ -1,6 +1,6 @@
 """Records studies: on each data set the known recipes and a covering draw of pipelines, all trained to the end.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.knowledge.record --data DIR [--sets digits letter] [--runs 64]
+    OMP_NUM_THREADS=1 python -m benchmarks.knowledge.record --data DIR [--sets digits letter] [--runs 96]
 
 A run that is recorded is not trained again, so the command goes on where it was stopped. Seconds are CPU seconds of one
 thread, whatever else the machine does. `--write FILE` makes a knowledge base of what is recorded. Only training and
@@ -39,12 +39,12 @@ from autokd.search.session import Setup
 from autokd.seeds import derive
 from autokd.spec import fingerprint, from_plain
 from benchmarks.knowledge.coverage import covering
-from benchmarks.knowledge.crossing import crossing
+from benchmarks.knowledge.crossing import RULES, crossing
 from benchmarks.knowledge.sets import SETS
 
 RECORDS = Path(__file__).parent / "records"
-RUNS = 64
-"""Pipelines of each set, the recipes included."""
+RUNS = 96
+"""Pipelines of each set: the recipes, the crossed rules, and draws that cover the space."""
 
 
 def main() -> None:
@@ -70,8 +70,6 @@ def record(name: str, data: Path, runs: int) -> None:
     """Train what is missing of a set."""
     file, done = RECORDS / f"{name}.jsonl", {(run.key, run.seed) for run in _runs(name)}
     wanted, seed = SETS[name], derive(0, "knowledge", name) % 2**31
-    if len(done) >= runs:
-        return
     asked = Request(
         dataset=wanted.read(data),
         limit_train=wanted.train,
@@ -101,7 +99,7 @@ def _wanted(setup: Setup, runs: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
     task = setup.data.task
     crossed = portfolio(setup.space, task, setup.offers, rules=crossing(task.modality)).recipes
     rules = [("crossing", each.drawn.plain) for each in crossed]
-    covers = [("coverage", plain) for plain in covering(setup, max(1, runs - len(recipes)), seed=0)]
+    covers = [("coverage", plain) for plain in covering(setup, RUNS - RULES - len(recipes), seed=0)]
     for source, plain in [*recipes, *rules, *covers][:runs]:
         if fingerprint(plain) not in seen:
             seen.add(fingerprint(plain))
