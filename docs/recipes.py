@@ -32,7 +32,15 @@ def page(text: str) -> str:
 def _row(rule: Rule) -> str:
     losses = " + ".join(_loss(use, values) for use, values in rule.losses.items())
     optimizer, head = _component(rule.optimizer), _component(rule.head)
-    cells = (f"`{rule.name}`", rule.title, losses, optimizer, f"`{rule.augment}`", head, "yes" if rule.hand else "")
+    cells = (
+        f"`{rule.name}`",
+        rule.title,
+        losses,
+        optimizer,
+        f"`{rule.augment['use']}`",
+        head,
+        "yes" if rule.hand else "",
+    )
     return f"| {' | '.join(map(cell, cells))} |\n"
 
 

@@ -18,6 +18,7 @@ from autokd.spec import component_from_plain, component_to_plain, fingerprint, k
 from autokd.types import Shapes, Task
 
 Plain = dict[str, Any]
+NEAREST = "the nearest in this space"
 LEAST_SHARE = 0.5
 """Beside a head, a student is to keep this share of the parameters that it has without one."""
 
@@ -112,6 +113,7 @@ def _applied(rule: Rule, chosen: Plain | None, room: Room) -> tuple[Plain, Notes
         "augment": _augment(rule, room, notes),
         "optimizer": _component("optimizer", rule.optimizer, space, notes),
         "losses": losses,
+        **_training(rule, space, notes),
     }
     plain = {**space.complete(stated), "losses": losses}
     notes.problems += [] if notes.problems else space.misfits(plain)
@@ -121,12 +123,26 @@ def _applied(rule: Rule, chosen: Plain | None, room: Room) -> tuple[Plain, Notes
 def _augment(rule: Rule, room: Room, notes: Notes) -> Plain:
     """The rule's augmentation, "none" where it is not for this input, the space's default where the space lacks it."""
     part = room.space.parts["augment"]
-    exists = takes(catalog.load("augments", rule.augment).declares.modalities, room.task.modality)
+    exists = takes(catalog.load("augments", rule.augment["use"]).declares.modalities, room.task.modality)
     wanted = rule.augment if exists else NONE
-    candidate = next((candidate for candidate in part.candidates if candidate.use == wanted), part.candidates[0])
-    if candidate.use != wanted:
-        notes.moved.append(f"augment {wanted} is not in this space; {candidate.use} in its place")
-    return candidate.default()
+    candidate = _candidate("augment", wanted["use"], room.space)
+    if candidate is None:
+        notes.moved.append(f"augment {wanted['use']} is not in this space; {part.candidates[0].use} in its place")
+        return part.candidates[0].default()
+    return _filled(candidate, wanted, notes)
+
+
+def _training(rule: Rule, space: Space, notes: Notes) -> Plain:
+    """What the rule states of how long steps are and how the rate falls."""
+    found: Plain = {}
+    if rule.schedule is not None:
+        found["schedule"] = _component("schedule", rule.schedule, space, notes)
+    span = space.ranges().get("batch_size")
+    if rule.batch_size is not None and span is not None:
+        found["batch_size"] = nearest_value(span, rule.batch_size)
+        if found["batch_size"] != rule.batch_size:
+            notes.moved.append(f"batch_size is {found['batch_size']} in place of {rule.batch_size}, {NEAREST}")
+    return found
 
 
 def _losses(rule: Rule, space: Space, notes: Notes) -> Plain:
@@ -183,7 +199,7 @@ def _moved(candidate: Candidate, key: str, value: Any, notes: Notes) -> Any:
     nearest: Scalar | None = candidate.fixed.get(key) if span is None else nearest_value(span, value)
     path = f"{candidate.slot}.{candidate.name}.{key}"
     if isinstance(value, (int, float)) and not isinstance(value, bool) and isinstance(nearest, (int, float)):
-        notes.moved.append(f"{path} is {nearest:g} in place of {value:g}, the nearest in this space")
+        notes.moved.append(f"{path} is {nearest:g} in place of {value:g}, {NEAREST}")
         return nearest
     notes.problems.append(f"{path}: this space has no {value!r}")
     return value

@@ -1,6 +1,6 @@
 """The known recipes, as rules: a setting of the losses, an optimizer at a rate that is good for it, an augmentation.
 
-A rule names no student and no batch size, so that it fits any data and any limit; `autokd.recipes.apply` makes a
+A rule names no student, and seldom a batch size, so that it fits any data and any limit; `autokd.recipes.apply` makes a
 pipeline of it. Published settings are those of the losses' own files.
 """
 
@@ -19,7 +19,8 @@ _ADAMW: Mapping[str, Any] = {"use": "adamw", "learning_rate": 5e-3}
 """Small students stand, and short runs want, a higher rate than the usual 1e-3."""
 _CE: Mapping[str, Any] = {"weight": 1.0, "label_smoothing": 0.0}
 
-LIGHT, NONE = "crop_flip", "none"
+LIGHT: Mapping[str, Any] = {"use": "crop_flip"}
+NONE: Mapping[str, Any] = {"use": "none"}
 """Augmentations of rules."""
 
 
@@ -32,8 +33,10 @@ class Rule:
       title: for people.
       losses: by the name of the component, the values of those fields that the recipe states.
       optimizer, head: plain components with the values that the recipe states.
-      augment: component that augments; "none" on a kind of input that it is not for, and where a space lacks it the
-        space's default.
+      augment: the same for the augmentation; "none" on a kind of input that it is not for, and where a space lacks it
+        the space's default.
+      schedule: the same for the schedule; None: the space's default.
+      batch_size: None: the space's default.
       hand: it is what a person tries by hand.
       always: it is tried even where the space has no place for it.
     """
@@ -42,8 +45,10 @@ class Rule:
     title: str
     losses: Mapping[str, Mapping[str, Any]]
     optimizer: Mapping[str, Any]
-    augment: str
+    augment: Mapping[str, Any]
     head: Mapping[str, Any] = field(default_factory=lambda: {"use": "plain"})
+    schedule: Mapping[str, Any] | None = None
+    batch_size: int | None = None
     hand: bool = False
     always: bool = False
 

@@ -82,7 +82,7 @@ def published(name: str, data: Path) -> Raw:
     Raises:
       Missing: they are not there.
     """
-    return _READ[SETS[name].family](SETS[name], data)
+    return READ[SETS[name].family](SETS[name], data)
 
 
 def read(folder: Path) -> Raw:

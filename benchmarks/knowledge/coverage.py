@@ -17,7 +17,7 @@ POOL = 6
 
 
 def covering(setup: Setup, count: int, seed: int) -> list[Mapping[str, Any]]:
-    """Return plain pipelines, the next one always as far as possible from all before it (Gonzalez, 1985).
+    """Return plain pipelines that lie far apart (Gonzalez, 1985), inside the limits.
 
     Args:
       setup: of a search.
@@ -32,13 +32,23 @@ def covering(setup: Setup, count: int, seed: int) -> list[Mapping[str, Any]]:
             pool.append(drawn.plain)
         if len(pool) == POOL * count:
             break
-    points = _points([_flat(plain) for plain in pool])
+    return [pool[index] for index in far_apart([_flat(plain) for plain in pool], count)]
+
+
+def far_apart(rows: Sequence[Mapping[str, Any]], count: int) -> list[int]:
+    """Return places of rows, from the first on the next one always as far as possible from all before it.
+
+    Args:
+      rows: values by name.
+      count: how many.
+    """
+    points = _points(rows)
     chosen = [0]
     nearest = np.abs(points - points[0]).sum(1)
-    while len(chosen) < min(count, len(pool)):
+    while len(chosen) < min(count, len(rows)):
         chosen.append(int(nearest.argmax()))
         nearest = np.minimum(nearest, np.abs(points - points[chosen[-1]]).sum(1))
-    return [pool[index] for index in chosen]
+    return chosen
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Records studies: on each data set the known recipes and a covering draw of pipelines, all trained to the end.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.knowledge.record --data DIR [--sets digits letter] [--runs 64]
+    OMP_NUM_THREADS=1 python -m benchmarks.knowledge.record --data DIR [--sets digits letter] [--runs 96]
 
 A run that is recorded is not trained again, so the command goes on where it was stopped. Seconds are CPU seconds of one
 thread, whatever else the machine does. `--write FILE` makes a knowledge base of what is recorded. Only training and
@@ -30,6 +30,7 @@ from autokd.knowledge import CardRun, StudyCard, StudyFacts
 from autokd.knowledge.base import write_base
 from autokd.knowledge.learn import facts_of
 from autokd.knowledge.shared_form import shared_form
+from autokd.recipes import portfolio
 from autokd.search.facts import describe_study
 from autokd.search.limits import pipeline_cost
 from autokd.search.prepare import context_of, prepare
@@ -38,11 +39,12 @@ from autokd.search.session import Setup
 from autokd.seeds import derive
 from autokd.spec import fingerprint, from_plain
 from benchmarks.knowledge.coverage import covering
+from benchmarks.knowledge.crossing import RULES, crossing
 from benchmarks.knowledge.sets import SETS
 
 RECORDS = Path(__file__).parent / "records"
-RUNS = 64
-"""Pipelines of each set, the recipes included."""
+RUNS = 96
+"""Pipelines of each set: the recipes, the crossed rules, and draws that cover the space."""
 
 
 def main() -> None:
@@ -68,8 +70,6 @@ def record(name: str, data: Path, runs: int) -> None:
     """Train what is missing of a set."""
     file, done = RECORDS / f"{name}.jsonl", {(run.key, run.seed) for run in _runs(name)}
     wanted, seed = SETS[name], derive(0, "knowledge", name) % 2**31
-    if len(done) >= runs:
-        return
     asked = Request(
         dataset=wanted.read(data),
         limit_train=wanted.train,
@@ -93,11 +93,14 @@ def record(name: str, data: Path, runs: int) -> None:
 
 
 def _wanted(setup: Setup, runs: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The recipes, and what covers the rest of the space; each pipeline once."""
+    """The recipes, the rules that all sets have, and what covers the rest of the space; each pipeline once."""
     seen: set[str] = set()
     recipes = [(f"recipe:{each.rule.name}", each.drawn.plain) for each in setup.portfolio.recipes]
-    covers = [("coverage", plain) for plain in covering(setup, runs - len(recipes), seed=0)]
-    for source, plain in [*recipes, *covers]:
+    task = setup.data.task
+    crossed = portfolio(setup.space, task, setup.offers, rules=crossing(task.modality)).recipes
+    rules = [("crossing", each.drawn.plain) for each in crossed]
+    covers = [("coverage", plain) for plain in covering(setup, RUNS - RULES - len(recipes), seed=0)]
+    for source, plain in [*recipes, *rules, *covers][:runs]:
         if fingerprint(plain) not in seen:
             seen.add(fingerprint(plain))
             yield source, plain

@@ -129,12 +129,14 @@ def recipes() -> Mapping[str, Names]:
     They stand on the largest student of the default's family, as in a search without a limit.
     """
     rates = {rate: abs(np.log(float(rate) / 0.1)) for rate in FACTORS["learning_rate"]}
-    augments = {LIGHT: "crop", NONE: "none"}
+    augments = {LIGHT["use"]: "crop", NONE["use"]: "none"}
     found = {}
     for rule in RULES:
         losses = [use for use in rule.losses if use != "ce"] or ["ce"]
         if len(losses) == 1 and losses[0] in LOSSES and rule.optimizer["use"] == "sgd" and rule.head["use"] == "plain":
-            found[rule.name] = Names("resnet8", augments[rule.augment], losses[0], min(rates, key=lambda r: rates[r]))
+            found[rule.name] = Names(
+                "resnet8", augments[rule.augment["use"]], losses[0], min(rates, key=lambda r: rates[r])
+            )
     return found
 
 

@@ -58,7 +58,7 @@ def test_all_rules_find_their_place_where_the_space_offers_all_they_name():
         assert drawn.params == space.params_of(drawn.plain) is not None
         assert spec.to_plain(spec.from_plain(drawn.plain)) == drawn.plain
         assert set(drawn.plain["losses"]) == set(rule.losses)
-        assert drawn.plain["augment"]["use"] == rule.augment
+        assert drawn.plain["augment"]["use"] == rule.augment["use"]
         for use, values in rule.losses.items():
             assert drawn.plain["losses"][use].items() >= values.items()
         assert drawn.plain["optimizer"].items() >= rule.optimizer.items()
