@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autokd.knowledge.card import CardRun, StudyCard
-from autokd.knowledge.choices import Bands, Choice, has_parts, is_many
+from autokd.knowledge.choices import LOSSES, TAUGHT, Bands, Choice, is_many, reads_a_teacher
 
 SHRINKS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """How strong the penalty may be, in runs."""
@@ -57,21 +57,27 @@ class Design:
                 found[choice] = profile
             elif others:
                 found[choice] = profile - np.mean(others, axis=0)
-        return found
-
-    def runs(self, choice: Choice) -> int:
-        """Return how many pipelines have a choice."""
-        return int(self.has[:, self.choices.index(choice)].sum())
+        return {**found, **self._taught()}
 
     def _profile(self, choice: Choice) -> Values:
-        owned = np.array([choice.owns(each) for each in self.choices])
-        mean: Values = self.has[self.has[:, self.choices.index(choice)] > 0].mean(0)
-        return np.where(owned, mean, 0.0)
+        return self._mean([choice], self.has[:, self.choices.index(choice)] > 0)
+
+    def _taught(self) -> dict[Choice, Values]:
+        """Pipelines with a loss that reads a teacher, against those without one."""
+        losses = [choice for choice in self.choices if reads_a_teacher(choice)]
+        taught = self.has[:, [self.choices.index(loss) for loss in losses]].any(1)
+        enough = LEAST <= taught.sum() <= len(taught) - LEAST
+        return {Choice(LOSSES, TAUGHT): self._mean(losses, taught)} if enough else {}
+
+    def _mean(self, owners: Sequence[Choice], rows: NDArray[np.bool_]) -> Values:
+        """How often some pipelines have each choice that belongs to the owners; 0 for the others, [F]."""
+        owned = [any(owner.owns(choice) for owner in owners) for choice in self.choices]
+        return np.where(owned, self.has[rows].mean(0), 0.0)
 
 
 def design(card: StudyCard, bands: Bands) -> Design:
     """Return the design of a study: each pipeline that was trained to the end once."""
-    runs: dict[str, CardRun] = {run.key: run for run in card.runs if run.key in card.worth and has_parts(run)}
+    runs: dict[str, CardRun] = {run.key: run for run in card.runs if run.key in card.worth and set(run.pipeline) != {"format"}}
     chosen = [bands.of(run, card) for run in runs.values()]
     choices = tuple(sorted(frozenset[Choice]().union(*chosen)))
     has = np.array([[choice in each for choice in choices] for each in chosen], dtype=np.float64)

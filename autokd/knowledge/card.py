@@ -37,6 +37,7 @@ class StudyFacts:
       space: fingerprint of the search space.
       device: "cpu" or "cuda".
       versions: of autokd and torch, by name.
+      family: what tells the source of the data from others, where several data are of one; "": they are not.
     """
 
     data: str
@@ -54,6 +55,12 @@ class StudyFacts:
     space: str
     device: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    family: str = ""
+
+    @property
+    def source(self) -> str:
+        """What data of one source have in common: statistics count them once."""
+        return self.family or self.data
 
     @property
     def metric(self) -> Metric:

@@ -10,15 +10,19 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from autokd import catalog
 from autokd.knowledge.card import CardRun, StudyCard
-from autokd.spec import FORMAT, Slot, slots
+from autokd.spec import Slot, slots
 
+LOSSES = "losses"
 OTHER = "other"
 """Slot of what is no field of autokd's."""
 SIZE = "share of the limit on parameters"
 """Place of a student's size."""
 ASKED = frozenset({"temperature", "weight", "label_smoothing", "learning_rate", "depth"})
 """Fields of components that are asked about; the others of a few dozen runs' fields would drown these in noise."""
+TAUGHT = "any with a teacher"
+"""In the place of losses: any that reads one."""
 FEW = 5
 """Different numbers up to which each is an option by itself."""
 BANDS = 3
@@ -61,19 +65,23 @@ class Bands:
         """Return what a run's pipeline has; of a run of the same cards as the bands."""
         return frozenset(Choice(place, self._option(place, value)) for place, value in _chosen(run, card))
 
-    def place_of(self, choice: Choice) -> int:
+    def rank(self, choice: Choice) -> float:
         """Return where a choice stands among those of its place: bands in the order of their numbers, others by name."""
         cuts = self._cuts.get(choice.place)
-        if cuts is None:
-            return 0
-        options = _names(cuts) if cuts else []
-        return options.index(choice.option) if choice.option in options else round(1e6 * float(choice.option))
+        if not cuts:
+            return 0.0 if cuts is None else float(choice.option)
+        return float(_names(cuts).index(choice.option))
 
     def _option(self, place: str, value: float | str) -> str:
         if isinstance(value, str):
             return value
         cuts = self._cuts[place]
         return _names(cuts)[sum(value > cut for cut in cuts)] if cuts else f"{value:.6g}"
+
+
+def reads_a_teacher(choice: Choice) -> bool:
+    """Whether it is a loss that reads the teacher, as losses do unless a pipeline says otherwise."""
+    return choice.place == LOSSES and catalog.load(LOSSES, choice.option).declares.reads_of == "teacher"
 
 
 def is_many(place: str) -> bool:
@@ -126,8 +134,3 @@ def _names(cuts: Sequence[float]) -> list[str]:
     written = [f"{cut:.3g}" for cut in cuts]
     between = [f"{low} to {high}" for low, high in zip(written, written[1:], strict=False)]
     return [f"up to {written[0]}", *between, f"above {written[-1]}"]
-
-
-def has_parts(run: CardRun) -> bool:
-    """Whether it is known what a run's pipeline was; of a foreign table's baseline it is not."""
-    return set(run.pipeline) != {"format"} and run.pipeline.get("format", FORMAT) == FORMAT
