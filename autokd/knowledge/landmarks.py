@@ -83,7 +83,7 @@ def _contradicted(labels: NDArray[np.int64], places: NDArray[np.int64]) -> float
 
 
 def _dimension(distances: NDArray[np.float64]) -> float:
-    """Maximum likelihood of the ratio of the distances to the second and the first neighbour; copies are passed over."""
+    """Maximum likelihood of the ratio of distances to the second and the first neighbour; copies are passed over."""
     first, second = distances[:, 1], distances[:, 2]
     ratios = np.log(second[first > 0] / first[first > 0])
     total = float(ratios.sum())
