@@ -1,6 +1,6 @@
 """Ranks pipelines for new data by what past studies taught.
 
-Of every past study on the same kind of input a model of trees learns how good each kind of pipeline was *within* that
+Of every past study on the same kind of input a model learns how good each kind of pipeline was *within* that
 study, as a quantile: scores of different data cannot be compared, and regressing on them is worse than drawing at random.
 What the studies say is averaged with weights that are nearly equal where there are few of them (docs/recommender.md).
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax, stdtrit
 
 from autokd.knowledge.base import Base
-from autokd.knowledge.card import CardRun, StudyCard, StudyFacts
+from autokd.knowledge.card import HAND_KD, StudyCard, StudyFacts
 from autokd.knowledge.features import Subject, table_of
 
 TREES = 120
@@ -121,9 +121,9 @@ class Recommender:
             best = np.maximum(best, quantiles[:, order[-1]])
         return order
 
-    def evidence(self, source: str) -> Evidence:
-        """Return what past studies saw of a recipe as published, by the source of its trials ("recipe:dkd")."""
-        found = [(card.baseline(source), card.baseline("recipe:kd")) for card in self.cards]
+    def evidence(self, name: str) -> Evidence:
+        """Return what past studies saw of a known recipe, by its name."""
+        found = [(card.baseline(f"recipe:{name}"), card.baseline(HAND_KD)) for card in self.cards]
         gains = [own - by_hand for own, by_hand in found if own is not None and by_hand is not None]
         better = sum(gain > 0 for gain in gains)
         return Evidence(len(gains), better, statistics.fmean(gains) if gains else None)
@@ -131,15 +131,11 @@ class Recommender:
     def _said(self, subjects: Sequence[Subject]) -> tuple[Values, Values]:
         """Quantile and gain of each pipeline by each study, [S, n]."""
         asked = [model.of(subjects) for model in self._models]
-        shape = (0, len(subjects))
-        return (
-            tuple(np.stack(part) if part else np.zeros(shape) for part in zip(*asked, strict=True))
-            if asked
-            else (
-                np.zeros(shape),
-                np.zeros(shape),
-            )
-        )
+        shape = (len(asked), len(subjects))
+        quantiles, gains = np.zeros(shape), np.zeros(shape)
+        for place, (own_quantiles, own_gains) in enumerate(asked):
+            quantiles[place], gains[place] = own_quantiles, own_gains
+        return quantiles, gains
 
     @cached_property
     def _models(self) -> list[_Model]:
@@ -174,7 +170,7 @@ def _fitted(card: StudyCard) -> _Model:
     from sklearn.ensemble import ExtraTreesRegressor  # slow to import
 
     runs = list({run.key: run for run in card.runs if run.key in card.worth}.values())
-    rows, names = table_of([subject_of(run, card.facts) for run in runs])
+    rows, names = table_of([subject_of(run.pipeline, run.params, card.facts) for run in runs])
     gains = card.gains
     targets = np.array([[card.quantiles[run.key], gains.get(run.key, math.nan)] for run in runs])
     knows = bool(gains)
@@ -190,11 +186,17 @@ def _fitted(card: StudyCard) -> _Model:
     return _Model(names, predict)
 
 
-def subject_of(run: CardRun, facts: StudyFacts) -> Subject:
-    """Return a run of a study as a pipeline with what its numbers depend on."""
-    most = facts.limits.get("params", run.params) or 1.0
-    steps = facts.epochs * facts.train / max(int(run.pipeline["batch_size"]), 1)
-    return Subject(run.pipeline, max(run.params, 1) / most, steps)
+def subject_of(pipeline: Mapping[str, Any], params: int, facts: StudyFacts) -> Subject:
+    """Return a pipeline of a study with what its numbers depend on.
+
+    Args:
+      pipeline: plain, of shared form.
+      params: of its student.
+      facts: what the study is about.
+    """
+    most = facts.limits.get("params", params) or 1.0
+    steps = facts.epochs * facts.train / max(int(pipeline["batch_size"]), 1)
+    return Subject(pipeline, max(params, 1) / most, steps)
 
 
 def _distance(one: StudyFacts, other: StudyFacts) -> float:
