@@ -11,18 +11,32 @@ from typing import Any
 from autokd import catalog
 from autokd.loss_keys import KEYS
 from autokd.ranges import Choice
+from autokd.recipes import RULES
 from autokd.spec import FORMAT, TEACHER, Number, beside_slots, fields_in, slots
+from autokd.study.arms import RECIPE
+
+TRIALS = ("family", "warm_start", "design", "random", "tpe", "screen", "quasi_random")
+"""Sources of trials that are no known recipes, those of earlier versions too."""
+STAGES = ("noise", "select", "tune", "choose", "claim", "ablate")
+"""Stages of a search that train outside explore."""
+FAILURES = ("out_of_memory", "not_finite", "timeout", "crash", "error")
+"""Kinds of failures."""
+OTHER = "other"
+_SOURCES = frozenset([*(f"{RECIPE}{rule.name}" for rule in RULES), *TRIALS, *STAGES])
 
 
 def shared_form(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a plain pipeline with autokd's own names alone; None where it says more than these can.
 
-    A part that is a plug-in's, and a text that is none of a few that the field knows (a path, the name of a teacher),
-    cannot be shared, so neither can the pipeline. Instances of losses are called after their components.
+    A part that is a plug-in's or that this version does not have, and a text that is none of a few that the field knows
+    (a path, the name of a teacher), cannot be shared, so neither can the pipeline. Instances of losses are called after
+    their components.
 
     Args:
       pipeline: plain, as a record has it.
     """
+    if not {"format", *slots()}.issuperset(pipeline):
+        return None
     found: dict[str, Any] = {"format": FORMAT}
     for name, slot in slots().items():
         if name not in pipeline:
@@ -33,6 +47,22 @@ def shared_form(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
             return None
         found[name] = shared
     return found
+
+
+def shared_source(source: str) -> str:
+    """Return where a run came from, in autokd's own words; "other" for what it has no word for.
+
+    >>> shared_source("recipe:kd"), shared_source("design"), shared_source("Ann's idea")
+    ('recipe:kd', 'design', 'other')
+    """
+    return source if source in _SOURCES else OTHER
+
+
+def shared_failure(failure: Mapping[str, str] | None) -> str:
+    """Return the kind of a failure, without its reason; "" for none."""
+    if failure is None:
+        return ""
+    return failure["kind"] if failure["kind"] in FAILURES else "error"
 
 
 def _number(value: Any) -> float | None:
