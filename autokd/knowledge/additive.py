@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from autokd.knowledge.card import CardRun, StudyCard
+from autokd.knowledge.card import StudyCard
 from autokd.knowledge.choices import LOSSES, TAUGHT, Bands, Choice, is_many, reads_a_teacher
 
 SHRINKS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -77,7 +77,8 @@ class Design:
 
 def design(card: StudyCard, bands: Bands) -> Design:
     """Return the design of a study: each pipeline that was trained to the end once."""
-    runs: dict[str, CardRun] = {run.key: run for run in card.runs if run.key in card.worth and set(run.pipeline) != {"format"}}
+    known = [run for run in card.runs if set(run.pipeline) != {"format"}]  # it is, but for a foreign table's baseline
+    runs = {run.key: run for run in known if run.key in card.worth}
     chosen = [bands.of(run, card) for run in runs.values()]
     choices = tuple(sorted(frozenset[Choice]().union(*chosen)))
     has = np.array([[choice in each for choice in choices] for each in chosen], dtype=np.float64)

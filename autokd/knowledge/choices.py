@@ -6,6 +6,7 @@ band of numbers. Of a foreign table's columns that are none of autokd's fields, 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -66,7 +67,7 @@ class Bands:
         return frozenset(Choice(place, self._option(place, value)) for place, value in _chosen(run, card))
 
     def rank(self, choice: Choice) -> float:
-        """Return where a choice stands among those of its place: bands in the order of their numbers, others by name."""
+        """Return what orders the choices of a place: bands by their numbers, components not at all."""
         cuts = self._cuts.get(choice.place)
         if not cuts:
             return 0.0 if cuts is None else float(choice.option)
@@ -132,5 +133,5 @@ def _round(value: float) -> float:
 
 def _names(cuts: Sequence[float]) -> list[str]:
     written = [f"{cut:.3g}" for cut in cuts]
-    between = [f"{low} to {high}" for low, high in zip(written, written[1:], strict=False)]
+    between = [f"{low} to {high}" for low, high in itertools.pairwise(written)]
     return [f"up to {written[0]}", *between, f"above {written[-1]}"]

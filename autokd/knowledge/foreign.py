@@ -20,10 +20,11 @@ from autokd.knowledge.base import Base
 from autokd.knowledge.card import HAND_KD, CardRun, StudyCard, StudyFacts
 from autokd.knowledge.choices import OTHER
 from autokd.knowledge.mapping import TableMap, Target, unknown
+from autokd.knowledge.transfer import ranked
 from autokd.metrics import METRICS
 from autokd.spec import FORMAT, Number, Slot, fingerprint, slots
 
-FOREIGN = "foreign"
+FOREIGN = "foreign table"
 """Kind of input, and source of runs, of a foreign table: no pipeline of it can be built."""
 FAILED = "failed"
 """Failure of a run without a score."""
@@ -45,6 +46,10 @@ class Imported(NamedTuple):
     base: Base
     names: Mapping[str, str]
     rows: Mapping[str, str]
+
+    def best(self, count: int) -> list[str]:
+        """Return what the table says of the pipelines that its tasks together rank first."""
+        return [self.rows[key] for key, _ in ranked(self.base) if key in self.rows][:count]
 
 
 class _Bad(Exception):
@@ -89,7 +94,9 @@ def _read(path: Path, mapping: TableMap) -> dict[int, Row]:
             header = file.readline()
             file.seek(0)
             found = csv.DictReader(file, delimiter=max(",;\t", key=header.count), strict=True)
-            rows = {found.line_num: {str(k): v or "" for k, v in row.items() if k is not None} for row in found}
+            rows = {}
+            for row in found:
+                rows[found.line_num] = {str(name): cell or "" for name, cell in row.items() if name is not None}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as CSV ({error})") from error
     columns = found.fieldnames or ()
@@ -122,7 +129,8 @@ class _Factor:
 
 def _factors(rows: Mapping[int, Row], mapping: TableMap) -> dict[str, _Factor]:
     free = [column for column, target in mapping.configuration.items() if not target.slot]
-    return {column: _factor(f"x{n}", column, rows) for n, column in enumerate(free, start=1)}
+    digits = len(str(len(free)))
+    return {column: _factor(f"x{n:0{digits}}", column, rows) for n, column in enumerate(free, start=1)}
 
 
 def _factor(name: str, column: str, rows: Mapping[int, Row]) -> _Factor:
@@ -248,9 +256,7 @@ def _families(
     return {task: fingerprint(sorted(members[row[mapping.family]])) for task, row in rows.items()}
 
 
-def _card(
-    found: Sequence[tuple[CardRun, str, Row]], data: str, family: str, mapping: TableMap
-) -> StudyCard:
+def _card(found: Sequence[tuple[CardRun, str, Row]], data: str, family: str, mapping: TableMap) -> StudyCard:
     runs, row = [run for run, _, _ in found], found[0][2]
     if isinstance(mapping.baseline, str):
         by_hand = _score(row[mapping.baseline], mapping.baseline, mapping)

@@ -100,7 +100,7 @@ def read_mapping(path: Path) -> TableMap:
         metric=found.get("metric", "accuracy"),
         percent=found.get("percent", False),
         baseline={str(k): _cell(v) for k, v in baseline.items()} if isinstance(baseline, dict) else baseline,
-        numbers={key: found[key] if isinstance(found[key], str) else float(found[key]) for key in NUMBERS if key in found},
+        numbers={key: _column_or_number(found[key]) for key in NUMBERS if key in found},
     )
 
 
@@ -135,6 +135,10 @@ def _is_column(given: Any) -> bool:
 
 def _are_columns(given: Any) -> bool:
     return isinstance(given, list) and bool(given) and all(map(_is_column, given))
+
+
+def _column_or_number(given: Any) -> str | float:
+    return given if isinstance(given, str) else float(given)
 
 
 def _cell(value: Any) -> str:
@@ -202,4 +206,5 @@ def _name_problems(to: str, values: Mapping[Any, Any]) -> Iterator[str]:
 
 def unknown(kind: str, name: str, known: Collection[str]) -> str:
     """Return what to do about a component that autokd has not."""
-    return f"{kind} has no {name!r}; {nearest(name, known)}, or say what it is under values, or that the column is {FREE}"
+    hint = f"or say what it is under values, or that the column is {FREE}"
+    return f"{kind} has no {name!r}; {nearest(name, known)}, {hint}"

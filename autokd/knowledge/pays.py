@@ -176,7 +176,7 @@ def findings(base: Base) -> Findings:
     halves = [half for split in SPLITS if (half := _halves(split, asked)) is not None]
     parts += [(about, title, studies) for about, *sides in halves for title, studies in sides]
     scopes = [ask.scope("", "all data", asked)]
-    scopes += [ask.scope(*part) for part in parts if ENOUGH <= _sources(part[2]) and len(part[2]) < len(asked)]
+    scopes += [ask.scope(*part) for part in parts if _sources(part[2]) >= ENOUGH and len(part[2]) < len(asked)]
     return Findings(
         studies=len(asked),
         sources=_sources(asked),

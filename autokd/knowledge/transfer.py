@@ -1,7 +1,7 @@
 """Whether what some studies teach holds on another: each study is predicted by those of other sources of data.
 
-A prediction is the mean of what the additive models of these say. How well it orders the pipelines of the study that was
-left out is a rank correlation; how large that gets by chance, runs whose scores were shuffled within each study say.
+A prediction is the mean of what the additive models of these say. How well it orders the pipelines of the study that
+was left out is a rank correlation; how large that gets by chance, scores that were shuffled within each study say.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def transfer(base: Base, seed: int = 0) -> Transfer:
     correlations = np.array([_correlation(one, truth) for one, truth in zip(said, truths, strict=True)])
     means = np.array([correlations[[own == source for own in sources]].mean(0) for source in sorted(set(sources))])
     real, chance = means[:, 0], means[:, 1:].mean(0)
-    first = [float((truth[:, 0] <= truth[one[:, 0].argmax(), 0]).mean()) for one, truth in zip(said, truths, strict=True)]
+    pairs = [(one[:, 0], truth[:, 0]) for one, truth in zip(said, truths, strict=True)]
+    first = [float((truth <= truth[one.argmax()]).mean()) for one, truth in pairs]
     p = float((1 + (chance >= real.mean()).sum()) / (1 + SHUFFLES))
     return Transfer(len(found), len(real), mean_of(list(real))[0], p, float(np.mean(first)))
 

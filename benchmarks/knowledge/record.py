@@ -131,7 +131,8 @@ def card_of(name: str) -> StudyCard | None:
     about, runs = RECORDS / f"{name}.json", _runs(name)
     if not runs:
         return None
-    return StudyCard(facts=StudyFacts.from_plain(json.loads(about.read_text(encoding="utf-8"))), runs=tuple(runs))
+    facts = StudyFacts.from_plain(json.loads(about.read_text(encoding="utf-8")))
+    return StudyCard(facts=dataclasses.replace(facts, family=SETS[name].family), runs=tuple(runs))
 
 
 def _runs(name: str) -> list[CardRun]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autokd.knowledge.choices import OTHER
-from autokd.knowledge.pays import ENOUGH, Dependence, Effect, Findings, Scope
+from autokd.knowledge.pays import ENOUGH, PIPELINES, Dependence, Effect, Findings, Scope
+from autokd.knowledge.transfer import Transfer
 from autokd.report import words
 from autokd.report.printed import Grid, Printed
 from autokd.study.means import Mean
@@ -20,6 +21,10 @@ VERDICTS = {
     "costs": "costs",
 }
 """A verdict, for people."""
+LEGEND = (
+    "rise in rank: within a study, in standard deviations, against what else stood in its place; intervals of 95 %. "
+    "pays and costs hold for all questions of a table together (Holm); may: so many questions may give it by chance."
+)
 _SLOTS = {"losses": "loss", "augment": "augmentation"}
 
 Names = Mapping[str, str]
@@ -87,6 +92,32 @@ def line(effect: Effect, names: Names | None = None) -> Line:
     )
 
 
+def learnt(found: Transfer) -> str:
+    """Return whether studies teach anything about others, a sentence."""
+    if found.correlation is None:
+        return (
+            f"Nothing can be said of other tasks: that takes {ENOUGH} sources of data with {PIPELINES} different runs "
+            f"each, and there are {found.sources}."
+        )
+    ordered = f"the runs of a task are ordered with a rank correlation of {interval(found.correlation, 1, 2)}"
+    chance = f"shuffled scores reach it with a probability of {found.p:.2g}"
+    if not found.learned:
+        return f"Nothing was learnt: predicted from the other tasks, {ordered}; {chance}."
+    first = f"The run that is predicted to be the best is at least as good as {words.percent(found.first)} of a task's."
+    return f"Something was learnt: predicted from the other tasks, {ordered}; {chance}. {first}"
+
+
+def key(names: Names) -> str:
+    """Return what a base calls a foreign table's columns and their words: "x1 (mixup: c1 = FALSE, c2 = TRUE)"."""
+    columns = [name for name in names if ": " not in name]
+    parts = []
+    for column in columns:
+        found = {name.split(": ")[1]: cell for name, cell in names.items() if name.startswith(f"{column}: ")}
+        cells = ", ".join(f"{word} = {cell}" for word, cell in found.items())
+        parts.append(f"{column} ({names[column]}{': ' if cells else ''}{cells})")
+    return "; ".join(parts)
+
+
 def told(scope: Scope) -> list[Effect]:
     """Return the effects of which something can be said."""
     return [effect for effect in scope.effects if effect.verdict != "open"]
@@ -121,7 +152,8 @@ def printed(found: Findings, names: Names | None = None) -> Iterator[Printed]:
             yield _grid(scope, effects, names)
         if scope.about:
             silent = asked(scope) - len(effects)
-            yield f"{'' if effects else heading(scope) + ': '}nothing can be said of {silent} of {asked(scope)} questions"
+            place = "" if effects else f"{heading(scope)}: "
+            yield words.capital(f"{place}nothing can be said of {silent} of {asked(scope)} questions.")
     differ = [each for each in found.dependences if each.difference.tells()]
     if differ:
         yield _dependences(differ, names)
@@ -152,9 +184,10 @@ def _dependences(found: Sequence[Dependence], names: Names | None) -> Grid:
         ]
         for each in found
     ]
-    columns = ["what", "choice", "data", "difference in rank", "verdict"]
+    texts = ["what", "choice", "data", "verdict"]
     strong = [place for place, each in enumerate(found) if each.p <= 0.05]
-    return Grid("Where it depends on the data", columns, rows, left=["what", "choice", "data", "verdict"], strong=strong)
+    columns = [*texts[:3], "difference in rank", "verdict"]
+    return Grid("Where it depends on the data", columns, rows, left=texts, strong=strong)
 
 
 def document(found: Findings, names: Names | None = None) -> dict[str, Any]:
@@ -189,5 +222,6 @@ def _plain(each: Line) -> dict[str, Any]:
 def _plain_dependence(each: Dependence, names: Names | None) -> dict[str, Any]:
     chosen = each.choice
     named = {"place": chosen.place, "what": what(chosen.place, names), "option": option(*chosen, names)}
+    named["against"] = option(chosen.place, each.against, names)
     rest = {key: value for key, value in each._asdict().items() if key not in ("choice", "against", "difference")}
-    return {**named, "against": option(chosen.place, each.against, names), **rest, "difference": each.difference._asdict()}
+    return {**named, **rest, "difference": each.difference._asdict()}
