@@ -1,8 +1,8 @@
 """Ranks pipelines for new data by what past studies taught.
 
 Of every past study on the same kind of input a model learns how good each kind of pipeline was *within* that
-study, as a quantile: scores of different data cannot be compared, and regressing on them is worse than drawing at random.
-What the studies say is averaged with weights that are nearly equal where there are few of them (docs/recommender.md).
+study, as a quantile: scores of different data cannot be compared, and regressing on them is worse than drawing at
+random. What the studies say is averaged with weights that are nearly equal where there are few of them (docs/recommender.md).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from scipy.special import softmax, stdtrit
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import HAND_KD, StudyCard, StudyFacts
 from autokd.knowledge.features import Subject, table_of
+from autokd.knowledge.order import worth_trying
 
 TREES = 120
 SEED = 0
@@ -106,20 +107,9 @@ class Recommender:
         return [Expected(float(means[place]), *self._gain(gains[:, place])) for place in range(len(subjects))]
 
     def order(self, subjects: Sequence[Subject]) -> list[int]:
-        """Return positions of pipelines in the order in which they are worth trying.
-
-        The first is the best on average; each further one is what raises most the mean over studies of the best so far
-        (a greedy portfolio: Wistuba, Schilling and Schmidt-Thieme, DSAA 2015; Feurer et al., JMLR 2022).
-        """
+        """Return places of pipelines in the order in which they are worth trying; see `worth_trying`."""
         quantiles, _ = self._said(subjects)
-        means = self.weights @ quantiles
-        order, best = list[int](), np.full(len(self.cards), -math.inf)
-        while len(order) < len(subjects):
-            left = [place for place in range(len(subjects)) if place not in order]
-            reached = {place: float(self.weights @ np.maximum(best, quantiles[:, place])) for place in left}
-            order.append(max(left, key=lambda place: (round(reached[place], 6), means[place], -place)))
-            best = np.maximum(best, quantiles[:, order[-1]])
-        return order
+        return worth_trying(quantiles, self.weights)
 
     def evidence(self, name: str) -> Evidence:
         """Return what past studies saw of a known recipe, by its name."""

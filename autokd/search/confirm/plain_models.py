@@ -11,17 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from autokd import batching
 from autokd.data import Dataset
-from autokd.networks.inputs import kind_of
+from autokd.data.numbers import numbers_of
 from autokd.types import Split
 
 MOST_WORK = 8e6
 """Rows times numbers times classes up to which boosted trees are fitted: seconds; the others take a hundredth."""
-_CHUNK = 1024
 _LEAST = 1e-7
 """Probability that is taken for 0."""
 
@@ -36,10 +33,10 @@ def plain_logits(data: Dataset, splits: dict[str, Split]) -> Iterator[tuple[str,
       splits: that they answer on, by name.
     """
     labels = data.train.labels.cpu().numpy()
-    rows = _numbers(data, data.train)
+    rows = numbers_of(data.train, data.task.modality)
     if rows is None or len(np.unique(labels)) < 2:
         return
-    asked = {name: _numbers(data, split) for name, split in splits.items()}
+    asked = {name: numbers_of(split, data.task.modality) for name, split in splits.items()}
     for name, make in _models(rows.size * data.task.num_classes):
         model = make()
         with warnings.catch_warnings():
@@ -66,15 +63,3 @@ def _models(work: float) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "nearest neighbour", lambda: make_pipeline(StandardScaler(), KNeighborsClassifier(1))
     if work <= MOST_WORK:
         yield "boosted trees", lambda: HistGradientBoostingClassifier(max_iter=50, random_state=0)
-
-
-def _numbers(data: Dataset, split: Split) -> NDArray[np.float32] | None:
-    """The numbers of each sample, [N, F]; None where the kind of input has none."""
-    kind, count = kind_of(data.task.modality), len(split)
-    chunks = [batching.take(split.inputs, slice(start, start + _CHUNK)) for start in range(0, count, _CHUNK)]
-    found = [kind.numbers(chunk) for chunk in chunks]
-    return (
-        None
-        if any(each is None for each in found)
-        else np.concatenate([each.numpy() for each in found if each is not None])
-    )

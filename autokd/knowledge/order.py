@@ -1,0 +1,69 @@
+"""The order in which pipelines are worth trying, given what each past study says of each of them.
+
+Pure arithmetic on a matrix, so that a search can go on with it from its own record, without the base.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+LEAST_TRIED = 5
+"""Trials below which no past study is judged by them."""
+SURE = 0.05
+"""A study is dropped where so bad an agreement with the trials would be as rare as this, were there none at all."""
+
+
+def worth_trying(said: Values, weights: Values, tried: Sequence[int] = ()) -> list[int]:
+    """Return places of pipelines that are not tried yet, the one that is most worth trying first.
+
+    The first is the best on average; each further one raises most the mean over studies of the best so far (a greedy
+    portfolio: Wistuba, Schilling and Schmidt-Thieme, DSAA 2015; Feurer et al., JMLR 2022).
+
+    Args:
+      said: quantile of each pipeline in each past study, [S, n]; more is better.
+      weights: how much each study counts, [S], 0 or above.
+      tried: places that were tried already.
+    """
+    means = weights @ said
+    best = said[:, list(tried)].max(1) if len(tried) else np.full(len(said), said.min(initial=0.0) - 1)
+    left, order = [place for place in range(said.shape[1]) if place not in set(tried)], list[int]()
+    while left:
+        reached = weights @ np.maximum(best[:, None], said[:, left])
+        keys = [
+            (round(float(value), 6), float(means[place]), -place) for value, place in zip(reached, left, strict=True)
+        ]
+        chosen = left[max(range(len(left)), key=keys.__getitem__)]
+        order.append(chosen)
+        left.remove(chosen)
+        best = np.maximum(best, said[:, chosen])
+    return order
+
+
+def believed(said: Values, weights: Values, scores: Mapping[int, float]) -> Values:
+    """Return the weights without the studies that rank this study's trials wrongly, and not by chance.
+
+    A study is dropped where Kendall's rank correlation of what it says with what the trials reached is below zero
+    (more than half of the pairs are ranked wrongly) at the level of 5 %, one-sided. Where all are dropped, all are 0.
+
+    Args:
+      said: quantile of each pipeline in each past study, [S, n].
+      weights: how much each study counts, [S].
+      scores: of the pipelines that were tried, by place.
+    """
+    if len(scores) < LEAST_TRIED:
+        return weights
+    from scipy.stats import kendalltau  # slow to import
+
+    places = list(scores)
+    reached = [scores[place] for place in places]
+    kept = np.ones(len(weights))
+    for study, row in enumerate(said[:, places]):
+        found = kendalltau(row, reached, alternative="less")
+        kept[study] = not (math.isfinite(found.pvalue) and found.pvalue < SURE)
+    total = float((weights * kept).sum())
+    return weights * kept / total if total else weights * 0.0
