@@ -75,9 +75,9 @@ def merge(
 @with_options
 def export(
     bases: Bases = None,
-    output: Annotated[
-        Path, Option("File to write, .csv or .parquet.", flags=("--output", "-o"))
-    ] = Path("knowledge.csv"),
+    output: Annotated[Path, Option("File to write, .csv or .parquet.", flags=("--output", "-o"))] = Path(
+        "knowledge.csv"
+    ),
     overwrite: Overwrite = False,
 ) -> None:
     """Write knowledge bases as a table for people: one row a run, one column a number."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from autokd import catalog
@@ -15,6 +15,7 @@ from autokd.knowledge.shared_form import shared_failure, shared_form, shared_sou
 from autokd.metrics import METRICS
 from autokd.objective import COSTS
 from autokd.spec import fingerprint, network_slot, slots
+from autokd.study.failures import kind_of
 from autokd.study.records import RunRecord, TrialRecord
 from autokd.study.settings import StudySettings, TeacherFacts
 from autokd.study.store import StudyStore
@@ -70,9 +71,7 @@ def learn(store: StudyStore) -> Learned:
 
 def facts_of(settings: StudySettings) -> StudyFacts:
     """Return what a study was about, as a card has it."""
-    data, teacher, identity, plan = settings.data, settings.teacher, settings.identity, settings.time_plan
-    reference = identity.teacher.reference or {}
-    own = str(reference.get("use", ""))
+    data, identity, plan = settings.data, settings.identity, settings.time_plan
     whole = None if plan is None else plan.whole_data
     return StudyFacts(
         data=known_again(whole or identity.data.fingerprint),
@@ -82,29 +81,33 @@ def facts_of(settings: StudySettings) -> StudyFacts:
         validation=data.validation,
         class_counts=tuple(sorted((int(count) for count in data.counts("train")), reverse=True)),
         input_shape=tuple(int(size) for size in data.task.input_shape),
-        teacher={} if teacher is None else _of_teacher(teacher),
-        teacher_kind=own if own in ("trained", *catalog.shipped("teachers")) else "",
-        teacher_weights="" if teacher is None else known_again(teacher.fingerprint),
+        **_about_teacher(settings.teacher, identity.teacher.loader),
         limits=_numbers(identity.limits, COSTS),
         epochs=max(identity.rungs),
         seed=identity.seed,
         space=fingerprint(dict(identity.space)),
-        device="cuda" if str(settings.machine.get("device", "")).startswith("cuda") else "cpu",
+        device="cuda" if settings.on_gpu else "cpu",
         versions={name: _release(settings.versions[name]) for name in VERSIONS if name in settings.versions},
     )
+
+
+def _about_teacher(teacher: TeacherFacts | None, loader: str) -> dict[str, Any]:
+    if teacher is None:
+        return {}
+    return {
+        "teacher": _numbers({**teacher.validation, "params": teacher.params, **teacher.cost}, _OF_TEACHERS),
+        "teacher_kind": loader if loader in ("trained", *catalog.shipped("teachers")) else "",
+        "teacher_weights": known_again(teacher.fingerprint),
+    }
 
 
 def known_again(content: str | None) -> str:
     """Return 16 hex digits by which data or a teacher are known again, and that stand in no other file of autokd's.
 
     Args:
-      content: fingerprint of the content.
+      content: its fingerprint.
     """
     return hashlib.sha256(f"autokd {content}".encode()).hexdigest()[:16]
-
-
-def _of_teacher(teacher: TeacherFacts) -> dict[str, float]:
-    return _numbers({**teacher.validation, "params": teacher.params, **teacher.cost}, _OF_TEACHERS)
 
 
 def _numbers(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, float]:
@@ -133,25 +136,19 @@ def _of_trial(trial: TrialRecord) -> CardRun | None:
     if pipeline is None:
         return None
     last = trial.rungs[-1] if trial.rungs else None
+    scores = [line.get("score") for rung in trial.rungs for line in rung.curve]
     return CardRun(
         source=shared_source(trial.source),
         pipeline=pipeline,
         seed=int(trial.seed),
         epochs=0 if last is None else int(last.epochs),
         score=None if last is None or trial.failure else float(last.score),
-        curve=tuple(_scores(trial)),
+        curve=tuple(float(score) for score in scores if _is_finite(score)),
         seconds=round(float(trial.seconds), 3),
         params=int(trial.cost["params"]),
         macs=int(trial.cost["macs"]),
-        failure=shared_failure(trial.failure),
+        failure=shared_failure(kind_of(trial.failure)),
     )
-
-
-def _scores(trial: TrialRecord) -> Iterator[float]:
-    for rung in trial.rungs:
-        for line in rung.curve:
-            if _is_finite(line.get("score")):
-                yield float(line["score"])
 
 
 def _of_run(run: RunRecord, settings: StudySettings, costs: Mapping[str, Mapping[str, float]]) -> CardRun | None:
@@ -167,5 +164,5 @@ def _of_run(run: RunRecord, settings: StudySettings, costs: Mapping[str, Mapping
         seconds=round(float(run.seconds), 3),
         params=int(cost.get("params", 0)),
         macs=int(cost.get("macs", 0)),
-        failure=shared_failure(run.failure),
+        failure=shared_failure(kind_of(run.failure)),
     )

@@ -32,7 +32,7 @@ class Lesson(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """"new", "grown" (there was an older card), "known" (there was one that says as much), or "nothing"."""
+        """ "new", "grown" (there was an older card), "known" (there was one that says as much), or "nothing"."""
         if self.card is None:
             return "nothing"
         if self.before is None:

@@ -33,7 +33,7 @@ def own_folder() -> Path:
 
 
 def base_of(paths: Sequence[Path] = ()) -> Base:
-    """Return what is known: the bases at some paths together, or the shipped one and the user's own where none is given.
+    """Return what is known: the bases at some paths together, or without any the shipped one and the user's own.
 
     Raises:
       UserError: there is no base at a path, or it is damaged.

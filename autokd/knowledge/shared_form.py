@@ -14,13 +14,12 @@ from autokd.ranges import Choice
 from autokd.recipes import RULES
 from autokd.spec import FORMAT, TEACHER, Number, beside_slots, fields_in, slots
 from autokd.study.arms import RECIPE
+from autokd.study.failures import REMEDIES
 
 TRIALS = ("family", "warm_start", "design", "random", "tpe", "screen", "quasi_random")
 """Sources of trials that are no known recipes, those of earlier versions too."""
 STAGES = ("noise", "select", "tune", "choose", "claim", "ablate")
 """Stages of a search that train outside explore."""
-FAILURES = ("out_of_memory", "not_finite", "timeout", "crash", "error")
-"""Kinds of failures."""
 OTHER = "other"
 _SOURCES = frozenset([*(f"{RECIPE}{rule.name}" for rule in RULES), *TRIALS, *STAGES])
 
@@ -58,11 +57,13 @@ def shared_source(source: str) -> str:
     return source if source in _SOURCES else OTHER
 
 
-def shared_failure(failure: Mapping[str, str] | None) -> str:
-    """Return the kind of a failure, without its reason; "" for none."""
-    if failure is None:
-        return ""
-    return failure["kind"] if failure["kind"] in FAILURES else "error"
+def shared_failure(kind: str) -> str:
+    """Return the kind of a failure, in autokd's own words; "" for none.
+
+    >>> shared_failure("not_finite"), shared_failure("of Ann's"), shared_failure("")
+    ('not_finite', 'error', '')
+    """
+    return kind if kind in ("", *REMEDIES) else "error"
 
 
 def _number(value: Any) -> float | None:

@@ -55,8 +55,8 @@ _WRITERS: Mapping[str, Callable[[Path, Sequence[Mapping[str, Any]]], None]] = {
 def rows(base: Base) -> Iterator[dict[str, Any]]:
     """Yield a row for each run: the study's facts, the run's figures, its pipeline by dotted names.
 
-    `score`, `gain` (over KD by hand) and `quantile` count such that more is better. The last two are the pipeline's over
-    all its seeds, and None where it was not trained to the end.
+    `score`, `gain` (over KD by hand) and `quantile` count such that more is better. The last two are the pipeline's
+    over all its seeds, and None where it was not trained to the end.
     """
     for card in base.cards:
         facts = dict(_flat(_plain(card)))

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autokd.cli.console.output import Shown, document
+from autokd.report import words
 
 if TYPE_CHECKING:
     from autokd.knowledge.base import Base
@@ -49,11 +50,13 @@ def _told(lesson: Lesson) -> str:
     if lesson.card is None:
         return lesson.why
     parts = [
-        f"{len(lesson.card.worth)} pipelines trained to the end",
+        f"{words.number_of(len(lesson.card.worth), 'pipeline')} trained to the end",
         _gain(lesson.card, "no KD by hand to compare with", "best {} over KD by hand"),
-        *([f"{len(lesson.before.runs)} runs before"] if lesson.before and lesson.outcome == "grown" else []),
-        *([f"{lesson.left_out} runs left out: their pipelines hold what is not autokd's"] if lesson.left_out else []),
     ]
+    if lesson.before is not None and lesson.outcome == "grown":
+        parts.append(f"{words.number_of(len(lesson.before.runs), 'run')} before")
+    if lesson.left_out:
+        parts.append(f"{words.number_of(lesson.left_out, 'run')} left out, with what is not autokd's in the pipeline")
     return "; ".join(parts)
 
 
@@ -117,5 +120,6 @@ def merged(path: Path, base: Base, *, as_json: bool) -> Shown:
 
 def _counted(base: Base) -> str:
     kinds = Counter(card.facts.modality for card in base.cards)
-    of_kinds = ", ".join(f"{count} of {kind}s" for kind, count in sorted(kinds.items()))
-    return f"{len(base.cards)} studies ({of_kinds}), {sum(len(card.runs) for card in base.cards)} runs"
+    of_kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    studies = "1 study" if len(base.cards) == 1 else f"{len(base.cards)} studies"
+    return f"{studies} ({of_kinds}), {words.number_of(sum(len(card.runs) for card in base.cards), 'run')}"
