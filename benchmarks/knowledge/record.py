@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import time
@@ -47,12 +48,17 @@ RUNS = 96
 """Pipelines of each set: the recipes, the crossed rules, and draws that cover the space."""
 
 
+COVERAGE = "coverage"
+"""Source of a covering draw."""
+
+
 def main() -> None:
     """Record what is missing, or write a base."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, help="folder of the original files")
     parser.add_argument("--sets", nargs="*", choices=sorted(SETS), default=list(SETS))
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--seeds", type=int, default=1, help="of the recipes and the crossed rules")
     parser.add_argument("--write", type=Path, help="write a base of the records here instead")
     asked = parser.parse_args()
     if asked.write is not None:
@@ -63,13 +69,13 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     for name in asked.sets:
-        record(name, asked.data, asked.runs)
+        record(name, asked.data, asked.runs, asked.seeds)
 
 
-def record(name: str, data: Path, runs: int) -> None:
-    """Train what is missing of a set."""
+def record(name: str, data: Path, runs: int, seeds: int) -> None:
+    """Train what is missing of a set; under further seeds the recipes and the crossed rules alone."""
     file, done = RECORDS / f"{name}.jsonl", {(run.key, run.seed) for run in _runs(name)}
-    wanted, seed = SETS[name], derive(0, "knowledge", name) % 2**31
+    wanted = SETS[name]
     asked = Request(
         dataset=wanted.read(data),
         limit_train=wanted.train,
@@ -81,8 +87,10 @@ def record(name: str, data: Path, runs: int) -> None:
     setup = prepare(asked, lambda _: None, for_study=False)
     context = context_of(setup, asked)
     (RECORDS / f"{name}.json").write_text(json.dumps(facts_of(describe_study(setup)).to_plain()) + "\n")
-    for source, pipeline in _wanted(setup, runs):
-        if (fingerprint(shared_form(pipeline)), seed) in done:
+    pipelines = list(_wanted(setup, runs))
+    for number, (source, pipeline) in itertools.product(range(seeds), pipelines):
+        seed = derive(number, "knowledge", name) % 2**31
+        if (fingerprint(shared_form(pipeline)), seed) in done or (number and source == COVERAGE):
             continue
         run = _trained(setup, context, source, pipeline, seed)
         with file.open("a", encoding="utf-8") as opened:
@@ -99,7 +107,7 @@ def _wanted(setup: Setup, runs: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
     task = setup.data.task
     crossed = portfolio(setup.space, task, setup.offers, rules=crossing(task.modality)).recipes
     rules = [("crossing", each.drawn.plain) for each in crossed]
-    covers = [("coverage", plain) for plain in covering(setup, RUNS - RULES - len(recipes), seed=0)]
+    covers = [(COVERAGE, plain) for plain in covering(setup, RUNS - RULES - len(recipes), seed=0)]
     for source, plain in [*recipes, *rules, *covers][:runs]:
         if fingerprint(plain) not in seen:
             seen.add(fingerprint(plain))
