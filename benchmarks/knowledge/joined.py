@@ -2,8 +2,8 @@
 
     python -m benchmarks.knowledge.joined --data DIR
 
-Of each of its eight sets, what was drawn at random, the crossed rules and the person's own runs are taken, with what they
-reached on validation; what was read on test is left behind. Nothing is trained.
+Of each of its eight sets, what was drawn at random, the crossed rules and the person's own runs are taken, with what
+they reached on validation; what was read on test is left behind. Nothing is trained.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python -m benchmarks.knowledge.replay [--seeds 20] [--sets digits letter]
 
 Every pipeline of a study was trained to the end, so a search is replayed without training. Each searcher says in which
-order pipelines are tried, and sees the score of one run of each; it is judged by the mean over the runs of the best that
-it saw. A fold leaves out all studies of a family: the models, their weights, and the best fixed recipe are made of the
+order pipelines are tried, and sees the score of one run of each; it is judged by the mean over the runs of the best
+that it saw. A fold leaves out all studies of a family: the models, their weights, and the best fixed recipe are made of the
 others alone.
 """
 
@@ -176,7 +176,7 @@ def cold(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
 
 
 def from_the_past(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
-    """Try what past studies say, those left out that are wrong about the trials; then what a model of the trials thinks."""
+    """Try what past studies say, without those that are wrong about the trials; then as `cold` goes on."""
     order: list[int] = []
     while len(order) < PORTFOLIO:
         weights = believed(fold.said, fold.weights, {place: float(seen[place]) for place in order})
@@ -269,7 +269,7 @@ def by_family(rows: Sequence[Row], searcher: str, after: int, what: str = "regre
 
 
 def difference(rows: Sequence[Row], one: tuple[str, int], other: tuple[str, int]) -> tuple[float, float, float, str]:
-    """Return by how many points one searcher's regret is lower, with the paired bootstrap's 95 % over families, and wins.
+    """Return by how many points a search's regret is lower, with the paired bootstrap's 95 % over families, and wins.
 
     Args:
       rows: of all searchers.
