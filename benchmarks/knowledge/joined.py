@@ -9,11 +9,10 @@ they reached on validation; what was read on test is left behind. Nothing is tra
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 from pathlib import Path
 
-from autokd.knowledge import CardRun
+from autokd.knowledge import CardRun, StudyCard
+from autokd.knowledge.base import SUFFIX, write_base
 from autokd.knowledge.learn import facts_of
 from autokd.knowledge.shared_form import shared_form
 from autokd.recipes.records import RunRow, read_rows
@@ -24,12 +23,10 @@ from autokd.spec import fingerprint
 from benchmarks.by_hand.answers import RECORDS as BY_HAND
 from benchmarks.by_hand.bench import bench, full_length
 from benchmarks.by_hand.sets import SETS
-from benchmarks.knowledge.record import COVERAGE, RECORDS
+from benchmarks.knowledge.records import COVERAGE, FULL, RECORDS
 
 SIDES = ("random", "rules", "person")
 """Files of records."""
-FULL = "full-"
-"""Begins the names of these studies."""
 
 
 def main() -> None:
@@ -42,11 +39,9 @@ def main() -> None:
         setup = bench(name, data, epochs, seed=0).setup
         rows = [row for side in SIDES for row in read_rows(BY_HAND / f"{side}.jsonl") if row.dataset == name]
         runs = [run for row in rows if row.epochs == epochs and (run := _run(row, setup)) is not None]
-        facts = json.dumps(facts_of(describe_study(setup)).to_plain())
-        (RECORDS / f"{FULL}{name}.json").write_text(facts + "\n", encoding="utf-8")
-        lines = [json.dumps(dataclasses.asdict(run)) for run in runs]
-        (RECORDS / f"{FULL}{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        print(name, len(lines), "runs")
+        facts = facts_of(describe_study(setup))
+        write_base(RECORDS / f"{FULL}{name}{SUFFIX}", [StudyCard(facts=facts, runs=tuple(runs))])
+        print(name, len(runs), "runs")
 
 
 def _run(row: RunRow, setup: Setup) -> CardRun | None:

@@ -4,8 +4,8 @@
 
 Every pipeline of a study was trained to the end, so a search is replayed without training. Each searcher says in which
 order pipelines are tried, and sees the score of one run of each; it is judged by the mean over the runs of the best
-that it saw. A fold leaves out all studies of a family: the models, their weights, and the best fixed recipe are made of the
-others alone.
+that it saw. A fold leaves out all studies of a family: the models, their weights, and the best fixed recipe are made of
+the others alone.
 """
 
 from __future__ import annotations
@@ -25,10 +25,7 @@ from autokd.knowledge.features import table_of
 from autokd.knowledge.order import believed, worth_trying
 from autokd.knowledge.recommender import Model, Recommender, fitted, subject_of
 from autokd.recipes import RULES
-from benchmarks.by_hand.sets import SETS as FULL_SETS
-from benchmarks.knowledge.joined import FULL
-from benchmarks.knowledge.record import card_of
-from benchmarks.knowledge.sets import SETS
+from benchmarks.knowledge.records import FAMILIES, card_of
 
 AFTER = (1, 2, 5, 10, 20)
 """Trials after which a search is judged."""
@@ -95,11 +92,6 @@ def target(name: str) -> Target | None:
         runs.setdefault(run.key, []).append(run)
     scores = tuple(np.array([100 * (run.score or 0.0) for run in found]) for found in runs.values())
     return Target(name, card, tuple(found[0] for found in runs.values()), scores)
-
-
-def family_of(name: str) -> str:
-    """Return the family of a study's data."""
-    return FULL_SETS[name.removeprefix(FULL)].family if name.startswith(FULL) else SETS[name].family
 
 
 @dataclass(frozen=True)
@@ -239,8 +231,8 @@ def replayed(names: Sequence[str], seeds: int) -> Iterator[Row]:
     """Replay every search on every set under every seed."""
     known = [found for name in names if (found := target(name)) is not None]
     for each in known:
-        family, kind = family_of(each.name), each.card.facts.modality
-        past = tuple(one for one in known if family_of(one.name) != family and one.card.facts.modality == kind)
+        family, kind = FAMILIES[each.name], each.card.facts.modality
+        past = tuple(one for one in known if FAMILIES[one.name] != family and one.card.facts.modality == kind)
         if not past:
             continue
         for seed in range(seeds):
@@ -300,7 +292,7 @@ def main() -> None:
     """Print regrets and comparisons, for all sets and for each kind of input."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--sets", nargs="*", default=[*SETS, *(FULL + name for name in FULL_SETS)])
+    parser.add_argument("--sets", nargs="*", default=list(FAMILIES))
     asked = parser.parse_args()
     rows = list(replayed(asked.sets, asked.seeds))
     kinds = {name: found.card.facts.modality for name in asked.sets if (found := target(name)) is not None}
