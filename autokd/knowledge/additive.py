@@ -65,7 +65,7 @@ class Design:
     def _taught(self) -> dict[Choice, Values]:
         """Pipelines with a loss that reads a teacher, against those without one."""
         losses = [choice for choice in self.choices if reads_a_teacher(choice)]
-        taught = self.has[:, [self.choices.index(loss) for loss in losses]].any(1)
+        taught = self.has[:, [self.choices.index(loss) for loss in losses]].sum(1) > 0
         enough = LEAST <= taught.sum() <= len(taught) - LEAST
         return {Choice(LOSSES, TAUGHT): self._mean(losses, taught)} if enough else {}
 

@@ -44,7 +44,7 @@ class Base:
         """Return the base of some cards: of each study the newest, which is the one with most runs."""
         newest: dict[str, StudyCard] = {}
         for card in sorted(cards, key=_age):
-            newest[card.facts.study] = card
+            newest[card.study] = card
         return cls(tuple(sorted(newest.values(), key=lambda card: card.digest)))
 
     @cached_property
@@ -82,9 +82,9 @@ def write_card(folder: Path, card: StudyCard) -> StudyCard | None:
     Raises:
       UserError: there is such a file, and it is damaged.
     """
-    path = folder / f"{card.facts.study}{SUFFIX}"
+    path = folder / f"{card.study}{SUFFIX}"
     there = _cards(path) if path.exists() else []
-    before = next((known for known in there if known.facts.study == card.facts.study), None)
+    before = next((known for known in there if known.study == card.study), None)
     if before is None or _age(before) < _age(card):
         write_base(path, [card])
     return before

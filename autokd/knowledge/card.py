@@ -26,6 +26,7 @@ class StudyFacts:
     """What a study was about, as numbers and as names that autokd gives.
 
     Args:
+      study: fingerprint of what makes the study this study, which it keeps when it grows; "" for runs of no study.
       data: fingerprint of the data, by which a base knows its own data again; made anew by `autokd.knowledge.learn`.
       modality: kind of input.
       objective: name of the metric that scores are of.
@@ -44,6 +45,7 @@ class StudyFacts:
       family: what tells the source of the data from others, where several data are of one; "": they are not.
     """
 
+    study: str = ""
     data: str
     modality: str
     objective: str
@@ -76,11 +78,6 @@ class StudyFacts:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.class_counts)
-
-    @property
-    def study(self) -> str:
-        """What tells its study from others, 16 hex digits: one that has grown since, or is run again, keeps it."""
-        return fingerprint([self.data, self.space, self.teacher_weights, self.objective, self.epochs, self.seed])
 
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as JSON-able data, without those that are empty."""
@@ -158,6 +155,11 @@ class StudyCard:
         """16 hex digits that stand for the whole content."""
         runs = [dataclasses.asdict(run) for run in self.runs]
         return fingerprint({"facts": self.facts.to_plain(), "runs": runs})
+
+    @property
+    def study(self) -> str:
+        """What tells its study from others, 16 hex digits: runs of no study are told from others by what they are."""
+        return self.facts.study or self.digest
 
     @cached_property
     def worth(self) -> dict[str, float]:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from autokd import catalog
 from autokd.errors import StudyError
@@ -74,6 +74,7 @@ def facts_of(settings: StudySettings) -> StudyFacts:
     data, identity, plan = settings.data, settings.identity, settings.time_plan
     whole = None if plan is None else plan.whole_data
     return StudyFacts(
+        study=known_again(_told_apart(settings)),
         data=known_again(whole or identity.data.fingerprint),
         modality=data.modality,
         objective=identity.goal.metric.name,
@@ -89,6 +90,13 @@ def facts_of(settings: StudySettings) -> StudyFacts:
         device="cuda" if settings.on_gpu else "cpu",
         versions={name: _release(settings.versions[name]) for name in VERSIONS if name in settings.versions},
     )
+
+
+def _told_apart(settings: StudySettings) -> str:
+    """A fingerprint of what makes a study this study, without the places where data and teacher lie."""
+    identity, teacher = settings.identity, settings.teacher
+    contents = {"data": identity.data.fingerprint, "teacher": None if teacher is None else teacher.fingerprint}
+    return fingerprint({**identity.to_plain(), **contents})
 
 
 def _about_teacher(teacher: TeacherFacts | None, loader: str) -> dict[str, Any]:
@@ -115,7 +123,7 @@ def _numbers(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, float
     return {name: float(values[name]) for name in names if _is_finite(values.get(name))}
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -13,29 +14,29 @@ from autokd import catalog
 from autokd.errors import UserError, nearest
 from autokd.files import YAML_LOADER
 from autokd.metrics import METRICS
-from autokd.spec import Number, fields_in, slots
+from autokd.spec import Number, Slot, fields_in, slots
 
 FREE = "free"
-"""Target of a column that is none of autokd's fields."""
+"""What a column is that is none of autokd's fields."""
 BY_VALUE = "{value}"
-"""In a target: the cell names the component."""
-NUMBERS = ("epochs", "seconds", "params", "seed", "samples", "classes")
-"""Keys that name a column of numbers, or are one number for all rows."""
-_KEYS = ("task", "family", "score", "metric", "percent", "baseline", *NUMBERS, "configuration")
+"""In what a column is: the cell names the component."""
 
 
-class Target(NamedTuple):
+@dataclass(frozen=True)
+class Column:
     """What a column of the configuration is.
 
     Args:
       slot: of a pipeline; "" for a factor that is none of autokd's.
       use: component that the column is about; "" where each cell names it.
       field: of the component; "" where the column says whether, or which, component is there.
+      called: what autokd calls the component that a cell names; "" for none.
     """
 
     slot: str = ""
     use: str = ""
     field: str = ""
+    called: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,31 +47,34 @@ class TableMap:
       task: columns that together name the task: rows that agree in them are one study.
       score: column.
       configuration: columns that say what was run.
-      values: what cells of a column are called by autokd; "" for nothing.
       family: column that names the source of a task's data; "" where every task has its own.
       metric: name of the metric that scores are of.
       percent: whether they are in percent.
-      baseline: rows that are KD by hand, as column -> cell; or the column with its score; None where it is not known.
-      numbers: column, or number for all rows, by key of `NUMBERS`.
+      baseline: rows that are KD by hand, as column -> cell; or the column with its score; "" where it is not known.
+      epochs, seconds, params, seed, samples, classes: column, or the number of all rows; 0: not known.
     """
 
     task: tuple[str, ...]
     score: str
-    configuration: Mapping[str, Target]
-    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    configuration: Mapping[str, Column]
     family: str = ""
     metric: str = "accuracy"
     percent: bool = False
-    baseline: Mapping[str, str] | str | None = None
-    numbers: Mapping[str, str | float] = field(default_factory=dict)
+    baseline: Mapping[str, str] | str = ""
+    epochs: str | float = 1.0
+    seconds: str | float = 0.0
+    params: str | float = 0.0
+    seed: str | float = 0.0
+    samples: str | float = 0.0
+    classes: str | float = 0.0
 
     @property
     def columns(self) -> list[str]:
         """All columns that are named, once each."""
-        baseline = [self.baseline] if isinstance(self.baseline, str) else list(self.baseline or ())
-        numbers = [column for column in self.numbers.values() if isinstance(column, str)]
-        family = [self.family] if self.family else []
-        return list(dict.fromkeys([*self.task, self.score, *family, *baseline, *numbers, *self.configuration]))
+        by_hand = [self.baseline] if isinstance(self.baseline, str) else list(self.baseline)
+        numbers = (self.epochs, self.seconds, self.params, self.seed, self.samples, self.classes)
+        named = [*self.task, self.score, self.family, *by_hand, *numbers, *self.configuration]
+        return list(dict.fromkeys(name for name in named if isinstance(name, str) and name))
 
 
 def read_mapping(path: Path) -> TableMap:
@@ -82,129 +86,157 @@ def read_mapping(path: Path) -> TableMap:
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), Loader=YAML_LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: cannot be read as YAML ({reason})") from error
+        raise UserError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
     if not isinstance(found, dict):
         raise UserError(f"{path}: give keys with columns, at least task, score and configuration")
-    problems = list(_problems(found))
+    values, problems = _read(found)
     if problems:
         raise UserError(f"{path}: {'; '.join(problems)}")
-    targets = {str(column): _split(given) for column, given in found["configuration"].items()}
-    baseline = found.get("baseline")
-    return TableMap(
-        task=tuple([found["task"]] if isinstance(found["task"], str) else found["task"]),
-        score=found["score"],
-        configuration={column: target for column, (target, _) in targets.items()},
-        values={column: values for column, (_, values) in targets.items()},
-        family=found.get("family", ""),
-        metric=found.get("metric", "accuracy"),
-        percent=found.get("percent", False),
-        baseline={str(k): _cell(v) for k, v in baseline.items()} if isinstance(baseline, dict) else baseline,
-        numbers={key: _column_or_number(found[key]) for key in NUMBERS if key in found},
-    )
-
-
-def _problems(found: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"unknown key {key!r}; {nearest(str(key), _KEYS)}" for key in found if key not in _KEYS)
-    if not (_is_column(found.get("task")) or _are_columns(found.get("task"))):
-        yield "task: name the column, or the columns, that tell tasks apart"
-    if not _is_column(found.get("score")):
-        yield "score: name the column of scores"
-    if not isinstance(found.get("family", ""), str):
-        yield "family: name a column"
-    if found.get("metric", "accuracy") not in METRICS:
-        yield f"metric: {nearest(str(found['metric']), METRICS)}"
-    if not isinstance(found.get("percent", False), bool):
-        yield "percent: say true or false"
-    if not isinstance(found.get("baseline", ""), str | dict):
-        yield "baseline: name the column with its score, or the cells of its rows as {column: cell}"
-    for key in NUMBERS:
-        if isinstance(found.get(key, 0), bool) or not isinstance(found.get(key, 0), str | int | float):
-            yield f"{key}: name a column, or give one number for all rows"
-    columns = found.get("configuration")
-    if not isinstance(columns, dict) or not columns:
-        yield "configuration: say of each column what it is, as {column: SLOT.COMPONENT.FIELD} or {column: free}"
-    else:
-        for column, given in columns.items():
-            yield from (f"configuration.{column}: {problem}" for problem in _target_problems(given))
-
-
-def _is_column(given: Any) -> bool:
-    return isinstance(given, str) and bool(given)
-
-
-def _are_columns(given: Any) -> bool:
-    return isinstance(given, list) and bool(given) and all(map(_is_column, given))
-
-
-def _column_or_number(given: Any) -> str | float:
-    return given if isinstance(given, str) else float(given)
-
-
-def _cell(value: Any) -> str:
-    """A cell as a table has it, of a value that YAML read."""
-    return str(value).upper() if isinstance(value, bool) else str(value)
-
-
-def _split(given: Any) -> tuple[Target, dict[str, str]]:
-    """What a column is, and how its cells are called."""
-    to = given["to"] if isinstance(given, dict) else given
-    values = given.get("values", {}) if isinstance(given, dict) else {}
-    return _target(to), {_cell(cell): "" if name is None else str(name) for cell, name in values.items()}
-
-
-def _target(to: str) -> Target:
-    if to == FREE:
-        return Target()
-    slot, use, name = [*to.split("."), "", ""][:3]
-    return Target(slot, "" if use == BY_VALUE else use, name)
-
-
-def _target_problems(given: Any) -> Iterator[str]:
-    if isinstance(given, dict):
-        if not (set(given) <= {"to", "values"} and isinstance(given.get("values", {}), dict)):
-            yield "give to, and values as {cell: name}"
-            return
-        to = given.get("to")
-    else:
-        to = given
-    if not isinstance(to, str):
-        yield f"say what it is: {FREE}, SLOT.{BY_VALUE}, SLOT.COMPONENT or SLOT.COMPONENT.FIELD"
-    elif to != FREE:
-        yield from _path_problems(to.split("."))
-        yield from _name_problems(to, given.get("values", {}) if isinstance(given, dict) else {})
-
-
-def _path_problems(path: Sequence[str]) -> Iterator[str]:
-    slot = slots().get(path[0])
-    if slot is None:
-        yield f"there is no slot {path[0]!r}; {nearest(path[0], [*slots(), FREE])}"
-    elif isinstance(slot, Number):
-        if len(path) > 1:
-            yield f"{path[0]} is a number; say {path[0]}"
-    elif not 2 <= len(path) <= 3 or (path[1] == BY_VALUE and len(path) > 2):
-        yield f"say {path[0]}.{BY_VALUE}, {path[0]}.COMPONENT or {path[0]}.COMPONENT.FIELD"
-    elif path[1] != BY_VALUE:
-        yield from _component_problems(slot.kind, path[1:])
-
-
-def _component_problems(kind: str, path: Sequence[str]) -> Iterator[str]:
-    known = catalog.shipped(kind)
-    if path[0] not in known:
-        yield f"{kind} has no {path[0]!r}; {nearest(path[0], known)}"
-    elif len(path) > 1 and path[1] not in (fields := fields_in(kind, catalog.load(kind, path[0]))):
-        yield f"{path[0]} has no field {path[1]!r}; {nearest(path[1], fields)}"
-
-
-def _name_problems(to: str, values: Mapping[Any, Any]) -> Iterator[str]:
-    slot = slots().get(to.split(".")[0])
-    if to.endswith(f".{BY_VALUE}") and slot is not None and not isinstance(slot, Number):
-        for name in values.values():
-            if name not in (None, "") and str(name) not in catalog.shipped(slot.kind):
-                yield unknown(slot.kind, str(name), catalog.shipped(slot.kind))
+    return TableMap(**values)
 
 
 def unknown(kind: str, name: str, known: Collection[str]) -> str:
     """Return what to do about a component that autokd has not."""
     hint = f"or say what it is under values, or that the column is {FREE}"
     return f"{kind} has no {name!r}; {nearest(name, known)}, {hint}"
+
+
+def is_same(cell: str, wanted: str) -> bool:
+    """Whether a cell is what is wanted: 4 is 4.0, and TRUE is true.
+
+    >>> is_same("4", "4.0"), is_same("TRUE", "true"), is_same("kd", "dkd")
+    (True, True, False)
+    """
+    try:
+        return float(cell) == float(wanted)
+    except ValueError:
+        return cell.strip().lower() == wanted.strip().lower()
+
+
+def _read(found: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The fields of a mapping, and what is wrong with it."""
+    values: dict[str, Any] = {}
+    keys = [each.name for each in dataclasses.fields(TableMap)]
+    missing = [name for name in keys[:3] if name not in found]
+    problems = [f"{name}: say which column it is" for name in missing]
+    for name, given in found.items():
+        try:
+            values[str(name)] = _READERS[name](given) if name in keys else _no_key(str(name), keys)
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+    return values, problems
+
+
+def _no_key(name: str, keys: Collection[str]) -> None:
+    raise ValueError(f"there is no such key; {nearest(name, keys)}")
+
+
+def _column(given: Any) -> str:
+    if not isinstance(given, str) or not given:
+        raise ValueError("name a column")
+    return given
+
+
+def _columns(given: Any) -> tuple[str, ...]:
+    if isinstance(given, list) and given:
+        return tuple(map(_column, given))
+    return (_column(given),)
+
+
+def _metric(given: Any) -> str:
+    if given not in METRICS:
+        raise ValueError(nearest(str(given), METRICS))
+    return str(given)
+
+
+def _switch(given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise ValueError("say true or false")
+    return given
+
+
+def _number(given: Any) -> str | float:
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise ValueError("name a column, or give one number for all rows")
+    return given if isinstance(given, str) else float(given)
+
+
+def _baseline(given: Any) -> Mapping[str, str] | str:
+    if not isinstance(given, str | dict) or not given:
+        raise ValueError("name the column with its score, or say {column: cell} of its rows")
+    return given if isinstance(given, str) else {str(column): str(cell) for column, cell in given.items()}
+
+
+def _configuration(given: Any) -> dict[str, Column]:
+    if not isinstance(given, dict) or not given:
+        raise ValueError(f"say of each column what it is, as {{column: SLOT.COMPONENT.FIELD}} or {{column: {FREE}}}")
+    found, problems = {}, []
+    for column, to in given.items():
+        try:
+            found[str(column)] = _of_column(**to) if isinstance(to, dict) else _of_column(to)
+        except TypeError:
+            problems.append(f"{column}: give to, and values as {{cell: name}}")
+        except ValueError as error:
+            problems.append(f"{column}: {error}")
+    if problems:
+        raise ValueError("; ".join(problems))
+    return found
+
+
+def _of_column(to: Any, values: Mapping[Any, Any] | None = None) -> Column:
+    if not isinstance(to, str) or not isinstance(values or {}, dict):
+        raise ValueError(f"say what it is: {FREE}, SLOT.{BY_VALUE}, SLOT.COMPONENT or SLOT.COMPONENT.FIELD")
+    if to == FREE:
+        return Column()
+    name, *path = to.split(".")
+    slot = slots().get(name)
+    if slot is None:
+        raise ValueError(f"there is no slot {name!r}; {nearest(name, [*slots(), FREE])}")
+    if isinstance(slot, Number):
+        return _of_number(name, path)
+    return _of_component(name, slot, path, values or {})
+
+
+def _of_number(name: str, path: Sequence[str]) -> Column:
+    if path:
+        raise ValueError(f"{name} is a number; say {name}")
+    return Column(name)
+
+
+def _of_component(name: str, slot: Slot, path: Sequence[str], values: Mapping[Any, Any]) -> Column:
+    if path == [BY_VALUE]:
+        return Column(name, called={str(cell): _use(slot.kind, use) for cell, use in values.items()})
+    if len(path) not in (1, 2) or path[0] == BY_VALUE:
+        raise ValueError(f"say {name}.{BY_VALUE}, {name}.COMPONENT or {name}.COMPONENT.FIELD")
+    known = catalog.shipped(slot.kind)
+    if path[0] not in known:
+        raise ValueError(f"{slot.kind} has no {path[0]!r}; {nearest(path[0], known)}")
+    return Column(name, path[0], _field_of(slot.kind, *path))
+
+
+def _use(kind: str, use: Any) -> str:
+    """What autokd calls a component; "" for none."""
+    name, known = "" if use is None else str(use), catalog.shipped(kind)
+    if name and name not in known:
+        raise ValueError(unknown(kind, name, known))
+    return name
+
+
+def _field_of(kind: str, use: str, name: str = "") -> str:
+    fields = fields_in(kind, catalog.load(kind, use))
+    if name and name not in fields:
+        raise ValueError(f"{use} has no field {name!r}; {nearest(name, fields)}")
+    return name
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "task": _columns,
+    "score": _column,
+    "configuration": _configuration,
+    "family": _column,
+    "metric": _metric,
+    "percent": _switch,
+    "baseline": _baseline,
+    **dict.fromkeys(("epochs", "seconds", "params", "seed", "samples", "classes"), _number),
+}
+"""What reads each field."""

@@ -7,25 +7,22 @@ questions that are asked of the same data. Where the interval has 0 in it, nothi
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 
 from autokd.knowledge.additive import Values, design, fit
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import ALONE, StudyCard
+from autokd.knowledge.certainty import ENOUGH, difference_of, holm, mean_of
 from autokd.knowledge.choices import TAUGHT, Bands, Choice, is_many
 from autokd.spec import slots
-from autokd.study.intervals import LEVEL, half_width
+from autokd.study.intervals import LEVEL
 from autokd.study.means import Mean
 
-ENOUGH = 3
-"""Sources of data without which no interval is given."""
 PIPELINES = 12
 """That must have been trained to the end for a study to be asked."""
 WITHOUT, OTHERS = "without it", "the others"
@@ -126,7 +123,7 @@ class Findings(NamedTuple):
     dependences: tuple[Dependence, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Study:
     """A study that was asked: by choice the rise in rank and in score."""
 
@@ -150,6 +147,11 @@ class Split(NamedTuple):
     title: str
     scale: float = 1.0
 
+    def value(self, card: StudyCard) -> float | None:
+        """Return a study's value as it is shown, to two digits, so that titles say where data are cut."""
+        value = self.of(card)
+        return None if value is None else float(f"{self.scale * value:.2g}")
+
 
 def _lead(card: StudyCard) -> float | None:
     """How far the teacher is ahead of the student by hand that learns alone, of shares."""
@@ -171,12 +173,9 @@ def findings(base: Base) -> Findings:
     bands = Bands(base.cards)
     asked = [found for card in base.cards if (found := _asked(card, bands)) is not None]
     ask = _Questions(asked, bands)
-    kinds = sorted({study.card.facts.modality for study in asked})
-    parts = [("kind of input", kind, [s for s in asked if s.card.facts.modality == kind]) for kind in kinds]
     halves = [half for split in SPLITS if (half := _halves(split, asked)) is not None]
-    parts += [(about, title, studies) for about, *sides in halves for title, studies in sides]
-    scopes = [ask.scope("", "all data", asked)]
-    scopes += [ask.scope(*part) for part in parts if _sources(part[2]) >= ENOUGH and len(part[2]) < len(asked)]
+    parts = [*_kinds(asked), *((about, *side) for about, *sides in halves for side in sides)]
+    scopes = [ask.scope("", "all data", asked), *(ask.scope(*part) for part in parts)]
     return Findings(
         studies=len(asked),
         sources=_sources(asked),
@@ -190,24 +189,24 @@ def findings(base: Base) -> Findings:
 _Side = tuple[str, list[_Study]]
 
 
+def _kinds(asked: Sequence[_Study]) -> Iterator[tuple[str, str, list[_Study]]]:
+    """The studies on each kind of input, where there are several kinds and enough sources."""
+    kinds = sorted({study.card.facts.modality for study in asked})
+    for kind in kinds:
+        studies = [study for study in asked if study.card.facts.modality == kind]
+        if len(kinds) > 1 and _sources(studies) >= ENOUGH:
+            yield "kind of input", kind, studies
+
+
 def _halves(split: Split, asked: Sequence[_Study]) -> tuple[str, _Side, _Side] | None:
     """The studies below and above the median of a property; None where a half has too few sources."""
-    values = [split.of(study.card) for study in asked]
-    known = [(_short(split.scale * v), study) for v, study in zip(values, asked, strict=True) if v is not None]
-    if not known:
-        return None
-    cut = statistics.median_low([value for value, _ in known])
-    low = [study for value, study in known if value <= cut]
-    high = [study for value, study in known if value > cut]
+    known = {study: value for study in asked if (value := split.value(study.card)) is not None}
+    cut = statistics.median_low(known.values()) if known else 0.0
+    low, high = [s for s, value in known.items() if value <= cut], [s for s, value in known.items() if value > cut]
     if min(_sources(low), _sources(high)) < ENOUGH:
         return None
     titles = [split.title.format(f"{side} {cut:,.6g}") for side in ("up to", "more than")]
     return split.about, (titles[0], low), (titles[1], high)
-
-
-def _short(value: float) -> float:
-    """A value to two digits, so that titles say where data are cut."""
-    return float(f"{value:.2g}")
 
 
 def _sources(studies: Iterable[_Study]) -> int:
@@ -293,44 +292,3 @@ def _by_source(choice: Choice, studies: Iterable[_Study], target: int) -> list[f
         if choice in study.rises:
             found.setdefault(study.card.facts.source, []).append(float(study.rises[choice][target]))
     return [statistics.fmean(values) for values in found.values()]
-
-
-def mean_of(values: Sequence[float]) -> tuple[Mean, float]:
-    """Return the mean with its t interval, and the p-value of no mean; of fewer than `ENOUGH` values both are open.
-
-    >>> mean, p = mean_of([1.0, 2.0, 3.0])
-    >>> print(f"{mean.value:.0f} [{mean.low:.2f}, {mean.high:.2f}] {p:.3f}")
-    2 [-0.48, 4.48] 0.074
-    """
-    mean = statistics.fmean(values)
-    if len(values) < ENOUGH:
-        return Mean(mean, -math.inf, math.inf), 1.0
-    return _tested(mean, statistics.stdev(values) / math.sqrt(len(values)), len(values) - 1)
-
-
-def difference_of(one: Sequence[float], other: Sequence[float]) -> tuple[Mean, float]:
-    """Return by how much the second mean is larger, with its interval, and its p-value (Welch, Biometrika 34, 1947)."""
-    parts = [statistics.variance(values) / len(values) for values in (one, other)]
-    total = sum(parts)
-    sizes = (len(one), len(other))
-    df = total**2 / sum(part**2 / (n - 1) for part, n in zip(parts, sizes, strict=True)) if total else sum(sizes) - 2
-    return _tested(statistics.fmean(other) - statistics.fmean(one), math.sqrt(total), df)
-
-
-def _tested(value: float, error: float, df: float) -> tuple[Mean, float]:
-    half = half_width(df) * error
-    p = float(2 * special.stdtr(df, -abs(value) / error)) if error > 0 else float(value == 0)
-    return Mean(value, value - half, value + half), p
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Return p-values after Holm's procedure (Scandinavian Journal of Statistics 6, 1979), in the same order.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    found, largest = [1.0] * len(p), 0.0
-    for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
-        found[index] = largest
-    return found

@@ -64,7 +64,7 @@ def rows(base: Base) -> Iterator[dict[str, Any]]:
 
 
 def _plain(card: StudyCard) -> dict[str, Any]:
-    return {"study": card.facts.study, "classes": card.facts.classes, **card.facts.to_plain()}
+    return {"study": card.study, "classes": card.facts.classes, **card.facts.to_plain()}
 
 
 def _row(card: StudyCard, run: CardRun) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from scipy.stats import rankdata
 
 from autokd.knowledge.additive import Design, Values, aligned, design, fit
 from autokd.knowledge.base import Base
-from autokd.knowledge.choices import Bands
-from autokd.knowledge.pays import ENOUGH, PIPELINES, mean_of
+from autokd.knowledge.certainty import ENOUGH, mean_of
+from autokd.knowledge.choices import Bands, Choice
+from autokd.knowledge.pays import PIPELINES
 from autokd.study.means import Mean
 
 SHUFFLES = 999
@@ -54,34 +55,37 @@ def transfer(base: Base, seed: int = 0) -> Transfer:
       base: studies with at least twelve pipelines each count.
       seed: of the shuffles.
     """
-    bands = Bands(base.cards)
-    found = [(card.facts.source, design(card, bands)) for card in base.cards]
-    found = [(source, each) for source, each in found if len(each.has) >= PIPELINES]
-    sources, designs = [source for source, _ in found], [each for _, each in found]
+    sources, designs = _designs(base, Bands(base.cards))
     if len(set(sources)) < ENOUGH:
-        return Transfer(len(found), len(set(sources)), None, 1.0, float("nan"))
+        return Transfer(len(designs), len(set(sources)), None, 1.0, float("nan"))
     rng = np.random.default_rng(seed)
     truths = [_shuffled(each.quantiles, rng) for each in designs]
     said = _predicted(designs, truths, sources)
     correlations = np.array([_correlation(one, truth) for one, truth in zip(said, truths, strict=True)])
     means = np.array([correlations[[own == source for own in sources]].mean(0) for source in sorted(set(sources))])
     real, chance = means[:, 0], means[:, 1:].mean(0)
-    pairs = [(one[:, 0], truth[:, 0]) for one, truth in zip(said, truths, strict=True)]
-    first = [float((truth <= truth[one.argmax()]).mean()) for one, truth in pairs]
+    first = np.mean([_not_better(one[:, 0], truth[:, 0]) for one, truth in zip(said, truths, strict=True)])
     p = float((1 + (chance >= real.mean()).sum()) / (1 + SHUFFLES))
-    return Transfer(len(found), len(real), mean_of(list(real))[0], p, float(np.mean(first)))
+    return Transfer(len(designs), len(real), mean_of(list(real))[0], p, float(first))
 
 
 def ranked(base: Base) -> list[tuple[str, float]]:
     """Return the keys of all pipelines of a base, best first, with the mean over studies of what their models say."""
     bands = Bands(base.cards)
-    designs = [found for card in base.cards if len((found := design(card, bands)).has) >= PIPELINES]
-    models = [(each, fit(each.has, each.quantiles[:, None])) for each in designs]
-    keys = {run.key: bands.of(run, card) for card in base.cards for run in card.runs if set(run.pipeline) != {"format"}}
-    choices = sorted(frozenset().union(*keys.values())) if keys else []
-    means = np.mean([aligned(fitted, each.choices, choices)[:, 0] for each, fitted in models] or [[0.0]], axis=0)
-    worth = {key: float(sum(means[choices.index(choice)] for choice in has)) for key, has in keys.items()}
+    keys = {run.key: bands.of(run, card) for card in base.cards for run in card.runs}
+    choices = sorted(frozenset[Choice]().union(*keys.values()))
+    _, designs = _designs(base, bands)
+    said = [aligned(fit(each.has, each.quantiles[:, None]), each.choices, choices)[:, 0] for each in designs]
+    means = dict(zip(choices, np.mean(said, axis=0), strict=True)) if said else dict.fromkeys(choices, 0.0)
+    worth = {key: float(sum(means[choice] for choice in has)) for key, has in keys.items()}
     return sorted(worth.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _designs(base: Base, bands: Bands) -> tuple[list[str], list[Design]]:
+    """The source and the design of each study with enough pipelines."""
+    found = [(card.facts.source, design(card, bands)) for card in base.cards]
+    found = [(source, each) for source, each in found if len(each.has) >= PIPELINES]
+    return [source for source, _ in found], [each for _, each in found]
 
 
 def _shuffled(values: Values, rng: np.random.Generator) -> Values:
@@ -99,6 +103,11 @@ def _predicted(designs: Sequence[Design], truths: Sequence[Values], sources: Seq
         total = sum(aligned(fitted[place], designs[place].choices, each.choices) for place in others)
         found.append(each.has @ (total / len(others)))
     return found
+
+
+def _not_better(said: Values, truth: Values) -> float:
+    """The share of pipelines that are not better than the one that is said to be best."""
+    return float((truth <= truth[said.argmax()]).mean())
 
 
 def _correlation(one: Values, other: Values) -> NDArray[np.float64]:

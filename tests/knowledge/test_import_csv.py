@@ -220,14 +220,14 @@ def test_the_command_says_what_was_learnt(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"score": None}, "score: name the column of scores"),
-        ({"skore": "score"}, "unknown key 'skore'; did you mean 'score'?"),
+        ({"score": None}, "score: name a column"),
+        ({"skore": "score"}, "skore: there is no such key; did you mean 'score'?"),
         ({"metric": "accuracee"}, "metric: did you mean 'accuracy'?"),
         ({"percent": 3}, "percent: say true or false"),
         ({"epochs": True}, "epochs: name a column, or give one number"),
         ({"baseline": 3}, "baseline: name the column"),
         ({"configuration": {}}, "configuration: say of each column"),
-        ({"configuration": {"loss": 3}}, "configuration.loss: say what it is: free"),
+        ({"configuration": {"loss": 3}}, "configuration: loss: say what it is: free"),
         ({"configuration": {"loss": "lozzes.kd"}}, "no slot 'lozzes'; did you mean 'losses'?"),
         ({"configuration": {"loss": "losses.kdd"}}, "losses has no 'kdd'; did you mean"),
         (
@@ -250,7 +250,7 @@ def test_mistakes_in_a_mapping_are_told(tmp_path: Path, change: Mapping[str, Any
 
 def test_all_mistakes_in_a_mapping_are_told_at_once(tmp_path: Path) -> None:
     _, described = write(tmp_path, [{"a": 1}], {"percent": 3, "configuration": {"a": 1}})
-    with pytest.raises(UserError, match=r"task: name .*; score: name .*; percent: say .*; configuration"):
+    with pytest.raises(UserError, match=r"task: say .*; score: say .*; percent: say .*; configuration: a: say"):
         read_mapping(described)
     described.write_text("a: [", encoding="utf-8")
     with pytest.raises(UserError, match="cannot be read as YAML"):

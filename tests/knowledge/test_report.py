@@ -16,8 +16,9 @@ from autokd.knowledge import Base, StudyCard
 from autokd.knowledge.additive import design, fit
 from autokd.knowledge.base import write_base
 from autokd.knowledge.card import ALONE
+from autokd.knowledge.certainty import difference_of, mean_of
 from autokd.knowledge.choices import TAUGHT, Bands, Choice
-from autokd.knowledge.pays import Effect, Findings, difference_of, findings, mean_of
+from autokd.knowledge.pays import Effect, Findings, findings
 from autokd.report.pays import facts as texts
 from autokd.report.pays import page
 from tests.knowledge.made import facts, pipeline, run, study
@@ -45,15 +46,16 @@ def test_planted_effects_are_found_with_their_size(known: Findings) -> None:
     assert found[KD].verdict == found[Choice("losses", TAUGHT)].verdict == "pays"
     assert found[ADAMW].verdict == "costs"
     assert found[ADAMW].against == "sgd"
-    assert found[ADAMW].score is not None
-    assert found[ADAMW].score.low < -0.06 < found[ADAMW].score.high
+    score = found[ADAMW].score
+    assert score is not None
+    assert score.low < -0.06 < score.high
     assert found[DKD].verdict == "open"
     warmth = {choice.option: each.verdict for choice, each in found.items() if choice.place == "losses.kd.temperature"}
     assert [option.split()[0] for option in warmth] == ["up", *[next(iter(warmth)).split()[-1]], "above"]
     assert [next(iter(warmth.values())), list(warmth.values())[-1]] == ["costs", "pays"]
     of_dkd = {effect.verdict for choice, effect in found.items() if choice.place.startswith("losses.dkd.")}
     assert not of_dkd & {"pays", "costs"}
-    assert all(effect.studies == effect.sources == 8 for effect in found.values())
+    assert all((found[choice].studies, found[choice].sources) == (8, 8) for choice in (KD, DKD, ADAMW))
 
 
 def test_of_two_options_that_exclude_each_other_one_is_asked_about(known: Findings) -> None:

@@ -74,7 +74,7 @@ def listed(base: Base, *, as_json: bool) -> Shown:
     table = Table()
     for column in ("study", "input", "samples", "classes", "teacher", "metric", "runs", "pipelines", "best over KD"):
         table.add_column(column, justify="left" if column in ("study", "input", "metric") else "right")
-    for card in sorted(base.cards, key=lambda each: (each.facts.modality, each.facts.train, each.facts.study)):
+    for card in sorted(base.cards, key=lambda each: (each.facts.modality, each.facts.train, each.study)):
         table.add_row(*map(Text, _cells(card)))
     return Group(table, Text(f"{_counted(base)}; digest {base.digest}"))
 
@@ -83,7 +83,7 @@ def _cells(card: StudyCard) -> list[str]:
     facts, metric = card.facts, card.facts.metric
     teacher = facts.teacher.get(metric.in_float)
     return [
-        facts.study[:8],
+        card.study[:8],
         facts.modality,
         f"{facts.train:,}",
         str(facts.classes),
@@ -98,7 +98,7 @@ def _cells(card: StudyCard) -> list[str]:
 def _figures(card: StudyCard) -> dict[str, Any]:
     facts = card.facts
     return {
-        "study": facts.study,
+        "study": card.study,
         "data": facts.data,
         "input": facts.modality,
         "samples": facts.train,

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from autokd.knowledge.certainty import ENOUGH
 from autokd.knowledge.choices import OTHER
-from autokd.knowledge.pays import ENOUGH, PIPELINES, Dependence, Effect, Findings, Scope
+from autokd.knowledge.pays import PIPELINES, Dependence, Effect, Findings, Scope
 from autokd.knowledge.transfer import Transfer
 from autokd.report import words
 from autokd.report.printed import Grid, Printed

@@ -22,9 +22,9 @@ from autokd.objective import ACCURACY, Objective
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.tpe.borrowed import number_trials
 from autokd.space import Space
+from autokd.study.failures import kind_of
 from autokd.study.pareto import values_at
 from autokd.study.ranking import common_rung
-from autokd.study.failures import kind_of
 from autokd.study.records import Refused, TrialRecord
 
 
