@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -127,7 +127,7 @@ def _read(found: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
     return values, problems
 
 
-def _no_key(name: str, keys: Collection[str]) -> None:
+def _no_key(name: str, keys: Collection[str]) -> NoReturn:
     raise ValueError(f"there is no such key; {nearest(name, keys)}")
 
 
