@@ -138,6 +138,8 @@ def heading(scope: Scope) -> str:
 
 def extent(found: Findings) -> str:
     """Return what was asked, a sentence."""
+    if not found.studies:
+        return f"Nothing can be said: no study has {PIPELINES} pipelines that were trained to the end."
     few = f"; {found.left_out} more have too few pipelines" if found.left_out else ""
     return (
         f"{words.count(found.pipelines)} pipelines of {found.studies} studies on {found.sources} sources of data{few}."
