@@ -5,8 +5,8 @@ A card holds numbers and names of autokd's own components, and nothing that was 
 
 from __future__ import annotations
 
-from autokd.knowledge.base import Base, read_base, write_card
+from autokd.knowledge.base import Base, read_base, read_shipped, write_card
 from autokd.knowledge.card import CardRun, StudyCard, StudyFacts
 from autokd.knowledge.learn import learn
 
-__all__ = ["Base", "CardRun", "StudyCard", "StudyFacts", "learn", "read_base", "write_card"]
+__all__ = ["Base", "CardRun", "StudyCard", "StudyFacts", "learn", "read_base", "read_shipped", "write_card"]

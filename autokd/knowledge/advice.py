@@ -16,9 +16,8 @@ from autokd.knowledge.features import Subject
 from autokd.knowledge.recommender import Evidence, Expected, Recommender, subject_of
 from autokd.recipes import RULES, Recipe, Rule
 from autokd.spec import fingerprint
+from autokd.study.arms import PAST
 
-PAST = "past-"
-"""Begins the name of a rule that past studies taught."""
 BEST = 5
 """Runs of each past study whose rules are candidates."""
 
@@ -41,6 +40,30 @@ class Advice(NamedTuple):
     recipe: Recipe
     expected: Expected
     evidence: Evidence
+
+
+class Neighbour(NamedTuple):
+    """A past study that counts.
+
+    Args:
+      facts: what it was about.
+      weight: its share in what is said, all summing to 1.
+    """
+
+    facts: StudyFacts
+    weight: float
+
+
+def neighbours(base: Base, facts: StudyFacts) -> list[Neighbour]:
+    """Return the past studies that count, those with the most weight first.
+
+    Args:
+      base: past studies.
+      facts: what the new study is about.
+    """
+    recommender = Recommender(base, facts)
+    pairs = zip(recommender.cards, recommender.weights, strict=True)
+    return sorted((Neighbour(card.facts, float(weight)) for card, weight in pairs), key=lambda each: -each.weight)
 
 
 def candidates(base: Base, facts: StudyFacts) -> tuple[Rule, ...]:

@@ -21,6 +21,8 @@ from autokd.spec import fingerprint
 FORMAT = 1
 """Version of the files."""
 SUFFIX = ".parquet"
+SHIPPED = Path(__file__).with_name(f"shipped{SUFFIX}")
+"""The base that comes with autokd."""
 _KEY = b"autokd.knowledge"
 """Name of the metadata."""
 
@@ -84,6 +86,11 @@ def read_base(path: Path) -> Base:
     if not path.is_dir():
         raise UserError(f"{path}: there is no knowledge base; autokd learn STUDY makes one")
     return Base.of(card for file in sorted(path.glob(f"*{SUFFIX}")) for card in _cards(file))
+
+
+def read_shipped() -> Base:
+    """Read the base that comes with autokd; an empty one where a distribution has none."""
+    return read_base(SHIPPED) if SHIPPED.exists() else Base()
 
 
 def _schema() -> Any:
