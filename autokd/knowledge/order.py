@@ -48,7 +48,7 @@ def believed(said: Values, weights: Values, scores: Mapping[int, float]) -> Valu
     """Return the weights without the studies that rank this study's trials wrongly, and not by chance.
 
     A study is dropped where Kendall's rank correlation of what it says with what the trials reached is below zero
-    (more than half of the pairs are ranked wrongly) at the level of 5 %, one-sided. With all dropped, all weights are 0.
+    (more than half of the pairs are ranked wrongly) at the level of 5 %, one-sided. Where all are dropped, all are 0.
 
     Args:
       said: quantile of each pipeline in each past study, [S, n].

@@ -1,8 +1,8 @@
 """Ranks pipelines for new data by what past studies taught.
 
 Of every past study on the same kind of input a model learns how good each kind of pipeline was *within* that
-study, as a quantile: scores of different data cannot be compared, and regressing on them is worse than drawing at random.
-What the studies say is averaged with weights that are nearly equal where there are few of them (docs/recommender.md).
+study, as a quantile: scores of different data cannot be compared, and regressing on them is worse than drawing at
+random. What the studies say is averaged with weights that are nearly equal where there are few of them (docs/recommender.md).
 """
 
 from __future__ import annotations
