@@ -62,9 +62,9 @@ class TrialRecord:
 
     Args:
       number: from 0.
-      source: "recipe:" and the recipe's name ("past-…" for a rule of past studies), "family" (a recipe on another family
-        of students), "warm_start", "design" (one or two slots of the best recipe are others), "random" or "tpe"; older studies have
-        "screen" and "quasi_random" too.
+      source: "recipe:" and the recipe's name ("past-…": a rule of past studies), "family" (a recipe on another family of
+        students), "warm_start", "design" (one or two slots of the best recipe are others), "random" or "tpe"; older
+        studies have "screen" and "quasi_random" too.
       seed: decides initialisation and data order.
       pipeline: the plain pipeline, every value written out.
       params: the sampler's parameters by path, or None where the pipeline lies outside the space.

@@ -29,7 +29,7 @@ from benchmarks.by_hand.sets import SETS, BenchmarkSet
 
 PLANS = Path(__file__).parent / "plans.json"
 """Full length of each set, as the search's plan fixed it."""
-COLD = {"cold": True} if "cold" in Request.__dataclass_fields__ else {}
+COLD: Mapping[str, Any] = {"cold": True} if "cold" in Request.__dataclass_fields__ else {}
 """Past studies are about the same sets, so they are not asked; earlier versions have none."""
 SHARED = ("teachers", "by_hand", "unpacked")
 """Folders of the cache that all sides share; each has its own bank of teacher answers, so that none inherits any."""

@@ -10,12 +10,9 @@ others alone.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,12 +20,8 @@ from numpy.typing import NDArray
 
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import HAND_KD, CardRun, StudyCard
-from autokd.knowledge.features import table_of
-from autokd.knowledge.order import believed, worth_trying
 from autokd.knowledge.recommender import Recommender, fitted, subject_of
-from autokd.recipes import RULES
 from benchmarks.knowledge.record import card_of
-from benchmarks.knowledge.sets import SETS
 
 AFTER = (1, 2, 5, 10, 20)
 """Trials after which a search is judged."""

@@ -178,9 +178,7 @@ class Proposer:
         recipes on the family that is best so far, then the space file's warm starts inside the budget.
         """
         trials = self.records.trials
-        families = Families(
-            recipes=self.recipes, others=self.elsewhere, objective=self.objective, advised=self.advised
-        )
+        families = Families(recipes=self.recipes, others=self.elsewhere, objective=self.objective, advised=self.advised)
         by_hand = [Proposal(RECIPE + name, self.recipes[name]) for name in BASELINES if name in self.recipes]
         scouts = [Proposal(FAMILY, scout.drawn, base=scout.base) for scout in families.scouts(trials)]
         recipes = [Proposal(RECIPE + name, drawn) for name, drawn in families.left(trials)]
