@@ -2,7 +2,7 @@
 
 Of every past study on the same kind of input a model learns how good each kind of pipeline was *within* that
 study, as a quantile: scores of different data cannot be compared, and regressing on them is worse than drawing at
-random. What the studies say is averaged with weights that are nearly equal where there are few of them (docs/recommender.md).
+random. What the studies say is averaged, with weights that are nearly equal where there are few of them.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ class Recommender:
         return quantiles, gains
 
     @cached_property
-    def _models(self) -> list[_Model]:
-        return [_fitted(card) for card in self.cards]
+    def _models(self) -> list[Model]:
+        return [fitted(card) for card in self.cards]
 
     def _gain(self, said: Values) -> tuple[float | None, tuple[float, float] | None]:
         known = np.isfinite(said)
@@ -144,25 +144,39 @@ class Recommender:
         return mean, (mean - half, mean + half)
 
 
-class _Model(NamedTuple):
-    """What a study taught, as a function of a pipeline's numbers."""
+class Model(NamedTuple):
+    """What a study taught, as a function of a pipeline's numbers.
+
+    Args:
+      names: of the numbers.
+      predict: rows of numbers [n, F] -> quantile and gain [n, 2].
+    """
 
     names: list[str]
     predict: Callable[[Values], Values]
 
     def of(self, subjects: Sequence[Subject]) -> tuple[Values, Values]:
+        """Return quantile and gain of each pipeline, [n] each."""
         rows, _ = table_of(subjects, self.names)
         said = self.predict(rows)
         return said[:, 0], said[:, 1]
 
 
-def _fitted(card: StudyCard) -> _Model:
+def fitted(card: StudyCard, shuffled: np.random.Generator | None = None) -> Model:
+    """Return what a study taught.
+
+    Args:
+      card: the study's.
+      shuffled: for controls: gives each pipeline the results of another one.
+    """
     from sklearn.ensemble import ExtraTreesRegressor  # slow to import
 
     runs = list({run.key: run for run in card.runs if run.key in card.worth}.values())
     rows, names = table_of([subject_of(run.pipeline, run.params, card.facts) for run in runs])
     gains = card.gains
     targets = np.array([[card.quantiles[run.key], gains.get(run.key, math.nan)] for run in runs])
+    if shuffled is not None:
+        targets = shuffled.permutation(targets)
     knows = bool(gains)
     model: Any = ExtraTreesRegressor(TREES, random_state=SEED)
     model.fit(rows, targets if knows else np.stack([targets[:, 0]] * 2, axis=1))
@@ -173,7 +187,7 @@ def _fitted(card: StudyCard) -> _Model:
             found[:, 1] = math.nan
         return found
 
-    return _Model(names, predict)
+    return Model(names, predict)
 
 
 def subject_of(pipeline: Mapping[str, Any], params: int, facts: StudyFacts) -> Subject:

@@ -62,8 +62,8 @@ class TrialRecord:
 
     Args:
       number: from 0.
-      source: "recipe:" and the recipe's name ("past-…": a rule of past studies), "family" (a recipe on another family of
-        students), "warm_start", "design" (one or two slots of the best recipe are others), "random" or "tpe"; older
+      source: "recipe:" and the recipe's name ("past-…": a rule of past studies), "family" (a recipe on another family
+        of students), "warm_start", "design" (one or two slots of the best recipe are others), "random" or "tpe"; older
         studies have "screen" and "quasi_random" too.
       seed: decides initialisation and data order.
       pipeline: the plain pipeline, every value written out.

@@ -64,7 +64,7 @@ def bars(found: Sequence[Row]) -> list[Bar]:
     made = _against_person(person) if person else []
     if random:
         mean = mean_over_sets(random)
-        made.append(Bar("above random draws on average", mean.mean > 0, _interval(mean)))
+        made.append(Bar("above random draws on average", mean.mean > 0, interval(mean)))
     return made
 
 
@@ -83,7 +83,7 @@ def _against_person(person: Mapping[str, Difference]) -> list[Bar]:
             not losing,
             ", ".join(losing) or f"smallest adjusted p = {min(worse.values()):.3f}",
         ),
-        Bar(f"mean over sets not inferior at {_points(-MARGIN)}", mean.lower > -MARGIN, _interval(mean)),
+        Bar(f"mean over sets not inferior at {_points(-MARGIN)}", mean.lower > -MARGIN, interval(mean)),
         Bar(
             f"not inferior at {_points(-MARGIN)} on each set that can tell",
             not inferior,
@@ -120,8 +120,8 @@ def as_text(found: Sequence[Row], *, markdown: bool) -> str:
                 row.name,
                 str(row.seeds),
                 *(_percent(row.accuracy.get(side)) for side in ("search", "person", "random")),
-                _interval(row.person),
-                _interval(row.random),
+                interval(row.person),
+                interval(row.random),
             ]
             for row in found
         ),
@@ -165,7 +165,7 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.2f}"
 
 
-def _interval(found: Difference | None) -> str:
+def interval(found: Difference | None) -> str:
     if found is None:
         return ""
     low, high = found.interval

@@ -3,14 +3,15 @@
     OMP_NUM_THREADS=1 python -m benchmarks.knowledge.record --data DIR [--sets digits letter] [--runs 96]
 
 A run that is recorded is not trained again, so the command goes on where it was stopped. Seconds are CPU seconds of one
-thread, whatever else the machine does. `--write FILE` makes a knowledge base of what is recorded. Only training and
-validation samples are read; the teacher is the default one.
+thread, whatever else the machine does. Only training and validation samples are read; the teacher is the default one.
+`benchmarks.knowledge.records` packs what was recorded.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import time
@@ -26,8 +27,7 @@ from autokd.engine.memory import keep_freed_memory
 from autokd.engine.prepare import prepare_artefacts
 from autokd.engine.rung import Rung
 from autokd.errors import TrialFailure
-from autokd.knowledge import CardRun, StudyCard, StudyFacts
-from autokd.knowledge.base import write_base
+from autokd.knowledge import CardRun
 from autokd.knowledge.learn import facts_of
 from autokd.knowledge.shared_form import shared_form
 from autokd.recipes import portfolio
@@ -40,36 +40,31 @@ from autokd.seeds import derive
 from autokd.spec import fingerprint, from_plain
 from benchmarks.knowledge.coverage import covering
 from benchmarks.knowledge.crossing import RULES, crossing
+from benchmarks.knowledge.records import COVERAGE, RECORDS, runs_of
 from benchmarks.knowledge.sets import SETS
 
-RECORDS = Path(__file__).parent / "records"
 RUNS = 96
 """Pipelines of each set: the recipes, the crossed rules, and draws that cover the space."""
 
 
 def main() -> None:
-    """Record what is missing, or write a base."""
+    """Record what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, help="folder of the original files")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the original files")
     parser.add_argument("--sets", nargs="*", choices=sorted(SETS), default=list(SETS))
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--write", type=Path, help="write a base of the records here instead")
+    parser.add_argument("--seeds", type=int, default=1, help="of the recipes and the crossed rules")
     asked = parser.parse_args()
-    if asked.write is not None:
-        cards = [card for name in asked.sets if (card := card_of(name)) is not None]
-        write_base(asked.write, cards)
-        print(f"{asked.write}: {len(cards)} studies, {asked.write.stat().st_size / 1e3:.0f} kB")
-        return
     torch.set_num_threads(1)
     keep_freed_memory()
     for name in asked.sets:
-        record(name, asked.data, asked.runs)
+        record(name, asked.data, asked.runs, asked.seeds)
 
 
-def record(name: str, data: Path, runs: int) -> None:
-    """Train what is missing of a set."""
-    file, done = RECORDS / f"{name}.jsonl", {(run.key, run.seed) for run in _runs(name)}
-    wanted, seed = SETS[name], derive(0, "knowledge", name) % 2**31
+def record(name: str, data: Path, runs: int, seeds: int) -> None:
+    """Train what is missing of a set; under further seeds the recipes and the crossed rules alone."""
+    file, done = RECORDS / f"{name}.jsonl", {(run.key, run.seed) for run in runs_of(name)}
+    wanted = SETS[name]
     asked = Request(
         dataset=wanted.read(data),
         limit_train=wanted.train,
@@ -82,8 +77,10 @@ def record(name: str, data: Path, runs: int) -> None:
     setup = prepare(asked, lambda _: None, for_study=False)
     context = context_of(setup, asked)
     (RECORDS / f"{name}.json").write_text(json.dumps(facts_of(describe_study(setup)).to_plain()) + "\n")
-    for source, pipeline in _wanted(setup, runs):
-        if (fingerprint(shared_form(pipeline)), seed) in done:
+    pipelines = list(_wanted(setup, runs))
+    for number, (source, pipeline) in itertools.product(range(seeds), pipelines):
+        seed = derive(number, "knowledge", name) % 2**31
+        if (fingerprint(shared_form(pipeline)), seed) in done or (number and source == COVERAGE):
             continue
         run = _trained(setup, context, source, pipeline, seed)
         with file.open("a", encoding="utf-8") as opened:
@@ -100,7 +97,7 @@ def _wanted(setup: Setup, runs: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
     task = setup.data.task
     crossed = portfolio(setup.space, task, setup.offers, rules=crossing(task.modality)).recipes
     rules = [("crossing", each.drawn.plain) for each in crossed]
-    covers = [("coverage", plain) for plain in covering(setup, RUNS - RULES - len(recipes), seed=0)]
+    covers = [(COVERAGE, plain) for plain in covering(setup, RUNS - RULES - len(recipes), seed=0)]
     for source, plain in [*recipes, *rules, *covers][:runs]:
         if fingerprint(plain) not in seen:
             seen.add(fingerprint(plain))
@@ -125,26 +122,6 @@ def _trained(setup: Setup, context: TrainContext, source: str, pipeline: Mapping
     curve = tuple(float(line["score"]) for line in result.curve if isinstance(line.get("score"), float))
     seconds = round(time.process_time() - began, 3)
     return CardRun(**about, epochs=epochs, score=result.score, curve=curve, seconds=seconds)
-
-
-def card_of(name: str) -> StudyCard | None:
-    """Return the card of a set's records; None where there are none."""
-    about, runs = RECORDS / f"{name}.json", _runs(name)
-    if not runs:
-        return None
-    return StudyCard(facts=StudyFacts.from_plain(json.loads(about.read_text(encoding="utf-8"))), runs=tuple(runs))
-
-
-def _runs(name: str) -> list[CardRun]:
-    file = RECORDS / f"{name}.jsonl"
-    if not file.exists():
-        return []
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]  # a line that was cut short is trained again
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
-    lines = [json.loads(line) for line in whole.splitlines()]
-    return [CardRun(**{**line, "curve": tuple(line["curve"])}) for line in lines]
 
 
 if __name__ == "__main__":

@@ -1,32 +1,41 @@
 """Replays searches on recorded studies, what is of the same family left out: what does it help to know past studies?
 
-    python -m benchmarks.knowledge.replay [--seeds 20] [--table FILE.csv]
+    python -m benchmarks.knowledge.replay [--seeds 20] [--sets digits letter]
 
 Every pipeline of a study was trained to the end, so a search is replayed without training. Each searcher says in which
-order pipelines are tried, and sees the score of one run of each; it is judged by the mean over the runs of the best that
-it saw. A fold leaves out all studies of a family: the models, their weights, and the best fixed recipe are made of the
-others alone.
+order pipelines are tried, and sees the score of one run of each; it is judged by the mean over the runs of the best
+that it saw. A fold leaves out all studies of a family: the models, their weights, and the best fixed recipe are made of
+the others alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import HAND_KD, CardRun, StudyCard
-from autokd.knowledge.recommender import Recommender, fitted, subject_of
-from benchmarks.knowledge.record import card_of
+from autokd.knowledge.features import table_of
+from autokd.knowledge.order import believed, worth_trying
+from autokd.knowledge.recommender import Model, Recommender, fitted, subject_of
+from autokd.recipes import RULES
+from benchmarks.knowledge.records import FAMILIES, card_of
 
 AFTER = (1, 2, 5, 10, 20)
 """Trials after which a search is judged."""
 PORTFOLIO = 12
 """Trials that come from the past before a search goes on by itself."""
+EXPLORED = 0.1
+"""Share of a model's trials that are drawn at random."""
+TIE = 0.1
+"""Points that count as none."""
+BOOTSTRAPS = 10_000
 SHUFFLED, UNRELATED = "shuffled", "unrelated"
 
 Values = NDArray[np.float64]
@@ -87,39 +96,223 @@ def target(name: str) -> Target | None:
 
 @dataclass(frozen=True)
 class Fold:
-    """A target and the past that may be known of it: the studies on the same kind of input of other families."""
+    """A target, and what may be known of it: the studies on the same kind of input of other families.
+
+    Args:
+      target: that is searched on.
+      past: the studies that are known.
+      control: `SHUFFLED`: each study's results belong to other pipelines of it; `UNRELATED`: such studies stand beside
+        the true ones; "": neither.
+      seed: of the control.
+    """
 
     target: Target
     past: tuple[Target, ...]
     control: str = ""
-
-    @functools.cached_property
-    def base(self) -> Base:
-        """The past as a base; in a control each study's results belong to other pipelines."""
-        return Base.of(each.card for each in self.past)
+    seed: int = 0
 
     @functools.cached_property
     def said(self) -> Values:
         """What each past study says of the target's pipelines, [S, n]."""
         subjects = [subject_of(run.pipeline, run.params, self.target.card.facts) for run in self.target.runs]
-        rows = [_model(each.name, self.control).of(subjects)[0] for each in self._told]
-        return np.stack(rows)
+        shuffles = {SHUFFLED: [self.seed + 1], UNRELATED: [0, self.seed + 1]}.get(self.control, [0])
+        return np.stack([_model(each.name, shuffle).of(subjects)[0] for shuffle in shuffles for each in self.past])
 
     @functools.cached_property
     def weights(self) -> Values:
         """How much each past study counts."""
-        own = Recommender(Base(tuple(each.card for each in self.past)), self.target.card.facts).weights
-        if self.control == UNRELATED:
-            return np.concatenate([own, np.full(len(own), own.mean())]) / 2
-        return own
+        cards = Base(tuple(each.card for each in self.past))
+        own = Recommender(cards, self.target.card.facts).weights
+        return np.concatenate([own, own]) / 2 if self.control == UNRELATED else own
 
-    @property
-    def _told(self) -> tuple[Target, ...]:
-        return self.past
+    def best_known(self) -> list[int]:
+        """Return the known recipes by their mean gain on the past, the best one first."""
+        gains: dict[str, list[float]] = {}
+        for each in self.past:
+            for rule in RULES:
+                for place in each.places([rule.name]):
+                    gains.setdefault(rule.name, []).append(float(each.worth[place]) - each.by_hand)
+        means = {name: float(np.mean(found)) for name, found in gains.items() if len(found) >= len(self.past) / 2}
+        return self.target.places(sorted(means, key=lambda name: -means[name]))
 
 
-@functools.cache
-def _model(name: str, control: str) -> Any:
+@functools.lru_cache(2000)
+def _model(name: str, shuffle: int) -> Model:
     found = target(name)
     assert found is not None
-    return fitted(found.card)
+    return fitted(found.card, shuffled=np.random.default_rng(shuffle) if shuffle else None)
+
+
+Search = Callable[[Fold, Values, np.random.Generator], list[int]]
+"""(what is known, the score that it sees of each pipeline, random numbers) -> places in the order of trying them."""
+
+
+def at_random(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
+    """Draw at random."""
+    return [int(place) for place in rng.permutation(len(seen))]
+
+
+def recipes_by_hand(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
+    """Try what a person tries, then draw at random."""
+    return _then_random(fold.target.places([rule.name for rule in RULES if rule.hand]), fold, seen, rng)
+
+
+def best_fixed(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
+    """Try the known recipes, the best on the other families first, then draw at random."""
+    return _then_random(fold.best_known(), fold, seen, rng)
+
+
+def cold(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
+    """Try the known recipes in their order, then what a model of the trials thinks best."""
+    return _then_modelled(fold.target.places([rule.name for rule in RULES]), fold, seen, rng)
+
+
+def from_the_past(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
+    """Try what past studies say, without those that are wrong about the trials; then as `cold` goes on."""
+    order: list[int] = []
+    while len(order) < PORTFOLIO:
+        weights = believed(fold.said, fold.weights, {place: float(seen[place]) for place in order})
+        if not weights.any():
+            break
+        order.append(worth_trying(fold.said, weights, order)[0])
+    return _then_modelled(order, fold, seen, rng)
+
+
+def _then_random(first: Sequence[int], fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
+    return [*first, *(place for place in at_random(fold, seen, rng) if place not in first)]
+
+
+def _then_modelled(first: Sequence[int], fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
+    """After the first ones a forest of the trials so far says which is best; one in ten is drawn at random."""
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    subjects = [subject_of(run.pipeline, run.params, fold.target.card.facts) for run in fold.target.runs]
+    rows, _ = table_of(subjects)
+    order = list(first)
+    while len(order) < max(AFTER):
+        left = [place for place in range(len(seen)) if place not in order]
+        if rng.random() < EXPLORED or len(order) < 2:
+            order.append(int(rng.choice(left)))
+            continue
+        model = ExtraTreesRegressor(30, random_state=int(rng.integers(2**31))).fit(rows[order], seen[order])
+        order.append(left[int(model.predict(rows[left]).argmax())])
+    return order
+
+
+SEARCHES: dict[str, tuple[Search, str]] = {
+    "random": (at_random, ""),
+    "recipes by hand": (recipes_by_hand, ""),
+    "best fixed recipe": (best_fixed, ""),
+    "cold search": (cold, ""),
+    "from the past": (from_the_past, ""),
+    "past shuffled": (from_the_past, SHUFFLED),
+    "unrelated added": (from_the_past, UNRELATED),
+}
+
+
+class Row(NamedTuple):
+    """What a search reached.
+
+    Args:
+      searcher, name, family, seed: which.
+      regret: points below the best pipeline of the study, after each of `AFTER`.
+      gain: the same pipelines' points above KD by hand.
+    """
+
+    searcher: str
+    name: str
+    family: str
+    seed: int
+    regret: tuple[float, ...]
+    gain: tuple[float, ...]
+
+
+def replayed(names: Sequence[str], seeds: int) -> Iterator[Row]:
+    """Replay every search on every set under every seed."""
+    known = [found for name in names if (found := target(name)) is not None]
+    for each in known:
+        family, kind = FAMILIES[each.name], each.card.facts.modality
+        past = tuple(one for one in known if FAMILIES[one.name] != family and one.card.facts.modality == kind)
+        if not past:
+            continue
+        for seed in range(seeds):
+            seen = each.seen(seed)
+            for searcher, (search, control) in SEARCHES.items():
+                fold = Fold(each, past, control, seed)
+                order = search(fold, seen, np.random.default_rng([seed, 1]))
+                reached = [_chosen(order[:count], seen, each.worth) for count in AFTER]
+                regret = tuple(float(each.worth.max()) - value for value in reached)
+                gain = tuple(value - each.by_hand for value in reached)
+                yield Row(searcher, each.name, family, seed, regret, gain)
+
+
+def _chosen(tried: Sequence[int], seen: Values, worth: Values) -> float:
+    """What the trial is worth that looked best."""
+    return float(worth[max(tried, key=lambda place: seen[place])])
+
+
+def by_family(rows: Sequence[Row], searcher: str, after: int, what: str = "regret") -> dict[str, float]:
+    """Return the mean over sets and seeds of each family, in points."""
+    place, found = AFTER.index(after), dict[str, list[float]]()
+    for row in rows:
+        if row.searcher == searcher:
+            found.setdefault(row.family, []).append(getattr(row, what)[place])
+    return {family: float(np.mean(values)) for family, values in found.items()}
+
+
+def difference(rows: Sequence[Row], one: tuple[str, int], other: tuple[str, int]) -> tuple[float, float, float, str]:
+    """Return by how many points a search's regret is lower, with the paired bootstrap's 95 % over families, and wins.
+
+    Args:
+      rows: of all searchers.
+      one, other: searcher and number of trials.
+    """
+    mine, theirs = by_family(rows, *one), by_family(rows, *other)
+    gaps = np.array([theirs[family] - mine[family] for family in mine])
+    drawn = np.random.default_rng(0).choice(gaps, (BOOTSTRAPS, len(gaps))).mean(1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    won, lost = int((gaps > TIE).sum()), int((gaps < -TIE).sum())
+    return float(gaps.mean()), float(low), float(high), f"{won}/{len(gaps) - won - lost}/{lost}"
+
+
+COMPARED = (
+    ("first recommendation against the best fixed recipe", ("from the past", 1), ("best fixed recipe", 1)),
+    ("first recommendation against hand KD", ("from the past", 1), ("recipes by hand", 1)),
+    ("5 trials against 20 of a cold search", ("from the past", 5), ("cold search", 20)),
+    ("20 trials against 20 of a cold search", ("from the past", 20), ("cold search", 20)),
+    ("shuffled past against random, 1 trial", ("past shuffled", 1), ("random", 1)),
+    ("shuffled past against random, 5 trials", ("past shuffled", 5), ("random", 5)),
+    ("shuffled past against random, 20 trials", ("past shuffled", 20), ("random", 20)),
+    ("unrelated studies added against without, 1 trial", ("unrelated added", 1), ("from the past", 1)),
+    ("unrelated studies added against without, 5 trials", ("unrelated added", 5), ("from the past", 5)),
+)
+
+
+def main() -> None:
+    """Print regrets and comparisons, for all sets and for each kind of input."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--sets", nargs="*", default=list(FAMILIES))
+    asked = parser.parse_args()
+    rows = list(replayed(asked.sets, asked.seeds))
+    kinds = {name: found.card.facts.modality for name in asked.sets if (found := target(name)) is not None}
+    for kind in ("all", *sorted(set(kinds.values()))):
+        print(f"\n{kind}\n")
+        print(report([row for row in rows if kind in ("all", kinds[row.name])]))
+
+
+def report(rows: Sequence[Row]) -> str:
+    """Return regrets and comparisons as Markdown."""
+    lines = ["| regret in points after | " + " | ".join(map(str, AFTER)) + " |", "|---|" + "---|" * len(AFTER)]
+    for searcher in SEARCHES:
+        means = [float(np.mean(list(by_family(rows, searcher, after).values()))) for after in AFTER]
+        lines.append(f"| {searcher} | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
+    lines += ["", "| points better, mean over families | 95 % | won/tie/lost |", "|---|---|---|"]
+    for title, one, other in COMPARED:
+        mean, low, high, wins = difference(rows, one, other)
+        lines.append(f"| {title}: {mean:+.2f} | {low:+.2f} to {high:+.2f} | {wins} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
