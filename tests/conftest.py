@@ -55,7 +55,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _no_past_studies() -> Iterator[None]:
     """Searches begin cold, whatever the shipped base holds today; tests about past studies make a base of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("autokd.knowledge.base.SHIPPED", Path("no-past-studies.parquet"))
+        patch.setattr("autokd.knowledge.places.SHIPPED", Path("no-past-studies.parquet"))
         yield
 
 

@@ -23,6 +23,7 @@ from autokd import catalog, declarations, input_values, spec
 from autokd.cli.commands import app, run_command
 from autokd.delivery import bundle, pipeline_file
 from autokd.engine import checkpoint
+from autokd.knowledge import base
 from autokd.networks.state_file import BUNDLE_FORMAT
 from autokd.recipes import RULES
 from autokd.report import document
@@ -57,6 +58,13 @@ def commands_of_the_tool() -> dict[str, Any]:
     return found
 
 
+def flags_of(command: Any) -> set[str]:
+    """The options of a command, and of those inside it."""
+    inside = vars(command).get("commands", {}).values()
+    own = {flag for parameter in command.params for flag in [*parameter.opts, *parameter.secondary_opts]}
+    return own.union(*map(flags_of, inside))
+
+
 def commands_shown() -> Iterator[list[str]]:
     """The autokd commands in the console blocks of all pages, as words, prompts taken off."""
     for page in PAGES:
@@ -70,7 +78,10 @@ def test_the_table_of_commands_is_that_of_the_tool() -> None:
     listed = re.findall(r"^\| `autokd ([a-z-]+)", README, re.MULTILINE)
     assert sorted(listed) == sorted(commands_of_the_tool())
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^\| `([a-z-]+)[ `]", page, re.MULTILINE)) == sorted(listed)
+    assert sorted(set(re.findall(r"^\| `([a-z-]+)[ `]", page, re.MULTILINE))) == sorted(listed)
+    for name, inside in ((name, vars(command).get("commands")) for name, command in commands_of_the_tool().items()):
+        if inside is not None:
+            assert sorted(re.findall(rf"^\| `{name} ([a-z-]+)[ `]", page, re.MULTILINE)) == sorted(inside)
 
 
 def test_the_commands_shown_exist_with_their_options() -> None:
@@ -79,15 +90,13 @@ def test_the_commands_shown_exist_with_their_options() -> None:
     assert len(shown) >= 8
     wrong = []
     for name, *words in shown:
-        known = {flag for parameter in commands[name].params for flag in [*parameter.opts, *parameter.secondary_opts]}
-        wrong += [f"autokd {name} {word}" for word in words if word.startswith("-") and word not in {*known, "--help"}]
+        known = {*flags_of(commands[name]), "--help"}
+        wrong += [f"autokd {name} {word}" for word in words if word.startswith("-") and word not in known]
     assert wrong == []
 
 
 def test_the_options_named_in_the_text_exist() -> None:
-    known = {
-        flag for command in commands_of_the_tool().values() for parameter in command.params for flag in parameter.opts
-    }
+    known = set[str]().union(*map(flags_of, commands_of_the_tool().values()))
     wrong = [
         f"{page.name}: {flag}"
         for page in PAGES
@@ -220,6 +229,7 @@ def test_the_format_numbers_are_those_of_the_code() -> None:
         document.FORMAT,
         samples.FORMAT,
         default_teacher.FORMAT,
+        base.FORMAT,
     ]
     assert bundle.FORMAT == BUNDLE_FORMAT
 

@@ -15,7 +15,7 @@ import typer
 
 from autokd import catalog
 from autokd.catalog import KINDS
-from autokd.cli import about_studies, options, streams, students
+from autokd.cli import about_studies, knowledge, options, streams, students
 from autokd.cli.console.output import document, out
 from autokd.cli.failures import UsageError, complain, hinted, internal, mistyped, of_system
 from autokd.cli.options import Json, Printing, TeachersData, with_options
@@ -196,6 +196,10 @@ def check(
 
 for _command in (about_studies.studies, about_studies.trials, about_studies.watch, about_studies.compare):
     app.command()(with_options(_command))
+
+
+app.command()(with_options(knowledge.learn))
+app.add_typer(knowledge.app)
 
 
 @app.command()

@@ -1,13 +1,15 @@
 """A base of knowledge on disk: Parquet files of study cards, one row a run.
 
-A base is a folder of such files, to which each study that is learned adds one, or a single file with many studies. What
-a study was about stands in the metadata of its file.
+A base is a folder of such files, one for each study that was learnt, or a single file with many studies. What a study
+was about stands in the metadata of its file. Of a study that is there twice, since it was learnt again when it had
+grown, the card with more runs counts.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,15 +23,15 @@ from autokd.spec import fingerprint
 FORMAT = 1
 """Version of the files."""
 SUFFIX = ".parquet"
-SHIPPED = Path(__file__).with_name(f"shipped{SUFFIX}")
-"""The base that comes with autokd."""
 _KEY = b"autokd.knowledge"
 """Name of the metadata."""
+_DAMAGE = (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading a file raises that is not what was written."""
 
 
 @dataclass(frozen=True)
 class Base:
-    """Study cards, each once, in the order of their digests.
+    """Study cards, each study once, in the order of their digests.
 
     Args:
       cards: the studies.
@@ -39,9 +41,11 @@ class Base:
 
     @classmethod
     def of(cls, cards: Iterable[StudyCard]) -> Base:
-        """Return the base of some cards; a study that is there twice counts once."""
-        by_digest = {card.digest: card for card in cards}
-        return cls(tuple(by_digest[digest] for digest in sorted(by_digest)))
+        """Return the base of some cards: of each study the newest, which is the one with most runs."""
+        newest: dict[str, StudyCard] = {}
+        for card in sorted(cards, key=_age):
+            newest[card.study] = card
+        return cls(tuple(sorted(newest.values(), key=lambda card: card.digest)))
 
     @cached_property
     def digest(self) -> str:
@@ -63,16 +67,27 @@ def write_base(path: Path, cards: Sequence[StudyCard]) -> None:
     about = {"format": FORMAT, "studies": {card.digest: card.facts.to_plain() for card in cards}}
     table = pyarrow.Table.from_pylist(rows, schema=_schema())
     table = table.replace_schema_metadata({_KEY: json.dumps(about, sort_keys=True).encode()})
-    path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as new:
         parquet.write_table(table, new, compression="zstd")
 
 
-def write_card(folder: Path, card: StudyCard) -> Path:
-    """Add a card to a base that is a folder; return its file. One that is there already is written again, the same."""
-    path = folder / f"{card.digest}{SUFFIX}"
-    write_base(path, [card])
-    return path
+def write_card(folder: Path, card: StudyCard) -> StudyCard | None:
+    """Add a card to a base that is a folder, in a file that its study has for itself.
+
+    A file of the same study is replaced, unless that knows at least as much. No other file is touched.
+
+    Returns:
+      the card of this study that was there before, or None.
+
+    Raises:
+      UserError: there is such a file, and it is damaged.
+    """
+    path = folder / f"{card.study}{SUFFIX}"
+    there = _cards(path) if path.exists() else []
+    before = next((known for known in there if known.study == card.study), None)
+    if before is None or _age(before) < _age(card):
+        write_base(path, [card])
+    return before
 
 
 def read_base(path: Path) -> Base:
@@ -88,49 +103,84 @@ def read_base(path: Path) -> Base:
     return Base.of(card for file in sorted(path.glob(f"*{SUFFIX}")) for card in _cards(file))
 
 
-def read_shipped() -> Base:
-    """Read the base that comes with autokd; an empty one where a distribution has none."""
-    return read_base(SHIPPED) if SHIPPED.exists() else Base()
+def write_merged(path: Path, base: Base, *, overwrite: bool = False) -> None:
+    """Write a base as one file.
+
+    Raises:
+      UserError: there is something, and it is not to be replaced.
+    """
+    check_new(path, overwrite=overwrite)
+    write_base(path, base.cards)
+
+
+def check_new(path: Path, *, overwrite: bool) -> None:
+    """Refuse to write over what is there.
+
+    Raises:
+      UserError: there is something, and it is not to be replaced.
+    """
+    if path.exists() and not overwrite:
+        raise UserError(f"{path} is already there; give another file with -o, or --overwrite")
+
+
+def _age(card: StudyCard) -> tuple[int, str]:
+    """What orders the cards of one study, the newest last: a study only grows. Other versions' cards: in some order."""
+    return len(card.runs), card.digest
 
 
 def _schema() -> Any:
     import pyarrow
 
+    number, text = pyarrow.float64(), pyarrow.string()
     return pyarrow.schema(
         [
-            ("study", pyarrow.string()),
-            ("source", pyarrow.string()),
-            ("pipeline", pyarrow.string()),
+            ("study", text),
+            ("source", text),
+            ("pipeline", text),
             ("seed", pyarrow.int64()),
             ("epochs", pyarrow.int64()),
-            ("score", pyarrow.float64()),
-            ("curve", pyarrow.list_(pyarrow.float64())),
-            ("seconds", pyarrow.float64()),
+            ("score", number),
+            ("curve", pyarrow.list_(number)),
+            ("seconds", number),
             ("params", pyarrow.int64()),
             ("macs", pyarrow.int64()),
-            ("failure", pyarrow.string()),
+            ("failure", text),
         ]
     )
 
 
 def _row(run: CardRun) -> dict[str, Any]:
-    return {**vars(run), "pipeline": json.dumps(run.pipeline, sort_keys=True), "curve": list(run.curve)}
+    values = {item.name: getattr(run, item.name) for item in dataclasses.fields(run)}
+    return {**values, "pipeline": json.dumps(run.pipeline, sort_keys=True), "curve": list(run.curve)}
 
 
 def _cards(path: Path) -> list[StudyCard]:
     import pyarrow
     from pyarrow import parquet
 
+    content = path.read_bytes()
     try:
-        table = parquet.read_table(path)
+        table = parquet.ParquetFile(pyarrow.BufferReader(content)).read()
         about = json.loads((table.schema.metadata or {})[_KEY])
         if about["format"] != FORMAT:
             raise UserError(f"{path} has format {about['format']!r}; this version of autokd reads format {FORMAT}")
-        runs: dict[str, list[CardRun]] = {digest: [] for digest in about["studies"]}
-        for row in table.to_pylist():
-            values = {**row, "pipeline": json.loads(row["pipeline"]), "curve": tuple(row["curve"])}
-            runs[values.pop("study")].append(CardRun(**values))
-        facts = {digest: StudyFacts.from_plain(plain) for digest, plain in about["studies"].items()}
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, pyarrow.ArrowException) as error:
-        raise UserError(f"{path} is no knowledge base of autokd, or is damaged ({type(error).__name__})") from error
-    return [StudyCard(facts=facts[digest], runs=tuple(found)) for digest, found in runs.items()]
+        return _of_rows(table.select(_schema().names).cast(_schema()).to_pylist(), about["studies"])
+    except (*_DAMAGE, pyarrow.ArrowException) as error:
+        why = f"no knowledge base of autokd, or damaged ({type(error).__name__})"
+        raise UserError(f"{path} is {why}; move it away, and learn its studies again") from error
+
+
+def _of_rows(rows: Sequence[dict[str, Any]], facts: Mapping[str, Any]) -> list[StudyCard]:
+    """The cards of a file's rows and facts.
+
+    Raises:
+      LookupError, TypeError, ValueError: something is missing, or not what it should be.
+    """
+    runs: dict[str, list[CardRun]] = {digest: [] for digest in facts}
+    for row in rows:
+        values = {**row, "pipeline": dict(json.loads(row["pipeline"])), "curve": tuple(row["curve"])}
+        runs[values.pop("study")].append(CardRun(**values))
+    cards = {digest: StudyCard(facts=StudyFacts.from_plain(facts[digest]), runs=tuple(runs[digest])) for digest in runs}
+    if any(card.digest != digest for digest, card in cards.items()):
+        raise ValueError("a study is not what was written")
+    return list(cards.values())

@@ -7,15 +7,18 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from scipy.special import ndtri
 
+from autokd.checks import checked
 from autokd.metrics import METRICS, Metric
 from autokd.spec import fingerprint
 
 HAND_KD, ALONE = "recipe:kd", "recipe:alone"
 """Sources of the runs that all others are measured against."""
+TRAINED_BADLY = ("not_finite", "out_of_memory")
+"""Failures that are the pipeline's own; others are the machine's or a mistake's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,8 @@ class StudyFacts:
     """What a study was about, as numbers and as names that autokd gives.
 
     Args:
-      data: fingerprint of the data, by which a base knows its own data again.
+      study: fingerprint of what makes the study this study, which it keeps when it grows; "" for runs of no study.
+      data: fingerprint of the data, by which a base knows its own data again; made anew by `autokd.knowledge.learn`.
       modality: kind of input.
       objective: name of the metric that scores are of.
       train, validation: samples of each split.
@@ -31,6 +35,7 @@ class StudyFacts:
       input_shape: of one sample, as a network sees it.
       teacher: value of every metric on validation, by name, and "params" and "macs" where they are known; {}: none.
       teacher_kind: name of the component that loaded it; "" for none.
+      teacher_weights: fingerprint of its content, by which it is known again; "" where that is not known.
       limits: largest value of each cost that was limited, by name.
       epochs: of a run to the end.
       seed: of the study.
@@ -39,6 +44,7 @@ class StudyFacts:
       versions: of autokd and torch, by name.
     """
 
+    study: str = ""
     data: str
     modality: str
     objective: str
@@ -48,6 +54,7 @@ class StudyFacts:
     input_shape: tuple[int, ...]
     teacher: Mapping[str, float] = field(default_factory=dict)
     teacher_kind: str = ""
+    teacher_weights: str = ""
     limits: Mapping[str, float] = field(default_factory=dict)
     epochs: int
     seed: int
@@ -66,18 +73,29 @@ class StudyFacts:
         return len(self.class_counts)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the facts as JSON-able data."""
-        return dataclasses.asdict(self)
+        """Return the facts as JSON-able data, without those that are empty."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value not in ("", {})}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> StudyFacts:
         """Inverse of `to_plain`, after JSON turned tuples into lists.
 
         Raises:
-          TypeError: a fact is missing, or there is one too many.
+          TypeError, ValueError: a fact is missing, there is one too many, or it is not what it should be.
         """
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in plain.items()}
-        return cls(**values)
+        hints = get_type_hints(cls)
+        facts = cls(**{name: _read(value, hints.get(name)) for name, value in plain.items()})
+        if facts.objective not in METRICS:
+            raise ValueError(f"there is no metric {facts.objective!r}")
+        return facts
+
+
+def _read(value: Any, hint: Any) -> Any:
+    """A fact from JSON, as its type wants it."""
+    if get_origin(hint) is Mapping:
+        key, of = get_args(hint)
+        return {checked(name, key): checked(item, of) for name, item in value.items()}
+    return checked(tuple(value) if isinstance(value, list) else value, hint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +137,7 @@ class StudyCard:
 
     Args:
       facts: what it was about.
-      runs: in the order in which they ended.
+      runs: the trials by number, then those outside explore in the order in which they ended.
     """
 
     facts: StudyFacts
@@ -131,15 +149,21 @@ class StudyCard:
         runs = [dataclasses.asdict(run) for run in self.runs]
         return fingerprint({"facts": self.facts.to_plain(), "runs": runs})
 
+    @property
+    def study(self) -> str:
+        """What tells its study from others, 16 hex digits: runs of no study are told from others by what they are."""
+        return self.facts.study or self.digest
+
     @cached_property
     def worth(self) -> dict[str, float]:
         """Mean score over seeds of each pipeline that was trained to the end, by the key of the pipeline.
 
-        A pipeline that failed under a seed counts the metric's worst there.
+        A pipeline that could not be trained under a seed counts the metric's worst there. What failed by the machine's
+        fault or by a mistake counts as not tried.
         """
         found: dict[str, list[float]] = {}
         for run in self.runs:
-            if run.failure or run.epochs >= self.facts.epochs:
+            if run.failure in TRAINED_BADLY or (not run.failure and run.epochs >= self.facts.epochs):
                 score = self.facts.metric.worst_score if run.score is None else run.score
                 found.setdefault(run.key, []).append(score)
         return {key: statistics.fmean(scores) for key, scores in found.items()}
@@ -149,7 +173,6 @@ class StudyCard:
         """Rank of each pipeline within the study as a quantile of the normal distribution, by its key; more is better.
 
         Ranks are comparable between studies, and scores are not (Salinas et al., ICML 2020, arXiv 1909.13595).
-
         """
         ordered = sorted(self.worth.values())
         below = {value: ordered.index(value) for value in ordered}
@@ -159,15 +182,22 @@ class StudyCard:
         return {key: float(ndtri(middle[value])) for key, value in self.worth.items()}
 
     def baseline(self, source: str) -> float | None:
-        """Return the mean score of a recipe that was trained to the end, or None.
+        """Return the mean score of a recipe that was trained to the end and never failed, or None.
 
         Args:
           source: `HAND_KD` or `ALONE`.
         """
-        return next((self.worth[run.key] for run in self.runs if run.source == source and run.key in self.worth), None)
+        keys = {run.key for run in self.runs if run.source == source}
+        failed = {run.key for run in self.runs if run.failure}
+        return next((self.worth[key] for key in keys - failed if key in self.worth), None)
 
-    @property
+    @cached_property
     def gains(self) -> dict[str, float]:
         """Score of each pipeline less that of KD by hand, by its key; {} where that was not trained to the end."""
         by_hand = self.baseline(HAND_KD)
         return {} if by_hand is None else {key: score - by_hand for key, score in self.worth.items()}
+
+    @property
+    def best_gain(self) -> float | None:
+        """The largest of the gains; None where there is none."""
+        return max(self.gains.values(), default=None)

@@ -5,24 +5,39 @@ Names of loss instances, paths, digests and whatever else a user wrote are not a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autokd import catalog
 from autokd.loss_keys import KEYS
 from autokd.ranges import Choice
+from autokd.recipes import RULES
 from autokd.spec import FORMAT, TEACHER, Number, beside_slots, fields_in, slots
+from autokd.study.arms import PAST, RECIPE
+from autokd.study.failures import REMEDIES
+
+TRIALS = ("family", "warm_start", "design", "random", "tpe", "screen", "quasi_random")
+"""Sources of trials that are no known recipes, those of earlier versions too."""
+STAGES = ("noise", "select", "tune", "choose", "claim", "ablate")
+"""Stages of a search that train outside explore."""
+OTHER = "other"
+_SOURCES = frozenset([*(f"{RECIPE}{rule.name}" for rule in RULES), *TRIALS, *STAGES])
+_TAUGHT = re.compile(rf"{RECIPE}{PAST}[0-9a-f]{{8}}")
 
 
 def shared_form(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a plain pipeline with autokd's own names alone; None where it says more than these can.
 
-    A part that is a plug-in's, and a text that is none of a few that the field knows (a path, the name of a teacher),
-    cannot be shared, so neither can the pipeline. Instances of losses are called after their components.
+    A part that is a plug-in's or that this version does not have, and a text that is none of a few that the field knows
+    (a path, the name of a teacher), cannot be shared, so neither can the pipeline. Instances of losses are called after
+    their components.
 
     Args:
       pipeline: plain, as a record has it.
     """
+    if not {"format", *slots()}.issuperset(pipeline):
+        return None
     found: dict[str, Any] = {"format": FORMAT}
     for name, slot in slots().items():
         if name not in pipeline:
@@ -33,6 +48,24 @@ def shared_form(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
             return None
         found[name] = shared
     return found
+
+
+def shared_source(source: str) -> str:
+    """Return where a run came from, in autokd's own words; "other" for what it has no word for.
+
+    >>> shared_source("recipe:kd"), shared_source("recipe:past-0a1b2c3d"), shared_source("Ann's idea")
+    ('recipe:kd', 'recipe:past-0a1b2c3d', 'other')
+    """
+    return source if source in _SOURCES or _TAUGHT.fullmatch(source) else OTHER
+
+
+def shared_failure(kind: str) -> str:
+    """Return the kind of a failure, in autokd's own words; "" for none.
+
+    >>> shared_failure("not_finite"), shared_failure("of Ann's"), shared_failure("")
+    ('not_finite', 'error', '')
+    """
+    return kind if kind in ("", *REMEDIES) else "error"
 
 
 def _number(value: Any) -> float | None:

@@ -245,7 +245,8 @@ class Past:
     knowledge: Annotated[
         list[Path] | Sequence[Path | str] | None,
         Option(
-            "A knowledge base to begin with beside that of autokd: a folder or a file; repeatable.",
+            "A knowledge base to begin with beside that of autokd: a folder, a file, or own: what autokd learn fills; "
+            "repeatable.",
             python="In Python a list of them.",
         ),
     ] = None

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from autokd.knowledge import Base, StudyFacts
     from autokd.knowledge.advice import Advice
 
+OWN = "own"
+"""Stands for the base that `autokd learn` fills, among those that are asked for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
@@ -158,10 +161,10 @@ def facts_before_training(setup: Setup) -> StudyFacts:
 def told(past: PastStudies) -> str:
     """Return what a search begins with, in a line."""
     if not past.advised:
-        return f"none of {past.known} is about this kind of input and this metric; the known recipes come first"
+        return f"none of {past.known} is about this kind of input; the known recipes come first"
     own = sum(each.rule["name"] not in {rule.name for rule in RULES} for each in past.advised)
     return (
-        f"{past.studies} of {past.known} are about this kind of input and metric; they put "
+        f"{past.studies} of {past.known} are about this kind of input; they put "
         f"{len(past.advised)} recipes in order, {own} of them their own, {past.advised[0].title} first"
     )
 
@@ -196,10 +199,11 @@ def _added(request: Request) -> Base | None:
     """The bases that were asked for, as one; None where none was."""
     if not request.knowledge:
         return None
-    from autokd.knowledge import Base, read_base
+    from autokd.knowledge import Base, own_folder, read_base
 
     given = [request.knowledge] if isinstance(request.knowledge, (str, Path)) else request.knowledge
-    return Base.of(card for path in given for card in read_base(Path(path)).cards)
+    paths = [own_folder() if str(path) == OWN else Path(path) for path in given]
+    return Base.of(card for path in paths for card in read_base(path).cards)
 
 
 def _refuse_another(request: Request, before: StudySettings) -> None:

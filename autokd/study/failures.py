@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from autokd.study.records import TrialRecord
@@ -18,6 +18,11 @@ REMEDIES = {
     "error": "read log.txt in the study's folder; leave the component out of the space file, or mend it",
 }
 """What helps against a kind of failure."""
+
+
+def kind_of(failure: Mapping[str, str] | None) -> str:
+    """Return the kind of a trial's or a run's failure; "" for none."""
+    return "" if failure is None else failure["kind"]
 
 
 class Group(NamedTuple):

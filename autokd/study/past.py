@@ -16,7 +16,7 @@ class AdvisedRule:
       rule: plain; see `autokd.recipes.Rule`.
       gain: expected score less that of KD by hand; None where no past study knows.
       interval: 95 % of new studies are expected in it; None where too few past studies know.
-      studies: that tried it beside KD by hand; for a rule of past studies, one like it.
+      studies: past studies that tried it beside KD by hand, on whatever student.
       better: in so many of these it was better.
     """
 
@@ -45,7 +45,7 @@ class PastStudies:
       base: digest of the knowledge base.
       added: digest of what `--knowledge` added to it; None where nothing was.
       known: past studies in the base.
-      studies: of them, those that are about the same kind of input and the same metric.
+      studies: of them, those that are about the same kind of input and so count.
       advised: the recipes beside those that every study tries, in the order in which they are tried.
     """
 

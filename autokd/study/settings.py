@@ -32,6 +32,11 @@ class Reference(NamedTuple):
     reference: Mapping[str, Any] | None
     fingerprint: str | None
 
+    @property
+    def loader(self) -> str:
+        """Name of what loads it; "" where the reference does not say."""
+        return str((self.reference or {}).get("use", ""))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
@@ -328,6 +333,11 @@ class StudySettings:
     def setting(self, name: str) -> Any:
         """Return the value of a setting; None where it is not written down."""
         return self.settings[name].value if name in self.settings else None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it was run on a GPU last."""
+        return str(self.machine.get("device")).startswith("cuda")
 
     def to_plain(self) -> dict[str, Any]:
         """Return the content of `study.yaml`."""

@@ -31,6 +31,8 @@ COMMANDS = (
     "trials",
     "watch",
     "compare",
+    "learn",
+    "knowledge",
 )
 HEAVY = ("torch", "pandas", "numpy", "optuna", "sklearn", "plotly", "yaml")
 

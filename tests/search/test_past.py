@@ -82,7 +82,7 @@ def test_what_past_studies_advise_comes_after_the_recipes_by_hand(begun: Begun) 
     assert advised is not None and advised.gain == pytest.approx(0.2, abs=0.1) and advised.interval is not None
     own = sum(name.startswith("past-") for name in names)
     assert begun.said == [
-        f"4 of 4 are about this kind of input and metric; they put 2 recipes in order, {own} of them their own, "
+        f"4 of 4 are about this kind of input; they put 2 recipes in order, {own} of them their own, "
         f"{setup.past.advised[0].title} first"
     ]
     assert setup.identity.knowledge == setup.past.base is not None
@@ -100,7 +100,7 @@ def test_cold_begins_as_ever(begun: Begun) -> None:
 
 
 def test_the_shipped_base_is_asked_unless_the_search_is_cold(begun: Begun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autokd.knowledge.base.SHIPPED", begun.base)
+    monkeypatch.setattr("autokd.knowledge.places.SHIPPED", begun.base)
     warm = prepared(begun.request)
     assert warm.recipes == begun.setup.recipes and warm.past is not None and warm.past.added is None
     assert prepared(dataclasses.replace(begun.request, cold=True)).identity == begun.cold.identity
@@ -108,9 +108,9 @@ def test_the_shipped_base_is_asked_unless_the_search_is_cold(begun: Begun, monke
 
 def test_past_studies_about_something_else_change_nothing(begun: Begun, tmp_path: Path) -> None:
     said: list[str] = []
-    other = write_past(tmp_path / "other.parquet", begun.cold, objective="macro_f1")
+    other = write_past(tmp_path / "other.parquet", begun.cold, modality="image")
     setup = prepared(dataclasses.replace(begun.request, knowledge=[other]), said)
-    assert said == ["none of 4 is about this kind of input and this metric; the known recipes come first"]
+    assert said == ["none of 4 is about this kind of input; the known recipes come first"]
     assert setup.identity == begun.cold.identity and setup.portfolio == begun.cold.portfolio
     assert setup.past is not None and setup.past.advised == ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autokd.errors import TooManyFailures
+from autokd.study.failures import kind_of
 from autokd.study.records import TrialRecord
 
 FAULTS = ("error", "crash", "timeout")
@@ -33,7 +34,7 @@ class Failures:
             self._faults_in_a_row = 0
             return
         self._failed.append(trial)
-        self._faults_in_a_row = self._faults_in_a_row + 1 if trial.failure["kind"] in FAULTS else 0
+        self._faults_in_a_row = self._faults_in_a_row + 1 if kind_of(trial.failure) in FAULTS else 0
         if self._faults_in_a_row == IN_A_ROW:
             raise TooManyFailures(f"{IN_A_ROW} trials in a row failed: {self._reasons(self._failed[-IN_A_ROW:])}")
         if self._most is not None and len(self._failed) >= self._most:

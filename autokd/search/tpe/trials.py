@@ -22,6 +22,7 @@ from autokd.objective import ACCURACY, Objective
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.tpe.borrowed import number_trials
 from autokd.space import Space
+from autokd.study.failures import kind_of
 from autokd.study.pareto import values_at
 from autokd.study.ranking import common_rung
 from autokd.study.records import Refused, TrialRecord
@@ -100,7 +101,7 @@ def as_frozen_trial(
 
 def violated(trial: TrialRecord) -> dict[str, float]:
     """Return the constraint that a failed trial violates, by the kind of its failure; none for any other."""
-    return {} if trial.failure is None else {trial.failure["kind"]: 1.0}
+    return {kind_of(trial.failure): 1.0} if trial.failure is not None else {}
 
 
 def _as_infeasible_trial(ranges: Mapping[str, Range], refused: Refused) -> FrozenTrial:
