@@ -209,7 +209,7 @@ def _added(request: Request) -> Base | None:
 def _refuse_another(request: Request, before: StudySettings) -> None:
     """Refuse options that would have begun the study otherwise; without them it goes on as it began."""
     past = before.past
-    began = "from the known recipes alone" if past is None else f"from what {past.studies} past studies advised"
+    began = "from the known recipes alone" if past is None else "from what past studies advised"
     other = "--cold" if request.cold and before.identity.knowledge is not None else ""
     added = _added(request)
     if added is not None and added.digest != (None if past is None else past.added):

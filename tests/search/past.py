@@ -31,10 +31,13 @@ def write_past(path: Path, setup: Setup, *, studies: int = 4, **facts: Any) -> P
 
 
 def _card(setup: Setup, number: int, facts: Mapping[str, Any]) -> StudyCard:
-    about = dataclasses.replace(facts_before_training(setup), data=f"{number:016}", **facts)
+    about = dataclasses.replace(facts_before_training(setup), data=f"{number:016}", study=f"{number:016}", **facts)
     known = {f"recipe:{each.rule.name}": each.drawn.plain for each in setup.portfolio.recipes}
     losses = known["recipe:kd"]["losses"]
-    hot = [{**known["recipe:kd"], "losses": {**losses, "kd": {**HOT, "weight": weight}}} for weight in WEIGHTS]
+    hot = [
+        {**known["recipe:kd"], "losses": {**losses, "kd": {**losses["kd"], **HOT, "weight": weight}}}
+        for weight in WEIGHTS
+    ]
     scores = {"recipe:kd": 0.7, "recipe:alone-adamw": 0.8, "tpe": 0.9}
     runs = [
         CardRun(

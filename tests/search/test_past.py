@@ -79,7 +79,8 @@ def test_what_past_studies_advise_comes_after_the_recipes_by_hand(begun: Begun) 
     assert setup.advised == names[2] and setup.past is not None and setup.past.studies == 4
     assert [each.name for each in setup.past.advised] == names[2:]
     advised = setup.past.rule(taught)
-    assert advised is not None and advised.gain == pytest.approx(0.2, abs=0.1) and advised.interval is not None
+    assert advised is not None and advised.interval is not None and (advised.gain or 0) > 0.1
+    assert (advised.studies, advised.better) == (4, 4)
     own = sum(name.startswith("past-") for name in names)
     assert begun.said == [
         f"4 of 4 are about this kind of input; they put 2 recipes in order, {own} of them their own, "
@@ -135,7 +136,7 @@ def test_a_study_goes_on_from_its_own_record(begun: Begun, tmp_path: Path) -> No
 
 def test_a_study_that_began_otherwise_is_refused(begun: Begun, tmp_path: Path) -> None:
     begin(begun.setup, begun.warm)
-    with pytest.raises(StudyError, match="began from what 4 past studies advised; leave --cold out to go on"):
+    with pytest.raises(StudyError, match="began from what past studies advised; leave --cold out to go on"):
         prepared(dataclasses.replace(begun.request, cold=True))
     other = write_past(tmp_path / "other.parquet", begun.cold, studies=2)
     with pytest.raises(StudyError, match="leave --knowledge out"):
