@@ -6,27 +6,37 @@ any data and any limit.
 
 from __future__ import annotations
 
-import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import StudyCard, StudyFacts
 from autokd.knowledge.features import Subject
-from autokd.knowledge.recommender import Evidence, Expected, Recommender, subject_of
+from autokd.knowledge.recommender import Expected, Recommender, subject_of
+from autokd.knowledge.taught import rule_from
 from autokd.recipes import RULES, Recipe, Rule
-from autokd.spec import fingerprint
 
-PAST = "past-"
-"""Begins the name of a rule that past studies taught."""
 BEST = 5
 """Runs of each past study whose rules are candidates."""
 
 
 BY_HAND, ALONE = "kd", "alone"
 """Names of the rules that the others are measured against."""
-STATED = frozenset({"format", "student", "head", "augment", "losses", "optimizer", "schedule", "batch_size"})
-"""Of a pipeline, what a rule says, and what it leaves to the data and the limits."""
+
+
+class Evidence(NamedTuple):
+    """What past studies saw of a pipeline, on whatever student they had.
+
+    Args:
+      studies: in which it was trained to the end, and KD by hand was.
+      better: in so many of these it was better than KD by hand.
+      gain: mean gain over KD by hand there, in the unit of the score; None where there is none.
+    """
+
+    studies: int
+    better: int
+    gain: float | None
 
 
 class Advice(NamedTuple):
@@ -63,52 +73,46 @@ def advise(base: Base, facts: StudyFacts, recipes: Sequence[Recipe], params: Map
       recipes: KD by hand among them, or without a teacher the student alone.
       params: parameters of the student of each pipeline, by the name of its rule.
     """
-    recommender = Recommender(base, facts)
+    recommender, recipes = Recommender(base, facts), _distinct(recipes)
     subjects = {each.rule.name: _subject(each, facts, params[each.rule.name]) for each in recipes}
     by_hand = subjects.get(BY_HAND) or subjects[ALONE]
+    seen = [_gains(card) for card in recommender.cards]
     expected = recommender.expected(list(subjects.values()), by_hand)
-    found = [
-        Advice(each, value, recommender.evidence(each.rule.name)) for each, value in zip(recipes, expected, strict=True)
-    ]
+    found = [Advice(each, value, _evidence(each, seen)) for each, value in zip(recipes, expected, strict=True)]
     return [found[place] for place in recommender.order(list(subjects.values()))]
+
+
+def _distinct(recipes: Sequence[Recipe]) -> list[Recipe]:
+    """Recipes without those of past studies that only repeat one before them."""
+    found: dict[str, Recipe] = {}
+    for each in recipes:
+        own = rule_from(each.drawn.plain)
+        found.setdefault(each.rule.name if own is None else own.name, each)
+    return list(found.values())
 
 
 def _subject(recipe: Recipe, facts: StudyFacts, params: int) -> Subject:
     return subject_of(recipe.drawn.plain, params, facts)
 
 
+def _evidence(recipe: Recipe, seen: Sequence[Mapping[str, float]]) -> Evidence:
+    """What past studies saw of a recipe, given the gains of the rules that each of them tried."""
+    own = rule_from(recipe.drawn.plain)
+    gains = [] if own is None else [rules[own.name] for rules in seen if own.name in rules]
+    return Evidence(len(gains), sum(gain > 0 for gain in gains), statistics.fmean(gains) if gains else None)
+
+
+def _gains(card: StudyCard) -> dict[str, float]:
+    """Mean gain over KD by hand of each rule in a study."""
+    found: dict[str, list[float]] = {}
+    for key, run in {run.key: run for run in card.runs if run.key in card.gains}.items():
+        rule = rule_from(run.pipeline)
+        if rule is not None:
+            found.setdefault(rule.name, []).append(card.gains[key])
+    return {name: statistics.fmean(gains) for name, gains in found.items()}
+
+
 def _best(card: StudyCard) -> Iterator[Rule]:
     runs = {run.key: run for run in card.runs if run.key in card.worth and not run.failure}
     best = sorted(runs, key=lambda key: (-card.worth[key], key))[:BEST]
     yield from (rule for key in best if (rule := rule_from(runs[key].pipeline)) is not None)
-
-
-def rule_from(pipeline: Mapping[str, Any]) -> Rule | None:
-    """Return a pipeline of a past study as a rule; None where it has parts that a rule has not.
-
-    Numbers are rounded, so that a rule can be read, and nearly equal ones are one.
-    """
-    if any(pipeline.get(slot) is not None for slot in pipeline.keys() - STATED):
-        return None
-    plain = rounded(pipeline)
-    losses = {use: {key: value for key, value in loss.items() if key != "use"} for use, loss in plain["losses"].items()}
-    if any(use != loss["use"] for use, loss in plain["losses"].items()):
-        return None  # the same loss twice
-    stated = {slot: plain[slot] for slot in ("optimizer", "augment", "head", "schedule", "batch_size")}
-    return Rule(name=PAST + fingerprint({**stated, "losses": losses})[:8], title=_title(plain), losses=losses, **stated)
-
-
-def _title(plain: Mapping[str, Any]) -> str:
-    losses = " + ".join(use for use in plain["losses"] if use != "ce") or "student alone"
-    optimizer = f"{plain['optimizer']['use']} {plain['optimizer']['learning_rate']:g}"
-    augment = "no augmentation" if plain["augment"]["use"] == "none" else plain["augment"]["use"]
-    return f"{losses}, {optimizer}, {augment}, batches of {plain['batch_size']}"
-
-
-def rounded(value: Any) -> Any:
-    """Return a plain value with every number to two figures."""
-    if isinstance(value, Mapping):
-        return {key: rounded(each) for key, each in value.items()}
-    if isinstance(value, float) and math.isfinite(value):
-        return float(f"{value:.2g}")
-    return value

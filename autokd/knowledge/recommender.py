@@ -8,7 +8,6 @@ random. What the studies say is averaged, with weights that are nearly equal whe
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,11 +18,12 @@ from numpy.typing import NDArray
 from scipy.special import softmax, stdtrit
 
 from autokd.knowledge.base import Base
-from autokd.knowledge.card import HAND_KD, StudyCard, StudyFacts
+from autokd.knowledge.card import StudyCard, StudyFacts
 from autokd.knowledge.features import Subject, table_of
 from autokd.knowledge.order import worth_trying
 
-TREES = 120
+TREES, LEAF = 40, 2
+"""Trees of a study's model, and the fewest runs at the end of a branch."""
 SEED = 0
 TRUST = 10
 """Studies at which likeness counts as much as equality in their weights."""
@@ -39,7 +39,8 @@ class Expected(NamedTuple):
 
     Args:
       quantile: mean over past studies of its rank there, in standard deviations of a normal distribution.
-      gain: expected score less that of KD by hand, in the unit of the score; None where no study knows.
+      gain: expected score less that of KD by hand, in the unit of the score; None where no study with the
+        same objective knows.
       interval: 95 % of new studies are expected in it; None where fewer than three past studies know.
     """
 
@@ -48,26 +49,13 @@ class Expected(NamedTuple):
     interval: tuple[float, float] | None
 
 
-class Evidence(NamedTuple):
-    """What past studies saw of a pipeline as it is recommended.
-
-    Args:
-      studies: in which it, or one of the same recipe, was trained to the end beside KD by hand.
-      better: in so many of these it was better than KD by hand.
-      gain: mean gain over KD by hand there; None where there is none.
-    """
-
-    studies: int
-    better: int
-    gain: float | None
-
-
 @dataclass(frozen=True)
 class Recommender:
     """What past studies say of pipelines for one new study.
 
     Args:
-      base: past studies; those on another kind of input, and those with another objective, are passed over.
+      base: past studies; those on another kind of input are passed over, and those with another objective where some
+        have the same: what ranks high by one metric seldom ranks low by another.
       facts: what the new study is about.
     """
 
@@ -78,7 +66,8 @@ class Recommender:
     def cards(self) -> list[StudyCard]:
         """The studies that count."""
         of_kind = [card for card in self.base.cards if card.facts.modality == self.facts.modality]
-        return [card for card in of_kind if card.facts.objective == self.facts.objective]
+        same = [card for card in of_kind if card.facts.objective == self.facts.objective]
+        return same or of_kind
 
     @cached_property
     def weights(self) -> Values:
@@ -104,19 +93,14 @@ class Recommender:
         quantiles, scores = self._said([*subjects, by_hand])
         gains = scores[:, :-1] - scores[:, -1:]
         means = self.weights @ quantiles if len(self.cards) else np.zeros(len(subjects) + 1)
-        return [Expected(float(means[place]), *self._gain(gains[:, place])) for place in range(len(subjects))]
+        found = [Expected(float(means[place]), *self._gain(gains[:, place])) for place in range(len(subjects))]
+        same = all(card.facts.objective == self.facts.objective for card in self.cards)
+        return found if same else [each._replace(gain=None, interval=None) for each in found]
 
     def order(self, subjects: Sequence[Subject]) -> list[int]:
         """Return places of pipelines in the order in which they are worth trying; see `worth_trying`."""
         quantiles, _ = self._said(subjects)
         return worth_trying(quantiles, self.weights)
-
-    def evidence(self, name: str) -> Evidence:
-        """Return what past studies saw of a known recipe, by its name."""
-        found = [(card.baseline(f"recipe:{name}"), card.baseline(HAND_KD)) for card in self.cards]
-        gains = [own - by_hand for own, by_hand in found if own is not None and by_hand is not None]
-        better = sum(gain > 0 for gain in gains)
-        return Evidence(len(gains), better, statistics.fmean(gains) if gains else None)
 
     def _said(self, subjects: Sequence[Subject]) -> tuple[Values, Values]:
         """Quantile and gain of each pipeline by each study, [S, n]."""
@@ -178,7 +162,7 @@ def fitted(card: StudyCard, shuffled: np.random.Generator | None = None) -> Mode
     if shuffled is not None:
         targets = shuffled.permutation(targets)
     knows = bool(gains)
-    model: Any = ExtraTreesRegressor(TREES, random_state=SEED)
+    model: Any = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF, random_state=SEED)
     model.fit(rows, targets if knows else np.stack([targets[:, 0]] * 2, axis=1))
 
     def predict(asked: Values) -> Values:

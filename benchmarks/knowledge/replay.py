@@ -3,8 +3,8 @@
     python -m benchmarks.knowledge.replay [--seeds 20] [--sets digits letter]
 
 Every pipeline of a study was trained to the end, so a search is replayed without training. Each searcher says in which
-order pipelines are tried, and sees the score of one run of each; it is judged by the mean over the runs of the best
-that it saw. A fold leaves out all studies of a family: the models, their weights, and the best fixed recipe are made of
+order pipelines are tried, and sees the score of one run of each; the best that it saw is judged by its runs under other
+seeds. A fold leaves out all studies of a family: the models, their weights, and the best fixed recipe are made of
 the others alone.
 """
 
@@ -31,6 +31,8 @@ AFTER = (1, 2, 5, 10, 20)
 """Trials after which a search is judged."""
 PORTFOLIO = 12
 """Trials that come from the past before a search goes on by itself."""
+REPEATED = 30
+"""Pipelines with several runs from which on a study is searched among these alone."""
 EXPLORED = 0.1
 """Share of a model's trials that are drawn at random."""
 TIE = 0.1
@@ -80,6 +82,11 @@ class Target:
         """Return the score of each pipeline that a search sees: that of one of its runs."""
         return np.array([each[seed % len(each)] for each in self.scores])
 
+    def judged(self, seed: int) -> Values:
+        """Return the score of each pipeline by its other runs; by the one that is seen where there is no other."""
+        others = [np.delete(each, seed % len(each)) if len(each) > 1 else each for each in self.scores]
+        return np.array([each.mean() for each in others])
+
 
 @functools.cache
 def target(name: str) -> Target | None:
@@ -90,8 +97,10 @@ def target(name: str) -> Target | None:
     runs: dict[str, list[CardRun]] = {}
     for run in card.runs:
         runs.setdefault(run.key, []).append(run)
-    scores = tuple(np.array([100 * (run.score or 0.0) for run in found]) for found in runs.values())
-    return Target(name, card, tuple(found[0] for found in runs.values()), scores)
+    repeated = {key: found for key, found in runs.items() if len(found) > 1}
+    kept = repeated if len(repeated) >= REPEATED else runs
+    scores = tuple(np.array([100 * (run.score or 0.0) for run in found]) for found in kept.values())
+    return Target(name, card, tuple(found[0] for found in kept.values()), scores)
 
 
 @dataclass(frozen=True)
@@ -236,19 +245,19 @@ def replayed(names: Sequence[str], seeds: int) -> Iterator[Row]:
         if not past:
             continue
         for seed in range(seeds):
-            seen = each.seen(seed)
+            seen, judged = each.seen(seed), each.judged(seed)
             for searcher, (search, control) in SEARCHES.items():
                 fold = Fold(each, past, control, seed)
                 order = search(fold, seen, np.random.default_rng([seed, 1]))
-                reached = [_chosen(order[:count], seen, each.worth) for count in AFTER]
+                reached = [_chosen(order[:count], seen, judged) for count in AFTER]
                 regret = tuple(float(each.worth.max()) - value for value in reached)
                 gain = tuple(value - each.by_hand for value in reached)
                 yield Row(searcher, each.name, family, seed, regret, gain)
 
 
-def _chosen(tried: Sequence[int], seen: Values, worth: Values) -> float:
-    """What the trial is worth that looked best."""
-    return float(worth[max(tried, key=lambda place: seen[place])])
+def _chosen(tried: Sequence[int], seen: Values, judged: Values) -> float:
+    """What the trial reached under other seeds that looked best."""
+    return float(judged[max(tried, key=lambda place: seen[place])])
 
 
 def by_family(rows: Sequence[Row], searcher: str, after: int, what: str = "regret") -> dict[str, float]:
