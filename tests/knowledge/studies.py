@@ -68,7 +68,7 @@ def told() -> dict[str, Any]:
             left_out={"resnet": "slow"},
         ),
     )
-    return as_plain(settings.to_plain())  # type: ignore[no-any-return]
+    return as_plain(settings.to_plain())
 
 
 def happened() -> list[dict[str, Any]]:
