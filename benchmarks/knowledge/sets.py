@@ -141,7 +141,7 @@ SETS = {
     "adult": StudySet("adult", _table("adult"), 3200, 2_000, 15),
     "telco": StudySet("telco", _table("telco"), 3200, 2_000, 15),
     "higgs": StudySet("higgs", _higgs, 4000, 2_000, 15),
-    "crop": StudySet("ucr_crop", _series("Crop"), 3200, 3_000, 15),
+    "crop": StudySet("crop", _series("Crop"), 3200, 3_000, 15),
     "ecg5000": StudySet("ucr_ecg5000", _series("ECG5000"), 2000, 3_000, 20),
     "leaf": StudySet("ucr_leaf", _series("SwedishLeaf"), 700, 4_000, 30),
     "phalanges": StudySet("ucr_phalanges", _series("PhalangesOutlinesCorrect"), 1600, 2_000, 20),
