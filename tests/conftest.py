@@ -43,11 +43,20 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep tests away from the user's cache: one cache folder a test run, shared by its tests and their fixtures."""
+    """Keep tests away from the user's folders: one cache a test run, shared by its tests and their fixtures."""
     base = tmp_path_factory.getbasetemp() / "autokd-cache"
     base.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOKD_CACHE", str(base))
+        patch.setenv("AUTOKD_KNOWLEDGE", str(base.with_name("autokd-knowledge")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_past_studies() -> Iterator[None]:
+    """Searches begin cold, whatever the shipped base holds today; tests about past studies make a base of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autokd.knowledge.places.SHIPPED", Path("no-past-studies.parquet"))
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ class StudyFacts:
       device: "cpu" or "cuda".
       versions: of autokd and torch, by name.
       family: what tells the source of the data from others, where several data are of one; "": they are not.
+
+    Raises:
+      TypeError, ValueError: a fact is not of its type, or the metric is none of autokd's.
     """
 
     study: str = ""
@@ -63,6 +67,12 @@ class StudyFacts:
     device: str
     versions: Mapping[str, str] = field(default_factory=dict)
     family: str = ""
+
+    def __post_init__(self) -> None:
+        for name, hint in _hints().items():
+            object.__setattr__(self, name, _read(getattr(self, name), hint))
+        if self.objective not in METRICS:
+            raise ValueError(f"there is no metric {self.objective!r}")
 
     @property
     def source(self) -> str:
@@ -88,20 +98,21 @@ class StudyFacts:
         """Inverse of `to_plain`, after JSON turned tuples into lists.
 
         Raises:
-          TypeError, ValueError: a fact is missing, there is one too many, or it is not what it should be.
+          TypeError, ValueError: a fact is missing, there is one too many, or it is not of its type.
         """
-        hints = get_type_hints(cls)
-        facts = cls(**{name: _read(value, hints.get(name)) for name, value in plain.items()})
-        if facts.objective not in METRICS:
-            raise ValueError(f"there is no metric {facts.objective!r}")
-        return facts
+        return cls(**plain)
+
+
+@functools.cache
+def _hints() -> Mapping[str, Any]:
+    return get_type_hints(StudyFacts)
 
 
 def _read(value: Any, hint: Any) -> Any:
-    """A fact from JSON, as its type wants it."""
+    """A fact as its type wants it; JSON has lists for tuples."""
     if get_origin(hint) is Mapping:
         key, of = get_args(hint)
-        return {checked(name, key): checked(item, of) for name, item in value.items()}
+        return {checked(name, key): checked(item, of) for name, item in dict(value).items()}
     return checked(tuple(value) if isinstance(value, list) else value, hint)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 from autokd import catalog
-from autokd.errors import StudyError
+from autokd.errors import StudyError, one_line
 from autokd.knowledge.card import CardRun, StudyCard, StudyFacts
 from autokd.knowledge.shared_form import shared_failure, shared_form, shared_source
 from autokd.metrics import METRICS
@@ -47,23 +47,26 @@ def learn(store: StudyStore) -> Learned:
       StudyError: fewer than two pipelines of it were trained to the end, its kind of input is a plug-in's, it does not
         say how many samples its classes have, or its records are damaged.
     """
+    try:
+        return _learned(store)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StudyError(f"study {store.name} is damaged ({type(error).__name__}: {one_line(error)})") from error
+
+
+def _learned(store: StudyStore) -> Learned:
     settings, records = store.settings, store.records
     if settings.data.modality not in catalog.shipped("modalities"):
         raise StudyError(f"study {store.name}: its kind of input is not autokd's own")
     if not settings.data.counts("train"):
         raise StudyError(f"study {store.name}: an earlier version made it, and did not count the samples of each class")
     ended = [trial for trial in records.trials.values() if trial.rungs or trial.failure]
-    try:
-        costs = {_network(trial.pipeline): trial.cost for trial in ended}
-        found = [*map(_of_trial, ended), *(_of_run(run, settings, costs) for run in records.runs)]
-        runs = [run for run in found if run is not None]
-        card = StudyCard(facts=facts_of(settings), runs=tuple(runs))
-        trained = len(card.worth)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise StudyError(f"study {store.name} is damaged ({type(error).__name__}: {error})") from error
-    if trained < LEAST:
+    costs = {_network(trial.pipeline): trial.cost for trial in ended}
+    found = [*map(_of_trial, ended), *(_of_run(run, settings, costs) for run in records.runs)]
+    runs = [run for run in found if run is not None]
+    card = StudyCard(facts=facts_of(settings), runs=tuple(runs))
+    if len(card.worth) < LEAST:
         raise StudyError(
-            f"study {store.name} has {trained} pipeline(s) of autokd's own parts that were trained to the end; "
+            f"study {store.name} has {len(card.worth)} pipeline(s) of autokd's own parts that were trained to the end; "
             f"at least {LEAST} are needed to compare anything"
         )
     return Learned(card, len(found) - len(runs))
