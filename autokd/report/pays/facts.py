@@ -168,30 +168,28 @@ def printed(found: Findings, names: Names | None = None) -> Iterator[Printed]:
 def _grid(scope: Scope, effects: Sequence[Effect], names: Names | None) -> Grid:
     rows = [_cells(line(effect, names)) for effect in effects]
     strong = [place for place, each in enumerate(effects) if each.verdict in ("pays", "costs")]
-    columns = ["what", "choice", "against", "rise in rank", "points", "sources", "verdict"]
-    return Grid(heading(scope), columns, rows, left=["what", "choice", "against", "verdict"], strong=strong)
+    columns = ["choice", "against", "rise in rank", "points", "sources", "verdict"]
+    return Grid(heading(scope), columns, rows, left=["choice", "against", "verdict"], strong=strong)
 
 
 def _cells(each: Line) -> list[str]:
-    """A row of the terminal's table, in which intervals are not broken."""
-    rank, points = each.rank.replace(" ", "\N{NO-BREAK SPACE}"), each.score.split(" ")[0]
-    return [each.what, each.option, each.against, rank, points, str(each.effect.sources), each.verdict]
+    points = each.score.split(" ")[0]
+    return [f"{each.what}: {each.option}", each.against, each.rank, points, str(each.effect.sources), each.verdict]
 
 
 def _dependences(found: Sequence[Dependence], names: Names | None) -> Grid:
     rows = [
         [
-            what(each.choice.place, names),
-            option(each.choice.place, each.choice.option, names),
+            f"{what(each.choice.place, names)}: {option(*each.choice, names)}",
             f"{each.high} less {each.low}",
-            interval(each.difference, 1, 2).replace(" ", "\N{NO-BREAK SPACE}"),
+            interval(each.difference, 1, 2),
             "differs" if each.p <= 0.05 else "may differ",
         ]
         for each in found
     ]
-    texts = ["what", "choice", "data", "verdict"]
+    texts = ["choice", "data", "verdict"]
     strong = [place for place, each in enumerate(found) if each.p <= 0.05]
-    columns = [*texts[:3], "difference in rank", "verdict"]
+    columns = [*texts[:2], "difference in rank", "verdict"]
     return Grid("Where it depends on the data", columns, rows, left=texts, strong=strong)
 
 
