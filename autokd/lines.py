@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 30.0
 """Seconds between two lines of one stage."""
-PLANS = {"plan": "plan", "bank": "the teacher's answers", "given": "teacher", "start": "start", "end": "end"}
+PLANS = {
+    "plan": "plan",
+    "past": "past studies",
+    "bank": "the teacher's answers",
+    "given": "teacher",
+    "start": "start",
+    "end": "end",
+}
 """Stages that only say something, and how that is headed."""
 
 

@@ -81,6 +81,7 @@ def searched(objective: str, seed: int, folder: Path) -> dict[str, Any]:
             studies_dir=Path(place, "studies"),
             reports_dir=Path(place, "reports"),
             device="cpu",
+            cold=True,
             notify=lambda progress: None,
             **options,
         )

@@ -82,7 +82,7 @@ def search(folder: Path, space: Path, asked: argparse.Namespace, workers: int) -
     """Search anew in a process of its own; return the study's records."""
     options = {"dataset": "digits", "space": space, "workers": workers, "slots": asked.slots, "device": "cpu"}
     given = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
-    command = [sys.executable, "-m", "autokd", "search", *given, "--study", "scaling", "--fresh", "--quiet"]
+    command = [sys.executable, "-m", "autokd", "search", *given, "--study", "scaling", "--cold", "--fresh", "--quiet"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "AUTOKD_CACHE": str(folder / "cache")}
     subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     return StudyStore.open(folder / "studies" / "scaling").records

@@ -53,6 +53,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_past_studies() -> Iterator[None]:
+    """Searches begin cold, whatever the shipped base holds today; tests about past studies make a base of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autokd.knowledge.places.SHIPPED", Path("no-past-studies.parquet"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_waiting_for_the_disk() -> Iterator[None]:
     """Nothing that a test writes outlives the run."""
     with pytest.MonkeyPatch.context() as patch:

@@ -34,6 +34,10 @@ RENAMED = {"baseline:ce": "baseline:alone"}
 """Words that have changed."""
 
 
+COLD = "--cold"
+"""Past studies change with the version, so they are not asked; a version without them begins so anyway."""
+
+
 class Case(NamedTuple):
     """A search that both versions run.
 
@@ -105,7 +109,9 @@ def _search(tree: Path, case: Case, folder: Path) -> Path:
     here = folder / case.name
     here.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(tree), "AUTOKD_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "autokd", "search", *case.arguments, "--study", case.name, "--fresh", "--quiet"]
+    cold = [COLD] if "    cold:" in (tree / "autokd" / "options" / "groups.py").read_text(encoding="utf-8") else []
+    told = [*case.arguments, *cold, "--study", case.name, "--fresh", "--quiet"]
+    command = [sys.executable, "-m", "autokd", "search", *told]
     done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{case.name} in {tree}: exit code {done.returncode}\n{done.stderr[-3000:]}")

@@ -9,7 +9,7 @@ from autokd.knowledge.base import Base, read_base, write_card
 from autokd.knowledge.card import CardRun, StudyCard, StudyFacts
 from autokd.knowledge.learn import learn
 from autokd.knowledge.lessons import learn_into
-from autokd.knowledge.places import base_of, own_folder
+from autokd.knowledge.places import base_of, own_folder, read_shipped
 
 __all__ = [
     "Base",
@@ -21,5 +21,6 @@ __all__ = [
     "learn_into",
     "own_folder",
     "read_base",
+    "read_shipped",
     "write_card",
 ]

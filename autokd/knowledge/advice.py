@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import StudyCard, StudyFacts
-from autokd.knowledge.features import Subject
 from autokd.knowledge.recommender import Expected, Recommender, subject_of
 from autokd.knowledge.taught import rule_from
 from autokd.recipes import RULES, Recipe, Rule
@@ -53,6 +52,30 @@ class Advice(NamedTuple):
     evidence: Evidence
 
 
+class Neighbour(NamedTuple):
+    """A past study that counts.
+
+    Args:
+      facts: what it was about.
+      weight: its share in what is said, all summing to 1.
+    """
+
+    facts: StudyFacts
+    weight: float
+
+
+def neighbours(base: Base, facts: StudyFacts) -> list[Neighbour]:
+    """Return the past studies that count, those with the most weight first.
+
+    Args:
+      base: past studies.
+      facts: what the new study is about.
+    """
+    recommender = Recommender(base, facts)
+    pairs = zip(recommender.cards, recommender.weights, strict=True)
+    return sorted((Neighbour(card.facts, float(weight)) for card, weight in pairs), key=lambda each: -each.weight)
+
+
 def candidates(base: Base, facts: StudyFacts) -> tuple[Rule, ...]:
     """Return the rules that may be recommended: the known recipes, then those that past studies taught, each once.
 
@@ -74,12 +97,15 @@ def advise(base: Base, facts: StudyFacts, recipes: Sequence[Recipe], params: Map
       params: parameters of the student of each pipeline, by the name of its rule.
     """
     recommender, recipes = Recommender(base, facts), _distinct(recipes)
-    subjects = {each.rule.name: _subject(each, facts, params[each.rule.name]) for each in recipes}
-    by_hand = subjects.get(BY_HAND) or subjects[ALONE]
+    names = [each.rule.name for each in recipes]
+    by_hand = names.index(BY_HAND if BY_HAND in names else ALONE)
+    said = recommender.said([subject_of(each.drawn.plain, params[each.rule.name], facts) for each in recipes])
     seen = [_gains(card) for card in recommender.cards]
-    expected = recommender.expected(list(subjects.values()), by_hand)
-    found = [Advice(each, value, _evidence(each, seen)) for each, value in zip(recipes, expected, strict=True)]
-    return [found[place] for place in recommender.order(list(subjects.values()))]
+    found = [
+        Advice(each, value, _evidence(each, seen))
+        for each, value in zip(recipes, recommender.expected(said, by_hand), strict=True)
+    ]
+    return [found[place] for place in recommender.order(said, by_hand)]
 
 
 def _distinct(recipes: Sequence[Recipe]) -> list[Recipe]:
@@ -89,10 +115,6 @@ def _distinct(recipes: Sequence[Recipe]) -> list[Recipe]:
         own = rule_from(each.drawn.plain)
         found.setdefault(each.rule.name if own is None else own.name, each)
     return list(found.values())
-
-
-def _subject(recipe: Recipe, facts: StudyFacts, params: int) -> Subject:
-    return subject_of(recipe.drawn.plain, params, facts)
 
 
 def _evidence(recipe: Recipe, seen: Sequence[Mapping[str, float]]) -> Evidence:

@@ -10,19 +10,47 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Values = NDArray[np.float64]
+ENOUGH = 3
+"""Studies below which nothing is preferred to KD by hand."""
+BELIEF = 0.5
+"""Share of what sets a study apart from the mean of all that is believed when more than one pipeline is chosen."""
 LEAST_TRIED = 5
 """Trials below which no past study is judged by them."""
 SURE = 0.05
-"""A study is dropped where so bad an agreement with the trials would be as rare as this, were there none at all."""
+"""Level of every test."""
+
+
+def first_choice(said: Values, weights: Values, by_hand: int) -> int:
+    """Return the place of the pipeline that is recommended before any trial.
+
+    It is KD by hand, unless past studies say that another one is better and not by chance: the lower 95 % bound of its
+    mean advantage over studies (paired, Student's t) is above zero. Of several it is the one with the largest bound.
+
+    Args:
+      said: quantile of each pipeline in each past study, [S, n].
+      weights: how much each study counts, [S], summing to 1.
+      by_hand: place of KD by hand.
+    """
+    count = 1 / float(weights @ weights) if len(weights) else 0.0
+    if count < ENOUGH:
+        return by_hand
+    ahead = said - said[:, [by_hand]]
+    means = weights @ ahead
+    errors = np.sqrt(weights @ (ahead - means) ** 2 / (count - 1))
+    bounds = means - stdtrit(count - 1, 1 - SURE / 2) * errors
+    bounds[by_hand] = 0.0
+    return int(bounds.argmax())
 
 
 def worth_trying(said: Values, weights: Values, tried: Sequence[int] = ()) -> list[int]:
     """Return places of pipelines that are not tried yet, the one that is most worth trying first.
 
     The first is the best on average; each further one raises most the mean over studies of the best so far (a greedy
-    portfolio: Wistuba, Schilling and Schmidt-Thieme, DSAA 2015; Feurer et al., JMLR 2022).
+    portfolio: Wistuba, Schilling and Schmidt-Thieme, DSAA 2015; Feurer et al., JMLR 2022). What a single study says is
+    noisy, so each is moved half-way towards the mean before.
 
     Args:
       said: quantile of each pipeline in each past study, [S, n]; more is better.

@@ -32,6 +32,11 @@ def own_folder() -> Path:
         raise UserError(f"no home folder is known; set {VARIABLE} to the folder of your knowledge base") from error
 
 
+def read_shipped() -> Base:
+    """Read the base that comes with autokd; an empty one where a distribution has none."""
+    return read_base(SHIPPED) if SHIPPED.exists() else Base()
+
+
 def base_of(paths: Sequence[Path] = ()) -> Base:
     """Return what is known: the bases at some paths together, or without any the shipped one and the user's own.
 

@@ -20,7 +20,7 @@ from scipy.special import softmax, stdtrit
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import StudyCard, StudyFacts
 from autokd.knowledge.features import Subject, table_of
-from autokd.knowledge.order import worth_trying
+from autokd.knowledge.order import first_choice, worth_trying
 
 TREES, LEAF = 40, 2
 """Trees of a study's model, and the fewest runs at the end of a branch."""
@@ -47,6 +47,18 @@ class Expected(NamedTuple):
     quantile: float
     gain: float | None
     interval: tuple[float, float] | None
+
+
+class Said(NamedTuple):
+    """What each past study says of some pipelines, [S, n].
+
+    Args:
+      quantiles: rank within the study, in standard deviations of a normal distribution.
+      gains: score less that of KD by hand, in the unit of the score; NaN where a study does not know.
+    """
+
+    quantiles: Values
+    gains: Values
 
 
 @dataclass(frozen=True)
@@ -80,36 +92,40 @@ class Recommender:
         found: Values = (1 - share) / count + share * softmax(-apart)
         return found
 
-    def expected(self, subjects: Sequence[Subject], by_hand: Subject) -> list[Expected]:
-        """Return what each of some pipelines is expected to be worth.
-
-        A gain is the difference of what a study's model says of the pipeline and of KD by hand: the models of a few
-        dozen runs shrink both towards the study's mean.
-
-        Args:
-          subjects: the pipelines.
-          by_hand: KD by hand on the new data.
-        """
-        quantiles, scores = self._said([*subjects, by_hand])
-        gains = scores[:, :-1] - scores[:, -1:]
-        means = self.weights @ quantiles if len(self.cards) else np.zeros(len(subjects) + 1)
-        found = [Expected(float(means[place]), *self._gain(gains[:, place])) for place in range(len(subjects))]
-        same = all(card.facts.objective == self.facts.objective for card in self.cards)
-        return found if same else [each._replace(gain=None, interval=None) for each in found]
-
-    def order(self, subjects: Sequence[Subject]) -> list[int]:
-        """Return places of pipelines in the order in which they are worth trying; see `worth_trying`."""
-        quantiles, _ = self._said(subjects)
-        return worth_trying(quantiles, self.weights)
-
-    def _said(self, subjects: Sequence[Subject]) -> tuple[Values, Values]:
-        """Quantile and gain of each pipeline by each study, [S, n]."""
+    def said(self, subjects: Sequence[Subject]) -> Said:
+        """Return what each study says of some pipelines."""
         asked = [model.of(subjects) for model in self._models]
         shape = (len(asked), len(subjects))
         quantiles, gains = np.zeros(shape), np.zeros(shape)
         for place, (own_quantiles, own_gains) in enumerate(asked):
             quantiles[place], gains[place] = own_quantiles, own_gains
-        return quantiles, gains
+        return Said(quantiles, gains)
+
+    def expected(self, said: Said, by_hand: int) -> list[Expected]:
+        """Return what each pipeline is expected to be worth.
+
+        A gain is the difference of what a study's model says of the pipeline and of KD by hand: the models of a few
+        dozen runs shrink both towards the study's mean.
+
+        Args:
+          said: what each study says.
+          by_hand: place of KD by hand.
+        """
+        gains = said.gains - said.gains[:, [by_hand]]
+        means = self.weights @ said.quantiles
+        found = [Expected(float(mean), *self._gain(gains[:, place])) for place, mean in enumerate(means)]
+        same = all(card.facts.objective == self.facts.objective for card in self.cards)
+        return found if same else [each._replace(gain=None, interval=None) for each in found]
+
+    def order(self, said: Said, by_hand: int) -> list[int]:
+        """Return places of pipelines in the order in which they are worth trying, the safest choice first.
+
+        Args:
+          said: what each study says.
+          by_hand: place of KD by hand.
+        """
+        first = first_choice(said.quantiles, self.weights, by_hand)
+        return [first, *worth_trying(said.quantiles, self.weights, [first])]
 
     @cached_property
     def _models(self) -> list[Model]:

@@ -5,6 +5,7 @@ Names of loss instances, paths, digests and whatever else a user wrote are not a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from autokd.loss_keys import KEYS
 from autokd.ranges import Choice
 from autokd.recipes import RULES
 from autokd.spec import FORMAT, TEACHER, Number, beside_slots, fields_in, slots
-from autokd.study.arms import RECIPE
+from autokd.study.arms import PAST, RECIPE
 from autokd.study.failures import REMEDIES
 
 TRIALS = ("family", "warm_start", "design", "random", "tpe", "screen", "quasi_random")
@@ -22,6 +23,7 @@ STAGES = ("noise", "select", "tune", "choose", "claim", "ablate")
 """Stages of a search that train outside explore."""
 OTHER = "other"
 _SOURCES = frozenset([*(f"{RECIPE}{rule.name}" for rule in RULES), *TRIALS, *STAGES])
+_TAUGHT = re.compile(rf"{RECIPE}{PAST}[0-9a-f]{{8}}")
 
 
 def shared_form(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -51,10 +53,10 @@ def shared_form(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
 def shared_source(source: str) -> str:
     """Return where a run came from, in autokd's own words; "other" for what it has no word for.
 
-    >>> shared_source("recipe:kd"), shared_source("design"), shared_source("Ann's idea")
-    ('recipe:kd', 'design', 'other')
+    >>> shared_source("recipe:kd"), shared_source("recipe:past-0a1b2c3d"), shared_source("Ann's idea")
+    ('recipe:kd', 'recipe:past-0a1b2c3d', 'other')
     """
-    return source if source in _SOURCES else OTHER
+    return source if source in _SOURCES or _TAUGHT.fullmatch(source) else OTHER
 
 
 def shared_failure(kind: str) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 
 from autokd.recipes import Rule
 from autokd.spec import fingerprint
+from autokd.study.arms import PAST
 
-PAST = "past-"
-"""Begins the name of a rule that past studies taught."""
 STATED = frozenset({"format", "student", "head", "augment", "losses", "optimizer", "schedule", "batch_size"})
 """Of a pipeline, what a rule says, and what it leaves to the data and the limits."""
 

@@ -239,6 +239,21 @@ class Components:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Past:
+    """What a search begins with of what past studies taught."""
+
+    knowledge: Annotated[
+        list[Path] | Sequence[Path | str] | None,
+        Option(
+            "A knowledge base to begin with beside that of autokd: a folder, a file, or own: what autokd learn fills; "
+            "repeatable.",
+            python="In Python a list of them.",
+        ),
+    ] = None
+    cold: Annotated[bool, Option("Begin with the known recipes alone, not with what past studies advise.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Execution:
     """How a search runs, and what it keeps."""
 

@@ -6,6 +6,7 @@ pipeline of it. Published settings are those of the losses' own files.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,16 @@ class Rule:
     batch_size: int | None = None
     hand: bool = False
     always: bool = False
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the rule as JSON-able data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Rule:
+        """Return the rule that a study wrote down, of this version or another one."""
+        known = {item.name for item in dataclasses.fields(cls)}
+        return cls(**{key: value for key, value in plain.items() if key in known})
 
     @property
     def reads_teacher(self) -> bool:

@@ -45,6 +45,7 @@ def describe_study(setup: Setup) -> StudySettings:
         teacher=_describe_teacher(setup),
         dropped=setup.dropped,
         time_plan=setup.time_plan,
+        past=setup.past,
     )
 
 

@@ -20,15 +20,16 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import TeacherError
 from autokd.files import cache_dir
 from autokd.objective import Objective, of_names, of_plain
-from autokd.recipes import Portfolio, choose_family, largest_of_families, portfolio
+from autokd.recipes import largest_of_families
 from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
 from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import INT8_SIZE, LATENCY, Measures, Meter, checked, over, pipeline_cost, resolve_space
+from autokd.search.past import Ground, begun_from, find_ground, past_of, told
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
-from autokd.search.request import Notify, Request, of_teacher
+from autokd.search.request import Notify, Progress, Request, of_teacher
 from autokd.search.rungs import rung_plan
 from autokd.search.session import Setup, what_to_measure
 from autokd.search.stages import works
@@ -118,7 +119,10 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         refuse_another(study_path(request, loaded.data), loaded.before.identity, asked.identity)
     if loaded.teacher is None and not dry:
         loaded = loaded._replace(teacher=_trained(loaded, notify))
-    return _setup(request, loaded, reference, _time_plan(request, loaded, teaching, whole), latencies)
+    setup = _setup(request, loaded, reference, _time_plan(request, loaded, teaching, whole), latencies)
+    if setup.past is not None and loaded.before is None:
+        notify(Progress(stage="past", done=1, total=1, note=told(setup.past)))
+    return setup
 
 
 def _limited(request: Request, loaded: Loaded, limit_train: int, *, dry: bool) -> Loaded:
@@ -153,7 +157,8 @@ def _setup(
     budget = _budget(loaded, request, plan)
     if teacher.get("use") == "trained":
         budget = dataclasses.replace(budget, teacher_epochs=int(teacher["epochs"]))
-    students, (recipes, *elsewhere) = _known_recipes(loaded, space, latencies, plan)
+    ground = _ground(loaded, space, latencies, plan)
+    recipes = ground.recipes()
     reference = Reference(teacher, None if loaded.teacher is None else loaded.teacher.fingerprint)
     setup = Setup(
         data=loaded.data,
@@ -172,11 +177,12 @@ def _setup(
         time_plan=plan,
         latencies=latencies,
         portfolio=recipes,
-        elsewhere=tuple(elsewhere),
-        students=students,
+        elsewhere=ground.elsewhere(),
+        students=ground.students,
         latency_with=loaded.latency_with,
         dropped=(*space.dropped, *recipes.dropped, *_dropped_warm_starts(space, loaded.data.task, loaded.offers)),
     )
+    setup = begun_from(setup, ground, past_of(request, setup, ground, loaded.before))
     return dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
 
 
@@ -338,21 +344,12 @@ def _meter(loaded: Loaded, latencies: dict[str, float]) -> Meter:
     return Meter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__, how)
 
 
-def _known_recipes(
-    loaded: Loaded, space: Space, latencies: dict[str, float], plan: TimePlan | None
-) -> tuple[tuple[Mapping[str, Any], ...], list[Portfolio]]:
-    """The largest student of each family that is inside the limits, and the known recipes on each.
-
-    First comes the student that the plan chose by measured seconds, or that of the first family.
-    """
-    meter, limits, task = _meter(loaded, latencies), space.constraints, loaded.data.task
+def _ground(loaded: Loaded, space: Space, latencies: dict[str, float], plan: TimePlan | None) -> Ground:
+    """Where recipes become pipelines: on the largest student of each family that is inside the limits."""
+    meter, limits = _meter(loaded, latencies), space.constraints
     fast = (lambda network: meter.excess(network, limits) <= 1) if {LATENCY, INT8_SIZE} & limits.keys() else None
-    students = largest_of_families(space, task, loaded.offers, fast=fast)
     planned = None if plan is None else plan.student
-    first = choose_family(students) if planned is None else planned
-    others = [student for student in students if first is None or student["use"] != first["use"]]
-    portfolios = [portfolio(space, task, loaded.offers, student=each, fast=fast) for each in (first, *others)]
-    return tuple(students), portfolios
+    return find_ground(space, loaded.data.task, loaded.offers, fast=fast, planned=planned)
 
 
 def _dropped_warm_starts(space: Space, task: Task, offers: Shapes) -> list[str]:

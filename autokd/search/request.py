@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from autokd.metrics import METRICS
-from autokd.options import Comparison, Components, DataOptions, Execution, Length, Limits, Naming, Place, Subject
+from autokd.options import Comparison, Components, DataOptions, Execution, Length, Limits, Naming, Past, Place, Subject
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(Subject, Length, Limits, Comparison, Naming, Place, DataOptions, Components, Execution):
+class Request(Subject, Length, Limits, Comparison, Past, Naming, Place, DataOptions, Components, Execution):
     """What the user asked of a search: all its options. None means: the space file's value, or the default."""
 
 
@@ -25,8 +25,9 @@ class Progress:
     """Where a search stands, for a progress display.
 
     Args:
-      stage: "plan" (of the time), "given" (what a given teacher is), "teacher", "bank" (the plan of it), "screen",
-        "explore", "confirm" or "train"; "start" and "end" are what comes before and after the epochs of "train".
+      stage: "plan" (of the time), "given" (what a given teacher is), "past" (what past studies advise), "teacher",
+        "bank" (the plan of it), "screen", "explore", "confirm" or "train"; "start" and "end" are what comes before and
+        after the epochs of "train".
       done, total: of the stage's units (epochs, students, trials, runs).
       best: best validation value so far of the first objective, or None.
       metric: that it is of; see `autokd.metrics`.

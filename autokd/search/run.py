@@ -155,7 +155,7 @@ def tell_rare_classes(setup: Setup) -> None:
 
 def screen_only(asked: Screening, notify: Notify) -> list[ScreenedStudent]:
     """Rank the space's students without training them or writing anything; see `autokd.search.screen.screen`."""
-    request = Request(**vars(asked))
+    request = Request(**vars(asked), cold=True)
     setup = prepare(request, notify, for_study=False)
     screener = make_screener(setup, context_of(setup, request), (*SHOWN, "latency"))
     latencies: dict[str, float] = {}

@@ -24,6 +24,7 @@ from autokd.search.timing.clock import Clock, seconds_per_epoch
 from autokd.search.work import Scope, Work, Works, run_total, sizes_of, total_epochs
 from autokd.space import Budget, Drawn, Space
 from autokd.study.arms import BASELINES
+from autokd.study.past import PastStudies
 from autokd.study.records import Records
 from autokd.study.settings import Identity, Setting, TimePlan
 from autokd.study.store import StudyStore
@@ -60,6 +61,7 @@ class Setup:
       students: the largest student of each family, plain.
       dropped: what was left out of the space, one line each.
       latency_with: what latencies are measured with.
+      past: what past studies advised; None where none were asked.
     """
 
     data: Dataset
@@ -82,6 +84,7 @@ class Setup:
     latency_with: str = TORCH
     teacher_line: str = ""
     teacher_remarks: tuple[str, ...] = ()
+    past: PastStudies | None = None
 
     @property
     def recipes(self) -> dict[str, Drawn]:
@@ -96,6 +99,12 @@ class Setup:
     def recipes_elsewhere(self) -> tuple[dict[str, Drawn], ...]:
         """The known recipes on the largest student of each other family, by name."""
         return tuple({recipe.rule.name: recipe.drawn for recipe in each.recipes} for each in self.elsewhere)
+
+    @property
+    def advised(self) -> str:
+        """Name of the recipe that past studies put first; "" where they advised none."""
+        known = None if self.past is None else self.past.rule
+        return "" if known is None else next((name for name in self.recipes if known(name)), "")
 
     @property
     def measures(self) -> Measures:

@@ -69,6 +69,8 @@ RECOMMENDED_PHRASE = "the recommended student"
 
 RECIPE = "recipe:"
 """What the source of a trial begins with that is a known recipe; its name follows."""
+PAST = "past-"
+"""What the name of a recipe begins with that is a rule of past studies, and no published one."""
 BASELINES = (KD, ALONE)
 """Recipes that every study trains to the end: by hand with a teacher, and by hand without one."""
 

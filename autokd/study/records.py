@@ -19,7 +19,7 @@ from typing import Any
 from autokd.errors import StudyError
 from autokd.spec import PipelineSpec, from_plain
 from autokd.study import old
-from autokd.study.arms import ALONE, BASELINES, RECIPE
+from autokd.study.arms import ALONE, BASELINES, PAST, RECIPE
 from autokd.study.choice import Choice, ScreenedStudent
 from autokd.study.claim import Claim
 from autokd.study.design import Design
@@ -62,9 +62,9 @@ class TrialRecord:
 
     Args:
       number: from 0.
-      source: "recipe:" and the recipe's name, "family" (the better recipe by hand on another family of students),
-        "warm_start", "design" (one or two slots of the best recipe are others), "random" or "tpe"; older studies have
-        "screen" and "quasi_random" too.
+      source: "recipe:" and the recipe's name ("past-…": a rule of past studies), "family" (a recipe on another family
+        of students), "warm_start", "design" (one or two slots of the best recipe are others), "random" or "tpe"; older
+        studies have "screen" and "quasi_random" too.
       seed: decides initialisation and data order.
       pipeline: the plain pipeline, every value written out.
       params: the sampler's parameters by path, or None where the pipeline lies outside the space.
@@ -98,8 +98,13 @@ class TrialRecord:
 
     @property
     def recipe(self) -> str | None:
-        """Name of the known recipe that it is; None for any other trial."""
+        """Name of the known recipe that it is, one of past studies too; None for any other trial."""
         return self.source.removeprefix(RECIPE) if self.source.startswith(RECIPE) else None
+
+    @property
+    def published(self) -> str | None:
+        """Name of the published recipe that it is; None for any other trial."""
+        return None if self.recipe is None or self.recipe.startswith(PAST) else self.recipe
 
     @property
     def is_baseline(self) -> bool:

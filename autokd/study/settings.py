@@ -12,6 +12,7 @@ from autokd.networks.models import shapes_from_plain, shapes_to_plain
 from autokd.objective import Objective, of_plain
 from autokd.space import Budget
 from autokd.study.majority import Majority, majority
+from autokd.study.past import PastStudies
 from autokd.types import Shapes, Task
 
 FORMAT = 2
@@ -52,6 +53,7 @@ class Identity:
       bank_features: bytes of the teacher bank where it keeps feature maps, else None.
       objective_order: names of the objectives, the first one first, where there are several.
       latency_device: where latency is measured, where the study depends on it.
+      knowledge: digest of the base of past studies that it began with; None: it began with the known recipes alone.
     """
 
     space: Mapping[str, Any]
@@ -65,6 +67,7 @@ class Identity:
     bank_features: int | None = None
     objective_order: Sequence[str] | None = None
     latency_device: str | None = None
+    knowledge: str | None = None
 
     @property
     def limits(self) -> Mapping[str, float]:
@@ -86,7 +89,7 @@ class Identity:
     def to_plain(self) -> dict[str, Any]:
         """Return the identity as `study.yaml` has it; what does not concern this study is left out."""
         plain = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        optional = ("objective_order", "latency_device")
+        optional = ("objective_order", "latency_device", "knowledge")
         kept = {key: value for key, value in plain.items() if key not in optional or value is not None}
         return {**kept, "data": self.data._asdict(), "teacher": self.teacher._asdict()}
 
@@ -312,6 +315,7 @@ class StudySettings:
       data, teacher: facts; no teacher: None.
       dropped: what was left out of the space, one line each.
       time_plan: how the study was fitted into `--time`, or None.
+      past: what past studies advised; None where none were asked.
     """
 
     name: str
@@ -324,6 +328,7 @@ class StudySettings:
     teacher: TeacherFacts | None
     dropped: tuple[str, ...] = ()
     time_plan: TimePlan | None = None
+    past: PastStudies | None = None
 
     def setting(self, name: str) -> Any:
         """Return the value of a setting; None where it is not written down."""
@@ -348,6 +353,7 @@ class StudySettings:
             "teacher": None if self.teacher is None else self.teacher.to_plain(),
             "dropped": list(self.dropped),
             "time_plan": None if self.time_plan is None else dataclasses.asdict(self.time_plan),
+            **({} if self.past is None else {"past": self.past.to_plain()}),
         }
 
     @classmethod
@@ -357,7 +363,7 @@ class StudySettings:
         Raises:
           KeyError, TypeError: something is missing, or is not known.
         """
-        time_plan = plain.get("time_plan")
+        time_plan, past = plain.get("time_plan"), plain.get("past")
         return cls(
             name=plain["name"],
             created=plain["created"],
@@ -369,4 +375,5 @@ class StudySettings:
             teacher=None if plain["teacher"] is None else TeacherFacts.from_plain(plain["teacher"]),
             dropped=tuple(plain.get("dropped", ())),
             time_plan=None if time_plan is None else TimePlan.from_plain(time_plan),
+            past=None if past is None else PastStudies.from_plain(past),
         )

@@ -29,6 +29,8 @@ from benchmarks.by_hand.sets import SETS, BenchmarkSet
 
 PLANS = Path(__file__).parent / "plans.json"
 """Full length of each set, as the search's plan fixed it."""
+COLD: Mapping[str, Any] = {"cold": True} if "cold" in Request.__dataclass_fields__ else {}
+"""Past studies are about the same sets, so they are not asked; earlier versions have none."""
 SHARED = ("teachers", "by_hand", "unpacked")
 """Folders of the cache that all sides share; each has its own bank of teacher answers, so that none inherits any."""
 
@@ -97,7 +99,7 @@ def bench(name: str, data: Path, epochs: int, seed: int) -> Bench:
 
 
 def request(name: str, folder: Path, seed: int, **values: Any) -> Request:
-    """Return what a user would ask of a search on a prepared set, whose teacher is given.
+    """Return what a user would ask of a search on a prepared set, whose teacher is given; past studies are not asked.
 
     Args:
       name: of the set.
@@ -119,6 +121,7 @@ def request(name: str, folder: Path, seed: int, **values: Any) -> Request:
         device="cpu",
         seed=seed,
         data_dir=folder,
+        **COLD,
         **values,
     )
 

@@ -70,6 +70,7 @@ def record(name: str, data: Path, runs: int, seeds: int) -> None:
         limit_train=wanted.train,
         max_params=wanted.params,
         epochs=wanted.epochs,
+        cold=True,
         device="cpu",
         seed=0,
     )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import HAND_KD, CardRun, StudyCard
 from autokd.knowledge.features import table_of
-from autokd.knowledge.order import believed, worth_trying
+from autokd.knowledge.order import believed, first_choice, worth_trying
 from autokd.knowledge.recommender import Model, Recommender, fitted, subject_of
 from autokd.recipes import RULES
 from benchmarks.knowledge.records import FAMILIES, card_of
@@ -178,7 +178,7 @@ def cold(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
 
 def from_the_past(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
     """Try what past studies say, without those that are wrong about the trials; then as `cold` goes on."""
-    order: list[int] = []
+    order = [first_choice(fold.said, fold.weights, fold.target.place(HAND_KD))]
     while len(order) < PORTFOLIO:
         weights = believed(fold.said, fold.weights, {place: float(seen[place]) for place in order})
         if not weights.any():
@@ -203,7 +203,7 @@ def _then_modelled(first: Sequence[int], fold: Fold, seen: Values, rng: np.rando
         if rng.random() < EXPLORED or len(order) < 2:
             order.append(int(rng.choice(left)))
             continue
-        model = ExtraTreesRegressor(30, random_state=int(rng.integers(2**31))).fit(rows[order], seen[order])
+        model = ExtraTreesRegressor(10, random_state=int(rng.integers(2**31))).fit(rows[order], seen[order])
         order.append(left[int(model.predict(rows[left]).argmax())])
     return order
 

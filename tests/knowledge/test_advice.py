@@ -12,9 +12,10 @@ import pytest
 from autokd.knowledge import Base, CardRun, StudyCard, StudyFacts
 from autokd.knowledge.advice import Advice, advise, candidates
 from autokd.knowledge.recommender import Recommender
-from autokd.knowledge.taught import PAST, rule_from
+from autokd.knowledge.taught import rule_from
 from autokd.recipes import portfolio
 from autokd.space import Space, find, parse
+from autokd.study.arms import PAST
 from autokd.types import Shapes, Task
 
 ROWS = Task(dataset="rows", modality="table", input_shape=(12,), classes=tuple("abcdef"), train_size=600)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autokd.knowledge.order import believed, worth_trying
+from autokd.knowledge.order import believed, first_choice, worth_trying
 
 SAID = np.array([[2.0, 0.0, 1.0, -1.0], [-2.0, 0.0, 1.0, 2.0]])
 EQUAL = np.array([0.5, 0.5])
@@ -41,3 +41,27 @@ def test_where_all_studies_are_wrong_none_is_believed():
 
 def test_constant_predictions_are_no_evidence_against_a_study():
     assert believed(np.zeros((1, 6)), np.ones(1), {place: float(place) for place in range(6)}).tolist() == [1.0]
+
+
+def test_by_hand_comes_first_unless_the_past_is_sure_of_a_better_one():
+    rng = np.random.default_rng(0)
+    said = rng.normal(size=(8, 5))
+    equal = np.full(8, 1 / 8)
+    said[:, 2] = said[:, 0] + 1.0 + 0.1 * rng.normal(size=8)
+    said[0, 4] = 20.0  # a single study is enthusiastic
+    assert first_choice(said, equal, by_hand=0) == 2
+    said[:, 2] = said[:, 0] + rng.normal(size=8)
+    assert first_choice(said, equal, by_hand=0) == 0
+
+
+def test_few_studies_never_outweigh_kd_by_hand():
+    said = np.array([[0.0, 5.0], [0.0, 5.0]])
+    assert first_choice(said, np.array([0.5, 0.5]), by_hand=0) == 0
+    assert first_choice(np.zeros((0, 2)), np.zeros(0), by_hand=1) == 1
+
+
+def test_by_chance_something_else_comes_first_in_few_of_many_worlds():
+    rng = np.random.default_rng(1)
+    equal = np.full(10, 0.1)
+    other = sum(first_choice(rng.normal(size=(10, 2)), equal, by_hand=0) != 0 for _ in range(400))
+    assert other < 30

@@ -94,7 +94,7 @@ def contenders_as_tried(round: Round, trial: TrialRecord) -> Contenders:
       round: of confirm.
       trial: that select chose.
     """
-    pick = Contender(name=PICK, kind=PICK, spec=trial.spec, recipe=trial.recipe, trial=trial)
+    pick = Contender(name=PICK, kind=PICK, spec=trial.spec, recipe=trial.published, trial=trial)
     alone = [_recipe_arm(ALONE, ALONE, there) for there in _recipes(round) if there.is_alone]
     return _merged([pick, *alone, *_by_hand(round)])
 
@@ -114,7 +114,7 @@ def _recipes(round: Round) -> list[TrialRecord]:
     """
     trials = round.log.records.trials.values()
     families = {trial.pipeline["student"]["use"] for trial in trials if trial.is_baseline}
-    there = ranked(trial for trial in trials if trial.recipe and trial.pipeline["student"]["use"] in families)
+    there = ranked(trial for trial in trials if trial.published and trial.pipeline["student"]["use"] in families)
     usable = [trial for trial in there if round.context.teacher is not None or not trial.spec.needs_teacher]
     return sorted(usable, key=lambda trial: _standing(round, trial), reverse=True)
 
@@ -125,7 +125,7 @@ def _standing(round: Round, trial: TrialRecord) -> tuple[int, bool, float]:
 
 
 def _recipe_arm(name: str, kind: str, trial: TrialRecord) -> Contender:
-    return Contender(name=name, kind=kind, spec=trial.spec, recipe=trial.recipe, trial=trial)
+    return Contender(name=name, kind=kind, spec=trial.spec, recipe=trial.published, trial=trial)
 
 
 def _merged(arms: Iterable[Contender]) -> Contenders:

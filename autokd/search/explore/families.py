@@ -2,6 +2,7 @@
 
 A person stays with the family that is known best. Which one is best depends on the data and on how long runs are, and
 families differ by more than losses do, so the largest student of each is tried once before the other recipes are.
+Where past studies advised what to try, each family is tried with the recipe that they put first.
 """
 
 from __future__ import annotations
@@ -38,51 +39,63 @@ class Families:
       recipes: on the family that is known best.
       others: on each of the other families.
       objective: says which is best here.
+      advised: name of the recipe that past studies put first: families are tried with it, and the order of the recipes
+        stays; "": nothing was advised.
     """
 
     recipes: Recipes
     others: tuple[Recipes, ...] = ()
     objective: Objective = ACCURACY
+    advised: str = ""
 
     def scouts(self, trials: Mapping[int, TrialRecord]) -> Iterator[Scout]:
-        """Yield the better recipe by hand, without augmentation, on the other families; nothing before it is known."""
+        """Yield a recipe on the other families: the advised one, once it is a trial, else the better one by hand.
+
+        That one is without augmentation; nothing is yielded before it is known.
+        """
         stem = self._stem(trials)
         if stem is not None:
-            yield from (Scout(other[name], stem.number) for other in self.others for name in self._raw(stem, other))
+            yield from (Scout(other[name], stem.number) for other in self.others for name in self._probe(stem, other))
 
     def left(self, trials: Mapping[int, TrialRecord]) -> list[tuple[str, Drawn]]:
         """Return the recipes beside those by hand, on the family that is best so far, with their names.
 
-        The better one by hand without augmentation comes first, on the family that is known best, like a scout. After
-        it come those with the augmentation that is best so far.
+        What families are tried with comes first, on the family that is known best, like a scout. After it come, where
+        nothing was advised, those with the augmentation that is best so far.
         """
         stem = self._stem(trials)
         best = None if stem is None else self._best(trials)
-        first = [] if stem is None else self._raw(stem, self.recipes)
+        first = [] if stem is None else self._probe(stem, self.recipes)
         family = self._family_of(best)
         rest = [name for name in self.recipes if name not in (*BASELINES, *first)]
         placed = [(name, family.get(name, self.recipes[name])) for name in rest]
-        if best is not None:
+        if best is not None and not self.advised:
             placed.sort(key=lambda row: row[1].plain["augment"]["use"] != best.pipeline["augment"]["use"])
         return [*((name, self.recipes[name]) for name in first), *placed]
 
     def _stem(self, trials: Mapping[int, TrialRecord]) -> TrialRecord | None:
-        """The better recipe by hand after its first rung; None while one of them has no score."""
+        """The trial that scouts are changed from.
+
+        The advised recipe, or else the better one by hand after its first rung; None while one of them has no score.
+        """
+        if self.advised:
+            return next((trial for trial in trials.values() if trial.recipe == self.advised), None)
         by_hand = [trial for trial in trials.values() if trial.is_baseline]
         wanted = len(self.recipes.keys() & set(BASELINES))
         if len(by_hand) < wanted or any(not (trial.rungs or trial.failure) for trial in by_hand):
             return None
         return next(iter(finished_best_first(by_hand, 0, self.objective)), None)
 
-    def _raw(self, stem: TrialRecord, recipes: Recipes) -> list[str]:
-        """The name of a recipe by hand without augmentation, where a family has it; else its own."""
-        names = (unaugmented(str(stem.recipe)), str(stem.recipe))
+    def _probe(self, stem: TrialRecord, recipes: Recipes) -> list[str]:
+        """The recipe that a family is tried with: one by hand without augmentation where the family has it."""
+        name = str(stem.recipe)
+        names = (name,) if self.advised else (unaugmented(name), name)
         return [name for name in names if name in recipes][:1]
 
     def _best(self, trials: Mapping[int, TrialRecord]) -> TrialRecord | None:
-        """The best, after the first rung, of the recipes by hand on any family."""
-        by_hand = {name for stem in BASELINES for name in (stem, unaugmented(stem))}
-        tried = (trial for trial in trials.values() if trial.source == FAMILY or trial.recipe in by_hand)
+        """The best, after the first rung, of the recipes by hand, and of what families are tried with, on any."""
+        known = {self.advised, *(name for stem in BASELINES for name in (stem, unaugmented(stem)))}
+        tried = (trial for trial in trials.values() if trial.source == FAMILY or trial.recipe in known)
         return next(iter(finished_best_first(tried, 0, self.objective)), None)
 
     def _family_of(self, best: TrialRecord | None) -> Recipes:

@@ -76,6 +76,7 @@ class Proposer:
       enqueue: screened students that are options of the design.
       recipes: the known recipes that come first, by name; they lie inside the budget.
       elsewhere: the same on the largest student of each other family.
+      advised: name of the recipe that past studies put first, or "".
       students: further options of the design for the student: the largest of each family.
       planned: trials that the study is to have.
     """
@@ -91,6 +92,7 @@ class Proposer:
     enqueue: int = 3
     recipes: Recipes = field(default_factory=dict)
     elsewhere: tuple[Recipes, ...] = ()
+    advised: str = ""
     students: tuple[Mapping[str, Any], ...] = ()
     planned: int = Budget.trials
 
@@ -172,11 +174,11 @@ class Proposer:
     def queue(self) -> list[Proposal]:
         """Return the trials that come first.
 
-        These are the recipes by hand, the better of them on each family, the other known recipes on the family that is
-        best so far, then the space file's warm starts inside the budget.
+        These are the recipes by hand, one of them, or what past studies put first, on each family, the other known
+        recipes on the family that is best so far, then the space file's warm starts inside the budget.
         """
         trials = self.records.trials
-        families = Families(recipes=self.recipes, others=self.elsewhere, objective=self.objective)
+        families = Families(recipes=self.recipes, others=self.elsewhere, objective=self.objective, advised=self.advised)
         by_hand = [Proposal(RECIPE + name, self.recipes[name]) for name in BASELINES if name in self.recipes]
         scouts = [Proposal(FAMILY, scout.drawn, base=scout.base) for scout in families.scouts(trials)]
         recipes = [Proposal(RECIPE + name, drawn) for name, drawn in families.left(trials)]

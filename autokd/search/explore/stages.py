@@ -84,6 +84,7 @@ def explore(session: Session, trials: int) -> None:
         enqueue=setup.space.screen.enqueue,
         recipes=setup.recipes,
         elsewhere=setup.recipes_elsewhere,
+        advised=setup.advised,
         students=setup.students,
         planned=setup.budget.trials,
     )

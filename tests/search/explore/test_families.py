@@ -82,3 +82,18 @@ def test_one_family_has_no_scouts_and_one_augmentation_no_other_name() -> None:
     )
     assert list(families.scouts(trials)) == []
     assert [name for name, _ in families.left(trials)] == ["kd", "wttm"]  # the first is tried already
+
+
+def test_families_are_tried_with_what_past_studies_put_first_and_their_order_stays() -> None:
+    names = ("kd", "alone", "wttm", "kd-raw", "dist-raw")
+    families = Families(recipes=recipes("resnet", names), others=(recipes("cnn", names),), advised="wttm")
+    by_hand = by_number(tried(0, "kd", "resnet", 0.5), tried(1, "alone", "resnet", 0.6))
+    assert list(families.scouts(by_hand)) == []
+    assert [name for name, _ in families.left(by_hand)] == ["wttm", "kd-raw", "dist-raw"]
+    trials = {**by_hand, 2: tried(2, "wttm", "resnet", 0.4)}
+    (scout,) = families.scouts(trials)
+    assert scout.drawn.plain == pipeline("wttm", "cnn") and scout.base == 2
+    trials[3] = tried(3, "wttm", "cnn", 0.9)
+    left = families.left(trials)
+    assert [name for name, _ in left] == ["wttm", "kd-raw", "dist-raw"]  # the first is tried already
+    assert [drawn.plain["student"]["use"] for _, drawn in left] == ["resnet", "cnn", "cnn"]

@@ -63,6 +63,8 @@ class Shown(NamedTuple):
     def origin(self) -> str:
         """Where the pipeline comes from, in words."""
         source = self.trial.source
+        if self.trial.recipe and not self.trial.published:
+            return "rule of past studies"
         return ORIGINS.get(source, source.replace(":", " ").replace("_", " "))
 
     @property

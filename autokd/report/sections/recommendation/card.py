@@ -10,6 +10,7 @@ from autokd.report import words
 from autokd.report.sections.recommendation.facts import Decision, best_so_far, bundle_of
 from autokd.report.sections.recommendation.sentences import closed
 from autokd.report.sections.recommendation.verdict import amount, has_teacher, other_phrase
+from autokd.study.arms import PICK
 from autokd.study.claim import Claim
 from autokd.study.int8 import measured_int8
 from autokd.study.means import means_of
@@ -42,7 +43,7 @@ def card(study: StudyStore, decision: Decision | None) -> list[Cell]:
         return _early(study)
     claim = decision.claim
     return [
-        Cell("Use", _used(claim), tuple(_trained_with(claim))),
+        Cell("Use", _used(claim), tuple(_trained_with(study, claim))),
         Cell("How good", *_how_good(study, decision)),
         Cell("Is the gain real?", *_real(study, decision)),
         Cell("What it costs", *_cost(study, claim)),
@@ -54,7 +55,7 @@ def _used(claim: Claim) -> str:
     return student if claim.used.distils or not has_teacher(claim) else f"{student}, no teacher"
 
 
-def _trained_with(claim: Claim) -> Iterator[str]:
+def _trained_with(study: StudyStore, claim: Claim) -> Iterator[str]:
     from autokd.recipes.rules import rule_of  # torch comes with it
 
     pipeline = claim.used.pipeline
@@ -62,6 +63,17 @@ def _trained_with(claim: Claim) -> Iterator[str]:
     yield ", ".join([words.losses(pipeline), *(name for name in rest if name != "none")])
     rule = None if claim.used.recipe is None else rule_of(claim.used.recipe)
     yield claim.used.title if rule is None else f"published recipe: {rule.title}"
+    yield from _taught(study, claim)
+
+
+def _taught(study: StudyStore, claim: Claim) -> Iterator[str]:
+    """The rule of past studies that the pick was tried as, if it was."""
+    past, trial = study.settings.past, study.records.trials.get(claim.trial)
+    if past is None or trial is None or trial.published or claim.used.kind != PICK:
+        return
+    advised = past.rule(trial.recipe)
+    if advised is not None:
+        yield f"a rule of past studies: {advised.title}"
 
 
 def _how_good(study: StudyStore, decision: Decision) -> tuple[str, tuple[str, ...]]:

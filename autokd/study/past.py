@@ -1,0 +1,70 @@
+"""What past studies advised a study to begin with, as `study.yaml` keeps it: the study goes on from that alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdvisedRule:
+    """A recipe that past studies advised.
+
+    Args:
+      rule: plain; see `autokd.recipes.Rule`.
+      gain: expected score less that of KD by hand; None where no past study knows.
+      interval: 95 % of new studies are expected in it; None where too few past studies know.
+      studies: past studies that tried it beside KD by hand, on whatever student.
+      better: in so many of these it was better.
+    """
+
+    rule: Mapping[str, Any]
+    gain: float | None
+    interval: tuple[float, float] | None
+    studies: int
+    better: int
+
+    @property
+    def name(self) -> str:
+        """Name of the rule, also in the source of its trial."""
+        return str(self.rule["name"])
+
+    @property
+    def title(self) -> str:
+        """The rule for people."""
+        return str(self.rule["title"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastStudies:
+    """What a study began with.
+
+    Args:
+      base: digest of the knowledge base.
+      added: digest of what `--knowledge` added to it; None where nothing was.
+      known: past studies in the base.
+      studies: of them, those that are about the same kind of input and so count.
+      advised: the recipes beside those that every study tries, in the order in which they are tried.
+    """
+
+    base: str
+    added: str | None
+    known: int
+    studies: int
+    advised: tuple[AdvisedRule, ...] = ()
+
+    def rule(self, name: str | None) -> AdvisedRule | None:
+        """Return the advised recipe of a name; None where there is no such one."""
+        return next((each for each in self.advised if each.name == name), None)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as `study.yaml` has it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> PastStudies:
+        """Inverse of `to_plain`."""
+        advised = [{**each, "interval": each["interval"] and tuple(each["interval"])} for each in plain["advised"]]
+        return cls(**{**plain, "advised": tuple(AdvisedRule(**each) for each in advised)})
