@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autokd._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from autokd.api import Study, export_model, load_student, open_study, search, train
+    from autokd.api import Study, export_model, load_student, open_study, recommend, search, train
     from autokd.delivery.predict import predict
     from autokd.errors import AutokdError, UserError
     from autokd.options.teacher import Teacher
@@ -26,6 +26,7 @@ __all__ = [
     "load_student",
     "open_study",
     "predict",
+    "recommend",
     "search",
     "train",
 ]
@@ -40,6 +41,7 @@ _HOME = {
     "load_student": "api",
     "open_study": "api",
     "predict": "delivery.predict",
+    "recommend": "api",
     "search": "api",
     "train": "api",
 }

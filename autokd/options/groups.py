@@ -47,6 +47,14 @@ Plugins = Annotated[
     list[Path] | Sequence[Path | str] | None,
     Option("A Python file with your own components; repeatable.", python="In Python a list of files."),
 ]
+Knowledge = Annotated[
+    list[Path] | Sequence[Path | str] | None,
+    Option(
+        "A knowledge base to begin with beside that of autokd: a folder, a file, or own: what autokd learn fills; "
+        "repeatable.",
+        python="In Python a list of them.",
+    ),
+]
 Device = Annotated[str, Option("Device: auto, cpu, cuda or cuda:0.")]
 Overwrite = Annotated[bool, Option("Replace what is already there.")]
 
@@ -242,15 +250,28 @@ class Components:
 class Past:
     """What a search begins with of what past studies taught."""
 
-    knowledge: Annotated[
-        list[Path] | Sequence[Path | str] | None,
-        Option(
-            "A knowledge base to begin with beside that of autokd: a folder, a file, or own: what autokd learn fills; "
-            "repeatable.",
-            python="In Python a list of them.",
-        ),
-    ] = None
+    knowledge: Knowledge = None
     cold: Annotated[bool, Option("Begin with the known recipes alone, not with what past studies advise.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advising:
+    """What is recommended, and what becomes of it."""
+
+    objective: Annotated[str | None, Option("Metric that the student is to be good at (accuracy, macro_f1, …).")] = None
+    epochs: Annotated[int | None, Option("Epochs of full training. Default: those of the space file.", minimum=1)] = (
+        None
+    )
+    top: Annotated[int, Option("Number of pipelines.", minimum=1)] = 5
+    out: Annotated[
+        Path | str | None,
+        Option("Folder to write a pipeline file for each to, for autokd train.", flags=("--output", "-o")),
+    ] = None
+    overwrite: Overwrite = False
+    train: Annotated[
+        bool, Option("Also train the first one, KD by hand and the student alone, and compare them on validation.")
+    ] = False
+    seeds: Annotated[int, Option("With --train: seeds of each.", minimum=1)] = 1
 
 
 @dataclass(frozen=True, kw_only=True)
