@@ -120,9 +120,8 @@ def recommend(asked: Recommending, notify: Notify) -> Recommendation:
     facts = facts_before_training(setup)
     near = tuple(neighbours(base, facts))
     ranked = advice(base, facts, ground) if near else []
-    found = [(each.recipe, each.expected, each.evidence) for each in ranked] or [
-        (recipe, None, None) for recipe in ground.recipes().recipes
-    ]
+    found: list[tuple[Recipe, Any, Any]] = [(each.recipe, each.expected, each.evidence) for each in ranked]
+    found = found or [(recipe, None, None) for recipe in ground.recipes().recipes]
     epochs = setup.budget.train_epochs if asked.epochs is None else asked.epochs
     clock = Stopwatch(setup, epochs)
     return Recommendation(
@@ -230,7 +229,7 @@ def _unsure(gain: float | None, interval: tuple[float, float] | None, studies: i
 def _unknown(facts: StudyFacts, near: Sequence[Neighbour]) -> Iterator[str]:
     """What is not known of all pipelines."""
     if not near:
-        yield "No past study is about this kind of input: these are the known recipes in their order; gains are unknown."
+        yield "No past study is about this kind of input. These are the known recipes in order; gains are not known."
         return
     past = [each.facts for each in near]
     if len(past) < FEW:
