@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from autokd._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from autokd.api import Study, export_model, load_student, open_study, recommend, search, train
+    from autokd.api import Study, export_model, load_student, open_study, search, train
     from autokd.delivery.predict import predict
+    from autokd.delivery.recommend import recommend
     from autokd.errors import AutokdError, UserError
     from autokd.options.teacher import Teacher
     from autokd.spec import PipelineSpec
@@ -41,7 +42,7 @@ _HOME = {
     "load_student": "api",
     "open_study": "api",
     "predict": "delivery.predict",
-    "recommend": "api",
+    "recommend": "delivery.recommend",
     "search": "api",
     "train": "api",
 }

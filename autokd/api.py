@@ -1,11 +1,11 @@
-"""autokd from Python: `search`, `recommend`, `train`, `open_study`, `Study`, `load_student`, `export_model`."""
+"""autokd from Python: `search`, `train`, `open_study`, `Study`, `load_student`, `export_model`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import pandas as pd
 import torch
@@ -19,7 +19,6 @@ from autokd.delivery.export import export_pipeline
 from autokd.delivery.export_model import export_subject
 from autokd.delivery.measured import calibrated
 from autokd.delivery.recommended import train_recommended
-from autokd.delivery.recommended_files import Trained, train_first, write_files
 from autokd.delivery.student import Student
 from autokd.delivery.subject import Written
 from autokd.delivery.teller import Listeners, nobody
@@ -29,9 +28,7 @@ from autokd.files import check_writable
 from autokd.lines import told
 from autokd.options import REPORTS, STUDIES, FullTraining, Keyword, ModelExport, takes
 from autokd.search import run
-from autokd.search.recommend import Recommendation
-from autokd.search.recommend import recommend as ranked
-from autokd.search.request import Recommending, Request, of_teacher, starting
+from autokd.search.request import Request, of_teacher, starting
 from autokd.spec import from_plain
 from autokd.study.claim import Claim
 from autokd.study.records import TrialRecord
@@ -226,48 +223,6 @@ def study_folder(name: str | Path, studies_dir: str | Path = STUDIES) -> Path:
 def list_studies(studies_dir: str | Path = STUDIES) -> list[Path]:
     """Return the folders of the studies in a folder, by name."""
     return sorted(file.parent for file in Path(studies_dir).glob("*/study.yaml"))
-
-
-class Recommendations(NamedTuple):
-    """What is recommended without a search, and what became of it.
-
-    Args:
-      recommendation: the pipelines in the order in which they are worth trying, with what is expected of each, why, and
-        what is not known; see `autokd.search.recommend.Recommendation`.
-      files: a pipeline file for each; [] where no folder was given.
-      trained: the first one, KD by hand and the student alone, as they were trained; [] where that was not asked.
-    """
-
-    recommendation: Recommendation
-    files: list[Path]
-    trained: list[Trained]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecommendCall(Recommending):
-    """What `recommend` takes: what the command takes, plus arguments that only a program can give."""
-
-    notify: Annotated[
-        run.Notify | None,
-        Keyword("Called with a `Progress` while data are read; by default, a notebook shows lines below the cell."),
-    ] = None
-
-
-@takes(RecommendCall)
-def recommend(asked: RecommendCall) -> Recommendations:
-    """Rank pipelines for a dataset by what past studies taught, fitted to the limits and this machine; none is tried.
-
-    Args:
-      {options}
-
-    Raises:
-      UserError: bad input.
-      NothingFeasible: no student fits the limits, or with `train` a pipeline cannot be trained.
-    """
-    with told(asked.notify) as notify:
-        found = ranked(asked, notify)
-        files = [] if asked.out is None else write_files(found, Path(asked.out), overwrite=asked.overwrite)
-        return Recommendations(found, files, train_first(asked, found, notify) if asked.train else [])
 
 
 @takes(FullTraining)

@@ -86,3 +86,55 @@ def export(
 
     rows = write_table(output, base_of(bases or ()), overwrite=overwrite)
     typer.echo(f"{output}: {rows} runs")
+
+
+@app.command()
+@with_options
+def report(
+    bases: Bases = None,
+    html: Annotated[Path | None, Option("Also write it as a page, to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which losses, temperatures, students and other choices pay on which data, with intervals."""
+    from autokd.cli.console import pays
+    from autokd.files import check_writable
+    from autokd.knowledge.pays import findings
+    from autokd.knowledge.places import base_of
+    from autokd.report.pays import page
+
+    if html is not None:
+        check_writable(html.parent, "write the page elsewhere with --html FILE")
+    found = findings(base_of(bases or ()))
+    if html is not None:
+        page.write(html, found)
+    out(pays.said(found, html, as_json=as_json))
+
+
+@app.command("import-csv")
+@with_options
+def import_table(
+    table: Annotated[Path, Option("CSV file with one row a run.", argument=True)],
+    mapping: Annotated[Path, Option("YAML file that says what the columns are.", flags=("--map",))],
+    output: Annotated[Path, Option("File to write.", flags=("--output", "-o"))] = Path("knowledge.parquet"),
+    overwrite: Overwrite = False,
+    html: Annotated[Path | None, Option("Also write what pays where as a page, to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a knowledge base of a table of runs that other software made, and say whether it teaches anything."""
+    from autokd.cli.console import pays
+    from autokd.files import check_writable
+    from autokd.knowledge.base import write_merged
+    from autokd.knowledge.foreign import import_csv
+    from autokd.knowledge.mapping import read_mapping
+    from autokd.knowledge.pays import findings
+    from autokd.knowledge.transfer import transfer
+    from autokd.report.pays import page
+
+    if html is not None:
+        check_writable(html.parent, "write the page elsewhere with --html FILE")
+    imported = import_csv(table, read_mapping(mapping))
+    write_merged(output, imported.base, overwrite=overwrite)
+    found = findings(imported.base)
+    if html is not None:
+        page.write(html, found, imported.names)
+    out(pays.imported(output, imported, found, transfer(imported.base), as_json=as_json))

@@ -12,8 +12,8 @@ def recommend(asked: Recommending, show: Printing) -> None:
     from autokd.cli import progress
 
     with progress.shown(quiet=show.quiet) as notify, progress.logging_to_stderr(verbose=show.verbose):
-        from autokd import api
         from autokd.cli.console.recommended import recommended
+        from autokd.delivery import recommend as recommending
 
-        found = api.recommend(**{**vars(asked), "notify": notify})
+        found = recommending.recommend(**{**vars(asked), "notify": notify})
     out(recommended(found, as_json=show.as_json))

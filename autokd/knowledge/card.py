@@ -43,6 +43,7 @@ class StudyFacts:
       space: fingerprint of the search space.
       device: "cpu" or "cuda".
       versions: of autokd and torch, by name.
+      family: what tells the source of the data from others, where several data are of one; "": they are not.
 
     Raises:
       TypeError, ValueError: a fact is not of its type, or the metric is none of autokd's.
@@ -65,12 +66,18 @@ class StudyFacts:
     space: str
     device: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    family: str = ""
 
     def __post_init__(self) -> None:
         for name, hint in _hints().items():
             object.__setattr__(self, name, _read(getattr(self, name), hint))
         if self.objective not in METRICS:
             raise ValueError(f"there is no metric {self.objective!r}")
+
+    @property
+    def source(self) -> str:
+        """What data of one source have in common: statistics count them once."""
+        return self.family or self.data
 
     @property
     def metric(self) -> Metric:

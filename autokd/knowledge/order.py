@@ -15,6 +15,8 @@ from scipy.special import stdtrit
 Values = NDArray[np.float64]
 ENOUGH = 3
 """Studies below which nothing is preferred to KD by hand."""
+BELIEF = 0.5
+"""Share of what sets a study apart from the mean of all that is believed when more than one pipeline is chosen."""
 LEAST_TRIED = 5
 """Trials below which no past study is judged by them."""
 SURE = 0.05
@@ -47,7 +49,8 @@ def worth_trying(said: Values, weights: Values, tried: Sequence[int] = ()) -> li
     """Return places of pipelines that are not tried yet, the one that is most worth trying first.
 
     The first is the best on average; each further one raises most the mean over studies of the best so far (a greedy
-    portfolio: Wistuba, Schilling and Schmidt-Thieme, DSAA 2015; Feurer et al., JMLR 2022).
+    portfolio: Wistuba, Schilling and Schmidt-Thieme, DSAA 2015; Feurer et al., JMLR 2022). What a single study says is
+    noisy, so each is moved half-way towards the mean before.
 
     Args:
       said: quantile of each pipeline in each past study, [S, n]; more is better.

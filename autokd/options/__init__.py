@@ -5,10 +5,10 @@ Nothing heavy is imported here, so that `autokd --help` is quick.
 
 from __future__ import annotations
 
+from autokd.options.advising import Advising
 from autokd.options.groups import (
     REPORTS,
     STUDIES,
-    Advising,
     Comparison,
     Components,
     DataDir,

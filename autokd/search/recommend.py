@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TIMED_SECONDS = 0.5
 """That timing one pipeline may take, about, once warm."""
+NOTHING = "No past study is about this kind of input. These are the known recipes in order; gains are not known."
 FEW = 3
 """Past studies below which there is no interval."""
 
@@ -131,7 +132,7 @@ def recommend(asked: Recommending, notify: Notify) -> Recommendation:
         neighbours=near,
         pipelines=tuple(_recommended(setup, clock, *each) for each in found[: asked.top]),
         epochs=epochs,
-        unknown=tuple(_unknown(facts, near)),
+        unknown=tuple(_unknown(facts, near)) if near else (NOTHING,),
         setup=setup,
     )
 
@@ -228,9 +229,6 @@ def _unsure(gain: float | None, interval: tuple[float, float] | None, studies: i
 
 def _unknown(facts: StudyFacts, near: Sequence[Neighbour]) -> Iterator[str]:
     """What is not known of all pipelines."""
-    if not near:
-        yield "No past study is about this kind of input. These are the known recipes in order; gains are not known."
-        return
     past = [each.facts for each in near]
     if len(past) < FEW:
         yield f"Past studies that count are {len(past)}: too few for an interval."
@@ -240,12 +238,11 @@ def _unknown(facts: StudyFacts, near: Sequence[Neighbour]) -> Iterator[str]:
     yield from _beyond("classes", facts.classes, [each.classes for each in past])
     yield from _beyond("training samples", facts.train, [each.train for each in past])
     limits = [each.limits["params"] for each in past if "params" in each.limits]
-    if "params" in facts.limits and limits:
-        yield from _beyond("parameters at most", facts.limits["params"], limits)
+    yield from _beyond("parameters at most", facts.limits.get("params", math.nan), limits)
 
 
 def _beyond(what: str, value: float, seen: Sequence[float]) -> Iterator[str]:
     """That a number lies outside of what past studies had."""
-    low, high = min(seen), max(seen)
-    if not low <= value <= high and math.isfinite(value):
+    low, high = min(seen, default=value), max(seen, default=value)
+    if value < low or value > high:
         yield f"{value:,.0f} {what} lie outside of what past studies had ({low:,.0f} to {high:,.0f})."

@@ -7,6 +7,7 @@ python -m benchmarks.knowledge.records --write FILE [--sets digits letter]
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -50,7 +51,7 @@ def card_of(name: str) -> StudyCard | None:
     if facts is None:
         assert packed is not None
         facts = packed.facts
-    return StudyCard(facts=facts, runs=tuple(runs))
+    return StudyCard(facts=dataclasses.replace(facts, family=FAMILIES[name]), runs=tuple(runs))
 
 
 def pack(names: Iterable[str]) -> None:

@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 import autokd
-from autokd.api import Recommendations
 from autokd.cli.console.recommended import recommended, signed
 from autokd.delivery import pipeline_file
+from autokd.delivery.recommend import Recommendations
 from autokd.delivery.recommended_files import Trained, difference, write_files
 from autokd.errors import BundleError, NothingFeasible
 from autokd.metrics import METRICS

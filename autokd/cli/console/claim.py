@@ -6,14 +6,15 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from autokd.cli.console.output import Shown, document, indented
+from autokd.cli.console.tables import printed, table_of
 from autokd.report import words
-from autokd.report.printed import Grid, Printed
+from autokd.report.printed import Grid
 from autokd.report.sections import sections
 from autokd.report.sections.recommendation.facts import Decision, decide, legend, measured_on, training_text
 from autokd.report.sections.recommendation.terminal import arms, compared, evidence
@@ -42,10 +43,10 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
     return Group(
         Text(f"{decision.title}.", style="bold"),
         *(Text(text, style="bold red") for text in (decision.contradiction, decision.nothing_learned) if text),
-        _table(arms(store, decision)),
+        table_of(arms(store, decision)),
         Text(f"{legend(decision.claim)} {measured_on(store)}".rstrip(), style="dim"),
         *(Text(text) for text in (extent(store),) if text),
-        *(_below(item) for section in sections() for item in section.printed(store)),
+        *(printed(item) for section in sections() for item in section.printed(store)),
         Text(f"\nRecommended ({_recommended(decision)}):"),
         Padding(_pipeline(decision), (0, 0, 0, 2)),
         Text(f"\n{compared(decision)}"),
@@ -55,22 +56,6 @@ def summary(study: Study, *, as_json: bool, profiled: bool = False) -> Shown:
         Text("\nNext:"),
         *(indented(text) for text in _next(study)),
     )
-
-
-def _below(item: Printed) -> RenderableType:
-    """What a section prints; a table stands apart from what is above it, and a list is indented."""
-    if isinstance(item, str):
-        return indented(item.strip()) if item.startswith("  ") else Text(item)
-    return _table(item._replace(title=f"\n{item.title}"))
-
-
-def _table(grid: Grid) -> Table:
-    table = Table(title=grid.title, title_justify="left")
-    for column in grid.columns:
-        table.add_column(column, justify="left" if column in grid.left else "right")
-    for place, row in enumerate(grid.rows):
-        table.add_row(*map(Text, row), style="bold" if place in grid.strong else None)
-    return table
 
 
 def _document(study: Study, *, profiled: bool) -> str:
@@ -132,4 +117,4 @@ def _next(study: Study) -> Iterator[str]:
 def profile(records: Records) -> Shown:
     """Return where the time of the last profiled session went."""
     rows = [[line.part, f"{line.seconds:.2f}", words.percent(line.share)] for line in part_times(records)]
-    return _table(Grid("Where the time went", ["part", "seconds", "share"], rows, left=["part"]))
+    return table_of(Grid("Where the time went", ["part", "seconds", "share"], rows, left=["part"]))

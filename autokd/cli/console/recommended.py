@@ -15,7 +15,7 @@ from autokd.delivery.recommended_files import FIRST, compared, difference
 from autokd.report import words
 
 if TYPE_CHECKING:
-    from autokd.api import Recommendations
+    from autokd.delivery.recommend import Recommendations
     from autokd.delivery.recommended_files import Trained
     from autokd.knowledge import StudyFacts
     from autokd.metrics import Metric

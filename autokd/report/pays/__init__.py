@@ -1,0 +1,1 @@
+"""What past studies say about what pays where, for people."""
