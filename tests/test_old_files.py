@@ -11,6 +11,7 @@ import torch
 import autokd
 from autokd.api import open_study
 from autokd.cli.commands import run_command
+from autokd.knowledge import learn
 
 OLD = Path(__file__).parent / "old"
 STUDIES = ("old-wine", "old-front")
@@ -32,6 +33,13 @@ def test_an_old_study_opens_with_its_recommendation(name: str, here: Path) -> No
     assert study.best is not None
     assert "finished" in repr(study)
     assert bool(study.front) == (name == "old-front")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_an_old_study_can_be_learnt(name: str, here: Path) -> None:
+    learned = learn(open_study(name).store)
+    assert learned.left_out == 0 and len(learned.card.runs) > 30
+    assert learned.card.gains and learned.card.facts.class_counts == (46, 38, 30)
 
 
 @pytest.mark.parametrize("name", STUDIES)

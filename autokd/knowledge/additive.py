@@ -1,7 +1,8 @@
 """What each choice of a pipeline was worth within one study: a ridge regression on all choices at once.
 
 Where two choices were often made together, a difference of means gives each what belongs to the other. An additive
-model tells them apart as far as the runs do. How much it shrinks is what predicts left-out runs best.
+model tells them apart as far as the runs do. Who chose a pipeline is in it too, since known recipes are also good at
+what is not asked about. How much it shrinks is what predicts left-out runs best.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autokd.knowledge.card import StudyCard
-from autokd.knowledge.choices import LOSSES, TAUGHT, Bands, Choice, is_many, reads_a_teacher
+from autokd.knowledge.choices import LOSSES, ORIGIN, TAUGHT, Bands, Choice, is_many, reads_a_teacher
 
 SHRINKS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """How strong the penalty may be, in runs."""
@@ -55,7 +56,7 @@ class Design:
             others = [profiles[each] for each in known if each.place == choice.place and each != choice]
             if is_many(choice.place):
                 found[choice] = profile
-            elif others:
+            elif others and choice.place != ORIGIN:
                 found[choice] = profile - np.mean(others, axis=0)
         return {**found, **self._taught()}
 
@@ -111,8 +112,11 @@ def fit(has: Values, targets: Values) -> Values:
 
 
 def aligned(coefficients: Values, own: Sequence[Choice], wanted: Sequence[Choice]) -> Values:
-    """Return coefficients [F, T] of one study for the choices of another [G, T]; what the first has not is 0."""
-    at = {choice: place for place, choice in enumerate(own)}
+    """Return coefficients [F, T] of one study for the choices of another [G, T]; what the first has not is 0.
+
+    So is who chose a pipeline, which is nothing of the pipeline.
+    """
+    at = {choice: place for place, choice in enumerate(own) if choice.place != ORIGIN}
     rows = np.zeros((len(wanted), coefficients.shape[1]))
     for place, choice in enumerate(wanted):
         if choice in at:

@@ -45,11 +45,13 @@ class Advice(NamedTuple):
       recipe: the rule, and the pipeline that it is here.
       expected: what it is expected to be worth.
       evidence: what past studies saw of it.
+      said: quantile of it in each past study that counts, in the order of the base.
     """
 
     recipe: Recipe
     expected: Expected
     evidence: Evidence
+    said: tuple[float, ...]
 
 
 class Neighbour(NamedTuple):
@@ -102,8 +104,8 @@ def advise(base: Base, facts: StudyFacts, recipes: Sequence[Recipe], params: Map
     said = recommender.said([subject_of(each.drawn.plain, params[each.rule.name], facts) for each in recipes])
     seen = [_gains(card) for card in recommender.cards]
     found = [
-        Advice(each, value, _evidence(each, seen))
-        for each, value in zip(recipes, recommender.expected(said, by_hand), strict=True)
+        Advice(each, value, _evidence(each, seen), tuple(column.round(4).tolist()))
+        for each, value, column in zip(recipes, recommender.expected(said, by_hand), said.quantiles.T, strict=True)
     ]
     return [found[place] for place in recommender.order(said, by_hand)]
 

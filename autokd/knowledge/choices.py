@@ -22,12 +22,14 @@ SIZE = "share of the limit on parameters"
 """Place of a student's size."""
 ASKED = frozenset({"temperature", "weight", "label_smoothing", "learning_rate", "depth"})
 """Fields of components that are asked about; the others of a few dozen runs' fields would drown these in noise."""
+ORIGIN = "origin"
+"""Place of who chose a pipeline: known recipes, a design, random draws. These differ in what is not asked about too."""
 TAUGHT = "any with a teacher"
 """In the place of losses: any that reads one."""
 FEW = 5
 """Different numbers up to which each is an option by itself."""
 BANDS = 3
-"""Bands that more numbers are cut into, with as many runs in each."""
+"""Bands that more numbers are cut into, with as many different numbers in each: a default counts once."""
 
 
 class Choice(NamedTuple):
@@ -93,6 +95,7 @@ def is_many(place: str) -> bool:
 
 def _chosen(run: CardRun, card: StudyCard) -> Iterator[tuple[str, float | str]]:
     """Every place that a run's pipeline fills, with the number or the name there."""
+    yield ORIGIN, run.source.split(":")[0]
     for slot, value in run.pipeline.items():
         if slot == OTHER:
             yield from ((f"{OTHER}.{name}", _plain(each)) for name, each in value.items())
@@ -120,8 +123,8 @@ def _plain(value: Any) -> float | str:
 
 def _cuts(values: Sequence[float]) -> tuple[float, ...]:
     """Where numbers are cut, to two digits; () where they are few."""
-    ordered = sorted(values)
-    if len(set(ordered)) <= FEW:
+    ordered = sorted(set(values))
+    if len(ordered) <= FEW:
         return ()
     at = [ordered[len(ordered) * band // BANDS] for band in range(1, BANDS)]
     return tuple(sorted({_round(value) for value in at}))

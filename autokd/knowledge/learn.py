@@ -15,6 +15,7 @@ from autokd.knowledge.shared_form import shared_failure, shared_form, shared_sou
 from autokd.metrics import METRICS
 from autokd.objective import COSTS
 from autokd.spec import fingerprint, network_slot, slots
+from autokd.study.curves import scored_on_the_way
 from autokd.study.failures import kind_of
 from autokd.study.records import RunRecord, TrialRecord
 from autokd.study.settings import StudySettings, TeacherFacts
@@ -147,14 +148,13 @@ def _of_trial(trial: TrialRecord) -> CardRun | None:
     if pipeline is None:
         return None
     last = trial.rungs[-1] if trial.rungs else None
-    scores = [line.get("score") for rung in trial.rungs for line in rung.curve]
     return CardRun(
         source=shared_source(trial.source),
         pipeline=pipeline,
         seed=int(trial.seed),
         epochs=0 if last is None else int(last.epochs),
         score=None if last is None or trial.failure else float(last.score),
-        curve=tuple(float(score) for score in scores if _is_finite(score)),
+        curve=tuple(float(score) for _, score in scored_on_the_way(trial) if _is_finite(score)),
         seconds=round(float(trial.seconds), 3),
         params=int(trial.cost["params"]),
         macs=int(trial.cost["macs"]),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from autokd.errors import StudyError
+from autokd.errors import StudyError, UserError
 from autokd.knowledge.base import write_card
 from autokd.knowledge.card import StudyCard
 from autokd.knowledge.learn import learn
@@ -45,8 +45,12 @@ def learn_into(folder: Path, studies: Sequence[StudyStore]) -> list[Lesson]:
 
     Raises:
       StudyError: none of them taught anything.
-      UserError: a file of the base is damaged.
+      UserError: the folder is a file, or a file of the base is damaged.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(
+            f"{folder} is a file, and studies are learnt into a folder; autokd knowledge merge makes one file"
+        )
     lessons = [_lesson(folder, study) for study in studies]
     if all(lesson.card is None for lesson in lessons):
         raise StudyError("; ".join(lesson.why for lesson in lessons))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax, stdtrit
+from scipy.special import stdtrit
 
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import StudyCard, StudyFacts
@@ -26,7 +26,7 @@ TREES, LEAF = 40, 2
 """Trees of a study's model, and the fewest runs at the end of a branch."""
 SEED = 0
 TRUST = 10
-"""Studies at which likeness counts as much as equality in their weights."""
+"""Sources of data at which likeness counts as much as equality in their weights."""
 LEVEL = 0.95
 ENOUGH = 3
 """Studies below which no interval is given."""
@@ -83,13 +83,14 @@ class Recommender:
 
     @cached_property
     def weights(self) -> Values:
-        """How much each study counts, [S], summing to 1: nearly alike while there are few."""
-        count = len(self.cards)
-        if count == 0:
+        """How much each study counts, [S], summing to 1: nearly alike while there are few; data of a source count once."""
+        if not self.cards:
             return np.zeros(0)
-        apart = np.array([_distance(self.facts, card.facts) for card in self.cards])
-        share = count / (count + TRUST)
-        found: Values = (1 - share) / count + share * softmax(-apart)
+        sources = [card.facts.source for card in self.cards]
+        equal = np.array([1 / sources.count(source) for source in sources]) / len(set(sources))
+        alike = equal * np.exp([-_distance(self.facts, card.facts) for card in self.cards])
+        share = len(set(sources)) / (len(set(sources)) + TRUST)
+        found: Values = (1 - share) * equal + share * alike / alike.sum()
         return found
 
     def said(self, subjects: Sequence[Subject]) -> Said:
@@ -204,7 +205,7 @@ def subject_of(pipeline: Mapping[str, Any], params: int, facts: StudyFacts) -> S
 
 
 def _distance(one: StudyFacts, other: StudyFacts) -> float:
-    """How unlike two studies are: sizes, classes and the teacher's accuracy, each about 1 for a usual difference."""
+    """How unlike two studies are: samples, classes and the size of a sample, each 1 for a factor of four."""
     ratios = (
         math.log(max(one.train, 1) / max(other.train, 1)) / math.log(4),
         math.log(max(one.classes, 1) / max(other.classes, 1)) / math.log(4),

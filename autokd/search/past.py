@@ -183,6 +183,7 @@ def told(past: PastStudies) -> str:
 
 def _advised(base: Base, added: Base | None, setup: Setup, ground: Ground) -> PastStudies:
     from autokd.knowledge.advice import neighbours
+    from autokd.knowledge.recommender import Recommender
 
     facts = facts_before_training(setup)
     studies = len(neighbours(base, facts))
@@ -193,6 +194,7 @@ def _advised(base: Base, added: Base | None, setup: Setup, ground: Ground) -> Pa
         known=len(base.cards),
         studies=studies,
         advised=tuple(_noted(each) for each in ranked if each.recipe.rule.name not in BASELINES)[: _most(setup)],
+        weights=tuple(Recommender(base, facts).weights.round(6).tolist()),
     )
 
 
@@ -204,6 +206,7 @@ def _noted(advice: Advice) -> AdvisedRule:
         interval=advice.expected.interval,
         studies=advice.evidence.studies,
         better=advice.evidence.better,
+        said=advice.said,
     )
 
 

@@ -18,6 +18,7 @@ class AdvisedRule:
       interval: 95 % of new studies are expected in it; None where too few past studies know.
       studies: past studies that tried it beside KD by hand, on whatever student.
       better: in so many of these it was better.
+      said: quantile of it in each past study that counts, [S].
     """
 
     rule: Mapping[str, Any]
@@ -25,6 +26,7 @@ class AdvisedRule:
     interval: tuple[float, float] | None
     studies: int
     better: int
+    said: tuple[float, ...] = ()
 
     @property
     def name(self) -> str:
@@ -47,6 +49,7 @@ class PastStudies:
       known: past studies in the base.
       studies: of them, those that are about the same kind of input and so count.
       advised: the recipes beside those that every study tries, in the order in which they are tried.
+      weights: how much each past study counts, [S], summing to 1.
     """
 
     base: str
@@ -54,6 +57,7 @@ class PastStudies:
     known: int
     studies: int
     advised: tuple[AdvisedRule, ...] = ()
+    weights: tuple[float, ...] = ()
 
     def rule(self, name: str | None) -> AdvisedRule | None:
         """Return the advised recipe of a name; None where there is no such one."""
@@ -66,5 +70,10 @@ class PastStudies:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> PastStudies:
         """Inverse of `to_plain`."""
-        advised = [{**each, "interval": each["interval"] and tuple(each["interval"])} for each in plain["advised"]]
-        return cls(**{**plain, "advised": tuple(AdvisedRule(**each) for each in advised)})
+        advised = tuple(AdvisedRule(**_with_tuples(each)) for each in plain["advised"])
+        return cls(**{**_with_tuples(plain), "advised": advised})
+
+
+def _with_tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with tuples in place of JSON's lists."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}

@@ -73,7 +73,7 @@ def test_merge_and_export_write_files_once(run, base):
         (["learn", "poor"], "study poor has 1 pipeline(s) of autokd's own parts that were trained to the end; "),
         (["learn", "broken", "mine"], "studies/broken/study.yaml is damaged: "),
         (["learn", "torn"], "studies/torn/trials.jsonl: the line at byte 0 is damaged; "),
-        (["learn", "mine", "--knowledge", "space.yaml"], "space.yaml: "),
+        (["learn", "mine", "--knowledge", "space.yaml"], "space.yaml is a file, and studies are learnt into a folder;"),
         (["knowledge", "list", "space.yaml"], "space.yaml is no knowledge base of autokd, or damaged "),
         (["knowledge", "merge", "nowhere"], "nowhere: there is no knowledge base; autokd learn STUDY makes one"),
         (["knowledge", "export", "-o", "runs.txt"], "runs.txt: the table is written as .csv or .parquet; "),

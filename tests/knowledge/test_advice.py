@@ -147,7 +147,7 @@ def test_a_run_becomes_a_rule_that_draws_the_same_training(space):
     plain = space.sample(np.random.default_rng(3), 0).plain
     rule = rule_from(plain)
     assert rule is not None
-    (recipe,) = [each for each in portfolio(space, ROWS, OFFERS, rules=[rule]).recipes]
+    (recipe,) = portfolio(space, ROWS, OFFERS, rules=[rule]).recipes
     drawn = recipe.drawn.plain
     assert drawn["optimizer"]["learning_rate"] == pytest.approx(plain["optimizer"]["learning_rate"], rel=0.06)
     for slot in ("augment", "schedule", "head", "losses"):

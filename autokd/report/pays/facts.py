@@ -76,7 +76,7 @@ def option(place: str, chosen: str, names: Names | None = None) -> str:
 def interval(mean: Mean, scale: float, digits: int) -> str:
     """Return a mean with its interval: "+0.39 [+0.24, +0.53]"."""
     middle, low, high = (f"{scale * value:+.{digits}f}".replace("-", "−") for value in mean)
-    return f"{middle} [{low}, {high}]" if math.isfinite(mean.low) else f"{middle} [too few data]"
+    return f"{middle} [{low}, {high}]" if math.isfinite(mean.low) else f"{middle} [few data]"
 
 
 def line(effect: Effect, names: Names | None = None) -> Line:
@@ -166,30 +166,30 @@ def printed(found: Findings, names: Names | None = None) -> Iterator[Printed]:
 
 
 def _grid(scope: Scope, effects: Sequence[Effect], names: Names | None) -> Grid:
-    lines = [line(effect, names) for effect in effects]
-    rows = [
-        [each.what, each.option, each.against, each.rank, each.score, str(each.effect.sources), each.verdict]
-        for each in lines
-    ]
+    rows = [_cells(line(effect, names)) for effect in effects]
     strong = [place for place, each in enumerate(effects) if each.verdict in ("pays", "costs")]
-    columns = ["what", "choice", "against", "rise in rank", "points", "sources", "verdict"]
-    return Grid(heading(scope), columns, rows, left=["what", "choice", "against", "verdict"], strong=strong)
+    columns = ["choice", "against", "rise in rank", "points", "sources", "verdict"]
+    return Grid(heading(scope), columns, rows, left=["choice", "against", "verdict"], strong=strong)
+
+
+def _cells(each: Line) -> list[str]:
+    points = each.score.split(" ")[0]
+    return [f"{each.what}: {each.option}", each.against, each.rank, points, str(each.effect.sources), each.verdict]
 
 
 def _dependences(found: Sequence[Dependence], names: Names | None) -> Grid:
     rows = [
         [
-            what(each.choice.place, names),
-            option(each.choice.place, each.choice.option, names),
+            f"{what(each.choice.place, names)}: {option(*each.choice, names)}",
             f"{each.high} less {each.low}",
             interval(each.difference, 1, 2),
             "differs" if each.p <= 0.05 else "may differ",
         ]
         for each in found
     ]
-    texts = ["what", "choice", "data", "verdict"]
+    texts = ["choice", "data", "verdict"]
     strong = [place for place, each in enumerate(found) if each.p <= 0.05]
-    columns = [*texts[:3], "difference in rank", "verdict"]
+    columns = [*texts[:2], "difference in rank", "verdict"]
     return Grid("Where it depends on the data", columns, rows, left=texts, strong=strong)
 
 

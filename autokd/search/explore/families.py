@@ -11,11 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from autokd.objective import ACCURACY, Objective
 from autokd.recipes.rules import unaugmented
 from autokd.space import Drawn
 from autokd.study.arms import BASELINES
 from autokd.study.pareto import finished_best_first
+from autokd.study.past import PastStudies
 from autokd.study.records import TrialRecord
 
 FAMILY = "family"
@@ -39,14 +42,15 @@ class Families:
       recipes: on the family that is known best.
       others: on each of the other families.
       objective: says which is best here.
-      advised: name of the recipe that past studies put first: families are tried with it, and the order of the recipes
-        stays; "": nothing was advised.
+      advised: name of the recipe that past studies put first: families are tried with it; "": nothing was advised.
+      past: what past studies advised, which gives the order of the recipes as long as the trials bear them out.
     """
 
     recipes: Recipes
     others: tuple[Recipes, ...] = ()
     objective: Objective = ACCURACY
     advised: str = ""
+    past: PastStudies | None = None
 
     def scouts(self, trials: Mapping[int, TrialRecord]) -> Iterator[Scout]:
         """Yield a recipe on the other families: the advised one, once it is a trial, else the better one by hand.
@@ -60,8 +64,9 @@ class Families:
     def left(self, trials: Mapping[int, TrialRecord]) -> list[tuple[str, Drawn]]:
         """Return the recipes beside those by hand, on the family that is best so far, with their names.
 
-        What families are tried with comes first, on the family that is known best, like a scout. After it come, where
-        nothing was advised, those with the augmentation that is best so far.
+        What families are tried with comes first, on the family that is known best, like a scout. After it they come in
+        the order that the past studies advise which the trials bear out; where none is left, first those with the
+        augmentation that is best so far.
         """
         stem = self._stem(trials)
         best = None if stem is None else self._best(trials)
@@ -69,9 +74,28 @@ class Families:
         family = self._family_of(best)
         rest = [name for name in self.recipes if name not in (*BASELINES, *first)]
         placed = [(name, family.get(name, self.recipes[name])) for name in rest]
-        if best is not None and not self.advised:
+        order = self._advised_order(trials)
+        if order:
+            placed.sort(key=lambda row: order.index(row[0]) if row[0] in order else len(order))
+        elif best is not None:
             placed.sort(key=lambda row: row[1].plain["augment"]["use"] != best.pipeline["augment"]["use"])
         return [*((name, self.recipes[name]) for name in first), *placed]
+
+    def _advised_order(self, trials: Mapping[int, TrialRecord]) -> list[str]:
+        """Names of the recipes in the order that is advised now; [] where nothing was, or all of it proved wrong."""
+        if self.past is None or not self.past.weights:
+            return []
+        from autokd.knowledge.order import believed, worth_trying
+
+        advised, names = self.past.advised, [each.name for each in self.past.advised]
+        said = np.array([each.said for each in advised]).T
+        tried = {trial.recipe: trial for trial in trials.values() if trial.rungs and trial.recipe in names}
+        scores = {names.index(str(name)): trial.rungs[0].score for name, trial in tried.items()}
+        weights = believed(said, np.array(self.past.weights), scores)
+        if not weights.any():
+            return []
+        begun = list(scores) or [0]
+        return [names[place] for place in [*begun, *worth_trying(said, weights, begun)]]
 
     def _stem(self, trials: Mapping[int, TrialRecord]) -> TrialRecord | None:
         """The trial that scouts are changed from.

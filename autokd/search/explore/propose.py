@@ -26,6 +26,7 @@ from autokd.seeds import derive
 from autokd.space import Budget, Drawn, Space
 from autokd.spec import fingerprint, without_idle
 from autokd.study.arms import BASELINES, RECIPE
+from autokd.study.past import PastStudies
 from autokd.study.records import Records, Refused
 from autokd.types import Shapes, Task
 
@@ -77,6 +78,7 @@ class Proposer:
       recipes: the known recipes that come first, by name; they lie inside the budget.
       elsewhere: the same on the largest student of each other family.
       advised: name of the recipe that past studies put first, or "".
+      past: what past studies advised, or None.
       students: further options of the design for the student: the largest of each family.
       planned: trials that the study is to have.
     """
@@ -93,6 +95,7 @@ class Proposer:
     recipes: Recipes = field(default_factory=dict)
     elsewhere: tuple[Recipes, ...] = ()
     advised: str = ""
+    past: PastStudies | None = None
     students: tuple[Mapping[str, Any], ...] = ()
     planned: int = Budget.trials
 
@@ -178,7 +181,13 @@ class Proposer:
         recipes on the family that is best so far, then the space file's warm starts inside the budget.
         """
         trials = self.records.trials
-        families = Families(recipes=self.recipes, others=self.elsewhere, objective=self.objective, advised=self.advised)
+        families = Families(
+            recipes=self.recipes,
+            others=self.elsewhere,
+            objective=self.objective,
+            advised=self.advised,
+            past=self.past,
+        )
         by_hand = [Proposal(RECIPE + name, self.recipes[name]) for name in BASELINES if name in self.recipes]
         scouts = [Proposal(FAMILY, scout.drawn, base=scout.base) for scout in families.scouts(trials)]
         recipes = [Proposal(RECIPE + name, drawn) for name, drawn in families.left(trials)]

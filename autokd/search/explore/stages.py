@@ -85,6 +85,7 @@ def explore(session: Session, trials: int) -> None:
         recipes=setup.recipes,
         elsewhere=setup.recipes_elsewhere,
         advised=setup.advised,
+        past=setup.past,
         students=setup.students,
         planned=setup.budget.trials,
     )

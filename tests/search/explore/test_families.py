@@ -7,6 +7,7 @@ from typing import Any
 
 from autokd.search.explore.families import Families
 from autokd.space import Drawn
+from autokd.study.past import AdvisedRule, PastStudies
 from autokd.study.records import TrialRecord
 from tests.search.records import trial
 
@@ -97,3 +98,34 @@ def test_families_are_tried_with_what_past_studies_put_first_and_their_order_sta
     left = families.left(trials)
     assert [name for name, _ in left] == ["wttm", "kd-raw", "dist-raw"]  # the first is tried already
     assert [drawn.plain["student"]["use"] for _, drawn in left] == ["resnet", "cnn", "cnn"]
+
+
+def past_of(said: dict[str, tuple[float, ...]]) -> PastStudies:
+    """What past studies advised, given the quantile of each recipe in each of them."""
+    studies = len(next(iter(said.values())))
+    advised = [
+        AdvisedRule(rule={"name": name, "title": name}, gain=None, interval=None, studies=0, better=0, said=own)
+        for name, own in said.items()
+    ]
+    weights = (1 / studies,) * studies
+    return PastStudies(base="", added=None, known=studies, studies=studies, advised=tuple(advised), weights=weights)
+
+
+def test_past_studies_that_the_trials_prove_wrong_no_longer_give_the_order() -> None:
+    names = [f"r{number}" for number in range(8)]
+    right = {name: 2.0 - number / 4 for number, name in enumerate(names)}
+    wrong = {name: -3.0 * value for name, value in right.items()}
+    past = past_of({name: (right[name], wrong[name]) for name in names})
+    families = Families(recipes=recipes("resnet", ("kd", "alone", *names)), advised="r0", past=past)
+    assert [name for name, _ in families.left({})] == ["r0", *reversed(names[1:])]  # the wrong one is louder
+    trials = by_number(*(tried(number, f"r{number}", "resnet", right[f"r{number}"]) for number in range(5)))
+    assert [name for name, _ in families.left(trials)][-3:] == ["r5", "r6", "r7"]
+
+
+def test_where_all_past_studies_are_wrong_the_order_is_that_of_a_cold_search() -> None:
+    names = [f"r{number}" for number in range(8)]
+    past = past_of({name: (float(number),) for number, name in enumerate(names)})
+    families = Families(recipes=recipes("resnet", ("kd", "alone", *names)), advised="r0", past=past)
+    assert [name for name, _ in families.left({})] == ["r0", *reversed(names[1:])]
+    trials = by_number(*(tried(number, f"r{number}", "resnet", 1.0 - number / 10) for number in range(5)))
+    assert [name for name, _ in families.left(trials)] == names

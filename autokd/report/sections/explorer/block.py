@@ -15,6 +15,7 @@ from autokd.report.sections.explorer.facts import Shown, comparable, costs_shown
 from autokd.report.start import teacher_value
 from autokd.report.tables import flat
 from autokd.study.arms import PICK
+from autokd.study.curves import scored_on_the_way
 
 if TYPE_CHECKING:
     from autokd.study.store import StudyStore
@@ -58,12 +59,7 @@ def _trial(study: StudyStore, s: Shown) -> Plain:
     `curve` has (epoch, value) of the epochs that were scored on the way, `rungs` of those whose score decided.
     """
     metric, trial = study.objective.metric, s.trial
-    on_the_way = [
-        [line["epoch"], _short(metric.value(line["score"]), 4)]
-        for rung in trial.rungs
-        for line in rung.curve
-        if line.get("score") is not None
-    ]
+    on_the_way = [[epoch, _short(metric.value(score), 4)] for epoch, score in scored_on_the_way(trial)]
     return {
         "number": s.number,
         "value": _short(s.value),
