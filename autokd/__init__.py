@@ -12,6 +12,7 @@ from autokd._version import __version__ as __version__
 if TYPE_CHECKING:
     from autokd.api import Study, export_model, load_student, open_study, search, train
     from autokd.delivery.predict import predict
+    from autokd.delivery.recommend import recommend
     from autokd.errors import AutokdError, UserError
     from autokd.options.teacher import Teacher
     from autokd.spec import PipelineSpec
@@ -26,6 +27,7 @@ __all__ = [
     "load_student",
     "open_study",
     "predict",
+    "recommend",
     "search",
     "train",
 ]
@@ -40,6 +42,7 @@ _HOME = {
     "load_student": "api",
     "open_study": "api",
     "predict": "delivery.predict",
+    "recommend": "delivery.recommend",
     "search": "api",
     "train": "api",
 }

@@ -17,6 +17,7 @@ PUBLIC = [
     "load_student",
     "open_study",
     "predict",
+    "recommend",
     "search",
     "train",
 ]

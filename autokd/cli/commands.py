@@ -15,7 +15,7 @@ import typer
 
 from autokd import catalog
 from autokd.catalog import KINDS
-from autokd.cli import about_studies, knowledge, options, streams, students
+from autokd.cli import about_studies, knowledge, options, recommend, streams, students
 from autokd.cli.console.output import document, out
 from autokd.cli.failures import UsageError, complain, hinted, internal, mistyped, of_system
 from autokd.cli.options import Json, Printing, TeachersData, with_options
@@ -75,6 +75,9 @@ def _planned(request: Request, notify: Notify, *, as_json: bool) -> Shown:
 
     setup = run.prepare(request, notify, dry=True)
     return plan(setup, run.plan(setup), as_json=as_json)
+
+
+app.command()(with_options(recommend.recommend))
 
 
 @app.command()

@@ -16,8 +16,10 @@ from autokd.knowledge.recommender import Expected, Recommender, subject_of
 from autokd.knowledge.taught import rule_from
 from autokd.recipes import RULES, Recipe, Rule
 
-BEST = 5
-"""Runs of each past study whose rules are candidates."""
+BEST = 1
+"""Runs of each past study whose rules are candidates, though no other study tried them."""
+SHARED = 2
+"""Sources of data on which a rule was tried that is a candidate whatever came of it."""
 
 
 BY_HAND, ALONE = "kd", "alone"
@@ -85,7 +87,13 @@ def candidates(base: Base, facts: StudyFacts) -> tuple[Rule, ...]:
       base: past studies.
       facts: what the new study is about.
     """
-    taught = {rule.name: rule for card in Recommender(base, facts).cards for rule in _best(card)}
+    taught, tried = dict[str, Rule](), dict[str, set[str]]()
+    for card in Recommender(base, facts).cards:
+        for rank, rule in enumerate(_best_first(card)):
+            sources = tried.setdefault(rule.name, set())
+            sources.add(card.facts.source)
+            if rank < BEST or len(sources) >= SHARED:
+                taught[rule.name] = rule
     return (*RULES, *(taught[name] for name in sorted(taught)))
 
 
@@ -103,11 +111,14 @@ def advise(base: Base, facts: StudyFacts, recipes: Sequence[Recipe], params: Map
     by_hand = names.index(BY_HAND if BY_HAND in names else ALONE)
     said = recommender.said([subject_of(each.drawn.plain, params[each.rule.name], facts) for each in recipes])
     seen = [_gains(card) for card in recommender.cards]
+    evidence = [_evidence(each, seen) for each in recipes]
     found = [
-        Advice(each, value, _evidence(each, seen), tuple(column.round(4).tolist()))
-        for each, value, column in zip(recipes, recommender.expected(said, by_hand), said.quantiles.T, strict=True)
+        Advice(each, value, own, tuple(column.round(4).tolist()))
+        for each, value, own, column in zip(
+            recipes, recommender.expected(said, by_hand), evidence, said.quantiles.T, strict=True
+        )
     ]
-    return [found[place] for place in recommender.order(said, by_hand)]
+    return [found[place] for place in recommender.order(said, by_hand, [own.studies for own in evidence])]
 
 
 def _distinct(recipes: Sequence[Recipe]) -> list[Recipe]:
@@ -136,7 +147,7 @@ def _gains(card: StudyCard) -> dict[str, float]:
     return {name: statistics.fmean(gains) for name, gains in found.items()}
 
 
-def _best(card: StudyCard) -> Iterator[Rule]:
+def _best_first(card: StudyCard) -> Iterator[Rule]:
     runs = {run.key: run for run in card.runs if run.key in card.worth and not run.failure}
-    best = sorted(runs, key=lambda key: (-card.worth[key], key))[:BEST]
+    best = sorted(runs, key=lambda key: (-card.worth[key], key))
     yield from (rule for key in best if (rule := rule_from(runs[key].pipeline)) is not None)

@@ -55,14 +55,12 @@ def learn(store: StudyStore) -> Learned:
 
 
 def _learned(store: StudyStore) -> Learned:
-    settings, records = store.settings, store.records
+    settings = store.settings
     if settings.data.modality not in catalog.shipped("modalities"):
         raise StudyError(f"study {store.name}: its kind of input is not autokd's own")
     if not settings.data.counts("train"):
         raise StudyError(f"study {store.name}: an earlier version made it, and did not count the samples of each class")
-    ended = [trial for trial in records.trials.values() if trial.rungs or trial.failure]
-    costs = {_network(trial.pipeline): trial.cost for trial in ended}
-    found = [*map(_of_trial, ended), *(_of_run(run, settings, costs) for run in records.runs)]
+    found = _runs(store)
     runs = [run for run in found if run is not None]
     card = StudyCard(facts=facts_of(settings), runs=tuple(runs))
     if len(card.worth) < LEAST:
@@ -71,6 +69,14 @@ def _learned(store: StudyStore) -> Learned:
             f"at least {LEAST} are needed to compare anything"
         )
     return Learned(card, len(found) - len(runs))
+
+
+def _runs(store: StudyStore) -> list[CardRun | None]:
+    """What was trained in a study; None for a run whose pipeline holds what is not autokd's own."""
+    records = store.records
+    ended = [trial for trial in records.trials.values() if trial.rungs or trial.failure]
+    costs = {_network(trial.pipeline): trial.cost for trial in ended}
+    return [*map(_of_trial, ended), *(_of_run(run, store.settings, costs) for run in records.runs)]
 
 
 def facts_of(settings: StudySettings) -> StudyFacts:

@@ -23,7 +23,7 @@ SURE = 0.05
 """Level of every test."""
 
 
-def first_choice(said: Values, weights: Values, by_hand: int) -> int:
+def first_choice(said: Values, weights: Values, by_hand: int, known: NDArray[np.bool_]) -> int:
     """Return the place of the pipeline that is recommended before any trial.
 
     It is KD by hand, unless past studies say that another one is better and not by chance: the lower 95 % bound of its
@@ -33,6 +33,7 @@ def first_choice(said: Values, weights: Values, by_hand: int) -> int:
       said: quantile of each pipeline in each past study, [S, n].
       weights: how much each study counts, [S], summing to 1.
       by_hand: place of KD by hand.
+      known: whether several studies really tried a pipeline, [n]; what is only guessed does not come first.
     """
     count = 1 / float(weights @ weights) if len(weights) else 0.0
     if count < ENOUGH:
@@ -41,6 +42,7 @@ def first_choice(said: Values, weights: Values, by_hand: int) -> int:
     means = weights @ ahead
     errors = np.sqrt(weights @ (ahead - means) ** 2 / (count - 1))
     bounds = means - stdtrit(count - 1, 1 - SURE / 2) * errors
+    bounds[~known] = -np.inf
     bounds[by_hand] = 0.0
     return int(bounds.argmax())
 

@@ -8,7 +8,7 @@ random. What the studies say is averaged, with weights that are nearly equal whe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from autokd.knowledge.additive import fit
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import StudyCard, StudyFacts
 from autokd.knowledge.features import Subject, table_of
 from autokd.knowledge.order import first_choice, worth_trying
 
-TREES, LEAF = 40, 2
-"""Trees of a study's model, and the fewest runs at the end of a branch."""
-SEED = 0
+LEAST_SCALE = 0.25
+"""Spread of a number below which a step of it counts no more: what a study hardly varied, it hardly knows."""
 TRUST = 10
 """Sources of data at which likeness counts as much as equality in their weights."""
 LEVEL = 0.95
@@ -54,11 +54,11 @@ class Said(NamedTuple):
 
     Args:
       quantiles: rank within the study, in standard deviations of a normal distribution.
-      gains: score less that of KD by hand, in the unit of the score; NaN where a study does not know.
+      scores: that pipelines of this rank had in the study.
     """
 
     quantiles: Values
-    gains: Values
+    scores: Values
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Recommender:
 
     @cached_property
     def weights(self) -> Values:
-        """How much each study counts, [S], summing to 1: nearly alike while there are few; data of a source count once."""
+        """How much each study counts, [S], summing to 1: nearly alike while few; data of one source count once."""
         if not self.cards:
             return np.zeros(0)
         sources = [card.facts.source for card in self.cards]
@@ -97,70 +97,79 @@ class Recommender:
         """Return what each study says of some pipelines."""
         asked = [model.of(subjects) for model in self._models]
         shape = (len(asked), len(subjects))
-        quantiles, gains = np.zeros(shape), np.zeros(shape)
-        for place, (own_quantiles, own_gains) in enumerate(asked):
-            quantiles[place], gains[place] = own_quantiles, own_gains
-        return Said(quantiles, gains)
+        quantiles, scores = np.zeros(shape), np.zeros(shape)
+        for place, (own_quantiles, own_scores) in enumerate(asked):
+            quantiles[place], scores[place] = own_quantiles, own_scores
+        return Said(quantiles, scores)
 
     def expected(self, said: Said, by_hand: int) -> list[Expected]:
         """Return what each pipeline is expected to be worth.
 
-        A gain is the difference of what a study's model says of the pipeline and of KD by hand: the models of a few
-        dozen runs shrink both towards the study's mean.
+        A gain is the difference between the scores that pipelines of its rank, and of the rank of KD by hand, had in a
+        study: points themselves are not modelled, since a few pipelines that fail by 40 points would decide everything.
 
         Args:
           said: what each study says.
           by_hand: place of KD by hand.
         """
-        gains = said.gains - said.gains[:, [by_hand]]
+        gains = said.scores - said.scores[:, [by_hand]]
         means = self.weights @ said.quantiles
         found = [Expected(float(mean), *self._gain(gains[:, place])) for place, mean in enumerate(means)]
         same = all(card.facts.objective == self.facts.objective for card in self.cards)
         return found if same else [each._replace(gain=None, interval=None) for each in found]
 
-    def order(self, said: Said, by_hand: int) -> list[int]:
+    def order(self, said: Said, by_hand: int, studies: Sequence[int]) -> list[int]:
         """Return places of pipelines in the order in which they are worth trying, the safest choice first.
 
         Args:
           said: what each study says.
           by_hand: place of KD by hand.
+          studies: in how many past studies each pipeline was really tried.
         """
-        first = first_choice(said.quantiles, self.weights, by_hand)
+        known = np.array(studies) >= ENOUGH
+        first = first_choice(said.quantiles, self.weights, by_hand, known)
         return [first, *worth_trying(said.quantiles, self.weights, [first])]
 
     @cached_property
     def _models(self) -> list[Model]:
         return [fitted(card) for card in self.cards]
 
-    def _gain(self, said: Values) -> tuple[float | None, tuple[float, float] | None]:
-        known = np.isfinite(said)
-        if not known.any():
+    def _gain(self, gains: Values) -> tuple[float | None, tuple[float, float] | None]:
+        """Mean over studies, and the interval of a new one, given the gain in each of them."""
+        if not len(gains):
             return None, None
-        weights, values = self.weights[known] / self.weights[known].sum(), said[known]
-        mean, count = float(weights @ values), 1 / float(weights @ weights)
-        if known.sum() < ENOUGH:
+        mean, count = float(self.weights @ gains), 1 / float(self.weights @ self.weights)
+        if count < ENOUGH:
             return mean, None
-        variance = float(weights @ (values - mean) ** 2) * count / (count - 1)
+        variance = float(self.weights @ (gains - mean) ** 2) * count / (count - 1)
         half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * math.sqrt(variance * (1 + 1 / count))
         return mean, (mean - half, mean + half)
 
 
 class Model(NamedTuple):
-    """What a study taught, as a function of a pipeline's numbers.
+    """What a study taught: the rank of a pipeline as a sum of what its parts are worth.
 
     Args:
-      names: of the numbers.
-      predict: rows of numbers [n, F] -> quantile and gain [n, 2].
+      names: of a pipeline's numbers, [F].
+      middle, scale: of each number, [F].
+      worth: of each number, [F], by `autokd.knowledge.additive.fit`.
+      mean: quantile of a pipeline in the middle.
+      quantiles, scores: of the study's pipelines, in rising order.
     """
 
     names: list[str]
-    predict: Callable[[Values], Values]
+    middle: Values
+    scale: Values
+    worth: Values
+    mean: float
+    quantiles: Values
+    scores: Values
 
     def of(self, subjects: Sequence[Subject]) -> tuple[Values, Values]:
-        """Return quantile and gain of each pipeline, [n] each."""
+        """Return the quantile of each pipeline, and the score that such a one had in the study, [n] each."""
         rows, _ = table_of(subjects, self.names)
-        said = self.predict(rows)
-        return said[:, 0], said[:, 1]
+        quantiles: Values = (rows - self.middle) / self.scale @ self.worth + self.mean
+        return quantiles, np.interp(quantiles, self.quantiles, self.scores)
 
 
 def fitted(card: StudyCard, shuffled: np.random.Generator | None = None) -> Model:
@@ -170,25 +179,14 @@ def fitted(card: StudyCard, shuffled: np.random.Generator | None = None) -> Mode
       card: the study's.
       shuffled: for controls: gives each pipeline the results of another one.
     """
-    from sklearn.ensemble import ExtraTreesRegressor  # slow to import
-
     runs = list({run.key: run for run in card.runs if run.key in card.worth}.values())
     rows, names = table_of([subject_of(run.pipeline, run.params, card.facts) for run in runs])
-    gains = card.gains
-    targets = np.array([[card.quantiles[run.key], gains.get(run.key, math.nan)] for run in runs])
-    if shuffled is not None:
-        targets = shuffled.permutation(targets)
-    knows = bool(gains)
-    model: Any = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF, random_state=SEED)
-    model.fit(rows, targets if knows else np.stack([targets[:, 0]] * 2, axis=1))
-
-    def predict(asked: Values) -> Values:
-        found: Values = model.predict(asked)
-        if not knows:
-            found[:, 1] = math.nan
-        return found
-
-    return Model(names, predict)
+    quantiles = np.array([card.quantiles[run.key] for run in runs])
+    scores = np.array([card.worth[run.key] for run in runs])
+    wanted = quantiles if shuffled is None else shuffled.permutation(quantiles)
+    middle, scale = rows.mean(0), np.maximum(rows.std(0), LEAST_SCALE)
+    worth = fit((rows - middle) / scale, wanted[:, None])[:, 0]
+    return Model(names, middle, scale, worth, float(wanted.mean()), np.sort(quantiles), np.sort(scores))
 
 
 def subject_of(pipeline: Mapping[str, Any], params: int, facts: StudyFacts) -> Subject:

@@ -5,6 +5,7 @@ Nothing heavy is imported here, so that `autokd --help` is quick.
 
 from __future__ import annotations
 
+from autokd.options.advising import Advising
 from autokd.options.groups import (
     REPORTS,
     STUDIES,
@@ -17,6 +18,7 @@ from autokd.options.groups import (
     Download,
     Encoding,
     Execution,
+    Knowledge,
     Length,
     Limits,
     Naming,
@@ -40,6 +42,7 @@ from autokd.options.teacher import Teacher
 __all__ = [
     "REPORTS",
     "STUDIES",
+    "Advising",
     "Comparison",
     "Components",
     "DataDir",
@@ -51,6 +54,7 @@ __all__ = [
     "Execution",
     "FullTraining",
     "Keyword",
+    "Knowledge",
     "Length",
     "Limits",
     "Listed",

@@ -47,6 +47,14 @@ Plugins = Annotated[
     list[Path] | Sequence[Path | str] | None,
     Option("A Python file with your own components; repeatable.", python="In Python a list of files."),
 ]
+Knowledge = Annotated[
+    list[Path] | Sequence[Path | str] | None,
+    Option(
+        "A knowledge base to begin with beside that of autokd: a folder, a file, or own: what autokd learn fills; "
+        "repeatable.",
+        python="In Python a list of them.",
+    ),
+]
 Device = Annotated[str, Option("Device: auto, cpu, cuda or cuda:0.")]
 Overwrite = Annotated[bool, Option("Replace what is already there.")]
 
@@ -242,14 +250,7 @@ class Components:
 class Past:
     """What a search begins with of what past studies taught."""
 
-    knowledge: Annotated[
-        list[Path] | Sequence[Path | str] | None,
-        Option(
-            "A knowledge base to begin with beside that of autokd: a folder, a file, or own: what autokd learn fills; "
-            "repeatable.",
-            python="In Python a list of them.",
-        ),
-    ] = None
+    knowledge: Knowledge = None
     cold: Annotated[bool, Option("Begin with the known recipes alone, not with what past studies advise.")] = False
 
 

@@ -17,6 +17,7 @@ from autokd.networks.cost import student_params
 from autokd.recipes import RULES, Portfolio, Recipe, Rule, choose_family, largest_of_families, portfolio
 from autokd.recipes.students import Fits
 from autokd.search.facts import describe_study
+from autokd.search.limits import INT8_SIZE, LATENCY, Meter
 from autokd.search.request import Request
 from autokd.search.session import Setup
 from autokd.space import Space
@@ -76,15 +77,17 @@ class Ground:
         return portfolio(self.space, self.task, self.offers, student=student, fast=self.fast, rules=rules)
 
 
-def find_ground(
-    space: Space, task: Task, offers: Shapes, *, fast: Fits | None, planned: Mapping[str, Any] | None
-) -> Ground:
+def find_ground(space: Space, offers: Shapes, meter: Meter, planned: Mapping[str, Any] | None = None) -> Ground:
     """Return where rules become pipelines; first comes the planned student, or that of the first family.
 
     Args:
-      space, task, offers, fast: see `Ground`.
+      space: resolved.
+      offers: what the teacher offers.
+      meter: measures what does not follow from a student's form, where the space bounds that.
       planned: the student that a plan of the time chose by measured seconds, or None.
     """
+    task, limits = meter.task, space.constraints
+    fast = (lambda network: meter.excess(network, limits) <= 1) if {LATENCY, INT8_SIZE} & limits.keys() else None
     students = tuple(largest_of_families(space, task, offers, fast=fast))
     first = choose_family(students) if planned is None else planned
     return Ground(space=space, task=task, offers=offers, students=students, first=first, fast=fast)
@@ -130,11 +133,20 @@ def past_of(request: Request, setup: Setup, ground: Ground, before: StudySetting
         return before.past
     if request.cold or not _most(setup):
         return None
-    from autokd.knowledge import read_shipped  # reading Parquet takes its time to import
+    base, added = bases(request)
+    return None if not base.cards else _advised(base, added, setup, ground)
+
+
+def bases(request: Request) -> tuple[Base, Base | None]:
+    """Return all that is known, and what `--knowledge` added to what comes with autokd; None where it added nothing.
+
+    Raises:
+      UserError: there is no such base, or it is damaged.
+    """
+    from autokd.knowledge import Base, read_shipped  # reading Parquet takes its time to import
 
     shipped, added = read_shipped(), _added(request)
-    base = shipped if added is None else type(shipped).of([*shipped.cards, *added.cards])
-    return None if not base.cards else _advised(base, added, setup, ground)
+    return (shipped if added is None else Base.of([*shipped.cards, *added.cards])), added
 
 
 def _most(setup: Setup) -> int:

@@ -25,8 +25,8 @@ from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
 from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
 from autokd.search.identity import collect_settings, refuse_another
-from autokd.search.limits import INT8_SIZE, LATENCY, Measures, Meter, checked, over, pipeline_cost, resolve_space
-from autokd.search.past import Ground, begun_from, find_ground, past_of, told
+from autokd.search.limits import Measures, Meter, checked, over, pipeline_cost, resolve_space
+from autokd.search.past import begun_from, find_ground, past_of, told
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
 from autokd.search.request import Notify, Progress, Request, of_teacher
@@ -157,7 +157,7 @@ def _setup(
     budget = _budget(loaded, request, plan)
     if teacher.get("use") == "trained":
         budget = dataclasses.replace(budget, teacher_epochs=int(teacher["epochs"]))
-    ground = _ground(loaded, space, latencies, plan)
+    ground = find_ground(space, loaded.offers, _meter(loaded, latencies), None if plan is None else plan.student)
     recipes = ground.recipes()
     reference = Reference(teacher, None if loaded.teacher is None else loaded.teacher.fingerprint)
     setup = Setup(
@@ -342,14 +342,6 @@ def _meter(loaded: Loaded, latencies: dict[str, float]) -> Meter:
     """What measures the latencies that are not among these, and adds them."""
     how, task = Measures(True, loaded.latency_with, loaded.objective.metric.quantised), loaded.data.task
     return Meter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__, how)
-
-
-def _ground(loaded: Loaded, space: Space, latencies: dict[str, float], plan: TimePlan | None) -> Ground:
-    """Where recipes become pipelines: on the largest student of each family that is inside the limits."""
-    meter, limits = _meter(loaded, latencies), space.constraints
-    fast = (lambda network: meter.excess(network, limits) <= 1) if {LATENCY, INT8_SIZE} & limits.keys() else None
-    planned = None if plan is None else plan.student
-    return find_ground(space, loaded.data.task, loaded.offers, fast=fast, planned=planned)
 
 
 def _dropped_warm_starts(space: Space, task: Task, offers: Shapes) -> list[str]:

@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from autokd.metrics import METRICS
-from autokd.options import Comparison, Components, DataOptions, Execution, Length, Limits, Naming, Past, Place, Subject
+from autokd.options import (
+    Advising,
+    Comparison,
+    Components,
+    DataOptions,
+    Execution,
+    Knowledge,
+    Length,
+    Limits,
+    Naming,
+    Past,
+    Place,
+    Subject,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +31,13 @@ class Request(Subject, Length, Limits, Comparison, Past, Naming, Place, DataOpti
 @dataclass(frozen=True, kw_only=True)
 class Screening(Subject, Limits, Place, DataOptions, Components):
     """What the user asked of screening alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommending(Subject, Limits, Advising, Place, DataOptions, Components):
+    """What the user asked to be recommended, without a search."""
+
+    knowledge: Knowledge = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import HAND_KD, CardRun, StudyCard
 from autokd.knowledge.features import table_of
-from autokd.knowledge.order import believed, first_choice, worth_trying
+from autokd.knowledge.order import ENOUGH, believed, first_choice, worth_trying
 from autokd.knowledge.recommender import Model, Recommender, fitted, subject_of
+from autokd.knowledge.taught import rule_from
 from autokd.recipes import RULES
 from benchmarks.knowledge.records import FAMILIES, card_of
 
@@ -68,6 +69,12 @@ class Target:
     def by_hand(self) -> float:
         """What KD by hand is worth."""
         return float(self.worth[self.place(HAND_KD)])
+
+    @functools.cached_property
+    def rules(self) -> list[str]:
+        """Name of each pipeline as a rule; "" where it is none."""
+        found = [rule_from(run.pipeline) for run in self.runs]
+        return ["" if rule is None else rule.name for rule in found]
 
     def place(self, source: str) -> int:
         """Return the place of a recipe."""
@@ -128,6 +135,12 @@ class Fold:
         return np.stack([_model(each.name, shuffle).of(subjects)[0] for shuffle in shuffles for each in self.past])
 
     @functools.cached_property
+    def tried(self) -> NDArray[np.int64]:
+        """In how many past studies each of the target's pipelines was tried as a rule, [n]."""
+        there = [set(each.rules) for each in self.past]
+        return np.array([sum(name in names for names in there) if name else 0 for name in self.target.rules])
+
+    @functools.cached_property
     def weights(self) -> Values:
         """How much each past study counts."""
         cards = Base(tuple(each.card for each in self.past))
@@ -178,12 +191,13 @@ def cold(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
 
 def from_the_past(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
     """Try what past studies say, without those that are wrong about the trials; then as `cold` goes on."""
-    order = [first_choice(fold.said, fold.weights, fold.target.place(HAND_KD))]
+    known = fold.tried >= ENOUGH
+    order = [first_choice(fold.said, fold.weights, fold.target.place(HAND_KD), known)]
     while len(order) < PORTFOLIO:
         weights = believed(fold.said, fold.weights, {place: float(seen[place]) for place in order})
         if not weights.any():
             break
-        order.append(worth_trying(fold.said, weights, order)[0])
+        order.append(next(place for place in worth_trying(fold.said, weights, order) if fold.tried[place]))
     return _then_modelled(order, fold, seen, rng)
 
 

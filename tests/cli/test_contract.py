@@ -19,6 +19,7 @@ from autokd.search.session import Session
 
 COMMANDS = (
     "search",
+    "recommend",
     "report",
     "export",
     "train",

@@ -86,6 +86,7 @@ def test_what_helped_everywhere_is_recommended_with_its_gain(space, pipelines):
     plain = first.recipe.drawn.plain
     assert plain["optimizer"]["use"] == "adamw" and plain["augment"]["use"] != "mixup"
     assert first.expected.gain == pytest.approx(0.05, abs=0.015)
+    assert first.expected.interval is not None
     low, high = first.expected.interval
     assert 0 < low < 0.05 < high
 
@@ -99,6 +100,7 @@ def test_rules_of_past_runs_are_among_what_is_recommended(space, pipelines):
 
 def test_where_nothing_matters_no_gain_is_claimed(space, pipelines):
     for each in advice_of(base_of(pipelines, lambda _: 0.8), space)[:5]:
+        assert each.expected.interval is not None
         low, high = each.expected.interval
         assert low <= 0 <= high
 

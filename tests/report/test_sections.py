@@ -27,6 +27,7 @@ from autokd.study.arms import ARM_KINDS, title_of
 from autokd.study.claim import Claim
 from autokd.study.design import Design
 from autokd.study.effects import Effect
+from autokd.study.past import AdvisedRule, PastStudies
 from autokd.study.samples import Sample, Samples, samples_file, write_samples
 from autokd.study.settings import Setting
 from autokd.study.training import Training
@@ -176,6 +177,8 @@ def make_hostile(store: Any) -> None:
     change(store, dropped=(HOSTILE,), machine={HOSTILE: HOSTILE}, versions={HOSTILE: HOSTILE})
     facts.settings[HOSTILE] = Setting(HOSTILE, HOSTILE)
     change_teacher(store, origin=HOSTILE, fingerprint=HOSTILE)
+    rule = AdvisedRule(rule={"name": "kd", "title": HOSTILE}, gain=0.1, interval=None, studies=1, better=1)
+    change(store, past=PastStudies(base=HOSTILE, added=None, known=1, studies=1, advised=(rule,)))
     seek_small_ones_too(store)
     (store.path / "space.yaml").write_text(HOSTILE, encoding="utf-8")
     reads = json.dumps({"round": 0, "why": HOSTILE})

@@ -34,6 +34,7 @@ ORDER = (
     "learned",
     "choices",
     "explorer",
+    "past",
     "search",
     "details",
 )
