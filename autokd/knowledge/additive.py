@@ -48,17 +48,20 @@ class Design:
         It compares pipelines with the choice, whose inner choices are as often as they are drawn, with those that have
         another option in its place; where several may be chosen at once, with those that lack it.
         """
-        counts, size = self.has.sum(0), len(self.has)
-        known = [c for c, n in zip(self.choices, counts, strict=True) if LEAST <= n <= size - LEAST]
-        profiles = {choice: self._profile(choice) for choice in known}
-        found = {}
+        profiles = {choice: self._profile(choice) for choice in self.choices if self._is_seen(choice)}
+        found = self._taught()
         for choice, profile in profiles.items():
-            others = [profiles[each] for each in known if each.place == choice.place and each != choice]
+            others = [other for each, other in profiles.items() if each.place == choice.place and each != choice]
             if is_many(choice.place):
                 found[choice] = profile
-            elif others and choice.place != ORIGIN:
+            elif others:
                 found[choice] = profile - np.mean(others, axis=0)
-        return {**found, **self._taught()}
+        return found
+
+    def _is_seen(self, choice: Choice) -> bool:
+        """Whether enough pipelines have a choice, and enough have not; of who chose a pipeline nothing is asked."""
+        has = self.has[:, self.choices.index(choice)].sum()
+        return choice.place != ORIGIN and bool(LEAST <= has <= len(self.has) - LEAST)
 
     def _profile(self, choice: Choice) -> Values:
         return self._mean([choice], self.has[:, self.choices.index(choice)] > 0)

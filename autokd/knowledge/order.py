@@ -19,15 +19,18 @@ BELIEF = 0.5
 """Share of what sets a study apart from the mean of all that is believed when more than one pipeline is chosen."""
 LEAST_TRIED = 5
 """Trials below which no past study is judged by them."""
+LIKELY = 0.9
+"""Confidence with which another pipeline is preferred to KD by hand."""
 SURE = 0.05
-"""Level of every test."""
+"""Level at which a past study is dropped."""
 
 
 def first_choice(said: Values, weights: Values, by_hand: int, known: NDArray[np.bool_]) -> int:
     """Return the place of the pipeline that is recommended before any trial.
 
-    It is KD by hand, unless past studies say that another one is better and not by chance: the lower 95 % bound of its
-    mean advantage over studies (paired, Student's t) is above zero. Of several it is the one with the largest bound.
+    It is KD by hand, unless past studies say that another one is better and hardly by chance: the lower one-sided 90 %
+    bound of its mean advantage over studies (paired, Student's t) is above zero. Of several it is the one with the
+    largest bound.
 
     Args:
       said: quantile of each pipeline in each past study, [S, n].
@@ -41,7 +44,7 @@ def first_choice(said: Values, weights: Values, by_hand: int, known: NDArray[np.
     ahead = said - said[:, [by_hand]]
     means = weights @ ahead
     errors = np.sqrt(weights @ (ahead - means) ** 2 / (count - 1))
-    bounds = means - stdtrit(count - 1, 1 - SURE / 2) * errors
+    bounds = means - stdtrit(count - 1, LIKELY) * errors
     bounds[~known] = -np.inf
     bounds[by_hand] = 0.0
     return int(bounds.argmax())

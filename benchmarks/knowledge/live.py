@@ -34,7 +34,7 @@ from benchmarks.by_hand.tuning import Candidate
 from benchmarks.knowledge.records import FAMILIES, card_of
 
 FILE, SIDE = "recommended.jsonl", "recommended"
-FOLDER = Path(__file__).parent / "records"
+FOLDER = Path(__file__).parent
 AGAINST = (("person", ""), ("search", "after"))
 """Sides of the benchmark by hand, with the label of their answers."""
 
