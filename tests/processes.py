@@ -119,8 +119,8 @@ def _forget_pytest(kept: Sequence[int]) -> None:
     sys.stdin, sys.stdout, sys.stderr = streams
     sys.unraisablehook, threading.excepthook = sys.__unraisablehook__, threading.__excepthook__
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    forkserver._forkserver.__init__()  # type: ignore[attr-defined]  # its lock is held where the fork server is made
-    os.fsync = lambda descriptor: None  # nothing that a test writes outlives the run
+    forkserver._forkserver.__init__()  # type: ignore[misc]  # its lock is held where the fork server is made
+    os.fsync = lambda fd: None  # nothing that a test writes outlives the run
 
 
 def fork(function: Callable[..., None], *arguments: Any) -> BaseProcess:
