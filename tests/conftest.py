@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,14 @@ def pytest_collection_finish() -> None:
     """What was collected lives to the end: the garbage collector need not look at it again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Tests that start processes fork them from this one as it is now: all is imported and no test has run."""
+    processes = sys.modules.get("tests.processes")
+    if processes is not None and session.items and not session.config.option.collectonly:
+        processes.serve()
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,25 @@
 """Processes of their own for tests.
 
 Most of what a new process does is to import: several seconds. So they are forked from one that has imported everything
-and has done nothing else; `multiprocessing` calls it the fork server. Where importing is what is tested, a
-test starts a process itself.
+and has done nothing else; `multiprocessing` calls it the fork server. It is itself a fork of the process that runs the
+tests, made before the first one runs. Where importing is what is tested, a test starts a process itself.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
+import logging
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver, util
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,10 +36,13 @@ IMPORTED = [
     ),
     *("jinja2", "optuna.importance", "plotly.graph_objects", "pytest", "sklearn.datasets"),
     "torch._dynamo",  # the first optimizer imports it
+    *("autokd.search.tpe.mirror", "PIL.Image", "plotly.io", "pydantic", "rich.progress", "sqlalchemy", "typer"),
+    "tests.rendered",
 ]
 """What the fork server imports: what a search will."""
 ANEW = "import sys\nfor name in [n for n in sys.modules if n.partition('.')[0] == 'autokd']: del sys.modules[name]\n"
 """Before code that is to import autokd by itself."""
+SPAWN = util.spawnv_passfds
 
 
 class Process:
@@ -67,6 +76,51 @@ class Ran(NamedTuple):
 
     code: int
     said: str
+
+
+def serve() -> None:
+    """Start the fork server from what this process has imported; where that cannot be, the first `fork` starts it."""
+    import torch
+
+    if sys.platform != "linux" or torch.cuda.is_available():
+        return
+    forkserver.set_forkserver_preload(IMPORTED)
+    with warnings.catch_warnings(), mock.patch.object(util, "spawnv_passfds", _spawn):
+        warnings.simplefilter("ignore", DeprecationWarning)  # a worker of pytest-xdist has a thread that only listens
+        forkserver.ensure_running()
+
+
+def _spawn(path: bytes, command: Sequence[str], kept: Sequence[int]) -> int:
+    """What `multiprocessing` calls to start a process of its own; the fork server is forked instead."""
+    code = command[-1]
+    if "multiprocessing.forkserver" not in code:
+        return SPAWN(path, command, kept)
+    if process := os.fork():
+        return process
+    try:
+        _forget_pytest(kept)
+        exec(code, {"__name__": "__main__"})
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _forget_pytest(kept: Sequence[int]) -> None:
+    """Let go of all files but some, and undo what pytest has changed in this process."""
+    faulthandler.disable()
+    logging.getLogger().handlers.clear()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    open_files = [int(path.name) for path in Path("/proc/self/fd").iterdir()]
+    for number in open_files:  # no number becomes free: somebody may still write to it
+        if number > 2 and number not in (nothing, *kept):
+            os.dup2(nothing, number, inheritable=False)
+    streams = [open(number, mode, 1, encoding="utf-8", closefd=False) for number, mode in enumerate("rww")]  # noqa: SIM115
+    sys.stdin, sys.stdout, sys.stderr = streams
+    sys.unraisablehook, threading.excepthook = sys.__unraisablehook__, threading.__excepthook__
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    forkserver._forkserver.__init__()  # type: ignore[misc]  # its lock is held where the fork server is made
+    os.fsync = lambda fd: None  # nothing that a test writes outlives the run
 
 
 def fork(function: Callable[..., None], *arguments: Any) -> BaseProcess:

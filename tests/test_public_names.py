@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import autokd
+from tests.processes import ANEW, run
 
 PUBLIC = [
     "AutokdError",
@@ -39,10 +40,10 @@ def test_importing_autokd_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
 
 
-def test_search_stays_a_function_whatever_is_imported_first():
+def test_search_stays_a_function_whatever_is_imported_first(tmp_path):
     script = (
-        "import autokd.study.store, autokd\nfirst = autokd.search\n"
+        f"{ANEW}import autokd.study.store, autokd\nfirst = autokd.search\n"
         "import autokd.cli.commands, autokd.api, autokd.search.run\n"
         "print(callable(first), first is autokd.search is autokd.api.search)"
     )
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "True True\n"
+    assert run(script, folder=tmp_path) == (0, "True True\n")

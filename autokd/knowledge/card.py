@@ -164,7 +164,8 @@ class StudyCard:
     @cached_property
     def digest(self) -> str:
         """16 hex digits that stand for the whole content."""
-        runs = [dataclasses.asdict(run) for run in self.runs]
+        names = [item.name for item in dataclasses.fields(CardRun)]
+        runs = [{name: getattr(run, name) for name in names} for run in self.runs]  # a deep copy would take seconds
         return fingerprint({"facts": self.facts.to_plain(), "runs": runs})
 
     @property

@@ -128,9 +128,9 @@ def choose(options: Sequence[Option], within: float, margin: float = 0.0) -> Opt
 
 
 def _simplest(options: Sequence[Option], within: float) -> Option:
-    best = max(option.mean for option in options)
-    good = [option for option in options if option.mean >= best - within]
-    return min(good, key=lambda option: (simplicity(option.kind), -option.mean, option.name))
+    means = [option.mean for option in options]
+    good = [(mean, option) for mean, option in zip(means, options, strict=True) if mean >= max(means) - within]
+    return min(good, key=lambda row: (simplicity(row[1].kind), -row[0], row[1].name))[1]
 
 
 def find_comparators(options: Sequence[Option], use: Option, by_hand: str | None) -> tuple[str, ...]:

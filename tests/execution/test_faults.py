@@ -9,13 +9,21 @@ import signal
 import subprocess
 from pathlib import Path
 
-import psutil
 import pytest
 
 from autokd.study.records import Records
-from tests.processes import Process
 from tests.search.plugins import plugin
-from tests.search.processes import ended, records_in, release, started, started_held, wait_until
+from tests.search.processes import (
+    FORKED,
+    SEARCH,
+    ended,
+    held_workers,
+    records_in,
+    release,
+    started,
+    started_held,
+    wait_until,
+)
 from tests.search.records import comparable
 from tests.search.spaces import SPACE
 
@@ -98,20 +106,29 @@ def test_killed_a_dozen_times_from_start_to_confirm(undisturbed: Records, space:
     whole_and_once(tmp_path, found)
 
 
-def workers_of(process: Process) -> list[psutil.Process]:
-    return [child for child in psutil.Process(process.pid).children() if "autokd.execution.worker" in child.cmdline()]
+def damage(study: Path) -> None:
+    """What a machine that lost its power may leave: a line that is cut off, and checkpoints that lack their end."""
+    with (study / "trials.jsonl").open("ab") as file:
+        file.write(b'{"event": "rung", "number": 3, "ru')
+    checkpoints = list(study.rglob("rung*.pt"))
+    assert checkpoints
+    for number, path in enumerate(checkpoints):
+        path.write_bytes(path.read_bytes()[: -10 * (number + 1)])
 
 
-def test_two_workers_give_the_same_study_though_killed(with_two_slots: Records, space: Path, tmp_path: Path) -> None:
-    process = started_held(tmp_path, space, "--workers", "2", event="rung", count=5)
-    both = workers_of(process)
-    assert len(both) == 2
-    for each in [psutil.Process(process.pid), *both]:
-        each.kill()
+def test_two_workers_give_the_same_study_though_all_are_killed_and_their_files_damaged(
+    with_two_slots: Records, space: Path, tmp_path: Path
+) -> None:
+    process = started_held(tmp_path, space, "--workers", "2", event="rung", count=8, code=FORKED + SEARCH)
+    both = held_workers(tmp_path)
+    assert len(set(both)) == 2
+    for pid in (process.pid, *both):
+        os.kill(pid, signal.SIGKILL)
     process.wait()
+    damage(tmp_path / "studies" / "mine")
     release(tmp_path)
-    process = started_held(tmp_path, space, "--workers", "2", event="rung", count=10)
-    workers_of(process)[0].kill()  # this the search survives
+    process = started_held(tmp_path, space, "--workers", "2", event="rung", count=13, code=FORKED + SEARCH)
+    os.kill(held_workers(tmp_path)[0], signal.SIGKILL)  # this the search survives
     release(tmp_path)
     found = ended(tmp_path, process)
     assert comparable(found) == comparable(with_two_slots)
@@ -164,24 +181,6 @@ def test_a_second_coordinator_is_refused(space: Path, tmp_path: Path) -> None:
     process.wait()
 
 
-def test_a_truncated_line_and_damaged_checkpoints_cost_no_trial(
-    undisturbed: Records, space: Path, tmp_path: Path
-) -> None:
-    process = started_held(tmp_path, space, event="rung", count=8)
-    process.kill()
-    process.wait()
-    study = tmp_path / "studies" / "mine"
-    with (study / "trials.jsonl").open("ab") as file:
-        file.write(b'{"event": "rung", "number": 3, "ru')
-    checkpoints = list(study.rglob("rung*.pt"))
-    assert checkpoints
-    for number, path in enumerate(checkpoints):
-        path.write_bytes(path.read_bytes()[: -10 * (number + 1)])
-    found = ended(tmp_path, started(tmp_path, space))
-    assert comparable(found) == comparable(undisturbed)
-    whole_and_once(tmp_path, found)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
 def test_a_full_disk_loses_nothing(undisturbed: Records, space: Path, tmp_path: Path) -> None:
     disk = tmp_path / "studies"
@@ -213,7 +212,7 @@ def test_trials_that_segfault_or_diverge_in_a_worker_are_told_and_survived(tmp_p
     (tmp_path / "bad.yaml").write_text(text)
     with plugin() as path:
         options = ["--workers", "1", "--plugins", str(path)]
-        found = ended(tmp_path, started(tmp_path, tmp_path / "bad.yaml", *options))
+        found = ended(tmp_path, started(tmp_path, tmp_path / "bad.yaml", *options, code=FORKED + SEARCH))
     kinds = {next(iter(set(t.pipeline["losses"]) - {"ce"}), ""): t.failure for t in found.trials.values()}
     assert len(found.trials) == 4 and found.in_flight == [] and found.claims
     segfault, nan = kinds.get("t_segfault"), kinds.get("t_nan")

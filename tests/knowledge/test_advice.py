@@ -31,7 +31,7 @@ FACTS = StudyFacts(
     limits={"params": 2000.0},
     epochs=10,
     seed=0,
-    space="",
+    space="0" * 16,
     device="cpu",
 )
 Plain = Mapping[str, Any]

@@ -75,7 +75,7 @@ def test_what_was_expected_stands_beside_what_was_reached(study: Any) -> None:
 def test_how_far_the_pick_got_beyond_is_said(study: Any) -> None:
     (line,) = printed(study)
     assert isinstance(line, str)
-    assert line.startswith("\nOf 2 recipes that past studies advised, the best gained ")
+    assert line.startswith("\nOf 2 recipes that past studies advised, the best is ")
     assert f"The search's pick, trial {study.records.claim.trial}, is none of them: after " in line
 
 

@@ -30,10 +30,11 @@ records, deadline = Path("studies/mine/trials.jsonl"), time.monotonic() + 300
 train, poll = inline.run_job, workers.WorkerExecutor._poll
 
 
-def hold():
+def hold(pids=()):
     if counts and records.exists() and records.read_bytes().count(b'"event": "%s"' % event) >= counts[0]:
         counts.pop(0)
-        Path("held").touch()
+        Path("holding").write_text(" ".join(map(str, pids)))
+        Path("holding").rename("held")
         while Path("held").exists():
             time.sleep(0.005)
             if time.monotonic() > deadline:
@@ -51,7 +52,7 @@ def held(context, job, on_epoch=None, *rest):
 
 
 def polled(executor):
-    hold()
+    hold([worker.process.pid for worker in executor._workers if worker is not None])
     return poll(executor)
 
 
@@ -59,7 +60,19 @@ mock.patch.object(inline, "run_job", held).start()
 mock.patch.object(workers.WorkerExecutor, "_poll", polled).start()
 """
 """Before a search: once the records hold so many events of a kind, it waits in the next rung with an epoch to go; with
-workers, it waits while they train."""
+workers, it waits while they train, and `held_workers` says which they are."""
+
+FORKED = """
+import multiprocessing
+from unittest import mock
+from tests import processes
+from tests.execution import forked
+
+multiprocessing.current_process().daemon = False  # it may have children
+processes.serve()
+mock.patch("autokd.execution.workers.subprocess", forked).start()
+"""
+"""Before a search: its workers are forked from its process as it is now, in place of started."""
 
 
 def started(folder: Path, space: Path, *options: str, code: str = SEARCH) -> Process:
@@ -95,6 +108,11 @@ def started_held(
 def wait_until_held(folder: Path, process: Process) -> None:
     """Wait until a search waits."""
     wait_until((folder / "held").exists, folder, process)
+
+
+def held_workers(folder: Path) -> list[int]:
+    """The workers of a search that waits, by their process ids."""
+    return [int(pid) for pid in (folder / "held").read_text().split()]
 
 
 def release(folder: Path) -> None:

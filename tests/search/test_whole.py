@@ -45,6 +45,18 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with runs of one epoch and one finalist, where it does not matter what is found."""
+    path = tmp_path_factory.mktemp("space") / "short.yaml"
+    text = SPACE.replace(
+        "epochs: 4, rungs: 3, eta: 2, finalists: 2, select_seeds: 2", "epochs: 1, rungs: 1, finalists: 1"
+    )
+    assert text != SPACE
+    path.write_text(text)
+    return path
+
+
 def search(folder: Path, space: Path, **options: Any) -> autokd.Study:
     """Search in this process."""
     given = {**OPTIONS, "space": space, "study": "mine", **options}
@@ -116,11 +128,11 @@ def test_a_finished_study_is_left_as_it_is_and_another_is_refused(
 
 
 @pytest.mark.slow
-def test_a_study_continued_with_more_trials_makes_a_new_claim_on_fresh_seeds(space: Path, tmp_path: Path) -> None:
-    first = search(tmp_path, space, trials=3)
+def test_a_study_continued_with_more_trials_makes_a_new_claim_on_fresh_seeds(short: Path, tmp_path: Path) -> None:
+    first = search(tmp_path, short, trials=3)
     claim = first.recommendation
     bundle = (first.path / "best" / "pipeline.yaml").read_text()
-    more = search(tmp_path, space, trials=6)
+    more = search(tmp_path, short, trials=6)
     assert claim is not None and more.recommendation is not None
     assert (claim.trials, more.recommendation.trials) == (3, 6) and more.recommendation.round == 1
     assert set(claim.used.seeds).isdisjoint(more.recommendation.used.seeds)
@@ -171,11 +183,11 @@ def test_a_search_in_which_everything_fails_ends_with_the_reason(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_without_time_the_baselines_are_compared_and_the_search_can_go_on(space: Path, tmp_path: Path) -> None:
-    study = search(tmp_path, space, time=1e-6)
+def test_without_time_the_baselines_are_compared_and_the_search_can_go_on(short: Path, tmp_path: Path) -> None:
+    study = search(tmp_path, short, time=1e-6)
     assert len(study.store.records.trials) == 2 and study.store.finished
     assert study.recommendation is not None and study.recommendation.trials == 2
-    again = search(tmp_path, space, trials=4)
+    again = search(tmp_path, short, trials=4)
     assert len(again.store.records.trials) == 4 and again.store.finished
     assert again.store.records.claims[-1].round == 1
 
@@ -203,17 +215,17 @@ def test_a_time_alone_decides_how_long_runs_are_and_how_many(space: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_the_time_of_a_killed_session_counts(space: Path, tmp_path: Path) -> None:
-    study = search(tmp_path, space, trials=2)
+def test_the_time_of_a_killed_session_counts(short: Path, tmp_path: Path) -> None:
+    study = search(tmp_path, short, trials=2)
     path = study.path / "trials.jsonl"
     events = [json.loads(line) for line in path.read_text().splitlines()]
     long = [{**event, "seconds": 1e6} if event["event"] == "rung" else event for event in events]
     path.write_text("".join(json.dumps(event) + "\n" for event in long if event["event"] != "seconds"))
-    assert len(search(tmp_path, space, trials=6, time=1e6).store.records.trials) == 2
+    assert len(search(tmp_path, short, trials=6, time=1e6).store.records.trials) == 2
 
 
 @pytest.mark.slow
-def test_studies_share_a_teacher(space: Path, tmp_path: Path) -> None:
+def test_studies_share_a_teacher(short: Path, tmp_path: Path) -> None:
     seen: list[tuple[str, int]] = []
 
     def notify(progress: Progress) -> None:
@@ -221,17 +233,17 @@ def test_studies_share_a_teacher(space: Path, tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOKD_CACHE", str(tmp_path / "cache"))
-        first = search(tmp_path, space, trials=2, notify=notify)
+        first = search(tmp_path, short, trials=2, notify=notify)
         assert ("teacher", 1) in seen
         seen.clear()
-        second = search(tmp_path, space, trials=2, study="other", notify=notify)
+        second = search(tmp_path, short, trials=2, study="other", notify=notify)
     assert not [done for stage, done in seen if stage == "teacher" and done] and ("confirm", 1) in seen
     facts = [study.store.settings.teacher for study in (first, second)]
     assert facts[0] is not None and facts[0] == facts[1] and facts[0].may_have_seen_validation is False
 
 
 @pytest.mark.slow
-def test_a_search_leaves_the_caller_alone(space: Path, tmp_path: Path) -> None:
+def test_a_search_leaves_the_caller_alone(short: Path, tmp_path: Path) -> None:
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002  # the state that must stay as it is
     random.seed(5)
@@ -239,7 +251,7 @@ def test_a_search_leaves_the_caller_alone(space: Path, tmp_path: Path) -> None:
     root, verbosity = logging.getLogger(), optuna.logging.get_verbosity()
     settings = torch.get_num_threads(), torch.get_default_dtype(), torch.get_default_device(), dict(os.environ)
     handlers = list(root.handlers), root.level, list(logging.getLogger("autokd").handlers)
-    search(tmp_path, space, trials=4)
+    search(tmp_path, short, trials=4)
     assert torch.equal(torch.get_rng_state(), states[0])
     assert (str(np.random.get_state()), random.getstate()) == states[1:]  # noqa: NPY002
     assert settings == (

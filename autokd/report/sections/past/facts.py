@@ -79,8 +79,9 @@ def heading(study: StudyStore, lines: Sequence[Line]) -> str:
     best, what = _best(lines), words.number_of(len(lines), "recipe")
     if best is None or best.gain is None:
         return f"Past studies advised {what}; none of them can be compared with KD by hand yet"
-    gained = f"{words.difference(best.gain, best.metric)} {best.metric.difference_unit}".rstrip()
-    return f"Of {what} that past studies advised, the best gained {gained} over KD by hand on validation"
+    return (
+        f"Of {what} that past studies advised, the best is {_beside(best.gain, best.metric)} KD by hand on validation"
+    )
 
 
 def of_pick(study: StudyStore) -> Iterator[str]:
@@ -103,11 +104,17 @@ def of_pick(study: StudyStore) -> Iterator[str]:
     if beyond is None:
         yield f"{who}, trial {pick.number}, is none of them."
         return
-    by = f"{words.difference(beyond, best.metric)} {best.metric.difference_unit}".rstrip()
     yield (
-        f"{who}, trial {pick.number}, is none of them: after {words.number_of(epochs, 'epoch')} it is {by} from the "
-        f"best of theirs, trial {best.trial.number}, one run each."
+        f"{who}, trial {pick.number}, is none of them: after {words.number_of(epochs, 'epoch')} it is "
+        f"{_beside(beyond, best.metric)} the best of theirs, trial {best.trial.number}, one run each."
     )
+
+
+def _beside(gain: float, metric: Metric) -> str:
+    """How a score stands beside another one, given the difference."""
+    if not float(metric.number(gain)):
+        return "as good as"
+    return f"{metric.apart(abs(gain))} {'better' if gain > 0 else 'worse'} than"
 
 
 def of_expected(lines: Sequence[Line]) -> Iterator[str]:
