@@ -98,19 +98,19 @@ def report(sets: list[str]) -> str:
     own = {answer.unit: answer for answer in answers.read(FOLDER)}
     others = {(answer.set, answer.side, answer.label, answer.seed): answer for answer in answers.read()}
     for name in sets:
-        seeds = sorted(seed for known, side, seed in own if known == name)
+        seeds = sorted(seed for known, side, seed in own if (known, side) == (name, SIDE))
         if len(seeds) < 2:
             continue
-        mine = _right([own[name, SIDE, seed] for seed in seeds])
-        theirs = [_right([others[name, side, label, seed] for seed in seeds]) for side, label in AGAINST]
+        mine = right_of([own[name, SIDE, seed] for seed in seeds])
+        theirs = [right_of([others[name, side, label, seed] for seed in seeds]) for side, label in AGAINST]
         cells = [f"{100 * right.mean():.2f}" for right in (mine, *theirs)]
         cells += [interval(difference(mine, right)) for right in theirs]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _right(found: list[Answer]) -> NDArray[np.float64]:
-    """[seeds, items]."""
+def right_of(found: list[Answer]) -> NDArray[np.float64]:
+    """Return whether test items are right, as shares of the fresh runs, [seeds, items]."""
     return np.stack([answer.right for answer in found])
 
 
