@@ -83,8 +83,9 @@ class Bands:
 
 
 def reads_a_teacher(choice: Choice) -> bool:
-    """Whether it is a loss that reads the teacher, as losses do unless a pipeline says otherwise."""
-    return choice.place == LOSSES and catalog.load(LOSSES, choice.option).declares.reads_of == "teacher"
+    """Whether it is a loss of this version that reads the teacher, as losses do unless a pipeline says otherwise."""
+    known = choice.place == LOSSES and choice.option in catalog.shipped(LOSSES)
+    return known and catalog.load(LOSSES, choice.option).declares.reads_of == "teacher"
 
 
 def is_many(place: str) -> bool:

@@ -246,3 +246,13 @@ def test_what_recipes_are_good_at_is_not_taken_for_what_they_use() -> None:
     assert found.scores[has_adamw].mean() - found.scores[~has_adamw].mean() > 0.06
     assert abs(rise) < 0.01
     assert not any(choice.place == ORIGIN for choice in found.contrasts)
+
+
+def test_a_loss_of_another_version_is_a_choice_like_others() -> None:
+    def newer(seed: int) -> StudyCard:
+        card = study(seed, STRUCTURE)
+        text = json.dumps([each.pipeline for each in card.runs]).replace("dkd", "next_kd")
+        runs = [run(plain, each.score) for plain, each in zip(json.loads(text), card.runs, strict=True)]
+        return StudyCard(facts=card.facts, runs=tuple(runs))
+
+    assert Choice("losses", "next_kd") in effects(findings(Base.of(map(newer, range(3)))))
