@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import StudyCard, StudyFacts
-from autokd.knowledge.recommender import Expected, Recommender, subject_of
+from autokd.knowledge.recommender import Expected, Recommender, Seen, subject_of
 from autokd.knowledge.taught import rule_from
 from autokd.recipes import RULES, Recipe, Rule
 
@@ -109,9 +109,10 @@ def advise(base: Base, facts: StudyFacts, recipes: Sequence[Recipe], params: Map
     recommender, recipes = Recommender(base, facts), _distinct(recipes)
     names = [each.rule.name for each in recipes]
     by_hand = names.index(BY_HAND if BY_HAND in names else ALONE)
-    said = recommender.said([subject_of(each.drawn.plain, params[each.rule.name], facts) for each in recipes])
-    seen = [_gains(card) for card in recommender.cards]
-    evidence = [_evidence(each, seen) for each in recipes]
+    rules = [_name_of(each) for each in recipes]
+    subjects = [subject_of(each.drawn.plain, params[each.rule.name], facts) for each in recipes]
+    said = recommender.said(subjects, rules)
+    evidence = [_evidence([model.seen[rule] for model in recommender.models if rule in model.seen]) for rule in rules]
     found = [
         Advice(each, value, own, tuple(column.round(4).tolist()))
         for each, value, own, column in zip(
@@ -125,26 +126,19 @@ def _distinct(recipes: Sequence[Recipe]) -> list[Recipe]:
     """Recipes without those of past studies that only repeat one before them."""
     found: dict[str, Recipe] = {}
     for each in recipes:
-        own = rule_from(each.drawn.plain)
-        found.setdefault(each.rule.name if own is None else own.name, each)
+        found.setdefault(_name_of(each) or each.rule.name, each)
     return list(found.values())
 
 
-def _evidence(recipe: Recipe, seen: Sequence[Mapping[str, float]]) -> Evidence:
-    """What past studies saw of a recipe, given the gains of the rules that each of them tried."""
+def _name_of(recipe: Recipe) -> str:
+    """Name that a recipe's pipeline has as a rule, whatever the recipe is called; "" where it has none."""
     own = rule_from(recipe.drawn.plain)
-    gains = [] if own is None else [rules[own.name] for rules in seen if own.name in rules]
+    return "" if own is None else own.name
+
+
+def _evidence(seen: Sequence[Seen]) -> Evidence:
+    gains = [each.gain for each in seen if each.gain is not None]
     return Evidence(len(gains), sum(gain > 0 for gain in gains), statistics.fmean(gains) if gains else None)
-
-
-def _gains(card: StudyCard) -> dict[str, float]:
-    """Mean gain over KD by hand of each rule in a study."""
-    found: dict[str, list[float]] = {}
-    for key, run in {run.key: run for run in card.runs if run.key in card.gains}.items():
-        rule = rule_from(run.pipeline)
-        if rule is not None:
-            found.setdefault(rule.name, []).append(card.gains[key])
-    return {name: statistics.fmean(gains) for name, gains in found.items()}
 
 
 def _best_first(card: StudyCard) -> Iterator[Rule]:

@@ -19,14 +19,17 @@ from scipy.special import stdtrit
 
 from autokd.knowledge.additive import fit
 from autokd.knowledge.base import Base
-from autokd.knowledge.card import StudyCard, StudyFacts
+from autokd.knowledge.card import CardRun, StudyCard, StudyFacts
 from autokd.knowledge.features import Subject, table_of
 from autokd.knowledge.order import first_choice, worth_trying
+from autokd.knowledge.taught import rule_from
 
 LEAST_SCALE = 0.25
 """Spread of a number below which a step of it counts no more: what a study hardly varied, it hardly knows."""
 TRUST = 10
 """Sources of data at which likeness counts as much as equality in their weights."""
+BELIEVED = 0.75
+"""Share that what a study saw of a pipeline has in what it says of it; the rest is what its model says."""
 LEVEL = 0.95
 ENOUGH = 3
 """Studies below which no interval is given."""
@@ -93,9 +96,14 @@ class Recommender:
         found: Values = (1 - share) * equal + share * alike / alike.sum()
         return found
 
-    def said(self, subjects: Sequence[Subject]) -> Said:
-        """Return what each study says of some pipelines."""
-        asked = [model.of(subjects) for model in self._models]
+    def said(self, subjects: Sequence[Subject], rules: Sequence[str]) -> Said:
+        """Return what each study says of some pipelines.
+
+        Args:
+          subjects: the pipelines.
+          rules: name of each as a rule; see `autokd.knowledge.taught.rule_from`.
+        """
+        asked = [model.of(subjects, rules) for model in self.models]
         shape = (len(asked), len(subjects))
         quantiles, scores = np.zeros(shape), np.zeros(shape)
         for place, (own_quantiles, own_scores) in enumerate(asked):
@@ -131,7 +139,8 @@ class Recommender:
         return [first, *worth_trying(said.quantiles, self.weights, [first])]
 
     @cached_property
-    def _models(self) -> list[Model]:
+    def models(self) -> list[Model]:
+        """What each study taught."""
         return [fitted(card) for card in self.cards]
 
     def _gain(self, gains: Values) -> tuple[float | None, tuple[float, float] | None]:
@@ -146,6 +155,13 @@ class Recommender:
         return mean, (mean - half, mean + half)
 
 
+class Seen(NamedTuple):
+    """What a rule reached in a study, on whatever student: mean quantile, and mean gain over KD by hand if known."""
+
+    quantile: float
+    gain: float | None
+
+
 class Model(NamedTuple):
     """What a study taught: the rank of a pipeline as a sum of what its parts are worth.
 
@@ -155,6 +171,7 @@ class Model(NamedTuple):
       worth: of each number, [F], by `autokd.knowledge.additive.fit`.
       mean: quantile of a pipeline in the middle.
       quantiles, scores: of the study's pipelines, in rising order.
+      seen: what rules reached that the study really tried, by their names.
     """
 
     names: list[str]
@@ -164,11 +181,20 @@ class Model(NamedTuple):
     mean: float
     quantiles: Values
     scores: Values
+    seen: Mapping[str, Seen]
 
-    def of(self, subjects: Sequence[Subject]) -> tuple[Values, Values]:
-        """Return the quantile of each pipeline, and the score that such a one had in the study, [n] each."""
+    def of(self, subjects: Sequence[Subject], rules: Sequence[str]) -> tuple[Values, Values]:
+        """Return the quantile of each pipeline, and the score that such a one had in the study, [n] each.
+
+        Args:
+          subjects: the pipelines.
+          rules: name of each as a rule, "" for none: what the study saw of it counts `BELIEVED`, the model the rest.
+        """
         rows, _ = table_of(subjects, self.names)
         quantiles: Values = (rows - self.middle) / self.scale @ self.worth + self.mean
+        for place, rule in enumerate(rules):
+            if rule in self.seen:
+                quantiles[place] += BELIEVED * (self.seen[rule].quantile - quantiles[place])
         return quantiles, np.interp(quantiles, self.quantiles, self.scores)
 
 
@@ -184,9 +210,20 @@ def fitted(card: StudyCard, shuffled: np.random.Generator | None = None) -> Mode
     quantiles = np.array([card.quantiles[run.key] for run in runs])
     scores = np.array([card.worth[run.key] for run in runs])
     wanted = quantiles if shuffled is None else shuffled.permutation(quantiles)
+    seen = _seen(runs, wanted, card.gains)
     middle, scale = rows.mean(0), np.maximum(rows.std(0), LEAST_SCALE)
     worth = fit((rows - middle) / scale, wanted[:, None])[:, 0]
-    return Model(names, middle, scale, worth, float(wanted.mean()), np.sort(quantiles), np.sort(scores))
+    return Model(names, middle, scale, worth, float(wanted.mean()), np.sort(quantiles), np.sort(scores), seen)
+
+
+def _seen(runs: Sequence[CardRun], quantiles: Values, gains: Mapping[str, float]) -> dict[str, Seen]:
+    found: dict[str, list[tuple[float, float]]] = {}
+    for run, quantile in zip(runs, quantiles, strict=True):
+        rule = rule_from(run.pipeline)
+        if rule is not None:
+            found.setdefault(rule.name, []).append((float(quantile), gains.get(run.key, math.nan)))
+    means = {name: np.mean(values, axis=0) for name, values in found.items()}
+    return {name: Seen(float(q), float(gain) if math.isfinite(gain) else None) for name, (q, gain) in means.items()}
 
 
 def subject_of(pipeline: Mapping[str, Any], params: int, facts: StudyFacts) -> Subject:

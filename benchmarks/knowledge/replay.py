@@ -132,7 +132,13 @@ class Fold:
         """What each past study says of the target's pipelines, [S, n]."""
         subjects = [subject_of(run.pipeline, run.params, self.target.card.facts) for run in self.target.runs]
         shuffles = {SHUFFLED: [self.seed + 1], UNRELATED: [0, self.seed + 1]}.get(self.control, [0])
-        return np.stack([_model(each.name, shuffle).of(subjects)[0] for shuffle in shuffles for each in self.past])
+        return np.stack(
+            [
+                _model(each.name, shuffle).of(subjects, self.target.rules)[0]
+                for shuffle in shuffles
+                for each in self.past
+            ]
+        )
 
     @functools.cached_property
     def tried(self) -> NDArray[np.int64]:
