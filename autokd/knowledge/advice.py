@@ -119,7 +119,7 @@ def advise(base: Base, facts: StudyFacts, recipes: Sequence[Recipe], params: Map
             recipes, recommender.expected(said, by_hand), evidence, said.quantiles.T, strict=True
         )
     ]
-    return [found[place] for place in recommender.order(said, by_hand, [own.studies for own in evidence])]
+    return [found[place] for place in recommender.order(said, by_hand)]
 
 
 def _distinct(recipes: Sequence[Recipe]) -> list[Recipe]:

@@ -25,29 +25,34 @@ SURE = 0.05
 """Level at which a past study is dropped."""
 
 
-def first_choice(said: Values, weights: Values, by_hand: int, known: NDArray[np.bool_]) -> int:
+def first_choice(said: Values, weights: Values, by_hand: int, tried: NDArray[np.bool_]) -> int:
     """Return the place of the pipeline that is recommended before any trial.
 
-    It is KD by hand, unless past studies say that another one is better and hardly by chance: the lower one-sided 90 %
-    bound of its mean advantage over studies (paired, Student's t) is above zero. Of several it is the one with the
-    largest bound.
+    It is KD by hand, unless the past studies that really tried another one beside it say that this is better, and
+    hardly by chance: the lower one-sided 90 % bound of its mean advantage over these studies (paired, Student's t) is
+    above zero. Of several it is the one with the largest bound. What is only guessed does not come first.
 
     Args:
       said: quantile of each pipeline in each past study, [S, n].
-      weights: how much each study counts, [S], summing to 1.
+      weights: how much each study counts, [S].
       by_hand: place of KD by hand.
-      known: whether several studies really tried a pipeline, [n]; what is only guessed does not come first.
+      tried: whether a study tried a pipeline, [S, n].
     """
-    count = 1 / float(weights @ weights) if len(weights) else 0.0
-    if count < ENOUGH:
-        return by_hand
-    ahead = said - said[:, [by_hand]]
-    means = weights @ ahead
-    errors = np.sqrt(weights @ (ahead - means) ** 2 / (count - 1))
-    bounds = means - stdtrit(count - 1, LIKELY) * errors
-    bounds[~known] = -np.inf
-    bounds[by_hand] = 0.0
-    return int(bounds.argmax())
+    bounds = [_bound(said, weights, by_hand, place, tried) for place in range(said.shape[1])]
+    best = max(range(len(bounds)), key=bounds.__getitem__)
+    return best if bounds[best] > 0 else by_hand
+
+
+def _bound(said: Values, weights: Values, by_hand: int, place: int, tried: NDArray[np.bool_]) -> float:
+    """Lower bound of a pipeline's mean advantage over KD by hand, over the studies that tried both."""
+    both = tried[:, place] & tried[:, by_hand]
+    if place == by_hand or both.sum() < ENOUGH:
+        return -math.inf
+    own = weights[both] / weights[both].sum()
+    ahead, count = said[both, place] - said[both, by_hand], 1 / float(own @ own)
+    mean = float(own @ ahead)
+    error = math.sqrt(float(own @ (ahead - mean) ** 2) / (count - 1)) if count > 1 else math.inf
+    return mean - float(stdtrit(count - 1, LIKELY)) * error if count > 1 else -math.inf
 
 
 def worth_trying(said: Values, weights: Values, tried: Sequence[int] = ()) -> list[int]:

@@ -58,10 +58,12 @@ class Said(NamedTuple):
     Args:
       quantiles: rank within the study, in standard deviations of a normal distribution.
       scores: that pipelines of this rank had in the study.
+      tried: whether the study really tried the pipeline, on whatever student.
     """
 
     quantiles: Values
     scores: Values
+    tried: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ class Recommender:
         quantiles, scores = np.zeros(shape), np.zeros(shape)
         for place, (own_quantiles, own_scores) in enumerate(asked):
             quantiles[place], scores[place] = own_quantiles, own_scores
-        return Said(quantiles, scores)
+        tried = np.array([[rule in model.seen for rule in rules] for model in self.models], dtype=bool).reshape(shape)
+        return Said(quantiles, scores, tried)
 
     def expected(self, said: Said, by_hand: int) -> list[Expected]:
         """Return what each pipeline is expected to be worth.
@@ -126,16 +129,14 @@ class Recommender:
         same = all(card.facts.objective == self.facts.objective for card in self.cards)
         return found if same else [each._replace(gain=None, interval=None) for each in found]
 
-    def order(self, said: Said, by_hand: int, studies: Sequence[int]) -> list[int]:
+    def order(self, said: Said, by_hand: int) -> list[int]:
         """Return places of pipelines in the order in which they are worth trying, the safest choice first.
 
         Args:
           said: what each study says.
           by_hand: place of KD by hand.
-          studies: in how many past studies each pipeline was really tried.
         """
-        known = np.array(studies) >= ENOUGH
-        first = first_choice(said.quantiles, self.weights, by_hand, known)
+        first = first_choice(said.quantiles, self.weights, by_hand, said.tried)
         return [first, *worth_trying(said.quantiles, self.weights, [first])]
 
     @cached_property

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from autokd.knowledge.card import HAND_KD
-from autokd.knowledge.order import ENOUGH, first_choice
+from autokd.knowledge.order import first_choice
 from autokd.knowledge.recommender import TRUST
 from autokd.search.prepare import load_data
 from autokd.search.request import Request
@@ -106,8 +106,8 @@ def _judged(known: Sequence[Target], kind: str, apart: Sequence[Apart], *, stron
     for each in of_kind:
         fold = Fold(each, tuple(one for one in of_kind if FAMILIES[one.name] != FAMILIES[each.name]))
         weights = _weights(fold, apart, strong=strong)
-        place = first_choice(fold.said, weights, each.place(HAND_KD), fold.tried >= ENOUGH)
-        rules = fold.tried > 0
+        place = first_choice(fold.said, weights, each.place(HAND_KD), fold.tried)
+        rules = fold.tried.any(0)
         rho = float(spearmanr((weights @ fold.said)[rules], each.worth[rules]).statistic)
         found.setdefault(FAMILIES[each.name], []).append((rho, float(each.worth[place]) - each.by_hand))
     means: NDArray[np.float64] = np.mean([np.mean(values, axis=0) for values in found.values()], axis=0)

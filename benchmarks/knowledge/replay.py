@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import HAND_KD, CardRun, StudyCard
 from autokd.knowledge.features import table_of
-from autokd.knowledge.order import ENOUGH, believed, first_choice, worth_trying
+from autokd.knowledge.order import believed, first_choice, worth_trying
 from autokd.knowledge.recommender import Model, Recommender, fitted, subject_of
 from autokd.knowledge.taught import rule_from
 from autokd.recipes import RULES
@@ -141,10 +141,11 @@ class Fold:
         )
 
     @functools.cached_property
-    def tried(self) -> NDArray[np.int64]:
-        """In how many past studies each of the target's pipelines was tried as a rule, [n]."""
-        there = [set(each.rules) for each in self.past]
-        return np.array([sum(name in names for names in there) if name else 0 for name in self.target.rules])
+    def tried(self) -> NDArray[np.bool_]:
+        """Whether each past study tried each of the target's pipelines as a rule, [S, n]."""
+        rows = [[rule in each.rules for rule in self.target.rules] for each in self.past]
+        known: NDArray[np.bool_] = np.array(rows * (2 if self.control == UNRELATED else 1))
+        return known & np.array([bool(rule) for rule in self.target.rules])
 
     @functools.cached_property
     def weights(self) -> Values:
@@ -197,13 +198,12 @@ def cold(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
 
 def from_the_past(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
     """Try what past studies say, without those that are wrong about the trials; then as `cold` goes on."""
-    known = fold.tried >= ENOUGH
-    order = [first_choice(fold.said, fold.weights, fold.target.place(HAND_KD), known)]
+    order = [first_choice(fold.said, fold.weights, fold.target.place(HAND_KD), fold.tried)]
     while len(order) < PORTFOLIO:
         weights = believed(fold.said, fold.weights, {place: float(seen[place]) for place in order})
         if not weights.any():
             break
-        order.append(next(place for place in worth_trying(fold.said, weights, order) if fold.tried[place]))
+        order.append(next(place for place in worth_trying(fold.said, weights, order) if fold.tried[:, place].any()))
     return _then_modelled(order, fold, seen, rng)
 
 

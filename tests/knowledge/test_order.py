@@ -49,22 +49,23 @@ def test_by_hand_comes_first_unless_the_past_is_sure_of_a_better_one():
     equal = np.full(8, 1 / 8)
     said[:, 2] = said[:, 0] + 1.0 + 0.1 * rng.normal(size=8)
     said[0, 4] = 20.0  # a single study is enthusiastic
-    assert first_choice(said, equal, by_hand=0, known=np.ones(5, bool)) == 2
-    untried = np.array([True, True, False, True, True])
-    assert first_choice(said, equal, by_hand=0, known=untried) == 0
+    assert first_choice(said, equal, by_hand=0, tried=np.ones((8, 5), bool)) == 2
+    tried = np.ones((8, 5), bool)
+    tried[2:, 2] = False
+    assert first_choice(said, equal, by_hand=0, tried=tried) == 0
     said[:, 2] = said[:, 0] + rng.normal(size=8)
-    assert first_choice(said, equal, by_hand=0, known=np.ones(5, bool)) == 0
+    assert first_choice(said, equal, by_hand=0, tried=np.ones((8, 5), bool)) == 0
 
 
 def test_few_studies_never_outweigh_kd_by_hand():
     said = np.array([[0.0, 5.0], [0.0, 5.0]])
-    assert first_choice(said, np.array([0.5, 0.5]), by_hand=0, known=np.ones(2, bool)) == 0
-    assert first_choice(np.zeros((0, 2)), np.zeros(0), by_hand=1, known=np.ones(2, bool)) == 1
+    assert first_choice(said, np.array([0.5, 0.5]), by_hand=0, tried=np.ones((2, 2), bool)) == 0
+    assert first_choice(np.zeros((0, 2)), np.zeros(0), by_hand=1, tried=np.ones((0, 2), bool)) == 1
 
 
 def test_by_chance_something_else_comes_first_in_few_of_many_worlds():
     rng = np.random.default_rng(1)
     equal = np.full(10, 0.1)
-    known = np.ones(2, bool)
-    other = sum(first_choice(rng.normal(size=(10, 2)), equal, by_hand=0, known=known) != 0 for _ in range(400))
+    tried = np.ones((10, 2), bool)
+    other = sum(first_choice(rng.normal(size=(10, 2)), equal, by_hand=0, tried=tried) != 0 for _ in range(400))
     assert 20 < other < 60  # one in ten
