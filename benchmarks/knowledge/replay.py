@@ -145,7 +145,8 @@ class Fold:
         """Whether each past study tried each of the target's pipelines as a rule, [S, n]."""
         rows = [[rule in each.rules for rule in self.target.rules] for each in self.past]
         known: NDArray[np.bool_] = np.array(rows * (2 if self.control == UNRELATED else 1))
-        return known & np.array([bool(rule) for rule in self.target.rules])
+        tried: NDArray[np.bool_] = known & np.array([bool(rule) for rule in self.target.rules])
+        return tried
 
     @functools.cached_property
     def weights(self) -> Values:
