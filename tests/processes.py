@@ -36,7 +36,7 @@ IMPORTED = [
     ),
     *("jinja2", "optuna.importance", "plotly.graph_objects", "pytest", "sklearn.datasets"),
     "torch._dynamo",  # the first optimizer imports it
-    *("autokd.search.tpe.mirror", "PIL.Image", "plotly.io", "pydantic", "rich.progress", "sqlalchemy", "typer"),
+    *("autokd.search.tpe.mirror", "PIL.Image", "plotly.io", "pydantic", "rich.progress", "sqlalchemy"),
     "tests.rendered",
 ]
 """What the fork server imports: what a search will."""

@@ -110,9 +110,12 @@ def imported(*folders: str) -> frozenset[str]:
     """The packages that the modules in some folders of the checkout import, at their top or later."""
     modules = {name for folder in folders for name in modules_in(folder)}
     ours = {"autokd", "tests", "benchmarks", "docs", "tools"}
-    distributions = packages_distributions()
+    distributions = installed_packages()
     found = (distributions.get(name, [name])[0] for name in modules - ours - sys.stdlib_module_names)
     return frozenset(canonicalize_name(SAME.get(name, name)) for name in found)
+
+
+installed_packages = functools.cache(packages_distributions)
 
 
 @functools.cache

@@ -66,7 +66,8 @@ class Narrow:
     def build(self, context):
         return Net(make("students", "cnn", {"layers": 2, "width": 16}).build(context), self.most)
 '''
-WITH_NARROW = SPACE.replace("    cnn:", "    t_narrow: {}\n    cnn:").replace("params: 4000", "params: 40000") + (
+BRIEF = SPACE.replace("finalists: 2, select_seeds: 2", "finalists: 1, select_seeds: 1")
+WITH_NARROW = BRIEF.replace("    cnn:", "    t_narrow: {}\n    cnn:").replace("params: 4000", "params: 40000") + (
     "warm_starts:\n  - student: {use: t_narrow, most: 0}\n  - student: {use: t_narrow, most: 16}\n"
 )
 COMMAND = [
