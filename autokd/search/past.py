@@ -123,15 +123,15 @@ def past_of(request: Request, setup: Setup, ground: Ground, before: StudySetting
       before: what `study.yaml` says where the request goes on with a study, which has its own record.
 
     Raises:
-      StudyError: the study began otherwise than is asked now.
       UserError: there is no such base, or it is damaged.
     """
     if request.cold and request.knowledge:
         raise UserError("--cold begins without past studies, and --knowledge names some; give one of them")
+    if request.cold:
+        return None
     if before is not None:
-        _refuse_another(request, before)
         return before.past
-    if request.cold or not _most(setup):
+    if not _most(setup):
         return None
     base, added = bases(request)
     return None if not base.cards else _advised(base, added, setup, ground)
@@ -221,8 +221,13 @@ def _added(request: Request) -> Base | None:
     return Base.of(card for path in paths for card in read_base(path).cards)
 
 
-def _refuse_another(request: Request, before: StudySettings) -> None:
-    """Refuse options that would have begun the study otherwise; without them it goes on as it began."""
+def refuse_another_past(request: Request, before: StudySettings) -> None:
+    """Refuse options that would have begun the study otherwise; without them it goes on as it began.
+
+    Raises:
+      StudyError: there is such an option.
+      UserError: there is no such base, or it is damaged.
+    """
     past = before.past
     began = "from the known recipes alone" if past is None else "from what past studies advised"
     other = "--cold" if request.cold and before.identity.knowledge is not None else ""

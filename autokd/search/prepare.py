@@ -26,7 +26,7 @@ from autokd.search.facts import tell_versions
 from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import Measures, Meter, checked, over, pipeline_cost, resolve_space
-from autokd.search.past import begun_from, find_ground, past_of, told
+from autokd.search.past import begun_from, find_ground, past_of, refuse_another_past, told
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
 from autokd.search.request import Notify, Progress, Request, of_teacher
@@ -115,6 +115,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
         loaded = _limited(request, loaded, teaching.limit_train, dry=dry)
     reference = default_teacher.reference(teaching.effort) if loaded.given is None else loaded.given.reference
     if for_study and loaded.before is not None:
+        refuse_another_past(request, loaded.before)
         asked = _setup(request, loaded, reference, loaded.before.time_plan, latencies)
         refuse_another(study_path(request, loaded.data), loaded.before.identity, asked.identity)
     if loaded.teacher is None and not dry:

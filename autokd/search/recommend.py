@@ -93,10 +93,13 @@ class Recommendation(NamedTuple):
 
 
 def request_of(asked: Recommending) -> Request:
-    """Return the request of a search on the same subject, which begins cold: past studies are asked here."""
+    """Return the request of a search on the same subject, which begins cold: past studies are asked here.
+
+    It is "fresh", so that no study that is there already says anything; none is made or deleted.
+    """
     known = {item.name for item in dataclasses.fields(Request)}
     own = {"train", "knowledge", "out"}
-    return Request(**{name: value for name, value in vars(asked).items() if name in known - own}, cold=True)
+    return Request(**{name: value for name, value in vars(asked).items() if name in known - own}, cold=True, fresh=True)
 
 
 def recommend(asked: Recommending, notify: Notify) -> Recommendation:

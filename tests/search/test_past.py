@@ -13,7 +13,8 @@ from autokd.recipes import RULES
 from autokd.search import run
 from autokd.search.facts import describe_study
 from autokd.search.prepare import prepare
-from autokd.search.request import Progress, Request, Screening
+from autokd.search.recommend import request_of
+from autokd.search.request import Progress, Recommending, Request, Screening
 from autokd.search.session import Setup
 from autokd.study.settings import StudySettings
 from autokd.study.store import StudyStore, read_settings
@@ -168,6 +169,14 @@ def test_screening_asks_no_past_studies(begun: Begun, monkeypatch: pytest.Monkey
     with pytest.raises(UserError, match="enough"):
         run.screen_only(Screening(dataset="wine"), lambda at: None)
     assert asked[0].cold
+
+
+def test_beside_a_study_that_began_from_past_studies_others_are_prepared_cold(begun: Begun) -> None:
+    begin(begun.setup, begun.warm)
+    beside = dataclasses.replace(begun.request, cold=True)
+    assert prepare(beside, lambda at: None, dry=True, for_study=False).past is None
+    asked = Recommending(dataset="wine", space=begun.request.space)
+    assert request_of(asked).fresh and request_of(asked).cold  # a study of this name says nothing
 
 
 def test_a_base_that_is_none_is_refused_in_a_line(begun: Begun) -> None:
