@@ -195,14 +195,14 @@ def test_the_pythons_that_are_named_are_those_that_are_tested(project: dict[str,
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_code_types_spaces_and_licence_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_code_types_spaces_past_studies_and_licence_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     here = {str(path.relative_to(ROOT)) for path in (ROOT / "autokd").rglob("*.py")}
     spaces = {f"autokd/search_spaces/{path.name}" for path in (ROOT / "search_spaces").glob("*.yaml")}
     assert len(here) > 100 and len(spaces) >= 3
     endings = ("*.jinja", "*.css", "*.js")
     templates = {str(path.relative_to(ROOT)) for ending in endings for path in (ROOT / "autokd").rglob(ending)}
-    others = {"autokd/py.typed", "autokd/losses/__init__.pyi"}
+    others = {"autokd/py.typed", "autokd/losses/__init__.pyi", "autokd/knowledge/shipped.parquet"}
     described = {name for name in names if name.startswith(f"autokd-{autokd.__version__}.dist-info/")}
     assert len(templates) >= 12
     assert names - described == here | spaces | templates | others

@@ -16,10 +16,8 @@ from autokd.knowledge.recommender import Expected, Recommender, Seen, subject_of
 from autokd.knowledge.taught import rule_from
 from autokd.recipes import RULES, Recipe, Rule
 
-BEST = 1
-"""Runs of each past study whose rules are candidates, though no other study tried them."""
-SHARED = 2
-"""Sources of data on which a rule was tried that is a candidate whatever came of it."""
+SHARED = 3
+"""Sources of data on which a rule must have been tried: what was best once was also lucky."""
 
 
 BY_HAND, ALONE = "kd", "alone"
@@ -89,12 +87,10 @@ def candidates(base: Base, facts: StudyFacts) -> tuple[Rule, ...]:
     """
     taught, tried = dict[str, Rule](), dict[str, set[str]]()
     for card in Recommender(base, facts).cards:
-        for rank, rule in enumerate(_best_first(card)):
-            sources = tried.setdefault(rule.name, set())
-            sources.add(card.facts.source)
-            if rank < BEST or len(sources) >= SHARED:
-                taught[rule.name] = rule
-    return (*RULES, *(taught[name] for name in sorted(taught)))
+        for rule in _rules(card):
+            tried.setdefault(rule.name, set()).add(card.facts.source)
+            taught[rule.name] = rule
+    return (*RULES, *(taught[name] for name in sorted(taught) if len(tried[name]) >= SHARED))
 
 
 def advise(base: Base, facts: StudyFacts, recipes: Sequence[Recipe], params: Mapping[str, int]) -> list[Advice]:
@@ -116,7 +112,7 @@ def advise(base: Base, facts: StudyFacts, recipes: Sequence[Recipe], params: Map
     found = [
         Advice(each, value, own, tuple(column.round(4).tolist()))
         for each, value, own, column in zip(
-            recipes, recommender.expected(said, by_hand), evidence, said.quantiles.T, strict=True
+            recipes, recommender.expected(said, by_hand), evidence, said.known.T, strict=True
         )
     ]
     return [found[place] for place in recommender.order(said, by_hand)]
@@ -141,7 +137,6 @@ def _evidence(seen: Sequence[Seen]) -> Evidence:
     return Evidence(len(gains), sum(gain > 0 for gain in gains), statistics.fmean(gains) if gains else None)
 
 
-def _best_first(card: StudyCard) -> Iterator[Rule]:
+def _rules(card: StudyCard) -> Iterator[Rule]:
     runs = {run.key: run for run in card.runs if run.key in card.worth and not run.failure}
-    best = sorted(runs, key=lambda key: (-card.worth[key], key))
-    yield from (rule for key in best if (rule := rule_from(runs[key].pipeline)) is not None)
+    yield from (rule for run in runs.values() if (rule := rule_from(run.pipeline)) is not None)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autokd.spec import component_from_plain, is_teacher, read_by
+from autokd.spec import is_teacher, read_by_plain
 
 LOGARITHMIC = frozenset({"learning_rate", "weight_decay", "weight", "temperature", "beta", "width"})
 """Fields that matter by their ratio."""
@@ -47,20 +47,23 @@ def features(subject: Subject) -> dict[str, float]:
     return found
 
 
-def table_of(subjects: Sequence[Subject], names: Sequence[str] | None = None) -> tuple[NDArray[np.float64], list[str]]:
-    """Return pipelines as rows [n, F], and the names of the columns.
+def table_of(
+    rows: Sequence[Mapping[str, float]], names: Sequence[str] | None = None
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Return numbers of pipelines as rows [n, F], and the names of the columns.
 
     Args:
-      subjects: the pipelines.
+      rows: of each pipeline, by `features`.
       names: of the columns; None: all that occur. What is not among them is left out.
     """
-    rows = [features(subject) for subject in subjects]
     columns = sorted({name for row in rows for name in row}) if names is None else list(names)
-    return np.array([[row.get(name, 0.0) for name in columns] for row in rows]), columns
+    return np.array([[row.get(name, 0.0) for name in columns] for row in rows]).reshape(
+        len(rows), len(columns)
+    ), columns
 
 
 def _distils(pipeline: Mapping[str, Any]) -> bool:
-    return any(is_teacher(read_by(component_from_plain("losses", loss))) for loss in pipeline["losses"].values())
+    return any(is_teacher(read_by_plain(loss)) for loss in pipeline["losses"].values())
 
 
 def _of_slot(slot: str, value: Any) -> Iterator[tuple[str, float]]:

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 Values = NDArray[np.float64]
-ENOUGH = 3
+ENOUGH = 4
 """Studies below which nothing is preferred to KD by hand."""
 BELIEF = 0.5
 """Share of what sets a study apart from the mean of all that is believed when more than one pipeline is chosen."""
 LEAST_TRIED = 5
 """Trials below which no past study is judged by them."""
-LIKELY = 0.9
+BEHIND = -0.5
+"""Standard deviations of rank behind KD by hand from which on a pipeline is tried after all others."""
+LIKELY = 0.95
 """Confidence with which another pipeline is preferred to KD by hand."""
 SURE = 0.05
 """Level at which a past study is dropped."""
@@ -29,7 +31,7 @@ def first_choice(said: Values, weights: Values, by_hand: int, tried: NDArray[np.
     """Return the place of the pipeline that is recommended before any trial.
 
     It is KD by hand, unless the past studies that really tried another one beside it say that this is better, and
-    hardly by chance: the lower one-sided 90 % bound of its mean advantage over these studies (paired, Student's t) is
+    hardly by chance: the lower one-sided 95 % bound of its mean advantage over these studies (paired, Student's t) is
     above zero. Of several it is the one with the largest bound. What is only guessed does not come first.
 
     Args:
@@ -41,6 +43,20 @@ def first_choice(said: Values, weights: Values, by_hand: int, tried: NDArray[np.
     bounds = [_bound(said, weights, by_hand, place, tried) for place in range(said.shape[1])]
     best = max(range(len(bounds)), key=bounds.__getitem__)
     return best if bounds[best] > 0 else by_hand
+
+
+def far_behind(said: Values, weights: Values, by_hand: int, tried: NDArray[np.bool_]) -> list[bool]:
+    """Return for each pipeline whether past studies that tried it saw it well behind KD by hand on average.
+
+    Args:
+      said, weights, by_hand, tried: as for `first_choice`.
+    """
+    found = []
+    for place in range(said.shape[1]):
+        both = tried[:, place] & tried[:, by_hand]
+        own = weights[both]
+        found.append(bool(len(own)) and float(own @ (said[both, place] - said[both, by_hand])) < BEHIND * own.sum())
+    return found
 
 
 def _bound(said: Values, weights: Values, by_hand: int, place: int, tried: NDArray[np.bool_]) -> float:
@@ -60,7 +76,7 @@ def worth_trying(said: Values, weights: Values, tried: Sequence[int] = ()) -> li
 
     The first is the best on average; each further one raises most the mean over studies of the best so far (a greedy
     portfolio: Wistuba, Schilling and Schmidt-Thieme, DSAA 2015; Feurer et al., JMLR 2022). What a single study says is
-    noisy, so each is moved half-way towards the mean before.
+    noisy, so half of what sets it apart from the mean is believed.
 
     Args:
       said: quantile of each pipeline in each past study, [S, n]; more is better.

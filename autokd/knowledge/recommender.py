@@ -20,8 +20,8 @@ from scipy.special import stdtrit
 from autokd.knowledge.additive import fit
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import CardRun, StudyCard, StudyFacts
-from autokd.knowledge.features import Subject, table_of
-from autokd.knowledge.order import first_choice, worth_trying
+from autokd.knowledge.features import Subject, features, table_of
+from autokd.knowledge.order import far_behind, first_choice, worth_trying
 from autokd.knowledge.taught import rule_from
 
 LEAST_SCALE = 0.25
@@ -65,6 +65,12 @@ class Said(NamedTuple):
     scores: Values
     tried: NDArray[np.bool_]
 
+    @property
+    def known(self) -> Values:
+        """Quantiles where a study really tried a pipeline; elsewhere less than the least that it says, [S, n]."""
+        low = self.quantiles.min(axis=1, keepdims=True, initial=0.0) - 1
+        return np.where(self.tried, self.quantiles, low)
+
 
 @dataclass(frozen=True)
 class Recommender:
@@ -105,7 +111,8 @@ class Recommender:
           subjects: the pipelines.
           rules: name of each as a rule; see `autokd.knowledge.taught.rule_from`.
         """
-        asked = [model.of(subjects, rules) for model in self.models]
+        rows = [features(subject) for subject in subjects]
+        asked = [model.of(rows, rules) for model in self.models]
         shape = (len(asked), len(subjects))
         quantiles, scores = np.zeros(shape), np.zeros(shape)
         for place, (own_quantiles, own_scores) in enumerate(asked):
@@ -137,7 +144,8 @@ class Recommender:
           by_hand: place of KD by hand.
         """
         first = first_choice(said.quantiles, self.weights, by_hand, said.tried)
-        return [first, *worth_trying(said.quantiles, self.weights, [first])]
+        behind = far_behind(said.quantiles, self.weights, by_hand, said.tried)
+        return [first, *sorted(worth_trying(said.known, self.weights, [first]), key=behind.__getitem__)]
 
     @cached_property
     def models(self) -> list[Model]:
@@ -172,6 +180,7 @@ class Model(NamedTuple):
       worth: of each number, [F], by `autokd.knowledge.additive.fit`.
       mean: quantile of a pipeline in the middle.
       quantiles, scores: of the study's pipelines, in rising order.
+      doubt: standard deviation of what the model leaves open.
       seen: what rules reached that the study really tried, by their names.
     """
 
@@ -182,20 +191,24 @@ class Model(NamedTuple):
     mean: float
     quantiles: Values
     scores: Values
+    doubt: float
     seen: Mapping[str, Seen]
 
-    def of(self, subjects: Sequence[Subject], rules: Sequence[str]) -> tuple[Values, Values]:
+    def of(self, rows: Sequence[Mapping[str, float]], rules: Sequence[str]) -> tuple[Values, Values]:
         """Return the quantile of each pipeline, and the score that such a one had in the study, [n] each.
 
         Args:
-          subjects: the pipelines.
+          rows: numbers of the pipelines, by `features`.
           rules: name of each as a rule, "" for none: what the study saw of it counts `BELIEVED`, the model the rest.
+            What it did not try counts less by the model's typical error, else the best guess is the luckiest one.
         """
-        rows, _ = table_of(subjects, self.names)
-        quantiles: Values = (rows - self.middle) / self.scale @ self.worth + self.mean
+        table, _ = table_of(rows, self.names)
+        quantiles: Values = (table - self.middle) / self.scale @ self.worth + self.mean
         for place, rule in enumerate(rules):
             if rule in self.seen:
                 quantiles[place] += BELIEVED * (self.seen[rule].quantile - quantiles[place])
+            else:
+                quantiles[place] -= self.doubt
         return quantiles, np.interp(quantiles, self.quantiles, self.scores)
 
 
@@ -207,14 +220,16 @@ def fitted(card: StudyCard, shuffled: np.random.Generator | None = None) -> Mode
       shuffled: for controls: gives each pipeline the results of another one.
     """
     runs = list({run.key: run for run in card.runs if run.key in card.worth}.values())
-    rows, names = table_of([subject_of(run.pipeline, run.params, card.facts) for run in runs])
+    rows, names = table_of([features(subject_of(run.pipeline, run.params, card.facts)) for run in runs])
     quantiles = np.array([card.quantiles[run.key] for run in runs])
     scores = np.array([card.worth[run.key] for run in runs])
     wanted = quantiles if shuffled is None else shuffled.permutation(quantiles)
     seen = _seen(runs, wanted, card.gains)
     middle, scale = rows.mean(0), np.maximum(rows.std(0), LEAST_SCALE)
-    worth = fit((rows - middle) / scale, wanted[:, None])[:, 0]
-    return Model(names, middle, scale, worth, float(wanted.mean()), np.sort(quantiles), np.sort(scores), seen)
+    table, mean = (rows - middle) / scale, float(wanted.mean())
+    worth = fit(table, wanted[:, None])[:, 0]
+    doubt = float((wanted - mean - table @ worth).std())
+    return Model(names, middle, scale, worth, mean, np.sort(quantiles), np.sort(scores), doubt, seen)
 
 
 def _seen(runs: Sequence[CardRun], quantiles: Values, gains: Mapping[str, float]) -> dict[str, Seen]:

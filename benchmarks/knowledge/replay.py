@@ -19,11 +19,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from autokd.knowledge.advice import SHARED
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import HAND_KD, CardRun, StudyCard
-from autokd.knowledge.features import table_of
-from autokd.knowledge.order import believed, first_choice, worth_trying
-from autokd.knowledge.recommender import Model, Recommender, fitted, subject_of
+from autokd.knowledge.features import features, table_of
+from autokd.knowledge.order import believed, far_behind, first_choice, worth_trying
+from autokd.knowledge.recommender import Model, Recommender, Said, fitted, subject_of
 from autokd.knowledge.taught import rule_from
 from autokd.recipes import RULES
 from benchmarks.knowledge.records import FAMILIES, card_of
@@ -69,6 +70,11 @@ class Target:
     def by_hand(self) -> float:
         """What KD by hand is worth."""
         return float(self.worth[self.place(HAND_KD)])
+
+    @functools.cached_property
+    def rows(self) -> list[dict[str, float]]:
+        """Numbers of each pipeline."""
+        return [features(subject_of(run.pipeline, run.params, self.card.facts)) for run in self.runs]
 
     @functools.cached_property
     def rules(self) -> list[str]:
@@ -130,15 +136,9 @@ class Fold:
     @functools.cached_property
     def said(self) -> Values:
         """What each past study says of the target's pipelines, [S, n]."""
-        subjects = [subject_of(run.pipeline, run.params, self.target.card.facts) for run in self.target.runs]
         shuffles = {SHUFFLED: [self.seed + 1], UNRELATED: [0, self.seed + 1]}.get(self.control, [0])
-        return np.stack(
-            [
-                _model(each.name, shuffle).of(subjects, self.target.rules)[0]
-                for shuffle in shuffles
-                for each in self.past
-            ]
-        )
+        models = [_model(each.name, shuffle) for shuffle in shuffles for each in self.past]
+        return np.stack([model.of(self.target.rows, self.target.rules)[0] for model in models])
 
     @functools.cached_property
     def tried(self) -> NDArray[np.bool_]:
@@ -147,6 +147,18 @@ class Fold:
         known: NDArray[np.bool_] = np.array(rows * (2 if self.control == UNRELATED else 1))
         tried: NDArray[np.bool_] = known & np.array([bool(rule) for rule in self.target.rules])
         return tried
+
+    @functools.cached_property
+    def known(self) -> Values:
+        """What each past study says of the pipelines that it really tried."""
+        return Said(self.said, self.said, self.tried).known
+
+    @functools.cached_property
+    def sources(self) -> list[int]:
+        """On how many sources of data each pipeline was tried as a rule; known recipes count as tried everywhere."""
+        families = np.array([FAMILIES[each.name] for each in self.past] * (2 if self.control == UNRELATED else 1))
+        known = [run.source.startswith("recipe:") for run in self.target.runs]
+        return [99 if known[i] else len(set(families[self.tried[:, i]])) for i in range(len(known))]
 
     @functools.cached_property
     def weights(self) -> Values:
@@ -200,11 +212,13 @@ def cold(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
 def from_the_past(fold: Fold, seen: Values, rng: np.random.Generator) -> list[int]:
     """Try what past studies say, without those that are wrong about the trials; then as `cold` goes on."""
     order = [first_choice(fold.said, fold.weights, fold.target.place(HAND_KD), fold.tried)]
+    behind = far_behind(fold.said, fold.weights, fold.target.place(HAND_KD), fold.tried)
     while len(order) < PORTFOLIO:
-        weights = believed(fold.said, fold.weights, {place: float(seen[place]) for place in order})
+        weights = believed(fold.known, fold.weights, {place: float(seen[place]) for place in order})
         if not weights.any():
             break
-        order.append(next(place for place in worth_trying(fold.said, weights, order) if fold.tried[:, place].any()))
+        left = [place for place in worth_trying(fold.known, weights, order) if fold.sources[place] >= SHARED]
+        order.append(next((place for place in left if not behind[place]), left[0]))
     return _then_modelled(order, fold, seen, rng)
 
 
@@ -216,8 +230,7 @@ def _then_modelled(first: Sequence[int], fold: Fold, seen: Values, rng: np.rando
     """After the first ones a forest of the trials so far says which is best; one in ten is drawn at random."""
     from sklearn.ensemble import ExtraTreesRegressor
 
-    subjects = [subject_of(run.pipeline, run.params, fold.target.card.facts) for run in fold.target.runs]
-    rows, _ = table_of(subjects)
+    rows, _ = table_of(fold.target.rows)
     order = list(first)
     while len(order) < max(AFTER):
         left = [place for place in range(len(seen)) if place not in order]

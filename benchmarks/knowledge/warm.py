@@ -29,6 +29,15 @@ from benchmarks.knowledge.live import FOLDER, right_of
 from benchmarks.knowledge.records import FAMILIES, card_of
 
 FILE, SIDE, COLD = "warm.jsonl", "warm", ("search", "after")
+ONE = """
+import sys
+from pathlib import Path
+from benchmarks.by_hand import clock
+clock.count("cpu")
+from benchmarks.knowledge.warm import search
+search(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+"""
+"""A process that does one search; its clock counts before autokd is imported."""
 
 
 def main() -> None:
@@ -37,19 +46,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of the original files; without it nothing is run")
     parser.add_argument("--sets", nargs="*", choices=sorted(SETS), default=list(SETS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--one", nargs=2, metavar=("SET", "SEED"), help="run this one, in this process")
     asked = parser.parse_args()
-    if asked.one is not None:
-        search(asked.one[0], asked.data, int(asked.one[1]))
-        return
     there = {answer.unit for answer in answers.read(FOLDER)}
     for seed in range(asked.seeds if asked.data else 0):
         for name in asked.sets:
             if (name, SIDE, seed) not in there:
-                command = [sys.executable, "-m", "benchmarks.knowledge.warm", "--data", str(asked.data)]
-                subprocess.run(
-                    [*command, "--one", name, str(seed)], env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True
-                )
+                command = [sys.executable, "-c", ONE, name, str(asked.data), str(seed)]
+                subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
     print(report(asked.sets))
 
 
@@ -57,11 +60,10 @@ def search(name: str, data: Path, seed: int) -> None:
     """Let a search recommend a pipeline, test that, and record it."""
     import torch
 
-    from benchmarks.by_hand import bench, clock, searching
+    from benchmarks.by_hand import bench, searching
     from benchmarks.by_hand.fresh import fresh_runs
 
     torch.set_num_threads(1)
-    clock.count("cpu")
     with tempfile.TemporaryDirectory() as folder, bench.own_cache(Path(folder)):
         made = bench.bench(name, data, bench.full_length(name), seed)
         with past_of_others(made.wanted.family):

@@ -68,4 +68,4 @@ def test_by_chance_something_else_comes_first_in_few_of_many_worlds():
     equal = np.full(10, 0.1)
     tried = np.ones((10, 2), bool)
     other = sum(first_choice(rng.normal(size=(10, 2)), equal, by_hand=0, tried=tried) != 0 for _ in range(400))
-    assert 20 < other < 60  # one in ten
+    assert 8 < other < 35  # one in twenty

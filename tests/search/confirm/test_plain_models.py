@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from autokd.batching import first_of, single
 from autokd.data import Dataset
+from autokd.data.numbers import numbers_of
 from autokd.input_kind import InputKind
 from autokd.modalities._image import Image
 from autokd.search.confirm import plain_models
@@ -54,7 +55,7 @@ def test_large_images_are_seen_as_a_grid_and_trees_are_left_out_where_they_take_
     found = dict(plain_logits(data, {"test": train}))
     assert list(found) == ["majority/test", "logistic regression/test", "nearest neighbour/test"]
     assert bool((found["nearest neighbour/test"].argmax(1) == train.labels).all())
-    numbers = plain_models._numbers(data, train)
+    numbers = numbers_of(train, data.task.modality)
     assert numbers is not None and numbers.shape == (100, 256)
 
 
