@@ -48,6 +48,11 @@ def plugin_file() -> Iterator[Path]:
         yield path
 
 
+def taken() -> int:
+    """Bytes that this process holds, which a worker that is forked from it begins with; 0 where it is not told."""
+    return int(getattr(psutil.Process().memory_info(), "data", 0))
+
+
 def setup(data: Dataset, folder: Path) -> dict[str, Any]:
     return {
         "data": data.reference,
@@ -56,7 +61,7 @@ def setup(data: Dataset, folder: Path) -> dict[str, Any]:
         "teacher_fingerprint": None,
         "device": "cpu",
         "threads": 1,
-        "memory": 3 * GB // 2,
+        "memory": taken() + GB,
         "bank": {"folder": str(folder / "bank"), "max_bytes": GB, "features": False},
         "parts": [],
         "metric": "accuracy",
