@@ -218,6 +218,8 @@ def from_the_past(fold: Fold, seen: Values, rng: np.random.Generator) -> list[in
         if not weights.any():
             break
         left = [place for place in worth_trying(fold.known, weights, order) if fold.sources[place] >= SHARED]
+        if not left:
+            break
         order.append(next((place for place in left if not behind[place]), left[0]))
     return _then_modelled(order, fold, seen, rng)
 
