@@ -1,27 +1,24 @@
 """Which pipelines are worth trying on new data, by what past studies taught: rules, ranked.
 
-Candidates are the known recipes and the rules behind the best runs of past studies. A rule names no student, so it fits
-any data and any limit.
+Candidates are the known recipes, and the rules that past studies tried on several sources of data. A rule names no
+student, so it fits any data and any limit.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from autokd.knowledge.base import Base
-from autokd.knowledge.card import StudyCard, StudyFacts
+from autokd.knowledge.card import StudyFacts
 from autokd.knowledge.recommender import Expected, Recommender, Seen, subject_of
 from autokd.knowledge.taught import rule_from
 from autokd.recipes import RULES, Recipe, Rule
+from autokd.study.arms import ALONE, KD
 
 SHARED = 3
 """Sources of data on which a rule must have been tried: what was best once was also lucky."""
-
-
-BY_HAND, ALONE = "kd", "alone"
-"""Names of the rules that the others are measured against."""
 
 
 class Evidence(NamedTuple):
@@ -87,7 +84,8 @@ def candidates(base: Base, facts: StudyFacts) -> tuple[Rule, ...]:
     """
     taught, tried = dict[str, Rule](), dict[str, set[str]]()
     for card in Recommender(base, facts).cards:
-        for rule in _rules(card):
+        trained = {run.key for run in card.runs if not run.failure}
+        for rule in (rule for key, rule in card.rules.items() if key in trained):
             tried.setdefault(rule.name, set()).add(card.facts.source)
             taught[rule.name] = rule
     return (*RULES, *(taught[name] for name in sorted(taught) if len(tried[name]) >= SHARED))
@@ -104,7 +102,7 @@ def advise(base: Base, facts: StudyFacts, recipes: Sequence[Recipe], params: Map
     """
     recommender, recipes = Recommender(base, facts), _distinct(recipes)
     names = [each.rule.name for each in recipes]
-    by_hand = names.index(BY_HAND if BY_HAND in names else ALONE)
+    by_hand = names.index(KD if KD in names else ALONE)
     rules = [_name_of(each) for each in recipes]
     subjects = [subject_of(each.drawn.plain, params[each.rule.name], facts) for each in recipes]
     said = recommender.said(subjects, rules)
@@ -135,8 +133,3 @@ def _name_of(recipe: Recipe) -> str:
 def _evidence(seen: Sequence[Seen]) -> Evidence:
     gains = [each.gain for each in seen if each.gain is not None]
     return Evidence(len(gains), sum(gain > 0 for gain in gains), statistics.fmean(gains) if gains else None)
-
-
-def _rules(card: StudyCard) -> Iterator[Rule]:
-    runs = {run.key: run for run in card.runs if run.key in card.worth and not run.failure}
-    yield from (rule for run in runs.values() if (rule := rule_from(run.pipeline)) is not None)

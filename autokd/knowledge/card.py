@@ -13,7 +13,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 from scipy.special import ndtri
 
 from autokd.checks import checked
+from autokd.knowledge.taught import rule_from
 from autokd.metrics import METRICS, Metric
+from autokd.recipes import Rule
 from autokd.spec import fingerprint
 
 HAND_KD, ALONE = "recipe:kd", "recipe:alone"
@@ -186,6 +188,12 @@ class StudyCard:
                 score = self.facts.metric.worst_score if run.score is None else run.score
                 found.setdefault(run.key, []).append(score)
         return {key: statistics.fmean(scores) for key, scores in found.items()}
+
+    @cached_property
+    def rules(self) -> dict[str, Rule]:
+        """Each pipeline that was trained to the end as a rule, by its key; those that are none are left out."""
+        runs = {run.key: run for run in self.runs if run.key in self.worth}
+        return {key: rule for key, run in runs.items() if (rule := rule_from(run.pipeline)) is not None}
 
     @cached_property
     def quantiles(self) -> dict[str, float]:

@@ -51,24 +51,27 @@ def far_behind(said: Values, weights: Values, by_hand: int, tried: NDArray[np.bo
     Args:
       said, weights, by_hand, tried: as for `first_choice`.
     """
-    found = []
-    for place in range(said.shape[1]):
-        both = tried[:, place] & tried[:, by_hand]
-        own = weights[both]
-        found.append(bool(len(own)) and float(own @ (said[both, place] - said[both, by_hand])) < BEHIND * own.sum())
-    return found
+    both = [_ahead(said, weights, by_hand, place, tried) for place in range(said.shape[1])]
+    return [bool(len(own)) and float(own @ ahead) < BEHIND * own.sum() for ahead, own in both]
+
+
+def _ahead(said: Values, weights: Values, by_hand: int, place: int, tried: NDArray[np.bool_]) -> tuple[Values, Values]:
+    """A pipeline's advantage over KD by hand in each study that tried both, and the weights of these."""
+    both = tried[:, place] & tried[:, by_hand]
+    return said[both, place] - said[both, by_hand], weights[both]
 
 
 def _bound(said: Values, weights: Values, by_hand: int, place: int, tried: NDArray[np.bool_]) -> float:
     """Lower bound of a pipeline's mean advantage over KD by hand, over the studies that tried both."""
-    both = tried[:, place] & tried[:, by_hand]
-    if place == by_hand or both.sum() < ENOUGH:
+    ahead, own = _ahead(said, weights, by_hand, place, tried)
+    if place == by_hand or len(own) < ENOUGH:
         return -math.inf
-    own = weights[both] / weights[both].sum()
-    ahead, count = said[both, place] - said[both, by_hand], 1 / float(own @ own)
-    mean = float(own @ ahead)
-    error = math.sqrt(float(own @ (ahead - mean) ** 2) / (count - 1)) if count > 1 else math.inf
-    return mean - float(stdtrit(count - 1, LIKELY)) * error if count > 1 else -math.inf
+    own = own / own.sum()
+    mean, count = float(own @ ahead), 1 / float(own @ own)
+    if count <= 1:
+        return -math.inf
+    error = math.sqrt(float(own @ (ahead - mean) ** 2) / (count - 1))
+    return mean - float(stdtrit(count - 1, LIKELY)) * error
 
 
 def worth_trying(said: Values, weights: Values, tried: Sequence[int] = ()) -> list[int]:

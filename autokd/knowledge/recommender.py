@@ -22,7 +22,6 @@ from autokd.knowledge.base import Base
 from autokd.knowledge.card import CardRun, StudyCard, StudyFacts
 from autokd.knowledge.features import Subject, features, table_of
 from autokd.knowledge.order import far_behind, first_choice, worth_trying
-from autokd.knowledge.taught import rule_from
 
 LEAST_SCALE = 0.25
 """Spread of a number below which a step of it counts no more: what a study hardly varied, it hardly knows."""
@@ -224,7 +223,7 @@ def fitted(card: StudyCard, shuffled: np.random.Generator | None = None) -> Mode
     quantiles = np.array([card.quantiles[run.key] for run in runs])
     scores = np.array([card.worth[run.key] for run in runs])
     wanted = quantiles if shuffled is None else shuffled.permutation(quantiles)
-    seen = _seen(runs, wanted, card.gains)
+    seen = _seen(card, runs, wanted)
     middle, scale = rows.mean(0), np.maximum(rows.std(0), LEAST_SCALE)
     table, mean = (rows - middle) / scale, float(wanted.mean())
     worth = fit(table, wanted[:, None])[:, 0]
@@ -232,12 +231,12 @@ def fitted(card: StudyCard, shuffled: np.random.Generator | None = None) -> Mode
     return Model(names, middle, scale, worth, mean, np.sort(quantiles), np.sort(scores), doubt, seen)
 
 
-def _seen(runs: Sequence[CardRun], quantiles: Values, gains: Mapping[str, float]) -> dict[str, Seen]:
+def _seen(card: StudyCard, runs: Sequence[CardRun], quantiles: Values) -> dict[str, Seen]:
     found: dict[str, list[tuple[float, float]]] = {}
+    rules, gains = card.rules, card.gains
     for run, quantile in zip(runs, quantiles, strict=True):
-        rule = rule_from(run.pipeline)
-        if rule is not None:
-            found.setdefault(rule.name, []).append((float(quantile), gains.get(run.key, math.nan)))
+        if run.key in rules:
+            found.setdefault(rules[run.key].name, []).append((float(quantile), gains.get(run.key, math.nan)))
     means = {name: np.mean(values, axis=0) for name, values in found.items()}
     return {name: Seen(float(q), float(gain) if math.isfinite(gain) else None) for name, (q, gain) in means.items()}
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 TIMED_SECONDS = 0.5
 """That timing one pipeline may take, about, once warm."""
 NOTHING = "No past study is about this kind of input. These are the known recipes in order; gains are not known."
-FEW = 3
-"""Past studies below which there is no interval."""
 
 
 class Recommended(NamedTuple):
@@ -232,8 +230,10 @@ def _unsure(gain: float | None, interval: tuple[float, float] | None, studies: i
 
 def _unknown(facts: StudyFacts, near: Sequence[Neighbour]) -> Iterator[str]:
     """What is not known of all pipelines."""
+    from autokd.knowledge.recommender import ENOUGH
+
     past = [each.facts for each in near]
-    if len(past) < FEW:
+    if len(past) < ENOUGH:
         yield f"Past studies that count are {len(past)}: too few for an interval."
     if all(each.objective != facts.objective for each in past):
         others = ", ".join(sorted({METRICS[each.objective].title for each in past}))
