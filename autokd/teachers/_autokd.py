@@ -156,9 +156,8 @@ def _values(span: Range | None, state: Mapping[str, Tensor]) -> list[Any]:
 
 def _unnamed(content: state_file.StateFile, task: Task) -> TeacherError:
     """The error for a file that does not say what it holds, with the architectures that fit it best."""
-    names = [
-        n for n in catalog.names("students") if takes(catalog.load("students", n).declares.modalities, task.modality)
-    ]
+    declared = {name: catalog.load("students", name).declares for name in catalog.names("students")}
+    names = [n for n, each in declared.items() if takes(each.modalities, task.modality) and not each.family]
     fits = list(_fits([_fitted(name, {}, content.state, task) for name in names], content.state, task))
     best = sorted((fit for fit in fits if fit.score[1]), key=lambda fit: fit.score, reverse=True)[:_SUGGESTIONS]
     lines = [
