@@ -11,10 +11,12 @@ from typing import NamedTuple, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autokd import batching
 from autokd.errors import ComponentError
 from autokd.networks.attention import last_attention
 from autokd.networks.fed import InputForm
 from autokd.networks.hooks import Hooked, Stage, token_blocks, trace
+from autokd.networks.inputs import feed_of
 from autokd.networks.models import classifier_of, renormalisation
 from autokd.types import Output, Task
 
@@ -58,9 +60,9 @@ class Entrance(nn.Module):
         scale, offset = change or (None, None)
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("offset", offset, persistent=False)
-        side = form.size
-        self._size = (side, side) if side and task.input_shape[1:] != (side, side) else None
-        self._whole = tuple(max(1, each // side) for each in task.input_shape[1:]) if side else (1, 1)
+        came, side = tuple(batching.single(feed_of(task).example(1, None)).shape[-2:]), form.size
+        self._size = (side, side) if side and came != (side, side) else None
+        self._whole = tuple(max(1, each // side) for each in came) if side else (1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [B, C, size, size]."""

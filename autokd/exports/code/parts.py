@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from autokd import catalog
 from autokd.errors import ComponentError
 from autokd.exports.code.edits import LINE, with_docstring
 from autokd.exports.code.source import Code, Place, method_source, place_of
@@ -69,6 +70,8 @@ def write_student(code: Code, component: Any, task: Task) -> str:
     Raises:
       ComponentError: it cannot be written down.
     """
+    if catalog.family_of("students", catalog.name_of(component)):
+        raise ComponentError("its code is another library's")
     return _construction(code, component, BuildContext(task=task))
 
 
