@@ -187,7 +187,7 @@ def test_erasing_fills_rectangles_of_the_asked_area() -> None:
     images = torch.full((400, 1, 20, 20), 2.0)
     erased = batchwise.random_erasing(images, 0.5, 0.4, 0.3) != 2.0
     share = erased.float().mean((1, 2, 3))
-    assert share.max() <= 0.42 and 0.4 < float((share > 0).float().mean()) < 0.6
+    assert share.max() <= 0.46 and 0.4 < float((share > 0).float().mean()) < 0.6
     sides = erased.any(3).sum(2) * erased.any(2).sum(2)
     assert torch.equal(sides[:, 0], erased.sum((1, 2, 3)))
 
