@@ -62,7 +62,7 @@ class GroupedLinear(nn.Module):
         lengths = [count * size for count, size in zip(self.counts, self.sizes, strict=True)]
         parts = torch.split(x.index_select(1, self.index), lengths, 1)
         mapped = [
-            torch.bmm(part.unflatten(1, (count, size)).transpose(0, 1), weight)
+            torch.bmm(part.reshape(part.shape[0], count, size).transpose(0, 1), weight)
             for part, count, size, weight in zip(parts, self.counts, self.sizes, self.weights, strict=True)
         ]
         return torch.cat(mapped).index_select(0, self.order).transpose(0, 1)

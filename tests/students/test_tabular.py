@@ -131,8 +131,8 @@ def test_an_ft_transformer_refuses_a_width_that_its_heads_do_not_divide() -> Non
 @pytest.mark.parametrize("loss", ["rdist", "attention_relation"])
 def test_a_loss_on_tokens_compares_two_transformers_over_the_same_columns(loss: str) -> None:
     student, teacher = build("ft_transformer", width=8, heads=2), build("ft_transformer", width=16)
-    offers = {"student": shapes_of(student, ROWS), "teacher": shapes_of(teacher, ROWS)}
-    term = spec.make("losses", loss, {}).build(BuildContext(task=ROWS, **offers))
+    context = BuildContext(task=ROWS, student=shapes_of(student, ROWS), teacher=shapes_of(teacher, ROWS))
+    term = spec.make("losses", loss, {}).build(context)
     x = rows(6)
     ones = torch.ones(6)
     step = Step(student(x), teacher(x), torch.eye(3)[[0, 1, 2, 0, 1, 2]], ones, torch.arange(6), 0.0)
