@@ -28,14 +28,14 @@ class Bare(NamedTuple):
       network: [B, *input_shape] -> Output or logits.
       source: where its weights come from, for people and messages.
       identity: plain data that, with the weights, tells it apart from others.
-      inputs: what it was trained on.
+      form: of the input that it was trained on.
       features: paths of the modules whose outputs are the features; () for the last one at each spatial size.
     """
 
     network: nn.Module
     source: str
     identity: Mapping[str, Any]
-    inputs: InputForm
+    form: InputForm
     features: Sequence[str] = ()
 
     def frozen(self, task: Task) -> NetworkTeacher:
@@ -45,7 +45,7 @@ class Bare(NamedTuple):
             task,
             source=self.source,
             identity=self.identity,
-            inputs=self.inputs,
+            inputs=self.form,
             features=self.features,
         )
 
@@ -114,7 +114,7 @@ def begin(component: FromFile, task: Task) -> Bare:
     """
     content = state_file.read(component.file, component.key)
     bare = component.bare(task, content)
-    seen = resized_task(task, bare.inputs.size)
+    seen = resized_task(task, bare.form.size)
     refused = f"the teacher {bare.source} does not take samples of shape {list(seen.input_shape)}"
     with foreign(refused, InputRefused):
         outputs = as_output(answer_example(bare.network.eval(), seen)).logits.shape[1]

@@ -109,5 +109,5 @@ def _component(asked: Named) -> Any:
 
 def _own_size(component: Any, task: Task) -> int:
     """The side that the network's configuration names, where it is another one than the data's; else 0."""
-    own = component.bare(task, state_file.read(component.file, component.key)).inputs.own_size
+    own = component.bare(task, state_file.read(component.file, component.key)).form.own_size
     return own if own != kind_of(task.modality).side(task) else 0

@@ -64,7 +64,7 @@ class AutokdTeacher(FromFile, Fed):
         with foreign(f"the teacher {source} cannot be built for {task.dataset}"), seeded(0):
             network = student.build(BuildContext(task=seen))
         said = InputForm(mean=content.task.get("mean", ()), std=content.task.get("std", ()), source="its bundle's")
-        return Bare(network=network, source=source, identity=plain, inputs=self.form(said))
+        return Bare(network=network, source=source, identity=plain, form=self.form(said))
 
     def _student(self, content: state_file.StateFile, task: Task) -> Any:
         if self.arch:

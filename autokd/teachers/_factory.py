@@ -55,7 +55,7 @@ class FactoryTeacher(FromFile, Fed):
             network=self._network(task.num_classes),
             source=self.source,
             identity={"factory": self.factory, "fields": list(self.fields)},
-            inputs=self.form(),
+            form=self.form(),
             features=self.features,
         )
 

@@ -52,7 +52,7 @@ class TimmTeacher(FromFile, Fed):
             network=network,
             source=self.source,
             identity={"model": self.model, "fields": list(self.fields)},
-            inputs=self.form(_own_form(network, task.input_shape[0])),
+            form=self.form(_own_form(network, task.input_shape[0])),
             features=self.features,
         )
 

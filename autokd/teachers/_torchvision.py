@@ -55,7 +55,7 @@ class TorchvisionTeacher(FromFile, Fed):
             network=self._network(task, self.source),
             source=self.source,
             identity={"model": self.model, "fields": list(self.fields)},
-            inputs=self._with_usual(task.input_shape[0]),
+            form=self._with_usual(task.input_shape[0]),
             features=self.features,
         )
 

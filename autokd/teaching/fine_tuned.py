@@ -173,7 +173,7 @@ def _load(folder: Path, component: FromFile, data: Dataset) -> FineTuned:
     bare.network.load_state_dict(state)
     teacher = bare.frozen(data.task)
     teacher.origin = f"{bare.source}, fine-tuned by autokd"
-    finer = sees_more(data, bare.inputs.size)
+    finer = sees_more(data, bare.form.size)
     return FineTuned(teacher, said_of(teacher, data.task, teacher.frozen, {}, f"fine-tuned: {facts}", finer=finer))
 
 

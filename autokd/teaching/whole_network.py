@@ -55,14 +55,14 @@ class Runs:
     """Trainings of the whole network from where it is, with what it is fed."""
 
     def __init__(self, bare: Bare, data: Dataset, device: torch.device, tell: Callable[[], None]) -> None:
-        kind, size, students = kind_of(data.task.modality), bare.inputs.size, data.task
+        kind, size, students = kind_of(data.task.modality), bare.form.size, data.task
         data = load_again({**data.reference, "image_size": size}) if sees_more(data, size) else data
         self._network = kind.behind_resize(bare.network, size) if size else bare.network
         self._pipeline = kind.teacher_recipe(data.task, LARGE).pipelines[0]
         self._tell, self._inner = tell, bare.network
         declares = Student(name="to_fine_tune", modalities=frozenset({data.task.modality}))
         self._beginning = _Beginning(self._network, declares)
-        mean, std = tuple(bare.inputs.mean) or students.mean, tuple(bare.inputs.std) or students.std
+        mean, std = tuple(bare.form.mean) or students.mean, tuple(bare.form.std) or students.std
         data = dataclasses.replace(data, task=dataclasses.replace(data.task, mean=mean, std=std))
         self._context = TrainContext(data=data, teacher=None, device=device, bank=TeacherBank())
         self.policies = policies_of(data.task)
