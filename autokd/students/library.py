@@ -37,14 +37,12 @@ class LibraryStudent:
     std: tuple[float, ...] = ()  # per channel, that it is fed with; () for that of the library's weights
 
     def __post_init__(self) -> None:
-        if not self.model:
-            raise ValueError(f"name one of its networks, as {self.example()}")
-        if not 0 <= self.drop_path < 1:
-            raise ValueError(f"drop_path is a probability, at least 0 and below 1, got {self.drop_path}")
-        if self.input_size < 0:
-            raise ValueError(f"input_size is a side in pixels, or 0 to resize nothing, got {self.input_size}")
-        if any(len(values) not in (0, 1, COLOURS) for values in (self.mean, self.std)) or min(self.std, default=1) <= 0:
-            raise ValueError("mean and std have one value, or one a channel, and std is positive")
+        _refuse(bool(self.model), f"name one of its networks, as {self.example()}")
+        _refuse(0 <= self.drop_path < 1, f"drop_path is a probability, at least 0 and below 1, got {self.drop_path}")
+        _refuse(self.input_size >= 0, f"input_size is a side in pixels, or 0 to resize nothing, got {self.input_size}")
+        fitting = all(len(values) in (0, 1, COLOURS) for values in (self.mean, self.std))
+        _refuse(fitting, "mean and std have one value, or one a channel")
+        _refuse(min(self.std, default=1) > 0, f"std is positive, got {list(self.std)}")
         if self.drop_path:
             drops: bool = drops_paths(type(self))  # type: ignore[arg-type]  # a class is hashable
             _refuse(drops, f"{self.declares.name} has no drop path; leave drop_path at 0")
