@@ -5,7 +5,7 @@ Once trained it is simpler: without hooks, and with the branches of a re-paramet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import torch.nn.functional as F
@@ -152,20 +152,17 @@ def _with_area(paths: Sequence[str], maps: Mapping[str, tuple[int, ...]]) -> tup
 def _outermost(found: Sequence[Stage]) -> tuple[str, ...]:
     """The module that holds the most, at each spatial size, the last of several; sizes only shrink."""
     best: dict[tuple[int, ...], str] = {}
-    for stage in found:
-        if len(stage.shape) != 3:
-            continue
-        size = stage.shape[1:]
-        if size not in best and any(side > least for side, least in zip(size, _least(best), strict=False)):
-            continue
-        if size not in best or stage.path.count(".") <= best[size].count("."):
-            best[size] = stage.path
-    sizes = [size for size in best if size[0] * size[1] > 1] or list(best)
-    return tuple(best[size] for size in sizes)
+    for path, shape in ((stage.path, stage.shape) for stage in found if len(stage.shape) == 3):
+        size = shape[1:]
+        known = best.get(size)
+        if known is None and _shrinks(size, best) or known is not None and path.count(".") <= known.count("."):
+            best[size] = path
+    return tuple(path for size, path in best.items() if size[0] * size[1] > 1) or tuple(best.values())
 
 
-def _least(sizes: Mapping[tuple[int, ...], str]) -> tuple[int, ...]:
-    return tuple(map(min, zip(*sizes, strict=True)))
+def _shrinks(size: tuple[int, ...], before: Iterable[tuple[int, ...]]) -> bool:
+    """Whether no side is longer than one of those before."""
+    return all(side <= other for sizes in before for side, other in zip(size, sizes, strict=True))
 
 
 def _is_stem(found: Tensor, expected: Tensor | None) -> bool:
