@@ -86,7 +86,9 @@ class Subject:
     """What a search is about."""
 
     dataset: Dataset = dataclasses.field(default="digits", kw_only=False)
-    space: Annotated[str | Path | None, Option("Built-in search space (digits, image, tabular) or a YAML file.")] = None
+    space: Annotated[
+        str | Path | None, Option("Built-in search space (digits, image, tabular, tabular_all) or a YAML file.")
+    ] = None
     teacher: Annotated[
         list[str] | str | Path | Network | Teacher | Mapping[str, Any] | Sequence[Any] | Any | None,
         Option(
@@ -103,6 +105,10 @@ class Subject:
     teacher_as_is: Annotated[
         bool,
         Option("Use the teacher as it is, without trying it first, even if it only guesses."),
+    ] = False
+    fine_tune: Annotated[
+        bool,
+        Option("Train the given pretrained network on the data first: a new head for its classes, then all of it."),
     ] = False
     teacher_predictions: Annotated[
         Path | str | None,
