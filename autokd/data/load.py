@@ -36,8 +36,9 @@ _log = logging.getLogger("autokd")
 _DEFAULTS = DataOptions()
 _SAMPLE = 256
 """Pictures that mean and standard deviation are of where nobody is to go through all of them."""
-_REFERRED = ("image_size", "resize", "skip_bad", "limit_train", "seed")
+_REFERRED = ("image_size", "resize", "skip_bad", "limit_train", "seed", "largest_side")
 """Options that a dataset's reference keeps; the others are part of its component, or of this machine."""
+_USUAL_SIDE = ("largest_side", _DEFAULTS.largest_side)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -193,6 +194,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         skip_bad=options.skip_bad,
         resize=options.resize,
         dry=dry,
+        largest_side=options.largest_side,
     )
     kind = kind_of(component.declares.modality)
     read = _read(component, context)
@@ -220,7 +222,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         validation=splits["validation"],
         preprocess=preprocess,
         reference=_reference(component, options),
-        default_space=component.declares.default_space or kind.declares.default_space,
+        default_space=component.declares.default_space or kind.space_for(preprocess.input_shape),
         card=card_of(raw, task, splits, dropped, preprocess),
         samples=samples_of(raw, parts, kind, read),
         _test=splits["test"],
@@ -296,5 +298,5 @@ def _content(splits: dict[str, Split], preprocess: Preprocess) -> str:
 def _reference(component: Any, options: DataOptions) -> dict[str, Any]:
     plain = {key: value for key, value in component_to_plain(component).items() if value is not None}
     referred = {key: getattr(options, key) for key in _REFERRED}
-    chosen = {key: value for key, value in referred.items() if value not in (None, False)}
+    chosen = {k: v for k, v in referred.items() if v not in (None, False) and (k, v) != _USUAL_SIDE}
     return {"component": plain, **chosen, "seed": options.seed}

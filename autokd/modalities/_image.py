@@ -42,6 +42,8 @@ USUAL_SIZES = (28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
 """Sides in pixels that image classifiers are usually trained at."""
 GREY_MEAN, GREY_STD = 0.449, 0.226
 """Of ImageNet in grey: the means over its channels."""
+PHOTOS, LARGEST_SMALL = "photos", 96
+"""The space for pictures with a side of more than so many pixels."""
 SIZES: Mapping[str, tuple[int, int]] = {"large": (14, 32), "medium": (8, 32), "small": (8, 16)}
 """Depth and width of a default teacher's network by name, the largest first."""
 
@@ -220,6 +222,10 @@ class Image(InputKind):
     def side(self, task: Task) -> int:
         """Return the longer side; see `InputKind.side`."""
         return max(task.input_shape[1:])
+
+    def space_for(self, input_shape: tuple[int, ...]) -> str:
+        """Return the space of nets for photos where a side is longer than 96 pixels; see `InputKind.space_for`."""
+        return PHOTOS if max(input_shape[1:]) > LARGEST_SMALL else self.declares.default_space
 
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task with square images of this side; see `InputKind.resized_task`."""

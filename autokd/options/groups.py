@@ -89,6 +89,10 @@ class Subject:
     space: Annotated[
         str | Path | None, Option("Built-in search space (digits, image, tabular, tabular_all) or a YAML file.")
     ] = None
+    weights: Annotated[
+        Path | str | None,
+        Option("Folder with pretrained weights of students of timm and torchvision: NAME.safetensors or NAME.pth."),
+    ] = None
     teacher: Annotated[
         list[str] | str | Path | Network | Teacher | Mapping[str, Any] | Sequence[Any] | Any | None,
         Option(
@@ -242,6 +246,7 @@ class DataOptions:
     ground: Annotated[str | None, Option("Background of transparent images: white (default) or black.")] = None
     skip_bad: SkipBad = False
     download: Download = False
+    largest_side: Annotated[int, Keyword("Side in pixels that images of files get at most without image_size.")] = 64
     limit_train: Annotated[int | None, Option("Train on a stratified sample of this size.", minimum=2)] = None
 
 
