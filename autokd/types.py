@@ -92,6 +92,7 @@ class Task:
       train_size: number of training samples.
       mean, std: per channel (dimension 1 of a batch), subtracted and divided after augmentation; () for none.
       fingerprint: content hash of data, split and preprocessing.
+      unlabelled: number of samples without labels that may be distilled on.
     """
 
     dataset: str
@@ -102,6 +103,7 @@ class Task:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     fingerprint: str = ""
+    unlabelled: int = 0
 
     @property
     def num_classes(self) -> int:
@@ -133,7 +135,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Samples:
-    """All samples of a dataset as they were read, by id: training, then validation, then test.
+    """All samples of a dataset as they were read, by id: training, validation, test, then those without labels.
 
     Args:
       numbers: [N] where each stood in the data as they were read, from 0; parts of their own one after the other.

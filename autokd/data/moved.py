@@ -11,6 +11,8 @@ from autokd.errors import DataError
 
 PLACES = ("root", "file", "validation")
 """Fields of datasets that are a path of the user's own."""
+POOL = "unlabelled"
+"""Key of a dataset's reference that is a path of the user's own, too."""
 
 
 def found_again(component: Any, data_dir: Path | None) -> Any:
@@ -28,12 +30,27 @@ def found_again(component: Any, data_dir: Path | None) -> Any:
     return dataclasses.replace(component, **{name: str(_now(name, path, data_dir)) for name, path in was.items()})
 
 
+def pool_found_again(pool: str, data_dir: Path | None) -> str:
+    """Return where the samples without labels of a dataset's reference are today.
+
+    Args:
+      pool: the path in the reference.
+      data_dir: a folder above it; where it is in none, or there is none, it is where it was.
+
+    Raises:
+      DataError: it is not there.
+    """
+    if Path(pool).exists():
+        return str(Path(pool).resolve())
+    return str(_now(POOL, Path(pool), data_dir))
+
+
 def _now(name: str, path: Path, data_dir: Path | None) -> Path:
     if data_dir is None:
         if not path.exists():
             raise DataError(
                 f"{path}: no such file or folder; if it was moved, say with --data-dir where it is now, or edit "
-                f"data.component.{name}"
+                f"{'data' if name == POOL else 'data.component'}.{name}"
             )
         return path.resolve()
     below = [data_dir.joinpath(*path.parts[start:]) for start in range(1, len(path.parts))]
@@ -76,4 +93,6 @@ def _with_paths(reference: Mapping[str, Any], change: Any) -> dict[str, Any]:
         key: str(change(Path(value))) if key in PLACES and isinstance(value, str) else value
         for key, value in component.items()
     }
-    return {**reference, "component": changed}
+    pool = reference.get(POOL)
+    moved = {POOL: str(change(Path(pool)))} if isinstance(pool, str) else {}
+    return {**reference, "component": changed, **moved}

@@ -19,7 +19,7 @@ from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import InputKind
-from autokd.input_values import Feed, Finer, OnnxForm, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
+from autokd.input_values import Feed, Files, Finer, OnnxForm, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
 from autokd.modalities.decoded_files import DecodedFiles
 from autokd.modalities.decoding import USUAL
@@ -110,6 +110,19 @@ class Image(InputKind):
         remarks = [*said_of_others(others), *images.said_of_new(files, preprocess)]
         names, pixels = zip(*readable, strict=True)
         return ReadInputs(names, torch.from_numpy(np.stack(pixels)), skipped, tuple(remarks))
+
+    def unlabelled_files(self, preprocess: ImagePreprocess, path: Path) -> Files | None:
+        """Find the pictures; square ones are decoded as they are asked for. See `InputKind.unlabelled_files`."""
+        height, width = preprocess.size
+        if height != width:
+            return None
+        found = _files_at(path, preprocess.reading.encoding)
+        if not found.pictures:
+            there = f"; there is: {counted(found.others)}" if found.others else ""
+            raise DataError(f"{path}: no picture lies there{there}")
+        source = DecodedFiles(found.pictures, height, preprocess.reading, channels=preprocess.channels)
+        said = (*said_of_others(found.others), *images.said_of_new(found.pictures, preprocess))
+        return Files([str(file) for file in found.pictures], source, said)
 
     def given(self, preprocess: ImagePreprocess, samples: Any, *, skip_bad: bool) -> ReadInputs:
         """Take PIL images, arrays and tensors; see `InputKind.given`."""

@@ -40,6 +40,11 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     rungs = f"each for {words.number_of(first[1], 'epoch')}" + "".join(f", the best {n} to {e}" for n, e in later)
     sizes = f"{len(data.train)} train, {len(data.validation)} validation, {data.test_size} test"
     yield f"data: {data.task.dataset}, {sizes}"
+    if data.unlabelled is not None:
+        left_out = data.card["unlabelled"].get("also_held_out", 0)
+        also = f"; {left_out} more are also in validation or test, and are left out" if left_out else ""
+        pool = f"{len(data.unlabelled)} samples{also}"
+        yield f"without labels: {pool}; an epoch is {len(data.train)} samples with them, too"
     yield _samples(setup, planned)
     rare = rare_text(data.class_counts, data.task.classes, setup.objective.metric)
     if rare:
