@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 Modality = str
 """A kind of input: the name of a component in `autokd/modalities`."""
-
 ANY: frozenset[Modality] = frozenset({"any"})
 """What a component declares that looks at no input: it takes every kind, those to come too."""
 IMAGE: frozenset[Modality] = frozenset({"image"})
 TABLE: frozenset[Modality] = frozenset({"table"})
-
 
 Inputs: TypeAlias = "Tensor | Mapping[str, Tensor]"
 """Samples as a network takes them: one tensor, or several by name, samples first; see `autokd.batching`."""

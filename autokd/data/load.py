@@ -167,9 +167,10 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         name: _split(part, preprocess, own) for (name, part), own in zip(parts._asdict().items(), ids, strict=True)
     }
     pool = _pool(options, preprocess, splits, raw)
-    every = splits if pool is None else {**splits, POOL: pool.split}
-    every = every if raw.sampled else brought_to_memory(every)
-    splits = {name: every[name] for name in splits}
+    if pool is not None:
+        splits[POOL] = pool.split
+    splits = splits if raw.sampled else brought_to_memory(splits)
+    unlabelled = splits.pop(POOL, None)
     task = _task(raw, preprocess, splits)
     card = card_of(raw, task, splits, dropped, preprocess)
     data = Dataset(
@@ -183,7 +184,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         samples=samples_of(raw, parts, kind, read, pool),
         _test=splits["test"],
     )
-    return data if pool is None else _with_pool(data, pool, every[POOL])
+    return data if pool is None or unlabelled is None else _with_pool(data, pool, unlabelled)
 
 
 def _pool(options: DataOptions, preprocess: Preprocess, splits: dict[str, Split], raw: Raw) -> Pool | None:

@@ -27,7 +27,9 @@ def found_again(component: Any, data_dir: Path | None) -> Any:
     """
     names = [field.name for field in dataclasses.fields(component) if field.name in PLACES]
     was = {name: Path(path) for name in names if (path := getattr(component, name)) is not None}
-    return dataclasses.replace(component, **{name: str(_now(name, path, data_dir)) for name, path in was.items()})
+    return dataclasses.replace(
+        component, **{name: str(_now(f"data.component.{name}", path, data_dir)) for name, path in was.items()}
+    )
 
 
 def pool_found_again(pool: str, data_dir: Path | None) -> str:
@@ -42,19 +44,18 @@ def pool_found_again(pool: str, data_dir: Path | None) -> str:
     """
     if Path(pool).exists():
         return str(Path(pool).resolve())
-    return str(_now(POOL, Path(pool), data_dir))
+    return str(_now(f"data.{POOL}", Path(pool), data_dir))
 
 
 def _now(name: str, path: Path, data_dir: Path | None) -> Path:
     if data_dir is None:
         if not path.exists():
             raise DataError(
-                f"{path}: no such file or folder; if it was moved, say with --data-dir where it is now, or edit "
-                f"{'data' if name == POOL else 'data.component'}.{name}"
+                f"{path}: no such file or folder; if it was moved, say with --data-dir where it is now, or edit {name}"
             )
         return path.resolve()
     below = [data_dir.joinpath(*path.parts[start:]) for start in range(1, len(path.parts))]
-    itself = [data_dir] if data_dir.is_file() or (name == "root" and data_dir.is_dir()) else []
+    itself = [data_dir] if data_dir.is_file() or (name.endswith(".root") and data_dir.is_dir()) else []
     there = next((each for each in (*below, *itself) if each.exists()), None)
     if there is None:
         raise DataError(f"{data_dir}: there is no {path.name} in it; give the folder that holds it, or itself")

@@ -37,15 +37,14 @@ def samples_of(raw: Raw, parts: Parts, kind: InputKind, read: Raw, pool: Pool | 
       read: the dataset before its inputs were resized.
       pool: samples without labels, which come last.
     """
-    held = [*parts, *([] if pool is None else [pool.part])]
-    last = [] if pool is None else [pool.whole]
+    held, last = ([*parts], []) if pool is None else ([*parts, pool.part], [pool.whole])
     names = [part.names for part in held if part.names is not None]
     numbers = [part.numbers for part in held if part.numbers is not None]
-    resized = read.train.inputs is not raw.train.inputs
+    whole = [*(part.inputs for part in read.parts), *last] if read.train.inputs is not raw.train.inputs else ()
     return Samples(
         numbers=np.concatenate(numbers).tolist(),
         total=sum(map(len, [*raw.parts, *last])),
         names=np.concatenate(names).tolist() if len(names) == len(held) else None,
         table=kind.as_table and functools.partial(kind.as_table, [part.inputs for part in held]),
-        whole=[*(part.inputs for part in read.parts), *last] if resized else (),
+        whole=whole,
     )

@@ -95,8 +95,8 @@ def read_pool(path: Path, labelled: Labelled, held_out: Iterable[Split], *, skip
     Raises:
       DataError: they cannot be read, do not fit the dataset, or none is left.
     """
-    read = _read(path, labelled, skip_bad=skip_bad, keep=True)
-    inputs = labelled.preprocess.apply(read.inputs)
+    found = _read(path, labelled, skip_bad=skip_bad, keep=True)
+    inputs = labelled.preprocess.apply(found.read.inputs)
     copies = {row for split in held_out for row in hashes(split.inputs)}
     kept = np.flatnonzero([row not in copies for row in hashes(inputs)])
     left_out = batching.count(inputs) - len(kept)
@@ -109,7 +109,7 @@ def read_pool(path: Path, labelled: Labelled, held_out: Iterable[Split], *, skip
         )
     chosen = batching.subset(inputs, from_numpy(kept))
     digest = state_fingerprint(batching.named(chosen, "unlabelled"))
-    return _pool(read, labelled, kept, digest)
+    return _pool(found, labelled, kept, digest)
 
 
 def look_at_pool(path: Path, labelled: Labelled) -> Pool:
@@ -118,15 +118,21 @@ def look_at_pool(path: Path, labelled: Labelled) -> Pool:
     Raises:
       DataError: they cannot be read, or do not fit the dataset.
     """
-    read = _read(path, labelled, skip_bad=True, keep=False)
-    return _pool(read, labelled, np.arange(len(read.names)), "")
+    found = _read(path, labelled, skip_bad=True, keep=False)
+    return _pool(found, labelled, np.arange(len(found.read.names)), "")
 
 
-def _pool(read: ReadInputs, labelled: Labelled, kept: Indices, digest: str) -> Pool:
-    preprocess = labelled.preprocess
+class _Found(NamedTuple):
+    """Samples as they were read, and whether each is of a file of its own."""
+
+    read: ReadInputs
+    of_files: bool
+
+
+def _pool(found: _Found, labelled: Labelled, kept: Indices, digest: str) -> Pool:
+    read, preprocess = found.read, labelled.preprocess
     raw = kind_of(preprocess.kind).take(read.inputs, kept)
-    of_files = isinstance(read.inputs, LazyTensor)
-    names = np.array(list(map(str, read.names)), dtype=object)[kept] if of_files else None
+    names = np.array(list(map(str, read.names)), dtype=object)[kept] if found.of_files else None
     part = Part(raw, np.zeros(len(kept), dtype=np.int64), None, names, labelled.read + kept)
     split = Split(
         preprocess.apply(raw),
@@ -139,17 +145,17 @@ def _pool(read: ReadInputs, labelled: Labelled, kept: Indices, digest: str) -> P
     return Pool(part, split, read.inputs, about, digest)
 
 
-def _read(path: Path, labelled: Labelled, *, skip_bad: bool, keep: bool) -> ReadInputs:
-    """The samples at a path as they were read."""
+def _read(path: Path, labelled: Labelled, *, skip_bad: bool, keep: bool) -> _Found:
+    """The samples at a path."""
     preprocess, kind = labelled.preprocess, kind_of(labelled.preprocess.kind)
-    if path.suffix == arrays.UNLABELLED:
+    in_python = path.suffix == arrays.UNLABELLED
+    files = None if in_python else kind.unlabelled_files(preprocess, path)
+    if in_python:
         read = _given(path, kind, preprocess)
+    elif files is None:
+        read = kind.read_unlabelled(preprocess, path, labelled.train)
     else:
-        files = kind.unlabelled_files(preprocess, path)
-        if files is None:
-            read = kind.read_unlabelled(preprocess, path, labelled.train)
-        else:
-            read = _of_files(files, skip_bad, keep)
+        read = _of_files(files, skip_bad, keep)
     for remark in read.remarks:
         _log.warning("samples without labels: %s", remark)
     if read.skipped:
@@ -157,7 +163,7 @@ def _read(path: Path, labelled: Labelled, *, skip_bad: bool, keep: bool) -> Read
             "%d unreadable file(s) without labels left out, the first is %s",
             *(len(read.skipped), printable(read.skipped[0])),
         )
-    return read
+    return _Found(read, files is not None)
 
 
 def _given(path: Path, kind: InputKind, preprocess: Preprocess) -> ReadInputs:

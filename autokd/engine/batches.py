@@ -79,15 +79,22 @@ def _draw_views(context: TrainContext, run: LiveRun, epoch: Epoch, number: int, 
     draws = generator(epoch.view_seed, "views", number % again if again else number)
     size = len(context.data.train) if run.pool is None else run.pool.end
     drawn = run.augment.draw(draws, size, run.passes.begin(number, epoch.epochs))
-    come_again = not drawn or (again > 0 and "partner" not in drawn)
-    redraws = run.selection.redraws
+    whole = _of_all(run, drawn, again)
     if selected is not None and "partner" in drawn:
         drawn = {**drawn, "partner": _partners(run, drawn["partner"], selected.rows)}
-    if run.pool is not None:  # nobody is asked about all samples without labels, unless their views never change
-        redraws, come_again = True, not drawn
     rows = {name: column.to(context.device, non_blocking=True) for name, column in drawn.items()}
-    asked = None if selected is None or (redraws and come_again) else selected.rows
+    asked = None if selected is None or whole else selected.rows
     return Views(run.augment, epoch.view_seed, drawn, rows, asked)
+
+
+def _of_all(run: LiveRun, drawn: Rows, again: int) -> bool:
+    """Whether stored answers are about all samples of the set, not only those of a pass.
+
+    Nobody is asked about all samples without labels, unless their views never change.
+    """
+    if run.pool is not None:
+        return not drawn
+    return run.selection.redraws and (not drawn or (again > 0 and "partner" not in drawn))
 
 
 def _partners(run: LiveRun, partner: Tensor, rows: Tensor) -> Tensor:

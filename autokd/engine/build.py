@@ -12,7 +12,7 @@ from autokd.components import HeadComponent, LossComponent, StudentComponent
 from autokd.engine.answers import find_sources
 from autokd.engine.context import TrainContext
 from autokd.engine.ema import RunningAverage
-from autokd.engine.epoch import Passes
+from autokd.engine.epoch import passes_of
 from autokd.engine.precision import train_dtype
 from autokd.engine.qat import QuantisationAware
 from autokd.engine.start import Started
@@ -78,10 +78,12 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     build_context = BuildContext(task=task, student=there[STUDENT], teacher=offers)
     selection = _selection(context, spec, build_context)
     pool = pool_of(context.data, spec, selection.size)
-    passes = Passes(task.train_size, selection.size + (0 if pool is None else pool.taken), spec.batch_size)
-    build_context = dataclasses.replace(build_context, horizon_steps=passes.steps_until(horizon // task.train_size))
-    if pool is not None:
-        build_context = dataclasses.replace(build_context, task=dataclasses.replace(task, train_size=pool.end))
+    passes = passes_of(task, spec, selection.size, pool)
+    build_context = dataclasses.replace(
+        build_context,
+        task=dataclasses.replace(task, train_size=task.train_size if pool is None else pool.end),
+        horizon_steps=passes.steps_until(horizon // task.train_size),
+    )
     trained = {name: _trained(context, spec, build_context, name, networks, there) for name in networks}
     return LiveRun(
         networks={**trained, STUDENT: _as_delivered(trained[STUDENT], spec)},

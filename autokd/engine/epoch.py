@@ -16,7 +16,8 @@ from typing import NamedTuple
 from autokd.engine.unlabelled import Pool
 from autokd.errors import ComponentError
 from autokd.seeds import generator
-from autokd.types import DrawnRows, Selection
+from autokd.spec import PipelineSpec
+from autokd.types import DrawnRows, Selection, Task
 
 
 class PassPart(NamedTuple):
@@ -77,6 +78,11 @@ class Passes:
     def begin(self, number: int, epochs: int) -> float:
         """Return the share of a training of so many epochs that is done before a pass."""
         return number * self.size / (epochs * self.train)
+
+
+def passes_of(task: Task, spec: PipelineSpec, selected: int, pool: Pool | None) -> Passes:
+    """Return how passes over so many samples of the training set, and those without labels, lie in a run's epochs."""
+    return Passes(task.train_size, selected + (0 if pool is None else pool.taken), spec.batch_size)
 
 
 def draw_rows(

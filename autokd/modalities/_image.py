@@ -40,8 +40,7 @@ TINY = 16
 """Side in pixels up to which the shortest network is deep enough for a default teacher."""
 USUAL_SIZES = (28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
 """Sides in pixels that image classifiers are usually trained at."""
-GREY_MEAN, GREY_STD = 0.449, 0.226
-"""Of ImageNet in grey: the means over its channels."""
+GREY_MEAN, GREY_STD = 0.449, 0.226  # of ImageNet in grey: the means over its channels
 SIZES: Mapping[str, tuple[int, int]] = {"large": (14, 32), "medium": (8, 32), "small": (8, 16)}
 """Depth and width of a default teacher's network by name, the largest first."""
 
@@ -118,8 +117,7 @@ class Image(InputKind):
             return None
         found = _files_at(path, preprocess.reading.encoding)
         if not found.pictures:
-            there = f"; there is: {counted(found.others)}" if found.others else ""
-            raise DataError(f"{path}: no picture lies there{there}")
+            raise DataError(f"{path}: no picture lies there; there is: {counted(found.others) or 'nothing'}")
         source = DecodedFiles(found.pictures, height, preprocess.reading, channels=preprocess.channels)
         said = (*said_of_others(found.others), *images.said_of_new(found.pictures, preprocess))
         return Files([str(file) for file in found.pictures], source, said)

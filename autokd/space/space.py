@@ -232,7 +232,7 @@ class Space:
         idle = self._idle(plain)
         for name, part in self._in_order():
             if name in idle:
-                problems += [] if plain.get(name) is None else [f"{name}: {'every loss reads labels' if name in self._of_unlabelled else 'no loss reads its answers'}"]
+                problems += [] if plain.get(name) is None else [f"{name}: {self._why_idle(name)}"]
                 continue
             if plain.get(name) is None:
                 problems.append(f"{name}: missing")
@@ -242,6 +242,9 @@ class Space:
             present += content.chosen
         absent = [name for name in self.slots if name not in self.parts and plain.get(name) is not None]
         return params, problems + [f"{name}: this space has none" for name in absent]
+
+    def _why_idle(self, name: str) -> str:
+        return "every loss reads labels" if name in self._of_unlabelled else "no loss reads its answers"
 
     def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """A plain pipeline with its slots in their order, less what none of its losses has a use for."""

@@ -103,12 +103,17 @@ def without_idle(plain: Mapping[str, Any], table: Slots | None = None) -> dict[s
     >>> without_idle({"peer": {"use": "cnn"}, "losses": {"ce": {"use": "ce"}}})
     {'losses': {'ce': {'use': 'ce'}}}
     """
-    table, losses = slots() if table is None else table, plain[LOSSES].values()
+    table = slots() if table is None else table
     there = [name for name in beside_slots(table) if plain.get(name) is not None]
-    read = {read_by_plain(loss) for loss in losses} if there else set()
-    pool = [name for name in unlabelled_slots(table) if name in plain]
-    idle = pool if pool and not any(map(needs_no_labels_plain, losses)) else []
+    read = {read_by_plain(loss) for loss in plain[LOSSES].values()} if there else set()
+    idle = _without_use(plain, table)
     return {name: value for name, value in plain.items() if name not in (*there, *idle) or name in read}
+
+
+def _without_use(plain: Mapping[str, Any], table: Slots) -> list[str]:
+    """The slots about samples without labels, where all losses read labels."""
+    pool = [name for name in unlabelled_slots(table) if name in plain]
+    return pool if pool and not any(map(needs_no_labels_plain, plain[LOSSES].values())) else []
 
 
 def _all_problems(plain: Mapping[str, Any], table: Slots, partial: bool) -> Iterator[str]:
