@@ -18,7 +18,7 @@ from autokd.data.moved import POOL, found_again, pool_found_again
 from autokd.data.named import absolute, component_of, field_names
 from autokd.data.residence import brought_to_memory
 from autokd.data.samples import numbered, samples_of
-from autokd.data.split import shared_groups, split, spread, take
+from autokd.data.split import Parts, shared_groups, split, spread, take
 from autokd.data.unlabelled import Labelled, Pool, look_at_pool, place_of, read_pool
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.errors import ComponentError, DataError
@@ -156,9 +156,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
     raw = numbered(dataclasses.replace(raw, remarks=(*raw.remarks, *doubts)))
     _tell(raw)
     parts = split(raw, options.seed, options.limit_train)
-    for name, count in shared_groups(parts).items():
-        if count:
-            _log.warning("%d group(s) of the %s split are in training too, so its scores are too good", count, name)
+    _tell_of_groups(parts)
     looked_at = take(raw.modality, parts.train, spread(len(parts.train), _SAMPLE)) if raw.sampled else parts.train
     fitted, dropped = kind.fit(looked_at.inputs, raw.classes)
     preprocess = kind.kept(fitted, raw.reading)
@@ -209,6 +207,12 @@ def _with_pool(data: Dataset, pool: Pool, split: Split) -> Dataset:
         unlabelled=split,
         labelled_fingerprint=own,
     )
+
+
+def _tell_of_groups(parts: Parts) -> None:
+    for name, count in shared_groups(parts).items():
+        if count:
+            _log.warning("%d group(s) of the %s split are in training too, so its scores are too good", count, name)
 
 
 def _tell(raw: Raw) -> None:
@@ -266,6 +270,7 @@ def _task(raw: Raw, preprocess: Preprocess, splits: dict[str, Split]) -> Task:
         mean=preprocess.mean,
         std=preprocess.std,
         fingerprint="" if raw.sampled else _content(splits, preprocess),
+        groups=kind_of(raw.modality).groups(preprocess),
     )
 
 

@@ -38,13 +38,14 @@ def samples_of(raw: Raw, parts: Parts, kind: InputKind, read: Raw, pool: Pool | 
       pool: samples without labels, which come last.
     """
     held, last = ([*parts], []) if pool is None else ([*parts, pool.part], [pool.whole])
+    resized = read.train.inputs is not raw.train.inputs
     names = [part.names for part in held if part.names is not None]
     numbers = [part.numbers for part in held if part.numbers is not None]
-    whole = [*(part.inputs for part in read.parts), *last] if read.train.inputs is not raw.train.inputs else ()
+    whole = [part.inputs for part in read.parts]
     return Samples(
         numbers=np.concatenate(numbers).tolist(),
         total=sum(map(len, [*raw.parts, *last])),
         names=np.concatenate(names).tolist() if len(names) == len(held) else None,
         table=kind.as_table and functools.partial(kind.as_table, [part.inputs for part in held]),
-        whole=whole,
+        whole=[*whole, *last] if resized else (),
     )
