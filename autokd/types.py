@@ -34,6 +34,7 @@ class Output(NamedTuple):
       tokens: hidden states of a transformer's layers, shallow to deep, [B, N, d] each; may be empty.
       attention: queries, keys and values of its last layer, [B, heads, N, d] each; may be empty.
       mask: [B, N] bool, false at tokens that only fill up a sample (padding); None: all tokens are real.
+      taught: [B, C], logits of a second classifier, for losses that read answers; None: these read `logits`, too.
     """
 
     logits: Tensor
@@ -42,17 +43,15 @@ class Output(NamedTuple):
     tokens: tuple[Tensor, ...] = ()
     attention: tuple[Tensor, ...] = ()
     mask: Tensor | None = None
+    taught: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Output:
         """Return the output with every tensor of it changed."""
-        return Output(
-            change(self.logits),
-            tuple(map(change, self.features)),
-            None if self.pooled is None else change(self.pooled),
-            tuple(map(change, self.tokens)),
-            tuple(map(change, self.attention)),
-            None if self.mask is None else change(self.mask),
-        )
+
+        def of(part: Any) -> Any:
+            return part if part is None else tuple(map(change, part)) if isinstance(part, tuple) else change(part)
+
+        return Output._make(map(of, self))
 
 
 class Shapes(NamedTuple):

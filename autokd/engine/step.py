@@ -208,7 +208,9 @@ def _network_losses(trained: TrainedNetwork, output: Output, part: Part, u: floa
 
 
 def _step_of(weighted: WeightedTerm, output: Output, part: Part, u: float) -> Step:
-    """What a term sees: where it reads labels, the labelled samples alone."""
+    """What a term sees: where it reads labels, labelled samples alone; where it reads answers, the logits for them."""
+    if output.taught is not None:
+        output = output._replace(logits=output.taught if weighted.reads_answers else output.logits, taught=None)
     batch, device = part.batch, part.batch.index.device
     read = part.answered[weighted.reads] if weighted.reads else None
     members = tuple(part.answered[name] for name in weighted.members)
