@@ -29,7 +29,7 @@ class DataContext:
       skip_bad: leave unreadable files out instead of raising.
       resize: how images are brought to that size: crop, pad or squash; None for what suits them.
       dry: nothing is to be written, and what takes long is to be done for a sample.
-      largest_side: pixels that a side has at most where `image_size` is None.
+      largest_side: pixels that a side has at most where `image_size` is None; None for the component's own rule.
     """
 
     cache: Path
@@ -38,7 +38,7 @@ class DataContext:
     skip_bad: bool = False
     resize: str | None = None
     dry: bool = False
-    largest_side: int = 64
+    largest_side: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,11 @@ class Raw:
     reading: Any = None
     remarks: tuple[str, ...] = ()
     sampled: bool = False
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts that there are, in the order in which their samples are numbered."""
+        return [part for part in (self.train, self.validation, self.test) if part is not None]
 
 
 class DatasetComponent(Protocol):

@@ -19,7 +19,7 @@ from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import InputKind
-from autokd.input_values import Feed, Finer, OnnxForm, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
+from autokd.input_values import Feed, Files, Finer, OnnxForm, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
 from autokd.modalities.decoded_files import DecodedFiles
 from autokd.modalities.decoding import USUAL
@@ -29,6 +29,7 @@ from autokd.modalities.likeness import near_copies, plain_pictures, said_of_same
 from autokd.modalities.picture_files import Found, counted, find_pictures, said_of_others
 from autokd.modalities.picture_graph import picture_form
 from autokd.modalities.picture_table import pictures_of
+from autokd.modalities.resized import Resized
 from autokd.modalities.resized_arrays import ResizedArrays
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, THE_DATA
 from autokd.nodes import Nodes
@@ -40,10 +41,8 @@ TINY = 16
 """Side in pixels up to which the shortest network is deep enough for a default teacher."""
 USUAL_SIZES = (28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
 """Sides in pixels that image classifiers are usually trained at."""
-GREY_MEAN, GREY_STD = 0.449, 0.226
-"""Of ImageNet in grey: the means over its channels."""
-PHOTOS, LARGEST_SMALL = "photos", 96
-"""The space for pictures with a side of more than so many pixels."""
+GREY_MEAN, GREY_STD = 0.449, 0.226  # of ImageNet in grey: the means over its channels
+PHOTOS, LARGEST_SMALL = "photos", 96  # the space for pictures with a side of more than so many pixels
 SIZES: Mapping[str, tuple[int, int]] = {"large": (14, 32), "medium": (8, 32), "small": (8, 16)}
 """Depth and width of a default teacher's network by name, the largest first."""
 
@@ -112,6 +111,18 @@ class Image(InputKind):
         remarks = [*said_of_others(others), *images.said_of_new(files, preprocess)]
         names, pixels = zip(*readable, strict=True)
         return ReadInputs(names, torch.from_numpy(np.stack(pixels)), skipped, tuple(remarks))
+
+    def unlabelled_files(self, preprocess: ImagePreprocess, path: Path) -> Files | None:
+        """Find the pictures; square ones are decoded as they are asked for. See `InputKind.unlabelled_files`."""
+        height, width = preprocess.size
+        if height != width:
+            return None
+        found = _files_at(path, preprocess.reading.encoding)
+        if not found.pictures:
+            raise DataError(f"{path}: no picture lies there; there is: {counted(found.others) or 'nothing'}")
+        source = DecodedFiles(found.pictures, height, preprocess.reading, channels=preprocess.channels)
+        said = (*said_of_others(found.others), *images.said_of_new(found.pictures, preprocess))
+        return Files([str(file) for file in found.pictures], source, said)
 
     def given(self, preprocess: ImagePreprocess, samples: Any, *, skip_bad: bool) -> ReadInputs:
         """Take PIL images, arrays and tensors; see `InputKind.given`."""
@@ -234,22 +245,6 @@ class Image(InputKind):
     def behind_resize(self, network: nn.Module, size: int) -> nn.Module:
         """Return the network behind a bilinear resize."""
         return Resized(network, size)
-
-
-class Resized(nn.Module):
-    """A network behind a bilinear resize of its images to `size` × `size` pixels."""
-
-    def __init__(self, network: nn.Module, size: int) -> None:
-        super().__init__()
-        self.network = network
-        self.size = size
-
-    def forward(self, images: Tensor) -> Any:
-        """Return the network's answer to the resized images."""
-        size = (self.size, self.size)
-        if images.shape[-2:] == size:
-            return self.network(images)
-        return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
 
 
 def _files_at(path: Path, encoding: str | None) -> Found:

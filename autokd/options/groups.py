@@ -89,10 +89,7 @@ class Subject:
     space: Annotated[
         str | Path | None, Option("Built-in search space (digits, image, tabular, tabular_all) or a YAML file.")
     ] = None
-    weights: Annotated[
-        Path | str | None,
-        Option("Folder with pretrained weights of students of timm and torchvision: NAME.safetensors or NAME.pth."),
-    ] = None
+    weights: Annotated[Path | str | None, Option("Folder of students' pretrained weights: NAME.safetensors, ….")] = None
     teacher: Annotated[
         list[str] | str | Path | Network | Teacher | Mapping[str, Any] | Sequence[Any] | Any | None,
         Option(
@@ -237,6 +234,13 @@ class DataOptions:
         ),
     ] = None
     validation: Annotated[Path | str | None, Option("A folder or table to validate on.")] = None
+    unlabelled: Annotated[
+        Path | str | Any | None,
+        Option(
+            "Samples without labels to distil on: a folder of pictures, or a table with the same columns.",
+            python="In Python also a DataFrame or an array.",
+        ),
+    ] = None
     image_size: Annotated[int | None, Option("Side of the resized images in pixels.", minimum=4)] = None
     encoding: Encoding = None
     resize: Annotated[
@@ -246,7 +250,7 @@ class DataOptions:
     ground: Annotated[str | None, Option("Background of transparent images: white (default) or black.")] = None
     skip_bad: SkipBad = False
     download: Download = False
-    largest_side: Annotated[int, Keyword("Side in pixels that images of files get at most without image_size.")] = 64
+    largest_side: Annotated[int | None, Keyword("Side in pixels that images get at most by default.")] = None
     limit_train: Annotated[int | None, Option("Train on a stratified sample of this size.", minimum=2)] = None
 
 

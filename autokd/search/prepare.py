@@ -39,8 +39,9 @@ from autokd.search.timing.levels import quick_changes
 from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.timing.room import refuse_too_large
+from autokd.search.weights import largest_side, read_space
 from autokd.search.work import Funnel, Parallel
-from autokd.space import Budget, Space, find, parse, with_weights
+from autokd.space import Budget, Space, for_data
 from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
@@ -198,9 +199,8 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
         check_name(request.study)
     device = pick_device(request.device)
     data = load_data(request, dry=dry)
-    text, source = find(request.space or data.default_space)
-    space = parse(text, source)
-    space = begun_with(space, request.weights)
+    space, source = read_space(request, data.default_space)
+    space = dataclasses.replace(space, budget=for_data(space.budget, data.task))
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
@@ -231,24 +231,14 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     )
 
 
-def begun_with(space: Space, weights: Path | str | None) -> Space:
-    """Return the space whose students begin with the weights in a folder; as it is where none is given."""
-    return space if weights is None else with_weights(space, Path(weights).expanduser().absolute())
-
-
-WITH_WEIGHTS = 160
-"""Side in pixels that pictures get at most where students begin with weights, which were mostly learned at 224: at half
-of the cost of 224 (MobileNets, Howard et al., 2017, arXiv 1704.04861, table 7: 3.4 points less on ImageNet)."""
-
-
 def load_data(request: Request, *, dry: bool = False, **changed: Any) -> Dataset:
     """Load the dataset that was asked for, with some options changed; see `autokd.data.load`.
 
     Raises:
       DataError: it is missing or cannot be used.
     """
-    largest = request.largest_side if request.weights is None else max(request.largest_side, WITH_WEIGHTS)
-    return load(request.dataset, dataclasses.replace(request, **{"largest_side": largest, **changed}), dry=dry)
+    asked = dataclasses.replace(request, **{"largest_side": request.largest_side or largest_side(request), **changed})
+    return load(request.dataset, asked, dry=dry)
 
 
 def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:
