@@ -87,7 +87,7 @@ class Subject:
 
     dataset: Dataset = dataclasses.field(default="digits", kw_only=False)
     space: Annotated[
-        str | Path | None, Option("Built-in search space (digits, image, tabular, tabular_all) or a YAML file.")
+        str | Path | None, Option("Built-in search space (digits, image, photos, tabular) or a YAML file.")
     ] = None
     weights: Annotated[Path | str | None, Option("Folder of students' pretrained weights: NAME.safetensors, ….")] = None
     teacher: Annotated[

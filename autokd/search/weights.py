@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from autokd import catalog
 from autokd.search.request import Request
 from autokd.space import Space, find, parse, with_weights
+from autokd.space.starts import SLOT
+from autokd.spec import network_slot
+
+_log = logging.getLogger("autokd")
+AT_RANDOM = (
+    "students begin with random weights; with few pictures, pretrained ones are usually worth more than anything that "
+    "is searched: --weights FOLDER with NAME.safetensors (docs/pictures.md)"
+)
 
 SIDE = 160
 """Side in pixels that pictures get at most where students begin with weights, which were mostly learned at 224: at half
@@ -21,8 +31,19 @@ def read_space(request: Request, default: str) -> tuple[Space, str]:
     text, source = find(request.space or default)
     space = parse(text, source)
     if request.weights is None:
+        _tell(space)
         return space, source
     return with_weights(space, Path(request.weights).expanduser().absolute()), source
+
+
+def _tell(space: Space) -> None:
+    """Say once what pretrained weights, and a library that is missing, would bring."""
+    students = space.parts[network_slot(space.slots)].candidates
+    if SLOT in space.parts or not any(catalog.family_of(each.kind, each.use) for each in students):
+        return
+    missing = sum("timm is not installed" in line for line in space.dropped)
+    more = f"; pip install 'autokd[timm]' brings {missing} more students" if missing else ""
+    _log.warning("%s%s", AT_RANDOM, more)
 
 
 def largest_side(request: Request) -> int | None:
