@@ -100,8 +100,8 @@ def _taken_up(kept: Path | None, context: TrainContext) -> _Point:
     found = None if kept is None else load_state(kept, context.device)
     if found is None:
         return _Point(0, None, (-math.inf, -math.inf), None)
-    score, loss = found["quality"]
-    return _Point(found["done"], found["checkpoint"], (score, loss), Trained(**found["best"]))
+    point = _Point(**found)
+    return point._replace(best=Trained(**found["best"]))
 
 
 def _quality(context: TrainContext, spec: PipelineSpec, state: Mapping[str, Tensor]) -> tuple[float, float]:

@@ -179,16 +179,24 @@ def _load(folder: Path, component: FromFile, data: Dataset) -> FineTuned:
     return FineTuned(teacher, said_of(teacher, data.task, teacher.frozen, {}, f"fine-tuned: {facts}", finer=finer))
 
 
+class _Head(NamedTuple):
+    """What is kept of a fitted head: its score, and the state of the network with it."""
+
+    score: float | None
+    network: Mapping[str, Tensor]
+
+
 def _fitted_head(bare: Bare, data: Dataset, device: torch.device, part: Path) -> float | None:
     """Fit the head, or take it up as it was before a kill; return its score."""
     teacher = bare.frozen(data.task).to(device)
-    kept = load_state(part / "head.pt", device)
-    if kept is None:
+    found = load_state(part / "head.pt", device)
+    if found is None:
         score = fit_head(bare.network, teacher, with_finer(data, teacher), device)
-        save_state(part / "head.pt", {"score": score, "network": bare.network.state_dict()})
+        save_state(part / "head.pt", _Head(score, bare.network.state_dict())._asdict())
         return score
-    bare.network.load_state_dict(kept["network"])
-    return None if kept["score"] is None else float(kept["score"])
+    head = _Head(**found)
+    bare.network.load_state_dict(head.network)
+    return head.score
 
 
 def _train(
