@@ -142,7 +142,7 @@ def test_defaults_that_other_places_have_too_are_the_same() -> None:
 
 def test_what_only_a_program_can_give_is_no_option() -> None:
     only = [option.name for option in options_of(SearchCall) if isinstance(option.about, Keyword)]
-    assert only == ["began", "studies_dir", "reports_dir", "notify", "stop"]
+    assert only == ["began", "studies_dir", "largest_side", "reports_dir", "notify", "stop"]
     assert not set(only) & set(parameters("search"))
 
 
