@@ -281,6 +281,8 @@ class Loss(InPipeline):
       reads_labels: it reads `Step.targets`, so that it is about labelled samples only.
       members: it reads what each member of an ensemble of teachers says, as `Step.members`, in place of the ensemble's
         mean; left out where the teacher is no ensemble.
+      replaces: losses that it stands in the place of, by name: where it is drawn they are not, even if they are in
+        every pipeline, and a baseline of a pipeline with it has it too.
       tunes: the fields that the final comparison scales, the same for all arms.
     """
 
@@ -296,6 +298,7 @@ class Loss(InPipeline):
     cost: Annotated[float, Real(1.0, 1000.0)] = 1.0
     reads_labels: bool = False
     members: bool = False
+    replaces: AbstractSet[str] = frozenset()
     tunes: tuple[str, ...] = ("weight",)
 
     def __post_init__(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from autokd.recipes.apply import Portfolio, Recipe, portfolio
-from autokd.recipes.rules import RULES, Rule, rule_of
+from autokd.recipes.apply import Portfolio, Recipe, portfolio, rules_for, tries_rare_classes
+from autokd.recipes.rules import FOR_RARE_CLASSES, PARTS_FOR_RARE_CLASSES, RULES, Rule, rule_of
 from autokd.recipes.students import choose_family, largest_of_families
 
 __all__ = [
+    "FOR_RARE_CLASSES",
+    "PARTS_FOR_RARE_CLASSES",
     "RULES",
     "Portfolio",
     "Recipe",
@@ -15,4 +17,6 @@ __all__ = [
     "largest_of_families",
     "portfolio",
     "rule_of",
+    "rules_for",
+    "tries_rare_classes",
 ]

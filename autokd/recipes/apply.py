@@ -10,7 +10,7 @@ from autokd import catalog
 from autokd.input_kind import takes
 from autokd.networks.cost import student_params
 from autokd.ranges import Choice, Scalar
-from autokd.recipes.rules import NONE, RULES, Rule
+from autokd.recipes.rules import FOR_RARE_CLASSES, NONE, PARTS_FOR_RARE_CLASSES, RULES, Rule
 from autokd.recipes.students import PLAIN, Fits, Room, beside_head, choose_family, largest_of_families
 from autokd.space import Candidate, Drawn, Space
 from autokd.space.values import nearest_value
@@ -58,6 +58,22 @@ class Notes:
 
     moved: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+
+def tries_rare_classes(space: Space) -> bool:
+    """Whether a space has all the parts for rare classes."""
+    offered = {candidate.full_name for part in space.parts.values() for candidate in part.candidates}
+    return offered.issuperset(PARTS_FOR_RARE_CLASSES)
+
+
+def rules_for(space: Space, rest: Sequence[Rule] = RULES[2:]) -> tuple[Rule, ...]:
+    """Return the rules for a space in the order in which they are tried: KD and the student alone come first.
+
+    Args:
+      space: behind those come the rules for rare classes, if it has the parts for them.
+      rest: all others.
+    """
+    return (*RULES[:2], *(FOR_RARE_CLASSES if tries_rare_classes(space) else ()), *rest)
 
 
 def portfolio(

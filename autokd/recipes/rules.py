@@ -94,10 +94,21 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they are tried where only the first few fit into a budget."""
 
+_ADJUSTED = {"logit_adjusted": {"weight": 1.0, "strength": 1.0}}
+_ADJUSTED_KD = {**_ADJUSTED, "kd": {"weight": 0.9, "temperature": 4.0}}
+
+FOR_RARE_CLASSES: tuple[Rule, ...] = (
+    Rule(name="kd-adjusted", title="KD, logit-adjusted", losses=_ADJUSTED_KD, optimizer=_SGD, augment=LIGHT),
+    Rule(name="adjusted", title="Student alone, logit-adjusted", losses=_ADJUSTED, optimizer=_SGD, augment=LIGHT),
+)
+"""Tried behind the first two of `RULES` where a space has the parts for rare classes."""
+PARTS_FOR_RARE_CLASSES = ("losses.weighted_ce", "losses.focal", "losses.logit_adjusted", "selection.balanced")
+"""What a default space gets where the training samples have rare classes: names of components with their slots."""
+
 
 def rule_of(name: str) -> Rule | None:
     """Return the rule of a name, or None where this version has no such rule."""
-    return next((rule for rule in RULES if rule.name == name), None)
+    return next((rule for rule in (*RULES, *FOR_RARE_CLASSES) if rule.name == name), None)
 
 
 def unaugmented(name: str) -> str:

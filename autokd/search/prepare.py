@@ -29,6 +29,7 @@ from autokd.search.limits import Measures, Meter, checked, over, pipeline_cost, 
 from autokd.search.past import begun_from, find_ground, past_of, refuse_another_past, told
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
+from autokd.search.rare import asked_space
 from autokd.search.request import Notify, Progress, Request, of_teacher
 from autokd.search.rungs import rung_plan
 from autokd.search.session import Setup, what_to_measure
@@ -39,7 +40,7 @@ from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.timing.room import refuse_too_large
 from autokd.search.work import Funnel, Parallel
-from autokd.space import Budget, Space, find, parse
+from autokd.space import Budget, Space
 from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
@@ -198,10 +199,9 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
         check_name(request.study)
     device = pick_device(request.device)
     data = load_data(request, dry=dry)
-    text, source = find(request.space or data.default_space)
-    space = parse(text, source)
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
+    space, source = asked_space(request, data, before)
     slots, threads = _slots(request, before)
     objective = checked(of_names(request.objective) if request.objective else of_plain(space.objective), request)
     asked = named(request)
