@@ -15,6 +15,7 @@ from autokd.spec import fingerprint
 from autokd.study.checks import check
 from autokd.study.claim import Arm, Claim
 from autokd.study.records import TrialRecord
+from autokd.teaching.taught import is_taught, lengthened
 
 if TYPE_CHECKING:
     from autokd.study.settings import Reference, TimePlan
@@ -88,9 +89,10 @@ def _in_full(data: Reference, teacher: Reference, plan: TimePlan | None) -> tupl
     if limited:
         whole = {key: value for key, value in (data.reference or {}).items() if key != "limit_train"}
         data = data._replace(reference=whole, fingerprint=plan.whole_data)
-    own, full = teacher.reference or {}, {"use": "trained", "epochs": plan.teacher_epochs}
-    if own.get("use") == "trained" and (limited or own != full):
-        teacher = teacher._replace(reference=full, fingerprint=None)
+    own = teacher.reference
+    if own is not None and is_taught(own):
+        full = lengthened(own, plan.teacher_epochs)
+        teacher = teacher._replace(reference=full, fingerprint=None) if limited or own != full else teacher
     return data, teacher
 
 

@@ -35,6 +35,7 @@ from autokd.networks.cost import student_cost
 from autokd.search.request import Progress
 from autokd.seeds import derive
 from autokd.spec import fingerprint, is_teacher, read_by
+from autokd.teaching.taught import is_taught
 from autokd.types import Split, Teacher
 
 log = logging.getLogger("autokd")
@@ -176,7 +177,7 @@ def _teacher(file: PipelineFile, given: Given) -> Teacher | None:
     teacher = given.load_teacher(file.teacher, given.data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):
         seen = f"its fingerprint is {teacher.fingerprint}, the pipeline file says {file.teacher_fingerprint}"
-        if file.teacher.get("use") != "trained":
+        if not is_taught(file.teacher):
             raise TeacherError(
                 f"the teacher has changed: {seen}; bring the old file back, or search again with this one"
             )

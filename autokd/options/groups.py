@@ -106,6 +106,10 @@ class Subject:
         bool,
         Option("Use the teacher as it is, without trying it first, even if it only guesses."),
     ] = False
+    fine_tune: Annotated[
+        bool,
+        Option("Train the given pretrained network on the data first: a new head for its classes, then all of it."),
+    ] = False
     teacher_predictions: Annotated[
         Path | str | None,
         Option("Predictions of a teacher that cannot run here, for every sample: an .npz, .csv or .parquet file."),
@@ -229,6 +233,13 @@ class DataOptions:
         ),
     ] = None
     validation: Annotated[Path | str | None, Option("A folder or table to validate on.")] = None
+    unlabelled: Annotated[
+        Path | str | Any | None,
+        Option(
+            "Samples without labels to distil on: a folder of pictures, or a table with the same columns.",
+            python="In Python also a DataFrame or an array.",
+        ),
+    ] = None
     image_size: Annotated[int | None, Option("Side of the resized images in pixels.", minimum=4)] = None
     encoding: Encoding = None
     resize: Annotated[

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from autokd.recipes.apply import Portfolio, Recipe, portfolio, rules_for, tries_rare_classes
-from autokd.recipes.rules import FOR_RARE_CLASSES, PARTS_FOR_RARE_CLASSES, RULES, Rule, rule_of
+from autokd.recipes.apply import Portfolio, Recipe, portfolio, tries_rare_classes
+from autokd.recipes.rules import (
+    FOR_RARE_CLASSES,
+    PARTS_FOR_RARE_CLASSES,
+    RULES,
+    WITH_UNLABELLED,
+    Rule,
+    rule_of,
+    rules_for,
+)
 from autokd.recipes.students import choose_family, largest_of_families
 
 __all__ = [
     "FOR_RARE_CLASSES",
     "PARTS_FOR_RARE_CLASSES",
     "RULES",
+    "WITH_UNLABELLED",
     "Portfolio",
     "Recipe",
     "Rule",

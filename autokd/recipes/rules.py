@@ -13,6 +13,7 @@ from typing import Any
 
 from autokd import catalog
 from autokd.spec import TEACHER
+from autokd.types import Task
 
 _SGD: Mapping[str, Any] = {"use": "sgd", "learning_rate": 0.1}
 """The rate of the residual networks of He et al. (CVPR 2016, arXiv 1512.03385, section 4.2)."""
@@ -38,6 +39,7 @@ class Rule:
         the space's default.
       schedule: the same for the schedule; None: the space's default.
       batch_size: None: the space's default.
+      unlabelled: share of a batch that is of samples without labels, for data that have some; None: it has none.
       hand: it is what a person tries by hand.
       always: it is tried even where the space has no place for it.
     """
@@ -50,6 +52,7 @@ class Rule:
     head: Mapping[str, Any] = field(default_factory=lambda: {"use": "plain"})
     schedule: Mapping[str, Any] | None = None
     batch_size: int | None = None
+    unlabelled: float | None = None
     hand: bool = False
     always: bool = False
 
@@ -104,11 +107,45 @@ FOR_RARE_CLASSES: tuple[Rule, ...] = (
 """Tried behind the first two of `RULES` where a space has the parts for rare classes."""
 PARTS_FOR_RARE_CLASSES = ("losses.weighted_ce", "losses.focal", "losses.logit_adjusted", "selection.balanced")
 """What a default space gets where the training samples have rare classes: names of components with their slots."""
+WITH_UNLABELLED: tuple[Rule, ...] = (
+    Rule(
+        name="kd-unlabelled",
+        title="KD, with samples without labels",
+        losses=_KD,
+        optimizer=_SGD,
+        augment=LIGHT,
+        unlabelled=0.5,
+        hand=True,
+    ),
+    Rule(
+        name="kd-unlabelled-adamw",
+        title="KD, AdamW, no augmentation, with samples without labels",
+        losses=_KD,
+        optimizer=_ADAMW,
+        augment=NONE,
+        unlabelled=0.75,
+        hand=True,
+    ),
+)
+"""For data that have samples without labels: tried right after KD and the student alone."""
+
+
+def rules_for(task: Task, *, rare_classes: bool = False) -> tuple[Rule, ...]:
+    """Return the rules for a task, in the order in which they are tried.
+
+    Args:
+      task: that may have samples without labels.
+      rare_classes: whether the space has the parts for rare classes.
+    """
+    first = [rule for rule in RULES if rule.always]
+    own = (*(WITH_UNLABELLED if task.unlabelled else ()), *(FOR_RARE_CLASSES if rare_classes else ()))
+    return (*first, *own, *(rule for rule in RULES if not rule.always)) if own else RULES
 
 
 def rule_of(name: str) -> Rule | None:
     """Return the rule of a name, or None where this version has no such rule."""
-    return next((rule for rule in (*RULES, *FOR_RARE_CLASSES) if rule.name == name), None)
+    known = (*RULES, *WITH_UNLABELLED, *FOR_RARE_CLASSES)
+    return next((rule for rule in known if rule.name == name), None)
 
 
 def unaugmented(name: str) -> str:

@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from autokd.errors import StudyError, UserError
 from autokd.networks.cost import student_params
-from autokd.recipes import RULES, Portfolio, Recipe, Rule, choose_family, largest_of_families, portfolio, rules_for
+from autokd.recipes import (
+    FOR_RARE_CLASSES,
+    RULES,
+    WITH_UNLABELLED,
+    Portfolio,
+    Recipe,
+    Rule,
+    choose_family,
+    largest_of_families,
+    portfolio,
+    rules_for,
+    tries_rare_classes,
+)
 from autokd.recipes.students import Fits
 from autokd.search.facts import describe_study
 from autokd.search.limits import INT8_SIZE, LATENCY, Meter
@@ -55,11 +67,11 @@ class Ground:
     fast: Fits | None
 
     def recipes(self, rules: Sequence[Rule] | None = None) -> Portfolio:
-        """Return rules, or the known ones for the space, on the first family."""
+        """Return the rules on the first family."""
         return self._on(self.first, rules)
 
     def elsewhere(self, rules: Sequence[Rule] | None = None) -> tuple[Portfolio, ...]:
-        """Return rules, or the known ones for the space, on each other family."""
+        """Return the rules on each other family."""
         first = None if self.first is None else self.first["use"]
         return tuple(self._on(student, rules) for student in self.students if student["use"] != first)
 
@@ -74,7 +86,6 @@ class Ground:
         return {recipe.rule.name: counts[fingerprint(recipe.drawn.plain["student"])] for recipe in recipes}
 
     def _on(self, student: Mapping[str, Any] | None, rules: Sequence[Rule] | None) -> Portfolio:
-        rules = rules_for(self.space) if rules is None else rules
         return portfolio(self.space, self.task, self.offers, student=student, fast=self.fast, rules=rules)
 
 
@@ -105,7 +116,8 @@ def begun_from(setup: Setup, ground: Ground, past: PastStudies | None) -> Setup:
     setup = dataclasses.replace(setup, past=past)
     if past is None or not past.advised:
         return setup
-    rules = rules_for(setup.space, [Rule.from_plain(each.rule) for each in past.advised])
+    first = _first(rules_for(setup.data.task, rare_classes=tries_rare_classes(setup.space)))
+    rules = [*first, *(Rule.from_plain(each.rule) for each in past.advised)]
     return dataclasses.replace(
         setup,
         identity=dataclasses.replace(setup.identity, knowledge=past.base),
@@ -240,3 +252,8 @@ def refuse_another_past(request: Request, before: StudySettings) -> None:
             f"study {before.name!r} was made with other settings: it began {began}; leave {other} out to go on with "
             "it, use --study NAME for a new study, or --fresh to delete this one and start again"
         )
+
+
+def _first(rules: Sequence[Rule]) -> list[Rule]:
+    """What is tried before what past studies advise: they knew of no samples without labels and no rare classes."""
+    return [rule for rule in rules if rule.name in BASELINES or rule in (*WITH_UNLABELLED, *FOR_RARE_CLASSES)]

@@ -82,12 +82,7 @@ class AnyOf:
         problems += [
             f"{self.slot}.{key}: is not in this space; {nearest(key, by_name)}" for key in value if key not in by_name
         ]
-        replaced = self._replaced_by(value)
-        needed = (c for c in self.always if c.full_name not in replaced)
-        problems += [f"{self._path(c)}: must be there" for c in needed if c.name not in value]
-        problems += [
-            f"{name}: has another one in its place" for name in sorted(replaced) if name.partition(".")[2] in value
-        ]
+        problems += self._wrong_places(value)
         chosen = tuple(candidate for candidate in self.candidates if candidate.name in value)
         problems += self._illegal(chosen, present)
         params = self._flags(chosen)
@@ -137,6 +132,16 @@ class AnyOf:
         """Put what a change makes of each candidate in its place."""
         groups = (dataclasses.replace(group, candidates=tuple(map(change, group.candidates))) for group in self.groups)
         return dataclasses.replace(self, always=tuple(map(change, self.always)), groups=tuple(groups))
+
+    def _wrong_places(self, names: Collection[str]) -> list[str]:
+        """Say what is missing of what is always there, and what is there although another one has its place."""
+        replaced = self._replaced_by(names)
+        missing = [c for c in self.always if c.name not in names and c.full_name not in replaced]
+        both = [c for c in self.candidates if c.name in names and c.full_name in replaced]
+        return [
+            *(f"{self._path(c)}: must be there" for c in missing),
+            *(f"{self._path(c)}: has another one in its place" for c in both),
+        ]
 
     def _replaced_by(self, names: Collection[str]) -> set[str]:
         """Full names of what some candidates stand in the place of."""

@@ -30,6 +30,7 @@ class Traits(NamedTuple):
       changes: whether networks see other samples than those of the dataset.
       members: it reads each member of an ensemble of teachers.
       replaces: full names of what it stands in the place of.
+      reads_labels: it is about labelled samples only.
     """
 
     modalities: AbstractSet[str] = ANY
@@ -44,6 +45,7 @@ class Traits(NamedTuple):
     changes: bool = False
     members: bool = False
     replaces: AbstractSet[str] = frozenset()
+    reads_labels: bool = False
 
 
 def traits_of(slot: str, declares: Declaration) -> Traits:

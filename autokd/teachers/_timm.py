@@ -10,19 +10,17 @@ from torch import nn
 from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
-from autokd.networks import state_file
-from autokd.networks.class_names import by_name, teachers_task
+from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import Fed, InputForm
-from autokd.networks.freeze import foreign, freeze
+from autokd.networks.freeze import foreign
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
-from autokd.networks.weights import load_whole
-from autokd.types import IMAGE, BuildContext, Task
-from autokd.types import Teacher as AnyTeacher
+from autokd.networks.state_file import StateFile
+from autokd.types import IMAGE, Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimmTeacher(Fed):
+class TimmTeacher(FromFile, Fed):
     """A timm model; class count and input channels are the data's, the weights only ever the file's.
 
     Its input is normalised with `mean` and `std`, else with those of the model's own configuration where they have as
@@ -37,34 +35,29 @@ class TimmTeacher(Fed):
     key: str = ""  # of the weights in a file of several, or what their names begin with; "" for the averaged ones
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
-    def own_classes(self) -> tuple[str, ...]:
-        """Return the names of its classes in the file."""
-        return state_file.read(self.file, self.key).classes
+    @property
+    def source(self) -> str:
+        """Return what `--teacher` takes, without options."""
+        return f"timm:{self.model}@{self.file}"
 
-    def build(self, context: BuildContext) -> AnyTeacher:
-        """Return the frozen teacher.
+    def bare(self, task: Task, content: StateFile) -> Bare:
+        """Return the model; see `autokd.networks.bare.FromFile`.
 
         Raises:
           MissingDependency: timm is not installed.
-          TeacherError: timm has no such model, or the checkpoint does not load whole or does not fit the data.
+          TeacherError: timm has no such model, or cannot build it.
         """
-        content = state_file.read(self.file, self.key)
-        source = f"timm:{self.model}@{self.file}"
-        own = teachers_task(context.task, self.classes, content.classes, source)
-        module = self._network(own, source)
-        load_whole(module, content.state, own, source, content.note)
-        teacher = freeze(
-            module,
-            own,
-            source=source,
+        network = self._network(task, self.source)
+        return Bare(
+            network=network,
+            source=self.source,
             identity={"model": self.model, "fields": list(self.fields)},
-            inputs=self.form(_own_form(module, context.task.input_shape[0])),
+            form=self.form(_own_form(network, task.input_shape[0])),
             features=self.features,
         )
-        return by_name(teacher, own, context.task)
 
     def _network(self, task: Task, source: str) -> nn.Module:
-        timm = _timm()
+        timm = compat.timm()
         if not timm.is_model(self.model):
             raise TeacherError(f"timm has no model {self.model!r}; {_hint(self.model, timm.list_models())}")
         arguments: dict[str, Any] = {
@@ -75,11 +68,6 @@ class TimmTeacher(Fed):
         with foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
             network: nn.Module = timm.create_model(self.model, pretrained=False, **arguments)
         return network
-
-
-def _timm() -> Any:
-    compat.torchvision()  # timm imports torchvision, which may need help to import
-    return compat.import_module("timm", "timm")
 
 
 def _hint(name: str, models: list[str]) -> str:

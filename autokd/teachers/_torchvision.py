@@ -10,19 +10,21 @@ from torch import nn
 from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
-from autokd.networks import state_file
-from autokd.networks.class_names import by_name, teachers_task
+from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, Fed, InputForm
-from autokd.networks.freeze import foreign, freeze
+from autokd.networks.freeze import foreign
+from autokd.networks.library import with_channels
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
-from autokd.networks.weights import load_whole
-from autokd.types import IMAGE, BuildContext, Task
-from autokd.types import Teacher as AnyTeacher
+from autokd.networks.state_file import StateFile
+from autokd.types import IMAGE, Task
+
+OWN_SIZE = 224
+"""Side in pixels that nearly all of torchvision's weights were trained at."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchvisionTeacher(Fed):
+class TorchvisionTeacher(FromFile, Fed):
     """A torchvision classifier; class count and input channels are the data's, the weights only ever the file's.
 
     Its input is normalised with ImageNet's numbers, as torchvision's own training does; where the data have not three
@@ -39,37 +41,31 @@ class TorchvisionTeacher(Fed):
     std: tuple[float, ...] = IMAGENET_STD  # per channel, of the teacher's own input; () for the data's
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
-    def own_classes(self) -> tuple[str, ...]:
-        """Return the names of its classes in the file."""
-        return state_file.read(self.file, self.key).classes
+    @property
+    def source(self) -> str:
+        """Return what `--teacher` takes, without options."""
+        return f"torchvision:{self.model}@{self.file}"
 
-    def build(self, context: BuildContext) -> AnyTeacher:
-        """Return the frozen teacher.
+    def bare(self, task: Task, content: StateFile) -> Bare:
+        """Return the classifier; see `autokd.networks.bare.FromFile`.
 
         Raises:
-          TeacherError: torchvision has no such classifier, or the checkpoint does not load whole or does not fit the
-            data.
+          TeacherError: torchvision has no such classifier, or cannot build it.
         """
-        content = state_file.read(self.file, self.key)
-        source = f"torchvision:{self.model}@{self.file}"
-        own = teachers_task(context.task, self.classes, content.classes, source)
-        module = self._network(own, source)
-        load_whole(module, content.state, own, source, content.note)
-        teacher = freeze(
-            module,
-            own,
-            source=source,
+        return Bare(
+            network=self._network(task, self.source),
+            source=self.source,
             identity={"model": self.model, "fields": list(self.fields)},
-            inputs=self._with_usual(context.task.input_shape[0]),
+            form=self._with_usual(task.input_shape[0]),
             features=self.features,
         )
-        return by_name(teacher, own, context.task)
 
     def _with_usual(self, channels: int) -> InputForm:
         """The input to feed: ImageNet's numbers are torchvision's default, and no default without three channels."""
         usual = (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD)
         if channels == len(IMAGENET_MEAN):
-            return replace(self.form(), source="ImageNet's, torchvision's default") if usual else self.form()
+            ours = replace(self.form(), source="ImageNet's, torchvision's default", own_size=OWN_SIZE)
+            return ours if usual else self.form()
         mean = () if self.mean == IMAGENET_MEAN else self.mean
         std = () if self.std == IMAGENET_STD else self.std
         return replace(self, mean=mean, std=std).form()
@@ -82,20 +78,4 @@ class TorchvisionTeacher(Fed):
         arguments: dict[str, Any] = {"num_classes": task.num_classes, **read_options(self.fields)}
         with foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
             network: nn.Module = models.get_model(self.model, weights=None, **arguments)
-            return _with_channels(network, task.input_shape[0])
-
-
-def _with_channels(network: nn.Module, channels: int) -> nn.Module:
-    """Give the first convolution another number of input channels, where it has not got that number already."""
-    name, first = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
-    if first.in_channels != channels:
-        stem = nn.Conv2d(
-            channels,
-            first.out_channels,
-            first.kernel_size,  # type: ignore[arg-type]
-            first.stride,  # type: ignore[arg-type]
-            first.padding,  # type: ignore[arg-type]
-            bias=first.bias is not None,
-        )
-        network.set_submodule(name, stem)
-    return network
+            return with_channels(network, task.input_shape[0])

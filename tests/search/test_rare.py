@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autokd import spec
-from autokd.recipes import FOR_RARE_CLASSES, PARTS_FOR_RARE_CLASSES, RULES, portfolio, rules_for
+from autokd.recipes import FOR_RARE_CLASSES, PARTS_FOR_RARE_CLASSES, RULES, portfolio, rules_for, tries_rare_classes
 from autokd.search.baselines import matched_baseline
 from autokd.search.rare import asked_space, with_parts
 from autokd.space import Space, find, parse
@@ -61,10 +61,10 @@ def test_a_loss_stands_in_the_place_of_cross_entropy(resolved: Space) -> None:
 
 
 def test_recipes_for_rare_classes_come_behind_kd_and_the_student_alone(resolved: Space) -> None:
-    names = [rule.name for rule in rules_for(resolved)]
+    names = [rule.name for rule in rules_for(TASK, rare_classes=tries_rare_classes(resolved))]
     assert names == [*(r.name for r in RULES[:2]), *(r.name for r in FOR_RARE_CLASSES), *(r.name for r in RULES[2:])]
-    assert rules_for(parse(find("tabular")[0])) == RULES
-    found = portfolio(resolved, TASK, Shapes(), rules=rules_for(resolved))
+    assert rules_for(TASK) == RULES and not tries_rare_classes(parse(find("tabular")[0]))
+    found = portfolio(resolved, TASK, Shapes())
     kept = [recipe.rule.name for recipe in found.recipes]
     assert kept[2:4] == [rule.name for rule in FOR_RARE_CLASSES]
     assert all(recipe.drawn.params is not None for recipe in found.recipes)
