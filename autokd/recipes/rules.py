@@ -97,12 +97,26 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they are tried where only the first few fit into a budget."""
 
+_WEIGHTED_KD = {"weighted_ce": {"weight": 1.0, "power": 1.0}, "kd": {"weight": 0.9, "temperature": 4.0}}
 _ADJUSTED = {"logit_adjusted": {"weight": 1.0, "strength": 1.0}}
-_ADJUSTED_KD = {**_ADJUSTED, "kd": {"weight": 0.9, "temperature": 4.0}}
 
 FOR_RARE_CLASSES: tuple[Rule, ...] = (
-    Rule(name="kd-adjusted", title="KD, logit-adjusted", losses=_ADJUSTED_KD, optimizer=_SGD, augment=LIGHT),
-    Rule(name="adjusted", title="Student alone, logit-adjusted", losses=_ADJUSTED, optimizer=_SGD, augment=LIGHT),
+    Rule(
+        name="kd-weighted",
+        title="KD, classes weighted",
+        losses=_WEIGHTED_KD,
+        optimizer=_SGD,
+        augment=LIGHT,
+        hand=True,
+    ),
+    Rule(
+        name="adjusted",
+        title="Student alone, logit-adjusted",
+        losses=_ADJUSTED,
+        optimizer=_SGD,
+        augment=LIGHT,
+        hand=True,
+    ),
 )
 """Tried behind the first two of `RULES` where a space has the parts for rare classes."""
 PARTS_FOR_RARE_CLASSES = ("losses.weighted_ce", "losses.focal", "losses.logit_adjusted", "selection.balanced")
