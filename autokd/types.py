@@ -68,6 +68,7 @@ class Shapes(NamedTuple):
       head: whether its logits are a linear function of the mean over space of the last feature, which may be borrowed.
       views: whether it answers about any view of a sample; if not, about the samples as they are, and by their ids.
       members: what each member offers of an ensemble whose members may be asked by themselves; (): it is none.
+      network: the name by which a network of its form is made again, see `autokd.networks.remade`; "": it has none.
     """
 
     features: tuple[tuple[int, ...], ...] = ()
@@ -77,6 +78,7 @@ class Shapes(NamedTuple):
     head: bool = False
     views: bool = True
     members: tuple[Shapes, ...] = ()
+    network: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,6 +301,9 @@ class PrepareContext:
       teacher: the teacher's outputs on the training set, not augmented, float32, on the CPU; None: it reads none.
       reference: (rows [n] int64, seed) -> logits [N, C] on the whole training set without augmentation, float32, on the
         CPU, of a small network that is trained on the labels of these rows alone, in seconds.
+      network: () -> a copy of the teacher's network with its weights, an nn.Module on the device, without what feeds it,
+        whose outputs are the task's classes; None: the component is not made of it, or there is none.
+      inputs: rows [n] int64 -> these samples of the training set as students take them, not augmented, on the device.
     """
 
     task: Task
@@ -306,6 +311,8 @@ class PrepareContext:
     labelled: Tensor | None = None
     teacher: Output | None = None
     reference: Callable[[Tensor, int], Tensor]
+    network: Callable[[], nn.Module] | None = None
+    inputs: Callable[[Tensor], Inputs] | None = None
 
 
 class Teacher(Protocol):

@@ -6,10 +6,11 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autokd import catalog
 from autokd.data import relative
 from autokd.delivery import teacher_file
 from autokd.delivery.pipeline_file import FORMAT
-from autokd.errors import NothingFeasible, StudyError
+from autokd.errors import ComponentError, NothingFeasible, StudyError
 from autokd.seeds import derive
 from autokd.spec import fingerprint
 from autokd.study.checks import check
@@ -52,7 +53,7 @@ def export_pipeline(store: StudyStore, trial: int | None = None, arm: str | None
     """
     chosen, claim = _chosen(store, trial, arm), store.records.claim
     settings, identity = store.settings, store.settings.identity
-    data, teacher = _in_full(identity.data, identity.teacher, settings.time_plan)
+    data, teacher = _in_full(identity.data, identity.teacher, settings.time_plan, chosen.pipeline)
     return {
         "format": FORMAT,
         "pipeline": dict(chosen.pipeline),
@@ -80,8 +81,13 @@ def export_pipeline(store: StudyStore, trial: int | None = None, arm: str | None
     }
 
 
-def _in_full(data: Reference, teacher: Reference, plan: TimePlan | None) -> tuple[Reference, Reference]:
-    """Data and teacher as full training has them, where a study made do with less of both to fit into its time."""
+def _in_full(
+    data: Reference, teacher: Reference, plan: TimePlan | None, pipeline: Mapping[str, Any]
+) -> tuple[Reference, Reference]:
+    """Data and teacher as full training has them, where a study made do with less of both to fit into its time.
+
+    A student that is made of the teacher's network keeps a teacher of that network.
+    """
     if plan is None:
         return data, teacher
     limited = plan.limit_train is not None
@@ -89,9 +95,19 @@ def _in_full(data: Reference, teacher: Reference, plan: TimePlan | None) -> tupl
         whole = {key: value for key, value in (data.reference or {}).items() if key != "limit_train"}
         data = data._replace(reference=whole, fingerprint=plan.whole_data)
     own, full = teacher.reference or {}, {"use": "trained", "epochs": plan.teacher_epochs}
+    if "network" in own and _is_copy(pipeline):
+        full["network"] = own["network"]
     if own.get("use") == "trained" and (limited or own != full):
         teacher = teacher._replace(reference=full, fingerprint=None)
     return data, teacher
+
+
+def _is_copy(pipeline: Mapping[str, Any]) -> bool:
+    """Whether the student of a plain pipeline is made of the teacher's network."""
+    try:
+        return bool(catalog.load("students", pipeline["student"]["use"]).declares.copies)
+    except ComponentError:  # a plug-in's that is not here
+        return False
 
 
 def _chosen(store: StudyStore, trial: int | None, arm: str | None) -> _Chosen:

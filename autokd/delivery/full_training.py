@@ -167,11 +167,12 @@ def _check_data(file: PipelineFile, data: Dataset) -> None:
 
 
 def _teacher(file: PipelineFile, given: Given) -> Teacher | None:
-    if not file.spec.needs_teacher:
+    if not (file.spec.needs_teacher or file.spec.copies_teacher):
         return None
     if file.teacher is None or given.load_teacher is None:
         own = {f"losses.{name}": read_by(loss) for name, loss in file.spec.losses.items()}
-        readers = [path for path, read in own.items() if is_teacher(read)] or ["the selection"]
+        others = ["the selection"] if file.spec.needs_teacher else ["the student, which is made of it,"]
+        readers = [path for path, read in own.items() if is_teacher(read)] or others
         raise TeacherError(f"{readers[0]} reads a teacher, but the pipeline file names none")
     teacher = given.load_teacher(file.teacher, given.data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):

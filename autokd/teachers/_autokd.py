@@ -20,6 +20,7 @@ from autokd.networks.fed import Fed, InputForm
 from autokd.networks.freeze import foreign, freeze, resized_task
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
+from autokd.networks.remade import Remade, known_as, name_of
 from autokd.networks.weights import agreement, load_whole
 from autokd.ranges import Choice, Integer, Range
 from autokd.types import ANY, BuildContext, Task
@@ -75,7 +76,14 @@ class AutokdTeacher(Fed):
                 InputForm(mean=content.task.get("mean", ()), std=content.task.get("std", ()), source="its bundle's")
             ),
         )
-        return by_name(teacher, own, context.task)
+        known = known_as(teacher, name_of(plain), (), own_input=False)
+        return by_name(known, own, context.task)
+
+    def remake(self, task: Task) -> Remade:
+        """Return a network of this architecture with weights as it draws them; see `autokd.networks.remade`."""
+        name, known = _architecture(self.arch)
+        student = spec.make("students", name, {**known, **read_options(self.fields)})
+        return Remade(student.build(BuildContext(task=resized_task(task, self.input_size))), self.form())
 
     def _student(self, content: state_file.StateFile, task: Task) -> Any:
         if self.arch:

@@ -16,6 +16,7 @@ from autokd.networks.fed import Fed, InputForm
 from autokd.networks.freeze import foreign, freeze
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
+from autokd.networks.remade import Remade, known_as
 from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, BuildContext, Task
 from autokd.types import Teacher as AnyTeacher
@@ -51,7 +52,8 @@ class TimmTeacher(Fed):
         content = state_file.read(self.file, self.key)
         source = f"timm:{self.model}@{self.file}"
         own = teachers_task(context.task, self.classes, content.classes, source)
-        module = self._network(own, source)
+        with seeded(0):
+            module = self._network(own, source)
         load_whole(module, content.state, own, source, content.note)
         teacher = freeze(
             module,
@@ -61,7 +63,16 @@ class TimmTeacher(Fed):
             inputs=self.form(_own_form(module, context.task.input_shape[0])),
             features=self.features,
         )
-        return by_name(teacher, own, context.task)
+        return by_name(known_as(teacher, f"timm:{self.model}", self._options()), own, context.task)
+
+    def remake(self, task: Task) -> Remade:
+        """Return a network of this name with weights as timm draws them; see `autokd.networks.remade`."""
+        module = self._network(task, f"timm:{self.model}")
+        return Remade(module, self.form(_own_form(module, task.input_shape[0])), self.features)
+
+    def _options(self) -> list[str]:
+        """What its name has beside the model."""
+        return [*self.fields, *([f"features={','.join(self.features)}"] if self.features else [])]
 
     def _network(self, task: Task, source: str) -> nn.Module:
         timm = _timm()
@@ -72,7 +83,7 @@ class TimmTeacher(Fed):
             "in_chans": task.input_shape[0],
             **read_options(self.fields),
         }
-        with foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
+        with foreign(f"the teacher {source} cannot be built with {arguments}"):
             network: nn.Module = timm.create_model(self.model, pretrained=False, **arguments)
         return network
 

@@ -16,6 +16,7 @@ from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, Fed, InputForm
 from autokd.networks.freeze import foreign, freeze
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
+from autokd.networks.remade import Remade, known_as
 from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, BuildContext, Task
 from autokd.types import Teacher as AnyTeacher
@@ -53,7 +54,8 @@ class TorchvisionTeacher(Fed):
         content = state_file.read(self.file, self.key)
         source = f"torchvision:{self.model}@{self.file}"
         own = teachers_task(context.task, self.classes, content.classes, source)
-        module = self._network(own, source)
+        with seeded(0):
+            module = self._network(own, source)
         load_whole(module, content.state, own, source, content.note)
         teacher = freeze(
             module,
@@ -63,7 +65,16 @@ class TorchvisionTeacher(Fed):
             inputs=self._with_usual(context.task.input_shape[0]),
             features=self.features,
         )
-        return by_name(teacher, own, context.task)
+        return by_name(known_as(teacher, f"torchvision:{self.model}", self._options()), own, context.task)
+
+    def remake(self, task: Task) -> Remade:
+        """Return a network of this name with weights as torchvision draws them; see `autokd.networks.remade`."""
+        module = self._network(task, f"torchvision:{self.model}")
+        return Remade(module, self._with_usual(task.input_shape[0]), self.features)
+
+    def _options(self) -> list[str]:
+        """What its name has beside the model."""
+        return [*self.fields, *([f"features={','.join(self.features)}"] if self.features else [])]
 
     def _with_usual(self, channels: int) -> InputForm:
         """The input to feed: ImageNet's numbers are torchvision's default, and no default without three channels."""
@@ -80,7 +91,7 @@ class TorchvisionTeacher(Fed):
         if self.model not in names:
             raise TeacherError(f"torchvision has no classifier {self.model!r}; {nearest(self.model, names)}")
         arguments: dict[str, Any] = {"num_classes": task.num_classes, **read_options(self.fields)}
-        with foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
+        with foreign(f"the teacher {source} cannot be built with {arguments}"):
             network: nn.Module = models.get_model(self.model, weights=None, **arguments)
             return _with_channels(network, task.input_shape[0])
 

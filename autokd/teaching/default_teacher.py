@@ -32,9 +32,11 @@ from autokd.input_values import TeacherRecipe
 from autokd.locks import waited_for
 from autokd.networks.cost import in_form
 from autokd.networks.ensemble import described_members
+from autokd.networks.fed import AS_THE_DATA, Frozen
 from autokd.networks.large import compact
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
 from autokd.networks.reference import IN_PYTHON, load_teacher
+from autokd.networks.remade import known_as, name_of
 from autokd.networks.trees import TreeEnsemble
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint
@@ -108,7 +110,8 @@ def offers(task: Task, effort: Effort) -> Shapes:
     student = component_from_plain("students", chosen.pipelines[0]["student"])
     small = compact(task)  # a head is a matter of the network's form, and needs values, not shapes alone
     head = head_of(_network(chosen.pipelines[0], small).eval(), small)
-    return shapes_of(in_form(student, task, None, None), task)._replace(head=head is not None)
+    shapes = shapes_of(in_form(student, task, None, None), task)
+    return shapes._replace(head=head is not None, network=name_of(chosen.pipelines[0]["student"]))
 
 
 def obtain(
@@ -183,9 +186,12 @@ class _Candidate(NamedTuple):
 
     def teacher(self, task: Task, origin: str = "") -> NetworkTeacher:
         """Return it as a teacher."""
-        return NetworkTeacher(
-            self.modules(task), task, origin=origin, identity=self.name if self.pipeline is None else ""
-        )
+        modules = self.modules(task)
+        teacher = NetworkTeacher(modules, task, origin=origin, identity=self.name if self.pipeline is None else "")
+        if self.pipeline is None or len(modules) > 1:
+            return teacher
+        teacher.frozen = Frozen(modules[0], AS_THE_DATA)
+        return known_as(teacher, name_of(self.pipeline["student"]), (), own_input=False)
 
 
 def _train(
