@@ -88,8 +88,8 @@ class InPipeline(Declaration):
     Args:
       excludes, requires: what it must not, or must, stand beside, with its slot ("augment.mixup", "losses.kd",
         "head.simkd"); a bare name is of its own slot.
-      prepared_from: the fields that its method `prepare` reads; None where it prepares nothing. Not for heads and starts
-        of the weights, which are built where nothing is prepared.
+      prepared_from: the fields that its method `prepare` reads; None where it prepares nothing. Not for heads and
+        starts of the weights, which are built where nothing is prepared.
     """
 
     prepares: ClassVar[bool] = True
@@ -159,9 +159,9 @@ class Student(InPipeline):
     Args:
       modalities: kinds of input that it takes.
       offers: parts of its output that losses may read; of one made of the teacher, what that network offers counts.
-      copies: the field that holds the name of the teacher's network, where it is made of that; "" where it is not. It is
-        filled in as a space is resolved. Where such a student prepares something, that is the weights it begins with;
-        without an artefact, as in a finished student, its `build` makes the form alone.
+      copies: the field that holds the name of the teacher's network, where it is made of that; "" where it is not. It
+        is filled in as a space is resolved. What a student prepares is the weights that it begins with; without an
+        artefact, as in a finished student, its `build` makes the form alone.
     """
 
     kind: ClassVar[str] = "students"

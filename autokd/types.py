@@ -90,8 +90,7 @@ class Task:
       modality: kind of input that components declare they take, such as "image" or "table".
       input_shape: of one sample as a model sees it; what the numbers are is up to the kind of input: (channels, height,
         width) or (columns,).
-      classes: class names, by index.
-      train_size: number of training samples.
+      classes, train_size: class names, by index, and number of training samples.
       mean, std: per channel (dimension 1 of a batch), subtracted and divided after augmentation; () for none.
       fingerprint: content hash of data, split and preprocessing.
     """
@@ -138,8 +137,7 @@ class Samples:
     """All samples of a dataset as they were read, by id: training, then validation, then test.
 
     Args:
-      numbers: [N] where each stood in the data as they were read, from 0; parts of their own one after the other.
-      total: of samples that were read, which may be more.
+      numbers, total: [N] where each stood in what was read, from 0, part after part; and how many were read.
       names: [N] paths of the files that they are from, or None where they are not from files of their own.
       table: () -> their cells as a DataFrame of N rows, numbers as numbers; None where they are no rows of a table.
       whole: what was read, by part, as `numbers` count it, where students see it resized; () where they do not.
@@ -219,8 +217,7 @@ class Batch:
     Args:
       inputs: B samples as a network takes them, augmented and normalised.
       targets: [B, C] class probabilities.
-      weight: [B], the samples' weights in every loss.
-      index: [B] int64, rows of the training split.
+      weight, index: [B], the samples' weights in every loss, and their rows of the training split, int64.
       labelled: [B] bool on the CPU, whether a label is known (of a mixed sample: both labels); None: all are.
     """
 
@@ -296,13 +293,11 @@ class PrepareContext:
 
     Args:
       task: the task.
-      labels: [N] class indices of the training set.
-      labelled: [N] bool, whether they are known; None: all are.
+      labels, labelled: [N] class indices of the training set, and whether they are known; None: all are.
       teacher: the teacher's outputs on the training set, not augmented, float32, on the CPU; None: it reads none.
       reference: (rows [n] int64, seed) -> logits [N, C] on the whole training set without augmentation, float32, on the
         CPU, of a small network that is trained on the labels of these rows alone, in seconds.
-      network: () -> a copy of the teacher's network with its weights, an nn.Module on the device, without what feeds it,
-        whose outputs are the task's classes; None: the component is not made of it, or there is none.
+      network: () -> a copy of the teacher's network for the task's classes, without what feeds it; None: there is none.
       inputs: rows [n] int64 -> these samples of the training set as students take them, not augmented, on the device.
     """
 
@@ -364,8 +359,7 @@ class ScreenInput:
       build: makes a freshly and deterministically initialised student (same weights at every call with the same seed).
       task: the task.
       inputs: one normalised training batch, the same for all students.
-      labels: [B] int64.
-      teacher: the teacher, or None.
+      labels, teacher: [B] int64, and the teacher, or None.
       seed: for proxies that draw at random.
     """
 
@@ -388,8 +382,7 @@ class RungResult:
     Args:
       score: of the study's first objective on validation (of the side branch, where there is one): more is better.
       loss: validation cross-entropy, nats.
-      seen: samples seen so far.
-      seconds: wall time of this rung.
+      seen, seconds: samples seen so far, and wall time of this rung.
       curve: one mapping an epoch: epoch, learning rate, training loss, raw loss terms, and the validation score where
         it was taken.
       metrics: value of every metric on validation, by name; see `autokd.metrics`.

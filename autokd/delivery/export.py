@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -95,19 +96,18 @@ def _in_full(
         whole = {key: value for key, value in (data.reference or {}).items() if key != "limit_train"}
         data = data._replace(reference=whole, fingerprint=plan.whole_data)
     own, full = teacher.reference or {}, {"use": "trained", "epochs": plan.teacher_epochs}
-    if "network" in own and _is_copy(pipeline):
-        full["network"] = own["network"]
+    full |= _network_kept(own, pipeline)
     if own.get("use") == "trained" and (limited or own != full):
         teacher = teacher._replace(reference=full, fingerprint=None)
     return data, teacher
 
 
-def _is_copy(pipeline: Mapping[str, Any]) -> bool:
-    """Whether the student of a plain pipeline is made of the teacher's network."""
-    try:
-        return bool(catalog.load("students", pipeline["student"]["use"]).declares.copies)
-    except ComponentError:  # a plug-in's that is not here
-        return False
+def _network_kept(teacher: Mapping[str, Any], pipeline: Mapping[str, Any]) -> dict[str, Any]:
+    """The size of the teacher's network, where the student of a plain pipeline is made of it; {} where it is not."""
+    with contextlib.suppress(ComponentError):  # of a plug-in's that is not here
+        if catalog.load("students", pipeline["student"]["use"]).declares.copies and "network" in teacher:
+            return {"network": teacher["network"]}
+    return {}
 
 
 def _chosen(store: StudyStore, trial: int | None, arm: str | None) -> _Chosen:

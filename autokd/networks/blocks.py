@@ -1,18 +1,17 @@
-"""The residual blocks of a network that was not written for autokd, found by what they compute; and leaving some out."""
+"""Residual blocks of a network that was not written for autokd, found by what they compute; and leaving some out."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from autokd.networks.hooks import remove_after
+from autokd.networks.attention import remove_after
 from autokd.types import Inputs
-
 
 _SAME = 1e-4
 """Share of what goes into a block by which what comes out may differ from it."""
@@ -71,19 +70,13 @@ def find_blocks(network: nn.Module, inputs: Inputs) -> Blocks:
       inputs: samples, not all zeros.
     """
     calls = _calls(network, inputs)
-    candidates = {
-        path: module
-        for path, module in network.named_modules()
-        if path in calls and type(module) is not nn.Sequential and _has_parts(module)
-    }
-    residual = {path for path, module in candidates.items() if _is_residual(module, calls[path])}
-    types = tuple(dict.fromkeys(type(candidates[path]) for path in candidates if path in residual))
+    residual = {path: module for path, module in network.named_modules() if _is_residual(module, calls.get(path))}
     runs = [run for path, box in _containers(network) for run in _runs(path, box, calls, residual)]
-    return Blocks(tuple(run for run in runs if len(run.places) > 1), types)
+    return Blocks(tuple(run for run in runs if len(run.places) > 1), tuple(dict.fromkeys(map(type, residual.values()))))
 
 
 def leave_out(network: nn.Module, blocks: Blocks, share: float) -> None:
-    """Leave out blocks of every run, in place: evenly spaced ones, so that the first and, of two or more, the last stay.
+    """Leave out blocks of every run, in place, so that evenly spaced ones stay, the first and the last among them.
 
     Source: Sanh et al. 2019 (DistilBERT, arXiv 1910.01108), section 3: every other layer of the teacher's.
 
@@ -131,8 +124,8 @@ def _has_parts(module: nn.Module) -> bool:
     return any(True for _ in module.children()) and any(True for _ in module.parameters())
 
 
-def _is_residual(module: nn.Module, call: _Call) -> bool:
-    if not call.keeps_shape:
+def _is_residual(module: nn.Module, call: _Call | None) -> bool:
+    if call is None or not call.keeps_shape or type(module) is nn.Sequential or not _has_parts(module):
         return False
     nothing = {name: torch.zeros_like(weight) for name, weight in module.named_parameters()}
     output, given = functional_call(module, nothing, call.args, dict(call.kwargs)), call.args[0]
@@ -145,7 +138,7 @@ def _containers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     )
 
 
-def _runs(path: str, box: nn.Module, calls: Mapping[str, _Call], residual: set[str]) -> Iterator[Run]:
+def _runs(path: str, box: nn.Module, calls: Mapping[str, _Call], residual: Collection[str]) -> Iterator[Run]:
     """The runs of a container: of one class each; a block that changes the shape begins a new one."""
     children = list(box.children())
     names = [f"{path}.{name}" if path else name for name, _ in box.named_children()]
@@ -157,5 +150,3 @@ def _runs(path: str, box: nn.Module, calls: Mapping[str, _Call], residual: set[s
     for start, end in itertools.pairwise([*begun, len(children)]):
         if names[start] in calls and _has_parts(children[start]):
             yield Run(path, tuple(range(start, end)))
-
-

@@ -36,7 +36,7 @@ class Weights(NamedTuple):
       parts: so many times one after the other: 3 for queries, keys and values.
     """
 
-    parameter: nn.Parameter
+    parameter: Tensor
     dim: int
     parts: int = 1
 
@@ -50,25 +50,25 @@ class Channels(NamedTuple):
     """Channels that several layers share, and of which some can go.
 
     Args:
-      count: how many there are.
+      size: how many there are.
       written: weights of the layers that compute them.
       read: weights of the layers that read them.
       keep: takes the indices, ascending, of those that are to stay, and removes the others.
     """
 
-    count: int
+    size: int
     written: tuple[Weights, ...]
     read: tuple[Weights, ...]
     keep: Keep
 
 
 Score = Callable[[nn.Module, Sequence[Channels]], Sequence[Tensor]]
-"""(network, its channels) -> how important each channel is, [count] for each of them."""
+"""(network, its channels) -> how important each channel is, [size] for each of them."""
 
 
 def first_ones(network: nn.Module, found: Sequence[Channels]) -> list[Tensor]:
     """Return scores by which the first channels stay: the form is the same whichever do."""
-    return [torch.arange(channels.count, 0, -1, device="cpu") for channels in found]
+    return [torch.arange(channels.size, 0, -1, device="cpu") for channels in found]
 
 
 @torch.no_grad()
@@ -78,7 +78,7 @@ def magnitude(network: nn.Module, found: Sequence[Channels]) -> list[Tensor]:
     Source: Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017, arXiv 1608.08710, section 3.1.
     """
     return [
-        torch.stack([w.by_channel(w.parameter.abs(), channels.count).sum(1) for w in channels.written]).sum(0)
+        torch.stack([w.by_channel(w.parameter.abs(), channels.size).sum(1) for w in channels.written]).sum(0)
         for channels in found
     ]
 
@@ -110,7 +110,7 @@ def taylor(
 @torch.no_grad()
 def _effect(channels: Channels) -> Tensor:
     each = [
-        w.by_channel(w.parameter * w.parameter.grad, channels.count).sum(1)
+        w.by_channel(w.parameter * w.parameter.grad, channels.size).sum(1)
         for w in channels.read
         if w.parameter.grad is not None
     ]
@@ -127,9 +127,9 @@ def prune(network: nn.Module, found: Sequence[Channels], share: float, score: Sc
       score: says how important they are.
     """
     for channels, scores in zip(found, score(network, found), strict=True):
-        kept = max(1, round(share * channels.count))
+        kept = max(1, round(share * channels.size))
         order = scores.sort(descending=True, stable=True).indices[:kept]
-        if kept < channels.count:
+        if kept < channels.size:
             channels.keep(sorted(order.tolist()))
 
 
@@ -152,7 +152,7 @@ def find_channels(network: nn.Module, inputs: Inputs, inside: Sequence[str]) -> 
         )
         groups = list(graph.get_all_groups())
     attention, paths = _attention(network), {module: path for path, module in network.named_modules()}
-    found = []
+    found: list[Channels] = []
     for group in groups:
         layers = [(dep.target.module, graph.is_out_channel_pruning_fn(dep.handler)) for dep, _ in group]
         own = [paths[module] for module, _ in layers if module in paths]

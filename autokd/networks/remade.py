@@ -16,7 +16,7 @@ from torch import nn
 from autokd import spec
 from autokd.errors import ComponentError
 from autokd.networks.class_names import ByName, whole
-from autokd.networks.fed import InputForm
+from autokd.networks.fed import AS_THE_DATA, Frozen, InputForm
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import NetworkTeacher, classifier_of
 from autokd.networks.reference import parse_network
@@ -79,7 +79,12 @@ def name_of(student: Any) -> str:
     >>> name_of({"use": "resnet", "depth": 14, "width": 32})
     'resnet:depth=14,width=32'
     """
-    return with_options(student["use"], (f"{key}={value}" for key, value in student.items() if key != "use"))
+    return with_options(student["use"], options_of(student))
+
+
+def options_of(student: Any) -> list[str]:
+    """Return the fields of a plain student as options of a name."""
+    return [f"{key}={value}" for key, value in student.items() if key != "use"]
 
 
 def with_options(head: str, options: Iterable[str]) -> str:
@@ -107,6 +112,14 @@ def known_as(teacher: NetworkTeacher, head: str, options: Sequence[str], *, own_
     said = [f"{key}={','.join(map(repr, values))}" for key, values in fed.items() if values]
     teacher.offers = teacher.offers._replace(network=with_options(head, [*options, *said]))
     return teacher
+
+
+def own_network(teacher: NetworkTeacher, student: Any) -> NetworkTeacher:
+    """Return a teacher of a plain student's networks, fed as the data are, that says its name if it is a single one."""
+    if len(teacher.modules) > 1:
+        return teacher
+    teacher.frozen = Frozen(teacher.modules[0], AS_THE_DATA)
+    return known_as(teacher, student["use"], options_of(student), own_input=False)
 
 
 def copied(teacher: Teacher) -> nn.Module:

@@ -35,8 +35,8 @@ SAMPLES, BATCH = 1024, 64
 class CutTeacher:
     """The teacher's network with fewer blocks and channels; it begins with the teacher's weights for what is left.
 
-    It takes the students' pictures and brings them to the teacher's input, as the teacher does: to its mean and standard
-    deviation, and to the side that it looks at.
+    It takes the students' pictures and brings them to the teacher's input, as the teacher does: to its mean and
+    standard deviation, and to the side that it looks at.
     """
 
     declares = Student(
@@ -103,7 +103,7 @@ def _losses(student: CutTeacher, context: PrepareContext, network: nn.Module) ->
     module = as_it_is_fed(network, context.task, form).eval()
     known = torch.arange(len(context.labels)) if context.labelled is None else context.labelled.nonzero().flatten()
     drawn = known[torch.randperm(len(known), generator=generator(0, "importance"))[:SAMPLES]]
-    for rows in drawn.split(BATCH):
+    for rows in torch.split(drawn, BATCH):
         logits = as_output(module(context.inputs(rows))).logits
         yield cross_entropy(logits, context.labels[rows].to(logits.device))
 

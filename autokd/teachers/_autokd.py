@@ -20,7 +20,7 @@ from autokd.networks.fed import Fed, InputForm
 from autokd.networks.freeze import foreign, freeze, resized_task
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
-from autokd.networks.remade import Remade, known_as, name_of
+from autokd.networks.remade import Remade, known_as, options_of
 from autokd.networks.weights import agreement, load_whole
 from autokd.ranges import Choice, Integer, Range
 from autokd.types import ANY, BuildContext, Task
@@ -76,7 +76,7 @@ class AutokdTeacher(Fed):
                 InputForm(mean=content.task.get("mean", ()), std=content.task.get("std", ()), source="its bundle's")
             ),
         )
-        known = known_as(teacher, name_of(plain), (), own_input=False)
+        known = known_as(teacher, plain["use"], options_of(plain), own_input=False)
         return by_name(known, own, context.task)
 
     def remake(self, task: Task) -> Remade:

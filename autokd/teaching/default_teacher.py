@@ -32,11 +32,10 @@ from autokd.input_values import TeacherRecipe
 from autokd.locks import waited_for
 from autokd.networks.cost import in_form
 from autokd.networks.ensemble import described_members
-from autokd.networks.fed import AS_THE_DATA, Frozen
 from autokd.networks.large import compact
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
 from autokd.networks.reference import IN_PYTHON, load_teacher
-from autokd.networks.remade import known_as, name_of
+from autokd.networks.remade import name_of, own_network
 from autokd.networks.trees import TreeEnsemble
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint
@@ -107,11 +106,11 @@ def offers(task: Task, effort: Effort) -> Shapes:
     chosen = recipe(task, effort)
     if chosen.trees or chosen.members > 1:
         return Shapes()
-    student = component_from_plain("students", chosen.pipelines[0]["student"])
+    plain = chosen.pipelines[0]["student"]
     small = compact(task)  # a head is a matter of the network's form, and needs values, not shapes alone
     head = head_of(_network(chosen.pipelines[0], small).eval(), small)
-    shapes = shapes_of(in_form(student, task, None, None), task)
-    return shapes._replace(head=head is not None, network=name_of(chosen.pipelines[0]["student"]))
+    shapes = shapes_of(in_form(component_from_plain("students", plain), task, None, None), task)
+    return shapes._replace(head=head is not None, network=name_of(plain))
 
 
 def obtain(
@@ -186,12 +185,9 @@ class _Candidate(NamedTuple):
 
     def teacher(self, task: Task, origin: str = "") -> NetworkTeacher:
         """Return it as a teacher."""
-        modules = self.modules(task)
-        teacher = NetworkTeacher(modules, task, origin=origin, identity=self.name if self.pipeline is None else "")
-        if self.pipeline is None or len(modules) > 1:
-            return teacher
-        teacher.frozen = Frozen(modules[0], AS_THE_DATA)
-        return known_as(teacher, name_of(self.pipeline["student"]), (), own_input=False)
+        identity = self.name if self.pipeline is None else ""
+        teacher = NetworkTeacher(self.modules(task), task, origin=origin, identity=identity)
+        return teacher if self.pipeline is None else own_network(teacher, self.pipeline["student"])
 
 
 def _train(
