@@ -75,6 +75,10 @@ class InputKind(ABC):
         """Return what a preprocessing of this kind takes, in plain words and numbers; "form" is a phrase for it."""
         return {}
 
+    def groups(self, preprocess: Any) -> tuple[int, ...]:
+        """Return how many numbers of a preprocessed sample stand for one thing each, in their order; () for no such."""
+        return ()
+
     def reading(self, raw: RawInputs, resize: str | None, size: int | None, name: str) -> tuple[Any, tuple[str, ...]]:
         """Return how samples that do not come from files are resized, and files of the like read.
 

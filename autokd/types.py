@@ -88,11 +88,11 @@ class Task:
     Args:
       dataset: its name, for people.
       modality: kind of input that components declare they take, such as "image" or "table".
-      input_shape: of one sample as a model sees it; what the numbers are is up to the kind of input: (channels, height,
-        width) or (columns,).
+      input_shape: of one sample as a model sees it, as its kind of input has it: (channels, height, width), (columns,).
       classes, train_size: class names, by index, and number of training samples.
       mean, std: per channel (dimension 1 of a batch), subtracted and divided after augmentation; () for none.
       fingerprint: content hash of data, split and preprocessing.
+      groups: how many columns stand for one thing each: 1 for a number, k for a category; (): not known, or no columns.
     """
 
     dataset: str
@@ -103,6 +103,7 @@ class Task:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     fingerprint: str = ""
+    groups: tuple[int, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -383,8 +384,7 @@ class RungResult:
       score: of the study's first objective on validation (of the side branch, where there is one): more is better.
       loss: validation cross-entropy, nats.
       seen, seconds: samples seen so far, and wall time of this rung.
-      curve: one mapping an epoch: epoch, learning rate, training loss, raw loss terms, and the validation score where
-        it was taken.
+      curve: a mapping an epoch: epoch, learning rate, training loss, loss terms, validation score where it was taken.
       metrics: value of every metric on validation, by name; see `autokd.metrics`.
     """
 

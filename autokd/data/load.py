@@ -282,6 +282,7 @@ def _task(raw: Raw, preprocess: Preprocess, splits: dict[str, Split]) -> Task:
         mean=preprocess.mean,
         std=preprocess.std,
         fingerprint="" if raw.sampled else _content(splits, preprocess),
+        groups=kind_of(raw.modality).groups(preprocess),
     )
 
 

@@ -15,8 +15,10 @@ little.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -74,16 +76,17 @@ def quantise(model: ModelProto, samples: Inputs, *, name: str = "network") -> Mo
         before, after = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         onnx.save(prepared, before)
         try:
-            library.quantize_static(
-                str(before),
-                str(after),
-                _Reader(samples),
-                quant_format=library.QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=library.QuantType.QUInt8,
-                weight_type=library.QuantType.QInt8,
-                calibrate_method=library.CalibrationMethod.MinMax,
-            )
+            with _quiet():
+                library.quantize_static(
+                    str(before),
+                    str(after),
+                    _Reader(samples),
+                    quant_format=library.QuantFormat.QDQ,
+                    per_channel=True,
+                    activation_type=library.QuantType.QUInt8,
+                    weight_type=library.QuantType.QInt8,
+                    calibrate_method=library.CalibrationMethod.MinMax,
+                )
         except Exception as error:  # onnxruntime raises what it likes
             raise ComponentError(f"{name} has no int8 form: onnxruntime says {one_line(error)}") from error
         quantised = onnx.load(after)
@@ -91,6 +94,21 @@ def quantise(model: ModelProto, samples: Inputs, *, name: str = "network") -> Mo
         operators = ", ".join(sorted({node.op_type for node in model.graph.node}))
         raise ComponentError(f"{name} has no int8 form: onnxruntime quantises none of its operators ({operators})")
     return cast("ModelProto", _tidied(quantised, model))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Run a block without what is said to the root logger: onnxruntime warns there of each normalisation."""
+    root = logging.getLogger()
+
+    def refuse(record: logging.LogRecord) -> bool:
+        return False
+
+    root.addFilter(refuse)
+    try:
+        yield
+    finally:
+        root.removeFilter(refuse)
 
 
 class _Reader:

@@ -73,6 +73,10 @@ class Table(InputKind):
         columns = {column.name: column.about for column in preprocess.columns}
         return {"form": form_of(preprocess), "columns": columns}
 
+    def groups(self, preprocess: TablePreprocess) -> tuple[int, ...]:
+        """Return the number of values of each category, and 1 for what is a number; see `InputKind.groups`."""
+        return tuple(width for column in preprocess.columns for width in column.groups)
+
     def onnx_form(self, preprocess: TablePreprocess, nodes: Nodes) -> OnnxForm:
         """Write an input a column; see `InputKind.onnx_form`."""
         return table_form(preprocess, nodes)

@@ -51,6 +51,11 @@ class NumericColumn:
         return 1 + self.missing
 
     @property
+    def groups(self) -> tuple[int, ...]:
+        """How many of these numbers stand for one thing each, in their order."""
+        return (1,) * self.width
+
+    @property
     def about(self) -> str:
         """What it holds, in a few words."""
         return self.noun
@@ -102,6 +107,11 @@ class DateColumn:
     def width(self) -> int:
         """How many numbers stand for a cell."""
         return len(self.parts) + self.missing
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """How many of these numbers stand for one thing each, in their order."""
+        return (1,) * self.width
 
     @property
     def about(self) -> str:
@@ -161,6 +171,11 @@ class CategoricalColumn:
     def width(self) -> int:
         """How many numbers stand for a cell."""
         return len(self.categories) + self.missing
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """How many of these numbers stand for one thing each, in their order."""
+        return (self.width,)
 
     @property
     def about(self) -> str:

@@ -86,7 +86,9 @@ class Subject:
     """What a search is about."""
 
     dataset: Dataset = dataclasses.field(default="digits", kw_only=False)
-    space: Annotated[str | Path | None, Option("Built-in search space (digits, image, tabular) or a YAML file.")] = None
+    space: Annotated[
+        str | Path | None, Option("Built-in search space (digits, image, tabular, tabular_all) or a YAML file.")
+    ] = None
     teacher: Annotated[
         list[str] | str | Path | Network | Teacher | Mapping[str, Any] | Sequence[Any] | Any | None,
         Option(

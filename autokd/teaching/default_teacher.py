@@ -103,11 +103,10 @@ def load_described(
 @functools.lru_cache(maxsize=64)
 def offers(task: Task, effort: Effort) -> Shapes:
     """Return what the default teacher will offer; nothing is trained. One that may be trees offers no features."""
-    chosen = recipe(task, effort)
+    chosen, small = recipe(task, effort), compact(task)  # a head is a matter of form, and needs values, not shapes alone
     if chosen.trees or chosen.members > 1:
         return Shapes()
     plain = chosen.pipelines[0]["student"]
-    small = compact(task)  # a head is a matter of the network's form, and needs values, not shapes alone
     head = head_of(_network(chosen.pipelines[0], small).eval(), small)
     shapes = shapes_of(in_form(component_from_plain("students", plain), task, None, None), task)
     return shapes._replace(head=head is not None, network=name_of(plain))

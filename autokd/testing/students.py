@@ -21,8 +21,9 @@ class StudentSuite(Suite):
     """What every student must do."""
 
     kind = "students"
-    tasks = tuple(
-        task_of(shape, classes=7) for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 21, 70), (5,), (30,))
+    tasks = (
+        *(task_of(shape, classes=7) for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 21, 70), (5,), (30,))),
+        task_of((21,), classes=7, groups=(1, 4, 1, 2, 9, 4)),
     )
 
     def test_output_has_the_declared_shapes(self, component: Any, task: Task) -> None:

@@ -15,7 +15,7 @@ from autokd.space.candidate import traits_of
 from autokd.types import Task
 
 
-def task_of(shape: tuple[int, ...], *, classes: int = 5, train_size: int = 100) -> Task:
+def task_of(shape: tuple[int, ...], *, classes: int = 5, train_size: int = 100, groups: tuple[int, ...] = ()) -> Task:
     """Return a made-up task: images for a shape (channels, height, width), a table for (columns,)."""
     return Task(
         dataset="made up",
@@ -23,6 +23,7 @@ def task_of(shape: tuple[int, ...], *, classes: int = 5, train_size: int = 100) 
         input_shape=shape,
         classes=tuple(f"class {index}" for index in range(classes)),
         train_size=train_size,
+        groups=groups,
     )
 
 
@@ -103,4 +104,4 @@ def _fits(component: Any, task: Task) -> bool:
 
 
 def _size(task: Task) -> str:
-    return "x".join(map(str, task.input_shape))
+    return "+".join(map(str, task.groups)) or "x".join(map(str, task.input_shape))

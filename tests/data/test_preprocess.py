@@ -60,6 +60,16 @@ def test_categories_known_values() -> None:
     assert preprocess.apply(new).tolist() == [[1, 0, 0, 0, 1], [0, 0, 0, 0, 0], [0, 0, 1, 0, 0]]
 
 
+def test_columns_that_stand_for_one_category_are_a_group() -> None:
+    dates = ["2024-01-02", "2024-02-03", "2023-03-07"]
+    preprocess = fitted(
+        pd.DataFrame({"x": [1.5, None, 2.0], "c": ["b", "a", None], "day": dates, "d": ["u", "v", "w"]})
+    )
+    day = (1,) * preprocess.columns[2].width
+    groups = kind_of("table").groups(preprocess)
+    assert groups == (1, 1, 3, *day, 3) and sum(groups) == preprocess.input_shape[0]
+
+
 def test_many_categories_are_cut_to_the_frequent_ones() -> None:
     cells = [f"c{i:03}" for i in range(120) for _ in range(3 if i % 2 else 2)]
     (column,) = fitted(pd.DataFrame({"c": cells})).columns

@@ -12,6 +12,7 @@ import torch
 import autokd
 from autokd.data import Dataset
 from autokd.delivery.student import Student
+from autokd.spec import make
 from tests.exports.helpers import bundle_of
 
 ALONE = """
@@ -32,11 +33,11 @@ print(json.dumps(told))
 
 
 def test_answers_as_the_student_does_in_a_process_with_torch_alone(
-    digits: Dataset, cancer: Dataset, tmp_path: Path
+    digits: Dataset, mixed: Dataset, tmp_path: Path
 ) -> None:
     students: dict[str, Student] = {}
-    for name, data in (("digits", digits), ("cancer", cancer)):
-        bundle = bundle_of(tmp_path / name, data, temperature=2.0)
+    for name, data, student in (("digits", digits, None), ("mixed", mixed, make("students", "ft_transformer", {}))):
+        bundle = bundle_of(tmp_path / name, data, student, temperature=2.0)
         written = autokd.export_model(bundle, format="pt2", output=tmp_path / f"{name}.pt2")
         assert written.files == (tmp_path / f"{name}.pt2",)
         students[name] = autokd.load_student(bundle)

@@ -9,13 +9,14 @@ from autokd import catalog, spec
 from autokd.input_kind import takes
 from autokd.ranges import Choice
 from autokd.space import AnyOf, Space, find, parse, shipped
-from autokd.types import BuildContext, Shapes, Task
+from autokd.types import TABLE, BuildContext, Shapes, Task
 
 TASKS = {
     "digits": ("image", (1, 8, 8)),
     "image": ("image", (3, 32, 32)),
     "image_all_losses": ("image", (3, 32, 32)),
     "tabular": ("table", (30,)),
+    "tabular_all": ("table", (30,)),
 }
 OFFERS = {
     "image": Shapes(((16, 8, 8), (32, 4, 4)), 32, head=True),
@@ -48,11 +49,15 @@ def test_file_starts_with_what_it_is(name):
     assert parse(text, source).description
 
 
+DROPPED = {
+    "image_all_losses": ["losses.any_of.0.from.camkd"],
+    "tabular_all": [f"losses.any_of.from.{name}" for name in ("lelp", "hint", "sp")],  # beside logistic regression
+}
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_nothing_is_dropped_on_data_it_is_made_for(name):
-    space = resolved(name)
-    without_ensemble = ("losses.any_of.0.from.camkd",) if name == "image_all_losses" else ()
-    assert tuple(each.partition(":")[0] for each in space.dropped) == without_ensemble
+    assert [each.partition(":")[0] for each in resolved(name).dropped] == DROPPED.get(name, [])
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -99,6 +104,15 @@ def test_image_space_offers_every_image_component():
         assert isinstance(span, Choice)
         offered = set(span.options)
         assert offered == {name for name in fitting if name != "mlp"}
+
+
+def test_tabular_all_offers_every_student_for_tables():
+    span = resolved("tabular_all").ranges()["student"]
+    assert isinstance(span, Choice)
+    fitting = {
+        name for name in catalog.names("students") if catalog.load("students", name).declares.modalities >= TABLE
+    }
+    assert set(span.options) == fitting
 
 
 def test_image_all_losses_offers_every_loss_that_a_student_can_feed():

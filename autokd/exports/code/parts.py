@@ -32,6 +32,8 @@ PROVIDED = {
     Place("", "NUM_CLASSES"): "NUM_CLASSES",
 }
 """What written code has in a form of its own."""
+_GROUPS = "GROUPS"
+"""What `Task.groups` is called in written code, which has it where the student reads it."""
 _TASK = "<task>"
 """Argument that is left out: what code reads of a task are constants."""
 _IN_PLACE = 80
@@ -69,7 +71,18 @@ def write_student(code: Code, component: Any, task: Task) -> str:
     Raises:
       ComponentError: it cannot be written down.
     """
-    return _construction(code, component, BuildContext(task=task))
+    code.constant(_GROUPS, _wrapped(task.groups))
+    made = _construction(code, component, BuildContext(task=task))
+    if not any(_GROUPS in snippet.text for snippet in code.snippets.values() if snippet.name != _GROUPS):
+        del code.snippets[Place("", _GROUPS)]
+    return made
+
+
+def _wrapped(groups: tuple[int, ...]) -> str:
+    """A tuple as an expression, an item a line where it is long."""
+    if len(_GROUPS) + 3 + len(repr(groups)) <= LINE:
+        return repr(groups)
+    return "\n".join(["(", *(f"    {width}," for width in groups), ")"])
 
 
 def write_schedule(code: Code, component: Any, context: BuildContext, name: str) -> str:

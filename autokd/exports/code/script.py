@@ -71,6 +71,7 @@ def script_text(written: WrittenPipeline, spec: PipelineSpec, task: Task, beside
         "rate": written.optimizer.rate,
         "classes": _wrapped(f"Classes: {', '.join(task.classes)}"),
         "input_shape": repr(tuple(task.input_shape)),
+        "with_tokens": "tokens" in spec.student.declares.offers,
         "num_classes": task.num_classes,
         "sections": written.sections,
         "augment": written.augment,

@@ -224,8 +224,10 @@ def _last(module: str) -> str:
 
 def _without_task(source: str) -> str:
     """The source of what takes a task, with constants in place of what it reads of it."""
-    source = re.sub(r"\(self, task: Task(?:, )?", "(self, ", source).replace("(self, )", "(self)")
-    return substitute(source, {"task": {"input_shape": "INPUT_SHAPE", "num_classes": "NUM_CLASSES"}.get})
+    source = re.sub(r"\(\s*self,\s*task: Task(?:,\s*)?", "(self, ", source).replace("(self, )", "(self)")
+    source = re.sub(r"(\(self, [^\n]{,90})\n\s*\) -> None:", r"\1) -> None:", source)
+    constants = {"input_shape": "INPUT_SHAPE", "num_classes": "NUM_CLASSES", "groups": "GROUPS"}
+    return substitute(source, {"task": constants.get})
 
 
 def _renamed(source: str, name: str) -> str:

@@ -86,6 +86,7 @@ def torchdistill_texts(spec: PipelineSpec, task: Task, teacher: Shapes | None, a
         "steps": around.epochs * math.ceil(task.train_size / math.ceil(task.train_size / batches)),
         "batch_size": math.ceil(task.train_size / batches),
         "input_shape": repr(tuple(task.input_shape)),
+        "with_tokens": "tokens" in spec.student.declares.offers,
         "num_classes": task.num_classes,
         "sections": written.sections,
         "student": written.student,
