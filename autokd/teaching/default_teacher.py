@@ -103,7 +103,7 @@ def load_described(
 @functools.lru_cache(maxsize=64)
 def offers(task: Task, effort: Effort) -> Shapes:
     """Return what the default teacher will offer; nothing is trained. One that may be trees offers no features."""
-    chosen, small = recipe(task, effort), compact(task)  # a head is a matter of form, and needs values, not shapes alone
+    chosen, small = recipe(task, effort), compact(task)  # a head is a matter of form, and needs values, not shapes
     if chosen.trees or chosen.members > 1:
         return Shapes()
     plain = chosen.pipelines[0]["student"]
