@@ -34,7 +34,7 @@ from autokd.study.claim import Claim
 from autokd.study.records import TrialRecord
 from autokd.study.store import StudyStore
 from autokd.study.training import trained_folder
-from autokd.teaching import default_teacher
+from autokd.teaching.taught import load_described
 from autokd.types import Teacher
 
 
@@ -249,7 +249,7 @@ def train(asked: FullTraining) -> dict[str, Any]:
 
         def teacher(reference: Mapping[str, Any], loaded: Dataset) -> Teacher:
             notify(starting("loading the teacher"))
-            return default_teacher.load_described(reference, loaded, device, *of_teacher(notify))
+            return load_described(reference, loaded, device, *of_teacher(notify))
 
         board = None if asked.tensorboard is None else Path(asked.tensorboard)
         listeners = Listeners(on_epoch=asked.on_epoch or nobody, notify=notify, tensorboard=board)

@@ -17,6 +17,7 @@ from autokd.spec import fingerprint
 from autokd.study.checks import check
 from autokd.study.claim import Arm, Claim
 from autokd.study.records import TrialRecord
+from autokd.teaching.taught import is_taught, lengthened
 
 if TYPE_CHECKING:
     from autokd.study.settings import Reference, TimePlan
@@ -95,10 +96,17 @@ def _in_full(
     if limited:
         whole = {key: value for key, value in (data.reference or {}).items() if key != "limit_train"}
         data = data._replace(reference=whole, fingerprint=plan.whole_data)
+<<<<<<< HEAD
     own, full = teacher.reference or {}, {"use": "trained", "epochs": plan.teacher_epochs}
     full |= _network_kept(own, pipeline)
     if own.get("use") == "trained" and (limited or own != full):
         teacher = teacher._replace(reference=full, fingerprint=None)
+=======
+    own = teacher.reference
+    if own is not None and is_taught(own):
+        full = lengthened(own, plan.teacher_epochs)
+        teacher = teacher._replace(reference=full, fingerprint=None) if limited or own != full else teacher
+>>>>>>> main
     return data, teacher
 
 

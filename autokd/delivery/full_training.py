@@ -34,7 +34,12 @@ from autokd.metrics import METRICS
 from autokd.networks.cost import student_cost
 from autokd.search.request import Progress
 from autokd.seeds import derive
+<<<<<<< HEAD
 from autokd.spec import PipelineSpec, fingerprint, is_teacher, read_by
+=======
+from autokd.spec import fingerprint, is_teacher, read_by
+from autokd.teaching.taught import is_taught
+>>>>>>> main
 from autokd.types import Split, Teacher
 
 log = logging.getLogger("autokd")
@@ -174,7 +179,7 @@ def _teacher(file: PipelineFile, given: Given) -> Teacher | None:
     teacher = given.load_teacher(file.teacher, given.data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):
         seen = f"its fingerprint is {teacher.fingerprint}, the pipeline file says {file.teacher_fingerprint}"
-        if file.teacher.get("use") != "trained":
+        if not is_taught(file.teacher):
             raise TeacherError(
                 f"the teacher has changed: {seen}; bring the old file back, or search again with this one"
             )

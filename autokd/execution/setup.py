@@ -20,7 +20,7 @@ from autokd.engine.profile import Profile
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import AutokdError
 from autokd.files import as_plain
-from autokd.teaching import default_teacher
+from autokd.teaching.taught import load_described
 
 MEMORY_SHARE = 0.9
 """Of the machine's memory that all workers together may take."""
@@ -116,7 +116,7 @@ def load_context(setup: Mapping[str, Any], alive: Callable[[], None]) -> TrainCo
     data = load_again(wanted.data)
     if data.task.fingerprint != wanted.data_fingerprint:
         raise AutokdError("the data have changed since the search began")
-    teacher = None if wanted.teacher is None else default_teacher.load_described(wanted.teacher, data, device)
+    teacher = None if wanted.teacher is None else load_described(wanted.teacher, data, device)
     if teacher is not None and teacher.fingerprint != wanted.teacher_fingerprint:
         raise AutokdError("the teacher has changed since the search began")
     bank = wanted.bank

@@ -70,7 +70,7 @@ def outputs_of(names: Sequence[str], task: Task, source: str) -> tuple[int, ...]
         raise TeacherError(
             f"the teacher {source} does not know {len(missing)} of the {task.num_classes} classes of {task.dataset}: "
             f"{_listed(missing)} ({hint}); the names of its outputs, in their order, must be those of the data: give "
-            "them with --teacher-classes FILE"
+            "them with --teacher-classes FILE; or train it on these classes first, with --fine-tune"
         )
     several = [(name, found) for name, found in zip(task.classes, places, strict=True) if len(found) > 1]
     if several:

@@ -59,11 +59,12 @@ def _say_once(line: str) -> None:
     _log.warning("%s", line)
 
 
-def load_start(module: nn.Module, state: Mapping[str, Tensor], task: Task, source: str) -> str:
-    """Load a state dict into a student, whole but for a classifier of another number of classes, which stays as it is.
+def load_start(module: nn.Module, state: Mapping[str, Tensor], task: Task, source: str, what: str = "student") -> str:
+    """Load a state dict into a network, whole but for a classifier of another number of classes, which stays as it is.
 
     Args:
       module, state, task, source: as for `load_whole`.
+      what: the network is, for the message.
     Returns:
       What was left as it is, in a line; "" where that is nothing.
 
@@ -83,7 +84,7 @@ def load_start(module: nn.Module, state: Mapping[str, Tensor], task: Task, sourc
     misfits = {key: why for key, why in difference.misfits.items() if key not in left}
     problems = _describe(difference._replace(misfits=misfits))
     if problems:
-        raise ComponentError(f"{source} does not fit this student; tensors: {problems}")
+        raise ComponentError(f"{source} does not fit this {what}; tensors: {problems}")
     module.load_state_dict({**state, **{key: expected[key] for key in left}})
     if not left:
         return ""
@@ -116,7 +117,7 @@ def class_count_error(seen: int, task: Task, source: str) -> TeacherError:
     return TeacherError(
         f"the teacher {source} tells {seen} classes apart, but {task.dataset} has {task.num_classes}; "
         "give a teacher trained on these classes, or the names of its own, in the order of its outputs, with "
-        "--teacher-classes FILE"
+        "--teacher-classes FILE; or train it on these classes first, with --fine-tune"
     )
 
 

@@ -106,6 +106,10 @@ class Subject:
         bool,
         Option("Use the teacher as it is, without trying it first, even if it only guesses."),
     ] = False
+    fine_tune: Annotated[
+        bool,
+        Option("Train the given pretrained network on the data first: a new head for its classes, then all of it."),
+    ] = False
     teacher_predictions: Annotated[
         Path | str | None,
         Option("Predictions of a teacher that cannot run here, for every sample: an .npz, .csv or .parquet file."),

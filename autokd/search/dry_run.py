@@ -21,7 +21,7 @@ from autokd.search.work import Parallel, Work, run_total, sizes_of, total_second
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint, is_teacher, read_by
 from autokd.study.arms import BASELINES
-from autokd.teaching import default_teacher
+from autokd.teaching.taught import effort_of
 
 SIMULATED = 200
 """Trials that a bank plan looks at, at most: more ask for little that is new."""
@@ -83,7 +83,8 @@ def plan(setup: Setup) -> Plan:
         offers=setup.offers,
         device=setup.device,
         threads=setup.threads,
-        effort=default_teacher.effort_of(setup.identity.teacher.reference, budget.teacher_epochs),
+        effort=effort_of(setup.identity.teacher.reference, budget.teacher_epochs),
+        begun=setup.begun,
         student=None if setup.time_plan is None else setup.time_plan.student,
     )
     costs, sizes = measure_costs(probe), sizes_of(setup.data)

@@ -19,6 +19,7 @@ from autokd.metrics import measure, predictions
 from autokd.networks.cost import answer_cost
 from autokd.search.session import Setup
 from autokd.study.settings import DataFacts, StudySettings, TeacherFacts
+from autokd.teaching.taught import is_taught
 from autokd.types import Teacher
 
 THEN = ", then "
@@ -60,7 +61,7 @@ def _describe_teacher(setup: Setup) -> TeacherFacts | None:
         fingerprint=teacher.fingerprint,
         validation=measure(predictions(logits, setup.data.validation.labels)),
         params=teacher.params,
-        may_have_seen_validation=(setup.identity.teacher.reference or {}).get("use") != "trained",
+        may_have_seen_validation=not is_taught(setup.identity.teacher.reference),
         offers=teacher.offers,
         line=setup.teacher_line,
         remarks=setup.teacher_remarks,

@@ -26,10 +26,11 @@ from autokd.search.facts import tell_versions
 from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import Measures, Meter, checked, over, pipeline_cost, resolve_space
+from autokd.search.own_teacher import OwnTeacher, own_teacher
 from autokd.search.past import begun_from, find_ground, past_of, refuse_another_past, told
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
-from autokd.search.request import Notify, Progress, Request, of_teacher
+from autokd.search.request import Notify, Progress, Request
 from autokd.search.rungs import rung_plan
 from autokd.search.session import Setup, what_to_measure
 from autokd.search.stages import works
@@ -43,8 +44,8 @@ from autokd.space import Budget, Space, find, parse
 from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
-from autokd.teaching import default_teacher
 from autokd.teaching.recipe import Effort
+from autokd.teaching.taught import effort_of, is_taught
 from autokd.types import Shapes, Task, Teacher
 
 LATER = ("branch", "views")
@@ -58,14 +59,15 @@ class Loaded(NamedTuple):
       data: the dataset.
       space: as its file has it.
       source: where the space is from.
-      teacher: the given one; None: the default one is to be trained.
-      given: what is known of the given one, or None.
+      teacher: the given one; None: one is to be trained.
+      given: what is known of the given one, or of one that was trained; or None.
+      own: the teacher that is trained where none is given as it is.
       device: the device.
       objective: what the study is to be good at.
       before: what `study.yaml` says where the request goes on with a study, or None.
       parallel: rungs and runs at a time.
       threads: that a rung computes on.
-      effort: that a default teacher is trained with.
+      effort: that a teacher is trained with.
       latency_with: what latencies are measured with.
     """
 
@@ -74,6 +76,7 @@ class Loaded(NamedTuple):
     source: str
     teacher: Teacher | None
     given: Obtained | None
+    own: OwnTeacher
     device: torch.device
     objective: Objective
     before: StudySettings | None
@@ -85,7 +88,7 @@ class Loaded(NamedTuple):
     @property
     def offers(self) -> Shapes:
         """What the teacher offers, or will offer once it is trained."""
-        return default_teacher.offers(self.data.task, self.effort) if self.teacher is None else self.teacher.offers
+        return self.own.offers(self.data.task, self.effort) if self.teacher is None else self.teacher.offers
 
 
 def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: bool = True) -> Setup:
@@ -113,13 +116,14 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if teaching.limit_train is not None:
         whole = Whole(len(loaded.data.train), loaded.data.task.fingerprint)
         loaded = _limited(request, loaded, teaching.limit_train, dry=dry)
-    reference = default_teacher.reference(teaching.effort) if loaded.given is None else loaded.given.reference
+    reference = loaded.own.reference(teaching.effort) if loaded.given is None else loaded.given.reference
     if for_study and loaded.before is not None:
         refuse_another_past(request, loaded.before)
         asked = _setup(request, loaded, reference, loaded.before.time_plan, latencies)
         refuse_another(study_path(request, loaded.data), loaded.before.identity, asked.identity)
     if loaded.teacher is None and not dry:
-        loaded = loaded._replace(teacher=_trained(loaded, notify))
+        trained = loaded.own.obtain(loaded.data, loaded.effort, loaded.device, notify)
+        loaded = loaded._replace(teacher=trained.teacher, given=trained)
     setup = _setup(request, loaded, reference, _time_plan(request, loaded, teaching, whole), latencies)
     if setup.past is not None and loaded.before is None:
         notify(Progress(stage="past", done=1, total=1, note=told(setup.past)))
@@ -133,7 +137,7 @@ def _limited(request: Request, loaded: Loaded, limit_train: int, *, dry: bool) -
     if teacher is not None and not teacher.offers.views:
         assert loaded.given is not None
         teacher = load_again(request, loaded.given, data, loaded.device)
-    return loaded._replace(data=with_finer(data, teacher, keep=not dry), teacher=teacher)
+    return loaded._replace(data=with_finer(data, teacher or loaded.own.begun, keep=not dry), teacher=teacher)
 
 
 def _check_study(request: Request, loaded: Loaded, latencies: dict[str, float], *, dry: bool) -> None:
@@ -156,8 +160,8 @@ def _setup(
     """Everything before the first trial, given the teacher's plain reference and the plan."""
     space = _resolve(request, loaded, plan)
     budget = _budget(loaded, request, plan)
-    if teacher.get("use") == "trained":
-        budget = dataclasses.replace(budget, teacher_epochs=int(teacher["epochs"]))
+    if is_taught(teacher):
+        budget = dataclasses.replace(budget, teacher_epochs=effort_of(teacher, 0).epochs)
     ground = find_ground(space, loaded.offers, _meter(loaded, latencies), None if plan is None else plan.student)
     recipes = ground.recipes()
     reference = Reference(teacher, None if loaded.teacher is None else loaded.teacher.fingerprint)
@@ -168,6 +172,7 @@ def _setup(
         teacher=loaded.teacher,
         teacher_line="" if loaded.given is None else loaded.given.line,
         teacher_remarks=() if loaded.given is None else loaded.given.remarks,
+        begun=loaded.own.begun,
         offers=loaded.offers,
         budget=budget,
         device=loaded.device,
@@ -185,11 +190,6 @@ def _setup(
     )
     setup = begun_from(setup, ground, past_of(request, setup, ground, loaded.before))
     return dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
-
-
-def _trained(loaded: Loaded, notify: Notify) -> Teacher:
-    """The default teacher, from the cache or trained now."""
-    return default_teacher.obtain(loaded.data, loaded.effort, loaded.device, *of_teacher(notify))
 
 
 def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
@@ -210,13 +210,16 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
             "a teacher that was handed over in Python lives in this process alone; leave workers out, or save it to a "
             "file and give its reference"
         )
-    given = obtain_given(request, data, device, before, notify)
+    own = own_teacher(request, data, device)
+    given = obtain_given(request, data, device, before, notify) if own.begun is None else None
+    space = own.budgeted(space, len(data.train))
     return Loaded(
-        data=data if given is None else with_finer(data, given.teacher, keep=not dry),
+        data=with_finer(data, own.begun if given is None else given.teacher, keep=not dry),
         space=space,
         source=source,
         teacher=None if given is None else given.teacher,
         given=given,
+        own=own,
         device=device,
         objective=objective,
         before=before,
@@ -260,7 +263,7 @@ def _teaching(request: Request, loaded: Loaded) -> Teaching:
     own = _own_budget(loaded)
     if loaded.before is not None:
         plan, identity = loaded.before.time_plan, loaded.before.identity
-        effort = default_teacher.effort_of(identity.teacher.reference, identity.budget_of(0).teacher_epochs)
+        effort = effort_of(identity.teacher.reference, identity.budget_of(0).teacher_epochs)
         return Teaching(effort, None if plan is None else plan.limit_train)
     if request.time is None:
         return Teaching(Effort(own.teacher_epochs), None)
@@ -296,6 +299,7 @@ def _probe(request: Request, loaded: Loaded) -> Probe:
         device=loaded.device,
         threads=loaded.threads,
         effort=loaded.effort,
+        begun=loaded.own.begun,
         seconds=ONE_SHARE * request.time if request.time is not None else math.inf,
     )
 

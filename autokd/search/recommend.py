@@ -20,7 +20,7 @@ from autokd.search.session import Setup
 from autokd.search.timing.clock import answer_seconds
 from autokd.search.timing.measure import Probe
 from autokd.study.arms import KD
-from autokd.teaching import default_teacher
+from autokd.teaching.taught import effort_of
 
 if TYPE_CHECKING:
     from autokd.knowledge import StudyFacts
@@ -168,7 +168,8 @@ class Stopwatch:
             offers=setup.offers,
             device=setup.device,
             threads=setup.threads,
-            effort=default_teacher.effort_of(setup.identity.teacher.reference, setup.budget.teacher_epochs),
+            effort=effort_of(setup.identity.teacher.reference, setup.budget.teacher_epochs),
+            begun=setup.begun,
             seconds=TIMED_SECONDS,
         )
         self._answer: float | None = None

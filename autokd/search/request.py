@@ -93,11 +93,13 @@ def starting(note: str) -> Progress:
     return Progress(stage="start", done=0, total=1, note=note)
 
 
-def of_teacher(notify: Notify) -> tuple[Callable[[int, int], None], Callable[[], None]]:
-    """Return what tells how far the training of a default teacher is, and that another process does it."""
+def of_teacher(
+    notify: Notify, note: str = "training a teacher"
+) -> tuple[Callable[[int, int], None], Callable[[], None]]:
+    """Return what tells how far the training of a teacher is, and that another process does it."""
 
     def tell(done: int, total: int) -> None:
-        notify(Progress(stage="teacher", done=done, total=total, note="training a teacher"))
+        notify(Progress(stage="teacher", done=done, total=total, note=note))
 
     def wait() -> None:
         notify(Progress(stage="teacher", done=0, total=1, note="waiting for another process", waiting=True))

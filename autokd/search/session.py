@@ -62,6 +62,7 @@ class Setup:
       dropped: what was left out of the space, one line each.
       latency_with: what latencies are measured with.
       past: what past studies advised; None where none were asked.
+      begun: the pretrained network whose training makes the teacher; None: there is no such.
     """
 
     data: Dataset
@@ -85,6 +86,7 @@ class Setup:
     teacher_line: str = ""
     teacher_remarks: tuple[str, ...] = ()
     past: PastStudies | None = None
+    begun: Teacher | None = None
 
     @property
     def recipes(self) -> dict[str, Drawn]:

@@ -78,13 +78,14 @@ class Costs(NamedTuple):
     Args:
       train: of a student's training step.
       answer: of the teacher's answer.
-      teacher: of a training step of the default teacher's network; 0 where none is trained.
-      networks, compared: full and short trainings of the default teacher.
+      teacher: of a training step of the network of a teacher that is trained; 0 where none is.
+      networks, compared: full and short trainings of the teacher.
       load: what a step of a drawn pipeline takes on average in steps of its student; above 1 where some have a peer.
       preparing: of making what the components of the first n drawn pipelines prepare, for n = 1, 2, …; () where none
         does. Seconds in all, not of one sample.
       trees: of fitting the ensembles of trees that a default teacher is chosen from, at most; a row costs about as much
         whatever their number.
+      compared_from: epochs of the full training from which on there are short ones.
     """
 
     train: float
@@ -95,6 +96,7 @@ class Costs(NamedTuple):
     trees: float = 0.0
     load: float = 1.0
     preparing: tuple[float, ...] = ()
+    compared_from: int = COMPARED_FROM
 
     def prepared(self, pipelines: float) -> float:
         """Return the seconds of making what so many drawn pipelines prepare; beyond those that were drawn, no more.
@@ -106,7 +108,7 @@ class Costs(NamedTuple):
 
     def teacher_seconds(self, epochs: int, train: int, validation: int) -> float:
         """Return the seconds of training the default teacher with a full length of so many epochs; 0 without one."""
-        compared = self.compared if epochs >= COMPARED_FROM else 0
+        compared = self.compared if epochs >= self.compared_from else 0
         lengths = [epochs] * self.networks + [max(1, epochs // SHORT)] * compared
         networks = sum(run_samples(each, each, train, validation) for each in lengths)
         return self.teacher * networks + self.trees * train

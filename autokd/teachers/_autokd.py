@@ -15,16 +15,19 @@ from autokd.declarations import Teacher
 from autokd.errors import TeacherError, UserError, nearest
 from autokd.input_kind import takes
 from autokd.networks import state_file
-from autokd.networks.class_names import by_name, teachers_task
+from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import Fed, InputForm
-from autokd.networks.freeze import foreign, freeze, resized_task
+from autokd.networks.freeze import foreign, resized_task
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
+<<<<<<< HEAD
 from autokd.networks.remade import Remade, known_as, options_of
 from autokd.networks.weights import agreement, load_whole
+=======
+from autokd.networks.weights import agreement
+>>>>>>> main
 from autokd.ranges import Choice, Integer, Range
 from autokd.types import ANY, BuildContext, Task
-from autokd.types import Teacher as AnyTeacher
 
 ALIASES = {f"resnet{depth}": ("resnet", {"depth": depth, "width": 16}) for depth in (8, 14, 20, 32, 44, 56, 110)}
 """Names under which CIFAR papers know some of the architectures (He et al., CVPR 2016, section 4.2)."""
@@ -34,7 +37,7 @@ _SUGGESTIONS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutokdTeacher(Fed):
+class AutokdTeacher(FromFile, Fed):
     """A student architecture with trained weights.
 
     Fields of the architecture that are not given are inferred from the checkpoint's names and shapes.
@@ -47,24 +50,24 @@ class AutokdTeacher(Fed):
     file: str  # checkpoint, or the folder of a student bundle
     key: str = ""  # of the weights in a file of several, or what their names begin with; "" for the averaged ones
 
-    def own_classes(self) -> tuple[str, ...]:
-        """Return the names of its classes in the file."""
-        return state_file.read(self.file, self.key).classes
+    @property
+    def source(self) -> str:
+        """Return what `--teacher` takes, without options."""
+        return f"{self.arch}@{self.file}" if self.arch else self.file
 
-    def build(self, context: BuildContext) -> AnyTeacher:
-        """Return the frozen teacher.
+    def bare(self, task: Task, content: state_file.StateFile) -> Bare:
+        """Return the network; see `autokd.networks.bare.FromFile`.
 
         Raises:
-          TeacherError: the checkpoint does not load whole, or does not fit the data.
+          TeacherError: its architecture is not known, or cannot be built.
           ComponentError: a field does not exist or has a value of the wrong type.
         """
-        content = state_file.read(self.file, self.key)
-        own = teachers_task(context.task, self.classes, content.classes, self.arch or self.file)
-        task = resized_task(own, self.input_size)
-        student = self._student(content, task)
+        seen = resized_task(task, self.input_size)
+        student = self._student(content, seen)
         plain = spec.component_to_plain(student)
         source = reference(plain, self.file)
         with foreign(f"the teacher {source} cannot be built for {task.dataset}"), seeded(0):
+<<<<<<< HEAD
             module = student.build(BuildContext(task=task))
         load_whole(module, content.state, task, source, content.note)
         teacher = freeze(
@@ -84,6 +87,11 @@ class AutokdTeacher(Fed):
         name, known = _architecture(self.arch)
         student = spec.make("students", name, {**known, **read_options(self.fields)})
         return Remade(student.build(BuildContext(task=resized_task(task, self.input_size))), self.form())
+=======
+            network = student.build(BuildContext(task=seen))
+        said = InputForm(mean=content.task.get("mean", ()), std=content.task.get("std", ()), source="its bundle's")
+        return Bare(network=network, source=source, identity=plain, form=self.form(said))
+>>>>>>> main
 
     def _student(self, content: state_file.StateFile, task: Task) -> Any:
         if self.arch:

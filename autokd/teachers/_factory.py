@@ -16,19 +16,17 @@ from torch import nn
 from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
-from autokd.networks import state_file
-from autokd.networks.class_names import by_name, teachers_task
+from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import Fed
-from autokd.networks.freeze import foreign, freeze
+from autokd.networks.freeze import foreign
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
-from autokd.networks.weights import load_whole
-from autokd.types import ANY, BuildContext
-from autokd.types import Teacher as AnyTeacher
+from autokd.networks.state_file import StateFile
+from autokd.types import ANY, Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class FactoryTeacher(Fed):
+class FactoryTeacher(FromFile, Fed):
     """What a function of an importable module, or of one in the current folder, returns; weights are the file's.
 
     The function is called with the given fields, and with `num_classes` where it has a parameter of that name.
@@ -42,31 +40,24 @@ class FactoryTeacher(Fed):
     key: str = ""  # of the weights in a file of several, or what their names begin with; "" for the averaged ones
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
-    def own_classes(self) -> tuple[str, ...]:
-        """Return the names of its classes in the file."""
-        return state_file.read(self.file, self.key).classes
+    @property
+    def source(self) -> str:
+        """Return what `--teacher` takes, without options."""
+        return f"{self.factory}@{self.file}"
 
-    def build(self, context: BuildContext) -> AnyTeacher:
-        """Return the frozen teacher.
+    def bare(self, task: Task, content: StateFile) -> Bare:
+        """Return the network; see `autokd.networks.bare.FromFile`.
 
         Raises:
-          TeacherError: the function cannot be imported, fails or returns no module, or the checkpoint does not load
-            whole or does not fit the data.
+          TeacherError: the function cannot be imported, fails or returns no module.
         """
-        content = state_file.read(self.file, self.key)
-        source = f"{self.factory}@{self.file}"
-        own = teachers_task(context.task, self.classes, content.classes, source)
-        module = self._network(own.num_classes)
-        load_whole(module, content.state, own, source, content.note)
-        teacher = freeze(
-            module,
-            own,
-            source=source,
+        return Bare(
+            network=self._network(task.num_classes),
+            source=self.source,
             identity={"factory": self.factory, "fields": list(self.fields)},
-            inputs=self.form(),
+            form=self.form(),
             features=self.features,
         )
-        return by_name(teacher, own, context.task)
 
     def _network(self, num_classes: int) -> nn.Module:
         with _current_folder_importable(), seeded(0):

@@ -10,20 +10,24 @@ from torch import nn
 from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
-from autokd.networks import state_file
-from autokd.networks.class_names import by_name, teachers_task
+from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import Fed, InputForm
-from autokd.networks.freeze import foreign, freeze
+from autokd.networks.freeze import foreign
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
+<<<<<<< HEAD
 from autokd.networks.remade import Remade, known_as
 from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, BuildContext, Task
 from autokd.types import Teacher as AnyTeacher
+=======
+from autokd.networks.state_file import StateFile
+from autokd.types import IMAGE, Task
+>>>>>>> main
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimmTeacher(Fed):
+class TimmTeacher(FromFile, Fed):
     """A timm model; class count and input channels are the data's, the weights only ever the file's.
 
     Its input is normalised with `mean` and `std`, else with those of the model's own configuration where they have as
@@ -38,17 +42,19 @@ class TimmTeacher(Fed):
     key: str = ""  # of the weights in a file of several, or what their names begin with; "" for the averaged ones
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
-    def own_classes(self) -> tuple[str, ...]:
-        """Return the names of its classes in the file."""
-        return state_file.read(self.file, self.key).classes
+    @property
+    def source(self) -> str:
+        """Return what `--teacher` takes, without options."""
+        return f"timm:{self.model}@{self.file}"
 
-    def build(self, context: BuildContext) -> AnyTeacher:
-        """Return the frozen teacher.
+    def bare(self, task: Task, content: StateFile) -> Bare:
+        """Return the model; see `autokd.networks.bare.FromFile`.
 
         Raises:
           MissingDependency: timm is not installed.
-          TeacherError: timm has no such model, or the checkpoint does not load whole or does not fit the data.
+          TeacherError: timm has no such model, or cannot build it.
         """
+<<<<<<< HEAD
         content = state_file.read(self.file, self.key)
         source = f"timm:{self.model}@{self.file}"
         own = teachers_task(context.task, self.classes, content.classes, source)
@@ -59,10 +65,17 @@ class TimmTeacher(Fed):
             module,
             own,
             source=source,
+=======
+        network = self._network(task, self.source)
+        return Bare(
+            network=network,
+            source=self.source,
+>>>>>>> main
             identity={"model": self.model, "fields": list(self.fields)},
-            inputs=self.form(_own_form(module, context.task.input_shape[0])),
+            form=self.form(_own_form(network, task.input_shape[0])),
             features=self.features,
         )
+<<<<<<< HEAD
         return by_name(known_as(teacher, f"timm:{self.model}", self._options()), own, context.task)
 
     def remake(self, task: Task) -> Remade:
@@ -73,6 +86,8 @@ class TimmTeacher(Fed):
     def _options(self) -> list[str]:
         """What its name has beside the model."""
         return [*self.fields, *([f"features={','.join(self.features)}"] if self.features else [])]
+=======
+>>>>>>> main
 
     def _network(self, task: Task, source: str) -> nn.Module:
         timm = _timm()

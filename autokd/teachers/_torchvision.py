@@ -10,20 +10,27 @@ from torch import nn
 from autokd import compat
 from autokd.declarations import Teacher
 from autokd.errors import TeacherError, nearest
-from autokd.networks import state_file
-from autokd.networks.class_names import by_name, teachers_task
+from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, Fed, InputForm
-from autokd.networks.freeze import foreign, freeze
+from autokd.networks.freeze import foreign
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
+<<<<<<< HEAD
 from autokd.networks.remade import Remade, known_as
 from autokd.networks.weights import load_whole
 from autokd.types import IMAGE, BuildContext, Task
 from autokd.types import Teacher as AnyTeacher
+=======
+from autokd.networks.state_file import StateFile
+from autokd.types import IMAGE, Task
+
+OWN_SIZE = 224
+"""Side in pixels that nearly all of torchvision's weights were trained at."""
+>>>>>>> main
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchvisionTeacher(Fed):
+class TorchvisionTeacher(FromFile, Fed):
     """A torchvision classifier; class count and input channels are the data's, the weights only ever the file's.
 
     Its input is normalised with ImageNet's numbers, as torchvision's own training does; where the data have not three
@@ -40,17 +47,18 @@ class TorchvisionTeacher(Fed):
     std: tuple[float, ...] = IMAGENET_STD  # per channel, of the teacher's own input; () for the data's
     features: tuple[str, ...] = ()  # module paths of the feature stages; () for the last one at each spatial size
 
-    def own_classes(self) -> tuple[str, ...]:
-        """Return the names of its classes in the file."""
-        return state_file.read(self.file, self.key).classes
+    @property
+    def source(self) -> str:
+        """Return what `--teacher` takes, without options."""
+        return f"torchvision:{self.model}@{self.file}"
 
-    def build(self, context: BuildContext) -> AnyTeacher:
-        """Return the frozen teacher.
+    def bare(self, task: Task, content: StateFile) -> Bare:
+        """Return the classifier; see `autokd.networks.bare.FromFile`.
 
         Raises:
-          TeacherError: torchvision has no such classifier, or the checkpoint does not load whole or does not fit the
-            data.
+          TeacherError: torchvision has no such classifier, or cannot build it.
         """
+<<<<<<< HEAD
         content = state_file.read(self.file, self.key)
         source = f"torchvision:{self.model}@{self.file}"
         own = teachers_task(context.task, self.classes, content.classes, source)
@@ -61,10 +69,16 @@ class TorchvisionTeacher(Fed):
             module,
             own,
             source=source,
+=======
+        return Bare(
+            network=self._network(task, self.source),
+            source=self.source,
+>>>>>>> main
             identity={"model": self.model, "fields": list(self.fields)},
-            inputs=self._with_usual(context.task.input_shape[0]),
+            form=self._with_usual(task.input_shape[0]),
             features=self.features,
         )
+<<<<<<< HEAD
         return by_name(known_as(teacher, f"torchvision:{self.model}", self._options()), own, context.task)
 
     def remake(self, task: Task) -> Remade:
@@ -75,12 +89,15 @@ class TorchvisionTeacher(Fed):
     def _options(self) -> list[str]:
         """What its name has beside the model."""
         return [*self.fields, *([f"features={','.join(self.features)}"] if self.features else [])]
+=======
+>>>>>>> main
 
     def _with_usual(self, channels: int) -> InputForm:
         """The input to feed: ImageNet's numbers are torchvision's default, and no default without three channels."""
         usual = (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD)
         if channels == len(IMAGENET_MEAN):
-            return replace(self.form(), source="ImageNet's, torchvision's default") if usual else self.form()
+            ours = replace(self.form(), source="ImageNet's, torchvision's default", own_size=OWN_SIZE)
+            return ours if usual else self.form()
         mean = () if self.mean == IMAGENET_MEAN else self.mean
         std = () if self.std == IMAGENET_STD else self.std
         return replace(self, mean=mean, std=std).form()

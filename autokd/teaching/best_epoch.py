@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -15,7 +15,7 @@ from autokd.engine.loop import train_rung
 from autokd.engine.rung import Rung, curve_step
 from autokd.metrics import METRICS, predictions
 from autokd.networks.models import seeded
-from autokd.spec import PipelineSpec, from_plain
+from autokd.spec import PipelineSpec
 from autokd.types import Checkpoint
 
 
@@ -34,9 +34,9 @@ class Trained(NamedTuple):
 
 
 def train_best(
-    context: TrainContext, pipeline: Mapping[str, Any], seed: int, epochs: int, on_epoch: Callable[[], None]
+    context: TrainContext, spec: PipelineSpec, seed: int, epochs: int, on_epoch: Callable[[], None]
 ) -> Trained:
-    """Train a plain pipeline and return the network of the best scored epoch.
+    """Train a pipeline and return the network of the best scored epoch.
 
     Schedules bring the learning rate down at the end of training only, so training is not left before; where the last
     epochs make the network worse, an earlier one is kept. Scored are the points of a curve, the last epoch among them;
@@ -44,7 +44,7 @@ def train_best(
 
     Args:
       context: data and device.
-      pipeline: plain.
+      spec: the pipeline.
       seed: decides everything random.
       epochs: full length.
       on_epoch: called after each epoch.
@@ -52,7 +52,7 @@ def train_best(
     Raises:
       TrialFailure: the training diverged.
     """
-    size, spec = len(context.data.train), from_plain(pipeline)
+    size = len(context.data.train)
     step = curve_step(epochs, size, len(context.data.validation))
     checkpoint: Checkpoint | None = None
     best: tuple[tuple[float, float], Trained] | None = None

@@ -26,23 +26,25 @@ from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict_teacher
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.errors import ComponentError, TeacherError
+from autokd.errors import ComponentError
 from autokd.files import CACHE_REMEDY, cache_dir, write_tensors, write_text
 from autokd.input_values import TeacherRecipe
 from autokd.locks import waited_for
 from autokd.networks.cost import in_form
-from autokd.networks.ensemble import described_members
 from autokd.networks.large import compact
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
+<<<<<<< HEAD
 from autokd.networks.reference import IN_PYTHON, load_teacher
 from autokd.networks.remade import name_of, own_network
+=======
+>>>>>>> main
 from autokd.networks.trees import TreeEnsemble
 from autokd.seeds import derive
-from autokd.spec import component_from_plain, fingerprint
+from autokd.spec import component_from_plain, fingerprint, from_plain
 from autokd.teaching.best_epoch import Trained, train_best
 from autokd.teaching.recipe import LARGE, SHORT, Effort, recipe
 from autokd.teaching.trees import KINDS, fit_trees
-from autokd.types import Shapes, Task, Teacher
+from autokd.types import Shapes, Task
 
 log = logging.getLogger("autokd")
 
@@ -62,42 +64,6 @@ def reference(effort: Effort) -> dict[str, Any]:
     """Return the plain reference by which a pipeline file names a default teacher."""
     plain = {"use": "trained", "epochs": effort.epochs}
     return plain if effort.network == LARGE else {**plain, "network": effort.network}
-
-
-def effort_of(described: Mapping[str, Any] | None, epochs: int) -> Effort:
-    """Return the effort that a plain reference names; where it is not of a default teacher, one of so many epochs."""
-    if described is None or described.get("use") != "trained":
-        return Effort(epochs)
-    return _named(described)
-
-
-def _named(described: Mapping[str, Any]) -> Effort:
-    return Effort(int(described["epochs"]), described.get("network", LARGE))
-
-
-def load_described(
-    described: Mapping[str, Any],
-    data: Dataset,
-    device: torch.device,
-    on_epoch: OnEpoch | None = None,
-    on_wait: Callable[[], None] = _nothing,
-) -> Teacher:
-    """Return the teacher of a plain reference, the default one or any other, on a device.
-
-    Args:
-      described: what `reference` or `autokd.networks.reference.describe` returned.
-      data: the dataset.
-      device: where it is to answer, and where a default teacher that is no longer in the cache is trained.
-      on_epoch, on_wait: see `obtain`.
-
-    Raises:
-      TeacherError: it cannot be loaded, or was a network handed over in Python.
-    """
-    if described.get("use") == "trained":
-        return obtain(data, _named(described), device, on_epoch, on_wait)
-    if any(one.get("use") in IN_PYTHON for one in described_members(described) or [described]):
-        raise TeacherError("this pipeline's teacher was handed over in Python; save it to a file and edit `teacher`")
-    return load_teacher(dict(described), data.task, samples=data.samples).to(device)
 
 
 @functools.lru_cache(maxsize=64)
@@ -218,7 +184,7 @@ def _train_networks(context: TrainContext, chosen: TeacherRecipe, epochs: int, t
     """Choose the augmentation in short runs, and train the members."""
 
     def train(pipeline: Mapping[str, Any], length: int, member: int) -> Trained:
-        return train_best(context, pipeline, derive(SEED, "teacher", member), length, tell)
+        return train_best(context, from_plain(pipeline), derive(SEED, "teacher", member), length, tell)
 
     best = chosen.pipelines[0]
     if chosen.compared:

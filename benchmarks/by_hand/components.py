@@ -13,6 +13,7 @@ from autokd.data_types import DataContext, Raw
 from autokd.declarations import Dataset, Teacher
 from autokd.teaching import default_teacher
 from autokd.teaching.recipe import Effort
+from autokd.teaching.taught import load_described
 from autokd.types import IMAGE, TABLE, BuildContext
 from autokd.types import Teacher as AnyTeacher
 from benchmarks.by_hand import raw
@@ -56,7 +57,7 @@ class PreparedTeacher:
     def build(self, context: BuildContext) -> AnyTeacher:
         """Return it from the cache, or train it now."""
         data = load_prepared(Path(self.file).parent, self.kind)
-        return default_teacher.load_described(default_teacher.reference(Effort(self.epochs)), data, torch.device("cpu"))
+        return load_described(default_teacher.reference(Effort(self.epochs)), data, torch.device("cpu"))
 
 
 def reference(kind: str) -> str:

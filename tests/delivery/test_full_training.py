@@ -29,6 +29,7 @@ from autokd.seeds import derive
 from autokd.spec import make
 from autokd.teaching import default_teacher
 from autokd.teaching.recipe import Effort
+from autokd.teaching.taught import load_described
 from autokd.types import Split
 from tests import processes
 from tests.delivery.helpers import CPU, Trained, pipeline_for, run, teacher_for
@@ -189,7 +190,7 @@ def test_a_default_teacher_that_is_needed_again_is_the_same_on_mixed_rows_too(
     for name in ("first", "again"):
         monkeypatch.setenv("AUTOKD_CACHE", str(tmp_path / name / "cache"))
         out = tmp_path / name / "out"
-        train(file, out, Given(cancer, partial(default_teacher.load_described, device=CPU)), device=CPU)
+        train(file, out, Given(cancer, partial(load_described, device=CPU)), device=CPU)
         made.append((out / "student.safetensors").read_bytes())
         teacher = default_teacher.obtain(cancer, Effort(2), CPU)
         file = dataclasses.replace(file, teacher_fingerprint=teacher.fingerprint)

@@ -22,7 +22,7 @@ from autokd.networks.reference import describe, load_teacher
 from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
 from autokd.search.request import Request
 from autokd.study.settings import TeacherFacts
-from autokd.teaching.default_teacher import load_described
+from autokd.teaching.taught import load_described
 from autokd.types import Samples, Shapes, Task, Teacher
 
 CPU = torch.device("cpu")

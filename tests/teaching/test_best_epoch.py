@@ -31,7 +31,7 @@ def test_the_best_of_the_scored_epochs_is_kept(digits: Dataset) -> None:
     for data in (digits, dataclasses.replace(digits, validation=wrong)):
         context = TrainContext(data=data, teacher=None, device=CPU, bank=TeacherBank())
         pipeline, told = recipe(data.task, Effort(40)).pipelines[2], itertools.count()
-        best = train_best(context, pipeline, 3, EPOCHS, partial(next, told))
+        best = train_best(context, from_plain(pipeline), 3, EPOCHS, partial(next, told))
         size, spec = len(data.train), from_plain(pipeline)
         step = curve_step(EPOCHS, size, len(data.validation))
         states, scores = {}, {}

@@ -18,6 +18,7 @@ from autokd.data import DataOptions, Dataset, load
 from autokd.networks.models import NetworkTeacher
 from autokd.teaching import default_teacher
 from autokd.teaching.recipe import COMPARED_FROM, SHORT, Effort, recipe
+from autokd.teaching.taught import effort_of, load_described
 from autokd.types import Shapes, Split
 from tests.search.spaces import CPU
 
@@ -102,7 +103,7 @@ def test_a_pipeline_that_names_it_gets_the_same_teacher_where_the_cache_is_gone(
     teacher, _ = obtained(cancer)
     rows = cancer.validation.inputs
     shutil.rmtree(cache)
-    again = default_teacher.load_described(default_teacher.reference(Effort(2)), cancer, CPU)
+    again = load_described(default_teacher.reference(Effort(2)), cancer, CPU)
     assert again.fingerprint == teacher.fingerprint and again.origin == teacher.origin
     assert torch.equal(again.predict(rows).logits, teacher.predict(rows).logits)
 
@@ -216,9 +217,9 @@ def test_the_recipe_is_written_out(digits: Dataset, cancer: Dataset) -> None:
 @pytest.mark.parametrize("effort", [Effort(7), Effort(3, "small")])
 def test_a_reference_says_what_was_put_into_it(effort: Effort) -> None:
     plain = default_teacher.reference(effort)
-    assert plain["use"] == "trained" and default_teacher.effort_of(plain, 99) == effort
-    assert default_teacher.effort_of({"use": "timm", "model": "x"}, 99) == Effort(99)
-    assert default_teacher.effort_of(None, 99) == Effort(99)
+    assert plain["use"] == "trained" and effort_of(plain, 99) == effort
+    assert effort_of({"use": "timm", "model": "x"}, 99) == Effort(99)
+    assert effort_of(None, 99) == Effort(99)
 
 
 def test_a_short_training_is_of_a_smaller_network_that_is_not_augmented(digits: Dataset) -> None:

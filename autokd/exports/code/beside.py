@@ -21,7 +21,7 @@ from autokd.exports.program import as_bytes, traced
 from autokd.files import write_bytes
 from autokd.lazy import loaded
 from autokd.networks.inputs import feed_of
-from autokd.teaching.default_teacher import load_described
+from autokd.teaching.taught import is_taught, load_described
 from autokd.types import Split, Task, Teacher
 
 Answers = Literal["", "stored", "live"]
@@ -41,7 +41,7 @@ def load_teacher(subject: Subject) -> Teacher | None:
     if file.teacher is None:
         raise TeacherError("a loss reads a teacher, but the pipeline file names none")
     teacher = load_described(file.teacher, subject.data, _CPU)
-    if file.teacher.get("use") != "trained" and file.teacher_fingerprint not in (None, teacher.fingerprint):
+    if not is_taught(file.teacher) and file.teacher_fingerprint not in (None, teacher.fingerprint):
         raise TeacherError(
             f"the teacher has changed: its fingerprint is {teacher.fingerprint}, not that of {subject.source}"
         )

@@ -33,8 +33,10 @@ from autokd.search.timing.samples import Sample, first_samples, resized, small_s
 from autokd.search.work import Costs
 from autokd.space import Space
 from autokd.spec import beside_slots, component_from_plain
+from autokd.teaching.fine_tuned import compared
 from autokd.teaching.recipe import Effort, recipe
 from autokd.teaching.trees import TreeCosts, tree_costs
+from autokd.teaching.whole_network import TRIED_FROM
 from autokd.types import Shapes, Teacher
 
 WARM_UP = 64
@@ -62,7 +64,8 @@ class Probe:
       teacher: the teacher; None: a default one is to be trained.
       offers: what the teacher offers, or will offer.
       device, threads: that rungs compute on.
-      effort: of a default teacher.
+      effort: of a teacher that is trained.
+      begun: the pretrained network whose training makes the teacher; None: there is no such.
       student: of the recipes, plain; None: as `autokd.recipes` chooses it without measuring.
       seconds: that one measurement may take, about, once warm.
     """
@@ -76,6 +79,7 @@ class Probe:
     effort: Effort
     student: Mapping[str, Any] | None = None
     seconds: float = math.inf
+    begun: Teacher | None = None
 
     @functools.cached_property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -165,7 +169,7 @@ def measure_costs(probe: Probe) -> Costs:
 
 
 def measure_teacher(probe: Probe, train: float) -> Costs:
-    """Measure a default teacher's training; which of its kinds will answer is not known: the slowest, say.
+    """Measure a teacher's training; which kind of a default one will answer is not known: the slowest, say.
 
     Args:
       probe: with the effort that it is trained with.
@@ -174,11 +178,20 @@ def measure_teacher(probe: Probe, train: float) -> Costs:
     Raises:
       NothingFeasible: it does not train.
     """
+    if probe.begun is not None:
+        return _fine_tuning(probe, probe.begun, train)
     chosen, task = recipe(probe.data.task, probe.effort), probe.data.task
     each = probe.sample_seconds(chosen.pipelines[0])
     trees = tree_costs(probe.data.train, task.num_classes) if chosen.trees else TreeCosts()
     answer = max(FORWARD * each * chosen.members, trees.answer)
     return Costs(train, answer, each, chosen.members, chosen.compared, trees.fit, probe.load)
+
+
+def _fine_tuning(probe: Probe, begun: Teacher, train: float) -> Costs:
+    """A training step of a network takes some times its answer."""
+    answer = answer_seconds(begun, probe.data, probe.device)
+    short = compared(probe.data.task)
+    return Costs(train, answer, answer / FORWARD, compared=short, load=probe.load, compared_from=TRIED_FROM)
 
 
 def measure_hand(probe: Probe, most_seconds: float) -> Costs:

@@ -107,7 +107,7 @@ def _fitting_effort(seconds: float, samples: int, estimate: Estimate, probe: Pro
     own = probe.effort
     if not estimate.costs.teacher:
         return own
-    for network in networks(probe.data.task):
+    for network in networks(probe.data.task) if probe.begun is None else (own.network,):
         effort = own._replace(network=network)
         if network != own.network:
             costs = measure_teacher(dataclasses.replace(probe, effort=effort), estimate.costs.train)

@@ -40,7 +40,7 @@ def refuse_too_large(probe: Probe, *, timed: bool = False) -> None:
     if probe.device.type != "cpu" or 4 * MAPS * side**2 <= most:
         return
     pipelines = [probe.recipe(distils=False)]
-    if probe.teacher is None and not timed:
+    if probe.teacher is None and probe.begun is None and not timed:
         pipelines += recipe(task, probe.effort).pipelines[:1]
     needed = max(_needed(one, task) for one in pipelines)
     if needed <= most:
