@@ -96,17 +96,10 @@ def _in_full(
     if limited:
         whole = {key: value for key, value in (data.reference or {}).items() if key != "limit_train"}
         data = data._replace(reference=whole, fingerprint=plan.whole_data)
-<<<<<<< HEAD
-    own, full = teacher.reference or {}, {"use": "trained", "epochs": plan.teacher_epochs}
-    full |= _network_kept(own, pipeline)
-    if own.get("use") == "trained" and (limited or own != full):
-        teacher = teacher._replace(reference=full, fingerprint=None)
-=======
     own = teacher.reference
     if own is not None and is_taught(own):
-        full = lengthened(own, plan.teacher_epochs)
+        full = {**lengthened(own, plan.teacher_epochs), **_network_kept(own, pipeline)}
         teacher = teacher._replace(reference=full, fingerprint=None) if limited or own != full else teacher
->>>>>>> main
     return data, teacher
 
 

@@ -34,12 +34,8 @@ from autokd.metrics import METRICS
 from autokd.networks.cost import student_cost
 from autokd.search.request import Progress
 from autokd.seeds import derive
-<<<<<<< HEAD
 from autokd.spec import PipelineSpec, fingerprint, is_teacher, read_by
-=======
-from autokd.spec import fingerprint, is_teacher, read_by
 from autokd.teaching.taught import is_taught
->>>>>>> main
 from autokd.types import Split, Teacher
 
 log = logging.getLogger("autokd")

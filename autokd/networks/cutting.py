@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from autokd import batching
 from autokd.errors import ComponentError
+from autokd.networks.bare import Bare
 from autokd.networks.blocks import Blocks, find_blocks, leave_out
 from autokd.networks.channels import Score, find_channels, first_ones, prune
 from autokd.networks.fed import InputForm
@@ -19,7 +20,7 @@ from autokd.networks.freeze import foreign, normalisation, resized_task
 from autokd.networks.hooks import hooked
 from autokd.networks.inputs import feed_of, kind_of
 from autokd.networks.models import as_output, renormalisation
-from autokd.networks.remade import Remade, remake
+from autokd.networks.remade import remake
 from autokd.seeds import generator
 from autokd.types import Inputs, Output, Task
 
@@ -87,7 +88,7 @@ class CannotBeCut(ComponentError):
     """A network does not work once parts of it are gone."""
 
 
-def fed(remade: Remade, task: Task) -> nn.Module:
+def fed(remade: Bare, task: Task) -> nn.Module:
     """Return a network that takes a student's input, and offers features, as a teacher of its form does.
 
     Args:
@@ -104,7 +105,7 @@ def as_it_is_fed(network: nn.Module, task: Task, form: InputForm) -> nn.Module:
     return _renormalised(_resized(network, task, form), task, form)
 
 
-def form_of(name: str, task: Task, cut: Cut) -> Remade:
+def form_of(name: str, task: Task, cut: Cut) -> Bare:
     """Return a cut network in shapes alone; called where tensors are made without memory (`shapes_alone`).
 
     Raises:
@@ -114,7 +115,7 @@ def form_of(name: str, task: Task, cut: Cut) -> Remade:
 
 
 @functools.lru_cache(maxsize=128)
-def _form(name: str, task: Task, cut: Cut) -> Remade:
+def _form(name: str, task: Task, cut: Cut) -> Bare:
     with torch.device("meta"):
         remade = remake(name, task)
         return remade._replace(network=cut_down(remade.network, name, task, cut))
@@ -143,7 +144,8 @@ def _anatomy(name: str, task: Task) -> _Anatomy:
     """What a network of this name is made of, found on made-up weights."""
     drawn = generator(0, "anatomy")
     with torch.device("cpu"), torch.no_grad():
-        network, form, _ = remake(name, task)
+        bare = remake(name, task)
+        network, form = bare.network, bare.form
         for parameter in network.parameters():
             fan_in = parameter[0].numel() if parameter.ndim > 1 else 4
             parameter.copy_(torch.randn(parameter.shape, generator=drawn) / math.sqrt(fan_in))

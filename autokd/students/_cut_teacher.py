@@ -22,7 +22,7 @@ from autokd.errors import ComponentError
 from autokd.networks.channels import Score, magnitude, taylor
 from autokd.networks.cutting import Cut, as_it_is_fed, cut_down, expect_form, fed, form_of
 from autokd.networks.models import as_output
-from autokd.networks.remade import Remade, remake
+from autokd.networks.remade import remake
 from autokd.ranges import Choice, Integer
 from autokd.seeds import generator
 from autokd.types import IMAGE, TABLE, BuildContext, PrepareContext
@@ -74,7 +74,7 @@ class CutTeacher:
         if torch.get_default_device().type == "meta":
             form = form_of(self.network, context.task, self._cut)
             return fed(form._replace(network=copy.deepcopy(form.network)), context.task)
-        remade = self._remade(context)
+        remade = remake(self.network, context.task)
         network = cut_down(remade.network, self.network, context.task, self._cut)
         if context.artefact:
             network.load_state_dict(context.artefact)
@@ -83,9 +83,6 @@ class CutTeacher:
     @property
     def _cut(self) -> Cut:
         return Cut(self.depth / 100, self.width / 100)
-
-    def _remade(self, context: BuildContext) -> Remade:
-        return remake(self.network, context.task)
 
 
 def _by_magnitude(student: CutTeacher, context: PrepareContext) -> Score:

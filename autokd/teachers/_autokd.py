@@ -19,13 +19,9 @@ from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import Fed, InputForm
 from autokd.networks.freeze import foreign, resized_task
 from autokd.networks.models import seeded
+from autokd.networks.naming import of_student
 from autokd.networks.options import read_options
-<<<<<<< HEAD
-from autokd.networks.remade import Remade, known_as, options_of
-from autokd.networks.weights import agreement, load_whole
-=======
 from autokd.networks.weights import agreement
->>>>>>> main
 from autokd.ranges import Choice, Integer, Range
 from autokd.types import ANY, BuildContext, Task
 
@@ -66,37 +62,17 @@ class AutokdTeacher(FromFile, Fed):
         student = self._student(content, seen)
         plain = spec.component_to_plain(student)
         source = reference(plain, self.file)
-        with foreign(f"the teacher {source} cannot be built for {task.dataset}"), seeded(0):
-<<<<<<< HEAD
-            module = student.build(BuildContext(task=task))
-        load_whole(module, content.state, task, source, content.note)
-        teacher = freeze(
-            module,
-            own,
-            source=source,
-            identity=plain,
-            inputs=self.form(
-                InputForm(mean=content.task.get("mean", ()), std=content.task.get("std", ()), source="its bundle's")
-            ),
-        )
-        known = known_as(teacher, plain["use"], options_of(plain), own_input=False)
-        return by_name(known, own, context.task)
-
-    def remake(self, task: Task) -> Remade:
-        """Return a network of this architecture with weights as it draws them; see `autokd.networks.remade`."""
-        name, known = _architecture(self.arch)
-        student = spec.make("students", name, {**known, **read_options(self.fields)})
-        return Remade(student.build(BuildContext(task=resized_task(task, self.input_size))), self.form())
-=======
+        with foreign(f"the teacher {source} cannot be built for {task.dataset}"):
             network = student.build(BuildContext(task=seen))
         said = InputForm(mean=content.task.get("mean", ()), std=content.task.get("std", ()), source="its bundle's")
-        return Bare(network=network, source=source, identity=plain, form=self.form(said))
->>>>>>> main
+        return Bare(network=network, source=source, identity=plain, form=self.form(said), name=of_student(plain))
 
     def _student(self, content: state_file.StateFile, task: Task) -> Any:
         if self.arch:
             name, known = _architecture(self.arch)
             given = {**known, **read_options(self.fields)}
+            if not content.state:  # there is no file
+                return spec.make("students", name, given)
             return _fitted(name, given, content.state, task)
         if content.student is None:
             raise _unnamed(content, task)
@@ -170,11 +146,15 @@ def _values(span: Range | None, state: Mapping[str, Tensor]) -> list[Any]:
     return [value for value in values if value in sizes]
 
 
+def _students_for(task: Task) -> list[str]:
+    """The students that take a task's samples, but for those of other libraries."""
+    declared = {name: catalog.load("students", name).declares for name in catalog.names("students")}
+    return [n for n, each in declared.items() if takes(each.modalities, task.modality) and not each.family]
+
+
 def _unnamed(content: state_file.StateFile, task: Task) -> TeacherError:
     """The error for a file that does not say what it holds, with the architectures that fit it best."""
-    names = [
-        n for n in catalog.names("students") if takes(catalog.load("students", n).declares.modalities, task.modality)
-    ]
+    names = _students_for(task)
     fits = list(_fits([_fitted(name, {}, content.state, task) for name in names], content.state, task))
     best = sorted((fit for fit in fits if fit.score[1]), key=lambda fit: fit.score, reverse=True)[:_SUGGESTIONS]
     lines = [

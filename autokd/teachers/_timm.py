@@ -13,17 +13,10 @@ from autokd.errors import TeacherError, nearest
 from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import Fed, InputForm
 from autokd.networks.freeze import foreign
-from autokd.networks.models import seeded
+from autokd.networks.naming import Name
 from autokd.networks.options import read_options
-<<<<<<< HEAD
-from autokd.networks.remade import Remade, known_as
-from autokd.networks.weights import load_whole
-from autokd.types import IMAGE, BuildContext, Task
-from autokd.types import Teacher as AnyTeacher
-=======
 from autokd.networks.state_file import StateFile
 from autokd.types import IMAGE, Task
->>>>>>> main
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,43 +47,22 @@ class TimmTeacher(FromFile, Fed):
           MissingDependency: timm is not installed.
           TeacherError: timm has no such model, or cannot build it.
         """
-<<<<<<< HEAD
-        content = state_file.read(self.file, self.key)
-        source = f"timm:{self.model}@{self.file}"
-        own = teachers_task(context.task, self.classes, content.classes, source)
-        with seeded(0):
-            module = self._network(own, source)
-        load_whole(module, content.state, own, source, content.note)
-        teacher = freeze(
-            module,
-            own,
-            source=source,
-=======
         network = self._network(task, self.source)
         return Bare(
             network=network,
             source=self.source,
->>>>>>> main
             identity={"model": self.model, "fields": list(self.fields)},
             form=self.form(_own_form(network, task.input_shape[0])),
             features=self.features,
+            name=Name(f"timm:{self.model}", self._options(), own_input=True),
         )
-<<<<<<< HEAD
-        return by_name(known_as(teacher, f"timm:{self.model}", self._options()), own, context.task)
-
-    def remake(self, task: Task) -> Remade:
-        """Return a network of this name with weights as timm draws them; see `autokd.networks.remade`."""
-        module = self._network(task, f"timm:{self.model}")
-        return Remade(module, self.form(_own_form(module, task.input_shape[0])), self.features)
 
     def _options(self) -> list[str]:
         """What its name has beside the model."""
         return [*self.fields, *([f"features={','.join(self.features)}"] if self.features else [])]
-=======
->>>>>>> main
 
     def _network(self, task: Task, source: str) -> nn.Module:
-        timm = _timm()
+        timm = compat.timm()
         if not timm.is_model(self.model):
             raise TeacherError(f"timm has no model {self.model!r}; {_hint(self.model, timm.list_models())}")
         arguments: dict[str, Any] = {
@@ -101,11 +73,6 @@ class TimmTeacher(FromFile, Fed):
         with foreign(f"the teacher {source} cannot be built with {arguments}"):
             network: nn.Module = timm.create_model(self.model, pretrained=False, **arguments)
         return network
-
-
-def _timm() -> Any:
-    compat.torchvision()  # timm imports torchvision, which may need help to import
-    return compat.import_module("timm", "timm")
 
 
 def _hint(name: str, models: list[str]) -> str:

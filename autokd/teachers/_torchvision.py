@@ -13,20 +13,14 @@ from autokd.errors import TeacherError, nearest
 from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, Fed, InputForm
 from autokd.networks.freeze import foreign
-from autokd.networks.models import seeded
+from autokd.networks.library import with_channels
+from autokd.networks.naming import Name
 from autokd.networks.options import read_options
-<<<<<<< HEAD
-from autokd.networks.remade import Remade, known_as
-from autokd.networks.weights import load_whole
-from autokd.types import IMAGE, BuildContext, Task
-from autokd.types import Teacher as AnyTeacher
-=======
 from autokd.networks.state_file import StateFile
 from autokd.types import IMAGE, Task
 
 OWN_SIZE = 224
 """Side in pixels that nearly all of torchvision's weights were trained at."""
->>>>>>> main
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,39 +52,18 @@ class TorchvisionTeacher(FromFile, Fed):
         Raises:
           TeacherError: torchvision has no such classifier, or cannot build it.
         """
-<<<<<<< HEAD
-        content = state_file.read(self.file, self.key)
-        source = f"torchvision:{self.model}@{self.file}"
-        own = teachers_task(context.task, self.classes, content.classes, source)
-        with seeded(0):
-            module = self._network(own, source)
-        load_whole(module, content.state, own, source, content.note)
-        teacher = freeze(
-            module,
-            own,
-            source=source,
-=======
         return Bare(
             network=self._network(task, self.source),
             source=self.source,
->>>>>>> main
             identity={"model": self.model, "fields": list(self.fields)},
             form=self._with_usual(task.input_shape[0]),
             features=self.features,
+            name=Name(f"torchvision:{self.model}", self._options(), own_input=True),
         )
-<<<<<<< HEAD
-        return by_name(known_as(teacher, f"torchvision:{self.model}", self._options()), own, context.task)
-
-    def remake(self, task: Task) -> Remade:
-        """Return a network of this name with weights as torchvision draws them; see `autokd.networks.remade`."""
-        module = self._network(task, f"torchvision:{self.model}")
-        return Remade(module, self._with_usual(task.input_shape[0]), self.features)
 
     def _options(self) -> list[str]:
         """What its name has beside the model."""
         return [*self.fields, *([f"features={','.join(self.features)}"] if self.features else [])]
-=======
->>>>>>> main
 
     def _with_usual(self, channels: int) -> InputForm:
         """The input to feed: ImageNet's numbers are torchvision's default, and no default without three channels."""
@@ -110,20 +83,4 @@ class TorchvisionTeacher(FromFile, Fed):
         arguments: dict[str, Any] = {"num_classes": task.num_classes, **read_options(self.fields)}
         with foreign(f"the teacher {source} cannot be built with {arguments}"):
             network: nn.Module = models.get_model(self.model, weights=None, **arguments)
-            return _with_channels(network, task.input_shape[0])
-
-
-def _with_channels(network: nn.Module, channels: int) -> nn.Module:
-    """Give the first convolution another number of input channels, where it has not got that number already."""
-    name, first = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
-    if first.in_channels != channels:
-        stem = nn.Conv2d(
-            channels,
-            first.out_channels,
-            first.kernel_size,  # type: ignore[arg-type]
-            first.stride,  # type: ignore[arg-type]
-            first.padding,  # type: ignore[arg-type]
-            bias=first.bias is not None,
-        )
-        network.set_submodule(name, stem)
-    return network
+            return with_channels(network, task.input_shape[0])

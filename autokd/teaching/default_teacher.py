@@ -33,11 +33,7 @@ from autokd.locks import waited_for
 from autokd.networks.cost import in_form
 from autokd.networks.large import compact
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
-<<<<<<< HEAD
-from autokd.networks.reference import IN_PYTHON, load_teacher
-from autokd.networks.remade import name_of, own_network
-=======
->>>>>>> main
+from autokd.networks.naming import of_student, own_network
 from autokd.networks.trees import TreeEnsemble
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint, from_plain
@@ -69,13 +65,14 @@ def reference(effort: Effort) -> dict[str, Any]:
 @functools.lru_cache(maxsize=64)
 def offers(task: Task, effort: Effort) -> Shapes:
     """Return what the default teacher will offer; nothing is trained. One that may be trees offers no features."""
-    chosen, small = recipe(task, effort), compact(task)  # a head is a matter of form, and needs values, not shapes
+    chosen = recipe(task, effort)
     if chosen.trees or chosen.members > 1:
         return Shapes()
     plain = chosen.pipelines[0]["student"]
+    small = compact(task)  # a head is a matter of the network's form, and needs values, not shapes alone
     head = head_of(_network(chosen.pipelines[0], small).eval(), small)
     shapes = shapes_of(in_form(component_from_plain("students", plain), task, None, None), task)
-    return shapes._replace(head=head is not None, network=name_of(plain))
+    return shapes._replace(head=head is not None, network=of_student(plain).with_options())
 
 
 def obtain(
