@@ -162,12 +162,15 @@ class Student(InPipeline):
       copies: the field that holds the name of the teacher's network, where it is made of that; "" where it is not. It
         is filled in as a space is resolved. What a student prepares is the weights that it begins with; without an
         artefact, as in a finished student, its `build` makes the form alone.
+      family: it stands for many, each called after it and after one of them: "timm:resnet18". Its class has `named`,
+        a class method from the latter name to the component.
     """
 
     kind: ClassVar[str] = "students"
 
     modalities: AbstractSet[str]
     offers: AbstractSet[Part] = frozenset({"features", "pooled"})
+    family: bool = False
     copies: str = ""
 
     @property

@@ -206,7 +206,7 @@ def mean_logits(logits: Sequence[Tensor]) -> Tensor:
 def renormalisation(
     task: Task, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
 ) -> tuple[Tensor, Tensor] | None:
-    """Return scale and offset that turn the task's normalised inputs into the teacher's, or None where they agree."""
+    """Return scale and offset that turn the task's normalised inputs into a network's own, or None where they agree."""
     if mean is None or std is None or (mean == task.mean and std == task.std):
         return None
     here, there = (feed_of(each).constants for each in (task, dataclasses.replace(task, mean=mean, std=std)))
