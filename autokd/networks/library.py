@@ -155,7 +155,7 @@ def _outermost(found: Sequence[Stage]) -> tuple[str, ...]:
     for path, shape in ((stage.path, stage.shape) for stage in found if len(stage.shape) == 3):
         size = shape[1:]
         known = best.get(size)
-        if known is None and _shrinks(size, best) or known is not None and path.count(".") <= known.count("."):
+        if (known is None and _shrinks(size, best)) or (known is not None and path.count(".") <= known.count(".")):
             best[size] = path
     return tuple(path for size, path in best.items() if size[0] * size[1] > 1) or tuple(best.values())
 
