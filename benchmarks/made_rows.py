@@ -3,11 +3,11 @@
     OMP_NUM_THREADS=1 python -m benchmarks.made_rows --data DIR [--sets adult letter] [--seeds 3]
     OMP_NUM_THREADS=1 python -m benchmarks.made_rows --table
 
-DIR holds the real sets in folders (adult, letter). 500 rows train, or 6,000 (of "all" rows, so that a run stays short).
+DIR holds the real sets in folders (adult, letter). 500 rows train, or 4,000 (of all, so that a run stays short).
 The teacher is autokd's default one on the same rows and labels, the best on validation of boosting, a forest and an
 ensemble of perceptrons; the student is a perceptron of two layers of 64. Five rows are made for each training row, at
-most 20,000, and three quarters of each batch are of these; all runs of a size are 60,000 samples long, 180,000 for the
-6,000 rows. KD has the settings of the recipe by hand with AdamW.
+most 20,000, and three quarters of each batch are of these; all runs of a size are 50,000 samples long, 120,000 for the
+4,000 rows. KD has the settings of the recipe by hand with AdamW.
 
 Each run is appended to a file (`--runs`, by default `benchmarks/made_rows.jsonl`) with which test rows it has right,
 and is not repeated; the table is made from the file. Nothing is chosen by test, of which 4,000 rows are read. An
@@ -48,7 +48,7 @@ from benchmarks.unlabelled import apart
 
 CPU = torch.device("cpu")
 SETS = ("adult", "letter")
-SIZES: Mapping[int, int] = {500: 60_000, 6000: 180_000}
+SIZES: Mapping[int, int] = {500: 50_000, 4000: 120_000}
 """Rows that train, and the samples of a run."""
 HELD, TEST, SHARE = 500, 4000, 0.75
 ALONE, KD, TEACHER = "student alone", "KD", "teacher"

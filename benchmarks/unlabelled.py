@@ -68,7 +68,7 @@ ARMS: Mapping[str, tuple[float, Mapping[str, Any] | None, Mapping[str, Any], flo
 }
 """By name: weight of cross-entropy, fields of `kd`, the head, and the share without labels."""
 PICTURES = {
-    "student": {"use": "cnn", "layers": 3, "width": 16},
+    "student": {"use": "cnn", "layers": 3, "width": 8},
     "augment": {"use": "crop_flip"},
     "optimizer": {"use": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4},
 }
@@ -78,8 +78,8 @@ ROWS = {
     "optimizer": {"use": "adamw", "learning_rate": 5e-3},
 }
 SETS: Mapping[str, tuple[str, int | None, Mapping[str, Any], str]] = {
-    "fashion_mnist": ("fashion_mnist", SIDE, PICTURES, "medium"),
-    "cifar_coarse": ("published_cifar_coarse", SIDE, PICTURES, "medium"),
+    "fashion_mnist": ("fashion_mnist", SIDE, PICTURES, "small"),
+    "cifar_coarse": ("published_cifar_coarse", SIDE, PICTURES, "small"),
     "letter": ("published_letter", None, ROWS, "large"),
 }
 """By name: the dataset, its side, how its students are trained, and the size of its teacher."""

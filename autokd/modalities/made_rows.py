@@ -101,7 +101,7 @@ def neighbours(encoded: Tensor, base: Indices) -> Indices:
     [1, 1]
     """
     found = []
-    for some in torch.from_numpy(base).split(_CHUNK):
+    for some in torch.split(torch.from_numpy(base), _CHUNK):
         distance = torch.cdist(encoded[some], encoded)
         distance[torch.arange(len(some)), some] = torch.inf
         found.append(distance.argmin(1))
