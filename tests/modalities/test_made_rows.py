@@ -1,4 +1,4 @@
-"""Made rows: what swap noise and MUNGE change of a row, and that they are read, and asked about, like rows of a file."""
+"""Made rows: what swap noise and MUNGE change of a row, and that they are read and asked about like a file's rows."""
 
 from __future__ import annotations
 
