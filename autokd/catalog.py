@@ -53,6 +53,8 @@ def load(kind: str, name: str) -> type[Any]:
     check_kind(kind)
     if name in shipped(kind):
         return _shipped_component(kind, name)
+    if family_of(kind, name):
+        return _member(kind, name)
     plugins = _plugins(kind)
     if name in plugins:
         return plugins[name]
@@ -63,8 +65,17 @@ def load(kind: str, name: str) -> type[Any]:
 
 
 def knows(kind: str, name: str) -> bool:
-    """Return whether there is a component called `name`; imports nothing, and asks installed packages last."""
-    return name in shipped(kind) or name in names(kind)
+    """Return whether there is a component called `name`; imports nothing, and asks installed packages last.
+
+    Of a member of a family ("timm:resnet18") only the family is looked for.
+    """
+    return name in shipped(kind) or bool(family_of(kind, name)) or name in names(kind)
+
+
+def family_of(kind: str, name: str) -> str:
+    """Return the family that a name is of, as "timm" of "timm:resnet18"; "" where it is of none."""
+    family, colon, _ = name.partition(":")
+    return family if colon and family in shipped(kind) else ""
 
 
 def name_of(component: Any) -> str:
@@ -188,6 +199,21 @@ def shipped(kind: str) -> frozenset[str]:
 @functools.cache
 def _shipped_component(kind: str, name: str) -> type[Any]:
     return _component_of(importlib.import_module(f"autokd.{kind}._{name}"))
+
+
+@functools.cache
+def _member(kind: str, name: str) -> type[Any]:
+    """The component class of a member of a family.
+
+    Raises:
+      ComponentError: its family has none of this name, or is no family.
+    """
+    family, _, member = name.partition(":")
+    cls = _shipped_component(kind, family)
+    if not getattr(cls.declares, "family", False):
+        raise ComponentError(f"there is no {_one(kind)} called {name!r}; {nearest(name, names(kind))}")
+    found: type[Any] = cls.named(member)
+    return found
 
 
 def check_kind(kind: str) -> None:

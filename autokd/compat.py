@@ -56,6 +56,16 @@ def import_module(name: str, extra: str) -> Any:
         raise MissingDependency(name.partition(".")[0], extra) from error
 
 
+def timm() -> Any:
+    """Import and return timm, which imports torchvision.
+
+    Raises:
+      MissingDependency: it is not installed.
+    """
+    torchvision()
+    return import_module("timm", "timm")
+
+
 def with_torchvision(foreign: Callable[[], T]) -> T:
     """Run code that may import torchvision, and once more where that import fails as `torchvision` knows to mend.
 

@@ -88,6 +88,11 @@ class Raw:
     remarks: tuple[str, ...] = ()
     sampled: bool = False
 
+    @property
+    def parts(self) -> list[Part]:
+        """The parts that there are, in the order in which their samples are numbered."""
+        return [part for part in (self.train, self.validation, self.test) if part is not None]
+
 
 class DatasetComponent(Protocol):
     """A dataset: a frozen dataclass whose fields say where it is."""

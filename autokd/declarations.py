@@ -157,6 +157,8 @@ class Student(InPipeline):
     Args:
       modalities: kinds of input that it takes.
       offers: parts of its output that losses may read.
+      family: it stands for many, each called after it and after one of them: "timm:resnet18". Its class has `named`,
+        a class method from the latter name to the component.
     """
 
     kind: ClassVar[str] = "students"
@@ -164,6 +166,7 @@ class Student(InPipeline):
 
     modalities: AbstractSet[str]
     offers: AbstractSet[Part] = frozenset({"features", "pooled"})
+    family: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

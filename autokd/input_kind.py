@@ -16,6 +16,7 @@ from autokd.declarations import Dataset, Declaration, Modality
 from autokd.errors import ComponentError, DataError, TeacherError
 from autokd.input_values import (
     Feed,
+    Files,
     Finer,
     OnnxForm,
     Preprocess,
@@ -160,6 +161,25 @@ class InputKind(ABC):
           DataError: a file is unreadable, or this kind is not read from files.
         """
         raise DataError(f"{paths[0]}: a {self.declares.noun} is not read from files")
+
+    def read_unlabelled(self, preprocess: Any, path: Path, like: RawInputs) -> ReadInputs:
+        """Read samples without labels that are to be distilled on; what is unknown counts as the preprocessing says.
+
+        Args:
+          preprocess: of the dataset, of this kind.
+          path: a file or folder that exists.
+          like: training samples.
+        Returns:
+          Raw samples, with all that a teacher may read of them.
+
+        Raises:
+          DataError: a file is unreadable, or this kind is not read from files.
+        """
+        return self.read(preprocess, [path], skip_bad=True)
+
+    def unlabelled_files(self, preprocess: Any, path: Path) -> Files | None:
+        """Return the same where they are files of their own, not read yet; None where they are read at once."""
+        return None
 
     def given(self, preprocess: Any, samples: Any, *, skip_bad: bool) -> ReadInputs:
         """Take samples that were given in Python, in the forms in which people have them.

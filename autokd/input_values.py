@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from autokd.errors import DataError
 from autokd.types import Inputs
 
 if TYPE_CHECKING:
@@ -152,6 +153,27 @@ class Finer(Protocol):
 
     def pictures(self) -> Iterator[NDArray[np.uint8]]:
         """Yield all, one after the other, [1 or 3, side, side] each."""
+
+
+class Files(NamedTuple):
+    """Samples of files that are not read yet.
+
+    Args:
+      names: their paths.
+      source: reads them; where a file cannot be read, `each` yields the error.
+      remarks: what a user should know of them, a sentence each.
+    """
+
+    names: Sequence[str]
+    source: UnreadFiles
+    remarks: tuple[str, ...] = ()
+
+
+class UnreadFiles(Finer, Protocol):
+    """Files as samples; see `Finer`."""
+
+    def each(self) -> Iterator[NDArray[np.uint8] | DataError]:
+        """Yield all, one after the other, and in the place of one that cannot be read what is wrong with it."""
 
 
 class Suspects(NamedTuple):

@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 Modality = str
 """A kind of input: the name of a component in `autokd/modalities`."""
-
 ANY: frozenset[Modality] = frozenset({"any"})
 """What a component declares that looks at no input: it takes every kind, those to come too."""
 IMAGE: frozenset[Modality] = frozenset({"image"})
 TABLE: frozenset[Modality] = frozenset({"table"})
-
 
 Inputs: TypeAlias = "Tensor | Mapping[str, Tensor]"
 """Samples as a network takes them: one tensor, or several by name, samples first; see `autokd.batching`."""
@@ -36,6 +34,7 @@ class Output(NamedTuple):
       tokens: hidden states of a transformer's layers, shallow to deep, [B, N, d] each; may be empty.
       attention: queries, keys and values of its last layer, [B, heads, N, d] each; may be empty.
       mask: [B, N] bool, false at tokens that only fill up a sample (padding); None: all tokens are real.
+      taught: [B, C], logits of a second classifier, for losses that read answers; None: these read `logits`, too.
     """
 
     logits: Tensor
@@ -44,17 +43,15 @@ class Output(NamedTuple):
     tokens: tuple[Tensor, ...] = ()
     attention: tuple[Tensor, ...] = ()
     mask: Tensor | None = None
+    taught: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Output:
         """Return the output with every tensor of it changed."""
-        return Output(
-            change(self.logits),
-            tuple(map(change, self.features)),
-            None if self.pooled is None else change(self.pooled),
-            tuple(map(change, self.tokens)),
-            tuple(map(change, self.attention)),
-            None if self.mask is None else change(self.mask),
-        )
+
+        def of(part: Any) -> Any:
+            return part if part is None else tuple(map(change, part)) if isinstance(part, tuple) else change(part)
+
+        return Output._make(map(of, self))
 
 
 class Shapes(NamedTuple):
@@ -91,6 +88,7 @@ class Task:
       train_size: number of training samples.
       mean, std: per channel (dimension 1 of a batch), subtracted and divided after augmentation; () for none.
       fingerprint: content hash of data, split and preprocessing.
+      unlabelled: number of samples without labels that may be distilled on.
       groups: how many columns stand for one thing each: 1 for a number, k for a category; (): not known, or no columns.
     """
 
@@ -102,6 +100,7 @@ class Task:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     fingerprint: str = ""
+    unlabelled: int = 0
     groups: tuple[int, ...] = ()
 
     @property
@@ -134,7 +133,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Samples:
-    """All samples of a dataset as they were read, by id: training, then validation, then test.
+    """All samples of a dataset as they were read, by id: training, validation, test, then those without labels.
 
     Args:
       numbers: [N] where each stood in the data as they were read, from 0; parts of their own one after the other.

@@ -14,19 +14,26 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from autokd.recipes import RULES, Rule  # noqa: E402
+from autokd.recipes import RULES, WITH_UNLABELLED, Rule  # noqa: E402
 from docs.components import cell, write  # noqa: E402
 
 PAGE = Path(__file__).with_name("recipes.md")
 BEGIN, END = "<!-- recipes -->\n", "<!-- end of recipes -->"
+BEGIN_POOL = "<!-- recipes for samples without labels -->\n"
+END_POOL = "<!-- end of recipes for samples without labels -->"
 HEAD = "| recipe | title | losses | optimizer | augmentation | head | by hand |\n|---|---|---|---|---|---|---|\n"
 
 
 def page(text: str) -> str:
     """Return a page with the table between its markers written anew."""
-    assert text.count(BEGIN) == text.count(END) == 1, f"{PAGE} needs the markers of the recipes once"
-    table = HEAD + "".join(map(_row, RULES))
-    return f"{text.partition(BEGIN)[0]}{BEGIN}{table}{END}{text.partition(END)[2]}"
+    text = _with_table(text, BEGIN, END, HEAD + "".join(map(_row, RULES)))
+    head = HEAD.replace("| losses |", "| share without labels | losses |").replace("---|\n", "---|---|\n")
+    return _with_table(text, BEGIN_POOL, END_POOL, head + "".join(map(_row, WITH_UNLABELLED)))
+
+
+def _with_table(text: str, begin: str, end: str, table: str) -> str:
+    assert text.count(begin) == text.count(end) == 1, f"{PAGE} needs the markers {begin.strip()} and {end} once"
+    return f"{text.partition(begin)[0]}{begin}{table}{end}{text.partition(end)[2]}"
 
 
 def _row(rule: Rule) -> str:
@@ -35,6 +42,7 @@ def _row(rule: Rule) -> str:
     cells = (
         f"`{rule.name}`",
         rule.title,
+        *([] if rule.unlabelled is None else [f"{rule.unlabelled:g}"]),
         losses,
         optimizer,
         f"`{rule.augment['use']}`",

@@ -12,7 +12,7 @@ from autokd.files import printable
 from autokd.input_kind import InputKind
 from autokd.input_values import Preprocess, Suspects
 from autokd.networks.inputs import kind_of
-from autokd.types import Split, Task
+from autokd.types import Inputs, Split, Task
 
 _DUPLICATES_WORTH_A_WARNING = 0.01
 _NEAR_COPIES_WORTH_A_WARNING = 0.02
@@ -58,7 +58,7 @@ def card_of(
 
 def _duplicates(splits: dict[str, Split]) -> dict[str, int]:
     """Count the validation and test samples whose inputs are also a training sample's."""
-    rows = {name: list(_hashes(part)) for name, part in splits.items()}
+    rows = {name: list(hashes(part.inputs)) for name, part in splits.items()}
     seen = set(rows["train"])
     found = {name: sum(row in seen for row in rows[name]) for name in ("validation", "test")}
     for name, count in found.items():
@@ -93,9 +93,9 @@ def _suspects(found: Suspects | None) -> dict[str, Any]:
     return {"constant_inputs": list(found.constant), "telling_inputs": None if telling is None else dict(telling)}
 
 
-def _hashes(part: Split) -> Iterator[int]:
-    """A hash of each sample's inputs."""
-    pieces = (lazy.pieces(tensor) for tensor in batching.tensors(part.inputs))
+def hashes(inputs: Inputs) -> Iterator[int]:
+    """Yield a hash of each stored sample."""
+    pieces = (lazy.pieces(tensor) for tensor in batching.tensors(inputs))
     rows = ((row for piece in of_one for row in piece.numpy()) for of_one in pieces)
     for values in zip(*rows, strict=True):
         yield hash(b"".join(value.tobytes() for value in values))

@@ -8,16 +8,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
+from autokd.data.kept_files import place, written
 from autokd.data.load import Dataset
 from autokd.datasets import picture_cache
-from autokd.files import cache_dir
 from autokd.input_values import Finer
 from autokd.lazy import LazyTensor, Source
 from autokd.networks.inputs import kind_of
 from autokd.networks.side import side_of
-from autokd.spec import fingerprint
 from autokd.types import Split, Teacher
 
 _log = logging.getLogger("autokd")
@@ -44,6 +42,7 @@ def with_finer(data: Dataset, teacher: Teacher | None, *, keep: bool = True) -> 
         data,
         train=_beside(data.train, kept),
         validation=_beside(data.validation, kept),
+        unlabelled=None if data.unlabelled is None else _beside(data.unlabelled, kept),
         _test=_beside(data.read_test(), kept),
     )
 
@@ -71,23 +70,9 @@ def _beside(split: Split, source: Source) -> Split:
 
 def _kept(source: Finer, names: Sequence[str]) -> Source:
     """The samples in the cache, decoded into it where they are not there yet."""
-    files = [(name, *_state(Path(name))) for name in names]
-    key = fingerprint({"files": files, "shape": list(source.shape), "reading": source.about})
-    path = cache_dir("images") / f"{key}-{source.shape[-1]}.safetensors"
+    path = place(source, names, {})
     found = picture_cache.find(path)
     if found is None:
         _log.info("decoding %d pictures at %d px for the teacher", len(names), source.shape[-1])
-        picture_cache.Room(len(names), source.shape[0], source.shape[-1]).check(path.parent)
-        picture_cache.write(path, source.pictures(), dict, channels=source.shape[0])
-        found = picture_cache.find(path)
-        assert found is not None, f"{path} was written and cannot be read"
+        found = written(path, source, names, source.pictures(), dict)
     return found.source
-
-
-def _state(path: Path) -> tuple[int, int]:
-    """What tells that a file is the same: its size and when it was last changed."""
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0  # decoding it says so
-    return found.st_size, found.st_mtime_ns

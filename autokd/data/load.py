@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, from_numpy
-from torch.utils.data import Dataset as TorchDataset
 
-from autokd import batching, catalog
+from autokd import batching
 from autokd.data.card import card_of
-from autokd.data.moved import found_again
+from autokd.data.moved import POOL, found_again, pool_found_again
+from autokd.data.named import absolute, component_of, field_names
 from autokd.data.residence import brought_to_memory
 from autokd.data.samples import numbered, samples_of
-from autokd.data.split import shared_groups, split, spread, take
+from autokd.data.split import Parts, shared_groups, split, spread, take
+from autokd.data.unlabelled import Labelled, Pool, look_at_pool, place_of, read_pool
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
-from autokd.datasets import arrays, places
 from autokd.errors import ComponentError, DataError
 from autokd.files import cache_dir, is_printable, printable
 from autokd.input_kind import InputKind
@@ -29,14 +28,14 @@ from autokd.input_values import Preprocess
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import state_fingerprint
 from autokd.options import DataOptions
-from autokd.spec import component_from_plain, component_to_plain, fingerprint, make
+from autokd.spec import component_from_plain, component_to_plain, fingerprint
 from autokd.types import Samples, Split, Task
 
 _log = logging.getLogger("autokd")
 _DEFAULTS = DataOptions()
 _SAMPLE = 256
 """Pictures that mean and standard deviation are of where nobody is to go through all of them."""
-_REFERRED = ("image_size", "resize", "skip_bad", "limit_train", "seed")
+_REFERRED = ("image_size", "resize", "skip_bad", "limit_train", "unlabelled", "seed")
 """Options that a dataset's reference keeps; the others are part of its component, or of this machine."""
 
 
@@ -52,6 +51,8 @@ class Dataset:
       default_space: name of the search space for such data.
       card: plain data for people: samples a split, class counts, what was left out, where the splits come from.
       samples: what its splits hold, as it was read; none where they are made up.
+      unlabelled: samples without labels that may be distilled on; None: there are none.
+      labelled_fingerprint: what the task's fingerprint is without them.
     """
 
     task: Task
@@ -62,6 +63,8 @@ class Dataset:
     default_space: str
     card: dict[str, Any]
     samples: Samples = dataclasses.field(default=Samples((), 0), repr=False)
+    unlabelled: Split | None = None
+    labelled_fingerprint: str = ""
     _test: Split = dataclasses.field(repr=False)
 
     @property
@@ -74,6 +77,14 @@ class Dataset:
         """Training samples of each class."""
         counts: list[int] = self.train.labels.bincount(minlength=self.task.num_classes).tolist()
         return counts
+
+    @property
+    def labelled_alone(self) -> Dataset:
+        """The dataset without its samples without labels, which is what it would be if there were none."""
+        if self.unlabelled is None:
+            return self
+        task = dataclasses.replace(self.task, unlabelled=0, fingerprint=self.labelled_fingerprint)
+        return dataclasses.replace(self, unlabelled=None, task=task)
 
     def read_test(self) -> Split:
         """Return the test split; for claims about a finished choice, never for making one."""
@@ -93,11 +104,12 @@ def load(reference: Any, options: DataOptions = _DEFAULTS, *, dry: bool = False)
     Raises:
       DataError: it is missing or cannot be used.
     """
-    validation = None if options.validation is None else _absolute(options.validation)
+    validation = None if options.validation is None else absolute(options.validation)
     where: dict[str, Any] = {"target": options.target, "group": options.group, "validation": validation}
     where |= {"ground": options.ground, "classification": options.classification or None}
     where |= {"encoding": options.encoding}
-    return _open(_component(reference, options.data_dir, where), options, dry=dry)
+    component = component_of(reference, options.data_dir, where)
+    return _open(component, dataclasses.replace(options, unlabelled=place_of(options.unlabelled)), dry=dry)
 
 
 def load_again(reference: Mapping[str, Any], *, data_dir: str | Path | None = None, download: bool = False) -> Dataset:
@@ -118,71 +130,13 @@ def load_again(reference: Mapping[str, Any], *, data_dir: str | Path | None = No
             f"a dataset reference has the keys component, {', '.join(sorted(_REFERRED))}; got {list(reference)}"
         )
     component = component_from_plain("datasets", reference["component"])
-    if data_dir is not None and "data_dir" in _field_names(component):
-        component = dataclasses.replace(component, data_dir=_absolute(data_dir))
-    component = found_again(component, None if data_dir is None else Path(data_dir).expanduser())
+    if data_dir is not None and "data_dir" in field_names(component):
+        component = dataclasses.replace(component, data_dir=absolute(data_dir))
+    folder = None if data_dir is None else Path(data_dir).expanduser()
+    component = found_again(component, folder)
+    if values.get(POOL) is not None:
+        values[POOL] = pool_found_again(values[POOL], folder)
     return _open(component, DataOptions(download=download, **values))
-
-
-def _component(reference: Any, data_dir: str | Path | None, where: dict[str, Any]) -> Any:
-    """Return the dataset component that a reference means."""
-    given = {key: value for key, value in where.items() if value is not None}
-    if isinstance(reference, (str, Path)):
-        return _named(str(reference), data_dir, given)
-    classification = given.pop("classification", None)
-    if given:
-        raise DataError(places.not_taken("data given in Python", list(given)))
-    if isinstance(reference, TorchDataset):
-        return arrays.from_torch(reference, cache_dir(), classification=classification)
-    if isinstance(reference, tuple) and len(reference) == 2:
-        return arrays.from_arrays(*reference, cache_dir(), classification=classification)
-    raise DataError(f"expected a dataset's name, a path, (X, y) or a torch dataset, got {type(reference).__name__}")
-
-
-def _named(reference: str, data_dir: str | Path | None, given: dict[str, Any]) -> Any:
-    """Return the dataset of that name, or at that path."""
-    name, values = _name_and_place(reference, data_dir, given.get("encoding"))
-    fields = _field_names(catalog.load("datasets", name))
-    strange = sorted(set(given) - fields)
-    if strange:
-        raise DataError(places.not_taken(reference, strange))
-    data = data_dir if data_dir is not None else os.environ.get("AUTOKD_DATA")
-    if data and "data_dir" in fields:
-        values["data_dir"] = _absolute(data)
-    return make("datasets", name, values | given)
-
-
-def _name_and_place(reference: str, data_dir: str | Path | None, encoding: str | None) -> tuple[str, dict[str, Any]]:
-    """Return the component's name, and its fields that say which path is meant."""
-    if reference in catalog.names("datasets") and _self_contained(reference):
-        if Path(reference).exists():
-            _log.warning("%s is the dataset of that name; write ./%s for the one in this folder", reference, reference)
-        return reference, {}
-    inside = None if data_dir is None or Path(reference).exists() else Path(data_dir).expanduser() / reference
-    path = inside if inside is not None and inside.exists() else Path(reference)
-    found = places.dataset_at(path, encoding)
-    if found is not None:
-        name, field = found
-        return name, {field: _absolute(path)}
-    named = filter(_self_contained, catalog.names("datasets"))
-    raise DataError(f"{reference!r} is no dataset, file or folder; {places.nearest_here(path, named)}")
-
-
-def _self_contained(name: str) -> bool:
-    """Whether a dataset needs nothing but its name."""
-    fields = dataclasses.fields(catalog.load("datasets", name))
-    return all(field.default is not dataclasses.MISSING for field in fields)
-
-
-def _field_names(component: Any) -> set[str]:
-    return {field.name for field in dataclasses.fields(component)}
-
-
-def _absolute(path: str | Path) -> str:
-    absolute = str(Path(path).expanduser().resolve())
-    if not is_printable(absolute):
-        raise DataError(f"{printable(absolute)!r}: the path is not UTF-8, and no record could name it; rename it")
-    return absolute
 
 
 def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = False) -> Dataset:
@@ -202,9 +156,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
     raw = numbered(dataclasses.replace(raw, remarks=(*raw.remarks, *doubts)))
     _tell(raw)
     parts = split(raw, options.seed, options.limit_train)
-    for name, count in shared_groups(parts).items():
-        if count:
-            _log.warning("%d group(s) of the %s split are in training too, so its scores are too good", count, name)
+    _tell_of_groups(parts)
     looked_at = take(raw.modality, parts.train, spread(len(parts.train), _SAMPLE)) if raw.sampled else parts.train
     fitted, dropped = kind.fit(looked_at.inputs, raw.classes)
     preprocess = kind.kept(fitted, raw.reading)
@@ -212,19 +164,55 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
     splits = {
         name: _split(part, preprocess, own) for (name, part), own in zip(parts._asdict().items(), ids, strict=True)
     }
+    pool = _pool(options, preprocess, splits, raw)
+    if pool is not None:
+        splits[POOL] = pool.split
     splits = splits if raw.sampled else brought_to_memory(splits)
+    unlabelled = splits.pop(POOL, None)
     task = _task(raw, preprocess, splits)
-    return Dataset(
+    card = card_of(raw, task, splits, dropped, preprocess)
+    data = Dataset(
         task=task,
         train=splits["train"],
         validation=splits["validation"],
         preprocess=preprocess,
         reference=_reference(component, options),
         default_space=component.declares.default_space or kind.declares.default_space,
-        card=card_of(raw, task, splits, dropped, preprocess),
-        samples=samples_of(raw, parts, kind, read),
+        card=card,
+        samples=samples_of(raw, parts, kind, read, pool),
         _test=splits["test"],
     )
+    return data if pool is None or unlabelled is None else _with_pool(data, pool, unlabelled)
+
+
+def _pool(options: DataOptions, preprocess: Preprocess, splits: dict[str, Split], raw: Raw) -> Pool | None:
+    """The samples without labels that the options name."""
+    if options.unlabelled is None:
+        return None
+    labelled = Labelled(preprocess, raw.train.inputs, sum(map(len, splits.values())), sum(map(len, raw.parts)))
+    path = Path(options.unlabelled)
+    if raw.sampled:
+        return look_at_pool(path, labelled)
+    return read_pool(path, labelled, [splits["validation"], splits["test"]], skip_bad=options.skip_bad)
+
+
+def _with_pool(data: Dataset, pool: Pool, split: Split) -> Dataset:
+    """A dataset with samples without labels, which are part of its fingerprint."""
+    own = data.task.fingerprint
+    whole = fingerprint([own, pool.fingerprint]) if own else ""
+    return dataclasses.replace(
+        data,
+        task=dataclasses.replace(data.task, unlabelled=len(split), fingerprint=whole),
+        card={**data.card, POOL: dict(pool.about), "fingerprint": whole},
+        unlabelled=split,
+        labelled_fingerprint=own,
+    )
+
+
+def _tell_of_groups(parts: Parts) -> None:
+    for name, count in shared_groups(parts).items():
+        if count:
+            _log.warning("%d group(s) of the %s split are in training too, so its scores are too good", count, name)
 
 
 def _tell(raw: Raw) -> None:

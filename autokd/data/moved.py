@@ -11,6 +11,8 @@ from autokd.errors import DataError
 
 PLACES = ("root", "file", "validation")
 """Fields of datasets that are a path of the user's own."""
+POOL = "unlabelled"
+"""Key of a dataset's reference that is a path of the user's own, too."""
 
 
 def found_again(component: Any, data_dir: Path | None) -> Any:
@@ -25,19 +27,35 @@ def found_again(component: Any, data_dir: Path | None) -> Any:
     """
     names = [field.name for field in dataclasses.fields(component) if field.name in PLACES]
     was = {name: Path(path) for name in names if (path := getattr(component, name)) is not None}
-    return dataclasses.replace(component, **{name: str(_now(name, path, data_dir)) for name, path in was.items()})
+    return dataclasses.replace(
+        component, **{name: str(_now(f"data.component.{name}", path, data_dir)) for name, path in was.items()}
+    )
+
+
+def pool_found_again(pool: str, data_dir: Path | None) -> str:
+    """Return where the samples without labels of a dataset's reference are today.
+
+    Args:
+      pool: the path in the reference.
+      data_dir: a folder above it; where it is in none, or there is none, it is where it was.
+
+    Raises:
+      DataError: it is not there.
+    """
+    if Path(pool).exists():
+        return str(Path(pool).resolve())
+    return str(_now(f"data.{POOL}", Path(pool), data_dir))
 
 
 def _now(name: str, path: Path, data_dir: Path | None) -> Path:
     if data_dir is None:
         if not path.exists():
             raise DataError(
-                f"{path}: no such file or folder; if it was moved, say with --data-dir where it is now, or edit "
-                f"data.component.{name}"
+                f"{path}: no such file or folder; if it was moved, say with --data-dir where it is now, or edit {name}"
             )
         return path.resolve()
     below = [data_dir.joinpath(*path.parts[start:]) for start in range(1, len(path.parts))]
-    itself = [data_dir] if data_dir.is_file() or (name == "root" and data_dir.is_dir()) else []
+    itself = [data_dir] if data_dir.is_file() or (name.endswith(".root") and data_dir.is_dir()) else []
     there = next((each for each in (*below, *itself) if each.exists()), None)
     if there is None:
         raise DataError(f"{data_dir}: there is no {path.name} in it; give the folder that holds it, or itself")
@@ -76,4 +94,6 @@ def _with_paths(reference: Mapping[str, Any], change: Any) -> dict[str, Any]:
         key: str(change(Path(value))) if key in PLACES and isinstance(value, str) else value
         for key, value in component.items()
     }
-    return {**reference, "component": changed}
+    pool = reference.get(POOL)
+    moved = {POOL: str(change(Path(pool)))} if isinstance(pool, str) else {}
+    return {**reference, "component": changed, **moved}

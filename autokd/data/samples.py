@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autokd.data.split import Parts
+from autokd.data.unlabelled import Pool
 from autokd.data_types import Part, Raw
 from autokd.input_kind import InputKind
 from autokd.types import Samples
@@ -26,7 +27,7 @@ def numbered(raw: Raw) -> Raw:
     return dataclasses.replace(raw, **parts)
 
 
-def samples_of(raw: Raw, parts: Parts, kind: InputKind, read: Raw) -> Samples:
+def samples_of(raw: Raw, parts: Parts, kind: InputKind, read: Raw, pool: Pool | None = None) -> Samples:
     """Return the samples that the splits hold.
 
     Args:
@@ -34,18 +35,17 @@ def samples_of(raw: Raw, parts: Parts, kind: InputKind, read: Raw) -> Samples:
       parts: its splits.
       kind: of its inputs.
       read: the dataset before its inputs were resized.
+      pool: samples without labels, which come last.
     """
-    names = [part.names for part in parts if part.names is not None]
-    numbers = [part.numbers for part in parts if part.numbers is not None]
+    held, last = ([*parts], []) if pool is None else ([*parts, pool.part], [pool.whole])
+    resized = read.train.inputs is not raw.train.inputs
+    names = [part.names for part in held if part.names is not None]
+    numbers = [part.numbers for part in held if part.numbers is not None]
+    whole = [part.inputs for part in read.parts]
     return Samples(
         numbers=np.concatenate(numbers).tolist(),
-        total=sum(map(len, _parts(raw))),
-        names=np.concatenate(names).tolist() if len(names) == len(parts) else None,
-        table=kind.as_table and functools.partial(kind.as_table, [part.inputs for part in parts]),
-        whole=[part.inputs for part in _parts(read)] if read.train.inputs is not raw.train.inputs else (),
+        total=sum(map(len, [*raw.parts, *last])),
+        names=np.concatenate(names).tolist() if len(names) == len(held) else None,
+        table=kind.as_table and functools.partial(kind.as_table, [part.inputs for part in held]),
+        whole=[*whole, *last] if resized else (),
     )
-
-
-def _parts(raw: Raw) -> list[Part]:
-    """The parts of a dataset, in the order in which its samples are numbered."""
-    return [part for part in (raw.train, raw.validation, raw.test) if part is not None]

@@ -23,7 +23,7 @@ from autokd.datasets._table_file import TableFile
 from autokd.datasets.given_labels import plain_labels
 from autokd.datasets.store import Stored
 from autokd.errors import DataError
-from autokd.files import written_whole
+from autokd.files import write_tensors, written_whole
 from autokd.modalities import labels as labels_of
 from autokd.modalities import tables
 from autokd.modalities.decoding import eight_bit, is_wide
@@ -81,9 +81,40 @@ def from_arrays(
     if isinstance(data, DataFrame):
         return _keep_table(data, _named(target, headings), cache, classification)
     if data.ndim == 2:
-        named = DataFrame(data, columns=[numbered_name(place) for place in range(data.shape[1])])
-        return _keep_table(named, _named(target, headings), cache, classification)
+        return _keep_table(_numbered(data), _named(target, headings), cache, classification)
     return _keep_images(_images(data), target, cache, classes, classification=bool(classification))
+
+
+UNLABELLED = ".safetensors"
+"""Ending of a file of the cache that holds images without labels, `inputs` uint8 [N, C, H, W]."""
+
+
+def keep_unlabelled(inputs: Any, cache: Path) -> Path:
+    """Keep samples without labels in the cache by content, and return the file.
+
+    Args:
+      inputs: in the forms that `from_arrays` takes.
+      cache: the cache folder.
+
+    Raises:
+      DataError: the shapes or values do not fit.
+    """
+    data = inputs if isinstance(inputs, DataFrame) else _given_array(inputs)
+    if len(data) == 0:
+        raise DataError("unlabelled: there is no sample in it")
+    if isinstance(data, DataFrame) or data.ndim == 2:
+        table = tables.with_names(data if isinstance(data, DataFrame) else _numbered(data), "unlabelled")
+        return _kept_table(DataFrame({name: _plain(table[name]) for name in table.columns}), cache)
+    tensors = {"inputs": _images(data)}
+    file = cache / "arrays" / f"unlabelled-{state_fingerprint(tensors)}{UNLABELLED}"
+    if not file.is_file():
+        write_tensors(file, tensors, {})
+    return file
+
+
+def _numbered(data: NDArray[Any]) -> DataFrame:
+    """An array [N, D] as a table."""
+    return DataFrame(data, columns=[numbered_name(place) for place in range(data.shape[1])])
 
 
 def _named(target: Series, names: Sequence[str] | None) -> Series:
@@ -163,12 +194,17 @@ def _keep_table(table: DataFrame, target: Series, cache: Path, classification: b
         label += "_"
     names = labels_of.class_names(target, "y", classification=bool(classification))
     frame = DataFrame(columns | {label: names})
+    return TableFile(file=str(_kept_table(frame, cache)), target=label, classification=classification)
+
+
+def _kept_table(frame: DataFrame, cache: Path) -> Path:
+    """The file of the cache that holds a table."""
     fingerprint = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()[:16]
     file = cache / "arrays" / f"table-{fingerprint}.parquet"
     if not file.is_file():
         with written_whole(file) as temporary:
             frame.to_parquet(temporary, index=False)
-    return TableFile(file=str(file), target=label, classification=classification)
+    return file
 
 
 def _plain(values: Series) -> Any:

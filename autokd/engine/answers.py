@@ -198,14 +198,16 @@ def as_teacher_sees(context: TrainContext, spec: PipelineSpec) -> DeviceData:
 
     One that cannot change samples of another size alike shows it the student's own views.
     """
-    data = context.train_data
+    data = context.data_for(spec)
     return data.of_teacher if spec.augment.declares.any_size else data
 
 
 def _group(context: TrainContext, spec: PipelineSpec, teacher: Teacher, view_seed: int, data: DeviceData) -> Group:
     task = context.data.task
-    finer = [] if data is context.train_data else [batching.tensors(data.inputs)[0].shape[1:]]
-    views = [task.fingerprint, policy_key(spec.augment), view_seed, *map(list, finer)]
+    seen = context.data_for(spec)
+    finer = [] if data is seen else [batching.tensors(data.inputs)[0].shape[1:]]
+    pool = [] if seen is context.train_data else ["and without labels"]
+    views = [task.fingerprint, policy_key(spec.augment), view_seed, *map(list, finer), *pool]
     key = fingerprint([teacher.fingerprint, *views, CHUNK, MANY_CLASSES, TOP, "float16", context.device.type])
     about = {
         "teacher": teacher.origin,

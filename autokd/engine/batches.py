@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from autokd.engine.context import TrainContext
 from autokd.engine.epoch import PassPart, draw_rows
 from autokd.engine.rung import Epoch
 from autokd.engine.step import LiveRun
+from autokd.engine.unlabelled import partners_alike, pieces_of
 from autokd.engine.views import DeviceData, augmented_view, fetch, normalise
 from autokd.seeds import generator
 from autokd.spec import PipelineSpec
@@ -35,16 +37,16 @@ def _pass_batches(
     """Yield the batches of a part of a pass, as `draw_batches` does, after so many samples of the epoch."""
     size, profile = len(context.data.train), context.profile
     with profile.part("data"):
-        selected = draw_rows(run.selection, part.number, epoch.view_seed, run.passes.begin(part.number, epoch.epochs))
+        begin = run.passes.begin(part.number, epoch.epochs)
+        selected = draw_rows(run.selection, part.number, epoch.view_seed, begin, run.pool)
         views = _draw_views(context, run, epoch, part.number, selected)
     with profile.part("teacher"):
         read = run.sources_between(epoch.number / epoch.epochs, (epoch.number + 1) / epoch.epochs)
         answers = open_answers(context, spec, read, views)
-    order = torch.randperm(run.passes.size, generator=generator(epoch.seed, "order", part.number))
-    order = order if selected is None else selected.rows[order]
-    pieces = order.tensor_split(run.passes.steps)[part.first : part.last]
+    pieces = _pieces(run, epoch.seed, part.number, selected)[part.first : part.last]
     live = any(not source.stored for source in read.values())
-    batches = _batches(context, views, pieces, selected, as_teacher_sees(context, spec) if live else context.train_data)
+    seen_by = as_teacher_sees(context, spec) if live else context.data_for(spec)
+    batches = _batches(Seen(context, spec, seen_by), views, pieces, selected)
     while True:
         context.alive()
         with profile.part("data"):
@@ -58,6 +60,15 @@ def _pass_batches(
         seen += batch.index.shape[0]
 
 
+def _pieces(run: LiveRun, seed: int, number: int, selected: DrawnRows | None) -> tuple[Tensor, ...]:
+    """The rows of each batch of a pass, in a new order."""
+    shuffle = generator(seed, "order", number)
+    if run.pool is not None and selected is not None:
+        return pieces_of(selected.rows, run.pool.first, run.passes.steps, shuffle)
+    order = torch.randperm(run.passes.size, generator=shuffle)
+    return (order if selected is None else selected.rows[order]).tensor_split(run.passes.steps)
+
+
 def _draw_views(context: TrainContext, run: LiveRun, epoch: Epoch, number: int, selected: DrawnRows | None) -> Views:
     """Draw the views of a pass; a selected sample is mixed with selected ones only.
 
@@ -66,20 +77,52 @@ def _draw_views(context: TrainContext, run: LiveRun, epoch: Epoch, number: int, 
     """
     again = context.views if any(source.stored for source in run.sources.values()) else 0
     draws = generator(epoch.view_seed, "views", number % again if again else number)
-    drawn = run.augment.draw(draws, len(context.data.train), run.passes.begin(number, epoch.epochs))
-    come_again = not drawn or (again > 0 and "partner" not in drawn)
+    size = len(context.data.train) if run.pool is None else run.pool.end
+    drawn = run.augment.draw(draws, size, run.passes.begin(number, epoch.epochs))
+    whole = _of_all(run, drawn, again)
     if selected is not None and "partner" in drawn:
-        drawn = {**drawn, "partner": selected.rows[drawn["partner"] % len(selected.rows)]}
+        drawn = {**drawn, "partner": _partners(run, drawn["partner"], selected.rows)}
     rows = {name: column.to(context.device, non_blocking=True) for name, column in drawn.items()}
-    asked = None if selected is None or (run.selection.redraws and come_again) else selected.rows
+    asked = None if selected is None or whole else selected.rows
     return Views(run.augment, epoch.view_seed, drawn, rows, asked)
 
 
+def _of_all(run: LiveRun, drawn: Rows, again: int) -> bool:
+    """Whether stored answers are about all samples of the set, not only those of a pass.
+
+    Nobody is asked about all samples without labels, unless their views never change.
+    """
+    if run.pool is not None:
+        return not drawn
+    return run.selection.redraws and (not drawn or (again > 0 and "partner" not in drawn))
+
+
+def _partners(run: LiveRun, partner: Tensor, rows: Tensor) -> Tensor:
+    """Whom each sample is mixed with, of those that a pass goes over."""
+    if run.pool is not None:
+        return partners_alike(partner, rows, run.pool.first)
+    return rows[partner % len(rows)]
+
+
+class Seen(NamedTuple):
+    """What batches are made of.
+
+    Args:
+      context, spec: of the run.
+      by_teacher: its samples as the teacher sees them.
+    """
+
+    context: TrainContext
+    spec: PipelineSpec
+    by_teacher: DeviceData
+
+
 def _batches(
-    context: TrainContext, views: Views, pieces: tuple[Tensor, ...], selected: DrawnRows | None, finer: DeviceData
+    seen_data: Seen, views: Views, pieces: tuple[Tensor, ...], selected: DrawnRows | None
 ) -> Iterator[tuple[Batch, Inputs]]:
     """Yield the batches with these rows of the training set, and their inputs as the teacher sees them."""
-    data, known = context.train_data, _known_labels(context.data.train, views.drawn)
+    context, spec, finer = seen_data
+    data, known = context.data_for(spec), _known_labels(context.split_for(spec), views.drawn)
     weights = None if selected is None else _by_row(selected, len(data.labels), context.device)
     ones = torch.ones(max(map(len, pieces)), device=context.device)
     seen = None

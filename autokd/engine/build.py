@@ -12,12 +12,13 @@ from autokd.components import HeadComponent, LossComponent, StudentComponent
 from autokd.engine.answers import find_sources
 from autokd.engine.context import TrainContext
 from autokd.engine.ema import RunningAverage
-from autokd.engine.epoch import Passes
+from autokd.engine.epoch import passes_of
 from autokd.engine.precision import train_dtype
 from autokd.engine.qat import QuantisationAware
 from autokd.engine.start import Started
 from autokd.engine.step import LiveRun
 from autokd.engine.trained import PEER, STUDENT, TrainedNetwork, WeightedTerm
+from autokd.engine.unlabelled import pool_of
 from autokd.networks.cost import student_cost
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import shapes_of
@@ -76,8 +77,13 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     there = {name: shapes_of(network, task) for name, network in networks.items()}
     build_context = BuildContext(task=task, student=there[STUDENT], teacher=offers)
     selection = _selection(context, spec, build_context)
-    passes = Passes(task.train_size, selection.size, spec.batch_size)
-    build_context = dataclasses.replace(build_context, horizon_steps=passes.steps_until(horizon // task.train_size))
+    pool = pool_of(context.data, spec, selection.size)
+    passes = passes_of(task, spec, selection.size, pool)
+    build_context = dataclasses.replace(
+        build_context,
+        task=dataclasses.replace(task, train_size=task.train_size if pool is None else pool.end),
+        horizon_steps=passes.steps_until(horizon // task.train_size),
+    )
     trained = {name: _trained(context, spec, build_context, name, networks, there) for name in networks}
     return LiveRun(
         networks={**trained, STUDENT: _as_delivered(trained[STUDENT], spec)},
@@ -85,6 +91,7 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
         augment=spec.augment.build(context.prepared(spec.augment, build_context)),
         selection=selection,
         passes=passes,
+        pool=pool,
         sources=find_sources(context, spec),
         notes=tuple(started.notes) if isinstance(started, Started) else (),
     )

@@ -20,11 +20,12 @@ from autokd.engine.artefacts import FORMAT, Artefacts
 from autokd.engine.evaluate import Answered, answers_on
 from autokd.engine.profile import OFF, Profile
 from autokd.engine.teacher_bank import TeacherBank
+from autokd.engine.unlabelled import uses_unlabelled
 from autokd.engine.views import DeviceData, to_device
 from autokd.errors import ComponentError
 from autokd.networks.models import state_fingerprint
-from autokd.spec import bare, component_to_plain, fingerprint
-from autokd.types import BuildContext, Teacher
+from autokd.spec import PipelineSpec, bare, component_to_plain, fingerprint
+from autokd.types import BuildContext, Split, Teacher
 
 SHORT_SHARE = 1 / 3
 """Of the training samples: a validation split that is larger is not looked at as a whole before a run's end."""
@@ -76,6 +77,25 @@ class TrainContext:
     def train_data(self) -> DeviceData:
         """The training split, on the device where it fits."""
         return to_device(self.data.train, self.data.task, self.device)
+
+    @functools.cached_property
+    def joined_split(self) -> Split:
+        """The training split, and after it the samples without labels."""
+        assert self.data.unlabelled is not None, "there are no samples without labels"
+        return batching.join_splits([self.data.train, self.data.unlabelled])
+
+    @functools.cached_property
+    def joined_data(self) -> DeviceData:
+        """The same, on the device where it fits."""
+        return to_device(self.joined_split, self.data.task, self.device)
+
+    def split_for(self, spec: PipelineSpec) -> Split:
+        """Return the split whose rows a pipeline is trained on."""
+        return self.data.train if self.data.unlabelled is None or not uses_unlabelled(spec) else self.joined_split
+
+    def data_for(self, spec: PipelineSpec) -> DeviceData:
+        """Return the same, on the device where it fits."""
+        return self.train_data if self.data.unlabelled is None or not uses_unlabelled(spec) else self.joined_data
 
     @functools.cached_property
     def validation_data(self) -> DeviceData:

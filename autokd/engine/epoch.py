@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from autokd.engine.unlabelled import Pool
 from autokd.errors import ComponentError
 from autokd.seeds import generator
-from autokd.types import DrawnRows, Selection
+from autokd.spec import PipelineSpec
+from autokd.types import DrawnRows, Selection, Task
 
 
 class PassPart(NamedTuple):
@@ -78,8 +80,15 @@ class Passes:
         return number * self.size / (epochs * self.train)
 
 
-def draw_rows(selection: Selection, number: int, view_seed: int, u: float) -> DrawnRows | None:
-    """Return what a selection takes for a pass; None for all samples, all alike.
+def passes_of(task: Task, spec: PipelineSpec, selected: int, pool: Pool | None) -> Passes:
+    """Return how passes over so many samples of the training set, and those without labels, lie in a run's epochs."""
+    return Passes(task.train_size, selected + (0 if pool is None else pool.taken), spec.batch_size)
+
+
+def draw_rows(
+    selection: Selection, number: int, view_seed: int, u: float, pool: Pool | None = None
+) -> DrawnRows | None:
+    """Return what a selection takes for a pass, and samples without labels; None for all samples, all alike.
 
     Like views, rows depend on the view seed and the pass alone, so that runs share the teacher's answers to them.
 
@@ -88,13 +97,12 @@ def draw_rows(selection: Selection, number: int, view_seed: int, u: float) -> Dr
       number: of the pass.
       view_seed: of the run.
       u: share of training done before the pass.
+      pool: the samples without labels; None: the run has none.
 
     Raises:
       ComponentError: it draws more or fewer than it says.
     """
-    if selection.draw is None:
-        return None
-    drawn = selection.draw(number, generator(view_seed, "rows", number), u)
-    if len(drawn.rows) != selection.size:
+    drawn = None if selection.draw is None else selection.draw(number, generator(view_seed, "rows", number), u)
+    if drawn is not None and len(drawn.rows) != selection.size:
         raise ComponentError(f"the selection drew {len(drawn.rows)} rows for a pass and said {selection.size}")
-    return drawn
+    return drawn if pool is None else pool.beside(drawn, number, view_seed)

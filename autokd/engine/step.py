@@ -17,6 +17,7 @@ from autokd.engine.answers import Source
 from autokd.engine.epoch import Passes
 from autokd.engine.profile import Profile
 from autokd.engine.trained import STUDENT, TrainedNetwork, WeightedTerm
+from autokd.engine.unlabelled import Pool
 from autokd.types import Augment, Batch, Output, Selection, Step, Term
 
 NORM_SAMPLES = 32
@@ -34,6 +35,7 @@ class LiveRun:
       schedule: the share of the peak learning rate at each share of training done, the same for all networks.
       augment: the policy.
       selection, passes: which samples it goes over, and how its passes over them lie in its epochs.
+      pool: the samples without labels that it goes over, too; None: it has none.
       sources: where the answers of models that do not train come from, by name.
       micro_batches: parts that a batch is cut into, so that it fits into memory.
       notes: what is to be said of how it begins.
@@ -44,6 +46,7 @@ class LiveRun:
     augment: Augment
     selection: Selection
     passes: Passes
+    pool: Pool | None = None
     sources: Mapping[str, Source] = field(default_factory=dict)
     micro_batches: int = 1
     notes: tuple[str, ...] = ()
@@ -205,7 +208,9 @@ def _network_losses(trained: TrainedNetwork, output: Output, part: Part, u: floa
 
 
 def _step_of(weighted: WeightedTerm, output: Output, part: Part, u: float) -> Step:
-    """What a term sees: where it reads labels, the labelled samples alone."""
+    """What a term sees: where it reads labels, labelled samples alone; where it reads answers, the logits for them."""
+    if output.taught is not None:
+        output = output._replace(logits=output.taught if weighted.reads_answers else output.logits, taught=None)
     batch, device = part.batch, part.batch.index.device
     read = part.answered[weighted.reads] if weighted.reads else None
     members = tuple(part.answered[name] for name in weighted.members)

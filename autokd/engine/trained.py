@@ -51,6 +51,11 @@ class WeightedTerm(NamedTuple):
         """Names of all whose answers it reads; "" among them says nothing."""
         return (self.reads, *self.members)
 
+    @property
+    def reads_answers(self) -> bool:
+        """Whether it reads anybody's."""
+        return bool(self.reads or self.members)
+
     def counts_at(self, u: float) -> bool:
         """Whether the term is computed at u; one of weight 0 never is."""
         return self.weight != 0 and self.begin <= u < self.end

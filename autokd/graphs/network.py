@@ -8,7 +8,6 @@ that one does not know an operator.
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import io
 import logging
@@ -16,13 +15,14 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from autokd import batching, compat
 from autokd.errors import ComponentError, one_line
+from autokd.networks.fusing import fused
 from autokd.networks.inputs import feed_of
 from autokd.networks.models import as_output
 from autokd.types import Inputs, Task
@@ -35,14 +35,6 @@ OPSET, IR_VERSION = 18, 8
 INPUT, LOGITS, BATCH = "input", "logits", "batch"
 """Names of a network's only input, of its output, and of the dimension of samples."""
 _UNSUPPORTED = re.compile(r"operator '?(?P<name>[\w:.]+)'?")
-
-
-@runtime_checkable
-class Fusable(Protocol):
-    """A module that trains in one form and answers in a simpler one, such as the branches of a RepVGG block."""
-
-    def fuse(self) -> nn.Module:
-        """Return what computes the same in eval mode: another module, or this one where it changed in place."""
 
 
 def network_graph(network: nn.Module, task: Task, *, name: str = "network") -> ModelProto:
@@ -73,18 +65,6 @@ def network_graph(network: nn.Module, task: Task, *, name: str = "network") -> M
             model = _exported(module, example, name, error)
     model.ir_version = IR_VERSION
     return cast("ModelProto", model)
-
-
-def fused(network: nn.Module) -> nn.Module:
-    """Return a copy of a network in eval mode in which every module that can be fused is, inner ones first."""
-    found = copy.deepcopy(network).eval()
-    for path in [path for path, module in found.named_modules() if isinstance(module, Fusable)][::-1]:
-        parent, _, name = path.rpartition(".")
-        simpler = cast(Fusable, found.get_submodule(path)).fuse()
-        if not path:
-            return simpler.eval()
-        setattr(found.get_submodule(parent), name, simpler.eval())
-    return found
 
 
 class _Logits(nn.Module):

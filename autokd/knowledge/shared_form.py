@@ -12,7 +12,7 @@ from typing import Any
 from autokd import catalog
 from autokd.loss_keys import KEYS
 from autokd.ranges import Choice
-from autokd.recipes import RULES
+from autokd.recipes import RULES, WITH_UNLABELLED
 from autokd.spec import FORMAT, TEACHER, Number, beside_slots, fields_in, slots
 from autokd.study.arms import PAST, RECIPE
 from autokd.study.failures import REMEDIES
@@ -22,7 +22,7 @@ TRIALS = ("family", "warm_start", "design", "random", "tpe", "screen", "quasi_ra
 STAGES = ("noise", "select", "tune", "choose", "claim", "ablate")
 """Stages of a search that train outside explore."""
 OTHER = "other"
-_SOURCES = frozenset([*(f"{RECIPE}{rule.name}" for rule in RULES), *TRIALS, *STAGES])
+_SOURCES = frozenset([*(f"{RECIPE}{rule.name}" for rule in (*RULES, *WITH_UNLABELLED)), *TRIALS, *STAGES])
 _TAUGHT = re.compile(rf"{RECIPE}{PAST}[0-9a-f]{{8}}")
 
 
@@ -31,7 +31,7 @@ def shared_form(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
 
     A part that is a plug-in's or that this version does not have, and a text that is none of a few that the field knows
     (a path, the name of a teacher), cannot be shared, so neither can the pipeline. Instances of losses are called after
-    their components.
+    their components. Nor can one be shared that was trained on samples without labels: nobody would know which.
 
     Args:
       pipeline: plain, as a record has it.
@@ -43,6 +43,10 @@ def shared_form(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
         if name not in pipeline:
             continue
         value = pipeline[name]
+        if isinstance(slot, Number) and slot.of_unlabelled:
+            if value:
+                return None
+            continue
         shared = _number(value) if isinstance(slot, Number) else _part(slot.kind, value, many=slot.many)
         if shared is None:
             return None

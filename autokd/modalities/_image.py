@@ -19,7 +19,7 @@ from autokd.batching import single, subset
 from autokd.declarations import Modality
 from autokd.errors import DataError
 from autokd.input_kind import InputKind
-from autokd.input_values import Feed, Finer, OnnxForm, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
+from autokd.input_values import Feed, Files, Finer, OnnxForm, Preview, ReadInputs, Suspects, TeacherRecipe, UsualInputs
 from autokd.modalities import images, resizing, tables
 from autokd.modalities.decoded_files import DecodedFiles
 from autokd.modalities.decoding import USUAL
@@ -40,8 +40,7 @@ TINY = 16
 """Side in pixels up to which the shortest network is deep enough for a default teacher."""
 USUAL_SIZES = (28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
 """Sides in pixels that image classifiers are usually trained at."""
-GREY_MEAN, GREY_STD = 0.449, 0.226
-"""Of ImageNet in grey: the means over its channels."""
+GREY_MEAN, GREY_STD = 0.449, 0.226  # of ImageNet in grey: the means over its channels
 SIZES: Mapping[str, tuple[int, int]] = {"large": (14, 32), "medium": (8, 32), "small": (8, 16)}
 """Depth and width of a default teacher's network by name, the largest first."""
 
@@ -110,6 +109,18 @@ class Image(InputKind):
         remarks = [*said_of_others(others), *images.said_of_new(files, preprocess)]
         names, pixels = zip(*readable, strict=True)
         return ReadInputs(names, torch.from_numpy(np.stack(pixels)), skipped, tuple(remarks))
+
+    def unlabelled_files(self, preprocess: ImagePreprocess, path: Path) -> Files | None:
+        """Find the pictures; square ones are decoded as they are asked for. See `InputKind.unlabelled_files`."""
+        height, width = preprocess.size
+        if height != width:
+            return None
+        found = _files_at(path, preprocess.reading.encoding)
+        if not found.pictures:
+            raise DataError(f"{path}: no picture lies there; there is: {counted(found.others) or 'nothing'}")
+        source = DecodedFiles(found.pictures, height, preprocess.reading, channels=preprocess.channels)
+        said = (*said_of_others(found.others), *images.said_of_new(found.pictures, preprocess))
+        return Files([str(file) for file in found.pictures], source, said)
 
     def given(self, preprocess: ImagePreprocess, samples: Any, *, skip_bad: bool) -> ReadInputs:
         """Take PIL images, arrays and tensors; see `InputKind.given`."""

@@ -18,7 +18,7 @@ from autokd.input_kind import InputKind
 from autokd.input_values import Feed, OnnxForm, Preview, ReadInputs, Suspects, TeacherRecipe
 from autokd.modalities.fitting import fit_columns
 from autokd.modalities.foreign_rows import as_read_by_others
-from autokd.modalities.rows import TablePreprocess, form_of, given_rows, read_rows, table_preprocess
+from autokd.modalities.rows import TablePreprocess, form_of, given_rows, read_all_columns, read_rows, table_preprocess
 from autokd.modalities.table_graph import table_form
 from autokd.modalities.telling import telling_columns
 from autokd.nodes import Nodes
@@ -63,6 +63,10 @@ class Table(InputKind):
     def read(self, preprocess: TablePreprocess, paths: Sequence[Path], *, skip_bad: bool) -> ReadInputs:
         """Read CSV, TSV and Parquet files; see `InputKind.read`."""
         return read_rows(preprocess, paths, skip_bad=skip_bad)
+
+    def read_unlabelled(self, preprocess: TablePreprocess, path: Path, like: DataFrame) -> ReadInputs:
+        """Read a table file, all its columns; see `InputKind.read_unlabelled`."""
+        return read_all_columns(preprocess, path, like)
 
     def given(self, preprocess: TablePreprocess, samples: Any, *, skip_bad: bool) -> ReadInputs:
         """Take a table, rows by column name, or an array where the columns are numbered; see `InputKind.given`."""

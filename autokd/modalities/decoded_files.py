@@ -81,10 +81,14 @@ class DecodedFiles:
         Raises:
           DataError: a file is not a readable image.
         """
-        for picture in decode_each(self._paths, self.shape[1], self._reading, self.shape[0]):
+        for picture in self.each():
             if isinstance(picture, DataError):
                 raise picture
             yield picture
+
+    def each(self) -> Iterator[NDArray[np.uint8] | DataError]:
+        """Decode all pictures, one after the other; yield what is wrong with one that cannot be read."""
+        yield from decode_each(self._paths, self.shape[1], self._reading, self.shape[0])
 
     def read(self, rows: Tensor) -> Tensor:
         """Decode some pictures; see `autokd.lazy.Source`.

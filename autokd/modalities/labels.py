@@ -44,7 +44,10 @@ def class_names(values: Series, source: str, *, classification: bool = False) ->
     empty = np.flatnonzero(values.isna().to_numpy() | (np.array(names, dtype=object) == ""))
     if len(empty):
         where = tables.place(values, empty[0])
-        raise DataError(f"{source}: {len(empty)} row(s) have no label, the first is {where}")
+        raise DataError(
+            f"{source}: {len(empty)} row(s) have no label, the first is {where}; to distil on such rows, put them "
+            "into a table of their own and give it with --unlabelled (unlabelled=…)"
+        )
     names = _one_name_a_number(names, source)
     if not classification:
         _check_not_a_quantity(names, source)

@@ -104,6 +104,26 @@ def read_rows(preprocess: TablePreprocess, paths: Sequence[Path], *, skip_bad: b
     return ReadInputs(tuple(names), pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0])
 
 
+def read_all_columns(preprocess: TablePreprocess, path: Path, like: DataFrame) -> ReadInputs:
+    """Read a table file whose rows are to be distilled on; columns that the preprocessing does not read stay.
+
+    Args:
+      preprocess: of the dataset.
+      path: of the file.
+      like: rows of the dataset; other columns than theirs, such as the label, are not looked at, which is said.
+
+    Raises:
+      DataError: it is no table, or a column is absent.
+    """
+    frame = tables.read_table(path, (), preprocess.encoding)
+    read = _features(preprocess, frame, str(path), skip_bad=True)
+    names = tuple(f"{path}:{row}" for row in range(1, len(frame) + 1))
+    others = [repr(str(name)) for name in frame.columns if name not in like.columns]
+    shown = f"{', '.join(others[:_SHOWN])}{', …' if len(others) > _SHOWN else ''}"
+    remarks = (f"{path}: {shown} is no feature of the data, and is not looked at",) if others else ()
+    return ReadInputs(names, frame.assign(**{name: read[name] for name in read.columns}), remarks=remarks)
+
+
 def given_rows(preprocess: TablePreprocess, samples: Any, *, skip_bad: bool) -> ReadInputs:
     """Take rows given in Python; see `autokd.input_kind.InputKind.given`."""
     frame = tables.with_names(_as_table(preprocess, samples), "the table")

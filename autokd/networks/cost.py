@@ -7,7 +7,6 @@ Multiply-accumulates (MACs) are those of convolutions and matrix products, half 
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import statistics
 import time
@@ -22,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from autokd import batching
 from autokd.components import HeadComponent, StudentComponent
+from autokd.networks.fusing import fuse_in_place, fused
 from autokd.networks.inputs import feed_of
 from autokd.types import BuildContext, Shapes, Task
 
@@ -76,10 +76,11 @@ def latency(
 ) -> float:
     """Return the time of one forward pass in eval mode, in milliseconds: the median of `repeats`, warm-up excluded.
 
-    A copy of the module is measured, from call to finished result, on random inputs that are already on the device.
+    A copy of the module is measured as it is deployed (`autokd.networks.fusing`), from call to finished result, on
+    random inputs that are already on the device.
     """
     device = torch.device(device)
-    network = copy.deepcopy(module).to(device).eval()
+    network = fused(module).to(device)
     generator = torch.Generator().manual_seed(0)
     inputs = batching.to(feed_of(task).example(batch_size, generator), device)
     times = [_seconds(lambda: network(inputs), device) for _ in range(_WARM_UP + repeats)]
@@ -114,7 +115,9 @@ def answer_cost(
 def student_cost(
     component: StudentComponent, task: Task, head: HeadComponent | None = None, teacher: Shapes | None = None
 ) -> Cost:
-    """Return what a student costs on a task; built from shapes only, without weights or random numbers.
+    """Return what a student costs on a task as it is deployed; built from shapes only, without weights.
+
+    Branches of a student that become one once it is trained count as that one (`autokd.networks.fusing`).
 
     Args:
       component: the student.
@@ -122,7 +125,7 @@ def student_cost(
       head: the component that is part of the student; None for the bare student.
       teacher: what the teacher offers, for the head.
     """
-    module = in_form(component, task, head, teacher)
+    module = _deployed_form(component, task, head, teacher)
     return Cost(params(module), macs(module, task), size_bytes(module))
 
 
@@ -157,15 +160,24 @@ def _extent(
     component: StudentComponent, task: Task, head: HeadComponent | None, teacher: Shapes | None
 ) -> tuple[int, int]:
     """Parameters and bytes of a student."""
-    module = in_form(component, task, head, teacher)
+    module = _deployed_form(component, task, head, teacher)
     return params(module), size_bytes(module)
 
 
 def in_form(component: StudentComponent, task: Task, head: HeadComponent | None, teacher: Shapes | None) -> nn.Module:
-    """A student of shapes only."""
+    """Return a student of shapes only, as it trains."""
     with shapes_alone():
         module = component.build(BuildContext(task=task))
         return module if head is None else head.build(BuildContext(task=task, teacher=teacher))(module)
+
+
+def _deployed_form(
+    component: StudentComponent, task: Task, head: HeadComponent | None, teacher: Shapes | None
+) -> nn.Module:
+    """A student of shapes only, as it answers once it is trained."""
+    module = in_form(component, task, head, teacher).eval()
+    with shapes_alone():
+        return fuse_in_place(module)
 
 
 @contextlib.contextmanager

@@ -130,7 +130,7 @@ def hooked(network: nn.Module, task: Task, features: Sequence[str] = ()) -> nn.M
     return Hooked(
         network,
         features=features or _spatial_stages(found),
-        tokens=_blocks(network, found),
+        tokens=token_blocks(network, found),
         attention=last_attention(network, task),
         classifier=classifier_of(network, task),
     )
@@ -163,8 +163,8 @@ def _spatial_stages(found: Sequence[Stage]) -> tuple[str, ...]:
     return tuple(last.values())
 
 
-def _blocks(network: nn.Module, found: Sequence[Stage]) -> tuple[str, ...]:
-    """The largest family of learned siblings of one class whose outputs are tokens [N, d]: a transformer's blocks.
+def token_blocks(network: nn.Module, found: Sequence[Stage]) -> tuple[str, ...]:
+    """Return the largest family of learned siblings of one class with tokens [N, d] as outputs: a transformer's blocks.
 
     Of families equally large, the one nearest to the root.
     """

@@ -165,7 +165,7 @@ class NetworkTeacher:
         self._head = head_of(self.modules[0], task) if len(modules) == 1 else None
         self.offers = shapes_of(modules[0], task) if len(modules) == 1 else Shapes()
         self.offers = self.offers._replace(head=self._head is not None)
-        self._renormalise = _renormalisation(task, mean, std)
+        self._renormalise = renormalisation(task, mean, std)
 
     @property
     def params(self) -> int:
@@ -203,10 +203,10 @@ def mean_logits(logits: Sequence[Tensor]) -> Tensor:
     return probabilities.clamp_min(1e-12).log()
 
 
-def _renormalisation(
+def renormalisation(
     task: Task, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
 ) -> tuple[Tensor, Tensor] | None:
-    """Scale and offset that turn the task's normalised inputs into the teacher's, or None where they agree."""
+    """Return scale and offset that turn the task's normalised inputs into a network's own, or None where they agree."""
     if mean is None or std is None or (mean == task.mean and std == task.std):
         return None
     here, there = (feed_of(each).constants for each in (task, dataclasses.replace(task, mean=mean, std=std)))

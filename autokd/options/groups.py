@@ -233,6 +233,13 @@ class DataOptions:
         ),
     ] = None
     validation: Annotated[Path | str | None, Option("A folder or table to validate on.")] = None
+    unlabelled: Annotated[
+        Path | str | Any | None,
+        Option(
+            "Samples without labels to distil on: a folder of pictures, or a table with the same columns.",
+            python="In Python also a DataFrame or an array.",
+        ),
+    ] = None
     image_size: Annotated[int | None, Option("Side of the resized images in pixels.", minimum=4)] = None
     encoding: Encoding = None
     resize: Annotated[

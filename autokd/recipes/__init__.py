@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from autokd.recipes.apply import Portfolio, Recipe, portfolio
-from autokd.recipes.rules import RULES, Rule, rule_of
+from autokd.recipes.rules import RULES, WITH_UNLABELLED, Rule, rule_of, rules_for
 from autokd.recipes.students import choose_family, largest_of_families
 
 __all__ = [
     "RULES",
+    "WITH_UNLABELLED",
     "Portfolio",
     "Recipe",
     "Rule",
@@ -15,4 +16,5 @@ __all__ = [
     "largest_of_families",
     "portfolio",
     "rule_of",
+    "rules_for",
 ]

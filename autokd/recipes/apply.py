@@ -10,7 +10,7 @@ from autokd import catalog
 from autokd.input_kind import takes
 from autokd.networks.cost import student_params
 from autokd.ranges import Choice, Scalar
-from autokd.recipes.rules import NONE, RULES, Rule
+from autokd.recipes.rules import NONE, Rule, rules_for
 from autokd.recipes.students import PLAIN, Fits, Room, beside_head, choose_family, largest_of_families
 from autokd.space import Candidate, Drawn, Space
 from autokd.space.values import nearest_value
@@ -67,7 +67,7 @@ def portfolio(
     *,
     student: Mapping[str, Any] | None = None,
     fast: Fits | None = None,
-    rules: Sequence[Rule] = RULES,
+    rules: Sequence[Rule] | None = None,
 ) -> Portfolio:
     """Return the recipes for a resolved space; no rule is dropped or changed without a line.
 
@@ -76,10 +76,11 @@ def portfolio(
       task, offers: the data, and what the teacher offers; None without a teacher.
       student: plain; None: the largest of the first family of the space that stays inside the limits.
       fast: see `autokd.recipes.students.Room`.
-      rules: in the order in which they are tried.
+      rules: in the order in which they are tried; None: those for the task.
     """
     chosen = student or choose_family(largest_of_families(space, task, offers, fast=fast))
     room = Room(space=space, task=task, offers=offers, fast=fast)
+    rules = rules_for(task) if rules is None else rules
     usable = [rule for rule in rules if offers is not None or not rule.reads_teacher]
     lines = [f"recipe {rule.name}: it reads a teacher, and there is none" for rule in rules if rule not in usable]
     recipes: dict[str, Recipe] = {}
@@ -133,8 +134,13 @@ def _augment(rule: Rule, room: Room, notes: Notes) -> Plain:
 
 
 def _training(rule: Rule, space: Space, notes: Notes) -> Plain:
-    """What the rule states of how long steps are and how the rate falls."""
+    """What the rule states of how long steps are, how the rate falls, and of samples without labels."""
     found: Plain = {}
+    pool = space.ranges().get("unlabelled")
+    if rule.unlabelled is not None and pool is not None:
+        found["unlabelled"] = nearest_value(pool, rule.unlabelled)
+        if found["unlabelled"] != rule.unlabelled:
+            notes.moved.append(f"unlabelled is {found['unlabelled']} in place of {rule.unlabelled}, {NEAREST}")
     if rule.schedule is not None:
         found["schedule"] = _component("schedule", rule.schedule, space, notes)
     span = space.ranges().get("batch_size")

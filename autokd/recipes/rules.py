@@ -13,6 +13,7 @@ from typing import Any
 
 from autokd import catalog
 from autokd.spec import TEACHER
+from autokd.types import Task
 
 _SGD: Mapping[str, Any] = {"use": "sgd", "learning_rate": 0.1}
 """The rate of the residual networks of He et al. (CVPR 2016, arXiv 1512.03385, section 4.2)."""
@@ -38,6 +39,7 @@ class Rule:
         the space's default.
       schedule: the same for the schedule; None: the space's default.
       batch_size: None: the space's default.
+      unlabelled: share of a batch that is of samples without labels, for data that have some; None: it has none.
       hand: it is what a person tries by hand.
       always: it is tried even where the space has no place for it.
     """
@@ -50,6 +52,7 @@ class Rule:
     head: Mapping[str, Any] = field(default_factory=lambda: {"use": "plain"})
     schedule: Mapping[str, Any] | None = None
     batch_size: int | None = None
+    unlabelled: float | None = None
     hand: bool = False
     always: bool = False
 
@@ -94,10 +97,40 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they are tried where only the first few fit into a budget."""
 
+WITH_UNLABELLED: tuple[Rule, ...] = (
+    Rule(
+        name="kd-unlabelled",
+        title="KD, with samples without labels",
+        losses=_KD,
+        optimizer=_SGD,
+        augment=LIGHT,
+        unlabelled=0.5,
+        hand=True,
+    ),
+    Rule(
+        name="kd-unlabelled-adamw",
+        title="KD, AdamW, no augmentation, with samples without labels",
+        losses=_KD,
+        optimizer=_ADAMW,
+        augment=NONE,
+        unlabelled=0.75,
+        hand=True,
+    ),
+)
+"""For data that have samples without labels: tried right after KD and the student alone."""
+
+
+def rules_for(task: Task) -> tuple[Rule, ...]:
+    """Return the rules for a task, in the order in which they are tried."""
+    if not task.unlabelled:
+        return RULES
+    first = [rule for rule in RULES if rule.always]
+    return (*first, *WITH_UNLABELLED, *(rule for rule in RULES if not rule.always))
+
 
 def rule_of(name: str) -> Rule | None:
     """Return the rule of a name, or None where this version has no such rule."""
-    return next((rule for rule in RULES if rule.name == name), None)
+    return next((rule for rule in (*RULES, *WITH_UNLABELLED) if rule.name == name), None)
 
 
 def unaugmented(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from autokd.errors import StudyError, UserError
 from autokd.networks.cost import student_params
-from autokd.recipes import RULES, Portfolio, Recipe, Rule, choose_family, largest_of_families, portfolio
+from autokd.recipes import RULES, Portfolio, Recipe, Rule, choose_family, largest_of_families, portfolio, rules_for
 from autokd.recipes.students import Fits
 from autokd.search.facts import describe_study
 from autokd.search.limits import INT8_SIZE, LATENCY, Meter
@@ -54,11 +54,11 @@ class Ground:
     first: Mapping[str, Any] | None
     fast: Fits | None
 
-    def recipes(self, rules: Sequence[Rule] = RULES) -> Portfolio:
+    def recipes(self, rules: Sequence[Rule] | None = None) -> Portfolio:
         """Return the rules on the first family."""
         return self._on(self.first, rules)
 
-    def elsewhere(self, rules: Sequence[Rule] = RULES) -> tuple[Portfolio, ...]:
+    def elsewhere(self, rules: Sequence[Rule] | None = None) -> tuple[Portfolio, ...]:
         """Return the rules on each other family."""
         first = None if self.first is None else self.first["use"]
         return tuple(self._on(student, rules) for student in self.students if student["use"] != first)
@@ -73,7 +73,7 @@ class Ground:
                 counts[key] = student_params(component_from_plain("students", student), self.task)
         return {recipe.rule.name: counts[fingerprint(recipe.drawn.plain["student"])] for recipe in recipes}
 
-    def _on(self, student: Mapping[str, Any] | None, rules: Sequence[Rule]) -> Portfolio:
+    def _on(self, student: Mapping[str, Any] | None, rules: Sequence[Rule] | None) -> Portfolio:
         return portfolio(self.space, self.task, self.offers, student=student, fast=self.fast, rules=rules)
 
 
@@ -104,7 +104,7 @@ def begun_from(setup: Setup, ground: Ground, past: PastStudies | None) -> Setup:
     setup = dataclasses.replace(setup, past=past)
     if past is None or not past.advised:
         return setup
-    rules = [*_baselines(), *(Rule.from_plain(each.rule) for each in past.advised)]
+    rules = [*_first(setup.data.task), *(Rule.from_plain(each.rule) for each in past.advised)]
     return dataclasses.replace(
         setup,
         identity=dataclasses.replace(setup.identity, knowledge=past.base),
@@ -241,5 +241,6 @@ def refuse_another_past(request: Request, before: StudySettings) -> None:
         )
 
 
-def _baselines() -> list[Rule]:
-    return [rule for rule in RULES if rule.name in BASELINES]
+def _first(task: Task) -> list[Rule]:
+    """What is tried before anything that past studies advise: they knew of no samples without labels."""
+    return [rule for rule in rules_for(task) if rule.name in BASELINES or rule.unlabelled]

@@ -40,7 +40,7 @@ from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.timing.room import refuse_too_large
 from autokd.search.work import Funnel, Parallel
-from autokd.space import Budget, Space, find, parse
+from autokd.space import Budget, Space, find, for_data, parse
 from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
@@ -200,16 +200,12 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     data = load_data(request, dry=dry)
     text, source = find(request.space or data.default_space)
     space = parse(text, source)
+    space = dataclasses.replace(space, budget=for_data(space.budget, data.task))
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
     objective = checked(of_names(request.objective) if request.objective else of_plain(space.objective), request)
-    asked = named(request)
-    if request.workers is not None and any(one.in_python for one in asked):
-        raise TeacherError(
-            "a teacher that was handed over in Python lives in this process alone; leave workers out, or save it to a "
-            "file and give its reference"
-        )
+    _refuse_in_workers(request)
     own = own_teacher(request, data, device)
     given = obtain_given(request, data, device, before, notify) if own.begun is None else None
     space = own.budgeted(space, len(data.train))
@@ -228,6 +224,15 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
         effort=Effort(space.budget.teacher_epochs),
         latency_with=request.latency_with,
     )
+
+
+def _refuse_in_workers(request: Request) -> None:
+    """Refuse a teacher that other processes cannot load."""
+    if request.workers is not None and any(one.in_python for one in named(request)):
+        raise TeacherError(
+            "a teacher that was handed over in Python lives in this process alone; leave workers out, or save it to a "
+            "file and give its reference"
+        )
 
 
 def load_data(request: Request, *, dry: bool = False, **changed: Any) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autokd.space.any_of import AnyOf, Group
-from autokd.space.budget import Budget
+from autokd.space.budget import Budget, for_data
 from autokd.space.candidate import Candidate
 from autokd.space.number import Fixed, Ranged
 from autokd.space.one_of import OneOf
@@ -25,6 +25,7 @@ __all__ = [
     "Space",
     "find",
     "folder_of",
+    "for_data",
     "parse",
     "shipped",
 ]

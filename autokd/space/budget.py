@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+
+from autokd.types import Task
+
+LONGER = 4
+"""Times as many epochs, at most, as without samples without labels."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +64,19 @@ class Budget:
     def only_recipes(self) -> bool:
         """Whether known recipes are all that is tried, as far as there are so many."""
         return self.trials <= self.recipes
+
+
+def for_data(budget: Budget, task: Task) -> Budget:
+    """Return the budget of a space file for a task: with samples without labels, trainings are longer.
+
+    An epoch is as many samples as have a label, however many others there are. With these it would be 1 + U/N times as
+    long, so runs take that many times the epochs, at most `LONGER` times.
+
+    >>> for_data(Budget(), Task(dataset="", modality="table", input_shape=(1,), classes=(), train_size=100)).epochs
+    27
+    """
+    if not task.unlabelled:
+        return budget
+    factor = min(LONGER, 1 + task.unlabelled / task.train_size)
+    longer = {name: round(factor * getattr(budget, name)) for name in ("epochs", "train_epochs")}
+    return dataclasses.replace(budget, **longer)

@@ -29,6 +29,7 @@ class Traits(NamedTuple):
       excludes, requires: full names ("losses.dkd") of what it must not, or must, stand beside.
       changes: whether networks see other samples than those of the dataset.
       members: it reads each member of an ensemble of teachers.
+      reads_labels: it is about labelled samples only.
     """
 
     modalities: AbstractSet[str] = ANY
@@ -42,6 +43,7 @@ class Traits(NamedTuple):
     prepared_from: tuple[str, ...] | None = None
     changes: bool = False
     members: bool = False
+    reads_labels: bool = False
 
 
 def traits_of(slot: str, declares: Declaration) -> Traits:

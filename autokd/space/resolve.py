@@ -9,9 +9,21 @@ from autokd.declarations import NO_MEMBERS, NO_VIEWS
 from autokd.input_kind import takes
 from autokd.space.buildable import offers_of, refusal, unset
 from autokd.space.candidate import Candidate, clash, lacks
+from autokd.space.number import Ranged
 from autokd.space.parts import Check, Part
 from autokd.space.sizes import up_to_limits
-from autokd.spec import Slot, Slots, beside_slots, is_teacher, member_of, network_slot, offered_by
+from autokd.space.values import edges
+from autokd.spec import (
+    Number,
+    Slot,
+    Slots,
+    beside_slots,
+    is_teacher,
+    member_of,
+    network_slot,
+    offered_by,
+    unlabelled_slots,
+)
 from autokd.types import Shapes, Task
 
 
@@ -73,6 +85,20 @@ def resolve_parts(parts: Mapping[str, Part], table: Slots, situation: Situation)
         if len(left.dropped) == before:
             break
     return left
+
+
+def about_unlabelled(left: Remainder, table: Slots, task: Task) -> Remainder:
+    """Search what is about samples without labels, if the data have some; leave it out if they have none."""
+    parts = dict(left.parts)
+    for name in unlabelled_slots(table):
+        slot = table[name]
+        if not task.unlabelled and name in parts:
+            del parts[name]
+            left.dropped.append(f"{name}: {task.dataset} has no samples without labels; give some with --unlabelled")
+        elif task.unlabelled and name not in parts and isinstance(slot, Number) and slot.range is not None:
+            first, *_ = edges(slot.range)
+            parts[name] = Ranged(slot=name, span=slot.range, default=first)
+    return left._replace(parts=parts)
 
 
 def with_sizes(parts: Mapping[str, Part], table: Slots, task: Task, limits: Mapping[str, float]) -> dict[str, Part]:

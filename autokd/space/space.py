@@ -17,7 +17,7 @@ from autokd.ranges import Range
 from autokd.space.budget import Budget
 from autokd.space.candidate import Candidate, Params
 from autokd.space.parts import Content, Part
-from autokd.space.resolve import Situation, resolve_parts, with_sizes
+from autokd.space.resolve import Situation, about_unlabelled, resolve_parts, with_sizes
 from autokd.space.source import Source, ask_members, count_members
 from autokd.space.values import Draw, UnitDraw
 from autokd.types import Shapes, Task
@@ -90,7 +90,7 @@ class Space:
         Raises:
           SpaceError: nothing is left for a slot; says why.
         """
-        left = resolve_parts(self.parts, self.slots, Situation(task, teacher))
+        left = about_unlabelled(resolve_parts(self.parts, self.slots, Situation(task, teacher)), self.slots, task)
         if left.problems:
             raise SpaceError(left.problems, f"{self.source} for {task.dataset}")
         stated: dict[str, Any] = {key: value for key, value in overrides.items() if value is not None}
@@ -232,7 +232,7 @@ class Space:
         idle = self._idle(plain)
         for name, part in self._in_order():
             if name in idle:
-                problems += [] if plain.get(name) is None else [f"{name}: no loss reads its answers"]
+                problems += [] if plain.get(name) is None else [f"{name}: {self._why_idle(name)}"]
                 continue
             if plain.get(name) is None:
                 problems.append(f"{name}: missing")
@@ -243,20 +243,33 @@ class Space:
         absent = [name for name in self.slots if name not in self.parts and plain.get(name) is not None]
         return params, problems + [f"{name}: this space has none" for name in absent]
 
+    def _why_idle(self, name: str) -> str:
+        return "every loss reads labels" if name in self._of_unlabelled else "no loss reads its answers"
+
     def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A plain pipeline with its slots in their order, less what stands beside the student and nobody reads."""
+        """A plain pipeline with its slots in their order, less what none of its losses has a use for."""
         idle = self._idle(values)
         held = {name: values[name] for name in self.slots if values.get(name) is not None and name not in idle}
         return {"format": spec.FORMAT, **held}
 
     def _idle(self, values: Mapping[str, Any]) -> set[str]:
-        """The slots for networks beside the student whose answers none of a plain pipeline's losses reads."""
-        beside = set(self._beside)
-        for slot, part in self.parts.items() if beside else ():
+        """The slots that none of a plain pipeline's losses has a use for.
+
+        For networks beside the student, if none reads their answers; about samples without labels, if all read labels.
+        """
+        idle = set(self._beside | self._of_unlabelled)
+        for slot, part in self.parts.items() if idle else ():
             held = values.get(slot)
             there = held if isinstance(held, Mapping) else {}
-            beside -= {candidate.traits.reads_of for candidate in part.candidates if candidate.name in there}
-        return beside
+            for traits in (candidate.traits for candidate in part.candidates if candidate.name in there):
+                idle -= {traits.reads_of}
+                idle -= self._of_unlabelled if traits.reads_of and not traits.reads_labels else frozenset()
+        return idle
+
+    @functools.cached_property
+    def _of_unlabelled(self) -> frozenset[str]:
+        """The slots of this space that are about samples without labels."""
+        return frozenset(spec.unlabelled_slots(self.slots)) & self.parts.keys()
 
     @functools.cached_property
     def _beside(self) -> frozenset[str]:

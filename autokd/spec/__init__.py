@@ -7,6 +7,7 @@ from autokd.spec.answers import (
     is_teacher,
     member_of,
     members_read,
+    needs_no_labels,
     offered_by,
     read_by,
     read_by_plain,
@@ -32,6 +33,7 @@ from autokd.spec.pipeline import (
     components,
     network_slot,
     slots,
+    unlabelled_slots,
 )
 from autokd.spec.placed import PlacedLoss, bare, counting, gap_in, key_defaults, keys_of, trimmed
 from autokd.spec.plain import FORMAT, converted, fingerprint, from_plain, problems, to_plain, without_idle
@@ -67,6 +69,7 @@ __all__ = [
     "make",
     "member_of",
     "members_read",
+    "needs_no_labels",
     "network_slot",
     "offered_by",
     "problems",
@@ -77,5 +80,6 @@ __all__ = [
     "slots",
     "to_plain",
     "trimmed",
+    "unlabelled_slots",
     "without_idle",
 ]

@@ -54,6 +54,16 @@ def read_by_plain(loss: Mapping[str, Any]) -> str:
     return str(loss.get("teacher") or catalog.load(LOSSES, loss["use"]).declares.reads_of)
 
 
+def needs_no_labels(loss: LossComponent) -> bool:
+    """Return whether a loss of a pipeline says something of samples without labels, from somebody's answers alone."""
+    return bool(read_by(loss)) and not loss.declares.reads_labels
+
+
+def needs_no_labels_plain(loss: Mapping[str, Any]) -> bool:
+    """Return the same of a plain loss."""
+    return bool(read_by_plain(loss)) and not catalog.load(LOSSES, loss["use"]).declares.reads_labels
+
+
 def offered_by(name: str, teacher: Shapes) -> Shapes:
     """Return what a member of the teacher offers where the name is of one, and what the teacher does for all others."""
     number = member_of(name)

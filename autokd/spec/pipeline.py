@@ -73,6 +73,8 @@ class Number(NamedTuple):
       least, most: the least and the largest value.
       optional: there may be none: None in a pipeline, and left out of its plain form.
       default: the field's own default, which `slots` fills in; where a range is searched, what the search begins with.
+      of_unlabelled: it is about samples without labels. Where the data have some, a space that does not name the slot
+        searches the range; where they have none, or every loss reads labels, it holds nothing.
     """
 
     range: Range | None
@@ -81,6 +83,7 @@ class Number(NamedTuple):
     most: float = math.inf
     optional: bool = False
     default: Any = None
+    of_unlabelled: bool = False
 
     @property
     def required(self) -> bool:
@@ -128,6 +131,7 @@ class PipelineSpec:
         `autokd.engine.ema`; None or 0: they are the last ones.
       qat: share of training done from which on the student computes as its int8 file will, see `autokd.engine.qat`;
         None or 1: it never does.
+      unlabelled: share of a batch that is of samples without labels, see `autokd.engine.unlabelled`; None or 0: none.
 
     Raises:
       ComponentError: there is a stretch of training in which no loss counts, a loss reads answers that nobody gives, or
@@ -148,6 +152,10 @@ class PipelineSpec:
     batch_size: Annotated[int, Number(Choice(32, 64, 128))] = 64
     ema: Annotated[float | None, Number(None, float, least=0, most=1, optional=True)] = None
     qat: Annotated[float | None, Number(None, float, least=0, most=1, optional=True)] = None
+    unlabelled: Annotated[
+        float | None,
+        Number(Choice(0.0, 0.25, 0.5, 0.75), float, least=0, most=0.9, optional=True, of_unlabelled=True),
+    ] = None
 
     def __post_init__(self) -> None:
         if found := gap_in(counting(self.losses.values())):
@@ -172,7 +180,7 @@ def slots(pipeline: type[PipelineSpec] = PipelineSpec) -> dict[str, Slot | Numbe
     """Return the slots of a pipeline, by field name.
 
     >>> " ".join(slots())
-    'student head init peer augment selection losses optimizer schedule batch_size ema qat'
+    'student head init peer augment selection losses optimizer schedule batch_size ema qat unlabelled'
     """
     return dict(_slots(pipeline))  # type: ignore[arg-type]  # a class is hashable
 
@@ -204,6 +212,15 @@ def beside_slots(table: Slots) -> list[str]:
     ['peer']
     """
     return [name for name, slot in table.items() if isinstance(slot, Slot) and slot.beside]
+
+
+def unlabelled_slots(table: Slots) -> list[str]:
+    """Return the names of the slots that are about samples without labels.
+
+    >>> unlabelled_slots(slots())
+    ['unlabelled']
+    """
+    return [name for name, slot in table.items() if isinstance(slot, Number) and slot.of_unlabelled]
 
 
 def components(spec: PipelineSpec) -> Iterator[tuple[str, Any]]:

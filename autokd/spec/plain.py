@@ -11,9 +11,9 @@ from typing import Any
 from autokd import catalog
 from autokd.errors import ComponentError, nearest
 from autokd.loss_keys import KEYS
-from autokd.spec.answers import LOSSES, answer_problems, read_by_plain
+from autokd.spec.answers import LOSSES, answer_problems, needs_no_labels_plain, read_by_plain
 from autokd.spec.component import FieldInfo, component_from_plain, component_to_plain, convert, fields_in, make
-from autokd.spec.pipeline import Number, PipelineSpec, Slot, Slots, beside_slots, slots
+from autokd.spec.pipeline import Number, PipelineSpec, Slot, Slots, beside_slots, slots, unlabelled_slots
 from autokd.spec.placed import counting, gap_in
 
 FORMAT = 1
@@ -98,12 +98,22 @@ def _answer_problems(plain: Mapping[str, Any], table: Slots) -> list[str]:
 def without_idle(plain: Mapping[str, Any], table: Slots | None = None) -> dict[str, Any]:
     """Return a plain pipeline without the networks beside the student whose answers no loss of it reads.
 
+    If all of its losses read labels, it has no samples without labels either.
+
     >>> without_idle({"peer": {"use": "cnn"}, "losses": {"ce": {"use": "ce"}}})
     {'losses': {'ce': {'use': 'ce'}}}
     """
-    there = [name for name in beside_slots(slots() if table is None else table) if plain.get(name) is not None]
+    table = slots() if table is None else table
+    there = [name for name in beside_slots(table) if plain.get(name) is not None]
     read = {read_by_plain(loss) for loss in plain[LOSSES].values()} if there else set()
-    return {name: value for name, value in plain.items() if name not in there or name in read}
+    idle = _without_use(plain, table)
+    return {name: value for name, value in plain.items() if name not in (*there, *idle) or name in read}
+
+
+def _without_use(plain: Mapping[str, Any], table: Slots) -> list[str]:
+    """The slots about samples without labels, where all losses read labels."""
+    pool = [name for name in unlabelled_slots(table) if name in plain]
+    return pool if pool and not any(map(needs_no_labels_plain, plain[LOSSES].values())) else []
 
 
 def _all_problems(plain: Mapping[str, Any], table: Slots, partial: bool) -> Iterator[str]:

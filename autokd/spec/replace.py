@@ -8,9 +8,18 @@ from typing import Any
 
 from autokd import catalog
 from autokd.errors import ComponentError, nearest
-from autokd.spec.answers import LOSSES, read_by
+from autokd.spec.answers import LOSSES, needs_no_labels, read_by
 from autokd.spec.component import convert, fields_in
-from autokd.spec.pipeline import Number, PipelineSpec, Slot, beside_slots, component_at, components, slots
+from autokd.spec.pipeline import (
+    Number,
+    PipelineSpec,
+    Slot,
+    beside_slots,
+    component_at,
+    components,
+    slots,
+    unlabelled_slots,
+)
 from autokd.spec.placed import bare, key_defaults, keys_of, place
 
 
@@ -51,11 +60,17 @@ def replaced(spec: PipelineSpec, path: str, value: Any) -> PipelineSpec:
 
 
 def _without_idle(spec: PipelineSpec, change: Mapping[str, Any]) -> dict[str, Any]:
-    """A change of a slot; other losses leave no network beside the student whose answers none of them reads."""
+    """A change of a slot; other losses leave no network beside the student whose answers none of them reads.
+
+    Nor do they leave samples without labels if all of them read labels.
+    """
     if LOSSES not in change:
         return dict(change)
-    read = {*map(read_by, change[LOSSES].values())}
-    return {**dict.fromkeys(name for name in beside_slots(slots(type(spec))) if name not in read), **change}
+    losses, table = change[LOSSES].values(), slots(type(spec))
+    read = {*map(read_by, losses)}
+    idle = [name for name in beside_slots(table) if name not in read]
+    idle += [] if any(map(needs_no_labels, losses)) else unlabelled_slots(table)
+    return {**dict.fromkeys(idle), **change}
 
 
 def _checked(name: str, slot: Slot | Number, value: Any) -> Any:

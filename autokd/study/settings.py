@@ -186,6 +186,8 @@ class DataFacts:
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as `study.yaml` has them."""
         task = dataclasses.asdict(self.task)
+        if not self.task.unlabelled:
+            del task["unlabelled"]
         return {
             "name": self.name,
             "modality": self.modality,

@@ -143,11 +143,15 @@ def _values(span: Range | None, state: Mapping[str, Tensor]) -> list[Any]:
     return [value for value in values if value in sizes]
 
 
+def _students_for(task: Task) -> list[str]:
+    """The students that take a task's samples, but for those of other libraries."""
+    declared = {name: catalog.load("students", name).declares for name in catalog.names("students")}
+    return [n for n, each in declared.items() if takes(each.modalities, task.modality) and not each.family]
+
+
 def _unnamed(content: state_file.StateFile, task: Task) -> TeacherError:
     """The error for a file that does not say what it holds, with the architectures that fit it best."""
-    names = [
-        n for n in catalog.names("students") if takes(catalog.load("students", n).declares.modalities, task.modality)
-    ]
+    names = _students_for(task)
     fits = list(_fits([_fitted(name, {}, content.state, task) for name in names], content.state, task))
     best = sorted((fit for fit in fits if fit.score[1]), key=lambda fit: fit.score, reverse=True)[:_SUGGESTIONS]
     lines = [

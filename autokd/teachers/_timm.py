@@ -57,7 +57,7 @@ class TimmTeacher(FromFile, Fed):
         )
 
     def _network(self, task: Task, source: str) -> nn.Module:
-        timm = _timm()
+        timm = compat.timm()
         if not timm.is_model(self.model):
             raise TeacherError(f"timm has no model {self.model!r}; {_hint(self.model, timm.list_models())}")
         arguments: dict[str, Any] = {
@@ -68,11 +68,6 @@ class TimmTeacher(FromFile, Fed):
         with foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
             network: nn.Module = timm.create_model(self.model, pretrained=False, **arguments)
         return network
-
-
-def _timm() -> Any:
-    compat.torchvision()  # timm imports torchvision, which may need help to import
-    return compat.import_module("timm", "timm")
 
 
 def _hint(name: str, models: list[str]) -> str:

@@ -13,6 +13,7 @@ from autokd.errors import TeacherError, nearest
 from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, Fed, InputForm
 from autokd.networks.freeze import foreign
+from autokd.networks.library import with_channels
 from autokd.networks.models import seeded
 from autokd.networks.options import read_options
 from autokd.networks.state_file import StateFile
@@ -77,20 +78,4 @@ class TorchvisionTeacher(FromFile, Fed):
         arguments: dict[str, Any] = {"num_classes": task.num_classes, **read_options(self.fields)}
         with foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
             network: nn.Module = models.get_model(self.model, weights=None, **arguments)
-            return _with_channels(network, task.input_shape[0])
-
-
-def _with_channels(network: nn.Module, channels: int) -> nn.Module:
-    """Give the first convolution another number of input channels, where it has not got that number already."""
-    name, first = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
-    if first.in_channels != channels:
-        stem = nn.Conv2d(
-            channels,
-            first.out_channels,
-            first.kernel_size,  # type: ignore[arg-type]
-            first.stride,  # type: ignore[arg-type]
-            first.padding,  # type: ignore[arg-type]
-            bias=first.bias is not None,
-        )
-        network.set_submodule(name, stem)
-    return network
+            return with_channels(network, task.input_shape[0])

@@ -92,6 +92,7 @@ def obtain(
     Raises:
       UserError: nothing can be kept in the cache.
     """
+    data = data.labelled_alone
     chosen, epochs = recipe(data.task, effort), effort.epochs
     key = fingerprint(
         [FORMAT, data.task.fingerprint, list(chosen.pipelines), chosen.members, list(chosen.trees), epochs]

@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from autokd.data import Dataset, with_finer
+from autokd.engine.checkpoint import load_state, save_state
 from autokd.files import CACHE_REMEDY, cache_dir, write_tensors, write_text
 from autokd.locks import waited_for
 from autokd.networks.bare import Bare, FromFile, begin
@@ -31,9 +32,9 @@ from autokd.networks.models import NetworkTeacher, state_fingerprint
 from autokd.networks.reference import to_component
 from autokd.spec import fingerprint
 from autokd.teaching.new_head import fit_head
-from autokd.teaching.recipe import SHORT, Effort
+from autokd.teaching.recipe import Effort
 from autokd.teaching.sentences import line as said_of
-from autokd.teaching.whole_network import BATCH, DECAY, MIDDLE, RATES, TRIED_FROM, Runs, policies_of, sees_more
+from autokd.teaching.whole_network import BATCH, DECAY, RATES, Runs, policies_of, sees_more, short_of
 from autokd.types import Task
 
 log = logging.getLogger("autokd")
@@ -108,13 +109,14 @@ def obtain(described: Mapping[str, Any], data: Dataset, device: torch.device, to
     content = {name: value for name, value in base.items() if name != "file"}
     recipe = [RATES, DECAY, BATCH, policies_of(data.task)]
     key = fingerprint([KEY, FORMAT, data.task.fingerprint, content, recipe, epochs])
-    folder, lock = cache_dir("teachers") / key, cache_dir("teachers") / f"{key}.lock"
+    folder, part, lock = (cache_dir("teachers") / f"{key}{end}" for end in ("", ".part", ".lock"))
     with waited_for(lock, "fine-tunes this teacher", CACHE_REMEDY, told.wait):
         found = _found(folder, component, data)
         if found is None:
-            facts, state = _train(begin(component, data.task), data, epochs, device, told)
+            facts, state = _train(begin(component, data.task), data, epochs, device, told, part)
             write_tensors(folder / "teacher.safetensors", state)
             write_text(folder / "teacher.json", json.dumps(facts._asdict()))
+            shutil.rmtree(part, ignore_errors=True)
             found = _load(folder, component, data)
         return found._replace(teacher=found.teacher.to(device))
 
@@ -177,37 +179,58 @@ def _load(folder: Path, component: FromFile, data: Dataset) -> FineTuned:
     return FineTuned(teacher, said_of(teacher, data.task, teacher.frozen, {}, f"fine-tuned: {facts}", finer=finer))
 
 
+class _Head(NamedTuple):
+    """What is kept of a fitted head: its score, and the state of the network with it."""
+
+    score: float | None
+    network: Mapping[str, Tensor]
+
+
+def _fitted_head(bare: Bare, data: Dataset, device: torch.device, part: Path) -> float | None:
+    """Fit the head, or take it up as it was before a kill; return its score."""
+    teacher = bare.frozen(data.task).to(device)
+    found = load_state(part / "head.pt", device)
+    if found is None:
+        score = fit_head(bare.network, teacher, with_finer(data, teacher), device)
+        save_state(part / "head.pt", _Head(score, bare.network.state_dict())._asdict())
+        return score
+    head = _Head(**found)
+    bare.network.load_state_dict(head.network)
+    return head.score
+
+
 def _train(
-    bare: Bare, data: Dataset, epochs: int, device: torch.device, told: Told
+    bare: Bare, data: Dataset, epochs: int, device: torch.device, told: Told, part: Path
 ) -> tuple[_Facts, Mapping[str, Tensor]]:
     """Fit the head, choose rate and augmentation in short runs, train the whole network; keep what is best."""
-    began, task = time.monotonic(), data.task
-    total = (compared(task) * max(1, epochs // SHORT) if epochs >= TRIED_FROM else 0) + epochs
+    spent, began, task = part / "seconds", time.monotonic(), data.task
+    before = float(spent.read_text()) if spent.exists() else 0.0
+    total = compared(task) * short_of(epochs) + epochs
     done = 0
     told.epoch(done, total)
 
     def tell() -> None:
         nonlocal done
         done += 1
+        write_text(spent, f"{before + time.monotonic() - began}")
         told.epoch(done, total)
 
-    teacher = bare.frozen(task).to(device)
-    head = fit_head(bare.network, teacher, with_finer(data, teacher), device)
-    runs = Runs(bare, data, device, tell)
-    rate, augment = runs.choose(epochs) if epochs >= TRIED_FROM else (RATES[MIDDLE], runs.policies[0])
+    head = _fitted_head(bare, data, device, part)
+    runs = Runs(bare, data, device, tell, part)
+    rate, augment = runs.choose(short_of(epochs))
     trained = runs.train(rate, augment, epochs)
     bare.network.cpu()
-    keep = trained is not None and (head is None or trained.score > head)
-    state = runs.state_of(trained) if trained is not None and keep else bare.network.state_dict()
+    best = trained if trained is not None and (head is None or trained.score > head) else None
+    state = bare.network.state_dict() if best is None else runs.state_of(best)
     facts = _Facts(
         format=FORMAT,
         weights=state_fingerprint(state),
         head=head,
         whole=None if trained is None else trained.score,
-        epoch=trained.epoch if trained is not None and keep else 0,
+        epoch=0 if best is None else best.epoch,
         epochs=epochs,
         learning_rate=rate,
         augment=augment,
-        seconds=time.monotonic() - began,
+        seconds=before + time.monotonic() - began,
     )
     return facts, state

@@ -7,6 +7,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from autokd.errors import TrialFailure
 from autokd.networks.bare import Bare
 from autokd.networks.inputs import kind_of
 from autokd.seeds import derive
-from autokd.spec import PipelineSpec, from_plain
+from autokd.spec import PipelineSpec, fingerprint, from_plain
 from autokd.teaching.best_epoch import Trained, train_best
 from autokd.teaching.recipe import LARGE, SHORT
 from autokd.types import BuildContext, Task
@@ -52,14 +53,22 @@ class _Beginning:
 
 
 class Runs:
-    """Trainings of the whole network from where it is, with what it is fed."""
+    """Trainings of the whole network from where it is, with what it is fed.
 
-    def __init__(self, bare: Bare, data: Dataset, device: torch.device, tell: Callable[[], None]) -> None:
+    Args:
+      bare: the network.
+      data: the dataset; its test split is not read.
+      device: where to train.
+      tell: called after each epoch.
+      folder: where trainings are kept, so that they go on where they were killed.
+    """
+
+    def __init__(self, bare: Bare, data: Dataset, device: torch.device, tell: Callable[[], None], folder: Path) -> None:
         kind, size, students = kind_of(data.task.modality), bare.form.size, data.task
         data = load_again({**data.reference, "image_size": size}) if sees_more(data, size) else data
         self._network = kind.behind_resize(bare.network, size) if size else bare.network
         self._pipeline = kind.teacher_recipe(data.task, LARGE).pipelines[0]
-        self._tell, self._inner = tell, bare.network
+        self._tell, self._inner, self._folder = tell, bare.network, folder
         declares = Student(name="to_fine_tune", modalities=frozenset({data.task.modality}))
         self._beginning = _Beginning(self._network, declares)
         mean, std = tuple(bare.form.mean) or students.mean, tuple(bare.form.std) or students.std
@@ -67,9 +76,14 @@ class Runs:
         self._context = TrainContext(data=data, teacher=None, device=device, bank=TeacherBank())
         self.policies = policies_of(data.task)
 
-    def choose(self, epochs: int) -> tuple[float, Mapping[str, Any]]:
-        """Return rate and augmentation, which is chosen first, that are best in short runs; the first of equals."""
-        length = max(1, epochs // SHORT)
+    def choose(self, length: int) -> tuple[float, Mapping[str, Any]]:
+        """Return rate and augmentation, which is chosen first, that are best in short runs; the first of equals.
+
+        Args:
+          length: of these runs in epochs; 0: there are none.
+        """
+        if not length:
+            return RATES[MIDDLE], self.policies[0]
         found = [self._score(RATES[MIDDLE], policy, length) for policy in self.policies]
         augment = self.policies[found.index(max(found))]
         scores = [max(found) if rate == RATES[MIDDLE] else self._score(rate, augment, length) for rate in RATES]
@@ -81,8 +95,10 @@ class Runs:
 
     def train(self, rate: float, augment: Mapping[str, Any], epochs: int) -> Trained | None:
         """Return the network at its best epoch; None where training diverges."""
+        kept = self._folder / f"{fingerprint([rate, dict(augment), epochs])}.pt"
+        spec, seed = self._spec(rate, augment), derive(SEED, "fine_tune")
         try:
-            return train_best(self._context, self._spec(rate, augment), derive(SEED, "fine_tune"), epochs, self._tell)
+            return train_best(self._context, spec, seed, epochs, self._tell, kept)
         except TrialFailure as failure:
             log.info("fine-tuning at a learning rate of %g failed: %s", rate, failure)
             return None
@@ -96,6 +112,11 @@ class Runs:
         """Return the state of the network itself."""
         self._network.load_state_dict(trained.state)
         return {name: tensor.cpu().contiguous() for name, tensor in self._inner.state_dict().items()}
+
+
+def short_of(epochs: int) -> int:
+    """Return the epochs of a short run, given the full length; 0: there are none."""
+    return epochs // SHORT if epochs >= TRIED_FROM else 0
 
 
 def policies_of(task: Task) -> tuple[Mapping[str, Any], ...]:

@@ -43,9 +43,9 @@ class HeadSuite(Suite):
     def test_gradient_reaches_every_parameter_that_trains(self, component: Any, task: Task) -> None:
         student = headed(component, task, teacher_on(task)).train()
         output = as_output(student(inputs_of(task, 8)))
-        torch.autograd.backward(
-            output.logits.logsumexp(1).sum() + sum(feature.square().sum() for feature in output.features)
-        )
+        taught = 0.0 if output.taught is None else output.taught.logsumexp(1).sum()
+        features = sum(feature.square().sum() for feature in output.features)
+        torch.autograd.backward(output.logits.logsumexp(1).sum() + taught + features)
         assert [key for key, p in student.named_parameters() if p.requires_grad and p.grad is None] == []
 
     def test_its_form_needs_no_weights_of_the_teacher(self, component: Any, task: Task) -> None:

@@ -15,7 +15,7 @@ from tests.spec.helpers import Wider, pipeline, wider
 
 def test_slots_are_the_fields_of_a_pipeline() -> None:
     assert list(slots())[:5] == ["student", "head", "init", "peer", "augment"]
-    assert list(slots())[-3:] == ["batch_size", "ema", "qat"]
+    assert list(slots())[-4:] == ["batch_size", "ema", "qat", "unlabelled"]
     assert slots()["losses"] == Slot("losses", many=True, on_network=True)
     assert slots()["batch_size"] == Number(Choice(32, 64, 128), int, least=1, default=64)
     assert [path for path, _ in components(pipeline())] == [

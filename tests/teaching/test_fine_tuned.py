@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from autokd import batching
 from autokd.data import DataOptions, Dataset, load, load_again, with_finer
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict_teacher
+from autokd.engine.loop import train_rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import to_device
 from autokd.errors import TeacherError
@@ -23,10 +25,11 @@ from autokd.search.own_teacher import own_teacher
 from autokd.search.prepare import prepare
 from autokd.search.request import Progress, Request
 from autokd.spec import from_plain
-from autokd.teaching import fine_tuned
+from autokd.teaching import best_epoch, fine_tuned
 from autokd.teaching.best_epoch import train_best
 from autokd.teaching.recipe import Effort
 from autokd.teaching.taught import effort_of, is_taught, lengthened, load_described
+from autokd.teaching.whole_network import RATES
 from autokd.types import Split
 from tests.search.spaces import CPU
 
@@ -115,10 +118,38 @@ def accuracy(found: Any, data: Dataset) -> float:
     return float((logits.argmax(1) == data.validation.labels).double().mean())
 
 
-def test_the_head_first_then_the_whole_network_and_all_of_it_once(data: Dataset, cache: Path, seven: str) -> None:
-    found, told = obtained(data, seven)
+def killed_and_taken_up(data: Dataset, teacher: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Fine-tune, stop that in the full run, and do it again; return the rungs that were trained in all."""
+    own = own_teacher(Request(teacher=teacher, fine_tune=True), data, CPU)
+    rungs = []
+
+    def counted(context: Any, spec: Any, rung: Any, **options: Any) -> Any:
+        rungs.append(rung.until)
+        return train_rung(context, spec, rung, **options)
+
+    def stop(at: Progress) -> None:
+        if at.stage == "teacher" and at.done == 8:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(best_epoch, "train_rung", counted)
+    with pytest.raises(KeyboardInterrupt):
+        own.obtain(data, Effort(4), CPU, stop)
+    own.obtain(data, Effort(4), CPU, lambda at: None)
+    return len(rungs)
+
+
+def test_the_head_first_then_the_whole_network_and_all_of_it_once(
+    data: Dataset, cache: Path, seven: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, told = obtained(data, seven)
+    shutil.rmtree(cache)
+    trained = killed_and_taken_up(data, seven, monkeypatch)
+    assert trained == len(RATES) + 1 + 3  # the full run has two rungs, and of these the second is trained again
+    assert not list(cache.glob("*.part"))
+    found, _ = obtained(data, seven)
+    assert found.teacher.fingerprint == once.teacher.fingerprint
     counts = [at.done for at in told if at.stage == "teacher"]
-    assert counts == list(range(5 + 4 + 1)) and told[-1].note == found.line  # five short runs, and the full one
+    assert counts == list(range(5 + 4 + 1)) and told[-1].note == once.line  # five short runs, and the full one
     facts = json.loads(next(cache.glob("*/teacher.json")).read_text())
     assert facts["head"] > 0.5 and facts["epochs"] == 4
     assert accuracy(found, data) == pytest.approx(max(facts["head"], facts["whole"]))
@@ -132,8 +163,7 @@ def test_the_head_first_then_the_whole_network_and_all_of_it_once(data: Dataset,
     next(cache.glob("*/teacher.safetensors")).write_bytes(b"")
     repaired, told = obtained(data, seven)
     assert len(told) > 1 and repaired.teacher.fingerprint == found.teacher.fingerprint
-    other, _ = obtained(data, seven, 1)
-    assert other.teacher.fingerprint != found.teacher.fingerprint and is_taught(other.reference)
+    assert is_taught(repaired.reference) and not is_taught({"use": "autokd"})
 
 
 def test_whatever_made_the_teacher_makes_it_again(data: Dataset, seven: str) -> None:

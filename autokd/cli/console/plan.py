@@ -16,6 +16,7 @@ from autokd.report import words
 from autokd.study.majority import rare_text
 
 if TYPE_CHECKING:
+    from autokd.data import Dataset
     from autokd.search.run import Plan, Setup
 
 
@@ -40,6 +41,7 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     rungs = f"each for {words.number_of(first[1], 'epoch')}" + "".join(f", the best {n} to {e}" for n, e in later)
     sizes = f"{len(data.train)} train, {len(data.validation)} validation, {data.test_size} test"
     yield f"data: {data.task.dataset}, {sizes}"
+    yield from _unlabelled(data)
     yield _samples(setup, planned)
     rare = rare_text(data.class_counts, data.task.classes, setup.objective.metric)
     if rare:
@@ -59,6 +61,15 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     yield f"the teacher's answers: {planned.bank}"
     if setup.dropped:
         yield from ("left out of the space:", *(f"  {line}" for line in setup.dropped))
+
+
+def _unlabelled(data: Dataset) -> Iterator[str]:
+    if data.unlabelled is None:
+        return
+    left_out = data.card["unlabelled"].get("also_held_out", 0)
+    also = f"; {left_out} more are also in validation or test, and are left out" if left_out else ""
+    pool = f"{len(data.unlabelled)} samples{also}"
+    yield f"without labels: {pool}; an epoch is {len(data.train)} samples with them, too"
 
 
 def _titled(name: str) -> str:

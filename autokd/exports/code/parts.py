@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from autokd import catalog
 from autokd.errors import ComponentError
 from autokd.exports.code.edits import LINE, with_docstring
 from autokd.exports.code.source import Code, Place, method_source, place_of
@@ -71,6 +72,8 @@ def write_student(code: Code, component: Any, task: Task) -> str:
     Raises:
       ComponentError: it cannot be written down.
     """
+    if catalog.family_of("students", catalog.name_of(component)):
+        raise ComponentError("its code is another library's")
     code.constant(_GROUPS, _wrapped(task.groups))
     made = _construction(code, component, BuildContext(task=task))
     if not any(_GROUPS in snippet.text for snippet in code.snippets.values() if snippet.name != _GROUPS):

@@ -26,7 +26,7 @@ from autokd.networks.models import seeded, shapes_of
 from autokd.spec import PipelineSpec, Slot, component_to_plain, read_by, slots
 from autokd.types import BuildContext, Shapes, Task
 
-_NOTHING = {"head": "plain", "init": "random", "selection": "all", "qat": 1.0}
+_NOTHING = {"head": "plain", "init": "random", "selection": "all", "qat": 1.0, "unlabelled": 0.0}
 """By slot the component, or the number, that changes nothing."""
 _WRITTEN = {"student", "augment", "losses", "optimizer", "schedule", "batch_size", "ema"}
 """Slots that have a plain form."""

@@ -19,11 +19,12 @@ LEAST_SIDE = 8
 
 
 class Sample(NamedTuple):
-    """As much of a dataset as training one epoch reads."""
+    """As much of a dataset as training one epoch reads; a step costs as much with samples without labels."""
 
     task: Task
     train: Split
     validation: Split
+    unlabelled: None = None
 
 
 def first_samples(data: Dataset, count: int) -> Sample:

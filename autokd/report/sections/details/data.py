@@ -61,9 +61,16 @@ def _duplicates(found: Mapping[str, int]) -> str:
     return f"Also in training: {words.listed(parts)}" if parts else "None between the splits"
 
 
+def _unlabelled(found: Mapping[str, int]) -> str:
+    left_out = found.get("also_held_out", 0)
+    also = f"; {words.count(left_out)} more are also in validation or test, and are left out" if left_out else ""
+    return f"{words.count(found['samples'])} samples to distil on{also}"
+
+
 TELLERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "official": ("Splits", _splits),
     "also_in_train": ("Duplicates", _duplicates),
+    "unlabelled": ("Without labels", _unlabelled),
 }
 """Entries of a data card that are told in words of their own."""
 
