@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from autokd import catalog, spec
+from autokd.declarations import Student
 from autokd.input_kind import takes
 from autokd.ranges import Choice
 from autokd.space import AnyOf, Space, find, parse, shipped
@@ -99,7 +100,9 @@ def test_two_classes_and_an_ensemble_drop_what_needs_more():
 def test_image_space_offers_every_image_component():
     space = resolved("image")
     for slot, kind in (("student", "students"), ("augment", "augments")):
-        fitting = {name for name in catalog.names(kind) if takes(catalog.load(kind, name).declares.modalities, "image")}
+        declared = {name: catalog.load(kind, name).declares for name in catalog.names(kind)}
+        fitting = {name for name, each in declared.items() if takes(each.modalities, "image")}
+        fitting -= {name for name, each in declared.items() if isinstance(each, Student) and each.family}
         span = space.ranges()[slot]
         assert isinstance(span, Choice)
         offered = set(span.options)
