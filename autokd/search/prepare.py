@@ -23,13 +23,14 @@ from autokd.objective import Objective, of_names, of_plain
 from autokd.recipes import largest_of_families
 from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
-from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
+from autokd.search.given_teacher import Obtained, load_again, named, obtain_given, without_unanswered
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import Measures, Meter, checked, over, pipeline_cost, resolve_space
 from autokd.search.own_teacher import OwnTeacher, own_teacher
 from autokd.search.past import begun_from, find_ground, past_of, refuse_another_past, told
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
+from autokd.search.rare import asked_space
 from autokd.search.request import Notify, Progress, Request
 from autokd.search.rungs import rung_plan
 from autokd.search.session import Setup, what_to_measure
@@ -39,7 +40,7 @@ from autokd.search.timing.levels import quick_changes
 from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.timing.room import refuse_too_large
-from autokd.search.weights import largest_side, read_space
+from autokd.search.weights import begun_with, largest_side
 from autokd.search.work import Funnel, Parallel
 from autokd.space import Budget, Space, for_data
 from autokd.study.records import RecordLog
@@ -108,6 +109,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
       NothingFeasible: no student of the space lies inside the budget.
     """
     catalog.load_plugins(*(request.plugins or ()))
+    request = without_unanswered(request)
     loaded = _load(request, notify, dry=dry)
     latencies = _known_latencies(request, loaded)
     if for_study:
@@ -199,10 +201,11 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
         check_name(request.study)
     device = pick_device(request.device)
     data = load_data(request, dry=dry)
-    space, source = read_space(request, data.default_space)
-    space = dataclasses.replace(space, budget=for_data(space.budget, data.task))
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
+    space, source = asked_space(request, data, before)
+    space = begun_with(request, space)
+    space = dataclasses.replace(space, budget=for_data(space.budget, data.task))
     slots, threads = _slots(request, before)
     objective = checked(of_names(request.objective) if request.objective else of_plain(space.objective), request)
     _refuse_in_workers(request)

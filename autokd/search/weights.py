@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autokd import catalog
 from autokd.search.request import Request
-from autokd.space import Space, find, parse, with_weights
+from autokd.space import Space, with_weights
 from autokd.space.starts import SLOT
 from autokd.spec import network_slot
 
@@ -22,18 +22,16 @@ SIDE = 160
 of the cost of 224 (MobileNets, Howard et al., 2017, arXiv 1704.04861, table 7: 3.4 points less on ImageNet)."""
 
 
-def read_space(request: Request, default: str) -> tuple[Space, str]:
-    """Return the space that was asked for, else the default, its students with the weights they begin with; its source.
+def begun_with(request: Request, space: Space) -> Space:
+    """Return the space whose students begin with the weights in the folder that was given; as it is without one.
 
     Raises:
-      SpaceError: it has mistakes, or the folder of weights has none for its students.
+      SpaceError: the folder has weights for none of its students.
     """
-    text, source = find(request.space or default)
-    space = parse(text, source)
     if request.weights is None:
         _tell(space)
-        return space, source
-    return with_weights(space, Path(request.weights).expanduser().absolute()), source
+        return space
+    return with_weights(space, Path(request.weights).expanduser().absolute())
 
 
 def _tell(space: Space) -> None:

@@ -29,7 +29,9 @@ class Traits(NamedTuple):
       excludes, requires: full names ("losses.dkd") of what it must not, or must, stand beside.
       changes: whether networks see other samples than those of the dataset.
       members: it reads each member of an ensemble of teachers.
+      replaces: full names of what it stands in the place of.
       reads_labels: it is about labelled samples only.
+      copies: field of a student that holds the name of the teacher's network, of which it is made; "" for none.
     """
 
     modalities: AbstractSet[str] = ANY
@@ -43,7 +45,9 @@ class Traits(NamedTuple):
     prepared_from: tuple[str, ...] | None = None
     changes: bool = False
     members: bool = False
+    replaces: AbstractSet[str] = frozenset()
     reads_labels: bool = False
+    copies: str = ""
 
 
 def traits_of(slot: str, declares: Declaration) -> Traits:
@@ -55,7 +59,8 @@ def traits_of(slot: str, declares: Declaration) -> Traits:
     declared = {field.name: getattr(declares, field.name) for field in dataclasses.fields(declares)}
     declared |= {"reads_of": declares.reads_of, "changes": declares.changes}
     traits = Traits(**{name: declared[name] for name in Traits._fields if name in declared})
-    return traits._replace(excludes=_full(slot, traits.excludes), requires=_full(slot, traits.requires))
+    excludes, requires, replaces = (_full(slot, each) for each in (traits.excludes, traits.requires, traits.replaces))
+    return traits._replace(excludes=excludes, requires=requires, replaces=replaces)
 
 
 def _full(slot: str, names: Iterable[str]) -> frozenset[str]:
@@ -108,6 +113,16 @@ class Candidate:
     def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the plain component with the values of the file and these, without keys at their defaults."""
         return spec.trimmed(self.kind, {"use": self.use, **self.fixed, **values})
+
+    def made_of(self, network: str, offers: AbstractSet[str]) -> Candidate:
+        """Return the candidate of a student that is made of the teacher's network.
+
+        Args:
+          network: its name; one that the file names stays.
+          offers: parts of its output.
+        """
+        fixed = {**self.fixed, self.traits.copies: self.fixed.get(self.traits.copies) or network}
+        return dataclasses.replace(self, fixed=fixed, traits=self.traits._replace(offers=frozenset(offers)))
 
     def excluding(self, names: Iterable[str]) -> Candidate:
         """Return the candidate that must not stand beside these components (full names) either."""
