@@ -1,7 +1,6 @@
 """A kind of input: all that autokd has to know of images, of tables, or of another kind.
 
-Components of the kind `modalities` are classes that derive from `InputKind`. Only what is abstract must be written;
-everything else says of itself that this kind has no such thing, or does what most kinds do.
+Components of the kind `modalities` derive from `InputKind`; only what is abstract in it must be written.
 """
 
 from __future__ import annotations
@@ -89,7 +88,6 @@ class InputKind(ABC):
           size: side in pixels that they are to have, where one was asked for.
           name: of the dataset, for the message.
         Returns: it, in a form of this kind's own (None for no way), and what a user should know of it, a sentence each.
-
         Raises:
           DataError: such samples are not resized.
         """
@@ -273,7 +271,7 @@ class InputKind(ABC):
         return 0
 
     def space_for(self, input_shape: tuple[int, ...]) -> str:
-        """Return the name of the search space for samples of this shape, as `Task.input_shape` has it."""
+        """Return the name of the search space for samples of such a `Task.input_shape`."""
         return self.declares.default_space
 
     def resized_task(self, task: Task, size: int) -> Task:

@@ -94,9 +94,7 @@ class Subject:
     """What a search is about."""
 
     dataset: Dataset = dataclasses.field(default="digits", kw_only=False)
-    space: Annotated[
-        str | Path | None, Option("Built-in search space (digits, image, photos, tabular) or a YAML file.")
-    ] = None
+    space: Annotated[str | Path | None, Option("Built-in search space (image, photos, …) or a YAML file.")] = None
     weights: Annotated[Path | str | None, Option("Folder of students' pretrained weights: NAME.safetensors, ….")] = None
     teacher: Annotated[
         list[str] | str | Path | Network | Teacher | Mapping[str, Any] | Sequence[Any] | Any | None,

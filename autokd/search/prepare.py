@@ -40,7 +40,7 @@ from autokd.search.timing.levels import quick_changes
 from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.timing.room import refuse_too_large
-from autokd.search.weights import begun_with, largest_side
+from autokd.search.weights import begun_with, sized
 from autokd.search.work import Funnel, Parallel
 from autokd.space import Budget, Space, for_data
 from autokd.study.records import RecordLog
@@ -203,9 +203,8 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     data = load_data(request, dry=dry)
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
-    space, source = asked_space(request, data, before)
-    space = begun_with(request, space)
-    space = dataclasses.replace(space, budget=for_data(space.budget, data.task))
+    found, source = asked_space(request, data, before)
+    space = begun_with(request, dataclasses.replace(found, budget=for_data(found.budget, data.task)))
     slots, threads = _slots(request, before)
     objective = checked(of_names(request.objective) if request.objective else of_plain(space.objective), request)
     _refuse_in_workers(request)
@@ -239,13 +238,8 @@ def _refuse_in_workers(request: Request) -> None:
 
 
 def load_data(request: Request, *, dry: bool = False, **changed: Any) -> Dataset:
-    """Load the dataset that was asked for, with some options changed; see `autokd.data.load`.
-
-    Raises:
-      DataError: it is missing or cannot be used.
-    """
-    asked = dataclasses.replace(request, **{"largest_side": request.largest_side or largest_side(request), **changed})
-    return load(request.dataset, asked, dry=dry)
+    """Load the dataset that was asked for, with some options changed; raises as `autokd.data.load` does."""
+    return load(request.dataset, sized(dataclasses.replace(request, **changed)), dry=dry)
 
 
 def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def _tell(space: Space) -> None:
     _log.warning("%s%s", AT_RANDOM, more)
 
 
-def largest_side(request: Request) -> int | None:
-    """Return the side that pictures of files get at most where none is asked for; None for the usual one."""
-    return SIDE if request.weights is not None else None
+def sized(request: Request) -> Request:
+    """Return the request, with a larger side that pictures of files get at most where students begin with weights."""
+    if request.weights is None or request.largest_side is not None:
+        return request
+    return dataclasses.replace(request, largest_side=SIDE)
