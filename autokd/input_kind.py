@@ -163,19 +163,21 @@ class InputKind(ABC):
         raise DataError(f"{paths[0]}: a {self.declares.noun} is not read from files")
 
     def read_unlabelled(self, preprocess: Any, path: Path, like: RawInputs) -> ReadInputs:
-        """Read samples without labels that are to be distilled on; what is unknown counts as the preprocessing says.
+        """Read samples without labels that are to be distilled on, as `read` does with `skip_bad`.
 
         Args:
-          preprocess: of the dataset, of this kind.
-          path: a file or folder that exists.
-          like: training samples.
-        Returns:
-          Raw samples, with all that a teacher may read of them.
-
-        Raises:
-          DataError: a file is unreadable, or this kind is not read from files.
+          preprocess, path: as for `read`.
+          like: training samples; all that a teacher may read of such is kept.
         """
         return self.read(preprocess, [path], skip_bad=True)
+
+    def made_rows(self, preprocess: Any, raw: RawInputs, asked: str, seed: int) -> ReadInputs:
+        """Make samples of raw training samples, to be distilled on, in a way that was asked for.
+
+        Raises:
+          DataError: there is no such way, or none for this kind.
+        """
+        raise DataError(f"made_rows is for tables, and these data are of the kind {self.declares.noun}")
 
     def unlabelled_files(self, preprocess: Any, path: Path) -> Files | None:
         """Return the same where they are files of their own, not read yet; None where they are read at once."""

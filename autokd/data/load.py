@@ -19,7 +19,7 @@ from autokd.data.named import absolute, component_of, field_names
 from autokd.data.residence import brought_to_memory
 from autokd.data.samples import numbered, samples_of
 from autokd.data.split import Parts, shared_groups, split, spread, take
-from autokd.data.unlabelled import Labelled, Pool, look_at_pool, place_of, read_pool
+from autokd.data.unlabelled import Labelled, Pool, Wanted, look_at_pool, place_of, read_pool
 from autokd.data_types import DataContext, DatasetComponent, Part, Raw
 from autokd.errors import ComponentError, DataError
 from autokd.files import cache_dir, is_printable, printable
@@ -28,6 +28,7 @@ from autokd.input_values import Preprocess
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import state_fingerprint
 from autokd.options import DataOptions
+from autokd.seeds import derive
 from autokd.spec import component_from_plain, component_to_plain, fingerprint
 from autokd.types import Samples, Split, Task
 
@@ -35,7 +36,7 @@ _log = logging.getLogger("autokd")
 _DEFAULTS = DataOptions()
 _SAMPLE = 256
 """Pictures that mean and standard deviation are of where nobody is to go through all of them."""
-_REFERRED = ("image_size", "resize", "skip_bad", "limit_train", "unlabelled", "seed")
+_REFERRED = ("image_size", "resize", "skip_bad", "limit_train", "unlabelled", "made_rows", "seed")
 """Options that a dataset's reference keeps; the others are part of its component, or of this machine."""
 
 
@@ -164,7 +165,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
     splits = {
         name: _split(part, preprocess, own) for (name, part), own in zip(parts._asdict().items(), ids, strict=True)
     }
-    pool = _pool(options, preprocess, splits, raw)
+    pool = _pool(options, preprocess, splits, raw, parts)
     if pool is not None:
         splits[POOL] = pool.split
     splits = splits if raw.sampled else brought_to_memory(splits)
@@ -185,15 +186,22 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
     return data if pool is None or unlabelled is None else _with_pool(data, pool, unlabelled)
 
 
-def _pool(options: DataOptions, preprocess: Preprocess, splits: dict[str, Split], raw: Raw) -> Pool | None:
+def _pool(
+    options: DataOptions, preprocess: Preprocess, splits: dict[str, Split], raw: Raw, parts: Parts
+) -> Pool | None:
     """The samples without labels that the options name."""
-    if options.unlabelled is None:
+    if options.unlabelled is None and options.made_rows is None:
         return None
-    labelled = Labelled(preprocess, raw.train.inputs, sum(map(len, splits.values())), sum(map(len, raw.parts)))
-    path = Path(options.unlabelled)
+    if options.unlabelled is not None and options.made_rows is not None:
+        raise DataError(
+            "--unlabelled and --made-rows are two kinds of samples without labels; real ones are the better"
+        )
+    labelled = Labelled(preprocess, parts.train.inputs, sum(map(len, splits.values())), sum(map(len, raw.parts)))
+    path = None if options.unlabelled is None else Path(options.unlabelled)
+    wanted = Wanted(path, options.made_rows or "", derive(options.seed, "made rows"), options.skip_bad)
     if raw.sampled:
-        return look_at_pool(path, labelled)
-    return read_pool(path, labelled, [splits["validation"], splits["test"]], skip_bad=options.skip_bad)
+        return look_at_pool(wanted, labelled)
+    return read_pool(wanted, labelled, [splits["validation"], splits["test"]])
 
 
 def _with_pool(data: Dataset, pool: Pool, split: Split) -> Dataset:

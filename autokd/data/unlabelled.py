@@ -39,7 +39,7 @@ class Labelled(NamedTuple):
 
     Args:
       preprocess: fitted on them.
-      train: of them as they were read.
+      train: those to train on, as they were read.
       held: how many the splits hold.
       read: how many were read.
     """
@@ -48,6 +48,22 @@ class Labelled(NamedTuple):
     train: RawInputs
     held: int
     read: int
+
+
+class Wanted(NamedTuple):
+    """Which samples without labels are wanted.
+
+    Args:
+      path: where they are; None: they are made.
+      made: how rows are made of training rows.
+      seed: of making them.
+      skip_bad: leave unreadable files out instead of raising.
+    """
+
+    path: Path | None
+    made: str = ""
+    seed: int = 0
+    skip_bad: bool = False
 
 
 class Pool(NamedTuple):
@@ -83,25 +99,26 @@ def place_of(given: Any) -> str | None:
     return absolute(arrays.keep_unlabelled(given, cache_dir()))
 
 
-def read_pool(path: Path, labelled: Labelled, held_out: Iterable[Split], *, skip_bad: bool) -> Pool:
-    """Read samples without labels, less those that are copies of held-out ones.
+def read_pool(wanted: Wanted, labelled: Labelled, held_out: Iterable[Split]) -> Pool:
+    """Read or make samples without labels, less those that are copies of held-out ones.
 
     Args:
-      path: where they are.
+      wanted: which.
       labelled: the dataset.
       held_out: its validation and test splits.
-      skip_bad: leave unreadable files out instead of raising.
 
     Raises:
       DataError: they cannot be read, do not fit the dataset, or none is left.
     """
-    found = _read(path, labelled, skip_bad=skip_bad, keep=True)
+    found = _read(wanted, labelled, keep=True)
     inputs = labelled.preprocess.apply(found.read.inputs)
     copies = {row for split in held_out for row in hashes(split.inputs)}
     kept = np.flatnonzero([row not in copies for row in hashes(inputs)])
     left_out = batching.count(inputs) - len(kept)
     if not len(kept):
-        raise DataError(f"{path}: all {left_out} samples without labels are also in validation or test")
+        raise DataError(
+            f"{wanted.path or wanted.made}: all {left_out} samples without labels are also in validation or test"
+        )
     if left_out:
         _log.warning(
             "%d of %d samples without labels are also in validation or test, and are left out",
@@ -109,16 +126,17 @@ def read_pool(path: Path, labelled: Labelled, held_out: Iterable[Split], *, skip
         )
     chosen = batching.subset(inputs, from_numpy(kept))
     digest = state_fingerprint(batching.named(chosen, "unlabelled"))
-    return _pool(found, labelled, kept, digest)
+    pool = _pool(found, labelled, kept, digest)
+    return pool._replace(about={**pool.about, "made": wanted.made}) if wanted.path is None else pool
 
 
-def look_at_pool(path: Path, labelled: Labelled) -> Pool:
+def look_at_pool(wanted: Wanted, labelled: Labelled) -> Pool:
     """Return the same without going through all samples: none is left out, and nothing is kept of them.
 
     Raises:
       DataError: they cannot be read, or do not fit the dataset.
     """
-    found = _read(path, labelled, skip_bad=True, keep=False)
+    found = _read(wanted._replace(skip_bad=True), labelled, keep=False)
     return _pool(found, labelled, np.arange(len(found.read.names)), "")
 
 
@@ -145,9 +163,12 @@ def _pool(found: _Found, labelled: Labelled, kept: Indices, digest: str) -> Pool
     return Pool(part, split, read.inputs, about, digest)
 
 
-def _read(path: Path, labelled: Labelled, *, skip_bad: bool, keep: bool) -> _Found:
-    """The samples at a path."""
+def _read(wanted: Wanted, labelled: Labelled, *, keep: bool) -> _Found:
+    """The samples that are wanted."""
     preprocess, kind = labelled.preprocess, kind_of(labelled.preprocess.kind)
+    path = wanted.path
+    if path is None:
+        return _Found(kind.made_rows(preprocess, labelled.train, wanted.made, wanted.seed), of_files=False)
     in_python = path.suffix == arrays.UNLABELLED
     files = None if in_python else kind.unlabelled_files(preprocess, path)
     if in_python:
@@ -155,7 +176,7 @@ def _read(path: Path, labelled: Labelled, *, skip_bad: bool, keep: bool) -> _Fou
     elif files is None:
         read = kind.read_unlabelled(preprocess, path, labelled.train)
     else:
-        read = _of_files(files, skip_bad, keep)
+        read = _of_files(files, wanted.skip_bad, keep)
     for remark in read.remarks:
         _log.warning("samples without labels: %s", remark)
     if read.skipped:

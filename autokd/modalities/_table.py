@@ -18,6 +18,7 @@ from autokd.input_kind import InputKind
 from autokd.input_values import Feed, OnnxForm, Preview, ReadInputs, Suspects, TeacherRecipe
 from autokd.modalities.fitting import fit_columns
 from autokd.modalities.foreign_rows import as_read_by_others
+from autokd.modalities.made_rows import Rows, make_rows
 from autokd.modalities.rows import TablePreprocess, form_of, given_rows, read_all_columns, read_rows, table_preprocess
 from autokd.modalities.table_graph import table_form
 from autokd.modalities.telling import telling_columns
@@ -67,6 +68,11 @@ class Table(InputKind):
     def read_unlabelled(self, preprocess: TablePreprocess, path: Path, like: DataFrame) -> ReadInputs:
         """Read a table file, all its columns; see `InputKind.read_unlabelled`."""
         return read_all_columns(preprocess, path, like)
+
+    def made_rows(self, preprocess: TablePreprocess, raw: DataFrame, asked: str, seed: int) -> ReadInputs:
+        """Make rows by swap noise or MUNGE; see `InputKind.made_rows`."""
+        made = make_rows(Rows(raw, preprocess.columns, preprocess.apply(raw)), asked, seed)
+        return ReadInputs(range(len(made)), made)
 
     def given(self, preprocess: TablePreprocess, samples: Any, *, skip_bad: bool) -> ReadInputs:
         """Take a table, rows by column name, or an array where the columns are numbered; see `InputKind.given`."""

@@ -43,6 +43,14 @@ Encoding = Annotated[
 ]
 SkipBad = Annotated[bool, Option("Skip unreadable files instead of stopping.")]
 Download = Annotated[bool, Option("Allow downloading a named dataset.")]
+Unlabelled = Annotated[
+    Path | str | Any | None,
+    Option("Samples without labels to distil on: a folder of pictures, or a table.", python="In Python also an array."),
+]
+MadeRows = Annotated[
+    str | None,
+    Option("Distil on rows made of a table's training rows: swap_noise or munge; munge:10 for ten times as many."),
+]
 Plugins = Annotated[
     list[Path] | Sequence[Path | str] | None,
     Option("A Python file with your own components; repeatable.", python="In Python a list of files."),
@@ -233,13 +241,8 @@ class DataOptions:
         ),
     ] = None
     validation: Annotated[Path | str | None, Option("A folder or table to validate on.")] = None
-    unlabelled: Annotated[
-        Path | str | Any | None,
-        Option(
-            "Samples without labels to distil on: a folder of pictures, or a table with the same columns.",
-            python="In Python also a DataFrame or an array.",
-        ),
-    ] = None
+    unlabelled: Unlabelled = None
+    made_rows: MadeRows = None
     image_size: Annotated[int | None, Option("Side of the resized images in pixels.", minimum=4)] = None
     encoding: Encoding = None
     resize: Annotated[

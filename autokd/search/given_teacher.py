@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
+from autokd import catalog
 from autokd.data import Dataset
 from autokd.errors import TeacherError
 from autokd.networks.ensemble import EnsembleTeacher, by_fingerprint, describe_together, described_members
@@ -28,6 +31,9 @@ from autokd.types import Teacher
 
 BESIDE = ("classes", "mean", "std", "size")
 """What may be given beside a teacher: the options `teacher_…`, and the fields of `autokd.Teacher`."""
+STORED = "predictions"
+"""Name of the teacher whose answers are in a file."""
+log = logging.getLogger("autokd")
 SILENT = 2.0
 """Seconds of trying after which progress is told."""
 WHOLE = 600.0
@@ -104,6 +110,17 @@ def _said(asked: Request | WithInput, prefix: str) -> dict[str, Any]:
     """What is given beside a teacher, of what may be."""
     values = {name: getattr(asked, f"{prefix}{name}") for name in BESIDE}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def without_unanswered(request: Request) -> Request:
+    """Return a request without made rows, if its teacher's answers are stored: nobody answers about new rows then."""
+    if request.made_rows is None:
+        return request
+    components = [to_component(one.reference, one.fields) for one in named(request)]
+    if all(catalog.name_of(component) != STORED for component in components):
+        return request
+    log.warning("made_rows is left out: the teacher's answers are stored, so it answers about no rows that are made")
+    return dataclasses.replace(request, made_rows=None)
 
 
 def obtain_given(

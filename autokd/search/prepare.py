@@ -23,7 +23,7 @@ from autokd.objective import Objective, of_names, of_plain
 from autokd.recipes import largest_of_families
 from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
-from autokd.search.given_teacher import Obtained, load_again, named, obtain_given
+from autokd.search.given_teacher import Obtained, load_again, named, obtain_given, without_unanswered
 from autokd.search.identity import collect_settings, refuse_another
 from autokd.search.limits import Measures, Meter, checked, over, pipeline_cost, resolve_space
 from autokd.search.own_teacher import OwnTeacher, own_teacher
@@ -107,6 +107,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
       NothingFeasible: no student of the space lies inside the budget.
     """
     catalog.load_plugins(*(request.plugins or ()))
+    request = without_unanswered(request)
     loaded = _load(request, notify, dry=dry)
     latencies = _known_latencies(request, loaded)
     if for_study:

@@ -68,7 +68,8 @@ def _unlabelled(data: Dataset) -> Iterator[str]:
         return
     left_out = data.card["unlabelled"].get("also_held_out", 0)
     also = f"; {left_out} more are also in validation or test, and are left out" if left_out else ""
-    pool = f"{len(data.unlabelled)} samples{also}"
+    made = data.card["unlabelled"].get("made")
+    pool = f"{len(data.unlabelled)} {f'rows made by {made}' if made else 'samples'}{also}"
     yield f"without labels: {pool}; an epoch is {len(data.train)} samples with them, too"
 
 

@@ -61,10 +61,11 @@ def _duplicates(found: Mapping[str, int]) -> str:
     return f"Also in training: {words.listed(parts)}" if parts else "None between the splits"
 
 
-def _unlabelled(found: Mapping[str, int]) -> str:
+def _unlabelled(found: Mapping[str, Any]) -> str:
     left_out = found.get("also_held_out", 0)
     also = f"; {words.count(left_out)} more are also in validation or test, and are left out" if left_out else ""
-    return f"{words.count(found['samples'])} samples to distil on{also}"
+    what = f"rows made of training rows ({found['made']})" if found.get("made") else "samples"
+    return f"{words.count(found['samples'])} {what} to distil on{also}"
 
 
 TELLERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
