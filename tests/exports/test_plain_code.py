@@ -36,12 +36,14 @@ REFUSED = {
     "crd": "its `build` does more than to make one module",
     "dml": "reads the answers of peer",
     "lelp": "needs what it prepares from the training set",
+    "logit_adjusted": "needs what it prepares from the training set",
     "mi_alpha": "its `build` does more than to make one module",
     "ofa": "its source needs Term of autokd.types",
     "rdist": "reads tokens",
     "reviewkd": "its `build` does more than to make one module",
     "simkd": "use it with head: simkd",
     "uskd": "its source needs Shapes of autokd.types",
+    "weighted_ce": "needs what it prepares from the training set",
 }
 """Losses of the package that have no plain form, and what is said of each."""
 
