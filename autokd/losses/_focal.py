@@ -22,7 +22,7 @@ def focal(student_logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Ten
       gamma: at least 0; 0 is cross-entropy.
     Returns:
       [B], nats, at least 0.
-    Source: eq. 4, there of sigmoids and without the balancing factor, which `weighted_ce` has.
+    Source: Lin et al., ICCV 2017, arXiv 1708.02002, eq. 4, there of sigmoids; its balancing factor is `weighted_ce`'s.
     Example:
       >>> focal(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))  # log 2 / 4
       tensor([0.1733])

@@ -28,6 +28,7 @@ def logit_adjusted(student_logits: Tensor, targets: Tensor, shares: Tensor, *, s
       strength: factor on the logarithm; 0 is cross-entropy.
     Returns:
       [B], nats, at least 0.
+    Source: Menon et al., ICLR 2021, arXiv 2007.07314, eq. 10.
     Example:
       >>> logit_adjusted(torch.zeros(1, 2), torch.tensor([1]), torch.tensor([0.75, 0.25]))  # log 4
       tensor([1.3863])
