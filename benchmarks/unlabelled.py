@@ -69,7 +69,7 @@ ARMS: Mapping[str, tuple[float, Mapping[str, Any] | None, Mapping[str, Any], flo
 """By name: weight of cross-entropy, fields of `kd`, the head, and the share without labels."""
 PICTURES = {
     "student": {"use": "cnn", "layers": 3, "width": 8},
-    "augment": {"use": "crop_flip"},
+    "augment": {"use": "none"},
     "optimizer": {"use": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4},
 }
 ROWS = {
