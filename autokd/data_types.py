@@ -29,6 +29,7 @@ class DataContext:
       skip_bad: leave unreadable files out instead of raising.
       resize: how images are brought to that size: crop, pad or squash; None for what suits them.
       dry: nothing is to be written, and what takes long is to be done for a sample.
+      largest_side: pixels that a side has at most where `image_size` is None; None for the component's own rule.
     """
 
     cache: Path
@@ -37,6 +38,7 @@ class DataContext:
     skip_bad: bool = False
     resize: str | None = None
     dry: bool = False
+    largest_side: int | None = None
 
 
 @dataclass(frozen=True)

@@ -270,6 +270,10 @@ class InputKind(ABC):
         """Return the side in pixels of a task's samples; 0 where they have none."""
         return 0
 
+    def space_for(self, input_shape: tuple[int, ...]) -> str:
+        """Return the name of the search space for samples of this shape, as `Task.input_shape` has it."""
+        return self.declares.default_space
+
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task as a network behind a resize to `size` pixels sees it.
 

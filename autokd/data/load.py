@@ -35,7 +35,7 @@ _log = logging.getLogger("autokd")
 _DEFAULTS = DataOptions()
 _SAMPLE = 256
 """Pictures that mean and standard deviation are of where nobody is to go through all of them."""
-_REFERRED = ("image_size", "resize", "skip_bad", "limit_train", "unlabelled", "seed")
+_REFERRED = ("image_size", "resize", "skip_bad", "limit_train", "unlabelled", "seed", "largest_side")
 """Options that a dataset's reference keeps; the others are part of its component, or of this machine."""
 
 
@@ -147,6 +147,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         skip_bad=options.skip_bad,
         resize=options.resize,
         dry=dry,
+        largest_side=options.largest_side,
     )
     kind = kind_of(component.declares.modality)
     read = _read(component, context)
@@ -177,7 +178,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         validation=splits["validation"],
         preprocess=preprocess,
         reference=_reference(component, options),
-        default_space=component.declares.default_space or kind.declares.default_space,
+        default_space=component.declares.default_space or kind.space_for(preprocess.input_shape),
         card=card,
         samples=samples_of(raw, parts, kind, read, pool),
         _test=splits["test"],

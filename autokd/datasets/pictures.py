@@ -79,6 +79,7 @@ class _Asked(NamedTuple):
     skip_bad: bool
     resize: str | None
     ground: str
+    largest: int | None = None
 
 
 def read_pictures(listed: Sequence[Listed], context: DataContext, ground: str | None) -> Pictures:
@@ -118,12 +119,13 @@ def _asked(context: DataContext, ground: str | None) -> _Asked:
     if ground is not None and ground not in GROUNDS:
         raise DataError(f"ground is one of {', '.join(GROUNDS)}, got {ground!r}")
     resize = None if context.resize is None else resizing.expect_known(context.resize)
-    return _Asked(context.image_size, context.skip_bad, resize, ground or Reading.ground)
+    return _Asked(context.image_size, context.skip_bad, resize, ground or Reading.ground, context.largest_side)
 
 
 def _key(listed: Sequence[Listed], contents: Sequence[bytes], asked: _Asked) -> str:
     """Identify the files by content, and how they are decoded."""
-    digest = hashlib.sha256(json.dumps([_DECODING, *asked]).encode())
+    largest = [] if asked.largest is None else [asked.largest]
+    digest = hashlib.sha256(json.dumps([_DECODING, *asked[:-1], *largest]).encode())
     for item, content in zip(listed, contents, strict=True):
         digest.update(json.dumps([item.part, item.label, str(item.path)]).encode())
         digest.update(content)
@@ -185,7 +187,7 @@ def _reading(
 ) -> tuple[Reading, int, list[str]]:
     """Return how the pictures are read, their side, and what is said of it; the levels of at most so many count."""
     if not headers:
-        return Reading(ground=asked.ground), asked.image_size or _LARGEST_DEFAULT, []
+        return Reading(ground=asked.ground), asked.image_size or asked.largest or _LARGEST_DEFAULT, []
     sizes = [found.size for _, found in headers]
     rule = asked.resize or resizing.suited(sizes, [item.label for item, _ in headers])
     levels = _levels(headers, asked, most)
@@ -193,7 +195,7 @@ def _reading(
     if levels is not None:
         remarks.append(f"the pictures have more than 8 bits a level: {levels[0]:g} to {levels[1]:g} become 0 to 255")
     remarks += _said_of_frames(headers)
-    side = asked.image_size or min(_LARGEST_DEFAULT, round(resizing.default_side(sizes, rule)))
+    side = asked.image_size or min(asked.largest or _LARGEST_DEFAULT, round(resizing.default_side(sizes, rule)))
     return Reading(resize=rule, ground=asked.ground, levels=levels), max(1, side), remarks
 
 

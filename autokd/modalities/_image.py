@@ -29,6 +29,7 @@ from autokd.modalities.likeness import near_copies, plain_pictures, said_of_same
 from autokd.modalities.picture_files import Found, counted, find_pictures, said_of_others
 from autokd.modalities.picture_graph import picture_form
 from autokd.modalities.picture_table import pictures_of
+from autokd.modalities.resized import Resized
 from autokd.modalities.resized_arrays import ResizedArrays
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, THE_DATA
 from autokd.nodes import Nodes
@@ -41,6 +42,7 @@ TINY = 16
 USUAL_SIZES = (28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
 """Sides in pixels that image classifiers are usually trained at."""
 GREY_MEAN, GREY_STD = 0.449, 0.226  # of ImageNet in grey: the means over its channels
+PHOTOS, LARGEST_SMALL = "photos", 96  # the space for pictures with a side of more than so many pixels
 SIZES: Mapping[str, tuple[int, int]] = {"large": (14, 32), "medium": (8, 32), "small": (8, 16)}
 """Depth and width of a default teacher's network by name, the largest first."""
 
@@ -232,6 +234,10 @@ class Image(InputKind):
         """Return the longer side; see `InputKind.side`."""
         return max(task.input_shape[1:])
 
+    def space_for(self, input_shape: tuple[int, ...]) -> str:
+        """Return the space of nets for photos where a side is longer than 96 pixels; see `InputKind.space_for`."""
+        return PHOTOS if max(input_shape[1:]) > LARGEST_SMALL else self.declares.default_space
+
     def resized_task(self, task: Task, size: int) -> Task:
         """Return the task with square images of this side; see `InputKind.resized_task`."""
         return super().resized_task(task, size) if size < 0 else _with_side(task, size)
@@ -239,22 +245,6 @@ class Image(InputKind):
     def behind_resize(self, network: nn.Module, size: int) -> nn.Module:
         """Return the network behind a bilinear resize."""
         return Resized(network, size)
-
-
-class Resized(nn.Module):
-    """A network behind a bilinear resize of its images to `size` × `size` pixels."""
-
-    def __init__(self, network: nn.Module, size: int) -> None:
-        super().__init__()
-        self.network = network
-        self.size = size
-
-    def forward(self, images: Tensor) -> Any:
-        """Return the network's answer to the resized images."""
-        size = (self.size, self.size)
-        if images.shape[-2:] == size:
-            return self.network(images)
-        return self.network(nn.functional.interpolate(images, size=size, mode="bilinear", antialias=True))
 
 
 def _files_at(path: Path, encoding: str | None) -> Found:

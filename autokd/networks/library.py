@@ -152,12 +152,16 @@ def _with_area(paths: Sequence[str], maps: Mapping[str, tuple[int, ...]]) -> tup
 def _outermost(found: Sequence[Stage]) -> tuple[str, ...]:
     """The module that holds the most, at each spatial size, the last of several; sizes only shrink."""
     best: dict[tuple[int, ...], str] = {}
-    for path, shape in ((stage.path, stage.shape) for stage in found if len(stage.shape) == 3):
-        size = shape[1:]
-        known = best.get(size)
-        if (known is None and _shrinks(size, best)) or (known is not None and path.count(".") <= known.count(".")):
-            best[size] = path
+    for stage in found:
+        size = stage.shape[1:]
+        if len(stage.shape) == 3 and (_shrinks(size, best) if size not in best else _holds(stage.path, best[size])):
+            best[size] = stage.path
     return tuple(path for size, path in best.items() if size[0] * size[1] > 1) or tuple(best.values())
+
+
+def _holds(path: str, other: str) -> bool:
+    """Whether a module lies no deeper in the network than another one."""
+    return path.count(".") <= other.count(".")
 
 
 def _shrinks(size: tuple[int, ...], before: Iterable[tuple[int, ...]]) -> bool:

@@ -63,12 +63,17 @@ def answer_example(network: nn.Module, task: Task) -> Any:
 
 def classifier_of(network: nn.Module, task: Task) -> str:
     """Return the path of the last linear layer with one output a class, or "" where there is none."""
-    linear = [
+    linear = classifiers_of(network, task)
+    return linear[-1] if linear else ""
+
+
+def classifiers_of(network: nn.Module, task: Task) -> list[str]:
+    """Return the paths of all linear layers with one output a class: some networks answer with the mean of two."""
+    return [
         path
         for path, module in network.named_modules()
         if isinstance(module, nn.Linear) and module.out_features == task.num_classes and path
     ]
-    return linear[-1] if linear else ""
 
 
 @torch.no_grad()

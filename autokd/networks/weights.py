@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from autokd.errors import ComponentError, TeacherError
-from autokd.networks.models import classifier_of
+from autokd.errors import ComponentError, TeacherError, one_line
+from autokd.networks.library import LibraryNetwork
+from autokd.networks.models import classifiers_of
 from autokd.networks.weight_names import fit_names
 from autokd.types import Task
 
@@ -71,30 +72,41 @@ def load_start(module: nn.Module, state: Mapping[str, Tensor], task: Task, sourc
     Raises:
       ComponentError: other keys are missing, left over or of another shape; names the first ones.
     """
-    expected = module.state_dict()
+    inner = module.network if isinstance(module, LibraryNetwork) else module
+    expected = inner.state_dict()
     fit = fit_names(state, expected)
     if fit.rivals:
         raise ComponentError(
             f"{source} holds {len(fit.rivals)} networks of this architecture, whose names begin with "
             f"{', '.join(fit.rivals)}; save the one that is meant by itself"
         )
-    state = fit.state
-    difference, head = _compare(state, expected), classifier_of(module, task)
-    left = [key for key in difference.misfits if head and _is_of(head, key, state[key], expected[key])]
+    state = _converted(module, fit.state, source)
+    difference, heads = _compare(state, expected), classifiers_of(inner, task)
+    left = [key for key in difference.misfits if _is_of(heads, key, state[key], expected[key])]
     misfits = {key: why for key, why in difference.misfits.items() if key not in left}
     problems = _describe(difference._replace(misfits=misfits))
     if problems:
         raise ComponentError(f"{source} does not fit this {what}; tensors: {problems}")
-    module.load_state_dict({**state, **{key: expected[key] for key in left}})
+    inner.load_state_dict({**state, **{key: expected[key] for key in left}})
     if not left:
         return ""
     classes = state[left[0]].shape[0]
     return f"{source} tells {classes} classes apart, not {task.num_classes}: {', '.join(left)} begin at random"
 
 
-def _is_of(head: str, key: str, found: Tensor, expected: Tensor) -> bool:
-    """Whether a tensor is the classifier's, and differs in the number of classes alone."""
-    return key.startswith(f"{head}.") and found.shape[1:] == expected.shape[1:]
+def _converted(module: nn.Module, state: Mapping[str, Tensor], source: str) -> Mapping[str, Tensor]:
+    """A state dict in the form of a library's network, as far as its library knows how; else as it is."""
+    if not isinstance(module, LibraryNetwork):
+        return state
+    try:
+        return module.converted(state)
+    except Exception as error:  # a library's code may raise anything about a file of another network
+        raise ComponentError(f"{source} does not fit this student ({one_line(error)})") from error
+
+
+def _is_of(heads: Sequence[str], key: str, found: Tensor, expected: Tensor) -> bool:
+    """Whether a tensor is a classifier's, and differs in the number of classes alone."""
+    return key.rpartition(".")[0] in heads and found.shape[1:] == expected.shape[1:]
 
 
 def agreement(module: nn.Module, state: Mapping[str, Tensor]) -> tuple[int, int]:

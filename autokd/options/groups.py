@@ -89,6 +89,7 @@ class Subject:
     space: Annotated[
         str | Path | None, Option("Built-in search space (digits, image, tabular, tabular_all) or a YAML file.")
     ] = None
+    weights: Annotated[Path | str | None, Option("Folder of students' pretrained weights: NAME.safetensors, ….")] = None
     teacher: Annotated[
         list[str] | str | Path | Network | Teacher | Mapping[str, Any] | Sequence[Any] | Any | None,
         Option(
@@ -249,6 +250,7 @@ class DataOptions:
     ground: Annotated[str | None, Option("Background of transparent images: white (default) or black.")] = None
     skip_bad: SkipBad = False
     download: Download = False
+    largest_side: Annotated[int | None, Keyword("Side in pixels that images get at most by default.")] = None
     limit_train: Annotated[int | None, Option("Train on a stratified sample of this size.", minimum=2)] = None
 
 

@@ -19,6 +19,9 @@ from autokd.types import Shapes, Task
 
 Plain = dict[str, Any]
 NEAREST = "the nearest in this space"
+FINE_TUNING = 10.0
+"""Weights that were learned elsewhere want so much lower a learning rate than random ones (Li et al., Rethinking the
+Hyperparameters for Fine-tuning, ICLR 2020, arXiv 2002.11770, section 3: 0.01 in place of 0.1)."""
 LEAST_SHARE = 0.5
 """Beside a head, a student is to keep this share of the parameters that it has without one."""
 
@@ -112,13 +115,20 @@ def _applied(rule: Rule, chosen: Plain | None, room: Room) -> tuple[Plain, Notes
         network_slot(space.slots): student,
         "head": head,
         "augment": _augment(rule, room, notes),
-        "optimizer": _component("optimizer", rule.optimizer, space, notes),
+        "optimizer": _component("optimizer", _gentle(rule.optimizer, space), space, notes),
         "losses": losses,
         **_training(rule, space, notes),
     }
     plain = {**space.complete(stated), "losses": losses}
     notes.problems += [] if notes.problems else space.misfits(plain)
     return plain, notes
+
+
+def _gentle(optimizer: Mapping[str, Any], space: Space) -> Mapping[str, Any]:
+    """The rule's optimizer, at a tenth of its rate where students begin with weights of a file."""
+    if not space.begins_with_weights:
+        return optimizer
+    return {**optimizer, "learning_rate": optimizer["learning_rate"] / FINE_TUNING}
 
 
 def _augment(rule: Rule, room: Room, notes: Notes) -> Plain:

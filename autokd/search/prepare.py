@@ -39,8 +39,9 @@ from autokd.search.timing.levels import quick_changes
 from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.timing.room import refuse_too_large
+from autokd.search.weights import largest_side, read_space
 from autokd.search.work import Funnel, Parallel
-from autokd.space import Budget, Space, find, for_data, parse
+from autokd.space import Budget, Space, for_data
 from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
@@ -198,8 +199,7 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
         check_name(request.study)
     device = pick_device(request.device)
     data = load_data(request, dry=dry)
-    text, source = find(request.space or data.default_space)
-    space = parse(text, source)
+    space, source = read_space(request, data.default_space)
     space = dataclasses.replace(space, budget=for_data(space.budget, data.task))
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
@@ -241,7 +241,8 @@ def load_data(request: Request, *, dry: bool = False, **changed: Any) -> Dataset
     Raises:
       DataError: it is missing or cannot be used.
     """
-    return load(request.dataset, dataclasses.replace(request, **changed), dry=dry)
+    asked = dataclasses.replace(request, **{"largest_side": request.largest_side or largest_side(request), **changed})
+    return load(request.dataset, asked, dry=dry)
 
 
 def _resolve(request: Request, loaded: Loaded, plan: TimePlan | None = None) -> Space:

@@ -7,6 +7,7 @@ from autokd.space.budget import Budget, for_data
 from autokd.space.candidate import Candidate
 from autokd.space.number import Fixed, Ranged
 from autokd.space.one_of import OneOf
+from autokd.space.pretrained import with_weights
 from autokd.space.schema import find, folder_of, parse, shipped
 from autokd.space.space import Drawn, Screen, Space
 from autokd.space.values import Draw
@@ -28,4 +29,5 @@ __all__ = [
     "for_data",
     "parse",
     "shipped",
+    "with_weights",
 ]

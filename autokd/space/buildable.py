@@ -46,6 +46,7 @@ def unset(candidate: Candidate, network: Candidate, task: Task) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=256)  # a space is resolved several times
 def _start_error(start: Any, student: Any, context: BuildContext) -> str | None:
     try:
         with seeded(0):
@@ -68,6 +69,11 @@ def _error(component: Any, context: BuildContext) -> str | None:
     except RuntimeError:
         return None
     return None
+
+
+def unbuilt(network: Candidate, task: Task) -> str | None:
+    """Say why a network cannot be built for a task at its defaults, or None where it can."""
+    return _error(spec.component_from_plain(network.kind, network.default()), BuildContext(task=task))
 
 
 def offers_of(network: Candidate, task: Task) -> list[Shapes]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from autokd import catalog, spec
-from autokd.errors import ComponentError, nearest
+from autokd.errors import ComponentError, MissingDependency, nearest
 from autokd.loss_keys import KEYS
 from autokd.ranges import Range
 from autokd.space.candidate import Candidate, traits_of
@@ -39,7 +39,7 @@ def _candidate(place: str, slot: spec.Slot, name: str, body: Any, problems: Prob
     try:
         cls = catalog.load(slot.kind, use)
         traits = traits_of(slot_name, cls.declares)
-    except ComponentError as error:
+    except (ComponentError, MissingDependency) as error:
         problems.append(f"{place}: {error}")
         return None
     infos = spec.fields_in(slot.kind, cls)

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from autokd.declarations import NO_MEMBERS, NO_VIEWS
 from autokd.input_kind import takes
-from autokd.space.buildable import offers_of, refusal, unset
+from autokd.space.buildable import offers_of, refusal, unbuilt, unset
 from autokd.space.candidate import Candidate, clash, lacks
 from autokd.space.number import Ranged
 from autokd.space.parts import Check, Part
 from autokd.space.sizes import up_to_limits
+from autokd.space.starts import StartOfEach
 from autokd.space.values import edges
 from autokd.spec import (
     Number,
@@ -74,6 +75,8 @@ def resolve_parts(parts: Mapping[str, Part], table: Slots, situation: Situation)
       situation: what the space is resolved for.
     """
     left = Remainder(parts, [], []).filtered(lambda candidate: _misfit(candidate, situation))
+    if not left.problems:
+        left = _begun(left, network_slot(table), situation.task)
     if not left.problems:
         left = _fitted_to_network(left, table, situation)
         left = _fitting_starts(left, table, situation.task)
@@ -141,6 +144,18 @@ def _lacking(candidate: Candidate, read: Sequence[Shapes]) -> str | None:
     return f"{candidate.use} needs {' and '.join(missing)}, which {who}" if missing else None
 
 
+def _begun(left: Remainder, student: str, task: Task) -> Remainder:
+    """Leave out the students that cannot be built for the task, or cannot begin with their weights."""
+    starts = [part for part in left.parts.values() if isinstance(part, StartOfEach)]
+
+    def unfit(candidate: Candidate) -> str | None:
+        reasons = (start.misfit(candidate, task) for start in starts)
+        return unbuilt(candidate, task) or next((why for why in reasons if why is not None), None)
+
+    fitting = left.parts[student].filtered(unfit, left.dropped, left.problems)
+    return left._replace(parts={**left.parts, student: fitting})
+
+
 def _fitted_to_network(left: Remainder, table: Slots, situation: Situation) -> Remainder:
     """Leave out what no candidate for the network feeds; what only some feed must not stand beside the others.
 
@@ -164,7 +179,7 @@ def _fitting_starts(left: Remainder, table: Slots, task: Task) -> Remainder:
     """Leave out what cannot set the weights of some candidate for the network."""
     networks, parts = left.parts[network_slot(table)].candidates, dict(left.parts)
     setting = [name for name, slot in table.items() if isinstance(slot, Slot) and slot.sets_network]
-    for name in (name for name in setting if name in parts):
+    for name in (name for name in setting if name in parts and not isinstance(parts[name], StartOfEach)):
         refusals = {c.place: list(_unset_networks(c, networks, task)) for c in parts[name].candidates}
         parts[name] = _apart(parts[name], refusals, 1, left)
     return left._replace(parts=parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from autokd.files import YAML_LOADER
 from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction, late_metrics
 from autokd.space.budget import Budget
-from autokd.space.read_files import with_files
+from autokd.space.parts import Part
+from autokd.space.pretrained import beginning
+from autokd.space.read_files import taken_absent, taken_weights, taken_words, with_files
 from autokd.space.read_parts import answer_problems, read_part
 from autokd.space.read_values import BAD, MISSING, Problems, convert, join, known_entries, read_count
 from autokd.space.read_warm_starts import read_warm_starts
@@ -83,9 +85,13 @@ def parse(
     tree, problems = _load(text, source, table)
     top = known_entries(tree, "", (*_SECTIONS, *table), problems)
     before = len(problems)
-    top = with_files(top, table, folder_of(source, folder), problems)
+    where = folder_of(source, folder)
+    top, absent = taken_absent(top, table)
+    top, weights = taken_weights(with_files(top, table, where, problems), spec.network_slot(table), where, problems)
+    top, gentle = taken_words(top, table)
     parts = {name: read_part(name, slot, top.get(name, MISSING), problems) for name, slot in table.items()}
     problems += answer_problems({name: part for name, part in parts.items() if part is not None}, table, top)
+    begun = _parts(gentle, table, problems)
     flawed = {problem.partition(":")[0].partition(".")[0] for problem in problems[before:]}
     space = Space(
         source=source,
@@ -97,12 +103,19 @@ def parse(
         budget=_budget(top.get("budget"), problems),
         screen=_screen(top.get("screen"), problems),
         slots=table,
-        dropped=_without_effect(top.get("budget")),
+        dropped=(*_without_effect(top.get("budget")), *absent),
+        from_weights=begun,
     )
     space = dataclasses.replace(space, warm=read_warm_starts(top.get("warm_starts"), space, flawed, problems))
     if problems:
         raise SpaceError(problems, source)
-    return space
+    return beginning(space, weights) if weights else space
+
+
+def _parts(sections: Mapping[str, Any], table: spec.Slots, problems: Problems) -> dict[str, Part]:
+    """The parts that sections of a file say."""
+    parts = {name: read_part(name, table[name], body, problems) for name, body in sections.items()}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _load(text: str, source: str, table: spec.Slots) -> tuple[Any, Problems]:

@@ -19,6 +19,7 @@ from autokd.space.candidate import Candidate, Params
 from autokd.space.parts import Content, Part
 from autokd.space.resolve import Situation, about_unlabelled, resolve_parts, with_sizes
 from autokd.space.source import Source, ask_members, count_members
+from autokd.space.starts import StartOfEach
 from autokd.space.values import Draw, UnitDraw
 from autokd.types import Shapes, Task
 
@@ -64,6 +65,7 @@ class Space:
       budget, screen: how long things are trained, how students are screened.
       slots: the slots of a pipeline.
       warm: pipelines to try early, each as a mapping of slots to partial values.
+      from_weights: what takes the place of parts where all students begin with weights of a file, by slot.
       dropped: "path: reason" for everything that resolving left out.
     """
 
@@ -77,6 +79,7 @@ class Space:
     screen: Screen
     slots: spec.Slots = dataclasses.field(default_factory=spec.slots)
     warm: tuple[Mapping[str, Any], ...] = ()
+    from_weights: Mapping[str, Part] = dataclasses.field(default_factory=dict)
     dropped: tuple[str, ...] = ()
 
     def resolve(self, task: Task, teacher: Shapes | None, **overrides: float | None) -> Space:
@@ -103,6 +106,11 @@ class Space:
             budget=dataclasses.replace(self.budget, **stated),
         )
         return space._with_fitting_warm_starts([*self.dropped, *left.dropped])
+
+    @property
+    def begins_with_weights(self) -> bool:
+        """Whether all its students begin with weights of a file."""
+        return any(isinstance(part, StartOfEach) and part.otherwise is None for part in self.parts.values())
 
     def without(self, students: Mapping[str, str]) -> Space:
         """Return the space without some families of students, given why by the name of the component.

@@ -6,6 +6,7 @@ import functools
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -49,6 +50,14 @@ class Timm(LibraryStudent):
         """Return mean, std and side of the weights that timm itself has for the network."""
         known = _known(cls.model)
         return InputForm(mean=tuple(known.mean), std=tuple(known.std), own_size=int(known.input_size[-1]))
+
+    @classmethod
+    def fed_by(cls, file: Path) -> dict[str, list[float]]:
+        """Return mean and std of what a config.json says, or of timm's weights with the tag in the file's name."""
+        said = super().fed_by(file)
+        named = next((name for name in (file.stem, file.parent.name) if name.startswith(f"{cls.model}.")), "")
+        known = compat.timm().get_pretrained_cfg(named) if named else None
+        return said or (cls._apart(known.mean, known.std) if known is not None else {})
 
     def make(self, task: Task) -> nn.Module:
         """Return timm's network."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -13,11 +16,12 @@ from torch import nn
 
 from autokd.declarations import Part, Student
 from autokd.errors import ComponentError, UserError, one_line
+from autokd.networks.attention import find_watch
 from autokd.networks.cost import shapes_alone
 from autokd.networks.fed import InputForm
 from autokd.networks.inputs import kind_of
 from autokd.networks.library import COLOURS, Entrance, LibraryNetwork, Offered, Ways, offered_by
-from autokd.networks.models import seeded
+from autokd.networks.models import classifiers_of, seeded
 from autokd.types import BuildContext, Task
 
 
@@ -97,6 +101,39 @@ class LibraryStudent:
         component: type[Self] = made
         return component
 
+    @classmethod
+    def file_in(cls, folder: Path) -> Path | None:
+        """Return the file of its weights in a folder, or None: called after the network, with a tag or a hash or none.
+
+        NAME.safetensors, NAME.TAG.pth, NAME-HASH.pth or NAME/model.safetensors; the shortest name is taken.
+        """
+        found = [path for path in folder.iterdir() if _is_called(path, cls.model)]
+        files = [path for path in found if path.suffix in SUFFIXES and path.is_file()]
+        files += [path / name for path in found if path.is_dir() for name in WHOLE if (path / name).is_file()]
+        return min(files, key=lambda path: (len(str(path)), str(path)), default=None)
+
+    @classmethod
+    def fed_by(cls, file: Path) -> dict[str, list[float]]:
+        """Return mean and std that the weights in a file were trained with, where they are not those of `form`.
+
+        They are what a config.json beside it says, as the model hub of timm has it.
+        """
+        config = file.parent / "config.json"
+        try:
+            said = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+        except ValueError:
+            return {}
+        known = {**said, **said.get("pretrained_cfg", {})} if isinstance(said, dict) else {}
+        return cls._apart(known.get("mean", ()), known.get("std", ()))
+
+    @classmethod
+    def _apart(cls, mean: Sequence[float], std: Sequence[float]) -> dict[str, list[float]]:
+        """Mean and std as fields, where they are known and not those of `form`."""
+        usual = cls.form()
+        if not len(mean) == len(std) == COLOURS or (tuple(mean), tuple(std)) == (tuple(usual.mean), tuple(usual.std)):
+            return {}
+        return {"mean": list(mean), "std": list(std)}
+
     def build(self, context: BuildContext) -> nn.Module:
         """Return the network with what it is fed with before it, and hooks that catch what it offers.
 
@@ -132,6 +169,17 @@ class LibraryStudent:
                 return self.make(task).to("meta")
 
 
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+"""Endings of files of weights."""
+WHOLE = ("model.safetensors", "pytorch_model.bin")
+"""Names of the file of weights in a folder of a model hub."""
+
+
+def _is_called(path: Path, model: str) -> bool:
+    """Whether a file or folder is called after a network, perhaps with a tag (".r224_in1k") or a hash ("-5c106cde")."""
+    return re.fullmatch(rf"{re.escape(model)}([.-].*)?", path.name) is not None
+
+
 @functools.lru_cache(maxsize=1024)
 def _offered(student: LibraryStudent, task: Task) -> Offered:
     """Where a network has what it offers, found on shapes alone and without touching the random state."""
@@ -156,8 +204,13 @@ def _own_task(student: LibraryStudent) -> Task:
 
 
 def _parts(student: LibraryStudent) -> frozenset[Part]:
-    """The parts of its output that losses may read."""
-    offered = _offered(student, _own_task(student))
+    """The parts of its output that losses may read; without attention there are features and the embedding."""
+    task = _own_task(student)
+    with seeded(0), shapes_alone():
+        network = student._made(task)
+    if not any(find_watch(module) for module in network.modules()):
+        return frozenset({"features", "pooled"} if classifiers_of(network, task) else {"features"})
+    offered = _offered(student, task)
     there: dict[Part, object] = {
         "features": offered.features,
         "pooled": offered.classifier,
