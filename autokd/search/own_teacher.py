@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from autokd import catalog
 from autokd.data import Dataset
-from autokd.errors import TeacherError
+from autokd.errors import ComponentError, TeacherError
 from autokd.networks import state_file
 from autokd.networks.bare import FromFile, begin
 from autokd.networks.inputs import kind_of
@@ -18,6 +20,7 @@ from autokd.networks.models import NetworkTeacher, seeded
 from autokd.networks.reference import describe, to_component
 from autokd.search.given_teacher import Named, Obtained, named
 from autokd.search.request import Notify, Progress, Request, of_teacher
+from autokd.search.weights import pretrained_in
 from autokd.space import Space
 from autokd.teaching import default_teacher, fine_tuned
 from autokd.teaching.recipe import Effort
@@ -73,22 +76,37 @@ class OwnTeacher(NamedTuple):
 def own_teacher(request: Request, data: Dataset, device: torch.device) -> OwnTeacher:
     """Return the teacher that autokd trains where it is to train one: where none is given, or a given one first.
 
+    Where none is given and students begin with a folder of weights, it is the largest network in there, fine-tuned.
+
     Raises:
       TeacherError: a given one is to be fine-tuned and cannot be.
     """
-    if not request.fine_tune:
-        return OwnTeacher()
     asked = named(request)
+    if not request.fine_tune:
+        return OwnTeacher() if request.weights is None or asked else _of_folder(Path(request.weights), data, device)
     if not asked:
         raise TeacherError(f"{_APPLIES}; give it with --teacher, or leave --fine-tune out: then autokd trains its own")
     if len(asked) > 1:
         raise TeacherError(f"{_APPLIES}; {len(asked)} are given")
-    component = _component(asked[0])
+    return _begun(asked[0], data, device)
+
+
+def _begun(asked: Named, data: Dataset, device: torch.device) -> OwnTeacher:
+    """The network with a new head, at the size that its configuration names."""
+    component = _component(asked)
     size = component.input_size or _own_size(component, data.task)
-    fields = {**asked[0].fields, **({"input_size": size} if size else {})}
-    reference = describe(asked[0].reference, fields)
+    fields = {**asked.fields, **({"input_size": size} if size else {})}
+    reference = describe(asked.reference, fields)
     sized: Any = to_component(reference)
     return OwnTeacher(reference, begin(sized, data.task).frozen(data.task).to(device))
+
+
+def _of_folder(folder: Path, data: Dataset, device: torch.device) -> OwnTeacher:
+    """The largest network in a folder of pretrained weights; the default teacher where none of them can be one."""
+    for reference in pretrained_in(folder.expanduser().absolute()):
+        with contextlib.suppress(TeacherError, ComponentError):
+            return _begun(Named(reference, {}), data, device)
+    return OwnTeacher()
 
 
 def _component(asked: Named) -> Any:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from autokd import catalog
+from autokd import catalog, compat
+from autokd.errors import MissingDependency
 from autokd.search.request import Request
 from autokd.space import Space, with_weights
 from autokd.space.starts import SLOT
 from autokd.spec import network_slot
+from autokd.students.library import SUFFIXES
 
 _log = logging.getLogger("autokd")
 AT_RANDOM = (
@@ -50,3 +54,31 @@ def sized(request: Request) -> Request:
     if request.weights is None or request.largest_side is not None:
         return request
     return dataclasses.replace(request, largest_side=SIDE)
+
+
+def pretrained_in(folder: Path) -> Iterator[str]:
+    """Yield what `--teacher` takes for the networks of timm and torchvision in a folder of weights, the largest first.
+
+    A file is called after the network, as NAME.safetensors, NAME.TAG.pth, NAME-HASH.pth (torchvision's) or
+    NAME/model.safetensors.
+    """
+    inside = [path for path in folder.iterdir() if path.suffix in SUFFIXES] if folder.is_dir() else []
+    inside += folder.glob("*/model.safetensors")
+    for path in sorted(inside, key=lambda path: (-path.stat().st_size, str(path))):
+        name = path.parent.name if path.parent != folder else path.stem
+        hashed = _HASHED.fullmatch(name)
+        if hashed is not None:
+            yield f"torchvision:{hashed[1]}@{path}"
+        elif _is_of_timm(name):
+            yield f"timm:{name}@{path}"
+
+
+def _is_of_timm(name: str) -> bool:
+    try:
+        return bool(compat.timm().is_model(name))
+    except MissingDependency:
+        return False
+
+
+_HASHED = re.compile(r"(.+)-[0-9a-f]{8}")
+"""Names of torchvision's files."""

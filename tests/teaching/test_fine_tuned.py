@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from autokd import batching
+from autokd import batching, compat
 from autokd.data import DataOptions, Dataset, load, load_again, with_finer
 from autokd.engine.context import TrainContext
 from autokd.engine.evaluate import predict_teacher
@@ -222,6 +223,20 @@ def test_what_cannot_be_fine_tuned(data: Dataset, teacher: Any, options: dict[st
     torch.save(of_convolutions().state_dict(), "conv.pt")
     with pytest.raises(TeacherError, match=message):
         own_teacher(Request(teacher=teacher, fine_tune=True, **options), data, CPU)
+
+
+def test_beside_students_weights_the_largest_network_there_becomes_the_teacher(data: Dataset) -> None:
+    timm = compat.timm()
+    for name in ("test_resnet", "test_vit"):  # of 373 and 307 thousand parameters
+        Path("weights", f"{name}.r160_in1k").mkdir(parents=True)
+        state = timm.create_model(name, num_classes=9).state_dict()
+        save_file(state, f"weights/{name}.r160_in1k/model.safetensors")
+    Path("weights/larger.pt").write_bytes(bytes(3_000_000))  # of no network that timm knows
+    own = own_teacher(Request(weights="weights"), data, CPU)
+    assert own.base is not None and own.base["model"] == "test_resnet.r160_in1k" and own.base["input_size"] == 160
+    assert own.reference(Effort(3))["fine_tune"] == {"epochs": 3}
+    Path("empty").mkdir()
+    assert own_teacher(Request(weights="empty"), data, CPU).base is None
 
 
 def test_a_study_keeps_how_its_teacher_is_made(seven: str) -> None:
