@@ -184,6 +184,7 @@ class Head(InPipeline):
       teacher: "live" where it is built on what the teacher offers.
       reads: what the teacher must offer for it; "head" is its classifier.
       student_reads: parts of the student's output that it reads.
+      for_unlabelled: for data with samples without labels, it is in every space that leaves a choice of heads.
     """
 
     kind: ClassVar[str] = "heads"
@@ -193,6 +194,7 @@ class Head(InPipeline):
     teacher: Literal["none", "live"] = "none"
     reads: AbstractSet[Literal[Part, "head"]] = frozenset()
     student_reads: AbstractSet[Part] = frozenset()
+    for_unlabelled: bool = False
 
     @property
     def reads_of(self) -> str:

@@ -40,7 +40,7 @@ from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.timing.room import refuse_too_large
 from autokd.search.work import Funnel, Parallel
-from autokd.space import Budget, Space, find, for_data, parse
+from autokd.space import Budget, Space, find, for_data, for_unlabelled, parse
 from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
@@ -201,7 +201,7 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     data = load_data(request, dry=dry)
     text, source = find(request.space or data.default_space)
     space = parse(text, source)
-    space = dataclasses.replace(space, budget=for_data(space.budget, data.task))
+    space = dataclasses.replace(for_unlabelled(space, data.task), budget=for_data(space.budget, data.task))
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     slots, threads = _slots(request, before)
