@@ -23,8 +23,9 @@ NO_VIEWS = "changes the samples, and the teacher answers about them as they are"
 """Why an augmentation cannot stand beside a teacher that answers about no views."""
 NO_MEMBERS = "reads each member of an ensemble of teachers, and the teacher is one"
 """Why a loss that reads the members of an ensemble cannot read a single teacher."""
-Part = Literal["features", "pooled", "tokens", "attention"]
-"""A part of a network's output, beside its logits; see `autokd.types.Output`."""
+NO_NAME = "it is no single network of autokd, timm or torchvision, which is made again by its name"
+"""Why a student cannot be made of the teacher's network."""
+Part = Literal["features", "pooled", "tokens", "attention"]  # of a network's output, beside its logits
 
 
 @final
@@ -86,8 +87,8 @@ class InPipeline(Declaration):
     Args:
       excludes, requires: what it must not, or must, stand beside, with its slot ("augment.mixup", "losses.kd",
         "head.simkd"); a bare name is of its own slot.
-      prepared_from: the fields that its method `prepare` reads; None where it prepares nothing. Not for students,
-        heads and starts of the weights, which are built where nothing is prepared.
+      prepared_from: the fields that its method `prepare` reads; None where it prepares nothing. Not for heads and
+        starts of the weights, which are built where nothing is prepared.
     """
 
     prepares: ClassVar[bool] = True
@@ -156,17 +157,25 @@ class Student(InPipeline):
 
     Args:
       modalities: kinds of input that it takes.
-      offers: parts of its output that losses may read.
+      offers: parts of its output that losses may read; of one made of the teacher, what that network offers counts.
+      copies: the field that holds the name of the teacher's network, where it is made of that; "" where it is not. It
+        is filled in as a space is resolved. What a student prepares is the weights that it begins with; without an
+        artefact, as in a finished student, its `build` makes the form alone.
       family: it stands for many, each called after it and after one of them: "timm:resnet18". Its class has `named`,
         a class method from the latter name to the component.
     """
 
     kind: ClassVar[str] = "students"
-    prepares: ClassVar[bool] = False
 
     modalities: AbstractSet[str]
     offers: AbstractSet[Part] = frozenset({"features", "pooled"})
     family: bool = False
+    copies: str = ""
+
+    @property
+    def reads_of(self) -> str:
+        """Whose network it is made of: "teacher", or nobody's."""
+        return "teacher" if self.copies else ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -181,8 +190,7 @@ class Head(InPipeline):
 
     Args:
       modalities: kinds of input that the students take on which it may sit.
-      teacher: "live" where it is built on what the teacher offers.
-      reads: what the teacher must offer for it; "head" is its classifier.
+      teacher, reads: "live" where it is built on what the teacher offers, and what that must be; "head": its classifier.
       student_reads: parts of the student's output that it reads.
       for_unlabelled: for data with samples without labels, it is in every space that leaves a choice of heads.
     """

@@ -65,6 +65,7 @@ class Shapes(NamedTuple):
       head: whether its logits are a linear function of the mean over space of the last feature, which may be borrowed.
       views: whether it answers about any view of a sample; if not, about the samples as they are, and by their ids.
       members: what each member offers of an ensemble whose members may be asked by themselves; (): it is none.
+      network: the name by which a network of its form is made again, see `autokd.networks.remade`; "": it has none.
     """
 
     features: tuple[tuple[int, ...], ...] = ()
@@ -74,6 +75,7 @@ class Shapes(NamedTuple):
     head: bool = False
     views: bool = True
     members: tuple[Shapes, ...] = ()
+    network: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +86,7 @@ class Task:
       dataset: its name, for people.
       modality: kind of input that components declare they take, such as "image" or "table".
       input_shape: of one sample as a model sees it, as its kind of input has it: (channels, height, width), (columns,).
-      classes: class names, by index.
-      train_size: number of training samples.
+      classes, train_size: class names, by index, and number of training samples.
       mean, std: per channel (dimension 1 of a batch), subtracted and divided after augmentation; () for none.
       fingerprint: content hash of data, split and preprocessing.
       unlabelled: number of samples without labels that may be distilled on.
@@ -136,8 +137,7 @@ class Samples:
     """All samples of a dataset as they were read, by id: training, validation, test, then those without labels.
 
     Args:
-      numbers: [N] where each stood in the data as they were read, from 0; parts of their own one after the other.
-      total: of samples that were read, which may be more.
+      numbers, total: [N] where each stood in what was read, from 0, part after part; and how many were read.
       names: [N] paths of the files that they are from, or None where they are not from files of their own.
       table: () -> their cells as a DataFrame of N rows, numbers as numbers; None where they are no rows of a table.
       whole: what was read, by part, as `numbers` count it, where students see it resized; () where they do not.
@@ -217,8 +217,7 @@ class Batch:
     Args:
       inputs: B samples as a network takes them, augmented and normalised.
       targets: [B, C] class probabilities.
-      weight: [B], the samples' weights in every loss.
-      index: [B] int64, rows of the training split.
+      weight, index: [B], the samples' weights in every loss, and their rows of the training split, int64.
       labelled: [B] bool on the CPU, whether a label is known (of a mixed sample: both labels); None: all are.
     """
 
@@ -294,11 +293,12 @@ class PrepareContext:
 
     Args:
       task: the task.
-      labels: [N] class indices of the training set.
-      labelled: [N] bool, whether they are known; None: all are.
+      labels, labelled: [N] class indices of the training set, and whether they are known; None: all are.
       teacher: the teacher's outputs on the training set, not augmented, float32, on the CPU; None: it reads none.
       reference: (rows [n] int64, seed) -> logits [N, C] on the whole training set without augmentation, float32, on the
         CPU, of a small network that is trained on the labels of these rows alone, in seconds.
+      network: () -> a copy of the teacher's network for the task's classes, without what feeds it; None: there is none.
+      inputs: rows [n] int64 -> these samples of the training set as students take them, not augmented, on the device.
     """
 
     task: Task
@@ -306,6 +306,8 @@ class PrepareContext:
     labelled: Tensor | None = None
     teacher: Output | None = None
     reference: Callable[[Tensor, int], Tensor]
+    network: Callable[[], nn.Module] | None = None
+    inputs: Callable[[Tensor], Inputs] | None = None
 
 
 class Teacher(Protocol):
@@ -357,8 +359,7 @@ class ScreenInput:
       build: makes a freshly and deterministically initialised student (same weights at every call with the same seed).
       task: the task.
       inputs: one normalised training batch, the same for all students.
-      labels: [B] int64.
-      teacher: the teacher, or None.
+      labels, teacher: [B] int64, and the teacher, or None.
       seed: for proxies that draw at random.
     """
 
@@ -381,8 +382,7 @@ class RungResult:
     Args:
       score: of the study's first objective on validation (of the side branch, where there is one): more is better.
       loss: validation cross-entropy, nats.
-      seen: samples seen so far.
-      seconds: wall time of this rung.
+      seen, seconds: samples seen so far, and wall time of this rung.
       curve: a mapping an epoch: epoch, learning rate, training loss, loss terms, validation score where it was taken.
       metrics: value of every metric on validation, by name; see `autokd.metrics`.
     """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autokd import catalog
 from autokd.data import relative
 from autokd.delivery import teacher_file
 from autokd.delivery.pipeline_file import FORMAT
-from autokd.errors import NothingFeasible, StudyError
+from autokd.errors import ComponentError, NothingFeasible, StudyError
 from autokd.seeds import derive
 from autokd.spec import fingerprint
 from autokd.study.checks import check
@@ -53,7 +55,7 @@ def export_pipeline(store: StudyStore, trial: int | None = None, arm: str | None
     """
     chosen, claim = _chosen(store, trial, arm), store.records.claim
     settings, identity = store.settings, store.settings.identity
-    data, teacher = _in_full(identity.data, identity.teacher, settings.time_plan)
+    data, teacher = _in_full(identity.data, identity.teacher, settings.time_plan, chosen.pipeline)
     return {
         "format": FORMAT,
         "pipeline": dict(chosen.pipeline),
@@ -81,8 +83,13 @@ def export_pipeline(store: StudyStore, trial: int | None = None, arm: str | None
     }
 
 
-def _in_full(data: Reference, teacher: Reference, plan: TimePlan | None) -> tuple[Reference, Reference]:
-    """Data and teacher as full training has them, where a study made do with less of both to fit into its time."""
+def _in_full(
+    data: Reference, teacher: Reference, plan: TimePlan | None, pipeline: Mapping[str, Any]
+) -> tuple[Reference, Reference]:
+    """Data and teacher as full training has them, where a study made do with less of both to fit into its time.
+
+    A student that is made of the teacher's network keeps a teacher of that network.
+    """
     if plan is None:
         return data, teacher
     limited = plan.limit_train is not None
@@ -91,9 +98,17 @@ def _in_full(data: Reference, teacher: Reference, plan: TimePlan | None) -> tupl
         data = data._replace(reference=whole, fingerprint=plan.whole_data)
     own = teacher.reference
     if own is not None and is_taught(own):
-        full = lengthened(own, plan.teacher_epochs)
+        full = {**lengthened(own, plan.teacher_epochs), **_network_kept(own, pipeline)}
         teacher = teacher._replace(reference=full, fingerprint=None) if limited or own != full else teacher
     return data, teacher
+
+
+def _network_kept(teacher: Mapping[str, Any], pipeline: Mapping[str, Any]) -> dict[str, Any]:
+    """The size of the teacher's network, where the student of a plain pipeline is made of it; {} where it is not."""
+    with contextlib.suppress(ComponentError):  # of a plug-in's that is not here
+        if catalog.load("students", pipeline["student"]["use"]).declares.copies and "network" in teacher:
+            return {"network": teacher["network"]}
+    return {}
 
 
 def _chosen(store: StudyStore, trial: int | None, arm: str | None) -> _Chosen:

@@ -34,7 +34,7 @@ from autokd.metrics import METRICS
 from autokd.networks.cost import student_cost
 from autokd.search.request import Progress
 from autokd.seeds import derive
-from autokd.spec import fingerprint, is_teacher, read_by
+from autokd.spec import PipelineSpec, fingerprint, is_teacher, read_by
 from autokd.teaching.taught import is_taught
 from autokd.types import Split, Teacher
 
@@ -168,12 +168,10 @@ def _check_data(file: PipelineFile, data: Dataset) -> None:
 
 
 def _teacher(file: PipelineFile, given: Given) -> Teacher | None:
-    if not file.spec.needs_teacher:
+    if not (file.spec.needs_teacher or file.spec.copies_teacher):
         return None
     if file.teacher is None or given.load_teacher is None:
-        own = {f"losses.{name}": read_by(loss) for name, loss in file.spec.losses.items()}
-        readers = [path for path, read in own.items() if is_teacher(read)] or ["the selection"]
-        raise TeacherError(f"{readers[0]} reads a teacher, but the pipeline file names none")
+        raise TeacherError(f"{_reader(file.spec)} reads a teacher, but the pipeline file names none")
     teacher = given.load_teacher(file.teacher, given.data)
     if file.teacher_fingerprint not in (None, teacher.fingerprint):
         seen = f"its fingerprint is {teacher.fingerprint}, the pipeline file says {file.teacher_fingerprint}"
@@ -183,6 +181,13 @@ def _teacher(file: PipelineFile, given: Given) -> Teacher | None:
             )
         log.warning("the teacher was trained again and is not bit-identical to the one of the search: %s", seen)
     return teacher
+
+
+def _reader(spec: PipelineSpec) -> str:
+    """What of a pipeline wants a teacher."""
+    own = {f"losses.{name}": read_by(loss) for name, loss in spec.losses.items()}
+    others = "the selection" if spec.needs_teacher else "the student, which is cut from it,"
+    return next((path for path, read in own.items() if is_teacher(read)), others)
 
 
 def _train_epochs(context: TrainContext, file: PipelineFile, out_dir: Path, listeners: Listeners) -> TrainingState:

@@ -54,7 +54,7 @@ def train_recommended(ended: Ended) -> None:
         return
     context = TrainContext(
         data=with_finer(data, ended.setup.teacher),
-        teacher=ended.setup.teacher if file.spec.needs_teacher else None,
+        teacher=ended.setup.teacher if file.spec.needs_teacher or file.spec.copies_teacher else None,
         device=ended.setup.device,
         bank=TeacherBank(),
         metric=file.objective,

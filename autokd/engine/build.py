@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from autokd.components import HeadComponent, LossComponent, StudentComponent
+from autokd.components import HeadComponent, InitComponent, LossComponent, StudentComponent
 from autokd.engine.answers import find_sources
 from autokd.engine.context import TrainContext
 from autokd.engine.ema import RunningAverage
@@ -69,11 +69,11 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
     task = context.data.task
     offers = None if context.teacher is None else context.teacher.offers
     teacher_head = context.teacher.head if context.teacher is not None and context.teacher.offers.head else None
-    started = spec.student if spec.init is None else Started(spec.student, spec.init)
+    started = _started(context, spec.student, spec.init)
     student = build_student(started, task, context.device, head=spec.head, teacher=offers, teacher_head=teacher_head)
     networks = {STUDENT: student}
     if spec.peer is not None:
-        networks[PEER] = build_student(spec.peer, task, context.device)
+        networks[PEER] = build_student(_started(context, spec.peer, None), task, context.device)
     there = {name: shapes_of(network, task) for name, network in networks.items()}
     build_context = BuildContext(task=task, student=there[STUDENT], teacher=offers)
     selection = _selection(context, spec, build_context)
@@ -93,8 +93,14 @@ def build_run(context: TrainContext, spec: PipelineSpec, horizon: int) -> LiveRu
         passes=passes,
         pool=pool,
         sources=find_sources(context, spec),
-        notes=tuple(started.notes) if isinstance(started, Started) else (),
+        notes=tuple(started.notes),
     )
+
+
+def _started(context: TrainContext, student: StudentComponent, init: InitComponent | None) -> Started:
+    """A student with the weights that its networks begin with."""
+    prepared = context.prepared(student, BuildContext(task=context.data.task))
+    return Started(student, init, prepared.artefact)
 
 
 def _trained(

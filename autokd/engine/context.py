@@ -122,7 +122,11 @@ class TrainContext:
 
     def reads_teacher(self, component: Any) -> bool:
         """Whether a component, or what it prepares, reads the teacher."""
-        return getattr(component.declares, "teacher", "none") != "none"
+        return getattr(component.declares, "teacher", "none") != "none" or self.copies_teacher(component)
+
+    def copies_teacher(self, component: Any) -> bool:
+        """Whether a component is made of the teacher's network."""
+        return bool(getattr(component.declares, "copies", ""))
 
     def artefact_key(self, component: Any) -> str:
         """Return 16 hex digits that identify what a component prepares from teacher and data.

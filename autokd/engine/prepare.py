@@ -18,8 +18,10 @@ from autokd.engine.evaluate import predict
 from autokd.engine.loop import train_rung
 from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
+from autokd.engine.views import normalise, raw_view
 from autokd.networks.inputs import kind_of
 from autokd.networks.models import seeded
+from autokd.networks.remade import copied
 from autokd.spec import PipelineSpec, bare, component_to_plain, components, from_plain
 from autokd.types import PrepareContext
 
@@ -70,13 +72,15 @@ def prepare_artefacts(context: TrainContext, spec: PipelineSpec) -> Iterator[Pre
 
 def _prepare_context(context: TrainContext, component: PreparedComponent) -> PrepareContext:
     """What a component may look at when it prepares."""
-    train = context.data.train
+    train, teacher, copies = context.data.train, context.teacher, context.copies_teacher(component)
     return PrepareContext(
         task=context.data.task,
         labels=train.labels,
         labelled=train.labelled,
-        teacher=context.clean_answers.outputs if context.reads_teacher(component) else None,
+        teacher=context.clean_answers.outputs if context.reads_teacher(component) and not copies else None,
         reference=lambda rows, seed: reference_logits(context, rows, seed),
+        network=(lambda: copied(teacher).to(context.device)) if copies and teacher is not None else None,
+        inputs=lambda rows: normalise(context.train_data, raw_view(context.train_data, rows.to(context.device)).inputs),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import nn
 
@@ -13,16 +15,18 @@ from autokd.types import BuildContext
 
 @dataclass(frozen=True, eq=False)
 class Started:
-    """A student architecture whose networks begin with the weights that a start gives them.
+    """A student architecture whose networks begin with the weights that it prepared, or that a start gives them.
 
     Args:
       student: the architecture.
-      init: the start.
+      init: the start; None: there is none.
+      artefact: what the architecture prepared; None: nothing.
       notes: takes a line for what was left at random.
     """
 
     student: StudentComponent
-    init: InitComponent
+    init: InitComponent | None = None
+    artefact: Any = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -36,7 +40,7 @@ class Started:
         Raises:
           ComponentError: the start has no weights for it.
         """
-        network = self.student.build(context)
-        note = self.init.build(context)(network)
+        network = self.student.build(dataclasses.replace(context, artefact=self.artefact))
+        note = "" if self.init is None else self.init.build(context)(network)
         self.notes.extend([note] if note else [])
         return network

@@ -25,8 +25,9 @@ class Model:
     """The model beside this file; `about` is what it says of itself: "classes", "preprocess", "inputs", …"""
 
     def __init__(self) -> None:
-        path = Path(__file__).with_name("model.onnx")
-        self.session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        path, options = Path(__file__).with_name("model.onnx"), onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.x64quantprecision", "1")  # sums of 8 bits overflow on no processor
+        self.session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.about = {key: json.loads(told) for key, told in self.session.get_modelmeta().custom_metadata_map.items()}
 
     def predict(self, path: str | Path) -> tuple[str, Any]:
@@ -66,8 +67,7 @@ def to_eight_bits(image: Image.Image, levels: list[float] | None, ground: int) -
 
 def pictures(path: Path) -> list[Path]:
     """Return the picture files in a folder and below, or the file itself."""
-    found = (file for file in path.rglob("[!.]*") if file.suffix.lower() in ENDINGS)
-    return sorted(found) if path.is_dir() else [path]
+    return sorted(file for file in path.rglob("[!.]*") if file.suffix.lower() in ENDINGS) if path.is_dir() else [path]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ python predict.py TABLE.csv... > predictions.csv    # in Python: Model().predict
 """
 
 import csv
-import io
 import json
 import re
 import sys
@@ -23,8 +22,9 @@ class Model:
     """The model beside this file; `about` is what it says of itself: "classes", "preprocess", "inputs", …"""
 
     def __init__(self) -> None:
-        path = Path(__file__).with_name("model.onnx")
-        self.session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        path, options = Path(__file__).with_name("model.onnx"), onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.x64quantprecision", "1")  # sums of 8 bits overflow on no processor
+        self.session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.about = {key: json.loads(told) for key, told in self.session.get_modelmeta().custom_metadata_map.items()}
         self.columns = {column["name"]: column for column in self.about["preprocess"]["columns"]}
 
@@ -41,8 +41,8 @@ class Model:
 
     def read(self, path: str) -> list[dict[str, str]]:
         """Return the rows of a file, whose cells lie between commas, semicolons, tabs or bars."""
-        text = Path(path).read_text(encoding=self.about["preprocess"].get("encoding", "utf-8-sig"))
-        tables = [list(csv.DictReader(io.StringIO(text), delimiter=mark, skipinitialspace=True)) for mark in ",;\t|"]
+        lines = re.split("(?<=\n)", Path(path).read_text(self.about["preprocess"].get("encoding", "utf-8-sig")))
+        tables = [list(csv.DictReader(lines, delimiter=mark, skipinitialspace=True)) for mark in ",;\t|"]
         return max(tables, key=lambda rows: len(self.columns.keys() & set().union(*rows[:1])))
 
 

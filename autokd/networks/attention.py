@@ -35,10 +35,10 @@ def find_watch(module: nn.Module) -> Watch | None:
     """Return what puts hooks on an attention module of a known kind, or None for any other module."""
     if isinstance(module, nn.MultiheadAttention):
         return _watch_multihead
-    if _heads(module) == 0:
+    if heads_of(module) == 0:
         return None
     joint = dict(module.named_children()).get("qkv")
-    if isinstance(joint, nn.Linear) and joint.out_features % (3 * _heads(module)) == 0:
+    if isinstance(joint, nn.Linear) and joint.out_features % (3 * heads_of(module)) == 0:
         return _watch_joint
     return _watch_apart if _apart(module) else None
 
@@ -90,8 +90,8 @@ def remove_after(handles: Collection[RemovableHandle]) -> Iterator[None]:
             handle.remove()
 
 
-def _heads(module: nn.Module) -> int:
-    """Number of heads that a module says it has; 0 where it says nothing."""
+def heads_of(module: nn.Module) -> int:
+    """Return the number of heads that a module says it has; 0 where it says nothing."""
     counts = [vars(module)[name] for name in _COUNTS if isinstance(vars(module).get(name), int)]
     return counts[0] if counts else 0
 
@@ -102,7 +102,7 @@ def _apart(module: nn.Module) -> tuple[nn.Linear, ...]:
     for names in _APART:
         found = tuple(part for name in names if isinstance(part := parts.get(name), nn.Linear))
         if len(found) == 3 and {layer.out_features for layer in found} == {found[0].out_features}:
-            return found if found[0].out_features % _heads(module) == 0 else ()
+            return found if found[0].out_features % heads_of(module) == 0 else ()
     return ()
 
 
@@ -117,7 +117,7 @@ def _watch_joint(module: nn.Module, states: States) -> list[RemovableHandle]:
     norms = [layers.get(name, nn.Identity()) for name in ("q_norm", "k_norm", "")]
 
     def hook(layer: nn.Module, inputs: Any, output: Tensor) -> None:
-        split = (_split(part, _heads(module)) for part in output.chunk(3, dim=-1))
+        split = (_split(part, heads_of(module)) for part in output.chunk(3, dim=-1))
         states[:] = [norm(part) for norm, part in zip(norms, split, strict=True)]
 
     return [layers["qkv"].register_forward_hook(hook)]
@@ -129,7 +129,7 @@ def _watch_apart(module: nn.Module, states: States) -> list[RemovableHandle]:
     layers = _apart(module)
 
     def hook(layer: nn.Module, inputs: Any, output: Tensor) -> None:
-        caught[layer] = _split(output, _heads(module))
+        caught[layer] = _split(output, heads_of(module))
         states[:] = [caught[layer] for layer in layers if layer in caught]
 
     return [layer.register_forward_hook(hook) for layer in layers]

@@ -15,6 +15,7 @@ from autokd.networks.class_names import by_name, teachers_task
 from autokd.networks.fed import InputForm
 from autokd.networks.freeze import InputRefused, foreign, freeze, resized_task
 from autokd.networks.models import NetworkTeacher, answer_example, as_output, classifier_of, seeded
+from autokd.networks.naming import Name, known_as
 from autokd.networks.state_file import StateFile
 from autokd.networks.weight_names import fit_names
 from autokd.networks.weights import load_start, load_whole
@@ -30,6 +31,7 @@ class Bare(NamedTuple):
       identity: plain data that, with the weights, tells it apart from others.
       form: of the input that it was trained on.
       features: paths of the modules whose outputs are the features; () for the last one at each spatial size.
+      name: by which a network of its form is made again; None: nobody can.
     """
 
     network: nn.Module
@@ -37,10 +39,11 @@ class Bare(NamedTuple):
     identity: Mapping[str, Any]
     form: InputForm
     features: Sequence[str] = ()
+    name: Name | None = None
 
     def frozen(self, task: Task) -> NetworkTeacher:
         """Return it as a teacher; see `autokd.networks.freeze.freeze`."""
-        return freeze(
+        teacher = freeze(
             self.network,
             task,
             source=self.source,
@@ -48,6 +51,7 @@ class Bare(NamedTuple):
             inputs=self.form,
             features=self.features,
         )
+        return teacher if self.name is None else known_as(teacher, self.name)
 
 
 class FromFile(ABC):
@@ -70,7 +74,7 @@ class FromFile(ABC):
 
     @abstractmethod
     def bare(self, task: Task, content: StateFile) -> Bare:
-        """Return the network for a task, with random weights.
+        """Return the network for a task, its weights drawn from the current random state.
 
         Args:
           task: with the classes that it is to tell apart.
@@ -94,7 +98,8 @@ class FromFile(ABC):
         """
         content = state_file.read(self.file, self.key)
         own = teachers_task(context.task, self.classes, content.classes, self.source)
-        bare = self.bare(own, content)
+        with seeded(0):
+            bare = self.bare(own, content)
         load_whole(bare.network, content.state, own, bare.source, content.note)
         return by_name(bare.frozen(own), own, context.task)
 
@@ -113,7 +118,8 @@ def begin(component: FromFile, task: Task) -> Bare:
       TeacherError: the network cannot be built, its file is another network's, or it has no such head.
     """
     content = state_file.read(component.file, component.key)
-    bare = component.bare(task, content)
+    with seeded(0):
+        bare = component.bare(task, content)
     seen = resized_task(task, bare.form.size)
     refused = f"the teacher {bare.source} does not take samples of shape {list(seen.input_shape)}"
     with foreign(refused, InputRefused):

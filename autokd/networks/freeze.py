@@ -48,7 +48,7 @@ def freeze(
     """
     options = {"mean": list(inputs.mean), "std": list(inputs.std), "input_size": inputs.size}
     network, bare = f"{type(module).__module__}.{type(module).__qualname__}", module
-    centre, spread = _normalisation(task, inputs, source)
+    centre, spread = normalisation(task, inputs, source)
     if inputs.size:
         resized_task(task, inputs.size)
         module = kind_of(task.modality).behind_resize(module, inputs.size)
@@ -70,8 +70,8 @@ def resized_task(task: Task, input_size: int) -> Task:
 
 
 @contextlib.contextmanager
-def foreign(what: str, error_class: type[TeacherError] = TeacherError) -> Iterator[None]:
-    """Turn whatever someone else's code raises in the block into a `TeacherError` that says `what` was tried."""
+def foreign(what: str, error_class: type[UserError] = TeacherError) -> Iterator[None]:
+    """Turn whatever someone else's code raises in the block into an error of ours that says `what` was tried."""
     try:
         yield
     except UserError:
@@ -80,10 +80,18 @@ def foreign(what: str, error_class: type[TeacherError] = TeacherError) -> Iterat
         raise error_class(f"{what}: {type(error).__name__}: {one_line(error)}") from error
 
 
-def _normalisation(
+def normalisation(
     task: Task, inputs: InputForm, source: str
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Mean and std per channel, the task's where not given; (None, None) where neither is."""
+    """Return mean and std per channel, the task's where not given; (None, None) where neither is.
+
+    Args:
+      task: whose samples a network sees.
+      inputs: what it was trained on.
+      source: where it came from, for messages.
+    Raises:
+      TeacherError: such samples have no mean and std, or these are not one a channel.
+    """
     if not inputs.mean and not inputs.std:
         return None, None
     feed = feed_of(task)

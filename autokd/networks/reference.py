@@ -201,10 +201,23 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         raise TeacherError(f"there is no teacher file {text!r}; expected {_FORMS}")
     if not head or not file:
         raise TeacherError(f"{text!r} names no teacher; expected {_FORMS}")
+    name, values = parse_network(head)
+    return name, {**values, "file": file}
+
+
+def parse_network(head: str) -> tuple[str, dict[str, Any]]:
+    """Split what a reference to a network has before its @ into the name and the fields of a teacher component.
+
+    >>> parse_network("resnet:depth=14,mean=0.5")
+    ('autokd', {'arch': 'resnet', 'fields': ['depth=14'], 'mean': ['0.5']})
+
+    Raises:
+      TeacherError: the text has none of the forms.
+    """
     parts = head.split(":")
     options = parts.pop() if "=" in parts[-1] else ""
-    name, named = _named(parts, text)
-    return name, {**named, "file": file, **_sort_options(name, options)}
+    name, named = _named(parts, head)
+    return name, {**named, **_sort_options(name, options)}
 
 
 def _needs_a_file_alone(name: str) -> bool:

@@ -45,6 +45,10 @@ class StateFile(NamedTuple):
     note: str = ""
 
 
+NOTHING = StateFile(Path(), {}, None)
+"""What is known of a network without a file."""
+
+
 def read(path: str | Path, key: str = "") -> StateFile:
     """Read a checkpoint: a .safetensors file, a file of `torch.save`, or the folder of a student bundle.
 

@@ -14,7 +14,7 @@ from autokd.errors import TeacherError
 from autokd.networks import state_file
 from autokd.networks.bare import FromFile, begin
 from autokd.networks.inputs import kind_of
-from autokd.networks.models import NetworkTeacher
+from autokd.networks.models import NetworkTeacher, seeded
 from autokd.networks.reference import describe, to_component
 from autokd.search.given_teacher import Named, Obtained, named
 from autokd.search.request import Notify, Progress, Request, of_teacher
@@ -109,5 +109,6 @@ def _component(asked: Named) -> Any:
 
 def _own_size(component: Any, task: Task) -> int:
     """The side that the network's configuration names, where it is another one than the data's; else 0."""
-    own = component.bare(task, state_file.read(component.file, component.key)).form.own_size
+    with seeded(0):
+        own = component.bare(task, state_file.read(component.file, component.key)).form.own_size
     return own if own != kind_of(task.modality).side(task) else 0

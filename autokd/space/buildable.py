@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from autokd import spec
-from autokd.errors import ComponentError
+from autokd.declarations import NO_NAME, Part
+from autokd.errors import ComponentError, UserError
 from autokd.networks.cost import shapes_alone
 from autokd.networks.models import seeded, shapes_of
 from autokd.ranges import Choice
@@ -31,6 +32,35 @@ def refusal(candidate: Candidate, network: Candidate, task: Task, teacher: Shape
             if error := _error(component, context):
                 return error
     return None
+
+
+def uncopied(candidate: Candidate, network: str, task: Task) -> str | None:
+    """Say why a student cannot be made of the teacher's network, or None where it can.
+
+    Args:
+      candidate: of the student, at whose defaults it is tried.
+      network: name of the teacher's network; "": nobody can make it again.
+      task: the data.
+    """
+    if not network:
+        return f"{candidate.use} is made of the teacher's network: {NO_NAME}"
+    try:
+        with shapes_alone():
+            shapes_of(_made_of(candidate, network).build(BuildContext(task=task)), task)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def offered_parts(candidate: Candidate, network: str, task: Task) -> frozenset[str]:
+    """Return which parts of its output a student offers that is made of the teacher's network."""
+    shapes = _shapes(_made_of(candidate, network), task)
+    return frozenset(part for part in get_args(Part) if shapes is not None and getattr(shapes, part))
+
+
+def _made_of(candidate: Candidate, network: str) -> Any:
+    plain = candidate.made_of(network, frozenset()).default()
+    return spec.component_from_plain(candidate.kind, plain)
 
 
 def unset(candidate: Candidate, network: Candidate, task: Task) -> str | None:

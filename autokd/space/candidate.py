@@ -30,6 +30,7 @@ class Traits(NamedTuple):
       changes: whether networks see other samples than those of the dataset.
       members: it reads each member of an ensemble of teachers.
       reads_labels: it is about labelled samples only.
+      copies: field of a student that holds the name of the teacher's network, of which it is made; "" for none.
     """
 
     modalities: AbstractSet[str] = ANY
@@ -44,6 +45,7 @@ class Traits(NamedTuple):
     changes: bool = False
     members: bool = False
     reads_labels: bool = False
+    copies: str = ""
 
 
 def traits_of(slot: str, declares: Declaration) -> Traits:
@@ -108,6 +110,16 @@ class Candidate:
     def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the plain component with the values of the file and these, without keys at their defaults."""
         return spec.trimmed(self.kind, {"use": self.use, **self.fixed, **values})
+
+    def made_of(self, network: str, offers: AbstractSet[str]) -> Candidate:
+        """Return the candidate of a student that is made of the teacher's network.
+
+        Args:
+          network: its name; one that the file names stays.
+          offers: parts of its output.
+        """
+        fixed = {**self.fixed, self.traits.copies: self.fixed.get(self.traits.copies) or network}
+        return dataclasses.replace(self, fixed=fixed, traits=self.traits._replace(offers=frozenset(offers)))
 
     def excluding(self, names: Iterable[str]) -> Candidate:
         """Return the candidate that must not stand beside these components (full names) either."""

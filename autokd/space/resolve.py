@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from autokd.declarations import NO_MEMBERS, NO_VIEWS
 from autokd.input_kind import takes
-from autokd.space.buildable import offers_of, refusal, unset
+from autokd.space.buildable import offered_parts, offers_of, refusal, uncopied, unset
 from autokd.space.candidate import Candidate, clash, lacks
 from autokd.space.number import Ranged
 from autokd.space.parts import Check, Part
-from autokd.space.sizes import up_to_limits
+from autokd.space.sizes import too_large, up_to_limits
 from autokd.space.values import edges
 from autokd.spec import (
     Number,
@@ -74,6 +74,7 @@ def resolve_parts(parts: Mapping[str, Part], table: Slots, situation: Situation)
       situation: what the space is resolved for.
     """
     left = Remainder(parts, [], []).filtered(lambda candidate: _misfit(candidate, situation))
+    left = _made_of_teacher(left, situation)
     if not left.problems:
         left = _fitted_to_network(left, table, situation)
         left = _fitting_starts(left, table, situation.task)
@@ -85,6 +86,11 @@ def resolve_parts(parts: Mapping[str, Part], table: Slots, situation: Situation)
         if len(left.dropped) == before:
             break
     return left
+
+
+def within_reach(left: Remainder, task: Task, limits: Mapping[str, float]) -> Remainder:
+    """Leave out the students made of the teacher's network that are too large however much of it is cut away."""
+    return left.filtered(lambda candidate: too_large(candidate, task, limits) if candidate.traits.copies else None)
 
 
 def about_unlabelled(left: Remainder, table: Slots, task: Task) -> Remainder:
@@ -132,6 +138,22 @@ def _untaught(candidate: Candidate, teacher: Shapes | None) -> str | None:
         given = f"the ensemble has {len(teacher.members)}" if teacher.members else "the teacher is one"
         return f"{candidate.place} reads member {number} of an ensemble of teachers, and {given}"
     return _lacking(candidate, teacher.members if traits.members else (offered_by(traits.reads_of, teacher),))
+
+
+def _made_of_teacher(left: Remainder, situation: Situation) -> Remainder:
+    """Give the students that are made of the teacher's network its name; leave out those that cannot be."""
+    if situation.teacher is None or left.problems:
+        return left
+    network = situation.teacher.network
+
+    def made(candidate: Candidate) -> Candidate:
+        return candidate.made_of(network, offered_parts(candidate, network, situation.task))
+
+    def changed(part: Part) -> Part:
+        return part.changed(lambda candidate: made(candidate) if candidate.traits.copies else candidate)
+
+    left = left.filtered(lambda c: uncopied(c, network, situation.task) if c.traits.copies else None)
+    return left if left.problems else left._replace(parts={name: changed(part) for name, part in left.parts.items()})
 
 
 def _lacking(candidate: Candidate, read: Sequence[Shapes]) -> str | None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from autokd.errors import ComponentError
-from autokd.networks.cost import student_fits
+from autokd.networks.cost import student_cost, student_fits
 from autokd.ranges import Choice, Integer, Range
 from autokd.space.candidate import Candidate
 from autokd.space.values import nearest_value
@@ -29,6 +29,17 @@ def up_to_limits(student: Candidate, task: Task, limits: Mapping[str, float]) ->
         end = _end(student, field, task, limits)
         student = student if end == values[-1] else _ending(student, field, values[0] if end is None else end)
     return student
+
+
+def too_large(student: Candidate, task: Task, limits: Mapping[str, float]) -> str | None:
+    """Say why not even a student's smallest form stays inside the limits, or None where it does."""
+    smallest = {name: min(values) for name, span in student.ranges.items() if (values := sizes(span))}
+    component = component_from_plain("students", {**student.default(), **smallest})
+    if student_fits(component, task, limits):
+        return None
+    cost = student_cost(component, task)._asdict()
+    over = next(name for name in cost if cost[name] > limits.get(name, cost[name]))
+    return f"{student.use} has at least {cost[over]:,} {over} on this teacher, and the limit is {limits[over]:,.0f}"
 
 
 def _end(student: Candidate, field: str, task: Task, limits: Mapping[str, float]) -> int | None:

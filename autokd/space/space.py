@@ -17,7 +17,7 @@ from autokd.ranges import Range
 from autokd.space.budget import Budget
 from autokd.space.candidate import Candidate, Params
 from autokd.space.parts import Content, Part
-from autokd.space.resolve import Situation, about_unlabelled, resolve_parts, with_sizes
+from autokd.space.resolve import Situation, about_unlabelled, resolve_parts, with_sizes, within_reach
 from autokd.space.source import Source, ask_members, count_members
 from autokd.space.values import Draw, UnitDraw
 from autokd.types import Shapes, Task
@@ -96,6 +96,9 @@ class Space:
         stated: dict[str, Any] = {key: value for key, value in overrides.items() if value is not None}
         limits = {cost: float(stated.pop(f"max_{cost}")) for cost in COSTS if f"max_{cost}" in stated}
         constraints = {**self.constraints, **limits}
+        left = within_reach(left, task, constraints)
+        if left.problems:
+            raise SpaceError(left.problems, f"{self.source} for {task.dataset}")
         space = dataclasses.replace(
             self,
             parts=with_sizes(left.parts, self.slots, task, constraints),

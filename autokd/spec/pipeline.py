@@ -173,6 +173,11 @@ class PipelineSpec:
         selects = self.selection is not None and self.selection.declares.teacher != "none"
         return selects or any(is_teacher(read_by(loss)) for loss in self.losses.values())
 
+    @property
+    def copies_teacher(self) -> bool:
+        """Whether a network that trains is made of the teacher's, so that it has to be there, whoever reads it."""
+        return any(network is not None and bool(network.declares.copies) for network in (self.student, self.peer))
+
 
 Slots = Mapping[str, Slot | Number]
 """The slots of a pipeline, by field name."""

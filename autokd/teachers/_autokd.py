@@ -19,6 +19,7 @@ from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import Fed, InputForm
 from autokd.networks.freeze import foreign, resized_task
 from autokd.networks.models import seeded
+from autokd.networks.naming import of_student
 from autokd.networks.options import read_options
 from autokd.networks.weights import agreement
 from autokd.ranges import Choice, Integer, Range
@@ -61,15 +62,17 @@ class AutokdTeacher(FromFile, Fed):
         student = self._student(content, seen)
         plain = spec.component_to_plain(student)
         source = reference(plain, self.file)
-        with foreign(f"the teacher {source} cannot be built for {task.dataset}"), seeded(0):
+        with foreign(f"the teacher {source} cannot be built for {task.dataset}"):
             network = student.build(BuildContext(task=seen))
         said = InputForm(mean=content.task.get("mean", ()), std=content.task.get("std", ()), source="its bundle's")
-        return Bare(network=network, source=source, identity=plain, form=self.form(said))
+        return Bare(network=network, source=source, identity=plain, form=self.form(said), name=of_student(plain))
 
     def _student(self, content: state_file.StateFile, task: Task) -> Any:
         if self.arch:
             name, known = _architecture(self.arch)
             given = {**known, **read_options(self.fields)}
+            if not content.state:  # there is no file
+                return spec.make("students", name, given)
             return _fitted(name, given, content.state, task)
         if content.student is None:
             raise _unnamed(content, task)

@@ -13,7 +13,7 @@ from autokd.errors import TeacherError, nearest
 from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import Fed, InputForm
 from autokd.networks.freeze import foreign
-from autokd.networks.models import seeded
+from autokd.networks.naming import Name
 from autokd.networks.options import read_options
 from autokd.networks.state_file import StateFile
 from autokd.types import IMAGE, Task
@@ -54,7 +54,12 @@ class TimmTeacher(FromFile, Fed):
             identity={"model": self.model, "fields": list(self.fields)},
             form=self.form(_own_form(network, task.input_shape[0])),
             features=self.features,
+            name=Name(f"timm:{self.model}", self._options(), own_input=True),
         )
+
+    def _options(self) -> list[str]:
+        """What its name has beside the model."""
+        return [*self.fields, *([f"features={','.join(self.features)}"] if self.features else [])]
 
     def _network(self, task: Task, source: str) -> nn.Module:
         timm = compat.timm()
@@ -65,7 +70,7 @@ class TimmTeacher(FromFile, Fed):
             "in_chans": task.input_shape[0],
             **read_options(self.fields),
         }
-        with foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
+        with foreign(f"the teacher {source} cannot be built with {arguments}"):
             network: nn.Module = timm.create_model(self.model, pretrained=False, **arguments)
         return network
 

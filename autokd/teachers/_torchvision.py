@@ -14,7 +14,7 @@ from autokd.networks.bare import Bare, FromFile
 from autokd.networks.fed import IMAGENET_MEAN, IMAGENET_STD, Fed, InputForm
 from autokd.networks.freeze import foreign
 from autokd.networks.library import with_channels
-from autokd.networks.models import seeded
+from autokd.networks.naming import Name
 from autokd.networks.options import read_options
 from autokd.networks.state_file import StateFile
 from autokd.types import IMAGE, Task
@@ -58,7 +58,12 @@ class TorchvisionTeacher(FromFile, Fed):
             identity={"model": self.model, "fields": list(self.fields)},
             form=self._with_usual(task.input_shape[0]),
             features=self.features,
+            name=Name(f"torchvision:{self.model}", self._options(), own_input=True),
         )
+
+    def _options(self) -> list[str]:
+        """What its name has beside the model."""
+        return [*self.fields, *([f"features={','.join(self.features)}"] if self.features else [])]
 
     def _with_usual(self, channels: int) -> InputForm:
         """The input to feed: ImageNet's numbers are torchvision's default, and no default without three channels."""
@@ -76,6 +81,6 @@ class TorchvisionTeacher(FromFile, Fed):
         if self.model not in names:
             raise TeacherError(f"torchvision has no classifier {self.model!r}; {nearest(self.model, names)}")
         arguments: dict[str, Any] = {"num_classes": task.num_classes, **read_options(self.fields)}
-        with foreign(f"the teacher {source} cannot be built with {arguments}"), seeded(0):
+        with foreign(f"the teacher {source} cannot be built with {arguments}"):
             network: nn.Module = models.get_model(self.model, weights=None, **arguments)
             return with_channels(network, task.input_shape[0])

@@ -33,6 +33,7 @@ from autokd.locks import waited_for
 from autokd.networks.cost import in_form
 from autokd.networks.large import compact
 from autokd.networks.models import NetworkTeacher, head_of, seeded, shapes_of, state_fingerprint
+from autokd.networks.naming import of_student, own_network
 from autokd.networks.trees import TreeEnsemble
 from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint, from_plain
@@ -67,10 +68,11 @@ def offers(task: Task, effort: Effort) -> Shapes:
     chosen = recipe(task, effort)
     if chosen.trees or chosen.members > 1:
         return Shapes()
-    student = component_from_plain("students", chosen.pipelines[0]["student"])
+    plain = chosen.pipelines[0]["student"]
     small = compact(task)  # a head is a matter of the network's form, and needs values, not shapes alone
     head = head_of(_network(chosen.pipelines[0], small).eval(), small)
-    return shapes_of(in_form(student, task, None, None), task)._replace(head=head is not None)
+    shapes = shapes_of(in_form(component_from_plain("students", plain), task, None, None), task)
+    return shapes._replace(head=head is not None, network=of_student(plain).with_options())
 
 
 def obtain(
@@ -146,9 +148,9 @@ class _Candidate(NamedTuple):
 
     def teacher(self, task: Task, origin: str = "") -> NetworkTeacher:
         """Return it as a teacher."""
-        return NetworkTeacher(
-            self.modules(task), task, origin=origin, identity=self.name if self.pipeline is None else ""
-        )
+        identity = self.name if self.pipeline is None else ""
+        teacher = NetworkTeacher(self.modules(task), task, origin=origin, identity=identity)
+        return teacher if self.pipeline is None else own_network(teacher, self.pipeline["student"])
 
 
 def _train(

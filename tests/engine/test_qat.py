@@ -20,7 +20,7 @@ from autokd.engine.qat import MOMENTUM, QuantisationAware, fake_quantised, fake_
 from autokd.engine.views import normalise, raw_view
 from autokd.errors import ComponentError
 from autokd.graphs.network import network_graph
-from autokd.graphs.running import logits
+from autokd.graphs.running import logits, session
 from autokd.metrics import accuracy, predictions
 from autokd.networks.models import as_output
 from autokd.search.baselines import matched_baseline
@@ -140,9 +140,7 @@ def test_a_student_computes_as_the_file_that_onnxruntime_makes_of_it(
     aware, below = QuantisationAware(0.0), -steps[:, 1] * steps[:, 0]
     aware.load(torch.stack([below, below + 255 * steps[:, 0]], 1))
     monkeypatch.setattr(qat, "MOMENTUM", 0.0)
-    options = (runtime := pytest.importorskip("onnxruntime")).SessionOptions()
-    options.add_session_config_entry("session.x64quantprecision", "1")  # else sums overflow on processors without VNNI
-    there = torch.from_numpy(logits(runtime.InferenceSession(files[1], options), inputs))
+    there = torch.from_numpy(logits(session(files[1], threads=1), inputs))
     with torch.no_grad():
         exact, here = network(inputs).logits, aware.answer(network, inputs).logits
     assert len(aware.ranges) == len(rounding)

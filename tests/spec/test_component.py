@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import pytest
 
 from autokd import catalog
+from autokd.declarations import Student
 from autokd.ranges import Choice, Integer, Real
 from autokd.spec import component_from_plain, component_to_plain, convert, fields_of
 
@@ -32,6 +33,8 @@ class Example:
 def test_every_shipped_component_survives_as_plain_data(kind: str) -> None:
     for name in catalog.names(kind):
         cls = catalog.load(kind, name)
+        if isinstance(cls.declares, Student) and cls.declares.family:
+            continue  # it stands for many, and is none itself
         component = cls()
         plain = json.loads(json.dumps(component_to_plain(component)))
         assert plain["use"] == name and component_from_plain(kind, plain) == component

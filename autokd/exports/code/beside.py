@@ -36,7 +36,7 @@ def load_teacher(subject: Subject) -> Teacher | None:
       TeacherError: there is none where one is needed, or it is another one.
     """
     file = subject.pipeline
-    if not file.spec.needs_teacher:
+    if not (file.spec.needs_teacher or file.spec.copies_teacher):
         return None
     if file.teacher is None:
         raise TeacherError("a loss reads a teacher, but the pipeline file names none")

@@ -75,6 +75,8 @@ def reference_samples(component: Any, data: Dataset, offers: Shapes | None) -> f
         shares.append(len(rows) / len(few))
         return random(data.task.num_classes)
 
+    if getattr(component.declares, "copies", ""):  # it asks the teacher, about some samples, and trains nothing
+        return 0.0
     pooled = None if offers is None or offers.pooled is None else random(offers.pooled)
     teacher = Output(random(data.task.num_classes), pooled=pooled) if _reads_teacher(component) else None
     context = PrepareContext(
@@ -99,7 +101,8 @@ def _preparing(plain: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _reads_teacher(component: Any) -> bool:
-    return getattr(component.declares, "teacher", "none") != "none"
+    declares = component.declares
+    return getattr(declares, "teacher", "none") != "none" or bool(getattr(declares, "copies", ""))
 
 
 def _key(component: Any) -> str:
