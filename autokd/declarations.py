@@ -190,7 +190,7 @@ class Head(InPipeline):
 
     Args:
       modalities: kinds of input that the students take on which it may sit.
-      teacher, reads: "live" where it is built on what the teacher offers, and what that must be; "head": its classifier.
+      teacher, reads: "live" where it is built on what the teacher offers, and what that is; "head": its classifier.
       student_reads: parts of the student's output that it reads.
       for_unlabelled: for data with samples without labels, it is in every space that leaves a choice of heads.
     """
