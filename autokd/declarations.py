@@ -289,11 +289,10 @@ class Loss(InPipeline):
       scale: what a weight of 1 stands for.
       batch_statistic: it gives one number a batch, instead of one a sample.
       min_classes: fewest classes that it is defined for.
-      cost: time of a training step with it over that with cross-entropy alone; `python -m benchmarks.losses --cost`
-        measures it.
+      cost: of a training step with it over one with cross-entropy alone, by `python -m benchmarks.losses --cost`.
       reads_labels: it reads `Step.targets`, so that it is about labelled samples only.
-      members: it reads what each member of an ensemble of teachers says, as `Step.members`, in place of the ensemble's
-        mean; left out where the teacher is no ensemble.
+      members: it reads each member of an ensemble of teachers (`Step.members`); left out where the teacher is none.
+      replaces: losses in whose place it stands where it is drawn, though they always are; a baseline keeps it too.
       tunes: the fields that the final comparison scales, the same for all arms.
     """
 
@@ -309,6 +308,7 @@ class Loss(InPipeline):
     cost: Annotated[float, Real(1.0, 1000.0)] = 1.0
     reads_labels: bool = False
     members: bool = False
+    replaces: AbstractSet[str] = frozenset()
     tunes: tuple[str, ...] = ("weight",)
 
     def __post_init__(self) -> None:

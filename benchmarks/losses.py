@@ -183,7 +183,8 @@ def _mean(runs: list[dict[str, Any]], key: str) -> float:
 
 def _usable(data: Dataset, teacher: Teacher) -> list[str]:
     """The student alone, and every loss that this teacher and student can feed."""
-    names = ", ".join(f"{name}: {{}}" for name in catalog.names("losses") if name != "ce")
+    beside = (name for name in catalog.names("losses") if not catalog.load("losses", name).declares.replaces)
+    names = ", ".join(f"{name}: {{}}" for name in beside if name != "ce")
     text = (
         "student: {always: {resnet: {depth: 8, width: 8}}}\nhead: {one_of: {plain: {}, simkd: {}}}\n"
         "peer: {always: {resnet: {depth: 8, width: 8}}}\n"

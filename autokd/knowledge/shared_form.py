@@ -12,7 +12,7 @@ from typing import Any
 from autokd import catalog
 from autokd.loss_keys import KEYS
 from autokd.ranges import Choice
-from autokd.recipes import RULES, WITH_UNLABELLED
+from autokd.recipes import FOR_RARE_CLASSES, RULES, WITH_UNLABELLED
 from autokd.spec import FORMAT, TEACHER, Number, beside_slots, fields_in, slots
 from autokd.study.arms import PAST, RECIPE
 from autokd.study.failures import REMEDIES
@@ -22,7 +22,8 @@ TRIALS = ("family", "warm_start", "design", "random", "tpe", "screen", "quasi_ra
 STAGES = ("noise", "select", "tune", "choose", "claim", "ablate")
 """Stages of a search that train outside explore."""
 OTHER = "other"
-_SOURCES = frozenset([*(f"{RECIPE}{rule.name}" for rule in (*RULES, *WITH_UNLABELLED)), *TRIALS, *STAGES])
+_RULES = (*RULES, *WITH_UNLABELLED, *FOR_RARE_CLASSES)
+_SOURCES = frozenset([*(f"{RECIPE}{rule.name}" for rule in _RULES), *TRIALS, *STAGES])
 _TAUGHT = re.compile(rf"{RECIPE}{PAST}[0-9a-f]{{8}}")
 
 

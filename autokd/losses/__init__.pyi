@@ -11,9 +11,11 @@ from autokd.losses._diffkd import diffkd as diffkd
 from autokd.losses._dist import dist as dist
 from autokd.losses._dkd import dkd as dkd
 from autokd.losses._dml import dml as dml
+from autokd.losses._focal import focal as focal
 from autokd.losses._hint import hint as hint
 from autokd.losses._kd import kd as kd
 from autokd.losses._lelp import lelp as lelp
+from autokd.losses._logit_adjusted import logit_adjusted as logit_adjusted
 from autokd.losses._mi_alpha import mi_alpha as mi_alpha
 from autokd.losses._mlkd import mlkd as mlkd
 from autokd.losses._nkd import nkd as nkd
@@ -30,6 +32,7 @@ from autokd.losses._tfkd import tfkd as tfkd
 from autokd.losses._ttm import ttm as ttm
 from autokd.losses._uskd import uskd as uskd
 from autokd.losses._vid import vid as vid
+from autokd.losses._weighted_ce import weighted_ce as weighted_ce
 from autokd.losses._wttm import wttm as wttm
 
 ALIASES: dict[str, str]

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from autokd.recipes.apply import Portfolio, Recipe, portfolio
-from autokd.recipes.rules import RULES, WITH_UNLABELLED, Rule, rule_of, rules_for
+from autokd.recipes.apply import Portfolio, Recipe, portfolio, tries_rare_classes
+from autokd.recipes.rules import (
+    FOR_RARE_CLASSES,
+    PARTS_FOR_RARE_CLASSES,
+    RULES,
+    WITH_UNLABELLED,
+    Rule,
+    rule_of,
+    rules_for,
+)
 from autokd.recipes.students import choose_family, largest_of_families
 
 __all__ = [
+    "FOR_RARE_CLASSES",
+    "PARTS_FOR_RARE_CLASSES",
     "RULES",
     "WITH_UNLABELLED",
     "Portfolio",
@@ -17,4 +27,5 @@ __all__ = [
     "portfolio",
     "rule_of",
     "rules_for",
+    "tries_rare_classes",
 ]

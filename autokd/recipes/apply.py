@@ -10,7 +10,7 @@ from autokd import catalog
 from autokd.input_kind import takes
 from autokd.networks.cost import student_params
 from autokd.ranges import Choice, Scalar
-from autokd.recipes.rules import NONE, Rule, rules_for
+from autokd.recipes.rules import NONE, PARTS_FOR_RARE_CLASSES, Rule, rules_for
 from autokd.recipes.students import PLAIN, Fits, Room, beside_head, choose_family, largest_of_families
 from autokd.space import Candidate, Drawn, Space
 from autokd.space.values import nearest_value
@@ -60,6 +60,12 @@ class Notes:
     problems: list[str] = field(default_factory=list)
 
 
+def tries_rare_classes(space: Space) -> bool:
+    """Whether a space has all the parts for rare classes."""
+    offered = {candidate.full_name for part in space.parts.values() for candidate in part.candidates}
+    return offered.issuperset(PARTS_FOR_RARE_CLASSES)
+
+
 def portfolio(
     space: Space,
     task: Task,
@@ -80,7 +86,7 @@ def portfolio(
     """
     chosen = student or choose_family(largest_of_families(space, task, offers, fast=fast))
     room = Room(space=space, task=task, offers=offers, fast=fast)
-    rules = rules_for(task) if rules is None else rules
+    rules = rules_for(task, rare_classes=tries_rare_classes(space)) if rules is None else rules
     usable = [rule for rule in rules if offers is not None or not rule.reads_teacher]
     lines = [f"recipe {rule.name}: it reads a teacher, and there is none" for rule in rules if rule not in usable]
     recipes: dict[str, Recipe] = {}

@@ -99,6 +99,30 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they are tried where only the first few fit into a budget."""
 
+_WEIGHTED_KD = {"weighted_ce": {"weight": 1.0, "power": 1.0}, "kd": {"weight": 0.9, "temperature": 4.0}}
+_ADJUSTED = {"logit_adjusted": {"weight": 1.0, "strength": 1.0}}
+
+FOR_RARE_CLASSES: tuple[Rule, ...] = (
+    Rule(
+        name="kd-weighted",
+        title="KD, classes weighted",
+        losses=_WEIGHTED_KD,
+        optimizer=_SGD,
+        augment=LIGHT,
+        hand=True,
+    ),
+    Rule(
+        name="adjusted",
+        title="Student alone, logit-adjusted",
+        losses=_ADJUSTED,
+        optimizer=_SGD,
+        augment=LIGHT,
+        hand=True,
+    ),
+)
+"""Tried behind the first two of `RULES` where a space has the parts for rare classes."""
+PARTS_FOR_RARE_CLASSES = ("losses.weighted_ce", "losses.focal", "losses.logit_adjusted", "selection.balanced")
+"""What a default space gets where the training samples have rare classes: names of components with their slots."""
 WITH_UNLABELLED: tuple[Rule, ...] = (
     Rule(
         name="kd-unlabelled",
@@ -142,17 +166,22 @@ WITH_UNLABELLED: tuple[Rule, ...] = (
 """For data that have samples without labels: tried right after KD and the student alone."""
 
 
-def rules_for(task: Task) -> tuple[Rule, ...]:
-    """Return the rules for a task, in the order in which they are tried."""
-    if not task.unlabelled:
-        return RULES
+def rules_for(task: Task, *, rare_classes: bool = False) -> tuple[Rule, ...]:
+    """Return the rules for a task, in the order in which they are tried.
+
+    Args:
+      task: that may have samples without labels.
+      rare_classes: whether the space has the parts for rare classes.
+    """
     first = [rule for rule in RULES if rule.always]
-    return (*first, *WITH_UNLABELLED, *(rule for rule in RULES if not rule.always))
+    own = (*(WITH_UNLABELLED if task.unlabelled else ()), *(FOR_RARE_CLASSES if rare_classes else ()))
+    return (*first, *own, *(rule for rule in RULES if not rule.always)) if own else RULES
 
 
 def rule_of(name: str) -> Rule | None:
     """Return the rule of a name, or None where this version has no such rule."""
-    return next((rule for rule in (*RULES, *WITH_UNLABELLED) if rule.name == name), None)
+    known = (*RULES, *WITH_UNLABELLED, *FOR_RARE_CLASSES)
+    return next((rule for rule in known if rule.name == name), None)
 
 
 def unaugmented(name: str) -> str:

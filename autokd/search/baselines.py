@@ -7,9 +7,10 @@ random would be a weaker one to beat.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from autokd.spec import PipelineSpec, Slot, component_from_plain, component_to_plain, make, replaced, slots
+from autokd.spec import PipelineSpec, Slot, bare, component_from_plain, component_to_plain, make, replaced, slots
 from autokd.study.arms import ArmKind, baseline_kinds
 
 
@@ -30,8 +31,18 @@ def baseline_losses(kind: ArmKind) -> dict[str, Any]:
 
 
 def matched_baseline(pick: PipelineSpec, kind: ArmKind) -> PipelineSpec:
-    """Return the pick as a baseline: student, augmentation, optimizer, schedule and batch size stay."""
+    """Return the pick as a baseline: student, augmentation, optimizer, schedule and batch size stay.
+
+    So does a loss of the pick that stands in the place of one of the baseline's, with that one's weight.
+    """
     losses = {name: component_from_plain("losses", loss) for name, loss in baseline_losses(kind).items()}
+    for name, loss in pick.losses.items():
+        for replaced_name in sorted(bare(loss).declares.replaces & losses.keys()):
+            own = dataclasses.replace(bare(loss), weight=losses[replaced_name].weight)
+            losses = {
+                name if key == replaced_name else key: own if key == replaced_name else each
+                for key, each in losses.items()
+            }
     baseline = replaced(pick, "losses", losses)
     for slot, component in _default_components().items():
         baseline = replaced(baseline, slot, component)

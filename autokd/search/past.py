@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from autokd.errors import StudyError, UserError
 from autokd.networks.cost import student_params
-from autokd.recipes import RULES, Portfolio, Recipe, Rule, choose_family, largest_of_families, portfolio, rules_for
+from autokd.recipes import (
+    FOR_RARE_CLASSES,
+    RULES,
+    WITH_UNLABELLED,
+    Portfolio,
+    Recipe,
+    Rule,
+    choose_family,
+    largest_of_families,
+    portfolio,
+    rules_for,
+    tries_rare_classes,
+)
 from autokd.recipes.students import Fits
 from autokd.search.facts import describe_study
 from autokd.search.limits import INT8_SIZE, LATENCY, Meter
@@ -104,7 +116,8 @@ def begun_from(setup: Setup, ground: Ground, past: PastStudies | None) -> Setup:
     setup = dataclasses.replace(setup, past=past)
     if past is None or not past.advised:
         return setup
-    rules = [*_first(setup.data.task), *(Rule.from_plain(each.rule) for each in past.advised)]
+    first = _first(rules_for(setup.data.task, rare_classes=tries_rare_classes(setup.space)))
+    rules = [*first, *(Rule.from_plain(each.rule) for each in past.advised)]
     return dataclasses.replace(
         setup,
         identity=dataclasses.replace(setup.identity, knowledge=past.base),
@@ -241,6 +254,6 @@ def refuse_another_past(request: Request, before: StudySettings) -> None:
         )
 
 
-def _first(task: Task) -> list[Rule]:
-    """What is tried before anything that past studies advise: they knew of no samples without labels."""
-    return [rule for rule in rules_for(task) if rule.name in BASELINES or rule.unlabelled]
+def _first(rules: Sequence[Rule]) -> list[Rule]:
+    """What is tried before what past studies advise: they knew of no samples without labels and no rare classes."""
+    return [rule for rule in rules if rule.name in BASELINES or rule in (*WITH_UNLABELLED, *FOR_RARE_CLASSES)]

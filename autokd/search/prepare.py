@@ -30,6 +30,7 @@ from autokd.search.own_teacher import OwnTeacher, own_teacher
 from autokd.search.past import begun_from, find_ground, past_of, refuse_another_past, told
 from autokd.search.places import check_name, check_places
 from autokd.search.population import population
+from autokd.search.rare import asked_space
 from autokd.search.request import Notify, Progress, Request
 from autokd.search.rungs import rung_plan
 from autokd.search.session import Setup, what_to_measure
@@ -40,7 +41,7 @@ from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_time_plan, plan_teaching
 from autokd.search.timing.room import refuse_too_large
 from autokd.search.work import Funnel, Parallel
-from autokd.space import Budget, Space, find, for_data, for_unlabelled, parse
+from autokd.space import Budget, Space, for_data, for_unlabelled
 from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
@@ -199,11 +200,10 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
         check_name(request.study)
     device = pick_device(request.device)
     data = load_data(request, dry=dry)
-    text, source = find(request.space or data.default_space)
-    space = parse(text, source)
-    space = dataclasses.replace(for_unlabelled(space, data.task), budget=for_data(space.budget, data.task))
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
+    space, source = asked_space(request, data, before)
+    space = dataclasses.replace(for_unlabelled(space, data.task), budget=for_data(space.budget, data.task))
     slots, threads = _slots(request, before)
     objective = checked(of_names(request.objective) if request.objective else of_plain(space.objective), request)
     _refuse_in_workers(request)

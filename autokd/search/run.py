@@ -26,6 +26,7 @@ from autokd.search.limits import Meter
 from autokd.search.log_file import log_file
 from autokd.search.population import population
 from autokd.search.prepare import context_of, prepare, study_path
+from autokd.search.rare import rare_line
 from autokd.search.request import Notify, Progress, Request, Screening
 from autokd.search.samples import keep_samples
 from autokd.search.screen.screen import screen
@@ -35,7 +36,6 @@ from autokd.search.stages import STAGES, works
 from autokd.search.timing.clock import Clock, spent
 from autokd.search.timing.fit import TRAIN_SHARE
 from autokd.study.choice import ScreenedStudent
-from autokd.study.majority import rare_text
 from autokd.study.store import StudyStore, delete
 
 __all__ = [
@@ -148,7 +148,7 @@ def _search_time(request: Request) -> float | None:
 
 def tell_rare_classes(setup: Setup) -> None:
     """Warn of classes that are rare in the training samples."""
-    text = rare_text(setup.data.class_counts, setup.data.task.classes, setup.objective.metric)
+    text = rare_line(setup)
     if text:
         log.warning("%s", text)
 

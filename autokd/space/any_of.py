@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,8 @@ class AnyOf:
             for key, value in ({} if partial is None else partial).items()
         }
         required = [c for c in self.possible if c.full_name in together.required_by(present)]
-        defaults = {candidate.name: candidate.default() for candidate in (*required, *self.always)}
+        replaced = self._replaced_by(stated)
+        defaults = {c.name: c.default() for c in (*required, *self.always) if c.full_name not in replaced}
         value = {**defaults, **stated}
         return Content(value, {}, tuple(candidate for candidate in self.candidates if candidate.name in value))
 
@@ -81,7 +82,7 @@ class AnyOf:
         problems += [
             f"{self.slot}.{key}: is not in this space; {nearest(key, by_name)}" for key in value if key not in by_name
         ]
-        problems += [f"{self._path(c)}: must be there" for c in self.always if c.name not in value]
+        problems += self._wrong_places(value)
         chosen = tuple(candidate for candidate in self.candidates if candidate.name in value)
         problems += self._illegal(chosen, present)
         params = self._flags(chosen)
@@ -132,6 +133,20 @@ class AnyOf:
         groups = (dataclasses.replace(group, candidates=tuple(map(change, group.candidates))) for group in self.groups)
         return dataclasses.replace(self, always=tuple(map(change, self.always)), groups=tuple(groups))
 
+    def _wrong_places(self, names: Collection[str]) -> list[str]:
+        """Say what is missing of what is always there, and what is there although another one has its place."""
+        replaced = self._replaced_by(names)
+        missing = [c for c in self.always if c.name not in names and c.full_name not in replaced]
+        both = [c for c in self.candidates if c.name in names and c.full_name in replaced]
+        return [
+            *(f"{self._path(c)}: must be there" for c in missing),
+            *(f"{self._path(c)}: has another one in its place" for c in both),
+        ]
+
+    def _replaced_by(self, names: Collection[str]) -> set[str]:
+        """Full names of what some candidates stand in the place of."""
+        return {name for c in self.candidates if c.name in names for name in c.traits.replaces}
+
     def _cut(self, wanted: Sequence[str], present: Sequence[Candidate], number: int) -> tuple[Candidate, ...]:
         """Return what may stand together of the wanted candidates, in the order of the file."""
         required = together.required_by(present)
@@ -140,7 +155,7 @@ class AnyOf:
             asked = [c for c in group.candidates if self._path(c) in wanted or c.full_name in required]
             order = together.cut_order(asked, required, number, index)
             kept += together.compatible(order, group.at_most, (*present, *kept))
-        supported = together.supported(kept, self.always, present)
+        supported = together.supported(together.without_replaced(kept), self.always, present)
         return tuple(candidate for candidate in self.candidates if candidate in supported)
 
     def _illegal(self, chosen: Sequence[Candidate], present: Sequence[Candidate]) -> list[str]:

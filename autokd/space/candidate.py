@@ -29,6 +29,7 @@ class Traits(NamedTuple):
       excludes, requires: full names ("losses.dkd") of what it must not, or must, stand beside.
       changes: whether networks see other samples than those of the dataset.
       members: it reads each member of an ensemble of teachers.
+      replaces: full names of what it stands in the place of.
       reads_labels: it is about labelled samples only.
       copies: field of a student that holds the name of the teacher's network, of which it is made; "" for none.
     """
@@ -44,6 +45,7 @@ class Traits(NamedTuple):
     prepared_from: tuple[str, ...] | None = None
     changes: bool = False
     members: bool = False
+    replaces: AbstractSet[str] = frozenset()
     reads_labels: bool = False
     copies: str = ""
 
@@ -57,7 +59,8 @@ def traits_of(slot: str, declares: Declaration) -> Traits:
     declared = {field.name: getattr(declares, field.name) for field in dataclasses.fields(declares)}
     declared |= {"reads_of": declares.reads_of, "changes": declares.changes}
     traits = Traits(**{name: declared[name] for name in Traits._fields if name in declared})
-    return traits._replace(excludes=_full(slot, traits.excludes), requires=_full(slot, traits.requires))
+    excludes, requires, replaces = (_full(slot, each) for each in (traits.excludes, traits.requires, traits.replaces))
+    return traits._replace(excludes=excludes, requires=requires, replaces=replaces)
 
 
 def _full(slot: str, names: Iterable[str]) -> frozenset[str]:

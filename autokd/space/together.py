@@ -39,6 +39,12 @@ def compatible(candidates: Iterable[Candidate], at_most: int, present: Sequence[
     return kept
 
 
+def without_replaced(kept: Sequence[Candidate]) -> list[Candidate]:
+    """Leave out what another component that is there stands in the place of."""
+    replaced = {name for candidate in kept for name in candidate.traits.replaces}
+    return [candidate for candidate in kept if candidate.full_name not in replaced]
+
+
 def supported(
     kept: Sequence[Candidate], always: Collection[Candidate], present: Sequence[Candidate]
 ) -> Sequence[Candidate]:

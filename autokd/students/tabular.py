@@ -43,19 +43,18 @@ class GroupedLinear(nn.Module):
 
     def __init__(self, columns: Sequence[Sequence[int]], width: int) -> None:
         super().__init__()
-        sizes = sorted({len(group) for group in columns})
-        alike = [[number for number, group in enumerate(columns) if len(group) == size] for size in sizes]
-        self.sizes, self.counts = tuple(sizes), tuple(len(numbers) for numbers in alike)
+        ordered = sorted(range(len(columns)), key=lambda number: len(columns[number]))
+        sizes = [len(columns[number]) for number in ordered]
+        self.sizes = tuple(dict.fromkeys(sizes))
+        self.counts = tuple(sizes.count(size) for size in self.sizes)
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.empty(count, size, width)) for count, size in zip(self.counts, sizes, strict=True)
+            nn.Parameter(torch.empty(count, size, width)) for count, size in zip(self.counts, self.sizes, strict=True)
         )
         for weight in self.weights:
             nn.init.uniform_(weight, -(width**-0.5), width**-0.5)
-        sorted_groups = [number for numbers in alike for number in numbers]
-        taken = [column for number in sorted_groups for column in columns[number]]
-        places = [sorted_groups.index(number) for number in range(len(columns))]
+        taken = [column for number in ordered for column in columns[number]]
         self.register_buffer("index", torch.tensor(taken, dtype=torch.int64), persistent=False)
-        self.register_buffer("order", torch.tensor(places, dtype=torch.int64), persistent=False)
+        self.register_buffer("order", torch.tensor(ordered, dtype=torch.int64).argsort(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, F] -> [B, G, d]."""

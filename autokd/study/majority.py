@@ -73,13 +73,14 @@ def rare_classes(counts: Sequence[int], classes: Sequence[str]) -> list[tuple[st
     return sorted((row for row in shares if row[1] < bound), key=lambda row: row[1])
 
 
-def rare_text(counts: Sequence[int], classes: Sequence[str], metric: Metric) -> str:
+def rare_text(counts: Sequence[int], classes: Sequence[str], metric: Metric, tried: Sequence[str] = ()) -> str:
     """Return what to tell people of the rare classes before a search begins; "" where there is none.
 
     Args:
       counts: training samples of each class.
       classes: their names.
       metric: that the search is about.
+      tried: names of the components that the search tries for them.
     """
     rare = rare_classes(counts, classes)
     if not rare:
@@ -88,4 +89,5 @@ def rare_text(counts: Sequence[int], classes: Sequence[str], metric: Metric) -> 
     more = f" and {len(rare) - NAMED} more" if len(rare) > NAMED else ""
     advice = "" if metric.name in FAIR else f"; {metric.title} hardly notices them: consider --objective {FAIR[0]}"
     verb = "is a rare class" if len(rare) == 1 else "are rare classes"
-    return f"{named}{more} {verb} in the training samples{advice}"
+    parts = f"; {', '.join(tried)} are tried for {'it' if len(rare) == 1 else 'them'}" if tried else ""
+    return f"{named}{more} {verb} in the training samples{parts}{advice}"

@@ -156,3 +156,29 @@ def test_a_random_share_is_drawn_anew_or_kept() -> None:
     assert {tuple(draw(kept, number, seed).rows.tolist()) for number in range(5) for seed in range(3)} == {
         tuple(draw(kept, 0).rows.tolist())
     }
+
+
+def test_a_balanced_pass_has_every_class_with_the_same_weight_in_all() -> None:
+    labels = torch.tensor([0] * 300 + [1] * 80 + [2] * 20)
+    task = Task(dataset="made up", modality="table", input_shape=(3,), classes=tuple("abc"), train_size=400)
+    component = make("selections", "balanced", {"most": 2.0})
+    context = PrepareContext(task=task, labels=labels, reference=lambda rows, seed: REFERENCE)
+    balanced = component.build(BuildContext(task=task, artefact=component.prepare(context)))
+    first, second = draw(balanced, 0), draw(balanced, 1)
+    assert first.weights is not None and len(first.rows) == balanced.size == 100
+    totals = torch.stack([first.weights[labels[first.rows] == each].sum() for each in range(3)])
+    torch.testing.assert_close(totals, torch.full((3,), 100 / 3), rtol=0.03, atol=0.0)
+    assert labels[first.rows].bincount().tolist() == [40, 40, 20]  # of the rarest all, which count for twice as many
+    assert not torch.equal(first.rows, second.rows)
+
+
+def test_a_balanced_pass_leaves_samples_without_a_label_their_share() -> None:
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    known = torch.arange(100) % 2 == 0
+    task = Task(dataset="made up", modality="table", input_shape=(3,), classes=tuple("ab"), train_size=100)
+    component = make("selections", "balanced", {})
+    context = PrepareContext(task=task, labels=labels, labelled=known, reference=lambda rows, seed: REFERENCE)
+    drawn = draw(component.build(BuildContext(task=task, artefact=component.prepare(context))), 0)
+    assert drawn.weights is not None
+    unlabelled = ~known[drawn.rows]
+    assert abs(int(unlabelled.sum()) - len(drawn.rows) / 2) <= 1 and drawn.weights[unlabelled].unique().tolist() == [1]

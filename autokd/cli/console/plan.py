@@ -13,7 +13,6 @@ from autokd.cli.console.output import Shown, document
 from autokd.metrics import METRICS
 from autokd.objective import shown_limit
 from autokd.report import words
-from autokd.study.majority import rare_text
 
 if TYPE_CHECKING:
     from autokd.data import Dataset
@@ -35,6 +34,8 @@ def plan(setup: Setup, planned: Plan, *, as_json: bool) -> Shown:
 
 
 def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
+    from autokd.search.rare import rare_line  # torch comes with it
+
     data, budget = setup.data, setup.budget
     limits = ", ".join(shown_limit(name, most) for name, most in setup.space.constraints.items())
     first, *later = zip(planned.trial_runs, planned.rung_epochs, strict=True)
@@ -43,7 +44,7 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     yield f"data: {data.task.dataset}, {sizes}"
     yield from _unlabelled(data)
     yield _samples(setup, planned)
-    rare = rare_text(data.class_counts, data.task.classes, setup.objective.metric)
+    rare = rare_line(setup)
     if rare:
         yield f"rare classes: {rare}"
     yield f"objective: {', '.join(f'{way} {_titled(name)}' for name, way in setup.objective.as_plain().items())}"
