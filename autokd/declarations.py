@@ -25,8 +25,7 @@ NO_MEMBERS = "reads each member of an ensemble of teachers, and the teacher is o
 """Why a loss that reads the members of an ensemble cannot read a single teacher."""
 NO_NAME = "it is no single network of autokd, timm or torchvision, which is made again by its name"
 """Why a student cannot be made of the teacher's network."""
-Part = Literal["features", "pooled", "tokens", "attention"]
-"""A part of a network's output, beside its logits; see `autokd.types.Output`."""
+Part = Literal["features", "pooled", "tokens", "attention"]  # of a network's output, beside its logits
 
 
 @final
@@ -191,9 +190,9 @@ class Head(InPipeline):
 
     Args:
       modalities: kinds of input that the students take on which it may sit.
-      teacher: "live" where it is built on what the teacher offers.
-      reads: what the teacher must offer for it; "head" is its classifier.
+      teacher, reads: "live" where it is built on what the teacher offers, and what that is; "head": its classifier.
       student_reads: parts of the student's output that it reads.
+      for_unlabelled: for data with samples without labels, it is in every space that leaves a choice of heads.
     """
 
     kind: ClassVar[str] = "heads"
@@ -203,6 +202,7 @@ class Head(InPipeline):
     teacher: Literal["none", "live"] = "none"
     reads: AbstractSet[Literal[Part, "head"]] = frozenset()
     student_reads: AbstractSet[Part] = frozenset()
+    for_unlabelled: bool = False
 
     @property
     def reads_of(self) -> str:

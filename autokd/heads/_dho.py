@@ -75,7 +75,7 @@ class DHO:
     0.5; alpha and beta 0.5, or chosen on validation, which is what a search does.
     """
 
-    declares = Head(student_reads={"pooled"}, requires={"losses.kd"})
+    declares = Head(student_reads={"pooled"}, requires={"losses.kd"}, for_unlabelled=True)
 
     alpha: Annotated[float, Choice(0.25, 0.5, 0.75)] = 0.5  # share of the classifier that learns from labels
     beta: Annotated[float, Choice(0.5, 1.0, 2.0)] = 0.5  # temperature of the other one's answers

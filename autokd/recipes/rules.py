@@ -80,6 +80,8 @@ _WTTM = {"ce": _CE, "wttm": {"weight": 1.0, "gamma": 0.2}}
 _LELP = {"ce": _CE, "lelp": {"weight": 1.0}}
 _SIMKD = {"ce": _CE, "simkd": {"weight": 1.0}}
 _SIMKD_HEAD = {"use": "simkd", "factor": 2}
+_DHO = {"ce": _CE, "kd": {"weight": 1.0, "temperature": 2.0}}
+_DHO_HEAD = {"use": "dho", "alpha": 0.5, "beta": 0.5}
 
 RULES: tuple[Rule, ...] = (
     Rule(name="kd", title="KD", losses=_KD, optimizer=_SGD, augment=LIGHT, hand=True, always=True),
@@ -132,11 +134,31 @@ WITH_UNLABELLED: tuple[Rule, ...] = (
         hand=True,
     ),
     Rule(
+        name="dho-unlabelled",
+        title="Dual head, with samples without labels",
+        losses=_DHO,
+        optimizer=_SGD,
+        augment=LIGHT,
+        head=_DHO_HEAD,
+        unlabelled=0.75,
+        hand=True,
+    ),
+    Rule(
         name="kd-unlabelled-adamw",
         title="KD, AdamW, no augmentation, with samples without labels",
         losses=_KD,
         optimizer=_ADAMW,
         augment=NONE,
+        unlabelled=0.75,
+        hand=True,
+    ),
+    Rule(
+        name="dho-unlabelled-adamw",
+        title="Dual head, AdamW, no augmentation, with samples without labels",
+        losses=_DHO,
+        optimizer=_ADAMW,
+        augment=NONE,
+        head=_DHO_HEAD,
         unlabelled=0.75,
         hand=True,
     ),

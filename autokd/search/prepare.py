@@ -42,7 +42,7 @@ from autokd.search.timing.plan import ONE_SHARE, Teaching, Timing, Whole, make_t
 from autokd.search.timing.room import refuse_too_large
 from autokd.search.weights import begun_with, sized
 from autokd.search.work import Funnel, Parallel
-from autokd.space import Budget, Space, for_data
+from autokd.space import Budget, Space, for_data, for_unlabelled
 from autokd.study.records import RecordLog
 from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
@@ -204,7 +204,8 @@ def _load(request: Request, notify: Notify, *, dry: bool) -> Loaded:
     path = study_path(request, data)
     before = None if request.fresh or not (path / "study.yaml").exists() else read_settings(path)
     found, source = asked_space(request, data, before)
-    space = begun_with(request, dataclasses.replace(found, budget=for_data(found.budget, data.task)))
+    found = dataclasses.replace(for_unlabelled(found, data.task), budget=for_data(found.budget, data.task))
+    space = begun_with(request, found)
     slots, threads = _slots(request, before)
     objective = checked(of_names(request.objective) if request.objective else of_plain(space.objective), request)
     _refuse_in_workers(request)

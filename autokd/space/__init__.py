@@ -5,6 +5,7 @@ from __future__ import annotations
 from autokd.space.any_of import AnyOf, Group
 from autokd.space.budget import Budget, for_data
 from autokd.space.candidate import Candidate
+from autokd.space.for_unlabelled import for_unlabelled
 from autokd.space.number import Fixed, Ranged
 from autokd.space.one_of import OneOf
 from autokd.space.pretrained import with_weights
@@ -27,6 +28,7 @@ __all__ = [
     "find",
     "folder_of",
     "for_data",
+    "for_unlabelled",
     "parse",
     "shipped",
     "with_weights",

@@ -46,6 +46,7 @@ class Slot(NamedTuple):
       sets_network: its components set that network's weights, so each is tried on it too.
       beside: it holds a network that trains beside that one. Losses read its answers by the slot's name, and where none
         does, it holds nothing.
+      of_unlabelled: its components may declare that they are for data with samples without labels.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Slot(NamedTuple):
     on_network: bool = False
     sets_network: bool = False
     beside: bool = False
+    of_unlabelled: bool = False
 
     @property
     def required(self) -> bool:
@@ -139,7 +141,7 @@ class PipelineSpec:
     """
 
     student: Annotated[StudentComponent, Slot("students", network=True)]
-    head: Annotated[HeadComponent, Slot("heads", default="plain")] = dataclasses.field(
+    head: Annotated[HeadComponent, Slot("heads", default="plain", of_unlabelled=True)] = dataclasses.field(
         default_factory=lambda: make("heads", "plain", {})
     )
     init: Annotated[InitComponent | None, Slot("inits", optional=True, sets_network=True)] = None

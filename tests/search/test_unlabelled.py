@@ -16,7 +16,7 @@ from autokd.data import Dataset
 from autokd.errors import StudyError
 from autokd.recipes import portfolio
 from autokd.search.confirm.tune import matched_arms
-from autokd.space import Budget, for_data, parse
+from autokd.space import Budget, for_data, for_unlabelled, parse
 from autokd.spec import from_plain, replaced, to_plain
 from autokd.types import Shapes
 from tests.execution import forked
@@ -43,12 +43,23 @@ def test_the_space_searches_their_share_where_there_are_some(digits: Dataset) ->
 
 
 def test_recipes_that_use_them_follow_kd_and_the_student_alone(digits: Dataset) -> None:
-    some = dataclasses.replace(digits.task, unlabelled=500)
-    found = [portfolio(parse(SPACE).resolve(task, Shapes()), task, Shapes()) for task in (some, digits.task)]
+    some, offers = dataclasses.replace(digits.task, unlabelled=500), Shapes(((8, 4, 4),), 8, head=True)
+    text = "head: {one_of: {plain: {}, simkd: {}}}\n" + SPACE.replace("hint: {}", "hint: {}, simkd: {}")
+    spaces = [for_unlabelled(parse(text), task).resolve(task, offers) for task in (some, digits.task)]
+    found = [portfolio(space, task, offers) for space, task in zip(spaces, (some, digits.task), strict=True)]
     names = [[recipe.rule.name for recipe in each.recipes] for each in found]
-    assert names[0][:4] == ["kd", "alone", "kd-unlabelled", "kd-unlabelled-adamw"]
+    ours = ["kd-unlabelled", "dho-unlabelled", "kd-unlabelled-adamw", "dho-unlabelled-adamw"]
+    assert names[0][:6] == ["kd", "alone", *ours]
     assert names[1] == [name for name in names[0] if "unlabelled" not in name]
     assert [recipe.drawn.plain.get("unlabelled") for recipe in found[0].recipes[:4]] == [0.0, None, 0.5, 0.75]
+    assert [recipe.drawn.plain["head"]["use"] for recipe in found[0].recipes[2:4]] == ["plain", "dho"]
+    assert all(recipe.drawn.params is not None for recipe in found[0].recipes[:6])
+    assert spaces[1].ranges().keys() == parse(text).resolve(digits.task, offers).ranges().keys()
+
+
+def test_a_head_that_a_space_fixes_stays_alone(digits: Dataset) -> None:
+    some = dataclasses.replace(digits.task, unlabelled=500)
+    assert for_unlabelled(parse(SPACE), some).parts == parse(SPACE).parts
 
 
 def test_matched_baselines_have_the_picks_with_a_teacher_and_none_without(digits: Dataset) -> None:
