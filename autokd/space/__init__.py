@@ -8,7 +8,7 @@ from autokd.space.candidate import Candidate
 from autokd.space.for_unlabelled import for_unlabelled
 from autokd.space.number import Fixed, Ranged
 from autokd.space.one_of import OneOf
-from autokd.space.pretrained import with_weights
+from autokd.space.pretrained import ranged_for_weights, with_weights
 from autokd.space.schema import find, folder_of, parse, shipped
 from autokd.space.space import Drawn, Screen, Space
 from autokd.space.values import Draw
@@ -30,6 +30,7 @@ __all__ = [
     "for_data",
     "for_unlabelled",
     "parse",
+    "ranged_for_weights",
     "shipped",
     "with_weights",
 ]

@@ -19,8 +19,11 @@ def beginning(space: Space, files: Mapping[str, Path]) -> Space:
       ComponentError: a file is missing.
     """
     space = dataclasses.replace(space, parts=begun(space.parts, network_slot(space.slots), files))
-    if not space.begins_with_weights:
-        return space
+    return ranged_for_weights(space) if space.begins_with_weights else space
+
+
+def ranged_for_weights(space: Space) -> Space:
+    """Return the space with its parts for students that begin with weights; the files are not looked for."""
     return dataclasses.replace(space, parts={**space.parts, **space.from_weights})
 
 
