@@ -218,7 +218,9 @@ class Transfer:
         )
         pipeline = study.export()["pipeline"]
         run = self._trained("search", "found", pipeline)
-        return {**run, "search_seconds": time.process_time() - began - run["seconds"], "pipeline": pipeline}
+        begins = pipeline.pop("init", {"use": "random"})["use"]  # without the place of the file
+        seconds = time.process_time() - began - run["seconds"]
+        return {**run, "search_seconds": seconds, "begins": begins, "pipeline": pipeline}
 
 
 def _is_there(start: str) -> bool:

@@ -160,9 +160,7 @@ class StudyStore:
         folder = folder_of(str(self.settings.setting("space")))
         space = for_unlabelled(parse(text, str(self.path / "space.yaml"), folder=folder), self.task)
         space = space if self.settings.setting("weights") is None else ranged_for_weights(space)
-        return space.resolve(
-            self.task, self.offers, **{f"max_{name}": limits.get(name) for name in COSTS}
-        )
+        return space.resolve(self.task, self.offers, **{f"max_{name}": limits.get(name) for name in COSTS})
 
     def trials_dataframe(self) -> pd.DataFrame:
         """Return one row a trial: number, state, reason, source, rung, score, metrics, seconds, costs, drawn values."""
