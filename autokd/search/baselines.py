@@ -39,10 +39,7 @@ def matched_baseline(pick: PipelineSpec, kind: ArmKind) -> PipelineSpec:
     for name, loss in pick.losses.items():
         for replaced_name in sorted(bare(loss).declares.replaces & losses.keys()):
             own = dataclasses.replace(bare(loss), weight=losses[replaced_name].weight)
-            losses = {
-                name if key == replaced_name else key: own if key == replaced_name else each
-                for key, each in losses.items()
-            }
+            losses = dict((name, own) if key == replaced_name else (key, each) for key, each in losses.items())
     baseline = replaced(pick, "losses", losses)
     for slot, component in _default_components().items():
         baseline = replaced(baseline, slot, component)
