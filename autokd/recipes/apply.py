@@ -19,9 +19,10 @@ from autokd.types import Shapes, Task
 
 Plain = dict[str, Any]
 NEAREST = "the nearest in this space"
-FINE_TUNING = 10.0
-"""Weights that were learned elsewhere want so much lower a learning rate than random ones (Li et al., Rethinking the
-Hyperparameters for Fine-tuning, ICLR 2020, arXiv 2002.11770, section 3: 0.01 in place of 0.1)."""
+FINE_TUNING = 3.0
+"""Weights that were learned elsewhere want so much lower a learning rate than random ones. For long trainings it is a
+tenth (Li et al., Rethinking the Hyperparameters for Fine-tuning, ICLR 2020, arXiv 2002.11770, section 3); over the few
+epochs of a search a tenth was too little, and 0.02 to 0.1 came out alike (docs/benchmarks.md, pretrained weights)."""
 LEAST_SHARE = 0.5
 """Beside a head, a student is to keep this share of the parameters that it has without one."""
 
@@ -134,7 +135,7 @@ def _applied(rule: Rule, chosen: Plain | None, room: Room) -> tuple[Plain, Notes
 
 
 def _gentle(optimizer: Mapping[str, Any], weights: bool) -> Mapping[str, Any]:
-    """The rule's optimizer, at a tenth of its rate where the student begins with weights."""
+    """The rule's optimizer, at a lower rate where the student begins with weights."""
     if not weights:
         return optimizer
     return {**optimizer, "learning_rate": optimizer["learning_rate"] / FINE_TUNING}

@@ -15,6 +15,7 @@ from autokd.errors import SpaceError
 from autokd.networks.models import seeded
 from autokd.ranges import Choice, Integer, Real
 from autokd.recipes import portfolio
+from autokd.recipes.apply import FINE_TUNING
 from autokd.search.explore.design import changed, options_of
 from autokd.space import Drawn, Space, begins_with_weights, parse
 from autokd.space.values import translated
@@ -33,8 +34,8 @@ optimizer:
     sgd: {learning_rate: {float: [0.02, 0.2], log: true}}
     adamw: {learning_rate: {float: [1.0e-3, 1.0e-2], log: true}}
   from_weights:
-    sgd: {learning_rate: {float: [0.002, 0.02], log: true}}
-    adamw: {learning_rate: {float: [1.0e-4, 1.0e-3], log: true}}
+    sgd: {learning_rate: {float: [0.004, 0.04], log: true}}
+    adamw: {learning_rate: {float: [2.0e-4, 2.0e-3], log: true}}
 schedule: {always: {cosine: {}}}
 """
 START = "init: {one_of: {random: {}, pretrained: {path: mine.safetensors}}}\n"
@@ -78,13 +79,13 @@ def test_a_drawn_rate_is_of_the_range_for_the_drawn_start(tmp_path: Path, text: 
     assert len(seen) == 4
 
 
-def test_recipes_begin_with_the_weights_there_are_at_a_tenth_of_their_rate(tmp_path: Path) -> None:
+def test_recipes_begin_with_the_weights_there_are_at_a_lower_rate(tmp_path: Path) -> None:
     found = recipes_of(mixed(tmp_path))
     assert all(drawn.params is not None and drawn.plain["init"]["use"] == "pretrained" for drawn in found.values())
-    assert rate(found["kd"]) == pytest.approx(0.01) and rate(found["kd-adamw-raw"]) == pytest.approx(5e-4)
+    assert rate(found["kd"]) == 0.1 / FINE_TUNING and rate(found["kd-adamw-raw"]) == 5e-3 / FINE_TUNING
     each = mixed(tmp_path, OF_EACH)
     plain = {"use": "resnet", "depth": 8, "width": 4}
-    for student, start, expected in ((None, "pretrained", 0.01), (plain, "random", 0.1)):
+    for student, start, expected in ((None, "pretrained", 0.1 / FINE_TUNING), (plain, "random", 0.1)):
         drawn = recipes_of(each, student=student)["kd"]
         assert (
             drawn.params is not None and drawn.plain["init"]["use"] == start and rate(drawn) == pytest.approx(expected)
@@ -96,7 +97,7 @@ def test_the_teacher_cut_down_begins_with_weights(tmp_path: Path) -> None:
     assert set(space.ranges()) >= {"optimizer.sgd.learning_rate"} and not space.ranges()[
         "optimizer.sgd.learning_rate"
     ].contains(0.1)
-    assert rate(recipes_of(space)["kd"]) == pytest.approx(0.01)
+    assert rate(recipes_of(space)["kd"]) == 0.1 / FINE_TUNING
 
 
 @pytest.mark.parametrize("text", [MIXED, OF_EACH])
@@ -107,10 +108,14 @@ def test_another_start_in_the_design_brings_its_rate(tmp_path: Path, text: str) 
     found = options_of(space, [base["student"], *([other] if text == OF_EACH else [])])
     (option,) = (o for o in found if o.slot in ("student", "init") and not o.stands_in(base))
     drawn = changed(space, base, [(option, option.value)])
-    assert drawn is not None and drawn.plain["init"] == {"use": "random"} and rate(drawn) == pytest.approx(0.1)
+    assert (
+        drawn is not None
+        and drawn.plain["init"] == {"use": "random"}
+        and rate(drawn) == pytest.approx(0.5 / FINE_TUNING)
+    )
     (adamw,) = (o for o in found if o.slot == "optimizer" and o.value["use"] == "adamw")
     made = changed(space, base, [(adamw, adamw.value)])
-    assert made is not None and rate(made) == pytest.approx(adamw.value["learning_rate"] / 10)
+    assert made is not None and rate(made) == pytest.approx(adamw.value["learning_rate"] / 5)
     back = next(o for o in found if o.slot == option.slot and o.stands_in(base))
     again = changed(space, drawn.plain, [(back, back.value)])
     assert again is not None and rate(again) == pytest.approx(rate(Drawn(base, None)))
@@ -127,4 +132,4 @@ def test_a_value_keeps_its_place_in_another_range() -> None:
 
 def test_mistakes_are_told_where_they_stand(tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match=r"optimizer.from_weights.sgd.learning_rate: "):
-        mixed(tmp_path, MIXED.replace("[0.002, 0.02]", "[0.02, 0.002]"))
+        mixed(tmp_path, MIXED.replace("[0.004, 0.04]", "[0.04, 0.004]"))
