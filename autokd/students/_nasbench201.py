@@ -81,8 +81,7 @@ class _Reduction(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        shortcut: Tensor = self.downsample(x)
-        return shortcut + self.conv_b(self.conv_a(x))
+        return torch.add(self.downsample(x), self.conv_b(self.conv_a(x)))
 
 
 class _NASBench201(nn.Module):
