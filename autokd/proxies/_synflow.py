@@ -50,8 +50,8 @@ def log_synflow(network: nn.Module, inputs: Inputs) -> float:
     return math.log(total) if total > 0 else (-math.inf if total == 0 else total)
 
 
-def _pass_on(_module: nn.Module, inputs: Any, _output: Tensor) -> Tensor:
-    passed: Tensor = inputs[0]
+def _pass_on(_module: nn.Module, given: Any, _output: Tensor) -> Tensor:
+    passed: Tensor = given[0]
     return passed
 
 
