@@ -103,8 +103,9 @@ def measured(folder: Path, rows: DataFrame, test: DataFrame) -> dict[str, float]
     student = load_student(folder)
     number = {name: place for place, name in enumerate(student.classes)}
     answers = np.array([number[each] for each in student.predict(test.drop(columns=["label"]))["label"]])
-    confusion = confusion_of(test["label"].map(number).to_numpy(), answers, len(number))
-    shares = rows["label"].map(number).value_counts(normalize=True).sort_index().to_numpy()
+    confusion = confusion_of(np.array([number[each] for each in test["label"]], np.int64), answers, len(number))
+    counts = np.bincount([number[each] for each in rows["label"]], minlength=len(number))
+    shares = counts / counts.sum()
     rare = int(np.argmin(shares))
     return {
         "balanced": round(balanced_accuracy(confusion), 3),
