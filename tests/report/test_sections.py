@@ -31,7 +31,7 @@ from autokd.study.past import AdvisedRule, PastStudies
 from autokd.study.samples import Sample, Samples, samples_file, write_samples
 from autokd.study.settings import Setting
 from autokd.study.training import Training
-from tests.report.conftest import RANGES, FakeSpace, comparison, keep_answers
+from tests.report.conftest import RANGES, comparison, keep_answers
 from tests.report.test_arms import text_of
 from tests.report.test_page import HOSTILE, Page, add_race, change, change_claim, change_teacher, page_of
 
@@ -184,7 +184,7 @@ def make_hostile(store: Any) -> None:
     reads = json.dumps({"round": 0, "why": HOSTILE})
     (store.path / "test_reads.jsonl").write_text(reads, encoding="utf-8")
     add_race(store)
-    store.space = FakeSpace({**RANGES, HOSTILE: Choice("off", "on")})
+    store.ranges = {**RANGES, HOSTILE: Choice("off", "on")}
     for trial in store.records.trials.values():
         trial.pipeline["student"]["name"] = HOSTILE
         trial.pipeline["losses"][HOSTILE] = {"use": HOSTILE}
