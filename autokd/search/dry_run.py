@@ -69,8 +69,12 @@ class BankPlan(NamedTuple):
     hit_rate: float
 
     def __str__(self) -> str:
+        if not self.nbytes:
+            return "none is kept, since nothing in the plan reads answers that could be"
         size = f"{self.nbytes / 1e3:.3g} kB" if self.nbytes < 1e6 else f"{self.nbytes / 1e6:.3g} MB"
-        return f"about {size} stored, so that {100 * self.hit_rate:.0f} % of epochs need not ask it again"
+        percent = round(100 * self.hit_rate)
+        again = f"{percent} % of epochs find theirs there" if percent else "hardly any epoch asks for the same ones again"
+        return f"about {size} kept; {again}"
 
 
 def plan(setup: Setup) -> Plan:
