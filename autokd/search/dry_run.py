@@ -73,7 +73,9 @@ class BankPlan(NamedTuple):
             return "none is kept, since nothing in the plan reads answers that could be"
         size = f"{self.nbytes / 1e3:.3g} kB" if self.nbytes < 1e6 else f"{self.nbytes / 1e6:.3g} MB"
         percent = round(100 * self.hit_rate)
-        again = f"{percent} % of epochs find theirs there" if percent else "hardly any epoch asks for the same ones again"
+        again = (
+            f"{percent} % of epochs find theirs there" if percent else "hardly any epoch asks for the same ones again"
+        )
         return f"about {size} kept; {again}"
 
 
