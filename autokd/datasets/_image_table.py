@@ -84,6 +84,7 @@ class ImageTable:
             reading=replace(found.reading, encoding=self.encoding),
             sampled=found.sampled,
             remarks=(*table.remarks, *found.remarks),
+            without_label=None,
             **found.parts,
         )
 

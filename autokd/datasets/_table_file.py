@@ -13,6 +13,9 @@ from autokd.declarations import Dataset
 from autokd.errors import DataError
 from autokd.modalities import fitting, labels, tables
 
+_LEAVE_OUT = "leave them out"
+_DISTIL = f"to distil on them, give this table with --unlabelled (unlabelled=…) as well; or {_LEAVE_OUT}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableFile:
@@ -71,13 +74,9 @@ class TableFile:
     def _names(self, frame: DataFrame, source: str) -> list[str]:
         """The class name of every row."""
         values = tables.column(frame, str(self.target), source)
-        remedy = "to distil on them, give this table with --unlabelled (unlabelled=…) as well; or leave them out"
-        return labels.class_names(
-            values,
-            f"{source}, column {self.target!r}",
-            classification=bool(self.classification),
-            remedy=remedy if source == self.file else "leave them out",
-        )
+        remedy = _DISTIL if source == self.file else _LEAVE_OUT
+        place, classification = f"{source}, column {self.target!r}", bool(self.classification)
+        return labels.class_names(values, place, classification=classification, remedy=remedy)
 
     def _validation(self, path: Path, classes: tuple[str, ...]) -> Part:
         frame = self._read(path)

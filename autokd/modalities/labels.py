@@ -30,7 +30,9 @@ def without(values: Series) -> Indices:
     return np.flatnonzero(values.isna().to_numpy() | (names == ""))
 
 
-def class_names(values: Series, source: str, *, classification: bool = False, remedy: str) -> list[str]:
+def class_names(
+    values: Series, source: str, *, classification: bool = False, remedy: str = "leave them out"
+) -> list[str]:
     """Return the class name of every row of a label column.
 
     Names that are the same number, 1 and 1.0, are one class. Names that differ only in case, blanks or accents' form

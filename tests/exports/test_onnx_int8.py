@@ -41,7 +41,7 @@ def test_a_transformer_cut_down_whose_norms_are_all_alike(digits: Dataset, tmp_p
     vit = {"network": "timm:test_vit:img_size=8,patch_size=4", "importance": "none"}
     bundle = bundle_of(tmp_path / "student", digits, make("students", "cut_teacher", vit))
     written = autokd.export_model(bundle, format="onnx", int8=True, output=tmp_path / "it.onnx", dataset=digits)
-    pixels = single(digits.validation.inputs[:64])
+    pixels = single(digits.validation.inputs)[:64]
     logits = running.session(written.files[0], threads=1).run(
         ["logits"], {"image": pixels.numpy().transpose(0, 2, 3, 1)}
     )

@@ -131,7 +131,15 @@ def test_flat_names_a_component_by_its_slot() -> None:
 
 
 def test_fields_that_hold_nothing_are_not_shown() -> None:
-    plain = {"use": "timm:lcnet_050", "drop_path": None, "input_size": 96, "mean": [], "std": [], "network": "", "k": 0}
+    plain: dict[str, Any] = {
+        "use": "timm:lcnet_050",
+        "drop_path": None,
+        "input_size": 96,
+        "mean": [],
+        "std": [],
+        "network": "",
+        "k": 0,
+    }
     assert words.component(plain) == "timm:lcnet_050(input_size 96, k 0)"
     assert words.student_in_words({"student": {**plain, "input_size": None}}) == "timm:lcnet_050, k 0"
 

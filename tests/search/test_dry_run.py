@@ -115,7 +115,7 @@ def test_the_profile_is_shown_and_recorded(done: Done) -> None:
 
 @pytest.mark.slow
 def test_the_plan_of_the_bank_is_told_before_the_first_trial_and_in_a_dry_run(done: Done) -> None:
-    lines = [re.search(r"about (\S+) ([kM]B) stored, so that (\d+) % of epochs", t) for t in outputs(done)]
+    lines = [re.search(r"about (\S+) ([kM]B) kept; (\d+) % of epochs", t) for t in outputs(done)]
     assert all(lines)
     assert lines[0] and lines[1] and lines[0].groups() == lines[1].groups()
     assert "nothing was written" in done.planned.stdout
