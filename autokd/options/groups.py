@@ -45,10 +45,7 @@ SkipBad = Annotated[bool, Option("Skip unreadable files instead of stopping.")]
 Download = Annotated[bool, Option("Allow downloading a named dataset.")]
 Unlabelled = Annotated[
     Path | str | Any | None,
-    Option(
-        "Samples without labels to distil on: a folder of pictures, a table, or the dataset's table once more.",
-        python="In Python also an array.",
-    ),
+    Option("Samples without labels to distil on: a folder of pictures, or a table.", python="In Python also an array."),
 ]
 MadeRows = Annotated[
     str | None,
