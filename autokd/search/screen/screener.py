@@ -30,7 +30,7 @@ BATCH = 64
 """Training samples that students are scored on."""
 REPEATS = 3
 """Seeds of a student, each with a batch of its own, over which a proxy's mean is taken."""
-ONCE = (*SIZES, "latency")
+ONCE = (*SIZES, "latency", "depth", "path_params")
 """Proxies that do not depend on seed and batch, or take means themselves."""
 
 

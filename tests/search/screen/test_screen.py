@@ -137,7 +137,7 @@ def test_a_teacher_without_feature_maps_leaves_out_what_reads_them(digits: Datas
     assert where.teacher is not None
     logits_alone: Any = type("LogitsAlone", (), {"offers": Shapes()})()
     reasons = unusable_proxies(("nwot", "diswot"), dataclasses.replace(where, teacher=logits_alone))
-    assert reasons == {"diswot": "diswot compares feature maps; this teacher offers none"}
+    assert reasons == {"diswot": "this proxy compares feature maps; this teacher offers none"}
 
 
 class Odd(Screener):
