@@ -78,15 +78,16 @@ class _Shortcuts(TorchFunctionMode):
             if func in _SUMS and _alike(*args[:2]):
                 return args[0]
             if func is torch.conv2d and not kwargs and len(args) == 7 and not isinstance(args[4], str):
-                return self._convolve(*args)
+                return self._convolve(args)
         return func(*args, **(kwargs or {}))
 
-    def _convolve(self, x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, _: int) -> Any:
+    def _convolve(self, args: tuple[Any, ...]) -> Tensor:
+        x, weight, _, stride, padding, dilation, _ = args
         sizes = zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
         sides = [(size + 2 * pad - gap * (kernel - 1) - 1) // step + 1 for size, kernel, step, pad, gap in sizes]
         shape = [len(x), len(weight), *sides]
         self._counter.flops += conv_flop_count(list(x.shape), list(weight.shape), shape)
-        return x.new_empty(shape)
+        return torch.empty(shape, dtype=x.dtype, device="meta")
 
 
 def _alike(first: Tensor, second: Any) -> bool:

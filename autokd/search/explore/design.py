@@ -199,8 +199,8 @@ def changed(space: Space, base: Mapping[str, Any], changes: Sequence[tuple[Optio
     sets = {name: part for name, part in space.parts.items() if isinstance(part, AnyOf)}
     values = {**base, **{option.slot: value for option, value in changes if not option.member}}
     for slot, part in sets.items():
-        always = {candidate.name: base[slot][candidate.name] for candidate in part.always}
-        values[slot] = always | {option.member: value for option, value in changes if option.slot == slot}
+        new = {option.member: value for option, value in changes if option.slot == slot}
+        values[slot] = {name: base[slot][name] for name in part.kept_beside(new, base[slot])} | new
     plain = space.complete(values)
     beside = {name: values[name] for name in spec.beside_slots(space.slots) if name in values}
     for slot in sets:
