@@ -23,7 +23,7 @@ from autokd.search.limits import Meter, over, pipeline_cost, recorded_cost
 from autokd.search.screen.screen import score_against
 from autokd.search.screen.screener import Screener, key_of
 from autokd.seeds import derive
-from autokd.space import Budget, Drawn, Space
+from autokd.space import Budget, Drawn, Space, restarted
 from autokd.spec import fingerprint, without_idle
 from autokd.study.arms import BASELINES, RECIPE
 from autokd.study.choice import ScreenedStudent
@@ -201,7 +201,7 @@ class Proposer:
 
     def _with_student(self, drawn: Drawn, student: Mapping[str, Any]) -> Drawn:
         """A pipeline with another student, vanilla KD beside it where it may be, less the losses that may not."""
-        plain = {**drawn.plain, "student": dict(student)}
+        plain = restarted(self.space, {**drawn.plain, "student": dict(student)}, drawn.plain, ["student"])
         vanilla = distilling_losses() if self.has_teacher else {}
         if vanilla.keys() - plain["losses"]:
             with_kd = {**plain, "losses": {**plain["losses"], **vanilla}}
