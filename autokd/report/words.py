@@ -142,13 +142,14 @@ def value(item: Any) -> str:
 
 
 def component(plain: Mapping[str, Any]) -> str:
-    """{"use": "cnn", "width": 8} -> "cnn(width 8)"; fields that are empty are left out."""
+    """{"use": "cnn", "width": 8} -> "cnn(width 8)"; without fields that hold nothing."""
     fields = ", ".join(_fields(plain))
     return f"{plain['use']}({fields})" if fields else str(plain["use"])
 
 
 def _fields(plain: Mapping[str, Any]) -> list[str]:
-    return [f"{key} {value(item)}" for key, item in plain.items() if key != "use" and item not in ("", [], ())]
+    """The fields of a plain component that hold something: an empty list, an empty text and None say nothing."""
+    return [f"{key} {value(item)}" for key, item in plain.items() if key != "use" and item not in (None, "", [])]
 
 
 def recipe(pipeline: Mapping[str, Any]) -> list[tuple[str, str]]:
