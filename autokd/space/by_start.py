@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,11 +111,10 @@ class ByStart:
 
 def bringing(parts: Mapping[str, Part], table: Slots) -> frozenset[str]:
     """Return the full names of the components that bring weights: students made of the teacher, starts from files."""
-    network = network_slot(table)
-    starts = [name for name, slot in table.items() if isinstance(slot, Slot) and slot.sets_network and name in parts]
-    copied = [each for each in parts[network].candidates if each.traits.copies] if network in parts else []
-    read = [each for name in starts for each in parts[name].candidates if each.traits.file]
-    return frozenset(each.full_name for each in (*copied, *read))
+    setting = [name for name, slot in table.items() if isinstance(slot, Slot) and slot.sets_network]
+    there = [parts[name].candidates for name in (network_slot(table), *setting) if name in parts]
+    held = itertools.chain.from_iterable(there)
+    return frozenset(each.full_name for each in held if each.traits.copies or each.traits.file)
 
 
 def begin_with_weights(parts: Mapping[str, Part], table: Slots) -> bool:

@@ -129,7 +129,9 @@ def test_the_legend_names_the_arms_that_the_table_has(fabricate: Fabricate) -> N
     for kinds in ({"pick", "alone", "kd"}, {"alone"}):
         text = legend(dataclasses.replace(claim, arms=tuple(arm for arm in claim.arms if arm.kind in kinds)))
         named = {kind for kind in ARM_KINDS if f"{title_of(kind)}: " in text}
-        assert named == kinds and text.endswith("MACs: multiply-adds for one sample.")
+        assert named == kinds and text.endswith("MACs: multiply-adds for one sample.") and "cut from" not in text
+    cut = dataclasses.replace(claim.arms[0], pipeline={**claim.arms[0].pipeline, "student": {"use": "cut_teacher"}})
+    assert "begins with the teacher's weights" in legend(dataclasses.replace(claim, arms=(cut,)))
 
 
 def test_a_section_that_has_nothing_to_show_is_left_out(fabricate: Fabricate, tmp_path: Path, toy: str) -> None:

@@ -114,7 +114,7 @@ def test_image_space_offers_every_image_component():
         span = space.ranges()[slot]
         assert isinstance(span, Choice)
         offered = set(span.options)
-        assert offered == fitting - {"mlp", "cut_teacher", "timm", "torchvision"}
+        assert offered == fitting - {"mlp", "cut_teacher", "nasbench201", "resnet_cifar"}
 
 
 def test_tabular_all_offers_every_student_for_tables():
