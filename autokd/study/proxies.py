@@ -8,9 +8,11 @@ each resample; tests of several proxies are corrected after Holm (Scand. J. Stat
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +22,13 @@ from autokd.study.choice import ScreenedStudent
 from autokd.study.fidelity import Tau, kendall, score_at
 from autokd.study.ranking import common_rung
 from autokd.study.records import Records
+from autokd.study.student_model import StudentModel, fit
 
 Floats = NDArray[np.float64]
 SIZES = ("params", "macs")
 """What every proxy has to beat; they decide from the start."""
+LEARNED = "learned"
+"""Name of what the study's own model says of students; see `autokd.study.student_model`."""
 FEWEST_TRIALS = 20
 """Finished trials from which on a proxy may decide."""
 FEWEST_STUDENTS = 8
@@ -78,13 +83,47 @@ def worth_of_proxies(records: Records) -> list[Worth]:
 
     Trials are compared at the highest rung that `FEWEST_TRIALS` of them finished.
     """
+    pairs, known = _pairs(records), scored(records)
+    names = list(dict.fromkeys([*SIZES, *(name for student in known for name in student.proxies)]))
+    learned, model = _learned(pairs)
+    names += [LEARNED] if model is not None else []
+    found = [_worth(name, learned, records) for name in names] if known else []
+    return _corrected(found)
+
+
+def learned_model(records: Records) -> StudentModel | None:
+    """Return the study's own model of what students reach; None from too few trials or students."""
+    return _learned(_pairs(records))[1]
+
+
+def with_learned(model: StudentModel | None, rows: Sequence[ScreenedStudent]) -> list[ScreenedStudent]:
+    """Return students with what a model says of them among their proxies."""
+    if model is None:
+        return [*rows]
+    return [_saying(row, value) for row, value in zip(rows, model.predict(rows).tolist(), strict=True)]
+
+
+def _learned(pairs: Sequence[_Pair]) -> tuple[list[_Pair], StudentModel | None]:
+    """The pairs with what the model learned from the other students says of each; no model from too few."""
+    students = {pair.key: pair.student for pair in pairs}
+    if len(pairs) < FEWEST_TRIALS or len(students) < FEWEST_STUDENTS:
+        return [*pairs], None
+    scores = {key: [pair.score for pair in pairs if pair.key == key] for key in students}
+    fitted = fit([*students.values()], [fmean(each) for each in scores.values()], [*map(len, scores.values())])
+    said = dict(zip(students, fitted.left_out.tolist(), strict=True))
+    return [pair._replace(student=_saying(pair.student, said[pair.key])) for pair in pairs], fitted.model
+
+
+def _saying(row: ScreenedStudent, value: float) -> ScreenedStudent:
+    return dataclasses.replace(row, proxies={**row.proxies, LEARNED: value})
+
+
+def _pairs(records: Records) -> list[_Pair]:
+    """The trials that finished the rung at which proxies are judged, and whose student was scored."""
     trials, rung = records.trials.values(), rung_of(records)
     known = {key_of(each.student): each for each in scored(records)}
     reached = ((key_of(t.pipeline["student"]), s) for t in trials if (s := score_at(t, rung)) is not None)
-    pairs = [_Pair(score, known[key], key) for key, score in reached if key in known]
-    names = list(dict.fromkeys([*SIZES, *(name for student in known.values() for name in student.proxies)]))
-    found = [_worth(name, pairs, records) for name in names] if known else []
-    return _corrected(found)
+    return [_Pair(score, known[key], key) for key, score in reached if key in known]
 
 
 def rung_of(records: Records) -> int:
