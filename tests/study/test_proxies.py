@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autokd.study.proxies import Worth, beyond_size, deciding, reliability, scored, value_of, worth_of_proxies
+from autokd.study.beyond_size import beyond_size
+from autokd.study.proxies import Worth, deciding, reliability, scored, value_of, worth_of_proxies
 from autokd.study.records import Records
 
 Rows = Sequence[Mapping[str, Any]]
