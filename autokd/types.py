@@ -357,10 +357,10 @@ class ScreenInput:
 
     Args:
       build: makes a freshly and deterministically initialised student (same weights at every call with the same seed).
-      task: the task.
-      inputs: one normalised training batch, the same for all students.
-      labels, teacher: [B] int64, and the teacher, or None.
-      seed: for proxies that draw at random.
+      task, teacher: the task, and the teacher or None.
+      inputs, labels: one normalised training batch, the same for all students, and its labels, [B] int64.
+      seed: of the initialisation, and of whatever else a proxy draws at random.
+      more: further training batches, inputs and labels, for proxies that train or fit; the same for all students.
     """
 
     build: Callable[[int], nn.Module]
@@ -369,10 +369,11 @@ class ScreenInput:
     labels: Tensor
     teacher: Teacher | None
     seed: int = 0
+    more: Sequence[tuple[Inputs, Tensor]] = ()
 
 
 Proxy = Callable[[ScreenInput], float]
-"""A proxy ready to score: higher is better (a cost is returned negated by whoever ranks with it)."""
+"""A proxy ready to score one initialisation on one batch; its class declares which way is up. Not always finite."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ Source: Mellor et al., Neural Architecture Search without Training, ICML 2021, a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import fmean
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 from autokd import declarations
 from autokd.errors import ComponentError
 from autokd.proxies.untrained import untrained_student
-from autokd.ranges import Integer
 from autokd.types import BuildContext, Inputs, Proxy, ScreenInput
 
 
@@ -69,7 +67,7 @@ def log_determinant(kernel: Tensor) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class NWOT:
-    """Log-determinant of the kernel of binary ReLU codes on the screening batch, mean over initialisations.
+    """Log-determinant of the kernel of binary ReLU codes on the screening batch.
 
     Only `nn.ReLU` modules are seen, no functional calls.
 
@@ -79,13 +77,10 @@ class NWOT:
 
     declares = declarations.Proxy(higher_is_better=True, unit="log-determinant")
 
-    seeds: Annotated[int, Integer(1, 10, unit="initialisations")] = 1  # scores averaged
-
     def build(self, context: BuildContext) -> Proxy:
         """Return a score; see the class."""
+        return _score
 
-        def score(screen: ScreenInput) -> float:
-            networks = (untrained_student(screen, screen.seed + i) for i in range(self.seeds))
-            return fmean(log_determinant(code_kernel(network, screen.inputs)) for network in networks)
 
-        return score
+def _score(screen: ScreenInput) -> float:
+    return log_determinant(code_kernel(untrained_student(screen), screen.inputs))

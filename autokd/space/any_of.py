@@ -133,6 +133,17 @@ class AnyOf:
         groups = (dataclasses.replace(group, candidates=tuple(map(change, group.candidates))) for group in self.groups)
         return dataclasses.replace(self, always=tuple(map(change, self.always)), groups=tuple(groups))
 
+    def kept_beside(self, new: Collection[str], names: Collection[str]) -> list[str]:
+        """Return which of some names stay where new ones are to stand among the candidates.
+
+        It is what is always there, or stands in the place of that, unless a new one takes the place.
+        """
+        lasting = {candidate.full_name for candidate in self.always}
+        taken = self._replaced_by(new) & lasting
+        return [
+            c.name for c in self.candidates if c.name in names and (lasting - taken) & {c.full_name, *c.traits.replaces}
+        ]
+
     def _wrong_places(self, names: Collection[str]) -> list[str]:
         """Say what is missing of what is always there, and what is there although another one has its place."""
         replaced = self._replaced_by(names)

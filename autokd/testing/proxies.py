@@ -16,13 +16,13 @@ from autokd.batching import single
 from autokd.components import StudentComponent
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.spec import make
-from autokd.testing.suite import Suite, task_of
+from autokd.testing.suite import Suite, task_of, values_of
 from autokd.types import BuildContext, Proxy, ScreenInput, Task
 
 BATCH = 16
 STUDENTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "image": [("cnn", {"width": 4}), ("mobilenet", {"width": 4}), ("resnet", {"depth": 8, "width": 8})],
-    "table": [("mlp", {"width": 4, "dropout": 0.5})],
+    "table": [("mlp", {"width": 16, "dropout": 0.5})],
 }
 """Students that are scored, by kind of input."""
 
@@ -50,7 +50,7 @@ class ProxySuite(Suite):
         if catalog.name_of(component) in self.measures:
             pytest.skip("it measures, and so differs from run to run")
         score, name = build(component, task), STUDENTS[task.modality][0][0]
-        population = [screened(task, student(task, name, width=width)) for width in (4, 8, 12)]
+        population = [screened(task, student(task, name, width=width)) for width in (8, 12, 16)]
         forward = [score(each) for each in population]
         assert [score(each) for each in reversed(population)] == forward[::-1]
 
@@ -71,8 +71,10 @@ class ProxySuite(Suite):
 
 
 def build(component: type[Any], task: Task, **fields: Any) -> Proxy:
-    """Return a score."""
-    score: Proxy = component(**fields).build(BuildContext(task=task, teacher=teacher_of(task).offers))
+    """Return a score; one that trains does so for ten steps."""
+    score: Proxy = values_of(component, **{"steps": 10, **fields}).build(
+        BuildContext(task=task, teacher=teacher_of(task).offers)
+    )
     return score
 
 

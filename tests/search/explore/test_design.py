@@ -184,3 +184,21 @@ def test_a_change_takes_along_what_it_needs_and_leaves_what_it_must(digits: Data
     back = option(space, "head", "plain")
     plain = changed(space, with_head.plain, [(back, back.value)])
     assert plain is not None and set(plain.plain["losses"]) == {"ce"}
+
+
+def test_what_stands_in_the_place_of_a_loss_stays_until_another_takes_it(digits: Dataset) -> None:
+    losses = "any_of: [{at_most: 1, from: {kd: {}}}, {at_most: 1, from: {weighted_ce: {}, focal: {}}}]"
+    text = TWO_HEADS.replace("any_of: {at_most: 1, from: {kd: {}, hint: {}, simkd: {}}}", losses)
+    space = resolved(digits, text.replace("head: {one_of: {plain: {}, simkd: {factor: 2}}}\n", ""))
+    kd, weighted, focal = (option(space, "losses", name) for name in ("kd", "weighted_ce", "focal"))
+    first = changed(space, space.default().plain, [(weighted, weighted.value)])
+    assert first is not None and set(first.plain["losses"]) == {"weighted_ce"}
+    second = changed(space, first.plain, [(kd, kd.value)])
+    assert second is not None and set(second.plain["losses"]) == {"weighted_ce", "kd"}
+    third = changed(space, second.plain, [(focal, focal.value)])
+    assert third is not None and set(third.plain["losses"]) == {"focal", "kd"}
+    base, stood = records_of(space, [first]), Counter[str]()
+    design = MainEffects(space=space, options=options_of(space, []), most=30, seed=0)
+    for each in whole(design, base):
+        stood.update(set(each.pipeline["losses"]) & {"weighted_ce", "focal", "ce"})
+    assert min(stood["focal"], stood["weighted_ce"]) >= 2
