@@ -177,7 +177,7 @@ def test_a_search_in_which_everything_fails_ends_with_the_reason(tmp_path: Path)
     path = tmp_path / "bad.yaml"
     text = SPACE.replace("sgd: {learning_rate: {float: [0.02, 0.5], log: true}}", "sgd: {learning_rate: 1.0e+30}")
     path.write_text(text.replace("    adamw: {learning_rate: {float: [2e-3, 5e-2], log: true}}\n", ""))
-    with pytest.raises(NothingFeasible, match="no trial finished; reasons: .*the training loss became nan"):
+    with pytest.raises(NothingFeasible, match=r"no trial finished; reasons: .*the training loss became nan"):
         search(tmp_path, path, trials=4)
     assert all(t.failure for t in records_in(tmp_path).trials.values()) and len(records_in(tmp_path).trials) == 4
 
