@@ -42,15 +42,19 @@ def of_proxies(worths: Sequence[Worth]) -> str:
     if not judged:
         return ""
     if not can_be_told(worths):
-        trials, students = max(worth.trials for worth in judged), max(worth.students for worth in judged)
-        there = f"{words.number_of(trials, 'trial')} of {words.number_of(students, 'student')}"
-        needed = f"{FEWEST_TRIALS} of at least {FEWEST_STUDENTS}"
-        return f"Whether a score without training orders students cannot be told: {there} finished, not {needed}."
+        return _too_few(judged)
     better = [title(worth) for worth in judged if worth.decides]
     if better:
         order = "orders" if len(better) == 1 else "order"
         return f"{words.capital(words.listed(better))} {order} students beyond what their size says."
     return "No score without training orders students beyond what their size says, as far as can be told."
+
+
+def _too_few(judged: Sequence[Worth]) -> str:
+    trials, students = max(worth.trials for worth in judged), max(worth.students for worth in judged)
+    there = f"{words.number_of(trials, 'trial')} of {words.number_of(students, 'student')}"
+    needed = f"{FEWEST_TRIALS} of at least {FEWEST_STUDENTS}"
+    return f"Whether a score without training orders students cannot be told: {there} finished, not {needed}."
 
 
 def remarks(records: Records, worths: Sequence[Worth]) -> Iterator[str]:
