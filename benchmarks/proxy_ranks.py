@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas
 import torch
 from numpy.typing import NDArray
 from pandas import DataFrame
@@ -136,7 +137,16 @@ def scored(
     inputs, labels = batches[repeat]
     more = tuple(batch for place, batch in enumerate(batches) if place != repeat)
     try:
-        value = proxy(ScreenInput(build, task, inputs, labels, context.teacher, seed=1000 + repeat, more=more))
+        screened = ScreenInput(
+            build=build,
+            task=task,
+            inputs=inputs,
+            labels=labels,
+            teacher=context.teacher,
+            seed=1000 + repeat,
+            more=more,
+        )
+        value = proxy(screened)
     except ComponentError:
         return None
     return value if np.isfinite(value) else None
@@ -147,7 +157,9 @@ def gathered(scores: Sequence[Mapping[str, Any]], space: str, numbers: Sequence[
     frame = DataFrame([line for line in scores if line["space"] == space])
     found = {}
     for name, own in frame.groupby("proxy"):
-        once = own.pivot_table(index="repeat", columns="number", values="score", dropna=False).reindex(columns=numbers)
+        once = own.pivot_table(index="repeat", columns="number", values="score", dropna=False).reindex(
+            columns=pandas.Index(numbers)
+        )
         up = 1.0 if catalog.load("proxies", str(name)).declares.higher_is_better else -1.0
         values = up * once.to_numpy(dtype=float)
         values = np.where(np.isfinite(values), values, np.nanmin(values) - 1.0)
@@ -161,7 +173,8 @@ def table(runs: Sequence[Mapping[str, Any]], scores: Sequence[Mapping[str, Any]]
     chance = 1 / 10
     accuracy = frame.pivot_table(index="seed", columns="number", values="accuracy", dropna=False).fillna(chance)
     accuracy = accuracy.dropna(axis=1)
-    numbers, reached = list(accuracy.columns), accuracy.to_numpy().mean(0)
+    numbers = [int(number) for number in accuracy.columns]
+    reached: Values = accuracy.to_numpy(dtype=float).mean(0)
     sizes = frame.drop_duplicates("number").set_index("number").loc[numbers, list(SIZES)].to_numpy(dtype=float)
     found = gathered(scores, space, numbers)
     rows = dict(judged(found, reached, sizes))
