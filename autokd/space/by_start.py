@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -111,10 +110,14 @@ class ByStart:
 
 def bringing(parts: Mapping[str, Part], table: Slots) -> frozenset[str]:
     """Return the full names of the components that bring weights: students made of the teacher, starts from files."""
-    setting = [name for name, slot in table.items() if isinstance(slot, Slot) and slot.sets_network]
-    there = [parts[name].candidates for name in (network_slot(table), *setting) if name in parts]
-    held = itertools.chain.from_iterable(there)
-    return frozenset(each.full_name for each in held if each.traits.copies or each.traits.file)
+    starts = [name for name, slot in table.items() if isinstance(slot, Slot) and slot.sets_network]
+    copied = [each for each in _candidates(parts, network_slot(table)) if each.traits.copies]
+    read = [each for name in starts for each in _candidates(parts, name) if each.traits.file]
+    return frozenset(each.full_name for each in (*copied, *read))
+
+
+def _candidates(parts: Mapping[str, Part], slot: str) -> Sequence[Candidate]:
+    return parts[slot].candidates if slot in parts else ()
 
 
 def begin_with_weights(parts: Mapping[str, Part], table: Slots) -> bool:
