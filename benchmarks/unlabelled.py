@@ -203,7 +203,7 @@ _FIXED = ("dual head", "dual head, three quarters without")
 def _chosen(tested: Tested, name: str, knows: str, arm: str) -> str:
     """The difference that choosing makes to the students of an arm, with its 95 % interval over seeds and samples."""
     fixed, chosen = (seeds_of(tested, name, knows, each) for each in (arm, f"{arm}, chosen"))
-    gains = [100 * (one - other) for one, other in zip(chosen, fixed, strict=True)]
+    gains = [100 * (one - other) for one, other in zip(chosen, fixed, strict=False)]
     if len(gains) < 2:
         return "–"
     seeds = statistics.variance([float(gain.mean()) for gain in gains]) / len(gains)
