@@ -71,7 +71,7 @@ WITH_NARROW = BRIEF.replace("    cnn:", "    t_narrow: {}\n    cnn:").replace("p
     "warm_starts:\n  - student: {use: t_narrow, most: 0}\n  - student: {use: t_narrow, most: 16}\n"
 )
 COMMAND = [
-    *("search", "--dataset", "digits", "--limit-train", "128", "--device", "cpu", "--seed", "3"),
+    *("search", "--dataset", "digits", "--limit-train", "64", "--device", "cpu", "--seed", "3"),
     *("--space", "tiny.yaml", "--plugins", "narrow.py"),
 ]
 
