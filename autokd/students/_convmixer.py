@@ -14,10 +14,8 @@ from torch import Tensor, nn
 
 from autokd.declarations import Student
 from autokd.ranges import Choice, Integer
-from autokd.students.layers import patch_side
+from autokd.students.layers import patch_side, thirds
 from autokd.types import IMAGE, BuildContext, Output, Task
-
-_STAGES = 3
 
 
 class _Block(nn.Module):
@@ -43,7 +41,7 @@ class _ConvMixer(nn.Module):
             nn.Conv2d(task.input_shape[0], width, side, side), nn.GELU(), nn.BatchNorm2d(width)
         )
         self.blocks = nn.ModuleList(_Block(width, kernel_size) for _ in range(depth))
-        self.shown = sorted({-(-depth * third // _STAGES) - 1 for third in range(1, _STAGES + 1)})
+        self.shown = thirds(depth)
         self.fc = nn.Linear(width, task.num_classes)
 
     def forward(self, x: Tensor) -> Output:

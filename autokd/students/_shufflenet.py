@@ -42,7 +42,8 @@ def _changing(in_channels: int, channels: int, kernel_size: int, stride: int) ->
 
 def _shuffled(first: Tensor, second: Tensor) -> Tensor:
     """The channels of both in turn."""
-    return torch.stack([first, second], 2).flatten(1, 2)
+    batch, channels, *sides = first.shape
+    return torch.stack([first, second], 2).reshape(batch, 2 * channels, *sides)
 
 
 class _Unit(nn.Module):

@@ -17,11 +17,8 @@ from torch import Tensor, nn
 
 from autokd.declarations import Student
 from autokd.ranges import Choice, Integer, Real
-from autokd.students.layers import patch_side
+from autokd.students.layers import patch_side, thirds
 from autokd.types import IMAGE, BuildContext, Output, Task
-
-_STAGES = 3
-_States = tuple[Tensor, Tensor, Tensor]
 
 
 class _Attention(nn.Module):
@@ -32,51 +29,50 @@ class _Attention(nn.Module):
         self.form, self.scale = (3, heads, head_width), 1 / math.sqrt(head_width)
         self.qkv, self.out = nn.Linear(width, 3 * heads * head_width), nn.Linear(heads * head_width, width)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, _States]:
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         queries, keys, values = self.qkv(x).unflatten(2, self.form).permute(2, 0, 3, 1, 4).unbind(0)
         shares = torch.matmul(queries * self.scale, keys.transpose(2, 3)).softmax(3)
-        mixed = torch.matmul(shares, values).transpose(1, 2).flatten(2)
-        return self.out(mixed), (queries, keys, values)
+        mixed = torch.matmul(shares, values).transpose(1, 2)
+        joined = mixed.reshape(x.shape[0], x.shape[1], self.out.in_features)
+        return self.out(joined), (queries, keys, values)
 
 
 class _Layer(nn.Module):
-    def __init__(self, width: int, heads: int, head_width: int, hidden: int) -> None:
+    def __init__(self, width: int, heads: tuple[int, int], hidden: int) -> None:
         super().__init__()
-        self.norm1, self.attention = nn.LayerNorm(width), _Attention(width, heads, head_width)
+        self.norm1, self.attention = nn.LayerNorm(width), _Attention(width, *heads)
         self.norm2 = nn.LayerNorm(width)
         self.change = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, _States]:
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         mixed, states = self.attention(self.norm1(x))
         x = x + mixed
         return x + self.change(self.norm2(x)), states
 
 
 class _ViT(nn.Module):
-    def __init__(self, task: Task, student: ViT) -> None:
+    def __init__(self, task: Task, depth: int, width: int, heads: tuple[int, int], hidden: int, patch: int) -> None:
         super().__init__()
-        side = patch_side(student.patch, min(task.input_shape[1:]))
+        side = patch_side(patch, min(task.input_shape[1:]))
         self.grid = (task.input_shape[1] // side, task.input_shape[2] // side)
-        width, hidden = student.width, max(1, round(student.ratio * student.width))
         self.patches = nn.Conv2d(task.input_shape[0], width, side, side)
         self.places = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, math.prod(self.grid), width), std=0.02))
-        self.layers = nn.ModuleList(
-            _Layer(width, student.heads, student.head_width, hidden) for _ in range(student.depth)
-        )
-        self.shown = sorted({-(-student.depth * third // _STAGES) - 1 for third in range(1, _STAGES)})
+        self.layers = nn.ModuleList(_Layer(width, heads, hidden) for _ in range(depth))
+        self.shown = thirds(depth)
         self.last = nn.LayerNorm(width)
         self.fc = nn.Linear(width, task.num_classes)
 
     def forward(self, x: Tensor) -> Output:
-        x = self.patches(x).flatten(2).transpose(1, 2) + self.places
+        x = self.patches(x)
+        x = x.reshape(x.shape[0], x.shape[1], self.places.shape[1]).transpose(1, 2) + self.places
         tokens: list[Tensor] = []
         states: tuple[Tensor, ...] = ()
         for layer in self.layers:
             x, states = layer(x)
             tokens.append(x)
         last = self.last(x)
-        maps = [tokens[index] for index in self.shown if index < len(tokens) - 1]
-        features = tuple(each.transpose(1, 2).unflatten(2, self.grid) for each in (*maps, last))
+        shown = [*(tokens[index] for index in self.shown[:-1]), last]
+        features = tuple(each.transpose(1, 2).unflatten(2, self.grid) for each in shown)
         pooled = last.mean(1)
         return Output(self.fc(pooled), features, pooled, tuple(tokens), states)
 
@@ -100,4 +96,11 @@ class ViT:
 
     def build(self, context: BuildContext) -> nn.Module:
         """Return a network from [B, channels, height, width] to `Output`, with PyTorch's initialisation."""
-        return _ViT(context.task, self)
+        return _ViT(
+            context.task,
+            self.depth,
+            self.width,
+            (self.heads, self.head_width),
+            max(1, round(self.ratio * self.width)),
+            self.patch,
+        )

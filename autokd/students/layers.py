@@ -76,3 +76,13 @@ def patch_side(patch: int, side: int) -> int:
       ([4, 4, 8, 16], 4)
     """
     return max(1, min(patch * -(-side // 64), side // 2))
+
+
+def thirds(blocks: int) -> list[int]:
+    """Return the positions of the blocks that end a third of them, the last one among them.
+
+    Example:
+      >>> thirds(1), thirds(4), thirds(12)
+      ([0], [1, 2, 3], [3, 7, 11])
+    """
+    return sorted({-(-blocks * third // 3) - 1 for third in (1, 2, 3)})

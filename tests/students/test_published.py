@@ -98,7 +98,7 @@ def test_a_vgg_of_8_layers_is_vgg11_without_biases() -> None:
 def test_a_unit_of_shufflenet_is_torchvisions(stride: int, theirs_in: int) -> None:
     component = spec.make("students", "shufflenet", {"depth": 2, "width": 16})
     ours = component.build(BuildContext(task=task_of((3, 4, 4), classes=2))).stages[0][stride % 2].eval()
-    theirs = compat.import_module("torchvision.models.shufflenetv2", "images").InvertedResidual(theirs_in, 16, stride)
+    theirs = compat.torchvision().models.shufflenetv2.InvertedResidual(theirs_in, 16, stride)
     states = ours.state_dict(), theirs.eval().state_dict()
     theirs.load_state_dict(dict(zip(states[1], states[0].values(), strict=True)))
     x = torch.randn(2, theirs_in, 8, 8)
