@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,8 @@ from autokd.input_kind import takes
 from autokd.networks.cost import student_params
 from autokd.ranges import Choice
 from autokd.space import AnyOf, Space, find, parse, shipped
+from autokd.space.recorded import recorded_ranges
+from autokd.space.values import written
 from autokd.types import TABLE, Shapes, Task
 
 TASKS = {
@@ -66,6 +70,10 @@ def test_nothing_is_dropped_on_data_it_is_made_for(name):
 @pytest.mark.parametrize("name", TASKS)
 def test_samples_are_valid_pipelines_of_the_space(name):
     space = resolved(name)
+    kept = recorded_ranges(json.loads(json.dumps(space.identity())))
+    assert {path: written(span) for path, span in kept.items()} == {
+        path: written(span) for path, span in space.ranges().items()
+    }
     rng = np.random.default_rng(0)
     losses = space.parts["losses"]
     assert isinstance(losses, AnyOf)
