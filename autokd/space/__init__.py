@@ -10,7 +10,6 @@ from autokd.space.for_unlabelled import for_unlabelled
 from autokd.space.number import Fixed, Ranged
 from autokd.space.one_of import OneOf
 from autokd.space.pretrained import (
-    all_from_weights,
     begins_with_weights,
     of_start,
     restarted,
@@ -34,7 +33,6 @@ __all__ = [
     "Ranged",
     "Screen",
     "Space",
-    "all_from_weights",
     "begins_with_weights",
     "find",
     "folder_of",
