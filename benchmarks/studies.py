@@ -29,13 +29,14 @@ from autokd.search.limits import inside
 from autokd.search.population import population
 from autokd.search.request import Progress, Request
 from autokd.search.screen.screen import screen
-from autokd.search.screen.screener import Screener, usable_proxies
+from autokd.search.screen.stage import make_screener
 from autokd.search.session import Session, Setup
 from autokd.search.stages import works
 from autokd.search.timing.clock import Clock
 from autokd.search.tpe.mirror import Mirror
 from autokd.space import Drawn, find, parse
 from autokd.spec import make
+from autokd.study.proxies import SIZES
 from autokd.study.settings import Identity, Reference
 from autokd.study.store import StudyStore
 
@@ -67,10 +68,9 @@ def prepare(folder: Path, data: Dataset, space_name: str, rung_epochs: Sequence[
         profile=Profile(CPU),
     )
     store = StudyStore.create(folder / "study", describe_study(setup), setup.space_text)
-    names = usable_proxies(setup.space.screen.proxies, context)
-    screener = Screener(context=context, proxies=names, ranked_by=names, seed=0)
+    screener = make_screener(setup, context)
     students, _ = population(setup.space, data.task, 0)
-    store.log.append("screen", students=[dataclasses.asdict(row) for row in screen(screener, students)])
+    store.log.append("screen", students=[dataclasses.asdict(row) for row in screen(screener, students, by=SIZES)])
     executor = InlineExecutor(context)
     session = Session(
         store=store,

@@ -40,6 +40,7 @@ from autokd.search.screen.screen import screen
 from autokd.search.screen.screener import Screener
 from autokd.space import parse
 from autokd.spec import from_plain, to_plain
+from autokd.study.proxies import SIZES
 from autokd.study.records import RecordLog
 from autokd.types import Split
 from benchmarks import common
@@ -119,9 +120,9 @@ def run_autokd(asked: argparse.Namespace) -> None:
     context = common.context(data, _teacher(asked, data), precision="auto", bank=TeacherBank(asked.folder / "bank"))
     assert context.teacher is not None
     log = RecordLog(asked.folder / "trials.jsonl")
-    screener = Screener(context=context, proxies=("params",), ranked_by=("params",), seed=0)
+    screener = Screener(context=context, proxies=SIZES, seed=0)
     space = parse(SPACE, "benchmark").resolve(data.task, context.teacher.offers)
-    screened = screen(screener, [space.default().plain["student"]])
+    screened = screen(screener, [space.default().plain["student"]], by=SIZES)
     log.append("screen", students=[dataclasses.asdict(row) for row in screened])
     proposer = Proposer(
         space=space, task=data.task, records=log.records, screener=screener, seed=0, offers=context.teacher.offers

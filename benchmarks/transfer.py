@@ -75,7 +75,11 @@ student: {{always: {{resnet: {{depth: 8, width: 16}}}}}}
 init: {{one_of: {{random: {{}}, pretrained: {{path: {weights}}}}}}}
 augment: {{always: {{crop_flip: {{padding: 0.125, flip: true}}}}}}
 losses: {{always: {{ce: {{label_smoothing: 0.0}}}}, any_of: {{at_most: 1, from: {{kd: {{}}, dist: {{}}, hint: {{}}}}}}}}
-optimizer: {{one_of: {{sgd: {{learning_rate: {{float: [0.01, 0.2], log: true}}}}, adamw: {{}}}}}}
+optimizer:
+  one_of: {{sgd: {{learning_rate: {{float: [0.01, 0.2], log: true}}}}, adamw: {{}}}}
+  from_weights:  # as in search_spaces/photos.yaml
+    sgd: {{learning_rate: {{float: [0.001, 0.1], log: true}}}}
+    adamw: {{learning_rate: {{float: [5.0e-5, 3.0e-3], log: true}}}}
 schedule: {{always: {{cosine: {{}}}}}}
 batch_size: 32
 budget: {{trials: 8, epochs: 4, rungs: 2, recipes: 2, noise_seeds: 0, finalists: 1, select_seeds: 0, choose_seeds: 0,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
 from dataclasses import dataclass
 from typing import Annotated
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from autokd.declarations import Loss, Scale
 from autokd.losses._ce import ce
-from autokd.losses.class_shares import class_shares, shares_of
+from autokd.losses.class_shares import ByClass, PreparesShares, shares_of
 from autokd.losses.common import precise
 from autokd.ranges import Real
-from autokd.types import BuildContext, PrepareContext, Step, Term
+from autokd.types import BuildContext, Term
 
 
 def logit_adjusted(student_logits: Tensor, targets: Tensor, shares: Tensor, *, strength: float = 1.0) -> Tensor:
@@ -37,28 +37,8 @@ def logit_adjusted(student_logits: Tensor, targets: Tensor, shares: Tensor, *, s
     return ce(logits + strength * shares.to(logits.dtype).log(), targets)
 
 
-class LogitAdjustedTerm(nn.Module):
-    """`logit_adjusted` with the shares of the classes.
-
-    Args:
-      shares: [C].
-      strength: factor on their logarithm.
-    """
-
-    shares: Tensor
-
-    def __init__(self, shares: Tensor, strength: float) -> None:
-        super().__init__()
-        self.register_buffer("shares", shares, persistent=False)
-        self.strength = strength
-
-    def forward(self, step: Step) -> Tensor:
-        """Return the loss on a step, [B]."""
-        return logit_adjusted(step.student.logits, step.targets, self.shares, strength=self.strength)
-
-
 @dataclass(frozen=True, kw_only=True)
-class LogitAdjusted:
+class LogitAdjusted(PreparesShares):
     """Cross-entropy that asks for a larger margin of rare classes, so that all count alike; in place of `ce`."""
 
     declares = Loss(
@@ -73,14 +53,11 @@ class LogitAdjusted:
     weight: Annotated[float, Real(0.1, 1.0, log=True)] = 1.0  # weight of the labels beside the other losses
     strength: Annotated[float, Real(0.25, 2.0)] = 1.0  # factor on the logarithm of the classes' shares; published: 1
 
-    def prepare(self, context: PrepareContext) -> Mapping[str, Tensor]:
-        """Return "shares" [C] of the classes among the known labels."""
-        return {"shares": class_shares(context)}
-
     def build(self, context: BuildContext) -> Term:
         """Return the loss on a step, [B].
 
         Raises:
           ComponentError: nothing was prepared.
         """
-        return LogitAdjustedTerm(shares_of(context, "logit_adjusted"), self.strength)
+        loss = functools.partial(logit_adjusted, strength=self.strength)
+        return ByClass(loss, shares_of(context, "logit_adjusted"))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from autokd.declarations import Loss, Scale
-from autokd.losses.class_shares import class_shares, shares_of
+from autokd.losses.class_shares import ByClass, PreparesShares, shares_of
 from autokd.losses.common import precise
 from autokd.ranges import Real
-from autokd.types import BuildContext, PrepareContext, Step, Term
+from autokd.types import BuildContext, Term
 
 
 def class_weights(shares: Tensor, power: float = 1.0) -> Tensor:
@@ -47,26 +46,8 @@ def weighted_ce(student_logits: Tensor, targets: Tensor, weights: Tensor) -> Ten
     return -(targets.to(logs.dtype) * weights.to(logs.dtype) * logs).sum(-1)
 
 
-class WeightedCETerm(nn.Module):
-    """`weighted_ce` with its weights.
-
-    Args:
-      weights: [C].
-    """
-
-    weights: Tensor
-
-    def __init__(self, weights: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("weights", weights, persistent=False)
-
-    def forward(self, step: Step) -> Tensor:
-        """Return the loss on a step, [B]."""
-        return weighted_ce(step.student.logits, step.targets, self.weights)
-
-
 @dataclass(frozen=True, kw_only=True)
-class WeightedCE:
+class WeightedCE(PreparesShares):
     """Cross-entropy in which a sample counts the more, the rarer its class is; in place of `ce`."""
 
     declares = Loss(
@@ -81,14 +62,10 @@ class WeightedCE:
     weight: Annotated[float, Real(0.1, 1.0, log=True)] = 1.0  # weight of the labels beside the other losses
     power: Annotated[float, Real(0.25, 1.0)] = 1.0  # weights are shares to this power, inverted; 1: classes count alike
 
-    def prepare(self, context: PrepareContext) -> Mapping[str, Tensor]:
-        """Return "shares" [C] of the classes among the known labels."""
-        return {"shares": class_shares(context)}
-
     def build(self, context: BuildContext) -> Term:
         """Return the loss on a step, [B].
 
         Raises:
           ComponentError: nothing was prepared.
         """
-        return WeightedCETerm(class_weights(shares_of(context, "weighted_ce"), self.power))
+        return ByClass(weighted_ce, class_weights(shares_of(context, "weighted_ce"), self.power))

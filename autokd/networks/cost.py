@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from autokd import batching
 from autokd.components import HeadComponent, StudentComponent
+from autokd.networks.counting import counting
 from autokd.networks.fusing import fuse_in_place, fused
 from autokd.networks.inputs import feed_of
 from autokd.types import BuildContext, Shapes, Task
@@ -29,6 +30,8 @@ _WARM_UP = 5
 _FILLING = {
     torch.Tensor.normal_,
     torch.Tensor.uniform_,
+    torch.Tensor.zero_,
+    torch.Tensor.fill_,
     nn.init.normal_,
     nn.init.uniform_,
     nn.init.kaiming_normal_,
@@ -58,11 +61,13 @@ def params(module: nn.Module) -> int:
 @torch.no_grad()
 def macs(module: nn.Module, task: Task) -> int:
     """Return the multiply-accumulates of one sample in eval mode; computes with shapes only and changes nothing."""
-    state = {name: tensor.to("meta") for name, tensor in _tensors(module)}
     inputs = batching.to(feed_of(task).example(1, None), torch.device("meta"))
-    with _evaluating(module), FlopCounterMode(display=False) as counter:
-        functional_call(module, state, (inputs,))
-    return int(counter.get_total_flops()) // 2
+    with _evaluating(module), counting() as counter:
+        if all(tensor.is_meta for _, tensor in _tensors(module)):
+            module(inputs)
+        else:
+            functional_call(module, {name: tensor.to("meta") for name, tensor in _tensors(module)}, (inputs,))
+    return counter.macs
 
 
 def size_bytes(module: nn.Module) -> int:
@@ -171,10 +176,11 @@ def in_form(component: StudentComponent, task: Task, head: HeadComponent | None,
         return module if head is None else head.build(BuildContext(task=task, teacher=teacher))(module)
 
 
+@functools.lru_cache(maxsize=1)
 def _deployed_form(
     component: StudentComponent, task: Task, head: HeadComponent | None, teacher: Shapes | None
 ) -> nn.Module:
-    """A student of shapes only, as it answers once it is trained."""
+    """A student of shapes only, as it answers once it is trained; the last one is kept for the next question."""
     module = in_form(component, task, head, teacher).eval()
     with shapes_alone():
         return fuse_in_place(module)
@@ -194,7 +200,9 @@ class _Uninitialised(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         if func in _FILLING:
-            return args[0] if args else (kwargs or {})["tensor"]
+            filled = args[0] if args else (kwargs or {})["tensor"]
+            if filled.is_meta:
+                return filled
         return func(*args, **(kwargs or {}))
 
 

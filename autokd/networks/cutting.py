@@ -15,11 +15,12 @@ from autokd.errors import ComponentError
 from autokd.networks.bare import Bare
 from autokd.networks.blocks import Blocks, find_blocks, leave_out
 from autokd.networks.channels import Score, find_channels, first_ones, prune
+from autokd.networks.entrance import Entrance
 from autokd.networks.fed import InputForm
 from autokd.networks.freeze import foreign, normalisation, resized_task
 from autokd.networks.hooks import hooked
 from autokd.networks.inputs import feed_of, kind_of
-from autokd.networks.models import as_output, renormalisation
+from autokd.networks.models import as_output
 from autokd.networks.remade import remake
 from autokd.seeds import generator
 from autokd.types import Inputs, Output, Task
@@ -42,19 +43,17 @@ class Fed(nn.Module):
 
     Args:
       network: takes its own input.
-      scale, offset: per channel, [1, c, 1, 1].
+      entrance: to that, from the student's.
     """
 
-    def __init__(self, network: nn.Module, scale: Tensor, offset: Tensor) -> None:
+    def __init__(self, network: nn.Module, entrance: Entrance) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("scale", scale, persistent=False)
-        self.register_buffer("offset", offset, persistent=False)
+        self.entrance = entrance
 
     def forward(self, inputs: Tensor) -> Output:
         """Return the network's answer."""
-        scale, offset = self.get_buffer("scale"), self.get_buffer("offset")
-        return as_output(self.network(inputs * scale + offset))
+        return as_output(self.network(self.entrance(inputs)))
 
 
 def cut_down(network: nn.Module, name: str, task: Task, cut: Cut, score: Score = first_ones) -> nn.Module:
@@ -165,5 +164,6 @@ def _resized(network: nn.Module, task: Task, form: InputForm) -> nn.Module:
 
 
 def _renormalised(network: nn.Module, task: Task, form: InputForm) -> nn.Module:
-    change = renormalisation(task, *normalisation(task, form, "of the cut network"))
-    return network if change is None else Fed(network, *change)
+    mean, std = normalisation(task, form, "of the cut network")
+    entrance = Entrance(task, InputForm(mean=mean or (), std=std or ()))
+    return Fed(network, entrance) if entrance.normalises else network

@@ -6,18 +6,15 @@ Once trained it is simpler: without hooks, and with the branches of a re-paramet
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autokd import batching
 from autokd.errors import ComponentError
 from autokd.networks.attention import last_attention
-from autokd.networks.fed import InputForm
+from autokd.networks.entrance import Entrance
 from autokd.networks.hooks import Hooked, Stage, token_blocks, trace
-from autokd.networks.inputs import feed_of
-from autokd.networks.models import classifier_of, renormalisation
+from autokd.networks.models import classifier_of
 from autokd.types import Output, Task
 
 COLOURS = 3
@@ -43,36 +40,6 @@ class Ways(NamedTuple):
 
     simplify: Callable[[nn.Module], nn.Module] = lambda network: network
     convert: Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]] = lambda state, network: state
-
-
-class Entrance(nn.Module):
-    """From pictures as the data are normalised to those that a library's network is made for.
-
-    Args:
-      task: whose pictures come in.
-      form: mean, std and side in pixels of those that go out; without them, or with side 0, as they came. Pictures of
-        twice the side or more are averaged over whole pixels before they are resized (bilinear): runtimes know both.
-    """
-
-    def __init__(self, task: Task, form: InputForm) -> None:
-        super().__init__()
-        change = renormalisation(task, tuple(form.mean) or None, tuple(form.std) or None)
-        scale, offset = change or (None, None)
-        self.register_buffer("scale", scale, persistent=False)
-        self.register_buffer("offset", offset, persistent=False)
-        came, side = tuple(batching.single(feed_of(task).example(1, None)).shape[-2:]), form.size
-        self._size = (side, side) if side and came != (side, side) else None
-        self._whole = tuple(max(1, each // side) for each in came) if side else (1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return [B, C, size, size]."""
-        scale, offset = cast("Tensor | None", self.scale), cast("Tensor | None", self.offset)
-        if scale is not None and offset is not None:
-            x = x * scale + offset
-        if self._size is None:
-            return x
-        x = F.avg_pool2d(x, self._whole) if max(self._whole) > 1 else x
-        return F.interpolate(x, size=self._size, mode="bilinear")
 
 
 class LibraryNetwork(Hooked):

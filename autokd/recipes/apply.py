@@ -12,16 +12,17 @@ from autokd.networks.cost import student_params
 from autokd.ranges import Choice, Scalar
 from autokd.recipes.rules import NONE, PARTS_FOR_RARE_CLASSES, Rule, rules_for
 from autokd.recipes.students import PLAIN, Fits, Room, beside_head, choose_family, largest_of_families
-from autokd.space import Candidate, Drawn, Space
+from autokd.space import Candidate, Drawn, Space, begins_with_weights, of_start, with_weights_first
 from autokd.space.values import nearest_value
 from autokd.spec import component_from_plain, component_to_plain, fingerprint, key_defaults, make, network_slot
 from autokd.types import Shapes, Task
 
 Plain = dict[str, Any]
 NEAREST = "the nearest in this space"
-FINE_TUNING = 10.0
-"""Weights that were learned elsewhere want so much lower a learning rate than random ones (Li et al., Rethinking the
-Hyperparameters for Fine-tuning, ICLR 2020, arXiv 2002.11770, section 3: 0.01 in place of 0.1)."""
+FINE_TUNING = 3.0
+"""Weights that were learned elsewhere want so much lower a learning rate than random ones. For long trainings it is a
+tenth (Li et al., Rethinking the Hyperparameters for Fine-tuning, ICLR 2020, arXiv 2002.11770, section 3); over the few
+epochs of a search a tenth was too little, and 0.02 to 0.1 came out alike (docs/benchmarks.md, pretrained weights)."""
 LEAST_SHARE = 0.5
 """Beside a head, a student is to keep this share of the parameters that it has without one."""
 
@@ -114,14 +115,17 @@ def portfolio(
 
 def _applied(rule: Rule, chosen: Plain | None, room: Room) -> tuple[Plain, Notes]:
     """A rule as a plain pipeline; what the space has no place for is as the component's class has it."""
-    space, notes = room.space, Notes()
+    notes, network = Notes(), network_slot(room.space.slots)
     student, head = _network(rule, chosen, room, notes)
+    start = {network: student, **with_weights_first(room.space)}
+    weights = begins_with_weights(room.space, room.space.complete(start))
+    space = of_start(room.space, weights)
     losses = _losses(rule, space, notes)
     stated = {
-        network_slot(space.slots): student,
+        **start,
         "head": head,
-        "augment": _augment(rule, room, notes),
-        "optimizer": _component("optimizer", _gentle(rule.optimizer, space), space, notes),
+        "augment": _augment(rule, space, room.task, notes),
+        "optimizer": _component("optimizer", _gentle(rule.optimizer, weights), space, notes),
         "losses": losses,
         **_training(rule, space, notes),
     }
@@ -130,19 +134,19 @@ def _applied(rule: Rule, chosen: Plain | None, room: Room) -> tuple[Plain, Notes
     return plain, notes
 
 
-def _gentle(optimizer: Mapping[str, Any], space: Space) -> Mapping[str, Any]:
-    """The rule's optimizer, at a tenth of its rate where students begin with weights of a file."""
-    if not space.begins_with_weights:
+def _gentle(optimizer: Mapping[str, Any], weights: bool) -> Mapping[str, Any]:
+    """The rule's optimizer, at a lower rate where the student begins with weights."""
+    if not weights:
         return optimizer
     return {**optimizer, "learning_rate": optimizer["learning_rate"] / FINE_TUNING}
 
 
-def _augment(rule: Rule, room: Room, notes: Notes) -> Plain:
+def _augment(rule: Rule, space: Space, task: Task, notes: Notes) -> Plain:
     """The rule's augmentation, "none" where it is not for this input, the space's default where the space lacks it."""
-    part = room.space.parts["augment"]
-    exists = takes(catalog.load("augments", rule.augment["use"]).declares.modalities, room.task.modality)
+    part = space.parts["augment"]
+    exists = takes(catalog.load("augments", rule.augment["use"]).declares.modalities, task.modality)
     wanted = rule.augment if exists else NONE
-    candidate = _candidate("augment", wanted["use"], room.space)
+    candidate = _candidate("augment", wanted["use"], space)
     if candidate is None:
         notes.moved.append(f"augment {wanted['use']} is not in this space; {part.candidates[0].use} in its place")
         return part.candidates[0].default()

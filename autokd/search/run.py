@@ -30,12 +30,13 @@ from autokd.search.rare import rare_line
 from autokd.search.request import Notify, Progress, Request, Screening
 from autokd.search.samples import keep_samples
 from autokd.search.screen.screen import screen
-from autokd.search.screen.stage import SHOWN, make_screener
+from autokd.search.screen.stage import SHOWN, make_screener, tell_left_out, tell_not_finite, unusable
 from autokd.search.session import Session, Setup
 from autokd.search.stages import STAGES, works
 from autokd.search.timing.clock import Clock, spent
 from autokd.search.timing.fit import TRAIN_SHARE
 from autokd.study.choice import ScreenedStudent
+from autokd.study.proxies import SIZES
 from autokd.study.store import StudyStore, delete
 
 __all__ = [
@@ -154,14 +155,20 @@ def tell_rare_classes(setup: Setup) -> None:
 
 
 def screen_only(asked: Screening, notify: Notify) -> list[ScreenedStudent]:
-    """Rank the space's students without training them or writing anything; see `autokd.search.screen.screen`."""
+    """Screen the space's students without training them or writing anything; see `autokd.search.screen.screen`."""
     request = Request(**vars(asked), cold=True)
     setup = prepare(request, notify, for_study=False)
-    screener = make_screener(setup, context_of(setup, request), (*SHOWN, "latency"))
+    context = context_of(setup, request)
+    screener = make_screener(setup, context, (*SHOWN, "latency"))
+    tell_left_out(unusable(setup, context), setup.space.screen.proxies)
     latencies: dict[str, float] = {}
     meter = _meter(setup, latencies, latencies.__setitem__)
     students, _ = population(setup.space, setup.data.task, request.seed, meter=meter)
-    return screen(screener, students, lambda done, total: notify(Progress(stage="screen", done=done, total=total)))
+    rows = screen(
+        screener, students, lambda done, total: notify(Progress(stage="screen", done=done, total=total)), by=SIZES
+    )
+    tell_not_finite(rows)
+    return rows
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from autokd.search.request import Request
 from autokd.space import Space, with_weights
 from autokd.space.starts import SLOT
 from autokd.spec import network_slot
-from autokd.students.library import SUFFIXES
+from autokd.students.library import files_of_weights
 
 _log = logging.getLogger("autokd")
 AT_RANDOM = (
@@ -59,13 +59,10 @@ def sized(request: Request) -> Request:
 def pretrained_in(folder: Path) -> Iterator[str]:
     """Yield what `--teacher` takes for the networks of timm and torchvision in a folder of weights, the largest first.
 
-    A file is called after the network, as NAME.safetensors, NAME.TAG.pth, NAME-HASH.pth (torchvision's) or
-    NAME/model.safetensors.
+    Names of torchvision's files have a hash; of a network that has several files, each is one.
     """
-    inside = [path for path in folder.iterdir() if path.suffix in SUFFIXES] if folder.is_dir() else []
-    inside += folder.glob("*/model.safetensors")
-    for path in sorted(inside, key=lambda path: (-path.stat().st_size, str(path))):
-        name = path.parent.name if path.parent != folder else path.stem
+    inside = files_of_weights(folder) if folder.is_dir() else ()
+    for name, path in sorted(inside, key=lambda each: (-each[1].stat().st_size, str(each[1]))):
         hashed = _HASHED.fullmatch(name)
         if hashed is not None:
             yield f"torchvision:{hashed[1]}@{path}"

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from autokd.space.any_of import AnyOf, Group
 from autokd.space.budget import Budget, for_data
+from autokd.space.by_start import ByStart
 from autokd.space.candidate import Candidate
 from autokd.space.for_unlabelled import for_unlabelled
 from autokd.space.number import Fixed, Ranged
 from autokd.space.one_of import OneOf
-from autokd.space.pretrained import ranged_for_weights, with_weights
+from autokd.space.pretrained import (
+    all_from_weights,
+    begins_with_weights,
+    of_start,
+    restarted,
+    with_weights,
+    with_weights_first,
+)
 from autokd.space.schema import find, folder_of, parse, shipped
 from autokd.space.space import Drawn, Screen, Space
 from autokd.space.values import Draw
@@ -16,6 +24,7 @@ from autokd.space.values import Draw
 __all__ = [
     "AnyOf",
     "Budget",
+    "ByStart",
     "Candidate",
     "Draw",
     "Drawn",
@@ -25,12 +34,16 @@ __all__ = [
     "Ranged",
     "Screen",
     "Space",
+    "all_from_weights",
+    "begins_with_weights",
     "find",
     "folder_of",
     "for_data",
     "for_unlabelled",
+    "of_start",
     "parse",
-    "ranged_for_weights",
+    "restarted",
     "shipped",
     "with_weights",
+    "with_weights_first",
 ]

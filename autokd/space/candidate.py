@@ -32,6 +32,7 @@ class Traits(NamedTuple):
       replaces: full names of what it stands in the place of.
       reads_labels: it is about labelled samples only.
       copies: field of a student that holds the name of the teacher's network, of which it is made; "" for none.
+      file: field of a start of the weights that holds the path of its file; "" for none.
     """
 
     modalities: AbstractSet[str] = ANY
@@ -48,6 +49,7 @@ class Traits(NamedTuple):
     replaces: AbstractSet[str] = frozenset()
     reads_labels: bool = False
     copies: str = ""
+    file: str = ""
 
 
 def traits_of(slot: str, declares: Declaration) -> Traits:

@@ -37,7 +37,7 @@ class Part(Protocol):
 
     @property
     def follows(self) -> bool:
-        """Whether what it holds depends on what the other slots hold, so that it is drawn after them."""
+        """Whether it keeps out of the way of what the other slots hold, so that it is drawn after them."""
         ...
 
     @property

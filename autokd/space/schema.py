@@ -16,8 +16,8 @@ from autokd.metrics import METRICS
 from autokd.objective import ACCURACY, COSTS, UNITS, amount, direction, late_metrics
 from autokd.space.budget import Budget
 from autokd.space.parts import Part
-from autokd.space.pretrained import beginning
-from autokd.space.read_files import taken_absent, taken_weights, taken_words, with_files
+from autokd.space.pretrained import beginning, ranged_for_weights
+from autokd.space.read_files import FROM_WEIGHTS, taken_absent, taken_weights, taken_words, with_files
 from autokd.space.read_parts import answer_problems, read_part
 from autokd.space.read_values import BAD, MISSING, Problems, convert, join, known_entries, read_count
 from autokd.space.read_warm_starts import read_warm_starts
@@ -106,6 +106,7 @@ def parse(
         dropped=(*_without_effect(top.get("budget")), *absent),
         from_weights=begun,
     )
+    space = ranged_for_weights(space)
     space = dataclasses.replace(space, warm=read_warm_starts(top.get("warm_starts"), space, flawed, problems))
     if problems:
         raise SpaceError(problems, source)
@@ -113,8 +114,10 @@ def parse(
 
 
 def _parts(sections: Mapping[str, Any], table: spec.Slots, problems: Problems) -> dict[str, Part]:
-    """The parts that sections of a file say."""
-    parts = {name: read_part(name, table[name], body, problems) for name, body in sections.items()}
+    """What the sections of a file say of students that begin with weights."""
+    found: Problems = []
+    parts = {name: read_part(name, table[name], body, found) for name, body in sections.items()}
+    problems += [problem.replace(".one_of", f".{FROM_WEIGHTS}", 1) for problem in found]
     return {name: part for name, part in parts.items() if part is not None}
 
 

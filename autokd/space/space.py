@@ -19,7 +19,6 @@ from autokd.space.candidate import Candidate, Params
 from autokd.space.parts import Content, Part
 from autokd.space.resolve import Situation, about_unlabelled, resolve_parts, with_sizes, within_reach
 from autokd.space.source import Source, ask_members, count_members
-from autokd.space.starts import StartOfEach
 from autokd.space.values import Draw, UnitDraw
 from autokd.types import Shapes, Task
 
@@ -65,7 +64,7 @@ class Space:
       budget, screen: how long things are trained, how students are screened.
       slots: the slots of a pipeline.
       warm: pipelines to try early, each as a mapping of slots to partial values.
-      from_weights: what takes the place of parts where all students begin with weights of a file, by slot.
+      from_weights: what parts hold where the student begins with weights, by slot.
       dropped: "path: reason" for everything that resolving left out.
     """
 
@@ -109,11 +108,6 @@ class Space:
             budget=dataclasses.replace(self.budget, **stated),
         )
         return space._with_fitting_warm_starts([*self.dropped, *left.dropped])
-
-    @property
-    def begins_with_weights(self) -> bool:
-        """Whether all its students begin with weights of a file."""
-        return any(isinstance(part, StartOfEach) and part.otherwise is None for part in self.parts.values())
 
     def without(self, students: Mapping[str, str]) -> Space:
         """Return the space without some families of students, given why by the name of the component.

@@ -28,19 +28,20 @@ class StartOfEach:
     """The part of a space that holds how the student begins: each with a file of its own, the others at random.
 
     Args:
-      slot: its own.
+      slot, student: its own, and that of the student.
       starts: the component that begins with a file, by the full name of the student.
       otherwise: what the other students begin with; None where there are no others.
     """
 
     slot: str
+    student: str
     starts: Mapping[str, Candidate]
     otherwise: Candidate | None
 
     @property
     def follows(self) -> bool:
-        """Whether what it holds depends on the other slots: on the student."""
-        return True
+        """Whether it keeps out of the way of what the other slots hold: it stands behind the student, and looks."""
+        return False
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -102,6 +103,11 @@ class StartOfEach:
         start = self.starts.get(student.full_name)
         return None if start is None else unset(start, student, task)
 
+    def of(self, student: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the start of a plain student, plain."""
+        start = self.starts.get(f"{self.student}.{student['use']}", self.otherwise)
+        return {"use": RANDOM} if start is None else start.default()
+
     def _of(self, present: Sequence[Candidate]) -> Candidate | None:
         there = (self.starts[each.full_name] for each in present if each.full_name in self.starts)
         return next(there, self.otherwise)
@@ -125,7 +131,7 @@ def begun(parts: Mapping[str, Part], student: str, files: Mapping[str, Path]) ->
     whole = len(starts) == len(parts[student].candidates)
     otherwise = None if whole else _start(f"{SLOT}.{RANDOM}", RANDOM, {})
     fed = parts[student].changed(lambda each: _fed(each, files[each.use]) if each.use in files else each)
-    return {**parts, student: fed, SLOT: StartOfEach(slot=SLOT, starts=starts, otherwise=otherwise)}
+    return {**parts, student: fed, SLOT: StartOfEach(slot=SLOT, student=student, starts=starts, otherwise=otherwise)}
 
 
 def _start(place: str, use: str, fields: Mapping[str, Any]) -> Candidate:

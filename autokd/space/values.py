@@ -74,6 +74,21 @@ def nearest_value(span: Range, value: Any) -> Scalar:
     return span.low + span.step * round((target - span.low) / span.step)
 
 
+def translated(value: Scalar, ours: Range, theirs: Range) -> Scalar:
+    """Return the value that has the place in their range which one has in ours; an option, the nearest.
+
+    >>> translated(0.1, Real(0.01, 1.0, log=True), Real(1e-4, 1e-2, log=True))
+    0.001
+    """
+    if isinstance(ours, Choice) or isinstance(theirs, Choice) or isinstance(value, (str, bool)):
+        return nearest_value(theirs, value)
+    low, high, at = (math.log(each) if ours.log else each for each in (ours.low, ours.high, value))
+    place = (at - low) / (high - low) if high > low else 0.5
+    low, high = (math.log(each) if theirs.log else each for each in (theirs.low, theirs.high))
+    there = low + (high - low) * place
+    return nearest_value(theirs, math.exp(there) if theirs.log else there)
+
+
 def written(span: Range) -> dict[str, Any]:
     """Return a range as it is written in a space file.
 

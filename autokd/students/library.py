@@ -6,7 +6,7 @@ import functools
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,9 +18,10 @@ from autokd.declarations import Part, Student
 from autokd.errors import ComponentError, UserError, one_line
 from autokd.networks.attention import find_watch
 from autokd.networks.cost import shapes_alone
+from autokd.networks.entrance import Entrance
 from autokd.networks.fed import InputForm
 from autokd.networks.inputs import kind_of
-from autokd.networks.library import COLOURS, Entrance, LibraryNetwork, Offered, Ways, offered_by
+from autokd.networks.library import COLOURS, LibraryNetwork, Offered, Ways, offered_by
 from autokd.networks.models import classifiers_of, seeded
 from autokd.types import BuildContext, Task
 
@@ -107,9 +108,7 @@ class LibraryStudent:
 
         NAME.safetensors, NAME.TAG.pth, NAME-HASH.pth or NAME/model.safetensors; the shortest name is taken.
         """
-        found = [path for path in folder.iterdir() if _is_called(path, cls.model)]
-        files = [path for path in found if path.suffix in SUFFIXES and path.is_file()]
-        files += [path / name for path in found if path.is_dir() for name in WHOLE if (path / name).is_file()]
+        files = [path for name, path in files_of_weights(folder) if _is_called(name, cls.model)]
         return min(files, key=lambda path: (len(str(path)), str(path)), default=None)
 
     @classmethod
@@ -175,9 +174,21 @@ WHOLE = ("model.safetensors", "pytorch_model.bin")
 """Names of the file of weights in a folder of a model hub."""
 
 
-def _is_called(path: Path, model: str) -> bool:
-    """Whether a file or folder is called after a network, perhaps with a tag (".r224_in1k") or a hash ("-5c106cde")."""
-    return re.fullmatch(rf"{re.escape(model)}([.-].*)?", path.name) is not None
+def files_of_weights(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files of weights in a folder, each with the name that is to say whose they are.
+
+    NAME.safetensors or another of `SUFFIXES`, or NAME/model.safetensors or another of `WHOLE`; a NAME may have a tag
+    (".r224_in1k") or a hash ("-5c106cde").
+    """
+    for path in sorted(folder.iterdir()):
+        if path.suffix in SUFFIXES and path.is_file():
+            yield path.stem, path
+        yield from ((path.name, path / name) for name in WHOLE if (path / name).is_file())
+
+
+def _is_called(name: str, model: str) -> bool:
+    """Whether a name is a network's, perhaps with a tag or a hash."""
+    return re.fullmatch(rf"{re.escape(model)}([.-].*)?", name) is not None
 
 
 @functools.lru_cache(maxsize=1024)

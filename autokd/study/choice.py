@@ -71,13 +71,17 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class ScreenedStudent:
-    """A student that was ranked without training.
+    """A student that was looked at without training.
 
     Args:
       student: plain.
       params, macs, size: its costs.
-      proxies: score of each proxy, by name; None where it cannot judge this student.
-      score: mean rank over the proxies that the space names, 0 for the worst to 1 for the best.
+      proxies: mean score of each proxy over repeats, by name; None where it cannot judge this student, or gave no
+        finite number.
+      score: mean rank over what decides, sizes and the proxies that have earned it: 0 for the worst to 1 for the best.
+      spread: standard deviation of each proxy's score over repeats, by name; none of those that were not repeated.
+      repeats: seeds and batches over which the proxies were repeated.
+      not_finite: names of the proxies that gave no finite number.
     """
 
     student: Mapping[str, Any]
@@ -86,3 +90,46 @@ class ScreenedStudent:
     proxies: Mapping[str, float | None]
     score: float
     size: int | None = None
+    spread: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    repeats: int = 1
+    not_finite: tuple[str, ...] = ()
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> ScreenedStudent:
+        """Return the student of which `dataclasses.asdict` made this, after JSON."""
+        return cls(**{**plain, "not_finite": tuple(plain.get("not_finite", ()))})
+
+
+@dataclass
+class Screening:
+    """What screening says beside the students that it lists.
+
+    Args:
+      left_out: why a proxy could not be used here, by its name.
+      lower_is_better: names of the proxies of which less is better.
+      looked_at: students inside the budget among which those that are listed were chosen; 0 where that is not known.
+      later: students of trials that were scored when they were asked.
+    """
+
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    lower_is_better: tuple[str, ...] = ()
+    looked_at: int = 0
+    later: list[ScreenedStudent] = dataclasses.field(default_factory=list)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as the values of its event."""
+        return {
+            "left_out": dict(self.left_out),
+            "lower_is_better": [*self.lower_is_better],
+            "looked_at": self.looked_at,
+        }
+
+
+def screening_of(values: Mapping[str, Any]) -> tuple[list[ScreenedStudent], Screening]:
+    """Return the screened students and what else there is, given the values of their event.
+
+    What an earlier version did not write down is as in the classes.
+    """
+    rest = {name: values[name] for name in ("left_out", "looked_at") if name in values}
+    lower = tuple(values.get("lower_is_better", ()))
+    return [*map(ScreenedStudent.from_plain, values["students"])], Screening(**rest, lower_is_better=lower)

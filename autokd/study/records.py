@@ -20,14 +20,14 @@ from autokd.errors import StudyError
 from autokd.spec import PipelineSpec, from_plain
 from autokd.study import old
 from autokd.study.arms import ALONE, BASELINES, PAST, RECIPE
-from autokd.study.choice import Choice, ScreenedStudent
+from autokd.study.choice import Choice, ScreenedStudent, Screening, screening_of
 from autokd.study.claim import Claim
 from autokd.study.design import Design
 from autokd.study.sessions import ArtefactRecord, BankSession, Profile, StageEnd
 from autokd.study.training import Training
 from autokd.study.use import Use
 
-FOLLOWING = ("promote",)
+FOLLOWING = ("promote", "scored")
 """Events that follow from those before them: with one that a crash of the machine takes away nothing is lost."""
 
 
@@ -199,8 +199,8 @@ class Records:
       refused: what was refused before a trial, by its number.
       in_flight: (trial, rung) of the rungs that were begun and have no outcome yet, in the order of submission.
       runs: the runs that measured the noise and confirm's, in order.
-      screen: the screened students, best first.
-      latencies: measured milliseconds, by `autokd.search.screen.screen.network_key`.
+      screen, screening: the screened students in the order in which they are tried, and what else screening says.
+      latencies: measured milliseconds, by `autokd.search.limits.network_key`.
       designs: how many seeds each stage of confirm takes, and why.
       choices: which trial select chose and why; a round's last one counts.
       uses: which arm is recommended and what it is to be compared with; a round's last one counts.
@@ -208,8 +208,7 @@ class Records:
       trainings: how long the recommended pipeline is trained at the end, where that was asked for; one a round.
       seconds: wall time spent in each stage, added up over resumptions.
       artefacts: what components prepared before their pipelines were trained, where it was not there yet.
-      bank: what the teacher bank did, in every session.
-      profile: where the time went, in every profiled session.
+      bank, profile: what the teacher bank did in every session, and where the time went in every profiled one.
       begun: when a rung was submitted that is under way, by (trial, rung).
       stages: every stage that ended, in all sessions, in order; each session begins with "prepare".
       times: when each event was recorded, seconds since 1970.
@@ -220,6 +219,7 @@ class Records:
     in_flight: list[tuple[int, int]] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
     screen: list[ScreenedStudent] = field(default_factory=list)
+    screening: Screening = field(default_factory=Screening)
     latencies: dict[str, float] = field(default_factory=dict)
     choices: list[Choice] = field(default_factory=list)
     designs: list[Design] = field(default_factory=list)
@@ -282,7 +282,10 @@ class Records:
         self.runs.append(RunRecord(**{**values, "arm": old.arm_name(values["arm"])}, ended=self._now))
 
     def _on_screen(self, values: dict[str, Any]) -> None:
-        self.screen = [ScreenedStudent(**student) for student in values["students"]]
+        self.screen, self.screening = screening_of(values)
+
+    def _on_scored(self, values: dict[str, Any]) -> None:
+        self.screening.later.append(ScreenedStudent.from_plain(values["student"]))
 
     def _on_latency(self, values: dict[str, Any]) -> None:
         self.latencies.setdefault(values["network"], values["milliseconds"])

@@ -20,7 +20,7 @@ from autokd.errors import StudyError
 from autokd.files import as_plain, from_yaml, to_yaml, write_text
 from autokd.locks import take
 from autokd.objective import COSTS, Objective
-from autokd.space import Space, folder_of, for_unlabelled, parse, ranged_for_weights
+from autokd.space import Space, all_from_weights, folder_of, for_unlabelled, parse
 from autokd.study import pareto
 from autokd.study.old import former_arm_name
 from autokd.study.ranking import ranked
@@ -159,7 +159,7 @@ class StudyStore:
         text = (self.path / "space.yaml").read_text(encoding="utf-8")
         folder = folder_of(str(self.settings.setting("space")))
         space = for_unlabelled(parse(text, str(self.path / "space.yaml"), folder=folder), self.task)
-        space = space if self.settings.setting("weights") is None else ranged_for_weights(space)
+        space = space if self.settings.setting("weights") is None else all_from_weights(space)
         return space.resolve(self.task, self.offers, **{f"max_{name}": limits.get(name) for name in COSTS})
 
     def trials_dataframe(self) -> pd.DataFrame:

@@ -269,7 +269,7 @@ class Ours:
             space=space,
             task=task,
             records=log.records,
-            screener=Screener(cast(TrainContext, None), (), (), 0),  # all students are among the screened ones
+            screener=Screener(cast(TrainContext, None), (), 0),  # all students are among the screened ones
             seed=replay.seed,
             offers=offers,
             enqueue=self.enqueue,
@@ -322,7 +322,7 @@ def _screened(table: Table) -> list[dict[str, Any]]:
     for name, part in STUDENTS.items():
         first = next(index for index, names in enumerate(ALL) if names.student == name)
         cost = Cost(int(table.params[first]), int(table.macs[first]), 4 * int(table.params[first]))
-        rows.append({"student": _whole("students", part), **cost._asdict(), "proxies": cost._asdict()})
+        rows.append({"student": _whole("students", part), **cost._asdict(), "proxies": {}})
     for row in rows:
         below = [[other[key] < row[key] for other in rows] for key in ("params", "macs")]
         row["score"] = float(np.mean(below)) * len(rows) / (len(rows) - 1)

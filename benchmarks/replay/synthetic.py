@@ -274,7 +274,7 @@ def ours(trials: Trials, seed: int, count: int) -> None:
         space=cast(Space, MadeUp()),
         task=_TASK,
         records=log.records,
-        screener=Screener(cast(TrainContext, None), (), (), 0),
+        screener=Screener(cast(TrainContext, None), (), 0),
         seed=seed,
         offers=None,
         enqueue=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from autokd.report.page import render
 from autokd.report.sections.details import data, proxies
 from autokd.study.fidelity import Tau
+from autokd.study.proxies import Worth
 from autokd.study.settings import Setting
 from tests.report.test_page import Page, change, change_teacher
 
@@ -58,13 +60,32 @@ def test_seeds_are_numbered_and_the_real_ones_are_in_the_file(fabricate: Fabrica
     assert rows == ["1", "2", "3", "4", "5"]
 
 
-def taus(*rows: tuple[str, float, float, int]) -> list[proxies.ProxyTau]:
-    return [proxies.ProxyTau(name, Tau(tau, low, 1.0, 20), students) for name, tau, low, students in rows]
+def worth(name: str, trials: int, students: int, *, decides: bool, not_finite: int = 0) -> Worth:
+    tau = Tau(0.5, 0.3, 0.7, trials)
+    why = "" if decides else "what it says beyond size may be chance"
+    return Worth(name, tau, tau, 0.01, trials, students, 0.9, not_finite, decides, why)
 
 
-def test_screening_is_judged_from_eight_students_on() -> None:
-    few = proxies.of_proxies(taus(("parameter count", 0.2, 0.0, 3), ("nwot", 0.9, 0.8, 3)))
-    assert few.endswith("cannot be told: 3 students were trained, not 8.")
-    enough = taus(("parameter count", 0.2, 0.0, 9), ("nwot", 0.9, 0.8, 9), ("macs", 0.3, 0.1, 9))
-    assert proxies.of_proxies(enough) == "Nwot orders students better than the parameter count does."
+def test_screening_is_judged_from_twenty_trials_on() -> None:
+    few = proxies.of_proxies([worth("params", 19, 9, decides=True), worth("nwot", 19, 9, decides=False)])
+    assert few.endswith("cannot be told: 19 trials of 9 students finished, not 20 of at least 8.")
+    sizes = [worth("params", 30, 9, decides=True), worth("macs", 30, 9, decides=True)]
+    found = [*sizes, worth("nwot", 30, 9, decides=True), worth("diswot", 30, 9, decides=False)]
+    assert proxies.of_proxies(found) == "Nwot orders students beyond what their size says."
+    assert proxies.of_proxies(found[::3]).startswith("No score without training orders students beyond")
+    assert [proxies.verdict(each) for each in found] == [
+        "size",
+        "size",
+        "orders students beyond their size",
+        "what it says beyond size may be chance",
+    ]
     assert proxies.of_proxies([]) == ""
+
+
+def test_what_screening_left_out_is_told(fabricate: Fabricate) -> None:
+    store = fabricate(trials=60)
+    store.records.screening.left_out = {"snip": "snip reads convolutions; this student has none"}
+    store.records.screen[0] = dataclasses.replace(store.records.screen[0], not_finite=("nwot",))
+    words = Page(render(store)).words
+    assert "Snip was left out: snip reads convolutions; this student has none." in words
+    assert "Nwot gave no finite number for 1 student, which count as its worst." in words

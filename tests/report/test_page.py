@@ -21,11 +21,11 @@ from autokd.report import write
 from autokd.report.page import packed_plotly, render
 from autokd.report.plots import ErrorScale
 from autokd.report.sections import ORDER
-from autokd.report.sections.details.proxies import proxy_taus
 from autokd.report.sections.search.facts import survival
 from autokd.study.choice import Candidate, Choice
 from autokd.study.claim import Claim, SplitValues
 from autokd.study.design import Design
+from autokd.study.proxies import worth_of_proxies
 
 Fabricate = Callable[..., Any]
 PLOTLY = packed_plotly()
@@ -376,10 +376,10 @@ def test_a_budget_that_was_too_short_is_told(
 
 
 def test_proxy_taus_are_measured_on_trained_students(fabricate: Fabricate) -> None:
-    found = {proxy.name: proxy for proxy in proxy_taus(fabricate(trials=60).records)}
-    assert list(found) == ["parameter count", "macs", "nwot", "diswot"]
-    assert found["parameter count"].students == 10  # of twelve: those of the 18 trials that finished the common rung
-    assert found["parameter count"].tau == found["macs"].tau  # MACs are proportional to parameters here
+    found = {worth.name: worth for worth in worth_of_proxies(fabricate(trials=60).records)}
+    assert list(found) == ["params", "macs", "nwot", "diswot"]
+    assert found["params"].students == 12 and found["params"].trials == 55  # 18 finished the next rung: fewer than 20
+    assert found["params"].tau == found["macs"].tau  # MACs are proportional to parameters here
 
 
 def test_writing_again_replaces_the_report(fabricate: Fabricate, tmp_path: Path) -> None:
@@ -387,7 +387,8 @@ def test_writing_again_replaces_the_report(fabricate: Fabricate, tmp_path: Path)
     first = write(store, tmp_path).read_text(encoding="utf-8")
     assert write(store, tmp_path).read_text(encoding="utf-8") == first
     files = sorted(path.name for path in (tmp_path / "demo").iterdir())
-    tables = ["agreements", "bank", "comparisons", "curves", "evidence", "losses", "proxies", "runs", "time", "trials"]
+    tables = ["agreements", "bank", "comparisons", "curves", "evidence", "losses", "proxies", "proxy_worth", "runs"]
+    tables += ["time", "trials"]
     assert files == sorted([*(f"{name}.csv" for name in tables), "index.html", "report.json"])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autokd.engine.build import build_student
@@ -10,16 +10,16 @@ from autokd.execution.executor import Outcome, RungJob
 from autokd.files import write_tensors
 from autokd.networks.models import seeded
 from autokd.spec import component_from_plain, fingerprint
+from autokd.study.choice import ScreenedStudent
 from autokd.types import RungResult, Task
 
 
 class Screened:
     """Screens by the width of the student alone."""
 
-    ranked_by = ("params",)
-
-    def values(self, student: Mapping[str, Any]) -> dict[str, float]:
-        return {"params": float(student["width"])}
+    def screened(self, student: Mapping[str, Any], names: Sequence[str] | None = None) -> ScreenedStudent:
+        width = int(student["width"])
+        return ScreenedStudent(student=dict(student), params=100 * width, macs=1000 * width, proxies={}, score=0.0)
 
 
 Score = Callable[[RungJob], float | Outcome | None]

@@ -122,7 +122,7 @@ def test_the_size_in_8_bits_is_bounded_by_what_the_file_takes(digits: Dataset) -
     assert students == [s for s, size in zip(everyone, sizes, strict=True) if size <= 9_000]
     assert min(sizes) < 9_000 < max(sizes)
     assert made.excess({"student": everyone[0]}, {INT8_SIZE: sizes[0] / 2}) == 2 and made.cost({"student": everyone[0]})
-    with pytest.raises(NothingFeasible, match=r"\(size_int8 <= 100 bytes\); the smallest one drawn is cnn\(.* 8 bits"):
+    with pytest.raises(NothingFeasible, match=r"\(size_int8 <= 100 bytes\); the smallest possible one .* 8 bits"):
         tight = dataclasses.replace(space, constraints={INT8_SIZE: 100.0})
         population(tight, digits.task, 3, size=4, meter=made)
     as_before = resolve_space(parse(SPACE, "test.yaml"), digits.task, offers, limits, METRICS["accuracy"])

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 _PROXIES = {"params": "parameters", "macs": "MACs", "latency": "latency, ms"}
 """Proxies that have another name for people; they come first."""
+_ORDER = (
+    "In the order in which a search would try them: every size, and every family. Score: mean rank by size, 1 is the "
+    "largest. Whether another column orders students beyond their size shows once some are trained; until then none "
+    "decides anything. ±: standard deviation over seeds and batches."
+)
 _TRIAL_COSTS = {"macs": "MACs", "size": "bytes", "latency": "latency, ms"}
 """Costs that `trials` shows beside the parameters where they are objectives."""
 
@@ -137,17 +142,25 @@ def _missing(value: float | None) -> bool:
 
 
 def screened(rows: Sequence[ScreenedStudent], *, as_json: bool) -> Shown:
-    """Return screened students, best first."""
+    """Return screened students, in the order in which a search would try them."""
     if as_json:
         return document([dataclasses.asdict(row) for row in rows])
     names = _proxies_shown(rows[0])
-    table = Table(caption="score: mean rank of the proxies that the space names, 1 is best", caption_justify="left")
+    table = Table(caption=_ORDER, caption_justify="left")
     for column in ("student", "score", *(_PROXIES.get(name, name) for name in names)):
         table.add_column(column, justify="left" if column == "student" else "right")
     for row in rows[:ROWS]:
-        values = [words.figure(row.proxies[name]) for name in names]
+        values = [_proxy(row, name) for name in names]
         table.add_row(Text(words.component(row.student)), f"{row.score:.2f}", *values)
     return Group(table, Text(f"… and {len(rows) - ROWS} more; --json shows all")) if len(rows) > ROWS else table
+
+
+def _proxy(row: ScreenedStudent, name: str) -> str:
+    """Mean and spread of a proxy."""
+    if name in row.not_finite:
+        return "not finite"
+    spread = f" ± {words.figure(row.spread[name])}" if row.spread.get(name) else ""
+    return f"{words.figure(row.proxies.get(name))}{spread}"
 
 
 def _proxies_shown(row: ScreenedStudent) -> list[str]:

@@ -19,7 +19,7 @@ from autokd.objective import ACCURACY, Objective
 from autokd.ranges import Choice, Integer, Range
 from autokd.search.explore.families import FAMILY
 from autokd.seeds import derive
-from autokd.space import AnyOf, Candidate, Drawn, OneOf, Space
+from autokd.space import AnyOf, ByStart, Candidate, Drawn, OneOf, Space, restarted
 from autokd.space.values import UnitDraw
 from autokd.study.pareto import finished_best_first
 from autokd.study.records import TrialRecord
@@ -91,6 +91,8 @@ def _options(slot: str, part: Any) -> Iterator[Option]:
     if isinstance(part, AnyOf):
         optional = [candidate for candidate in part.possible if candidate not in part.always]
         yield from (Option(slot, c.default(), c, c.name) for c in optional)
+    elif isinstance(part, ByStart):
+        yield from _options(slot, part.of(weights=False))
     elif isinstance(part, OneOf):
         yield from (Option(slot, candidate.default(), candidate) for candidate in part.candidates)
     else:
@@ -197,7 +199,8 @@ def changed(space: Space, base: Mapping[str, Any], changes: Sequence[tuple[Optio
       None where the space has no such pipeline.
     """
     sets = {name: part for name, part in space.parts.items() if isinstance(part, AnyOf)}
-    values = {**base, **{option.slot: value for option, value in changes if not option.member}}
+    own = {option.slot: value for option, value in changes if not option.member}
+    values = restarted(space, {**base, **own}, base, own)
     for slot, part in sets.items():
         new = {option.member: value for option, value in changes if option.slot == slot}
         values[slot] = {name: base[slot][name] for name in part.kept_beside(new, base[slot])} | new

@@ -160,6 +160,9 @@ class Explorer:
         drawn, refused = proposal.drawn, proposal.refused
         if refused and number not in self.log.records.refused:
             self._record("refused", number=number, draws=[dataclasses.asdict(draw) for draw in refused])
+        screened = self.proposer.newly_screened(drawn)
+        if screened is not None:  # before the trial, so that a search killed here asks for the same one again
+            self._record("scored", number=number, student=dataclasses.asdict(screened))
         self._record(
             "trial",
             number=number,

@@ -20,18 +20,20 @@ from autokd.search.baselines import distilling_losses
 from autokd.search.explore.design import DESIGN, MainEffects, options_of
 from autokd.search.explore.families import FAMILY, Families, Recipes
 from autokd.search.limits import Meter, over, pipeline_cost, recorded_cost
-from autokd.search.screen.screen import diverse_top, score_against
+from autokd.search.screen.screen import score_against
 from autokd.search.screen.screener import Screener, key_of
 from autokd.seeds import derive
-from autokd.space import Budget, Drawn, Space
+from autokd.space import Budget, Drawn, Space, restarted
 from autokd.spec import fingerprint, without_idle
 from autokd.study.arms import BASELINES, RECIPE
+from autokd.study.choice import ScreenedStudent
 from autokd.study.past import PastStudies
+from autokd.study.proxies import deciding, scored, worth_of_proxies
 from autokd.study.records import Records, Refused
 from autokd.types import Shapes, Task
 
 CANDIDATES = 8
-"""Candidates drawn at each ask, of which the best screened one may be taken."""
+"""Candidates drawn at each ask, of which the one with the best student may be taken."""
 SCREEN_PROBABILITY = 0.5
 RANDOM = 0.1
 """Share of TPE's asks that are drawn at random instead, so that nothing is ruled out by what a few trials said."""
@@ -74,7 +76,7 @@ class Proposer:
       offers: what the teacher offers; None without one.
       objective: what the study is to be good at.
       meter: measures what does not follow from a student's form, where that counts; else None.
-      enqueue: screened students that are options of the design.
+      enqueue: screened students that are options of the design, the first ones.
       recipes: the known recipes that come first, by name; they lie inside the budget.
       elsewhere: the same on the largest student of each other family.
       advised: name of the recipe that past studies put first, or "".
@@ -131,7 +133,7 @@ class Proposer:
 
     @functools.cached_property
     def _design(self) -> MainEffects:
-        screened = (row.student for row in diverse_top(self.records.screen, self.enqueue))
+        screened = (row.student for row in self.records.screen[: self.enqueue])
         return MainEffects(
             space=self.space,
             options=options_of(self.space, [*self.students, *screened]),
@@ -199,7 +201,7 @@ class Proposer:
 
     def _with_student(self, drawn: Drawn, student: Mapping[str, Any]) -> Drawn:
         """A pipeline with another student, vanilla KD beside it where it may be, less the losses that may not."""
-        plain = {**drawn.plain, "student": dict(student)}
+        plain = restarted(self.space, {**drawn.plain, "student": dict(student)}, drawn.plain, ["student"])
         vanilla = distilling_losses() if self.has_teacher else {}
         if vanilla.keys() - plain["losses"]:
             with_kd = {**plain, "losses": {**plain["losses"], **vanilla}}
@@ -257,13 +259,35 @@ class Proposer:
         """A number in [0, 1) that belongs to one decision about one trial."""
         return float(np.random.default_rng(derive(self.seed, what, number)).random())
 
+    def newly_screened(self, drawn: Drawn) -> ScreenedStudent | None:
+        """Return what the proxies say of a pipeline's student; None where the records have that already."""
+        student = drawn.plain["student"]
+        return None if key_of(student) in self._screened else self.screener.screened(student)
+
     def _best_screened(self, found: list[Drawn]) -> Drawn:
-        names, rows = self.screener.ranked_by, self.records.screen
-        scored = {key_of(row.student): row.score for row in rows}
+        """The pipeline whose student is the best by what decides in this study; see `autokd.study.proxies`."""
+        by, known = self._deciding, self._screened
+        lower = self.records.screening.lower_is_better
 
         def score(drawn: Drawn) -> float:
             student = drawn.plain["student"]
-            known: float | None = scored.get(key_of(student))
-            return score_against(rows, self.screener.values(student), names) if known is None else known
+            row = known.get(key_of(student)) or self.screener.screened(student, by)
+            return score_against(self.records.screen, row, by, lower)
 
         return max(found, key=score)
+
+    @property
+    def _screened(self) -> dict[str, ScreenedStudent]:
+        return {key_of(row.student): row for row in scored(self.records)}
+
+    @property
+    def _deciding(self) -> tuple[str, ...]:
+        """What orders students so far: their sizes, and the proxies that have earned it on this study's trials."""
+        done = sum(len(trial.rungs) for trial in self.records.trials.values())
+        if done not in self._decided:
+            self._decided[done] = deciding(worth_of_proxies(self.records))
+        return self._decided[done]
+
+    @functools.cached_property
+    def _decided(self) -> dict[int, tuple[str, ...]]:
+        return {}

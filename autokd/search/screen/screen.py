@@ -1,24 +1,25 @@
-"""Screening: training-free proxies rank student architectures before anything is trained.
+"""Screening: which of a space's students are tried early, before anything is trained, and how more are compared later.
 
-The ranks order students, they veto none: the best diverse ones are tried early, and among a sampler's candidates the
-best screened one is taken half of the time.
+Students are ordered by what decides (`autokd.study.proxies`): their sizes, and the proxies that have earned it on
+trained students. Size alone chooses no student: of every size stratum the best, and of other families, are tried.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from autokd.networks.cost import Cost, student_cost
-from autokd.search.screen.screener import Screener, declared
-from autokd.spec import component_from_plain
+from autokd.search.screen.screener import Screener
 from autokd.study.choice import ScreenedStudent
+from autokd.study.proxies import value_of
 
-FEWEST = 8
-"""Students that are scored however little time there is."""
+STRATA = 4
+"""Size strata: over a half of the largest student's parameters, over a quarter, over an eighth, and the rest."""
 MIDDLE = 0.5
 """Rank of a student that a proxy cannot judge."""
 
@@ -28,68 +29,92 @@ def screen(
     students: Sequence[Mapping[str, Any]],
     on_student: Callable[[int, int], None] | None = None,
     *,
+    by: Sequence[str],
+    lower: Sequence[str] = (),
     enough: Callable[[], bool] = lambda: False,
 ) -> list[ScreenedStudent]:
-    """Score students and return them best first.
-
-    The score is the mean over `ranked_by` of the student's rank, 0 for the worst to 1 for the best, and the middle
-    where a proxy cannot judge it.
+    """Score students and return them in the order in which they are to be tried; see `diverse`.
 
     Args:
       screener: scores them.
       students: plain ones.
       on_student: called with (scored, in all) after each.
-      enough: asked from the `FEWEST`th student on whether to leave it at those scored.
+      by: names of what decides.
+      lower: names of the proxies of which less is better.
+      enough: asked before each student whether there is no time for proxies any more; the rest have their sizes alone.
     """
-    rows: list[tuple[Mapping[str, Any], Cost, Mapping[str, float | None]]] = []
+    rows: list[ScreenedStudent] = []
     for done, student in enumerate(students):
-        if done >= FEWEST and enough():
-            break
-        cost = student_cost(component_from_plain("students", student), screener.context.data.task)
-        rows.append((dict(student), cost, screener.values(student)))
+        rows.append(screener.screened(student, screener.sizes if enough() else None))
         if on_student is not None:
             on_student(done + 1, len(students))
-    ranks = np.mean([_ranks([values[name] for *_, values in rows], name) for name in screener.ranked_by], axis=0)
-    scored = [
-        ScreenedStudent(student=student, **cost._asdict(), proxies=values, score=float(rank))
-        for (student, cost, values), rank in zip(rows, ranks, strict=True)
-    ]
-    return sorted(scored, key=lambda row: -row.score)
+    scores = mean_ranks(rows, by, lower)
+    scored = [dataclasses.replace(row, score=float(score)) for row, score in zip(rows, scores, strict=True)]
+    return diverse(scored, len(scored))
+
+
+def mean_ranks(rows: Sequence[ScreenedStudent], by: Sequence[str], lower: Sequence[str] = ()) -> NDArray[np.float64]:
+    """Return the mean rank of each student over what decides, 0 for the worst to 1 for the best; [n].
+
+    The rank is the middle where a proxy cannot judge a student, and the worst where it gave no finite number.
+    """
+    if not rows or not by:
+        return np.full(len(rows), MIDDLE)
+    mean: NDArray[np.float64] = np.mean([_ranks([value_of(row, name, lower) for row in rows]) for name in by], axis=0)
+    return mean
 
 
 def score_against(
-    screened: Sequence[ScreenedStudent], values: Mapping[str, float | None], names: Sequence[str]
+    screened: Sequence[ScreenedStudent], student: ScreenedStudent, by: Sequence[str], lower: Sequence[str] = ()
 ) -> float:
-    """Return the score of one more student against a screened population, 0 to 1."""
+    """Return the score of one more student against a screened population, 0 to 1: the mean share that it beats."""
     shares = []
-    for name in names:
-        sign = 1.0 if declared(name).higher_is_better else -1.0
-        own, others = values[name], [row.proxies[name] for row in screened]
-        judged = [sign * other for other in others if other is not None]
-        shares.append(MIDDLE if own is None or not judged else sum(o < sign * own for o in judged) / len(judged))
-    return float(np.mean(shares))
+    for name in by:
+        own = value_of(student, name, lower)
+        judged = [value for row in screened if (value := value_of(row, name, lower)) is not None]
+        shares.append(MIDDLE if own is None or not judged else sum(value < own for value in judged) / len(judged))
+    return float(np.mean(shares)) if shares else MIDDLE
 
 
-def diverse_top(screened: Sequence[ScreenedStudent], count: int) -> list[ScreenedStudent]:
-    """Return the best students that differ: no two of one architecture within 15 % in parameters."""
+def stratum_of(params: int, largest: int) -> int:
+    """Return the size stratum of a student, 0 for the largest.
+
+    >>> [stratum_of(params, 80) for params in (80, 41, 40, 21, 20, 10, 1)]
+    [0, 0, 1, 1, 2, 3, 3]
+    """
+    return min(STRATA - 1, int(math.log2(max(largest, 1) / max(params, 1))))
+
+
+def diverse(rows: Sequence[ScreenedStudent], count: int) -> list[ScreenedStudent]:
+    """Return the students that are tried first: the size strata in turn, the largest students' first.
+
+    Of a stratum it is one of the family that was taken least so far, and of these the best by score; among equals the
+    one that stands first.
+
+    Args:
+      rows: screened students.
+      count: how many, at most.
+    """
+    largest = max((row.params for row in rows), default=1)
+    strata: list[list[ScreenedStudent]] = [[] for _ in range(STRATA)]
+    for row in rows:
+        strata[stratum_of(row.params, largest)].append(row)
     chosen: list[ScreenedStudent] = []
-    for row in screened:
-        if len(chosen) < count and not any(_alike(row, other) for other in chosen):
-            chosen.append(row)
-    return chosen
+    taken: dict[str, int] = {}
+    while len(chosen) < min(count, len(rows)):
+        for stratum in filter(None, strata):
+            best = min(stratum, key=lambda row: (taken.get(row.student["use"], 0), -row.score))
+            stratum.remove(best)
+            chosen.append(best)
+            taken[best.student["use"]] = taken.get(best.student["use"], 0) + 1
+    return chosen[:count]
 
 
-def _alike(a: ScreenedStudent, b: ScreenedStudent) -> bool:
-    same = a.student["use"] == b.student["use"]
-    return same and abs(math.log(max(a.params, 1) / max(b.params, 1))) < math.log(1.15)
-
-
-def _ranks(values: Sequence[float | None], name: str) -> Any:
+def _ranks(values: Sequence[float | None]) -> NDArray[np.float64]:
     from scipy.stats import rankdata  # slow to import
 
-    sign = 1.0 if declared(name).higher_is_better else -1.0
     judged = np.array([value is not None for value in values])
-    finite = [sign * value if math.isfinite(value) else -math.inf for value in values if value is not None]
+    there = [value for value in values if value is not None]
     ranks = np.full(len(values), MIDDLE)
-    ranks[judged] = (rankdata(finite) - 1) / max(1, len(finite) - 1)
+    ranks[judged] = (rankdata(there) - 1) / max(1, len(there) - 1) if there else MIDDLE
     return ranks

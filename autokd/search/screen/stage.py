@@ -1,10 +1,10 @@
-"""Screen: students are ranked without training, once a study."""
+"""Screen: which of the space's students are tried early, without training any, once a study."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autokd.engine.context import TrainContext
@@ -12,22 +12,24 @@ from autokd.networks.cost import student_cost
 from autokd.search.population import FEW, population
 from autokd.search.request import Progress
 from autokd.search.screen.screen import screen
-from autokd.search.screen.screener import Screener, usable_proxies
+from autokd.search.screen.screener import Screener, declared, unusable_proxies
 from autokd.search.session import Session, Setup
 from autokd.search.work import Scope, Work
 from autokd.spec import component_from_plain
+from autokd.study.choice import ScreenedStudent, Screening
+from autokd.study.proxies import SIZES, deciding, worth_of_proxies
 
 log = logging.getLogger("autokd")
 
-SHOWN = ("params", "macs", "nwot", "diswot")
-"""Proxies whose values are recorded, whether or not the space ranks by them; latency would not be reproducible."""
+SHOWN = (*SIZES, "nwot", "diswot")
+"""Proxies whose values are recorded, whether or not the space names them; latency would not be reproducible."""
 SHARE = 0.05
 """Of the time left that screening may take."""
 
 
 @dataclass(frozen=True)
 class Screen:
-    """Ranks the space's students."""
+    """Chooses the students that are tried early."""
 
     name: str = "screen"
 
@@ -36,28 +38,59 @@ class Screen:
         return []
 
     def run(self, session: Session) -> None:
-        """Rank students inside the budget and record them, unless that is done or only known recipes are tried."""
+        """Screen students inside the budget and record them, unless that is done or only known recipes are tried."""
         if session.records.screen or session.budget.trials <= len(session.setup.recipes):
             return
         setup, task = session.setup, session.setup.data.task
+        end = (1 - SHARE) * session.clock.left
         students, share = population(setup.space, task, session.seed, meter=session.meter)
         if share < FEW:
             smallest = min(students, key=lambda s: student_cost(component_from_plain("students", s), task))
             log.warning(
                 "only %.1f %% of the space's students lie inside the budget; the smallest is %s", 100 * share, smallest
             )
-        end = (1 - SHARE) * session.clock.left
+        screener, left_out = make_screener(setup, session.context), unusable(setup, session.context)
+        tell_left_out(left_out, setup.space.screen.proxies)
+        screening = Screening(left_out, lower_of(screener.proxies), len(students))
         rows = screen(
-            make_screener(setup, session.context),
+            screener,
             students,
             lambda done, total: session.notify(Progress(stage="screen", done=done, total=total)),
+            by=deciding(worth_of_proxies(session.records)),
+            lower=screening.lower_is_better,
             enough=lambda: session.clock.left < end,
         )
-        session.store.log.append("screen", students=[dataclasses.asdict(row) for row in rows])
+        tell_not_finite(rows)
+        session.store.log.append("screen", students=[dataclasses.asdict(row) for row in rows], **screening.to_plain())
 
 
 def make_screener(setup: Setup, context: TrainContext, shown: Sequence[str] = SHOWN) -> Screener:
-    """Return what scores students, with the proxies that the space ranks by and those shown, where they can run."""
-    ranked_by = usable_proxies(setup.space.screen.proxies, context)
-    names = tuple(dict.fromkeys([*ranked_by, *usable_proxies(shown, context)]))
-    return Screener(context=context, proxies=names, ranked_by=ranked_by, seed=setup.identity.seed)
+    """Return what scores students, with the proxies that the space names and those shown, where they can run."""
+    names = tuple(dict.fromkeys([*SIZES, *setup.space.screen.proxies, *shown]))
+    left_out = unusable_proxies(names, context)
+    return Screener(context, tuple(name for name in names if name not in left_out), setup.identity.seed)
+
+
+def unusable(setup: Setup, context: TrainContext) -> dict[str, str]:
+    """Return why proxies that the space names, or that are shown, cannot be used here, by name."""
+    return unusable_proxies(tuple(dict.fromkeys([*setup.space.screen.proxies, *SHOWN])), context)
+
+
+def lower_of(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the proxies of which less is better."""
+    return tuple(name for name in names if name not in SIZES and not declared(name).higher_is_better)
+
+
+def tell_left_out(left_out: Mapping[str, str], named: Sequence[str]) -> None:
+    """Say which proxies cannot be used; aloud where the space names them."""
+    for name, reason in left_out.items():
+        log.log(logging.WARNING if name in named else logging.INFO, "the proxy %s is left out: %s", name, reason)
+
+
+def tell_not_finite(rows: Sequence[ScreenedStudent]) -> None:
+    """Say which proxies gave no finite number."""
+    for name in dict.fromkeys(name for row in rows for name in row.not_finite):
+        count = sum(name in row.not_finite for row in rows)
+        log.warning(
+            "the proxy %s gave no finite number for %d of %d students; they count as its worst", name, count, len(rows)
+        )

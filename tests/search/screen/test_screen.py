@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,18 @@ import torch
 from autokd.data import Dataset, load
 from autokd.engine.context import TrainContext
 from autokd.engine.teacher_bank import TeacherBank
-from autokd.errors import NothingFeasible
+from autokd.errors import ComponentError, NothingFeasible
 from autokd.execution.inline import InlineExecutor
 from autokd.networks.models import state_fingerprint
 from autokd.search.limits import feasible
 from autokd.search.population import population
-from autokd.search.screen.screen import diverse_top, score_against, screen
-from autokd.search.screen.screener import Screener, usable_proxies
+from autokd.search.screen.screen import diverse, mean_ranks, score_against, screen
+from autokd.search.screen.screener import Scores, Screener, unusable_proxies
+from autokd.search.screen.stage import tell_not_finite
 from autokd.study.choice import ScreenedStudent
-from autokd.types import Split
+from autokd.study.proxies import SIZES, key_of, scored
+from autokd.study.records import RecordLog
+from autokd.types import Shapes, Split
 from tests.search.spaces import CPU, context, resolved
 from tests.search.stages import explorer
 
@@ -37,76 +42,54 @@ def student(width: int, layers: int = 2) -> dict[str, Any]:
     return {"use": "cnn", "width": width, "layers": layers}
 
 
-@dataclasses.dataclass
-class Given:
-    """Proxies' values as given, by width."""
-
-    table: dict[int, dict[str, Any]]
-    ranked_by: tuple[str, ...]
-    context: TrainContext
-
-    def values(self, student: dict[str, Any]) -> dict[str, float]:
-        return self.table[student["width"]]
+def row(use: str, params: int, score: float = 0.5, **proxies: float | None) -> ScreenedStudent:
+    return ScreenedStudent(student={"use": use}, params=params, macs=1, proxies=proxies, score=score)
 
 
-def screened(digits: Dataset, table: dict[int, dict[str, Any]], *ranked_by: str) -> list[tuple[int, float]]:
-    given: Any = Given(table, ranked_by, context(digits))
-    rows = screen(given, [student(width) for width in table])
-    return [(row.student["width"], row.score) for row in rows]
+def test_ranks_are_averaged_over_what_decides() -> None:
+    rows = [row("a", 40, nwot=1.0), row("b", 50, nwot=3.0), row("c", 60, nwot=2.0)]
+    assert mean_ranks(rows, ["nwot"]).tolist() == [0.0, 1.0, 0.5]
+    assert mean_ranks(rows, ["params", "nwot"]).tolist() == [0.0, 0.75, 0.75]
+    assert mean_ranks(rows, []).tolist() == [0.5, 0.5, 0.5] and not len(mean_ranks([], ["nwot"]))
 
 
-def test_ranks_are_averaged_over_the_proxies_that_count(digits: Dataset) -> None:
-    table = {
-        4: {"nwot": 1.0, "params": 40.0, "macs": 9.0},
-        5: {"nwot": 3.0, "params": 50.0, "macs": 8.0},
-        6: {"nwot": 2.0, "params": 60.0, "macs": 7.0},
-    }
-    assert screened(digits, table, "nwot") == [(5, 1.0), (6, 0.5), (4, 0.0)]
-    assert screened(digits, table, "nwot", "params") == [(5, 0.75), (6, 0.75), (4, 0.0)]
+def test_ties_share_a_rank_and_a_score_that_is_no_number_ranks_last() -> None:
+    rows = [row("a", 1, nwot=1.0), row("b", 1, nwot=1.0), row("c", 1, nwot=2.0), row("d", 1, nwot=None)]
+    assert mean_ranks(rows, ["nwot"]).tolist() == [0.25, 0.25, 1.0, 0.5]  # the last one cannot be judged
+    rows[3] = dataclasses.replace(rows[3], not_finite=("nwot",))
+    assert mean_ranks(rows, ["nwot"]).tolist() == [0.5, 0.5, 1.0, 0.0]
+    assert mean_ranks([row("a", 1, nwot=None)], ["nwot"]).tolist() == [0.5]
 
 
-def test_ties_share_a_rank_and_a_proxy_that_fails_ranks_last(digits: Dataset) -> None:
-    table = {4: {"nwot": 1.0}, 5: {"nwot": 1.0}, 6: {"nwot": 2.0}, 7: {"nwot": float("nan")}}
-    assert screened(digits, table, "nwot") == [(6, 1.0), (4, 0.5), (5, 0.5), (7, 0.0)]
-    assert screened(digits, {4: {"nwot": 5.0}}, "nwot") == [(4, 0.0)]
-    unjudged: dict[int, dict[str, Any]] = {4: {"nwot": 1.0}, 5: {"nwot": None}, 6: {"nwot": 2.0}}
-    assert screened(digits, unjudged, "nwot") == [(6, 1.0), (5, 0.5), (4, 0.0)]
-    assert screened(digits, {4: {"nwot": None}}, "nwot") == [(4, 0.5)]
-
-
-def test_a_lower_latency_ranks_higher(digits: Dataset) -> None:
-    table = {4: {"latency": 3.0}, 5: {"latency": 1.0}}
-    assert screened(digits, table, "latency") == [(5, 1.0), (4, 0.0)]
-
-
-def row(use: str, params: int, proxies: dict[str, float | None] | None = None) -> ScreenedStudent:
-    return ScreenedStudent(student={"use": use}, params=params, macs=1, proxies=proxies or {}, score=0.5)
+def test_a_lower_latency_ranks_higher() -> None:
+    rows = [row("a", 1, latency=3.0), row("b", 1, latency=1.0)]
+    assert mean_ranks(rows, ["latency"], ["latency"]).tolist() == [0.0, 1.0]
 
 
 def test_one_more_student_is_scored_by_the_share_that_it_beats() -> None:
-    rows = [row("cnn", 1000, {"nwot": value, "latency": 10 - value}) for value in (1.0, 2.0, 3.0, 4.0)]
-    assert score_against(rows, {"nwot": 2.5}, ["nwot"]) == 0.5
-    assert score_against(rows, {"nwot": 9.0, "latency": 9.5}, ["nwot", "latency"]) == 0.5
-    assert score_against(rows, {"nwot": 2.0}, ["nwot"]) == 0.25
+    rows = [row("cnn", 1000, nwot=value, latency=10 - value) for value in (1.0, 2.0, 3.0, 4.0)]
+    assert score_against(rows, row("cnn", 1, nwot=2.5), ["nwot"]) == 0.5
+    assert score_against(rows, row("cnn", 1, nwot=9.0, latency=9.5), ["nwot", "latency"], ["latency"]) == 0.5
+    assert score_against(rows, row("cnn", 1, nwot=2.0), ["nwot"]) == 0.25
+    assert score_against(rows, row("cnn", 1, nwot=None), ["nwot"]) == 0.5
 
 
-def test_the_best_that_differ_by_15_percent_in_size() -> None:
+def test_students_of_all_sizes_and_families_come_first() -> None:
+    """Four strata in turn, the largest first; of each the family that was taken least, then the best score."""
     rows = [
-        row("cnn", 1000),
-        row("cnn", 1149),
-        row("cnn", 871),
-        row("resnet", 1000),
-        row("cnn", 1151),
-        row("cnn", 1324),
+        row("cnn", 1000, 0.9),
+        row("cnn", 900, 0.95),
+        row("resnet", 600, 0.1),
+        row("cnn", 400, 0.5),
+        row("resnet", 300, 0.4),
+        row("cnn", 200, 0.5),
+        row("cnn", 10, 0.5),
     ]
-    top = diverse_top(rows, 4)
-    assert [(r.student["use"], r.params) for r in top] == [
-        ("cnn", 1000),
-        ("resnet", 1000),
-        ("cnn", 1151),
-        ("cnn", 1324),
-    ]
-    assert diverse_top(rows, 1) == rows[:1] and diverse_top([], 3) == []
+    tried = [(r.student["use"], r.params) for r in diverse(rows, 5)]
+    assert tried == [("cnn", 900), ("resnet", 300), ("cnn", 200), ("cnn", 10), ("resnet", 600)]
+    assert diverse(rows, 1) == rows[1:2] and diverse([], 3) == []
+    everything = diverse(rows, 99)
+    assert len(everything) == 7 and all(each in everything for each in rows)
 
 
 def test_a_student_is_feasible_up_to_the_limit(digits: Dataset) -> None:
@@ -134,30 +117,72 @@ def test_no_feasible_student_is_told_with_the_smallest(digits: Dataset) -> None:
         population(space, digits.task, seed=0)
     text = str(error.value)
     assert "params <= 50" in text and "macs <= 10,000" in text and "\n" not in text
-    assert "cnn(layers=1, width=3) with 73 parameters, 1,758 MACs and 324 bytes" in text
+    assert "the smallest possible one is cnn(layers=1, width=3) with 73 parameters, 1,758 MACs and 324 bytes" in text
     assert error.value.exit_code == 3
 
 
-def test_proxies_that_cannot_run_here_are_left_out(digits: Dataset) -> None:
+def test_proxies_that_cannot_run_here_are_left_out_with_a_reason(digits: Dataset) -> None:
     names = ("params", "nwot", "diswot")
-    assert usable_proxies(names, context(digits)) == names
-    assert usable_proxies(names, context(digits, with_teacher=False)) == ("params", "nwot")
+    assert unusable_proxies(names, context(digits)) == {}
+    assert unusable_proxies(names, context(digits, with_teacher=False)) == {
+        "diswot": "diswot compares the student with a teacher; there is none"
+    }
     table = load("breast_cancer")
     where = TrainContext(data=table, teacher=None, device=CPU, bank=TeacherBank())
-    assert "params" in usable_proxies(names, where) and "diswot" not in usable_proxies(names, where)
+    assert set(unusable_proxies(names, where)) == {"diswot"}
+
+
+def test_a_teacher_without_feature_maps_leaves_out_what_reads_them(digits: Dataset) -> None:
+    where = context(digits)
+    assert where.teacher is not None
+    logits_alone: Any = type("LogitsAlone", (), {"offers": Shapes()})()
+    reasons = unusable_proxies(("nwot", "diswot"), dataclasses.replace(where, teacher=logits_alone))
+    assert reasons == {"diswot": "this proxy compares feature maps; this teacher offers none"}
+
+
+class Odd(Screener):
+    """Says what it is told, for a repeat."""
+
+    def _once(self, student: Mapping[str, Any], name: str, repeat: int) -> float:
+        if student["width"] == 5:
+            raise ComponentError("it cannot judge this one")
+        return {3: 2.0 + repeat, 4: math.nan if repeat == 1 else 7.0}[student["width"]]
+
+
+def test_scores_are_means_over_repeats_and_one_that_is_no_number_is_told(
+    digits: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = Odd(context=context(digits), proxies=("nwot",), seed=1)
+    assert odd.scores(student(3)) == ({"nwot": 3.0}, {"nwot": 1.0}, ())
+    assert odd.scores(student(4)) == ({"nwot": None}, {}, ("nwot",))
+    assert odd.scores(student(5)) == ({"nwot": None}, {}, ())
+    rows = screen(odd, [student(width) for width in (3, 4, 5)], by=["nwot"])
+    assert {r.student["width"]: r.score for r in rows} == {3: 1.0, 4: 0.0, 5: 0.5}
+    log = RecordLog(Path("/dev/null"), read_only=True)  # a record holds no NaN
+    log.records.apply(json.loads(json.dumps({"event": "screen", "students": [dataclasses.asdict(r) for r in rows]})))
+    assert log.records.screen == rows
+    tell_not_finite(rows)
+    assert "the proxy nwot gave no finite number for 1 of 3 students; they count as its worst" in caplog.text
+
+
+def test_where_time_is_short_students_have_their_sizes_alone(digits: Dataset) -> None:
+    screener = Screener(context=context(digits), proxies=("params", "macs", "nwot"), seed=1)
+    times = iter([False, True, True])
+    rows = screen(screener, [student(width) for width in (3, 4, 5)], by=["params"], enough=lambda: next(times))
+    assert sorted(len(r.proxies) for r in rows) == [2, 2, 3] and len({r.params for r in rows}) == 3
 
 
 def test_screening_is_deterministic_and_uses_the_callers_random_state_for_nothing(digits: Dataset) -> None:
-    def values(seed: int) -> Mapping[str, float | None]:
+    def scores(seed: int) -> Scores:
         names = ("params", "macs", "nwot", "diswot")
-        return Screener(context=context(digits), proxies=names, ranked_by=names, seed=seed).values(student(4))
+        return Screener(context=context(digits), proxies=names, seed=seed).scores(student(4))
 
-    first = values(1)
+    first = scores(1)
     torch.manual_seed(7)
     state = torch.get_rng_state()
-    assert values(1) == first
+    assert scores(1) == first and set(first.spread) == {"nwot", "diswot"}
     assert torch.equal(torch.get_rng_state(), state)
-    assert values(2) != first and first["params"] == 438.0
+    assert scores(2) != first and first.means["params"] == 438.0
 
 
 def test_screen_and_explore_read_no_test_split_and_leave_the_teacher_alone(digits: Dataset, tmp_path: Path) -> None:
@@ -166,9 +191,8 @@ def test_screen_and_explore_read_no_test_split_and_leave_the_teacher_alone(digit
     assert where.teacher is not None
     before = state_fingerprint(where.teacher.modules.state_dict())  # type: ignore[attr-defined]
     space = resolved(digits)
-    names = usable_proxies(("params", "nwot", "diswot"), where)
-    screener = Screener(context=where, proxies=names, ranked_by=names, seed=1)
-    rows = screen(screener, population(space, digits.task, 1, 6)[0])
+    screener = Screener(context=where, proxies=("params", "nwot", "diswot"), seed=1)
+    rows = screen(screener, population(space, digits.task, 1, 6)[0], by=SIZES)
     made = explorer(
         tmp_path, space, digits.task, screen=rows, screener=screener, executor=InlineExecutor(where), planned=8
     )
@@ -176,6 +200,8 @@ def test_screen_and_explore_read_no_test_split_and_leave_the_teacher_alone(digit
     trials = made.log.records.trials.values()
     assert len(trials) == 11 and all(t.rungs and t.failure is None for t in trials)
     assert {"recipe:alone", "recipe:kd", "design", "random"} <= {t.source for t in trials}
+    known = {key_of(r.student) for r in scored(made.log.records)}
+    assert all(key_of(t.pipeline["student"]) in known for t in trials)  # also of those that were not screened
     assert state_fingerprint(where.teacher.modules.state_dict()) == before  # type: ignore[attr-defined]
     with pytest.raises(AssertionError):
         where.data.read_test()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from autokd.report.printed import Printed
 from autokd.report.scales import linear
 from autokd.report.sections.details import confirm, data, losses, proxies
 from autokd.report.start import teacher_value
 from autokd.report.tables import Table
 from autokd.study.fidelity import interval
-from autokd.study.ranking import common_rung, ranked
+from autokd.study.proxies import FEWEST_STUDENTS, rung_of, worth_of_proxies
+from autokd.study.ranking import ranked
 from autokd.study.split_reads import reads_of_test
 from autokd.study.tuning import all_tuned
 
@@ -26,6 +29,13 @@ SHARE = linear([0.0, 100.0], lambda tick: f"{tick:g}", room=0.0)
 def show(study: StudyStore) -> dict[str, Any]:
     """Return what each fold holds."""
     return {**_confirm(study), **_trials(study), **_settings(study)}
+
+
+def printed(study: StudyStore) -> Iterator[Printed]:
+    """Yield what is known of the scores without training."""
+    text = proxies.of_proxies(worth_of_proxies(study.records))
+    if text:
+        yield f"Screening: {text}"
 
 
 def _confirm(study: StudyStore) -> dict[str, Any]:
@@ -45,13 +55,16 @@ def _confirm(study: StudyStore) -> dict[str, Any]:
 
 def _trials(study: StudyStore) -> dict[str, Any]:
     trials = study.records.trials.values()
-    taus, shares = proxies.proxy_taus(study.records), losses.gradient_shares(study)
+    worths, shares = worth_of_proxies(study.records), losses.gradient_shares(study)
     return {
-        "taus": taus if any(each.students >= proxies.FEWEST for each in taus) else [],
-        "of_taus": proxies.of_proxies(taus),
+        "worths": worths if any(each.students >= FEWEST_STUDENTS for each in worths) else [],
+        "of_worths": proxies.of_proxies(worths),
+        "proxy_title": proxies.title,
+        "proxy_verdict": proxies.verdict,
+        "proxy_remarks": [*proxies.remarks(study.records, worths)],
         "tau_scale": TAU,
         "interval": interval,
-        "common_epochs": study.rung_epochs[common_rung(trials)],
+        "common_epochs": study.rung_epochs[rung_of(study.records)],
         "shares": shares,
         "share_scale": SHARE,
         "of_shares": losses.of_shares(shares) if shares else "",
@@ -74,10 +87,11 @@ def _settings(study: StudyStore) -> dict[str, Any]:
 
 
 def tables(study: StudyStore) -> dict[str, Table]:
-    """Return one row a run outside explore, one a loss term of each trial, and one a screened student."""
+    """Return one row a run outside explore, a trial's loss term, a screened student, a score without training."""
     columns = ["trial", "epochs", "name", "value", "weight", "weighted", "gradient_norm"]
     return {
         "runs": Table(confirm.run_rows(study), ["stage", "round", "arm", "variant", "seed"]),
         "losses": Table(losses.loss_rows(study), columns),
         "proxies": Table(proxies.proxy_rows(study), ["student", "params", "macs"]),
+        "proxy_worth": Table(proxies.worth_rows(study), ["score", "tau", "tau_beyond_size", "decides"]),
     }

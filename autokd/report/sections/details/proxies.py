@@ -1,100 +1,93 @@
-"""How well training-free proxies order the trained students."""
+"""How well scores without training order the trained students, and beyond what their size says."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from autokd.report import words
 from autokd.report.tables import Row, flat
-from autokd.study.choice import ScreenedStudent
-from autokd.study.fidelity import Tau, kendall, score_at
-from autokd.study.ranking import common_rung
-from autokd.study.records import Records
+from autokd.study.fidelity import Tau
+from autokd.study.proxies import FEWEST_STUDENTS, FEWEST_TRIALS, SIZES, Worth, scored, worth_of_proxies
 
 if TYPE_CHECKING:
+    from autokd.study.records import Records
     from autokd.study.store import StudyStore
 
-YARDSTICK = "parameter count"
-"""What a proxy has to beat."""
+TITLES = {"params": "parameter count", "macs": "MACs"}
+"""What a size is called here."""
 
 
-FEWEST = 8
-"""Trained students from which on the correlations are shown."""
+def title(worth: Worth) -> str:
+    """What a score is called."""
+    return TITLES.get(worth.name, worth.name)
 
 
-class ProxyTau(NamedTuple):
-    """How well one screening score orders the trained students."""
-
-    name: str
-    tau: Tau | None
-    students: int
-
-
-class _Matched(NamedTuple):
-    """A screened student that was trained, with its score and a key for the student."""
-
-    screened: ScreenedStudent
-    score: float
-    key: str
+def verdict(worth: Worth) -> str:
+    """Whether a score orders students in this study, in words."""
+    if worth.name in SIZES:
+        return "size"
+    return "orders students beyond their size" if worth.decides else worth.why
 
 
-def proxy_taus(records: Records) -> list[ProxyTau]:
-    """Return, for the parameter count and each proxy, its rank correlation with trained scores at the common rung."""
-    trials = list(records.trials.values())
-    rung = common_rung(trials)
-    screened = {_key(entry.student): entry for entry in records.screen}
-    scores = [(_key(t.pipeline["student"]), s) for t in trials if (s := score_at(t, rung)) is not None]
-    matched = [_Matched(screened[key], score, key) for key, score in scores if key in screened]
-    if not matched:
-        return []
-    names = [YARDSTICK, *(name for name in matched[0].screened.proxies if name != "params")]
-    return [_proxy_tau(name, matched) for name in names]
-
-
-def of_proxies(taus: Sequence[ProxyTau]) -> str:
-    """Return what the correlations say, a sentence; "" where nothing was screened."""
-    if not taus:
+def of_proxies(worths: Sequence[Worth]) -> str:
+    """Return what is known of the scores, a sentence or two; "" where nothing was screened."""
+    judged = [worth for worth in worths if worth.name not in SIZES]
+    if not judged:
         return ""
-    most = max(proxy.students for proxy in taus)
-    if most < FEWEST:
-        few = words.number_of(most, "student")
-        return f"Whether a score without training orders students cannot be told: {few} were trained, not {FEWEST}."
-    better = [proxy.name for proxy in taus[1:] if _beats(proxy.tau, taus[0].tau)]
+    trials, students = max(worth.trials for worth in judged), max(worth.students for worth in judged)
+    if trials < FEWEST_TRIALS or students < FEWEST_STUDENTS:
+        there = f"{words.number_of(trials, 'trial')} of {words.number_of(students, 'student')}"
+        needed = f"{FEWEST_TRIALS} of at least {FEWEST_STUDENTS}"
+        return f"Whether a score without training orders students cannot be told: {there} finished, not {needed}."
+    better = [worth.name for worth in judged if worth.decides]
     if better:
         order = "orders" if len(better) == 1 else "order"
-        return f"{words.capital(words.listed(better))} {order} students better than the {YARDSTICK} does."
-    return f"No score without training orders students better than the {YARDSTICK} does, as far as can be told."
+        return f"{words.capital(words.listed(better))} {order} students beyond what their size says."
+    return "No score without training orders students beyond what their size says, as far as can be told."
 
 
-def _beats(tau: Tau | None, yardstick: Tau | None) -> bool:
-    """Whether all of a correlation's interval lies above another one."""
-    return tau is not None and tau.low is not None and yardstick is not None and tau.low > yardstick.tau
+def remarks(records: Records, worths: Sequence[Worth]) -> Iterator[str]:
+    """Yield what else one should know: what was left out, and what gave no finite numbers."""
+    for name, reason in records.screening.left_out.items():
+        yield f"{words.capital(name)} was left out: {reason}."
+    for worth in worths:
+        if worth.not_finite:
+            number = words.number_of(worth.not_finite, "student")
+            yield f"{words.capital(worth.name)} gave no finite number for {number}, which count as its worst."
 
 
-def _proxy_tau(name: str, matched: Sequence[_Matched]) -> ProxyTau:
-    rows = [(figure, row) for row in matched if (figure := _figure(row.screened, name)) is not None]
-    if not rows:
-        return ProxyTau(name, None, 0)
-    keys = [row.key for _, row in rows]
-    return ProxyTau(name, kendall([x for x, _ in rows], [row.score for _, row in rows], keys), len(set(keys)))
+def worth_rows(study: StudyStore) -> list[Row]:
+    """Return one row a score."""
+    return [
+        {
+            "score": worth.name,
+            "trials": worth.trials,
+            "students": worth.students,
+            **_interval("tau", worth.tau),
+            **_interval("tau_beyond_size", worth.beyond),
+            "p_holm": worth.p,
+            "reliability": worth.reliability,
+            "not_finite": worth.not_finite,
+            "decides": worth.decides,
+            "verdict": verdict(worth),
+        }
+        for worth in worth_of_proxies(study.records)
+    ]
 
 
-def _figure(student: ScreenedStudent, name: str) -> float | None:
-    value = student.params if name == YARDSTICK else student.proxies.get(name)
-    return None if value is None else float(value)
-
-
-def _key(student: Mapping[str, Any]) -> str:
-    return json.dumps(student, sort_keys=True)
+def _interval(name: str, tau: Tau | None) -> Row:
+    value, low, high = (None, None, None) if tau is None else (tau.tau, tau.low, tau.high)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def proxy_rows(study: StudyStore) -> list[Row]:
-    """Return one row a screened student."""
+    """Return one row a student that was scored."""
     return [
         {"params": entry.params, "macs": entry.macs, "screening_score": entry.score}
         | flat(entry.proxies, "proxy")
+        | flat(entry.spread, "spread")
+        | {"repeats": entry.repeats, "not_finite": " ".join(entry.not_finite)}
         | flat(entry.student, "student")
-        for entry in study.records.screen
+        for entry in scored(study.records)
     ]
