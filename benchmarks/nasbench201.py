@@ -11,7 +11,8 @@ is not measured here.
 
 What needs the same passes is computed together; the first cell checks that this gives the proxies' own scores. A cell
 is appended to a file (`--runs`, by default `benchmarks/nasbench201.jsonl`) as it ends, and is not repeated. Some five
-CPU seconds a cell. `--seed` scores again at another seed, to tell how much of a rank is the draw of weights.
+CPU seconds a cell. `--seed` scores again with other weights and pictures, to tell how much of a rank is chance.
+`nasbench201_table` prints what the scores say.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     done = {(run["cell"], run["seed"]) for run in lines(asked.runs)}
-    batch = pictures(asked.images)
+    batch = pictures(asked.images, asked.seed)
     teacher = random_teacher(batch[0])
     for cell in cells_of(asked.tables)[: asked.cells]:
         if (cell, asked.seed) not in done:
@@ -128,10 +129,10 @@ def written(indices: str) -> str:
     return NASBench201(**dict(zip(NASBench201.OPERATION_FIELDS, names, strict=True))).cell
 
 
-def pictures(folder: Path) -> tuple[Tensor, Tensor]:
-    """Return the batch: the first training pictures of the first ten classes, normalised, and their labels."""
+def pictures(folder: Path, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the batch of a seed, training pictures of the first ten classes in their order, normalised, and labels."""
     images, numbers, _ = cifar100(folder, train=True)
-    few = np.flatnonzero(numbers < CLASSES)[:BATCH]
+    few = np.flatnonzero(numbers < CLASSES)[seed * BATCH : (seed + 1) * BATCH]
     pixels = torch.from_numpy(images[few]).permute(0, 3, 1, 2).float() / 255
     mean, deviation = (pixels.transpose(0, 1).flatten(1).mean(1), pixels.transpose(0, 1).flatten(1).std(1))
     normal = (pixels - mean[:, None, None]) / deviation[:, None, None]
