@@ -30,6 +30,8 @@ class DataContext:
       resize: how images are brought to that size: crop, pad or squash; None for what suits them.
       dry: nothing is to be written, and what takes long is to be done for a sample.
       largest_side: pixels that a side has at most where `image_size` is None; None for the component's own rule.
+      unlabelled: where samples without labels are; where that is the dataset's own table, its rows without a label are
+        no samples of it.
     """
 
     cache: Path
@@ -39,6 +41,7 @@ class DataContext:
     resize: str | None = None
     dry: bool = False
     largest_side: int | None = None
+    unlabelled: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Raw:
       reading: how files became such samples, as its kind of input has it; what `InputKind.reading` gives, where None.
       remarks: what a user should know of how it was read, a sentence each.
       sampled: samples are read as they are looked at, so nobody is to go through all of them.
+      without_label: rows of the table of `train` that have no label, and are no samples of it; None where it is not the
+        table of the samples without labels.
     """
 
     name: str
@@ -89,6 +94,7 @@ class Raw:
     reading: Any = None
     remarks: tuple[str, ...] = ()
     sampled: bool = False
+    without_label: Indices | None = None
 
     @property
     def parts(self) -> list[Part]:

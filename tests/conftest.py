@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,19 @@ gc.set_threshold(20_000, 20, 20)  # collecting took 4 to 7 % of the tests' time
 hypothesis.settings.register_profile("suite", max_examples=25, derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("thorough", max_examples=1250, database=None, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")  # the same examples in every run, so that a run repeats
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first in the share that each worker begins with: none is left alone with a long one.
+
+    pytest-xdist gives each worker a piece of this list; who has done its own takes from the end of another's.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    ends = [len(items) * worker // workers for worker in range(workers + 1)]
+    for begin, end in itertools.pairwise(ends):
+        items[begin:end] = sorted(items[begin:end], key=lambda item: item.path not in slow)
 
 
 def pytest_collection_finish() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,14 +164,6 @@ def test_bad_input_is_a_user_error_and_leaves_nothing(here, digits):
     with pytest.raises(TypeError, match=r"search\(\) got an unexpected keyword argument 'trails'"):
         autokd.search("wine", trails=3)  # type: ignore[call-arg]
     assert not Path("studies").exists() and not Path("reports").exists()
-
-
-@pytest.mark.slow
-def test_a_script_without_a_main_guard(here):
-    script = "import autokd\nprint(autokd.search('wine', space='tables.yaml', trials=2))\n"
-    (here / "script.py").write_text(script, encoding="utf-8")
-    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "Study('studies/wine', 2 trials, finished)\n"), done.stderr
 
 
 class Pairs(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):

@@ -365,7 +365,7 @@ def test_a_new_loss_comes_into_the_stub_and_to_the_end_of_its_group() -> None:
 @pytest.mark.slow
 def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (text,) = [block for block in blocks(README, "python") if "autokd.search" in block]
-    quick = text.replace("trials=30", "trials=3, epochs=1, limit_train=200").replace(
+    quick = text.replace("trials=30", "trials=3, epochs=1, limit_train=64").replace(
         '"digits.yaml", out', '"digits.yaml", epochs=1, out'
     )
     assert quick.count("epochs=1") == 2

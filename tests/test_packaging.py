@@ -210,32 +210,35 @@ def test_the_wheel_holds_code_types_spaces_past_studies_and_licence_and_nothing_
     assert f"autokd-{autokd.__version__}.dist-info/licenses/LICENSE" in described
 
 
-SEARCHES = """
+SCRIPT = """
 import os
-import sys
 import autokd
 from autokd.cli.commands import run_command
 
 print(autokd.__file__)
-assert run_command(["search", "--space", "image", "--dry-run"]) == 0
+assert run_command(["search", "--dataset", "wine", "--space", "tabular", "--dry-run"]) == 0
 print(os.listdir())
-short = ["--limit-train", "128", "--trials", "3", "--epochs", "1", "--quiet"]
-sys.exit(run_command(["search", "--dataset", "digits", *short]))
+assert run_command(["search", "--dataset", "wine", "--trials", "2", "--epochs", "1", "--quiet"]) == 0
+print(autokd.search("wine", trials=2, epochs=1))
 """
-"""What the command does, a dry run in a shipped space first."""
+"""What the command does, a dry run in a shipped space first; and the same search from Python. It has no main guard."""
 
 
 @pytest.mark.slow
-def test_the_wheel_searches_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
-    assert run(str(installed / "autokd"), "--version", cwd=tmp_path) == f"autokd {autokd.__version__}\n"
-    shown = run(str(installed / "python"), "-c", SEARCHES, cwd=tmp_path)
-    where, planned, found = re.fullmatch(r"(.*?)\n(.*)\n\[\]\n(.*)", shown, re.DOTALL).groups()  # type: ignore[union-attr]
+def test_a_script_searches_with_the_wheel_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    folder, script = tmp_path / "empty", tmp_path / "script.py"
+    folder.mkdir()
+    script.write_text(SCRIPT, encoding="utf-8")
+    assert run(str(installed / "autokd"), "--version", cwd=folder) == f"autokd {autokd.__version__}\n"
+    shown = run(str(installed / "python"), str(script), cwd=folder)
+    shape = r"(.*?)\n(.*)\n\[\]\n(.*)\nStudy\('studies/wine', 2 trials, finished\)\n"
+    where, planned, found = re.fullmatch(shape, shown, re.DOTALL).groups()  # type: ignore[union-attr]
     assert Path(where).is_relative_to(installed.parent)
     assert "losses" in planned and "nothing was written" in planned
     assert "No teacher" in found
-    assert {path.name for path in tmp_path.iterdir()} == {"studies", "reports"}
-    assert (tmp_path / "studies/digits/best/student.safetensors").is_file()
-    assert (tmp_path / "reports/digits/index.html").stat().st_size > 100_000
+    assert {path.name for path in folder.iterdir()} == {"studies", "reports"}
+    assert (folder / "studies/wine/best/student.safetensors").is_file()
+    assert (folder / "reports/wine/index.html").stat().st_size > 100_000
 
 
 @pytest.mark.parametrize("first", ["autokd.search", "from autokd.study import records"])

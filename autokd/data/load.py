@@ -14,7 +14,7 @@ from torch import Tensor, from_numpy
 
 from autokd import batching
 from autokd.data.card import card_of
-from autokd.data.moved import POOL, found_again, pool_found_again
+from autokd.data.moved import POOL, found_again, pool_found_again, together
 from autokd.data.named import absolute, component_of, field_names
 from autokd.data.residence import brought_to_memory
 from autokd.data.samples import numbered, samples_of
@@ -134,9 +134,9 @@ def load_again(reference: Mapping[str, Any], *, data_dir: str | Path | None = No
     if data_dir is not None and "data_dir" in field_names(component):
         component = dataclasses.replace(component, data_dir=absolute(data_dir))
     folder = None if data_dir is None else Path(data_dir).expanduser()
-    component = found_again(component, folder)
+    was, component = component, found_again(component, folder)
     if values.get(POOL) is not None:
-        values[POOL] = pool_found_again(values[POOL], folder)
+        values[POOL] = together(values[POOL], was, component) or pool_found_again(values[POOL], folder)
     return _open(component, DataOptions(download=download, **values))
 
 
@@ -149,6 +149,7 @@ def _open(component: DatasetComponent, options: DataOptions, *, dry: bool = Fals
         resize=options.resize,
         dry=dry,
         largest_side=options.largest_side,
+        unlabelled=None if options.unlabelled is None else Path(options.unlabelled),
     )
     kind = kind_of(component.declares.modality)
     read = _read(component, context)
@@ -199,7 +200,8 @@ def _pool(
         )
     labelled = Labelled(preprocess, parts.train.inputs, sum(map(len, splits.values())), sum(map(len, raw.parts)))
     path = None if options.unlabelled is None else Path(options.unlabelled)
-    wanted = Wanted(path, options.made_rows or "", derive(options.seed, "made rows"), options.skip_bad)
+    seed = derive(options.seed, "made rows")
+    wanted = Wanted(path, options.made_rows or "", seed, options.skip_bad, raw.without_label)
     if raw.sampled:
         return look_at_pool(wanted, labelled)
     return read_pool(wanted, labelled, [splits["validation"], splits["test"]])

@@ -47,6 +47,17 @@ def pool_found_again(pool: str, data_dir: Path | None) -> str:
     return str(_now(f"data.{POOL}", Path(pool), data_dir))
 
 
+def together(pool: str, was: Any, now: Any) -> str | None:
+    """Return where the samples without labels are today where they are in a file of the dataset itself, else None.
+
+    Args:
+      pool: the path in the reference.
+      was, now: the dataset's component with its paths then and today.
+    """
+    names = {field.name for field in dataclasses.fields(was)} & {*PLACES}
+    return next((str(getattr(now, name)) for name in sorted(names) if getattr(was, name) == pool), None)
+
+
 def _now(name: str, path: Path, data_dir: Path | None) -> Path:
     if data_dir is None:
         if not path.exists():

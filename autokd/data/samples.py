@@ -16,14 +16,19 @@ from autokd.types import Samples
 
 
 def numbered(raw: Raw) -> Raw:
-    """Return a dataset whose samples have numbers: where they stand in it, parts one after the other."""
+    """Return a dataset whose samples have numbers: where they stand in it, parts one after the other.
+
+    Rows of its table that have no label, and are distilled on, have the numbers between.
+    """
     parts: dict[str, Any] = {}
     first = 0
     for name in ("train", "validation", "test"):
         part: Part | None = getattr(raw, name)
         if part is not None:
-            parts[name] = dataclasses.replace(part, numbers=np.arange(first, first + len(part)))
-            first += len(part)
+            between = raw.without_label if name == "train" else None
+            numbers = np.arange(first, first + len(part) + (0 if between is None else len(between)))
+            parts[name] = dataclasses.replace(part, numbers=numbers if between is None else np.delete(numbers, between))
+            first += len(numbers)
     return dataclasses.replace(raw, **parts)
 
 

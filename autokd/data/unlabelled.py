@@ -58,12 +58,14 @@ class Wanted(NamedTuple):
       made: how rows are made of training rows.
       seed: of making them.
       skip_bad: leave unreadable files out instead of raising.
+      rows: of the dataset's own table, which it is; None: all that is there.
     """
 
     path: Path | None
     made: str = ""
     seed: int = 0
     skip_bad: bool = False
+    rows: Indices | None = None
 
 
 class Pool(NamedTuple):
@@ -126,7 +128,7 @@ def read_pool(wanted: Wanted, labelled: Labelled, held_out: Iterable[Split]) -> 
         )
     chosen = batching.subset(inputs, from_numpy(kept))
     digest = state_fingerprint(batching.named(chosen, "unlabelled"))
-    pool = _pool(found, labelled, kept, digest)
+    pool = _pool(found, labelled, kept, wanted.rows, digest)
     return pool._replace(about={**pool.about, "made": wanted.made}) if wanted.path is None else pool
 
 
@@ -137,7 +139,7 @@ def look_at_pool(wanted: Wanted, labelled: Labelled) -> Pool:
       DataError: they cannot be read, or do not fit the dataset.
     """
     found = _read(wanted._replace(skip_bad=True), labelled, keep=False)
-    return _pool(found, labelled, np.arange(len(found.read.names)), "")
+    return _pool(found, labelled, np.arange(len(found.read.names)), wanted.rows, "")
 
 
 class _Found(NamedTuple):
@@ -147,11 +149,13 @@ class _Found(NamedTuple):
     of_files: bool
 
 
-def _pool(found: _Found, labelled: Labelled, kept: Indices, digest: str) -> Pool:
+def _pool(found: _Found, labelled: Labelled, kept: Indices, rows: Indices | None, digest: str) -> Pool:
+    """Those samples that are kept; their numbers are those of the rows of the dataset's table, or follow its own."""
     read, preprocess = found.read, labelled.preprocess
     raw = kind_of(preprocess.kind).take(read.inputs, kept)
     names = np.array(list(map(str, read.names)), dtype=object)[kept] if found.of_files else None
-    part = Part(raw, np.zeros(len(kept), dtype=np.int64), None, names, labelled.read + kept)
+    numbers = labelled.read + kept if rows is None else rows[kept]
+    part = Part(raw, np.zeros(len(kept), dtype=np.int64), None, names, numbers)
     split = Split(
         preprocess.apply(raw),
         torch.zeros(len(kept), dtype=torch.int64),
@@ -173,6 +177,8 @@ def _read(wanted: Wanted, labelled: Labelled, *, keep: bool) -> _Found:
     files = None if in_python else kind.unlabelled_files(preprocess, path)
     if in_python:
         read = _given(path, kind, preprocess)
+    elif wanted.rows is not None:
+        read = _own_rows(kind.read_unlabelled(preprocess, path, labelled.train), wanted.rows, path, kind)
     elif files is None:
         read = kind.read_unlabelled(preprocess, path, labelled.train)
     else:
@@ -185,6 +191,14 @@ def _read(wanted: Wanted, labelled: Labelled, *, keep: bool) -> _Found:
             *(len(read.skipped), printable(read.skipped[0])),
         )
     return _Found(read, files is not None)
+
+
+def _own_rows(read: ReadInputs, rows: Indices, path: Path, kind: InputKind) -> ReadInputs:
+    """The rows of the dataset's own table that have no label."""
+    if not len(rows):
+        raise DataError(f"--unlabelled {path}: this is the table of the data, and all of its rows have a label")
+    _log.warning("%s: %d of %d rows have no label, and are distilled on", path, len(rows), len(read.names))
+    return ReadInputs([read.names[row] for row in rows], kind.take(read.inputs, rows))
 
 
 def _given(path: Path, kind: InputKind, preprocess: Preprocess) -> ReadInputs:

@@ -44,6 +44,7 @@ class ImageFolder:
             reading=found.reading,
             sampled=found.sampled,
             remarks=(*layout.remarks, *passed_over, *found.remarks),
+            without_label=None,
             **found.parts,
         )
 

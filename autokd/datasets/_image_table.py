@@ -18,6 +18,7 @@ from autokd.modalities import labels as labels_of
 from autokd.modalities import tables
 from autokd.modalities.picture_table import picture_at, read_list
 
+_WITHOUT_LABELS = "leave them out; pictures without labels are given as a folder of their own with --unlabelled"
 _SPLIT_COLUMN = "split"
 
 
@@ -83,6 +84,7 @@ class ImageTable:
             reading=replace(found.reading, encoding=self.encoding),
             sampled=found.sampled,
             remarks=(*table.remarks, *found.remarks),
+            without_label=None,
             **found.parts,
         )
 
@@ -91,7 +93,9 @@ class ImageTable:
         columns = self._columns(frame, named, file)
         values = tables.column(frame, columns.target, str(file))
         whole = labels_of.are_whole(values)  # of pictures these are classes, however many
-        labels = labels_of.class_names(values, f"{file}, column {columns.target!r}", classification=whole)
+        labels = labels_of.class_names(
+            values, f"{file}, column {columns.target!r}", classification=whole, remedy=_WITHOUT_LABELS
+        )
         paths = [picture_at(str(name), file) for name in tables.texts(frame[columns.path])]
         parts = [_part(word, columns.split, file) for word in _cells(frame, columns.split, file)]
         rows = [_Row(*row) for row in zip(parts, labels, paths, _cells(frame, columns.group, file), strict=True)]

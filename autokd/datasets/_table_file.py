@@ -7,11 +7,14 @@ from pathlib import Path
 
 from pandas import DataFrame
 
-from autokd.data_types import DataContext, Part, Raw
+from autokd.data_types import DataContext, Indices, Part, Raw
 from autokd.datasets.table_checks import check_heading, without_label
 from autokd.declarations import Dataset
 from autokd.errors import DataError
 from autokd.modalities import fitting, labels, tables
+
+_LEAVE_OUT = "leave them out"
+_DISTIL = f"to distil on them, give this table with --unlabelled (unlabelled=…) as well; or {_LEAVE_OUT}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,9 @@ class TableFile:
             raise DataError(f"{self.file}: say with --target which column is the label; {_columns(frame)}")
         tables.column(frame, self.target, self.file)
         check_heading(frame, self.file)
+        without = self._without_label(frame, context)
+        if without is not None:
+            frame = frame.drop(index=frame.index[without])
         names = self._names(frame, self.file)
         classes = labels.in_order(names)
         validation = None if self.validation is None else self._validation(Path(self.validation), classes)
@@ -52,16 +58,25 @@ class TableFile:
             train=train,
             validation=validation,
             reading=self.encoding,
+            without_label=without,
         )
 
     def _read(self, path: Path) -> DataFrame:
         single = [name.strip() for name in (self.target, self.group) if name is not None]
         return tables.read_table(path, single, self.encoding)
 
+    def _without_label(self, frame: DataFrame, context: DataContext) -> Indices | None:
+        """The rows without a label, where they are what is to be distilled on."""
+        if context.unlabelled is None or context.unlabelled.resolve() != Path(self.file).resolve():
+            return None
+        return labels.without(tables.column(frame, str(self.target), self.file))
+
     def _names(self, frame: DataFrame, source: str) -> list[str]:
         """The class name of every row."""
         values = tables.column(frame, str(self.target), source)
-        return labels.class_names(values, f"{source}, column {self.target!r}", classification=bool(self.classification))
+        remedy = _DISTIL if source == self.file else _LEAVE_OUT
+        place, classification = f"{source}, column {self.target!r}", bool(self.classification)
+        return labels.class_names(values, place, classification=classification, remedy=remedy)
 
     def _validation(self, path: Path, classes: tuple[str, ...]) -> Part:
         frame = self._read(path)

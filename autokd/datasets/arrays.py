@@ -31,6 +31,8 @@ from autokd.modalities.given_pictures import eight_bit_values
 from autokd.modalities.rows import numbered_name
 from autokd.networks.models import state_fingerprint
 
+_WITHOUT_LABELS = "to distil on them, give them with unlabelled=… and leave them out here"
+
 
 def from_torch(dataset: TorchDataset[Any], cache: Path, *, classification: bool | None = None) -> Arrays | TableFile:
     """Read a map-style torch dataset of (input, class) pairs once and keep it.
@@ -176,7 +178,9 @@ def _images(array: NDArray[Any]) -> Tensor:
 def _keep_images(
     images: Tensor, target: Series, cache: Path, given: Sequence[str] | None, *, classification: bool
 ) -> Arrays:
-    names = labels_of.class_names(target, "y", classification=classification or labels_of.are_whole(target))
+    names = labels_of.class_names(
+        target, "y", classification=classification or labels_of.are_whole(target), remedy=_WITHOUT_LABELS
+    )
     classes = labels_of.in_order(names)
     tensors = {"inputs": images, "labels": torch.from_numpy(labels_of.indices(names, classes, "y"))}
     numbered = given is not None and classes == tuple(map(str, range(len(given))))
@@ -192,7 +196,7 @@ def _keep_table(table: DataFrame, target: Series, cache: Path, classification: b
     label = "label"
     while label in columns:
         label += "_"
-    names = labels_of.class_names(target, "y", classification=bool(classification))
+    names = labels_of.class_names(target, "y", classification=bool(classification), remedy=_WITHOUT_LABELS)
     frame = DataFrame(columns | {label: names})
     return TableFile(file=str(_kept_table(frame, cache)), target=label, classification=classification)
 

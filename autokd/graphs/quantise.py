@@ -70,7 +70,7 @@ def quantise(model: ModelProto, samples: Inputs, *, name: str = "network") -> Mo
     """
     onnx = compat.import_module("onnx", "onnx")
     library = compat.import_module("onnxruntime.quantization", "onnx")
-    prepared = onnx.shape_inference.infer_shapes(model)
+    prepared = onnx.shape_inference.infer_shapes(_unshared(model))
     onnx.helper.set_model_props(prepared, {_PREPARED: "onnxruntime.quant"})
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
@@ -94,6 +94,24 @@ def quantise(model: ModelProto, samples: Inputs, *, name: str = "network") -> Mo
         operators = ", ".join(sorted({node.op_type for node in model.graph.node}))
         raise ComponentError(f"{name} has no int8 form: onnxruntime quantises none of its operators ({operators})")
     return cast("ModelProto", _tidied(quantised, model))
+
+
+def _unshared(model: Any) -> Any:
+    """A copy in which weights that are equal are kept once each: PyTorch's exporter keeps such a tensor once.
+
+    A network that is not trained has many: ones and zeros of its normalisations. onnxruntime refuses to sum their
+    8-bit form exactly where several operators share it.
+    """
+    own = type(model)()
+    own.CopyFrom(model)
+    weights = {each.name: each for each in own.graph.initializer}
+    shared = [node for node in own.graph.node if node.op_type == "Identity" and node.input[0] in weights]
+    for node in shared:
+        copied = own.graph.initializer.add()
+        copied.CopyFrom(weights[node.input[0]])
+        copied.name = node.output[0]
+        own.graph.node.remove(node)
+    return own
 
 
 @contextmanager

@@ -24,7 +24,15 @@ _SHOWN = 5
 _log = logging.getLogger("autokd")
 
 
-def class_names(values: Series, source: str, *, classification: bool = False) -> list[str]:
+def without(values: Series) -> Indices:
+    """Return which rows of a label column have no label."""
+    names = np.array([tables.text(value) for value in values.tolist()], dtype=object)
+    return np.flatnonzero(values.isna().to_numpy() | (names == ""))
+
+
+def class_names(
+    values: Series, source: str, *, classification: bool = False, remedy: str = "leave them out"
+) -> list[str]:
     """Return the class name of every row of a label column.
 
     Names that are the same number, 1 and 1.0, are one class. Names that differ only in case, blanks or accents' form
@@ -34,20 +42,18 @@ def class_names(values: Series, source: str, *, classification: bool = False) ->
       values: the cells.
       source: of the column, for messages.
       classification: the labels are classes, whatever they look like.
+      remedy: what may be done with rows that have no label, for the message.
 
     Raises:
       DataError: a label is missing, or the labels look like a quantity.
     """
     if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
         values = values.astype("Int64")
-    names = [tables.text(value) for value in values.tolist()]
-    empty = np.flatnonzero(values.isna().to_numpy() | (np.array(names, dtype=object) == ""))
+    empty = without(values)
     if len(empty):
         where = tables.place(values, empty[0])
-        raise DataError(
-            f"{source}: {len(empty)} row(s) have no label, the first is {where}; to distil on such rows, put them "
-            "into a table of their own and give it with --unlabelled (unlabelled=…)"
-        )
+        raise DataError(f"{source}: {len(empty)} row(s) have no label, the first is {where}; {remedy}")
+    names = [tables.text(value) for value in values.tolist()]
     names = _one_name_a_number(names, source)
     if not classification:
         _check_not_a_quantity(names, source)

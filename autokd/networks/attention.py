@@ -108,7 +108,7 @@ def _apart(module: nn.Module) -> tuple[nn.Linear, ...]:
 
 def _split(joined: Tensor, heads: int) -> Tensor:
     """Bring [B, …, heads * d] to [B, heads, N, d], all positions one after the other; N is 1 where there are none."""
-    return joined.reshape(len(joined), -1, heads, joined.shape[-1] // heads).transpose(1, 2)
+    return joined.reshape(joined.shape[0], -1, heads, joined.shape[-1] // heads).transpose(1, 2)
 
 
 def _watch_joint(module: nn.Module, states: States) -> list[RemovableHandle]:

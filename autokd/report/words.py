@@ -142,9 +142,14 @@ def value(item: Any) -> str:
 
 
 def component(plain: Mapping[str, Any]) -> str:
-    """{"use": "cnn", "width": 8} -> "cnn(width 8)"."""
-    fields = ", ".join(f"{key} {value(item)}" for key, item in plain.items() if key != "use")
+    """{"use": "cnn", "width": 8} -> "cnn(width 8)"; without fields that hold nothing."""
+    fields = ", ".join(_fields(plain))
     return f"{plain['use']}({fields})" if fields else str(plain["use"])
+
+
+def _fields(plain: Mapping[str, Any]) -> list[str]:
+    """The fields of a plain component that hold something: an empty list, an empty text and None say nothing."""
+    return [f"{key} {value(item)}" for key, item in plain.items() if key != "use" and item not in (None, "", [])]
 
 
 def recipe(pipeline: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -188,7 +193,7 @@ def student(pipeline: Mapping[str, Any]) -> str:
 def student_in_words(pipeline: Mapping[str, Any]) -> str:
     """The student of a plain pipeline: "cnn, width 8"."""
     plain = pipeline["student"]
-    return ", ".join([str(plain["use"]), *(f"{key} {value(item)}" for key, item in plain.items() if key != "use")])
+    return ", ".join([str(plain["use"]), *_fields(plain)])
 
 
 def times(ratio: float, names: tuple[str, str]) -> str:

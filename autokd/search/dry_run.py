@@ -22,6 +22,7 @@ from autokd.seeds import derive
 from autokd.spec import component_from_plain, fingerprint, is_teacher, read_by
 from autokd.study.arms import BASELINES
 from autokd.teaching.taught import effort_of
+from autokd.types import Task
 
 SIMULATED = 200
 """Trials that a bank plan looks at, at most: more ask for little that is new."""
@@ -41,6 +42,7 @@ class Plan(NamedTuple):
       data_bytes: of all samples.
       in_memory: whether there is room for them in memory; otherwise they are read from the cache as they are needed.
       bank: what the teacher bank is expected to hold.
+      pool_seconds: of `seconds`, for the teacher's answers about all samples without labels, once.
     """
 
     rung_epochs: list[int]
@@ -53,6 +55,7 @@ class Plan(NamedTuple):
     data_bytes: int
     in_memory: bool
     bank: BankPlan
+    pool_seconds: float = 0.0
 
 
 class BankPlan(NamedTuple):
@@ -69,8 +72,14 @@ class BankPlan(NamedTuple):
     hit_rate: float
 
     def __str__(self) -> str:
+        if not self.nbytes:
+            return "none is kept, since nothing in the plan reads answers that could be"
         size = f"{self.nbytes / 1e3:.3g} kB" if self.nbytes < 1e6 else f"{self.nbytes / 1e6:.3g} MB"
-        return f"about {size} stored, so that {100 * self.hit_rate:.0f} % of epochs need not ask it again"
+        percent = round(100 * self.hit_rate)
+        again = (
+            f"{percent} % of epochs find theirs there" if percent else "hardly any epoch asks for the same ones again"
+        )
+        return f"about {size} kept; {again}"
 
 
 def plan(setup: Setup) -> Plan:
@@ -107,6 +116,7 @@ def plan(setup: Setup) -> Plan:
         data_bytes=size,
         in_memory=fits(size),
         bank=plan_bank(setup),
+        pool_seconds=costs.answer * sizes.unlabelled / parallel.slots,
     )
 
 
@@ -115,16 +125,26 @@ def plan_bank(setup: Setup) -> BankPlan:
     asked = list(itertools.chain(_asked_by_trials(setup), *(_asked_by(work, setup) for work in works(setup.scope))))
     distinct = set(asked)
     parts = setup.space.teacher_parts() & {"pooled"}
-    each = block_bytes(setup.offers, setup.data.task.num_classes, len(setup.data.train), parts)
+    classes = setup.data.task.num_classes
     return BankPlan(
-        policies=len({policy for policy, _ in asked}),
-        nbytes=len(distinct) * each,
+        policies=len({block.policy for block in asked}),
+        nbytes=sum(block_bytes(setup.offers, classes, block.samples, parts) for block in distinct),
         hit_rate=1 - len(distinct) / max(1, len(asked)),
     )
 
 
-Block = tuple[str, int]
-"""Policy and epoch."""
+class Block(NamedTuple):
+    """Answers to the views of one epoch.
+
+    Args:
+      policy: fingerprint of the augmentation.
+      epoch: of the views; 0 where all epochs have the same.
+      samples: that are answered, those without labels among them.
+    """
+
+    policy: str
+    epoch: int
+    samples: int
 
 
 def _asked_by_trials(setup: Setup) -> Iterator[Block]:
@@ -135,7 +155,7 @@ def _asked_by_trials(setup: Setup) -> Iterator[Block]:
         drawn = setup.space.sample(rng, number).plain
         rung = max(k for k in range(len(rungs)) if number % budget.eta**k == 0)
         branch = 0 if rungs[rung] == rungs[-1] else math.ceil(budget.branch * rungs[rung])
-        yield from _blocks(drawn, rungs[rung] + branch)
+        yield from _blocks(drawn, rungs[rung] + branch, setup.data.task)
 
 
 def _asked_by(work: Work, setup: Setup) -> Iterator[Block]:
@@ -144,14 +164,16 @@ def _asked_by(work: Work, setup: Setup) -> Iterator[Block]:
         return
     vanilla = next(iter(setup.recipes.values())).plain
     for _ in range(round(work.reading)):
-        yield from _blocks(vanilla, round(work.epochs))
+        yield from _blocks(vanilla, round(work.epochs), setup.data.task)
 
 
-def _blocks(pipeline: Any, epochs: int) -> Iterator[Block]:
+def _blocks(pipeline: Any, epochs: int, task: Task) -> Iterator[Block]:
     """The blocks that a run asks for; without randomness every epoch is the same view."""
     losses = [component_from_plain("losses", loss) for loss in pipeline["losses"].values()]
     teachers = {loss.declares.teacher for loss in losses if is_teacher(read_by(loss))}
     policy = pipeline["augment"]
     if teachers and "live" not in teachers:
-        still = policy["use"] == "none"
-        yield from ((fingerprint(policy), 0 if still else e) for e in range(epochs))
+        still, share = policy["use"] == "none", pipeline.get("unlabelled") or 0.0
+        taken = min(task.unlabelled, task.unlabelled if still else round(task.train_size * share / (1 - share)))
+        samples = task.train_size + (taken if share else 0)
+        yield from (Block(fingerprint(policy), 0 if still else e, samples) for e in range(epochs))

@@ -40,6 +40,7 @@ class Work:
       horizon: epochs that a run's curve counts on.
       reading: runs that read the teacher.
       views: epochs of views that the teacher has not answered before, about.
+      pools: times that the teacher answers about all samples without labels, where there are some.
       predictions: students that predict validation and test at the end, one by one.
       drawn: the pipelines are drawn from the space, so that some may have a peer or components that prepare something.
       part: of the funnel: explore has as many rungs under way as the study has slots, confirm as many runs as there are
@@ -53,6 +54,7 @@ class Work:
     most: float | None = None
     reading: float = 0.0
     views: float = 0.0
+    pools: float = 0.0
     predictions: int = 0
     drawn: bool = False
     part: Part = "confirm"
@@ -64,12 +66,13 @@ Works = Callable[[Scope], Sequence[Work]]
 
 
 class Sizes(NamedTuple):
-    """Samples of each split, and classes."""
+    """Samples of each split, classes, and samples without labels."""
 
     train: int
     validation: int
     test: int
     classes: int
+    unlabelled: int = 0
 
 
 class Costs(NamedTuple):
@@ -134,7 +137,7 @@ class Funnel(NamedTuple):
 
 def sizes_of(data: Dataset) -> Sizes:
     """Return the sizes of a dataset; the test split's is known from its card."""
-    return Sizes(len(data.train), len(data.validation), data.test_size, data.task.num_classes)
+    return Sizes(len(data.train), len(data.validation), data.test_size, data.task.num_classes, data.task.unlabelled)
 
 
 def total_seconds(works: Iterable[Work], sizes: Sizes, samples: int, costs: Costs, parallel: Parallel) -> float:
@@ -153,7 +156,7 @@ def total_seconds(works: Iterable[Work], sizes: Sizes, samples: int, costs: Cost
 def _seconds(work: Work, sizes: Sizes, samples: int, costs: Costs, parallel: Parallel) -> float:
     run = costs.train * run_samples(work.epochs, work.horizon, samples, sizes.validation)
     run *= costs.load if work.drawn else 1.0
-    answers = costs.answer * work.views * samples
+    answers = costs.answer * (work.views * samples + work.pools * sizes.unlabelled)
     predictions = costs.train * predicted_samples(work.predictions, sizes)
     artefacts = costs.prepared(work.runs) if work.drawn else 0.0  # the coordinator makes them, one by one
     return (work.runs * run + answers) / parallel.of(work) + predictions + artefacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -187,20 +187,22 @@ class Architectures:
         """A family's smallest student, or None where none of those that are looked at can be built."""
         count = count_of(family)
         if count is not None and count <= FEW:
-            built = [(size, each) for each in _all(family) if (size := self._size(each)) is not None]
-            return min(built, key=lambda row: row[0])[1] if built else None
-        best = family.plain({name: _least_value(span) for name, span in family.ranges.items()})
-        best = best if self._size(best) is not None else family.default()
-        size = self._size(best)
-        while size is not None:
+            return self._smallest_among(_all(family))
+        best = self._smallest_among([family.plain({n: _least_value(s) for n, s in family.ranges.items()})])
+        best = best or self._smallest_among([family.default()])
+        while best is not None:
             values = ((name, value) for name, span in family.ranges.items() for value in edges(span))
             others = [family.plain({**_fields(family, best), name: value}) for name, value in values]
-            sized = [(found, number) for number, each in enumerate(others) if (found := self._size(each)) is not None]
-            least, number = min(sized)
-            if least >= size:
-                return best
-            best, size = others[number], least
-        return None
+            least = self._smallest_among([best, *others])
+            if least == best:
+                break
+            best = least
+        return best
+
+    def _smallest_among(self, students: Iterable[Plain]) -> Plain | None:
+        """The one that exceeds the limits by the least; None where none can be built. The first one of equals."""
+        built = [(size, each) for each in students if (size := self._size(each)) is not None]
+        return min(built, key=lambda row: row[0])[1] if built else None
 
     def _size(self, student: Mapping[str, Any]) -> tuple[float, int] | None:
         """The largest cost of a student as a multiple of its limit, and its parameters; None: it cannot be built."""

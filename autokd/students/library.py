@@ -36,15 +36,16 @@ class LibraryStudent:
     declares: ClassVar[Student]
     model: ClassVar[str] = ""
 
-    drop_path: float = 0.0  # largest probability that training leaves out a residual block, where the network has that
-    input_size: int = 0  # side in pixels to which pictures are resized inside the student; 0: they are not
+    drop_path: float | None = None  # largest probability that training leaves out a residual block, where it can
+    input_size: int | None = None  # side in pixels to which pictures are resized inside the student; None: they are not
     mean: tuple[float, ...] = ()  # per channel, that it is fed with; () for that of the library's weights
     std: tuple[float, ...] = ()  # per channel, that it is fed with; () for that of the library's weights
 
     def __post_init__(self) -> None:
         _refuse(bool(self.model), f"name one of its networks, as {self.example()}")
-        _refuse(0 <= self.drop_path < 1, f"drop_path is a probability, at least 0 and below 1, got {self.drop_path}")
-        _refuse(self.input_size >= 0, f"input_size is a side in pixels, or 0 to resize nothing, got {self.input_size}")
+        dropped, side = self.drop_path or 0.0, self.input_size or 0
+        _refuse(0 <= dropped < 1, f"drop_path is a probability, at least 0 and below 1, got {dropped}")
+        _refuse(side >= 0, f"input_size is a side in pixels, or 0 to resize nothing, got {side}")
         fitting = all(len(values) in (0, 1, COLOURS) for values in (self.mean, self.std))
         _refuse(fitting, "mean and std have one value, or one a channel")
         _refuse(min(self.std, default=1) > 0, f"std is positive, got {list(self.std)}")
@@ -143,7 +144,7 @@ class LibraryStudent:
         offered = _offered(self, task)
         network = self._made(task)
         form = _for_channels(self.form(), context.task.input_shape[0])
-        form = replace(form, mean=self.mean or form.mean, std=self.std or form.std, size=self.input_size)
+        form = replace(form, mean=self.mean or form.mean, std=self.std or form.std, size=self.input_size or 0)
         return LibraryNetwork(network, Entrance(context.task, form), offered, self.ways())
 
     def _resized(self, task: Task) -> Task:

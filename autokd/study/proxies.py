@@ -8,22 +8,28 @@ each resample; tests of several proxies are corrected after Holm (Scand. J. Stat
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autokd.study.beyond_size import beyond_size, ranks_of
 from autokd.study.choice import ScreenedStudent
 from autokd.study.fidelity import Tau, kendall, score_at
 from autokd.study.ranking import common_rung
 from autokd.study.records import Records
+from autokd.study.student_model import StudentModel, fit
 
 Floats = NDArray[np.float64]
 SIZES = ("params", "macs")
 """What every proxy has to beat; they decide from the start."""
+LEARNED = "learned"
+"""Name of what the study's own model says of students; see `autokd.study.student_model`."""
 FEWEST_TRIALS = 20
 """Finished trials from which on a proxy may decide."""
 FEWEST_STUDENTS = 8
@@ -32,10 +38,6 @@ RELIABLE = 0.5
 """Least share of a proxy's variance over students that is not of its repeats; below it orders nothing."""
 ALPHA = 0.025
 """Of the one-sided test: the lower end of a 95 % interval lies above 0."""
-RESAMPLES = 300
-_RIDGE = 1e-9
-_NOTHING = 1e-6
-"""Share of a series' spread below which what is left of it counts as rounding."""
 
 
 class Worth(NamedTuple):
@@ -78,13 +80,47 @@ def worth_of_proxies(records: Records) -> list[Worth]:
 
     Trials are compared at the highest rung that `FEWEST_TRIALS` of them finished.
     """
+    pairs, known = _pairs(records), scored(records)
+    names = list(dict.fromkeys([*SIZES, *(name for student in known for name in student.proxies)]))
+    learned, model = _learned(pairs)
+    names += [LEARNED] if model is not None else []
+    found = [_worth(name, learned, records) for name in names] if known else []
+    return _corrected(found)
+
+
+def learned_model(records: Records) -> StudentModel | None:
+    """Return the study's own model of what students reach; None from too few trials or students."""
+    return _learned(_pairs(records))[1]
+
+
+def with_learned(model: StudentModel | None, rows: Sequence[ScreenedStudent]) -> list[ScreenedStudent]:
+    """Return students with what a model says of them among their proxies."""
+    if model is None:
+        return [*rows]
+    return [_saying(row, value) for row, value in zip(rows, model.predict(rows).tolist(), strict=True)]
+
+
+def _learned(pairs: Sequence[_Pair]) -> tuple[list[_Pair], StudentModel | None]:
+    """The pairs with what the model learned from the other students says of each; no model from too few."""
+    students = {pair.key: pair.student for pair in pairs}
+    if len(pairs) < FEWEST_TRIALS or len(students) < FEWEST_STUDENTS:
+        return [*pairs], None
+    scores = {key: [pair.score for pair in pairs if pair.key == key] for key in students}
+    fitted = fit([*students.values()], [fmean(each) for each in scores.values()], [*map(len, scores.values())])
+    said = dict(zip(students, fitted.left_out.tolist(), strict=True))
+    return [pair._replace(student=_saying(pair.student, said[pair.key])) for pair in pairs], fitted.model
+
+
+def _saying(row: ScreenedStudent, value: float) -> ScreenedStudent:
+    return dataclasses.replace(row, proxies={**row.proxies, LEARNED: value})
+
+
+def _pairs(records: Records) -> list[_Pair]:
+    """The trials that finished the rung at which proxies are judged, and whose student was scored."""
     trials, rung = records.trials.values(), rung_of(records)
     known = {key_of(each.student): each for each in scored(records)}
     reached = ((key_of(t.pipeline["student"]), s) for t in trials if (s := score_at(t, rung)) is not None)
-    pairs = [_Pair(score, known[key], key) for key, score in reached if key in known]
-    names = list(dict.fromkeys([*SIZES, *(name for student in known.values() for name in student.proxies)]))
-    found = [_worth(name, pairs, records) for name in names] if known else []
-    return _corrected(found)
+    return [_Pair(score, known[key], key) for key, score in reached if key in known]
 
 
 def rung_of(records: Records) -> int:
@@ -137,36 +173,6 @@ def reliability(students: Sequence[ScreenedStudent], name: str) -> float | None:
     return max(0.0, 1.0 - noise / variance) if variance > 0 else 0.0
 
 
-def beyond_size(
-    x: Sequence[float] | Floats, y: Sequence[float] | Floats, sizes: Floats, groups: Sequence[Hashable]
-) -> Tau | None:
-    """Kendall's tau-b of what is left of two series once size is taken off, with a 95 % interval.
-
-    Args:
-      x, y: [n].
-      sizes: [n, k], each above 0.
-      groups: what is drawn together in the bootstrap: the student of each.
-    Returns:
-      None where nothing is left of a series.
-    """
-    series = [_ranks(x), _ranks(y)]
-    design = _standard(np.column_stack([np.log(sizes), *(_ranks(column)[:, None] for column in sizes.T)]))
-    index = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    drawn = np.random.default_rng(0).multinomial(len(index), [1 / len(index)] * len(index), size=RESAMPLES)
-    weights = np.concatenate([np.ones((1, len(x))), drawn[:, [index[group] for group in groups]]])
-    left = [_left(design, each, weights) for each in series]
-    if any(
-        each[0].std() <= _NOTHING * max(float(whole.std()), 1e-12) for each, whole in zip(left, series, strict=True)
-    ):
-        return None
-    taus = _taus(left[0], left[1], weights)
-    if not math.isfinite(taus[0]):
-        return None
-    error = 1.96 * float(np.nanstd(taus[1:], ddof=1))
-    tau = float(taus[0])
-    return Tau(tau, max(-1.0, tau - error), min(1.0, tau + error), len(x))
-
-
 def _worth(name: str, pairs: Sequence[_Pair], records: Records) -> Worth:
     known, lower = scored(records), records.screening.lower_is_better
     said = [value_of(pair.student, name, lower) for pair in pairs]
@@ -190,7 +196,7 @@ def _measured(worth: Worth, values: Sequence[float], pairs: Sequence[_Pair]) -> 
     """Add the taus, given what a proxy says of the student of each trial; what is beyond size not for sizes."""
     keys, scores = [pair.key for pair in pairs], [pair.score for pair in pairs]
     if len(values) > 2:
-        worth = worth._replace(tau=kendall(_ranks(values).tolist(), scores, keys))
+        worth = worth._replace(tau=kendall(ranks_of(values).tolist(), scores, keys))
     if worth.decides:
         return worth
     if worth.students >= FEWEST_STUDENTS:
@@ -234,40 +240,3 @@ def _p(tau: Tau | None) -> float | None:
 
     error = max(tau.high - tau.tau, tau.tau - tau.low) / 1.96
     return float(ndtr(-tau.tau / error)) if error > 0 else float(tau.tau <= 0)
-
-
-def _ranks(values: Sequence[float] | Floats) -> Floats:
-    from scipy.stats import rankdata  # slow to import
-
-    ranks: Floats = rankdata(values)
-    return ranks
-
-
-def _standard(columns: Floats) -> Floats:
-    """Columns scaled to mean 0 and spread 1, with one of ones; a constant one becomes zeros."""
-    spread = columns.std(0)
-    scaled = (columns - columns.mean(0)) / np.where(spread > 0, spread, 1.0)
-    return np.column_stack([np.ones(len(columns)), scaled])
-
-
-def _left(design: Floats, series: Floats, weights: Floats) -> Floats:
-    """What a weighted least-squares fit leaves of a series in each resample: [n, k], [n], [R, n] -> [R, n]."""
-    normal = np.einsum("ni,rn,nj->rij", design, weights, design, optimize=True)
-    normal += _RIDGE * len(series) * np.eye(design.shape[1])
-    right = np.einsum("ni,rn,n->ri", design, weights, series, optimize=True)
-    fitted = np.linalg.solve(normal, right[..., None])[..., 0] @ design.T
-    left: Floats = np.round(series[None] - fitted, 9)  # trials of one student are tied
-    return left
-
-
-def _taus(x: Floats, y: Floats, weights: Floats) -> Floats:
-    """Tau-b of each resample, [R, n] three times -> [R]; NaN where a series is constant."""
-    taus = np.full(len(x), np.nan)
-    for number, (one, other, weight) in enumerate(zip(x, y, weights, strict=True)):
-        there = weight > 0
-        a, b = (np.sign(each[there][:, None] - each[there][None, :]) for each in (one, other))
-        pairs = np.outer(weight[there], weight[there])
-        untied = (np.abs(a) * pairs).sum() * (np.abs(b) * pairs).sum()
-        if untied > 0:
-            taus[number] = (a * b * pairs).sum() / math.sqrt(untied)
-    return taus

@@ -85,6 +85,32 @@ def test_a_teacher_finds_them_among_the_samples(table: Path) -> None:
     assert found.unlabelled.ids.tolist() == list(range(150, 150 + len(found.unlabelled)))
 
 
+def test_rows_without_a_label_in_the_table_itself(
+    table: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame, file = pd.read_csv(table / "few.csv", dtype=str), tmp_path / "some.csv"
+    frame.loc[1::3, "digit"] = ""
+    frame.to_csv(file, index=False)
+    frame[frame["digit"] != ""].to_csv(tmp_path / "labelled.csv", index=False)
+    with pytest.raises(DataError, match=r"50 row\(s\) have no label, .* on them, give this table"):
+        data.load(file, DataOptions(target="digit"))
+    found = data.load(file, DataOptions(target="digit", unlabelled=file))
+    assert "50 of 150 rows have no label, and are distilled on" in caplog.text
+    alone = data.load(tmp_path / "labelled.csv", DataOptions(target="digit"))
+    assert found.labelled_alone.task.fingerprint == alone.task.fingerprint and found.task.unlabelled == 50
+    assert found.unlabelled is not None
+    numbers = np.array(found.samples.numbers)  # of a teacher's file of predictions: the order of the table
+    assert found.samples.total == 150 and numbers[-50:].tolist() == list(range(1, 150, 3))
+    assert found.samples.table is not None and (numbers[:-50] % 3 != 1).all()
+    values = pd.read_csv(file).iloc[numbers]["x3"].to_numpy()
+    assert (found.samples.table()["x3"].astype(float).to_numpy() == values).all()
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved/some.csv").write_bytes(file.read_bytes())
+    assert data.load_again(found.reference, data_dir=tmp_path / "moved").task == found.task
+    with pytest.raises(DataError, match="all of its rows have a label"):
+        of_table(table, unlabelled=table / "few.csv")
+
+
 def test_pictures_of_a_folder_with_folders_in_it(pictures: Path, caplog: pytest.LogCaptureFixture) -> None:
     options = DataOptions(unlabelled=pictures / "rest")
     found = data.load(pictures / "few", options)
@@ -119,7 +145,8 @@ def test_what_cannot_be_used(table: Path, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="there is no column 'x"):
         of_table(table, unlabelled=tmp_path / "other.csv")
+    (tmp_path / "held.csv").write_bytes((table / "few.csv").read_bytes())
     with pytest.raises(DataError, match="all 150 samples without labels are also in validation or test"):
-        of_table(table, unlabelled=table / "few.csv", validation=table / "few.csv")
+        of_table(table, unlabelled=tmp_path / "held.csv", validation=table / "few.csv")
     with pytest.raises(DataError, match="no picture lies there"):
         data.load("digits", DataOptions(unlabelled=tmp_path))

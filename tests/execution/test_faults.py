@@ -37,7 +37,7 @@ import autokd, torch
 from autokd.search import run
 from autokd.cli.commands import run_command
 
-command = ["search", "--dataset", "digits", "--limit-train", "128", "--device", "cpu", "--seed", "3", "--study", "mine",
+command = ["search", "--dataset", "digits", "--limit-train", "64", "--device", "cpu", "--seed", "3", "--study", "mine",
            "--quiet", "--space", *sys.argv[1:]]
 records, rng, kills = Path("studies/mine/trials.jsonl"), random.Random(0), 0
 

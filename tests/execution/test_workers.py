@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -35,7 +35,9 @@ from autokd.execution.executor import (
 from autokd.execution.inline import InlineExecutor
 from autokd.execution.workers import Launch, WorkerExecutor, describe_exit
 from tests.execution import forked
+from tests.processes import start
 from tests.search.plugins import plugin
+from tests.search.processes import wait_until
 from tests.search.spaces import CPU, resolved
 
 pytestmark = pytest.mark.slow
@@ -165,14 +167,14 @@ def test_a_segfault_costs_its_trial_alone(executor: WorkerExecutor, digits: Data
 def test_a_trial_that_hangs_is_given_up_with_its_whole_group(
     executor: WorkerExecutor, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "_launch", dataclasses.replace(executor._launch, lease=3.0))
+    monkeypatch.setattr(executor, "_launch", dataclasses.replace(executor._launch, lease=1.0))
     executor.submit(job(digits, "t_hangs"))
     began, pids = time.monotonic(), set()
     while executor._tasks[0].outcome is None:
         executor._poll()
         pids |= {w.process.pid for w in executor._workers if w is not None}
     failure = executor.collect().failure
-    assert failure == {"kind": "timeout", "reason": "it cost 2 workers: it gave no sign of life for 3 s"}
+    assert failure == {"kind": "timeout", "reason": "it cost 2 workers: it gave no sign of life for 1 s"}
     assert len(pids) == 2 and not any(psutil.pid_exists(pid) for pid in pids)
     assert time.monotonic() - began < 60
 
@@ -207,15 +209,13 @@ def test_workers_end_with_their_coordinator(digits: Dataset, tmp_path: Path) -> 
         "while not e._workers[0].ready: e._poll()\n"
         "print(e._workers[0].process.pid, flush=True); e.collect()"
     )
-    import json
-
     arguments = [json.dumps(setup(digits, tmp_path)), json.dumps(job_to_plain(job(digits, "t_hangs")))]
-    coordinator = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
-    assert coordinator.stdout is not None
-    pid = int(coordinator.stdout.readline())
+    coordinator, said = start(code, *arguments, folder=tmp_path), tmp_path / "output.txt"
+    wait_until(lambda: said.exists() and said.read_text().endswith("\n"), tmp_path, coordinator)
+    pid = int(said.read_text())
     assert psutil.pid_exists(pid)
-    with coordinator:
-        coordinator.kill()
+    coordinator.kill()
+    coordinator.wait()
     deadline = time.monotonic() + 60
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.05)

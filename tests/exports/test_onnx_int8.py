@@ -37,6 +37,18 @@ def test_it_takes_raw_samples_and_its_cost_is_that_of_the_file(digits: Dataset, 
     assert nodes["QuantizeLinear"] >= 4 and nodes["Conv"] == 3
 
 
+def test_a_transformer_cut_down_whose_norms_are_all_alike(digits: Dataset, tmp_path: Path) -> None:
+    vit = {"network": "timm:test_vit:img_size=8,patch_size=4", "importance": "none"}
+    bundle = bundle_of(tmp_path / "student", digits, make("students", "cut_teacher", vit))
+    written = autokd.export_model(bundle, format="onnx", int8=True, output=tmp_path / "it.onnx", dataset=digits)
+    pixels = single(digits.validation.inputs)[:64]
+    logits = running.session(written.files[0], threads=1).run(
+        ["logits"], {"image": pixels.numpy().transpose(0, 2, 3, 1)}
+    )
+    expected = autokd.load_student(bundle).module(pixels / 255).detach().numpy()
+    assert np.abs(logits[0] - expected).mean() < 0.5 * expected.std()
+
+
 def test_a_form_without_8_bits_says_which_has_them(digits: Dataset, tmp_path: Path) -> None:
     bundle = bundle_of(tmp_path / "student", digits)
     with pytest.raises(UserError, match=r"^--int8 is not for --format pt2; it is for onnx, runtime$"):

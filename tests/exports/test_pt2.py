@@ -36,7 +36,12 @@ def test_answers_as_the_student_does_in_a_process_with_torch_alone(
     digits: Dataset, mixed: Dataset, tmp_path: Path
 ) -> None:
     students: dict[str, Student] = {}
-    for name, data, student in (("digits", digits, None), ("mixed", mixed, make("students", "ft_transformer", {}))):
+    vit = {"network": "timm:test_vit:img_size=8,patch_size=4", "importance": "none"}
+    for name, data, student in (
+        ("digits", digits, None),
+        ("cut", digits, make("students", "cut_teacher", vit)),
+        ("mixed", mixed, make("students", "ft_transformer", {})),
+    ):
         bundle = bundle_of(tmp_path / name, data, student, temperature=2.0)
         written = autokd.export_model(bundle, format="pt2", output=tmp_path / f"{name}.pt2")
         assert written.files == (tmp_path / f"{name}.pt2",)

@@ -130,6 +130,20 @@ def test_flat_names_a_component_by_its_slot() -> None:
     assert flat(plain) == {"student": "cnn", "student.width": 8, "losses.kd": "kd", "losses.kd.weight": 2.0}
 
 
+def test_fields_that_hold_nothing_are_not_shown() -> None:
+    plain: dict[str, Any] = {
+        "use": "timm:lcnet_050",
+        "drop_path": None,
+        "input_size": 96,
+        "mean": [],
+        "std": [],
+        "network": "",
+        "k": 0,
+    }
+    assert words.component(plain) == "timm:lcnet_050(input_size 96, k 0)"
+    assert words.student_in_words({"student": {**plain, "input_size": None}}) == "timm:lcnet_050, k 0"
+
+
 def test_words() -> None:
     assert words.percent(0.9544) == "95.4 %"
     assert words.difference(-0.012, ACCURACY) == "−1.2"

@@ -377,7 +377,7 @@ def test_a_budget_that_was_too_short_is_told(
 
 def test_proxy_taus_are_measured_on_trained_students(fabricate: Fabricate) -> None:
     found = {worth.name: worth for worth in worth_of_proxies(fabricate(trials=60).records)}
-    assert list(found) == ["params", "macs", "nwot", "diswot"]
+    assert list(found) == ["params", "macs", "nwot", "diswot", "learned"]
     assert found["params"].students == 12 and found["params"].trials == 55  # 18 finished the next rung: fewer than 20
     assert found["params"].tau == found["macs"].tau  # MACs are proportional to parameters here
 

@@ -15,7 +15,7 @@ from tests.processes import Process, start
 SEARCH = """
 import sys
 from autokd.cli.commands import run_command
-sys.exit(run_command(["search", "--dataset", "digits", "--limit-train", "128", "--device", "cpu", "--seed", "3",
+sys.exit(run_command(["search", "--dataset", "digits", "--limit-train", "64", "--device", "cpu", "--seed", "3",
                       "--study", "mine", "--space", *sys.argv[1:]]))
 """
 

@@ -71,7 +71,7 @@ WITH_NARROW = BRIEF.replace("    cnn:", "    t_narrow: {}\n    cnn:").replace("p
     "warm_starts:\n  - student: {use: t_narrow, most: 0}\n  - student: {use: t_narrow, most: 16}\n"
 )
 COMMAND = [
-    *("search", "--dataset", "digits", "--limit-train", "128", "--device", "cpu", "--seed", "3"),
+    *("search", "--dataset", "digits", "--limit-train", "64", "--device", "cpu", "--seed", "3"),
     *("--space", "tiny.yaml", "--plugins", "narrow.py"),
 ]
 
@@ -115,7 +115,7 @@ def test_the_profile_is_shown_and_recorded(done: Done) -> None:
 
 @pytest.mark.slow
 def test_the_plan_of_the_bank_is_told_before_the_first_trial_and_in_a_dry_run(done: Done) -> None:
-    lines = [re.search(r"about (\S+) ([kM]B) stored, so that (\d+) % of epochs", t) for t in outputs(done)]
+    lines = [re.search(r"about (\S+) ([kM]B) kept; (\d+) % of epochs", t) for t in outputs(done)]
     assert all(lines)
     assert lines[0] and lines[1] and lines[0].groups() == lines[1].groups()
     assert "nothing was written" in done.planned.stdout
@@ -233,5 +233,6 @@ def test_the_embedding_counts_where_a_loss_of_the_space_reads_it(prepared: Setup
 
 
 def test_the_plan_in_words() -> None:
-    assert str(BankPlan(1, 1_234_000, 0.876)) == "about 1.23 MB stored, so that 88 % of epochs need not ask it again"
-    assert str(BankPlan(3, 2_560, 0.0)).startswith("about 2.56 kB stored, so that 0 % ")
+    assert str(BankPlan(1, 1_234_000, 0.876)) == "about 1.23 MB kept; 88 % of epochs find theirs there"
+    assert str(BankPlan(3, 2_560, 0.004)) == "about 2.56 kB kept; hardly any epoch asks for the same ones again"
+    assert str(BankPlan(0, 0, 0.0)).startswith("none is kept")

@@ -28,9 +28,9 @@ MANY = WITH_HEAD.replace("params: 4000", "params: 20e3")
 ONLY = (
     MANY.replace("plain: {}, ", "")
     .replace("[0.02, 0.5]", "[1.0e-6, 1.0e-5]")
-    .replace("teacher_epochs: 2", "teacher_epochs: 30")
-    .replace("epochs: 4", "epochs: 12")
-    .replace("finalists: 2", "finalists: 1")
+    .replace("teacher_epochs: 2", "teacher_epochs: 12")
+    .replace("recipes: 2, epochs: 4, rungs: 3", "recipes: 2, epochs: 8, rungs: 2")
+    .replace("finalists: 2, select_seeds: 2", "finalists: 1, select_seeds: 1")
     + """
 warm_starts:
   - {head: {use: simkd, factor: 8}, losses: {simkd: {weight: 3.0}}, optimizer: {use: adamw, learning_rate: 2.0e-2}}
@@ -38,12 +38,12 @@ warm_starts:
 )
 
 
-def search(folder: Path, text: str, trials: int) -> autokd.Study:
+def search(folder: Path, text: str, trials: int, *, rows: int = 64) -> autokd.Study:
     path = folder / "space.yaml"
     path.write_text(text)
     places: dict[str, Any] = {"studies_dir": folder / "studies", "reports_dir": folder / "reports"}
     return autokd.search(
-        "digits", limit_train=128, device="cpu", seed=3, space=path, study="mine", trials=trials, **places
+        "digits", limit_train=rows, device="cpu", seed=3, space=path, study="mine", trials=trials, **places
     )
 
 
@@ -106,7 +106,7 @@ def test_a_search_over_heads_fails_nowhere_and_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_recommended_student_has_its_head_in_claim_bundle_and_export(tmp_path: Path) -> None:
-    study = search(tmp_path, ONLY, 4)
+    study = search(tmp_path, ONLY, 4, rows=96)
     claim = study.recommendation
     assert claim is not None
     found = {arm.name: arm.pipeline["head"]["use"] for arm in claim.arms}
@@ -115,7 +115,7 @@ def test_the_recommended_student_has_its_head_in_claim_bundle_and_export(tmp_pat
     student = autokd.load_student(study.path / "best")
     counts = {"params": cost.params(student.network), "macs": cost.macs(student.network, student.task)}
     assert claim.used.cost == {**counts, "size": cost.size_bytes(student.network)}
-    test = load("digits", DataOptions(limit_train=128, seed=3)).read_test()
+    test = load("digits", DataOptions(limit_train=96, seed=3)).read_test()
     accuracy = float((student.logits(test.inputs).argmax(-1) == test.labels).double().mean())
     assert accuracy == json.loads((study.path / "best" / "metrics.json").read_text())["test"]["accuracy"] > 0.5
     assert from_plain(study.export()["pipeline"]).head == from_plain(claim.used.pipeline).head

@@ -39,6 +39,7 @@ from tests.search.spaces import SPACE, Line, resolved
 from tests.search.stages import explorer
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 128, "device": "cpu", "seed": 3, "study": "mine"}
+SHORT = SPACE.replace("epochs: 4, rungs: 3", "epochs: 2, rungs: 2")
 BOTH = Objective(("accuracy", "params"))
 LOSS = METRICS["log_loss"]
 
@@ -149,10 +150,11 @@ def test_a_space_file_names_the_objective_and_the_limits(tmp_path: Path) -> None
 
 
 def test_several_objectives_give_a_front_and_going_on_gives_the_same(tmp_path: Path) -> None:
-    whole = search(tmp_path / "whole", objective=["accuracy", "params"], trials=12)
+    given: dict[str, Any] = {"text": SHORT, "limit_train": 64, "objective": ["accuracy", "params"], "trials": 12}
+    whole = search(tmp_path / "whole", **given)
     with pytest.raises(Cut):
-        search(tmp_path / "cut", objective=["accuracy", "params"], trials=12, notify=cut_after(7))
-    resumed = search(tmp_path / "cut", objective=["accuracy", "params"], trials=12)
+        search(tmp_path / "cut", **given, notify=cut_after(7))
+    resumed = search(tmp_path / "cut", **given)
     assert comparable(resumed.store.records) == comparable(whole.store.records)
     assert "tpe" in {t.source for t in whole.store.records.trials.values()}
     claim, choice = whole.recommendation, whole.store.records.choices[-1]
@@ -187,7 +189,7 @@ def test_latency_is_measured_once_before_it_is_used_and_bounds_what_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = counted_latency(monkeypatch, noisy=True)
-    given: dict[str, Any] = {"objective": ["accuracy", "latency"], "max_latency": 0.6, "trials": 12}
+    given: dict[str, Any] = {"text": SHORT, "objective": ["accuracy", "latency"], "max_latency": 0.6, "trials": 12}
     with pytest.raises(Cut):
         search(tmp_path, notify=cut_after(6), **given)
     study = search(tmp_path, **given)

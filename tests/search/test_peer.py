@@ -57,7 +57,7 @@ def search(folder: Path, trials: int, **more: Any) -> autokd.Study:
     path.write_text(WITH_PEER)
     places: dict[str, Any] = {"studies_dir": folder / "studies", "reports_dir": folder / "reports", "slots": 2}
     return autokd.search(
-        "digits", limit_train=128, device="cpu", seed=3, space=path, study="mine", trials=trials, **places, **more
+        "digits", limit_train=64, device="cpu", seed=3, space=path, study="mine", trials=trials, **places, **more
     )
 
 

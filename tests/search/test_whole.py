@@ -28,14 +28,14 @@ from tests.search.processes import ended, records_in, release, started, started_
 from tests.search.records import comparable
 from tests.search.spaces import SPACE
 
-OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 128, "device": "cpu", "seed": 3}
+OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 64, "device": "cpu", "seed": 3}
 SEARCH = """
 import sys
 import autokd
-autokd.search("digits", limit_train=128, device="cpu", seed=3, space=sys.argv[1], study="mine",
+autokd.search("digits", limit_train=64, device="cpu", seed=3, space=sys.argv[1], study="mine",
               studies_dir=sys.argv[2] + "/studies", reports_dir=sys.argv[2] + "/reports")
 """
-TRIALS = 14
+TRIALS = 12
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_a_search_in_which_everything_fails_ends_with_the_reason(tmp_path: Path)
     path = tmp_path / "bad.yaml"
     text = SPACE.replace("sgd: {learning_rate: {float: [0.02, 0.5], log: true}}", "sgd: {learning_rate: 1.0e+30}")
     path.write_text(text.replace("    adamw: {learning_rate: {float: [2e-3, 5e-2], log: true}}\n", ""))
-    with pytest.raises(NothingFeasible, match="no trial finished; reasons: the training loss became"):
+    with pytest.raises(NothingFeasible, match=r"no trial finished; reasons: .*the training loss became nan"):
         search(tmp_path, path, trials=4)
     assert all(t.failure for t in records_in(tmp_path).trials.values()) and len(records_in(tmp_path).trials) == 4
 

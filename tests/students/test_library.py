@@ -49,7 +49,7 @@ class TestLibraryStudents(StudentSuite):
 def test_a_student_is_named_by_library_and_network_everywhere() -> None:
     component = student("timm:test_resnet", drop_path=0.1)
     plain = spec.component_to_plain(component)
-    assert plain == {"use": "timm:test_resnet", "drop_path": 0.1, "input_size": 0, "mean": [], "std": []}
+    assert plain == {"use": "timm:test_resnet", "drop_path": 0.1, "input_size": None, "mean": [], "std": []}
     assert spec.component_from_plain("students", plain) == component
     assert hash(component) == hash(spec.component_from_plain("students", plain))
     assert component != student("timm:test_efficientnet", drop_path=0.1)

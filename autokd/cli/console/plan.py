@@ -42,7 +42,7 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
     rungs = f"each for {words.number_of(first[1], 'epoch')}" + "".join(f", the best {n} to {e}" for n, e in later)
     sizes = f"{len(data.train)} train, {len(data.validation)} validation, {data.test_size} test"
     yield f"data: {data.task.dataset}, {sizes}"
-    yield from _unlabelled(data)
+    yield from _unlabelled(data, planned.pool_seconds)
     yield _samples(setup, planned)
     rare = rare_line(setup)
     if rare:
@@ -64,14 +64,21 @@ def _lines(setup: Setup, planned: Plan) -> Iterator[str]:
         yield from ("left out of the space:", *(f"  {line}" for line in setup.dropped))
 
 
-def _unlabelled(data: Dataset) -> Iterator[str]:
+def _unlabelled(data: Dataset, seconds: float) -> Iterator[str]:
     if data.unlabelled is None:
         return
     left_out = data.card["unlabelled"].get("also_held_out", 0)
     also = f"; {left_out} more are also in validation or test, and are left out" if left_out else ""
     made = data.card["unlabelled"].get("made")
     pool = f"{len(data.unlabelled)} {f'rows made by {made}' if made else 'samples'}{also}"
-    yield f"without labels: {pool}; an epoch is {len(data.train)} samples with them, too"
+    yield (
+        f"without labels: {pool}; an epoch is {len(data.train)} samples with them, too; asking the teacher about all "
+        f"of them takes {_some(seconds)}"
+    )
+
+
+def _some(seconds: float) -> str:
+    return "less than a second" if seconds < 1 else f"about {words.duration(seconds)}"
 
 
 def _titled(name: str) -> str:

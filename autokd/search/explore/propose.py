@@ -20,7 +20,7 @@ from autokd.search.baselines import distilling_losses
 from autokd.search.explore.design import DESIGN, MainEffects, options_of
 from autokd.search.explore.families import FAMILY, Families, Recipes
 from autokd.search.limits import Meter, over, pipeline_cost, recorded_cost
-from autokd.search.screen.screen import score_against
+from autokd.search.screen.screen import Standard
 from autokd.search.screen.screener import Screener, key_of
 from autokd.seeds import derive
 from autokd.space import Budget, Drawn, Space, restarted
@@ -28,7 +28,7 @@ from autokd.spec import fingerprint, without_idle
 from autokd.study.arms import BASELINES, RECIPE
 from autokd.study.choice import ScreenedStudent
 from autokd.study.past import PastStudies
-from autokd.study.proxies import deciding, scored, worth_of_proxies
+from autokd.study.proxies import scored
 from autokd.study.records import Records, Refused
 from autokd.types import Shapes, Task
 
@@ -266,28 +266,21 @@ class Proposer:
 
     def _best_screened(self, found: list[Drawn]) -> Drawn:
         """The pipeline whose student is the best by what decides in this study; see `autokd.study.proxies`."""
-        by, known = self._deciding, self._screened
-        lower = self.records.screening.lower_is_better
-
-        def score(drawn: Drawn) -> float:
-            student = drawn.plain["student"]
-            row = known.get(key_of(student)) or self.screener.screened(student, by)
-            return score_against(self.records.screen, row, by, lower)
-
-        return max(found, key=score)
+        known, standard = self._screened, self._standard
+        return max(found, key=lambda drawn: standard.score(drawn.plain["student"], known, self.screener))
 
     @property
     def _screened(self) -> dict[str, ScreenedStudent]:
         return {key_of(row.student): row for row in scored(self.records)}
 
     @property
-    def _deciding(self) -> tuple[str, ...]:
-        """What orders students so far: their sizes, and the proxies that have earned it on this study's trials."""
+    def _standard(self) -> Standard:
+        """What students are compared by so far."""
         done = sum(len(trial.rungs) for trial in self.records.trials.values())
-        if done not in self._decided:
-            self._decided[done] = deciding(worth_of_proxies(self.records))
-        return self._decided[done]
+        if done not in self._standards:
+            self._standards[done] = Standard.of(self.records)
+        return self._standards[done]
 
     @functools.cached_property
-    def _decided(self) -> dict[int, tuple[str, ...]]:
+    def _standards(self) -> dict[int, Standard]:
         return {}

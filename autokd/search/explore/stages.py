@@ -61,6 +61,7 @@ class Explore:
                 reading=runs,
                 drawn=True,
                 views=(1 if budget.only_recipes else POLICIES) * min(budget.views or budget.epochs, budget.epochs),
+                pools=1,  # of views that change, no more than a share is asked about at a time
             )
         ]
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autokd.search.screen.screener import Screener
+from autokd.search.screen.screener import Screener, key_of
 from autokd.study.choice import ScreenedStudent
-from autokd.study.proxies import value_of
+from autokd.study.proxies import LEARNED, deciding, learned_model, value_of, with_learned, worth_of_proxies
+from autokd.study.records import Records
+from autokd.study.student_model import StudentModel
 
 STRATA = 4
 """Size strata: over a half of the largest student's parameters, over a quarter, over an eighth, and the rest."""
@@ -74,6 +76,40 @@ def score_against(
         judged = [value for row in screened if (value := value_of(row, name, lower)) is not None]
         shares.append(MIDDLE if own is None or not judged else sum(value < own for value in judged) / len(judged))
     return float(np.mean(shares)) if shares else MIDDLE
+
+
+class Standard(NamedTuple):
+    """What students are compared by, at some time of a study.
+
+    Args:
+      by: names of what decides.
+      model: the study's own, where it decides.
+      rows: the screened students, with what the model says of them.
+      lower: names of the proxies of which less is better.
+    """
+
+    by: tuple[str, ...]
+    model: StudentModel | None
+    rows: Sequence[ScreenedStudent]
+    lower: tuple[str, ...]
+
+    @classmethod
+    def of(cls, records: Records) -> Standard:
+        """Return what a study's records bear; a pure function of them."""
+        by = deciding(worth_of_proxies(records))
+        model = learned_model(records) if LEARNED in by else None
+        return cls(by, model, with_learned(model, records.screen), records.screening.lower_is_better)
+
+    def score(self, student: Mapping[str, Any], known: Mapping[str, ScreenedStudent], screener: Screener) -> float:
+        """Return how good a plain student is, 0 to 1.
+
+        Args:
+          student: plain.
+          known: students that were scored before, by `key_of`.
+          screener: scores others; with all its proxies where the model reads them.
+        """
+        row = known.get(key_of(student)) or screener.screened(student, None if self.model else self.by)
+        return score_against(self.rows, with_learned(self.model, [row])[0], self.by, self.lower)
 
 
 def stratum_of(params: int, largest: int) -> int:

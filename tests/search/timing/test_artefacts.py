@@ -12,9 +12,11 @@ from torch import Tensor
 from autokd.data import Dataset
 from autokd.engine import prepare
 from autokd.engine.rung import FORWARD, run_samples
+from autokd.search.stages import works
 from autokd.search.timing.artefacts import Rates, preparing_seconds, reference_samples
 from autokd.search.timing.measure import Probe
-from autokd.search.work import Costs, Parallel, Sizes, Work, total_seconds
+from autokd.search.work import Costs, Parallel, Scope, Sizes, Work, total_seconds
+from autokd.space import Budget
 from autokd.spec import from_plain, make
 from autokd.teaching.recipe import Effort
 from autokd.types import Shapes
@@ -70,6 +72,13 @@ def test_the_plan_counts_them_where_pipelines_are_drawn() -> None:
             total_seconds([work], sizes, 100, c, two) for c in (costs, costs._replace(preparing=(5.0, 7.0)))
         )
         assert beside - without == pytest.approx(more)
+
+
+def test_the_plan_counts_the_answers_about_samples_without_labels_once() -> None:
+    foreseen, sizes = works(Scope(budget=Budget(trials=9, epochs=4))), Sizes(100, 20, 20, classes=10)
+    costs, alone = Costs(train=1e-3, answer=1e-2), Parallel()
+    seconds = [total_seconds(foreseen, each, 100, costs, alone) for each in (sizes, sizes._replace(unlabelled=50_000))]
+    assert seconds[1] - seconds[0] == pytest.approx(500.0)
 
 
 def test_a_space_is_asked_for_them_only_where_something_is_prepared(

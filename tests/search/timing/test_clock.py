@@ -23,7 +23,7 @@ def going_back(real: Callable[[], float]) -> Callable[[], float]:
 
 def test_a_clock_that_goes_back_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tiny.yaml").write_text(
-        SPACE.replace("trials: 8", "trials: 4").replace("epochs: 4, rungs: 3", "epochs: 2, rungs: 2")
+        SPACE.replace("trials: 8", "trials: 4").replace("epochs: 4, rungs: 3", "epochs: 1, rungs: 1")
     )
     told = {}
     for name in ("straight", "back"):
@@ -31,7 +31,7 @@ def test_a_clock_that_goes_back_changes_nothing(tmp_path: Path, monkeypatch: pyt
             monkeypatch.setattr(time, "time", going_back(time.time))
         study = autokd.search(
             "digits",
-            limit_train=128,
+            limit_train=64,
             device="cpu",
             space=tmp_path / "tiny.yaml",
             study="mine",

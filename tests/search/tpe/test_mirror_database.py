@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (base / "tiny.yaml").write_text(SPACE.replace("trials: 8", "trials: 6"))
     autokd.search(
         "digits",
-        limit_train=128,
+        limit_train=64,
         device="cpu",
         space=base / "tiny.yaml",
         study="mine",

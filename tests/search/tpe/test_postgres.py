@@ -17,7 +17,7 @@ from autokd.search.tpe.database import database_url
 from autokd.search.tpe.mirror import rebuild
 from autokd.study.store import StudyStore
 from tests.search.mirrors import expected, in_database, told
-from tests.search.processes import ended, release, started_held, wait_until_held
+from tests.search.processes import FORKED, SEARCH, ended, release, started_held, wait_until_held
 from tests.search.spaces import SPACE
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ class Server:
     def __init__(self, binaries: Path, folder: Path) -> None:
         self._binaries, self._folder = binaries, folder
         self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-        self._run("initdb", "-D", str(folder / "data"), "-U", "autokd", "-A", "trust")
+        self._run("initdb", "-D", str(folder / "data"), "-U", "autokd", "-A", "trust", "--no-sync")
         self.start()
         self._run("createdb", "-h", str(folder), "-U", "autokd", "studies")
         self.url = f"postgresql://autokd@/studies?host={folder}"
@@ -79,7 +79,7 @@ def test_a_server_that_is_killed_in_a_search_with_two_workers(server: Server, tm
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE)
     options = ["--workers", "2", "--storage", server.url]
-    process = started_held(tmp_path, space, *options, event="rung", count=4, again=10)
+    process = started_held(tmp_path, space, *options, event="rung", count=4, again=10, code=FORKED + SEARCH)
     server.kill()
     release(tmp_path)
     wait_until_held(tmp_path, process)  # it did not wait for the server

@@ -32,10 +32,10 @@ def show(study: StudyStore) -> dict[str, Any]:
 
 
 def printed(study: StudyStore) -> Iterator[Printed]:
-    """Yield what is known of the scores without training."""
-    text = proxies.of_proxies(worth_of_proxies(study.records))
-    if text:
-        yield f"Screening: {text}"
+    """Yield what is known of the scores without training, where enough was trained to tell."""
+    worths = worth_of_proxies(study.records)
+    if proxies.can_be_told(worths):
+        yield f"Screening: {proxies.of_proxies(worths)}"
 
 
 def _confirm(study: StudyStore) -> dict[str, Any]:

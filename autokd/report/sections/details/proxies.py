@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from autokd.report import words
 from autokd.report.tables import Row, flat
 from autokd.study.fidelity import Tau
-from autokd.study.proxies import FEWEST_STUDENTS, FEWEST_TRIALS, SIZES, Worth, scored, worth_of_proxies
+from autokd.study.proxies import FEWEST_STUDENTS, FEWEST_TRIALS, LEARNED, SIZES, Worth, scored, worth_of_proxies
 
 if TYPE_CHECKING:
     from autokd.study.records import Records
     from autokd.study.store import StudyStore
 
-TITLES = {"params": "parameter count", "macs": "MACs"}
-"""What a size is called here."""
+TITLES = {"params": "parameter count", "macs": "MACs", LEARNED: "model of these trials"}
+"""What some scores are called here."""
 
 
 def title(worth: Worth) -> str:
@@ -30,21 +30,31 @@ def verdict(worth: Worth) -> str:
     return "orders students beyond their size" if worth.decides else worth.why
 
 
+def can_be_told(worths: Sequence[Worth]) -> bool:
+    """Whether enough was trained to judge a score."""
+    judged = [worth for worth in worths if worth.name not in SIZES]
+    return any(worth.trials >= FEWEST_TRIALS and worth.students >= FEWEST_STUDENTS for worth in judged)
+
+
 def of_proxies(worths: Sequence[Worth]) -> str:
     """Return what is known of the scores, a sentence or two; "" where nothing was screened."""
     judged = [worth for worth in worths if worth.name not in SIZES]
     if not judged:
         return ""
-    trials, students = max(worth.trials for worth in judged), max(worth.students for worth in judged)
-    if trials < FEWEST_TRIALS or students < FEWEST_STUDENTS:
-        there = f"{words.number_of(trials, 'trial')} of {words.number_of(students, 'student')}"
-        needed = f"{FEWEST_TRIALS} of at least {FEWEST_STUDENTS}"
-        return f"Whether a score without training orders students cannot be told: {there} finished, not {needed}."
-    better = [worth.name for worth in judged if worth.decides]
+    if not can_be_told(worths):
+        return _too_few(judged)
+    better = [title(worth) for worth in judged if worth.decides]
     if better:
         order = "orders" if len(better) == 1 else "order"
         return f"{words.capital(words.listed(better))} {order} students beyond what their size says."
     return "No score without training orders students beyond what their size says, as far as can be told."
+
+
+def _too_few(judged: Sequence[Worth]) -> str:
+    trials, students = max(worth.trials for worth in judged), max(worth.students for worth in judged)
+    there = f"{words.number_of(trials, 'trial')} of {words.number_of(students, 'student')}"
+    needed = f"{FEWEST_TRIALS} of at least {FEWEST_STUDENTS}"
+    return f"Whether a score without training orders students cannot be told: {there} finished, not {needed}."
 
 
 def remarks(records: Records, worths: Sequence[Worth]) -> Iterator[str]:
