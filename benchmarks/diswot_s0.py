@@ -60,21 +60,27 @@ def main() -> None:
         teachers = {False: said(network(TEACHER, TEACHER, TEACHER, seed), inputs)}
         teachers[True] = said(gaussian_(network(TEACHER, TEACHER, TEACHER, seed), seed), inputs)
         rows = {
-            str(row.struct): resemblance(network(row.d1, row.d2, row.d3, seed + 1000), teachers, inputs, labels)
-            for row in table.itertuples()
+            name: resemblance(network(*blocks, seed + 1000), teachers, inputs, labels)
+            for name, blocks in students(table).items()
         }
         if not seed:
-            for row in table.itertuples():
-                rows[str(row.struct)] |= rivals(network(row.d1, row.d2, row.d3, seed + 1000), inputs, labels)
+            for name, blocks in students(table).items():
+                rows[name] |= rivals(network(*blocks, seed + 1000), inputs, labels)
         append(asked.runs, {"seed": seed, "seconds": round(time.process_time() - began, 1), "scores": rows})
         print(seed, flush=True)
     print(f"{common.machine()}\n{report(table, lines(asked.runs))}")
 
 
+def students(table: pd.DataFrame) -> dict[str, tuple[int, int, int]]:
+    """Return the blocks of the students' stages, by the names that the table has for them."""
+    columns = [table[name].astype(int).tolist() for name in ("struct", "d1", "d2", "d3")]
+    return {str(name): (first, second, third) for name, first, second, third in zip(*columns, strict=True)}
+
+
 def network(first: int, second: int, third: int, seed: int) -> nn.Module:
     """Return a network of so many blocks, drawn from a seed, in the mode that proxies score it in."""
     component: StudentComponent = make(
-        "students", "resnet_cifar", {"blocks1": int(first), "blocks2": int(second), "blocks3": int(third)}
+        "students", "resnet_cifar", {"blocks1": first, "blocks2": second, "blocks3": third}
     )
     with seeded(seed):
         built = scored(component.build(BuildContext(task=TASK)))

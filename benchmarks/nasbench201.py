@@ -126,7 +126,8 @@ def written(indices: str) -> str:
     """Return a cell as the benchmark writes it, given NASLib's tuple of operations as text."""
     numbers = [int(each) for each in indices.strip("()").split(",")]
     names = [OPERATIONS[numbers[place]] for place in PLACES]
-    return NASBench201(**dict(zip(NASBench201.OPERATION_FIELDS, names, strict=True))).cell
+    fields: dict[str, Any] = dict(zip(NASBench201.OPERATION_FIELDS, names, strict=True))
+    return NASBench201(**fields).cell
 
 
 def pictures(folder: Path, seed: int) -> tuple[Tensor, Tensor]:
@@ -208,7 +209,7 @@ def proxy(name: str, screen: ScreenInput, **fields: Any) -> Proxy:
 def check(screen: ScreenInput) -> None:
     """Refuse to go on where a shared pass gives another score than the proxy by itself."""
     found = shared(screen)
-    own = {name: (name, {}) for name in found if not name.startswith("diswot")}
+    own: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in found if not name.startswith("diswot")}
     for name in ("diswot", "diswot_relation", "diswot_semantic"):
         own |= {name: (name, {}), f"{name}_gaussian": (name, {"gaussian": True})}
     own["diswot_as_released_gaussian"] = ("diswot", {"gaussian": True, "as_released": True})

@@ -95,7 +95,8 @@ def against_accuracy(scores: pd.DataFrame, accuracy: pd.DataFrame) -> str:
     heads = [f"{name} | inside strata" for name in SETS]
     text = [f"| proxy | {' | '.join(heads)} |", "|---" * (1 + 2 * len(SETS)) + "|"]
     size = scores["params"].to_numpy(float)
-    order = scores.columns.map(lambda name: -kendall(scores[name].to_numpy(float), accuracy[SETS["CIFAR-100"]]))
+    middle = accuracy[SETS["CIFAR-100"]].to_numpy(float)
+    order = [-kendall(scores[name].to_numpy(float), middle) for name in scores]
     for name in scores.columns[np.argsort(order)]:
         column = scores[name].to_numpy(float)
         cells = [
@@ -131,7 +132,7 @@ def combinations(scores: pd.DataFrame, published: pd.DataFrame, accuracy: pd.Dat
 
 def combined(scores: pd.DataFrame, target: Values, half: int) -> dict[str, Values]:
     """Return the combinations by name, a value a cell; the learned one has seen the targets of the first half."""
-    columns = {name: scores[name].to_numpy(float) for name in scores}
+    columns = {str(name): scores[name].to_numpy(float) for name in scores}
     az = [columns[f"az_{part}"] for part in ("expressivity", "progressivity", "trainability")]
     features = np.stack([ranked(columns[name]) for name in LEARNED_FROM], 1) / len(scores) - 0.5
     model = Ridge(alpha=1.0).fit(features[:half], ranked(target[:half]))
