@@ -100,6 +100,7 @@ def train(
             bank=TeacherBank(),
             metric=file.objective,
             artefacts=Artefacts(cache_dir("artefacts")),
+            settles=not file.all_data,
         )
 
     return _train(file, out_dir, context, listeners, _Measuring(_test_metrics, given.without))

@@ -59,6 +59,7 @@ class TrainContext:
       views: of each sample that runs that read stored answers see under a policy, one after the other and then again:
         so many answers the teacher has to give; 0: every epoch has new ones.
       artefacts: what components have prepared.
+      settles: a network that chooses how it answers does so on validation; not where that is trained on, too.
     """
 
     data: Dataset
@@ -72,6 +73,7 @@ class TrainContext:
     metric: str = "accuracy"
     views: int = 0
     artefacts: Artefacts = field(default_factory=Artefacts, repr=False)
+    settles: bool = True
 
     @functools.cached_property
     def train_data(self) -> DeviceData:

@@ -10,9 +10,21 @@ from torch import Tensor, nn
 
 from autokd.engine.views import DeviceData, ask, normalise, raw_view
 from autokd.networks.models import as_output
+from autokd.networks.settling import Settling
 from autokd.types import Inputs, Output, Teacher
 
 CHUNK = 256
+
+
+def settle(model: nn.Module, data: DeviceData) -> None:
+    """Let a network that chooses how it answers do so on a split that it was not trained on; its mode is restored."""
+    if not isinstance(model, Settling):
+        return
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        model.settle((inputs for _, inputs in chunks(data)), data.labels)
+    model.train(was_training)
 
 
 def predict(model: nn.Module, data: DeviceData) -> Tensor:

@@ -24,7 +24,7 @@ from autokd.engine.branch import train_branch
 from autokd.engine.build import build_run
 from autokd.engine.checkpoint import restore, take_checkpoint
 from autokd.engine.context import TrainContext
-from autokd.engine.evaluate import predict
+from autokd.engine.evaluate import predict, settle
 from autokd.engine.precision import threads_for
 from autokd.engine.rung import Epoch, Rung, epochs_of, never
 from autokd.engine.step import LiveRun, gradient_norms, train_step
@@ -102,7 +102,7 @@ def train_rung(
                 raise Stopped(state, curve, time.perf_counter() - began)
         if logits is None:
             with context.profile.part("evaluate"):
-                logits = predict(run.student.scored, validation)
+                logits = _answers(context, run, validation)
     score, loss, values = _measure(context, logits, validation.labels.cpu())
     return RungResult(score, loss, rung.until, time.perf_counter() - began, tuple(curve), values), state
 
@@ -141,9 +141,16 @@ def _train_scored_epoch(
         return line, None
     metric = METRICS[context.metric]
     with context.profile.part("evaluate"):
-        logits = predict(run.student.scored, validation)
+        logits = _answers(context, run, validation)
         score = metric.score(metric.of(predictions(logits, validation.labels.cpu())))
     return ({**line, "score": score} if math.isfinite(score) else line), logits
+
+
+def _answers(context: TrainContext, run: LiveRun, validation: DeviceData) -> Tensor:
+    """What the network that is scored says of validation, by which it has chosen how to answer, where it does."""
+    if context.settles:
+        settle(run.student.scored, validation)
+    return predict(run.student.scored, validation)
 
 
 def _line(run: LiveRun, epoch: Epoch, means: list[float], shares: Mapping[tuple[str, str], float]) -> dict[str, Any]:

@@ -72,13 +72,12 @@ class _Shortcuts(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if args and isinstance(args[0], Tensor) and args[0].is_meta:
-            if func in _SAME_SHAPE:
-                return args[0]
-            if func in _SUMS and _alike(*args[:2]):
-                return args[0]
-            if func is torch.conv2d and not kwargs and len(args) == 7 and not isinstance(args[4], str):
-                return self._convolve(args)
+        if not args or not isinstance(args[0], Tensor) or not args[0].is_meta:
+            return func(*args, **(kwargs or {}))
+        if func in _SAME_SHAPE or (func in _SUMS and _alike(*args[:2])):
+            return args[0]
+        if not kwargs and _is_whole_convolution(func, args):
+            return self._convolve(args)
         return func(*args, **(kwargs or {}))
 
     def _convolve(self, args: tuple[Any, ...]) -> Tensor:
@@ -88,6 +87,11 @@ class _Shortcuts(TorchFunctionMode):
         shape = [len(x), len(weight), *sides]
         self._counter.flops += conv_flop_count(list(x.shape), list(weight.shape), shape)
         return torch.empty(shape, dtype=x.dtype, device="meta")
+
+
+def _is_whole_convolution(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether it is a convolution with all arguments given, its padding in numbers."""
+    return func is torch.conv2d and len(args) == 7 and not isinstance(args[4], str)
 
 
 def _alike(first: Tensor, second: Any) -> bool:

@@ -117,7 +117,8 @@ def figure(number: float | None) -> str:
     if float(number).is_integer() or abs(number) >= 1000:
         return f"{number:,.0f}".replace("-", "−")
     digits = 2 - math.floor(math.log10(abs(number)))
-    text = f"{number:.{min(digits, 12)}f}".rstrip("0").rstrip(".")
+    text = f"{number:.{min(digits, 12)}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
     return text.replace("-", "−")
 
 

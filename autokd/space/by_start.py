@@ -110,11 +110,14 @@ class ByStart:
 
 def bringing(parts: Mapping[str, Part], table: Slots) -> frozenset[str]:
     """Return the full names of the components that bring weights: students made of the teacher, starts from files."""
-    network = network_slot(table)
-    starts = [name for name, slot in table.items() if isinstance(slot, Slot) and slot.sets_network and name in parts]
-    copied = [each for each in parts[network].candidates if each.traits.copies] if network in parts else []
-    read = [each for name in starts for each in parts[name].candidates if each.traits.file]
+    starts = [name for name, slot in table.items() if isinstance(slot, Slot) and slot.sets_network]
+    copied = [each for each in _candidates(parts, network_slot(table)) if each.traits.copies]
+    read = [each for name in starts for each in _candidates(parts, name) if each.traits.file]
     return frozenset(each.full_name for each in (*copied, *read))
+
+
+def _candidates(parts: Mapping[str, Part], slot: str) -> Sequence[Candidate]:
+    return parts[slot].candidates if slot in parts else ()
 
 
 def begin_with_weights(parts: Mapping[str, Part], table: Slots) -> bool:

@@ -86,14 +86,7 @@ def own_columns(table: DataFrame, model: RowModel) -> DataFrame:
     """
     there = list(map(str, table.columns))
     if model.columns:
-        known = {name.replace(" ", "_"): name for name in there} | {name: name for name in there}
-        missing = [name for name in model.columns if name not in known]
-        if missing:
-            raise TeacherError(
-                f"{model.source}: it was fitted on a column {missing[0]!r}, which the data have not; "
-                f"{nearest(missing[0], there)}"
-            )
-        return table[[known[name] for name in model.columns]]
+        return table[_by_name(there, model)]
     if model.width and model.width != len(there):
         raise TeacherError(
             f"{model.source}: it was fitted on {model.width} columns without names, and the data have {len(there)}: "
@@ -101,6 +94,17 @@ def own_columns(table: DataFrame, model: RowModel) -> DataFrame:
             "knows their names"
         )
     return table
+
+
+def _by_name(there: Sequence[str], model: RowModel) -> list[str]:
+    """The columns that are there, in the order of those that a model knows by name."""
+    known = {name.replace(" ", "_"): name for name in there} | {name: name for name in there}
+    missing = next((name for name in model.columns if name not in known), None)
+    if missing is not None:
+        raise TeacherError(
+            f"{model.source}: it was fitted on a column {missing!r}, which the data have not; {nearest(missing, there)}"
+        )
+    return [known[name] for name in model.columns]
 
 
 def texts_of(table: DataFrame) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -11,9 +12,11 @@ import torch
 import torch.nn.functional as F
 
 from autokd import spec
+from autokd.batching import single
 from autokd.data import Dataset
 from autokd.engine.build import build_student
-from autokd.heads._dho import DualHeadStudent, dual_head
+from autokd.errors import ComponentError
+from autokd.heads._dho import ALPHAS, BETAS, DualHeadStudent, dual_head
 from autokd.networks.models import as_output, seeded
 from autokd.space import parse
 from autokd.spec import make
@@ -85,15 +88,52 @@ def test_both_classifiers_learn_and_their_mixture_is_scored(digits: Dataset) -> 
     assert result.loss == pytest.approx(F.cross_entropy(logits, digits.validation.labels).item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("settles", [True, False])
+def test_alpha_and_beta_are_chosen_on_validation_where_that_is_held_out(digits: Dataset, settles: bool) -> None:
+    losses = {"ce": make("losses", "ce", {}), "kd": make("losses", "kd", {"temperature": 2.0})}
+    dual = pipeline(losses=losses, head=make("heads", "dho", {"alpha": None, "beta": None}))
+    held = dataclasses.replace(context(digits, teacher(digits.task)), settles=settles)
+    result, state = trained(held, dual, epochs=4)
+    network = build_student(dual.student, digits.task, head=dual.head)
+    network.load_state_dict(state["student"])
+    assert isinstance(network, DualHeadStudent)
+    with torch.no_grad():
+        output, taught = network.eval().both(_normalised(single(digits.validation.inputs), digits.task))
+        logits, labels = (
+            as_output(network(_normalised(single(digits.validation.inputs), digits.task))).logits,
+            digits.validation.labels,
+        )
+    losses_by = {
+        (a, b): F.cross_entropy(dual_head(output.logits, taught, alpha=a, beta=b), labels).item()
+        for a in ALPHAS
+        for b in BETAS
+    }
+    alpha, beta = state["student"]["mixture"].tolist()
+    expected = min(losses_by, key=lambda choice: losses_by[choice]) if settles else (0.5, 0.5)
+    assert (alpha, beta) == pytest.approx(expected)
+    torch.testing.assert_close(logits, dual_head(output.logits, taught, alpha=alpha, beta=beta), atol=1e-4, rtol=0)
+    assert result.loss == pytest.approx(losses_by[expected], rel=1e-3)
+
+
+def test_only_what_is_none_is_chosen() -> None:
+    network = student(alpha=None, beta=2.0)
+    rows = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    output, _ = network.eval().both(rows)
+    network.settle([rows[:30], rows[30:]], output.logits.argmax(1))  # the labels' classifier is always right
+    assert network.mixture.tolist() == [1.0, 2.0]
+    with pytest.raises(ComponentError, match="alpha from 0 to 1"):
+        make("heads", "dho", {"alpha": 1.5, "beta": None})
+
+
 def _normalised(pixels: torch.Tensor, task: Task) -> torch.Tensor:
     mean, std = (torch.tensor(each).reshape(1, -1, 1, 1) for each in (task.mean, task.std))
     return (pixels.float() / 255 - mean) / std
 
 
 def test_a_space_brings_kd_with_it(digits: Dataset) -> None:
-    text = "head: {one_of: {plain: {}, dho: {}}}" + SPACE
+    text = "head: {one_of: {plain: {}, dho: {alpha: null, beta: {choice: [0.5, 1.0]}}}}" + SPACE
     space = parse(text).resolve(digits.task, Shapes())
     draws = [space.sample(np.random.default_rng(seed), seed).plain for seed in range(30)]
     dual = [plain for plain in draws if plain["head"]["use"] == "dho"]
-    assert dual and all("kd" in plain["losses"] for plain in dual)
+    assert dual and all("kd" in plain["losses"] and plain["head"]["alpha"] is None for plain in dual)
     assert all(spec.to_plain(spec.from_plain(plain)) == plain for plain in draws)

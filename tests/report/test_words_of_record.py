@@ -76,10 +76,11 @@ def test_the_terminal_writes_numbers_like_the_report() -> None:
     rows = [ScreenedStudent(student={"use": "mlp"}, params=1182, macs=1, score=0.5, proxies=proxies)]
     told = text_of(listings.screened(rows, as_json=False))
     assert "│ mlp │ 0.50 │ 1,182 │ – │ 312 │" in told
-    assert [words.figure(n) for n in (1182.0, 1182.5, 312.456, 1e-5, None)] == [
+    assert [words.figure(n) for n in (1182.0, 1182.5, 312.456, 290.3, 1e-5, None)] == [
         "1,182",
         "1,182",
         "312",
+        "290",
         "0.00001",
         "–",
     ]

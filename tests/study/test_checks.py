@@ -412,6 +412,14 @@ def test_22_an_input_that_gives_the_class_away(make: Make) -> None:
     assert found(make(), 22)[0] == "unknown" and found(make(card={"telling_inputs": None}), 22) == ("", "")
 
 
+def test_23_samples_without_labels_that_no_trial_was_trained_on(make: Make) -> None:
+    pool, both = {"unlabelled": {"samples": 3000}}, {**helpers.PIPELINE, "losses": KD, "unlabelled": 0.5}
+    assert found(make(), 23) == ("", "")
+    store = add(make(card=pool), trial(0, [0.9]), trial(1, [0.8], pipeline={**both, "unlabelled": 0.0}))
+    assert found(store, 23)[0] == "warn" and "3,000 samples without labels were not tried" in found(store, 23)[1]
+    assert found(add(store, trial(2, [0.7], pipeline=both)), 23)[0] == "pass"
+
+
 def test_checks_come_worst_first_and_say_what_to_do(make: Make) -> None:
     store = add(make(teacher=teacher(0.4, params=6)), trial(0, [0.5, 0.8, 0.9]))
     made = check(change(store, teacher=None))

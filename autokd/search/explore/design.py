@@ -201,14 +201,27 @@ def changed(space: Space, base: Mapping[str, Any], changes: Sequence[tuple[Optio
     sets = {name: part for name, part in space.parts.items() if isinstance(part, AnyOf)}
     own = {option.slot: value for option, value in changes if not option.member}
     values = restarted(space, {**base, **own}, base, own)
-    for slot, part in sets.items():
-        new = {option.member: value for option, value in changes if option.slot == slot}
-        values[slot] = {name: base[slot][name] for name in part.kept_beside(new, base[slot])} | new
+    values |= {slot: _members(part, base[slot], changes) for slot, part in sets.items()}
     plain = space.complete(values)
     beside = {name: values[name] for name in spec.beside_slots(space.slots) if name in values}
     for slot in sets:
-        for name in [name for name in base[slot] if name not in plain[slot]]:
-            more = spec.without_idle({**plain, **beside, slot: {**plain[slot], name: base[slot][name]}}, space.slots)
-            plain = more if space.params_of(more) is not None else plain
+        plain = _with_what_may_stay(space, plain, beside, {slot: base[slot]})
     params = space.params_of(plain)
     return None if params is None else Drawn(plain, params)
+
+
+def _members(part: AnyOf, base: Mapping[str, Any], changes: Sequence[tuple[Option, Any]]) -> dict[str, Any]:
+    """The changed members of a set, with those of the base that must stay."""
+    new = {option.member: value for option, value in changes if option.slot == part.slot}
+    return {name: base[name] for name in part.kept_beside(new, base)} | new
+
+
+def _with_what_may_stay(
+    space: Space, plain: dict[str, Any], beside: Mapping[str, Any], base: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A pipeline with those members of a set of the base that may stand in it, one after the other."""
+    for slot, members in base.items():
+        for name in [name for name in members if name not in plain[slot]]:
+            more = spec.without_idle({**plain, **beside, slot: {**plain[slot], name: members[name]}}, space.slots)
+            plain = more if space.params_of(more) is not None else plain
+    return plain

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autokd.study.checks.check import Found, Rule, passed, stop, unknown, warn
 from autokd.study.checks.facts import number_of
@@ -120,6 +120,19 @@ def tells_too_much(facts: Facts) -> Found | None:
     return stop(f"Alone, these tell the class of nearly all validation samples: {named}{more}.")
 
 
+def uses_the_unlabelled(facts: Facts) -> Found | None:
+    """Whether trials were trained on the samples without labels that there are."""
+    pool: Mapping[str, Any] | None = facts.study.settings.data.card.get("unlabelled")
+    trials = [trial for trial in facts.records.trials.values() if trial.rungs]
+    if not pool or not trials:
+        return None
+    using = [trial for trial in trials if trial.pipeline.get("unlabelled")]
+    of = f"of {number_of(len(trials), 'trial')}, {len(using) or 'none'}"
+    if not using:
+        return warn(f"The {pool['samples']:,} samples without labels were not tried: {of} was trained on them.")
+    return passed(f"Samples without labels were tried: {of} {'was' if len(using) == 1 else 'were'} trained on them.")
+
+
 RULES = (
     Rule(
         number=19,
@@ -163,5 +176,13 @@ RULES = (
         "error, on training and on validation rows.",
         todo="Leave the column out of the file, unless it is known before the class is.",
         look=tells_too_much,
+    ),
+    Rule(
+        number=23,
+        title="Samples without labels",
+        means="Samples without labels pay on some data and not on others, and only trials with them tell.",
+        how="Trials that were trained on them, too. This check warns if there are such samples and no trial was.",
+        todo="Search with more --time or --trials: the recipes with them come after the first few.",
+        look=uses_the_unlabelled,
     ),
 )
