@@ -39,7 +39,7 @@ from autokd.input_kind import takes
 from autokd.networks.models import seeded
 from autokd.seeds import generator
 from autokd.spec import component_from_plain, make
-from autokd.study.proxies import beyond_size
+from autokd.study.beyond_size import beyond_size
 from autokd.types import BuildContext, ScreenInput
 from benchmarks import common
 from benchmarks.distilled_students import CPU, SPACES, taught

@@ -32,7 +32,10 @@ class Pretrained:
         """
         path = Path(self.path).expanduser()
         if not self.path or not path.exists():
-            raise ComponentError(f"there is no file of weights {self.path!r}, with which the student is to begin")
+            raise ComponentError(
+                f"there is no file of weights {self.path!r}, with which the student is to begin; bring it back, or "
+                "give its new place as init.path in the pipeline file"
+            )
         try:
             found = file_fingerprint(path)
             if self.digest not in ("", found):

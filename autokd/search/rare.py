@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
-
-import yaml
 
 from autokd.data import Dataset
-from autokd.files import YAML_LOADER
 from autokd.recipes import PARTS_FOR_RARE_CLASSES, tries_rare_classes
 from autokd.search.request import Request
 from autokd.search.session import Setup
-from autokd.space import Space, find, parse
+from autokd.space import Space, find, parse, with_parts
 from autokd.study.majority import rare_classes, rare_text
 from autokd.study.settings import StudySettings
 
@@ -32,25 +27,8 @@ def asked_space(request: Request, data: Dataset, before: StudySettings | None) -
     text, source = find(request.space or data.default_space)
     rare = request.space is None and rare_classes(data.class_counts, data.task.classes)
     began = before is None or all(_name(part) in json.dumps(before.identity.space) for part in PARTS_FOR_RARE_CLASSES)
-    return parse(with_parts(text) if rare and began else text, source), source
-
-
-def with_parts(text: str) -> str:
-    """Return the text of a space with the parts for rare classes as candidates, beside what it has.
-
-    Args:
-      text: YAML of a space that always has the loss `ce`.
-    """
-    tree: dict[str, Any] = yaml.load(text, YAML_LOADER)
-    wanted = [part.partition(".") for part in PARTS_FOR_RARE_CLASSES]
-    losses, selections = ([name for slot, _, name in wanted if slot == each] for each in ("losses", "selection"))
-    some = tree["losses"].get("any_of", [])
-    groups = [some] if isinstance(some, Mapping) else list(some)
-    groups.append({"at_most": 1, "from": {name: {} for name in losses}})
-    tree["losses"] = {**tree["losses"], "any_of": groups}
-    if "selection" not in tree:
-        tree["selection"] = {"one_of": {"all": {}, **{name: {} for name in selections}}}
-    return "# with parts for rare classes, which the training samples have\n" + yaml.safe_dump(tree, sort_keys=False)
+    space = parse(text, source)
+    return (with_parts(space, PARTS_FOR_RARE_CLASSES) if rare and began else space), source
 
 
 def rare_line(setup: Setup) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from autokd.space.added import for_unlabelled, with_parts
 from autokd.space.any_of import AnyOf, Group
 from autokd.space.budget import Budget, for_data
 from autokd.space.by_start import ByStart
 from autokd.space.candidate import Candidate
-from autokd.space.for_unlabelled import for_unlabelled
 from autokd.space.number import Fixed, Ranged
 from autokd.space.one_of import OneOf
 from autokd.space.pretrained import (
-    all_from_weights,
     begins_with_weights,
     of_start,
     restarted,
@@ -34,7 +33,6 @@ __all__ = [
     "Ranged",
     "Screen",
     "Space",
-    "all_from_weights",
     "begins_with_weights",
     "find",
     "folder_of",
@@ -44,6 +42,7 @@ __all__ = [
     "parse",
     "restarted",
     "shipped",
+    "with_parts",
     "with_weights",
     "with_weights_first",
 ]

@@ -26,11 +26,6 @@ def beginning(space: Space, files: Mapping[str, Path]) -> Space:
     return ranged_for_weights(dataclasses.replace(space, parts=ordered))
 
 
-def all_from_weights(space: Space) -> Space:
-    """Return the space as it is where all students begin with weights of a folder; the files are not looked for."""
-    return dataclasses.replace(space, parts={**space.parts, **space.from_weights})
-
-
 def ranged_for_weights(space: Space) -> Space:
     """Return the space with what its parts hold for students that begin with weights, where all or some do."""
     return dataclasses.replace(space, parts=by_start(space.parts, space.from_weights, space.slots))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,12 +108,14 @@ class Screening:
       left_out: why a proxy could not be used here, by its name.
       lower_is_better: names of the proxies of which less is better.
       looked_at: students inside the budget among which those that are listed were chosen; 0 where that is not known.
-      later: students of trials that were scored when they were asked.
+      by: names of what decided when the students were listed.
+      later: students that were scored before or after: those of trials, when they were asked, and those listed first.
     """
 
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
     lower_is_better: tuple[str, ...] = ()
     looked_at: int = 0
+    by: tuple[str, ...] = ()
     later: list[ScreenedStudent] = dataclasses.field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
@@ -122,14 +124,22 @@ class Screening:
             "left_out": dict(self.left_out),
             "lower_is_better": [*self.lower_is_better],
             "looked_at": self.looked_at,
+            "by": [*self.by],
         }
 
 
-def screening_of(values: Mapping[str, Any]) -> tuple[list[ScreenedStudent], Screening]:
+def screening_of(
+    values: Mapping[str, Any], before: Sequence[ScreenedStudent]
+) -> tuple[list[ScreenedStudent], Screening]:
     """Return the screened students and what else there is, given the values of their event.
 
     What an earlier version did not write down is as in the classes.
+
+    Args:
+      values: of the event.
+      before: students that were scored before it.
     """
     rest = {name: values[name] for name in ("left_out", "looked_at") if name in values}
-    lower = tuple(values.get("lower_is_better", ()))
-    return [*map(ScreenedStudent.from_plain, values["students"])], Screening(**rest, lower_is_better=lower)
+    lower, by = (tuple(values.get(name, ())) for name in ("lower_is_better", "by"))
+    screening = Screening(**rest, lower_is_better=lower, by=by, later=[*before])
+    return [*map(ScreenedStudent.from_plain, values["students"])], screening

@@ -63,8 +63,8 @@ class TrialRecord:
     Args:
       number: from 0.
       source: "recipe:" and the recipe's name ("past-…": a rule of past studies), "family" (a recipe on another family
-        of students), "warm_start", "design" (one or two slots of the best recipe are others), "random" or "tpe"; older
-        studies have "screen" and "quasi_random" too.
+        of students), "warm_start", "design" (one or two slots of the best recipe are others), "random", "tpe", "screen"
+        (one of TPE's with an evolved student; in older studies a screened one) or in those "quasi_random".
       seed: decides initialisation and data order.
       pipeline: the plain pipeline, every value written out.
       params: the sampler's parameters by path, or None where the pipeline lies outside the space.
@@ -282,7 +282,7 @@ class Records:
         self.runs.append(RunRecord(**{**values, "arm": old.arm_name(values["arm"])}, ended=self._now))
 
     def _on_screen(self, values: dict[str, Any]) -> None:
-        self.screen, self.screening = screening_of(values)
+        self.screen, self.screening = screening_of(values, [*self.screen, *self.screening.later])
 
     def _on_scored(self, values: dict[str, Any]) -> None:
         self.screening.later.append(ScreenedStudent.from_plain(values["student"]))

@@ -19,8 +19,9 @@ import yaml
 from autokd.errors import StudyError
 from autokd.files import as_plain, from_yaml, to_yaml, write_text
 from autokd.locks import take
-from autokd.objective import COSTS, Objective
-from autokd.space import Space, all_from_weights, folder_of, for_unlabelled, parse
+from autokd.objective import Objective
+from autokd.ranges import Range
+from autokd.space.recorded import recorded_ranges
 from autokd.study import pareto
 from autokd.study.old import former_arm_name
 from autokd.study.ranking import ranked
@@ -153,14 +154,9 @@ class StudyStore:
         return None if self.settings.teacher is None else self.settings.teacher.offers
 
     @property
-    def space(self) -> Space:
-        """The resolved space; where students begin with weights, without a look at the files."""
-        limits: Mapping[str, Any] = self.settings.identity.limits
-        text = (self.path / "space.yaml").read_text(encoding="utf-8")
-        folder = folder_of(str(self.settings.setting("space")))
-        space = for_unlabelled(parse(text, str(self.path / "space.yaml"), folder=folder), self.task)
-        space = space if self.settings.setting("weights") is None else all_from_weights(space)
-        return space.resolve(self.task, self.offers, **{f"max_{name}": limits.get(name) for name in COSTS})
+    def ranges(self) -> dict[str, Range]:
+        """The range of every parameter of the resolved space, by path, as `study.yaml` has it."""
+        return recorded_ranges(self.settings.identity.space)
 
     def trials_dataframe(self) -> pd.DataFrame:
         """Return one row a trial: number, state, reason, source, rung, score, metrics, seconds, costs, drawn values."""

@@ -25,7 +25,7 @@ from tests.search.processes import (
     wait_until,
 )
 from tests.search.records import comparable
-from tests.search.spaces import SPACE
+from tests.search.spaces import SPACE, UNSCREENED
 
 pytestmark = pytest.mark.slow
 TRIALS = 10
@@ -208,7 +208,9 @@ warm_starts:
 
 def test_trials_that_segfault_or_diverge_in_a_worker_are_told_and_survived(tmp_path: Path) -> None:
     """One each: the first costs two workers."""
-    text = SPACE.replace("{kd: {}, hint: {}}", "{t_segfault: {}, t_nan: {}}").replace("trials: 8", "trials: 4") + BAD
+    text = (
+        UNSCREENED.replace("{kd: {}, hint: {}}", "{t_segfault: {}, t_nan: {}}").replace("trials: 8", "trials: 4") + BAD
+    )
     (tmp_path / "bad.yaml").write_text(text)
     with plugin() as path:
         options = ["--workers", "1", "--plugins", str(path)]

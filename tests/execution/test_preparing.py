@@ -7,7 +7,10 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from autokd.data import Dataset
+from autokd.engine import prepare
 from autokd.engine.artefacts import Artefacts
 from autokd.engine.context import TrainContext
 from autokd.engine.prepare import Prepared
@@ -51,7 +54,10 @@ def where(digits: Dataset, folder: Path, **changed: Any) -> TrainContext:
 SELECTED = {"selection": make("selections", "difference_sampling", {})}
 
 
-def test_each_is_made_once_recorded_and_found_by_who_trains(digits: Dataset, tmp_path: Path) -> None:
+def test_each_is_made_once_recorded_and_found_by_who_trains(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "reference_epochs", lambda rows: 1)
     made: list[Prepared] = []
     inner = Waiting()
     executor = PreparingExecutor(inner=inner, context=where(digits, tmp_path), record=made.append)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,13 +96,14 @@ def _names_frame(node: ast.expr) -> bool:
     return any(isinstance(part, ast.Name) and part.id == "DataFrame" for part in ast.walk(node))
 
 
-def found_in_package() -> set[tuple[str, str]]:
-    found = set()
+@functools.cache
+def found_in_package() -> frozenset[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
     for path in PACKAGE.rglob("*.py"):
         inside = path.relative_to(PACKAGE)
         if inside.parts[0] not in HOME and inside.name != "batching.py":
             found |= {(inside.as_posix(), what) for _, what in findings(path.read_text(encoding="utf-8"))}
-    return found
+    return frozenset(found)
 
 
 def test_nobody_else_knows_an_image_or_a_table() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -87,10 +86,7 @@ def test_mean_interval() -> None:
     assert (low, high) == (0.0, pytest.approx(0.6 + 6.353, abs=1e-3))
 
 
-@dataclass
-class TwoBranches:
-    def ranges(self) -> dict[str, Range]:
-        return {"kind": Choice("a", "b"), "kind.a.rate": Real(0.0, 1.0), "idle": Real(0.0, 1.0)}
+BRANCHES: dict[str, Range] = {"kind": Choice("a", "b"), "kind.a.rate": Real(0.0, 1.0), "idle": Real(0.0, 1.0)}
 
 
 def branched(n: int, score: Callable[[str, float], float]) -> list[TrialRecord]:
@@ -103,7 +99,7 @@ def branched(n: int, score: Callable[[str, float], float]) -> list[TrialRecord]:
 
 
 def test_importances_find_the_parameter_that_decides() -> None:
-    found = importances(TwoBranches(), branched(60, lambda kind, rate: 0.9 if kind == "a" else 0.1 + 0.1 * rate))  # type: ignore[arg-type]
+    found = importances(BRANCHES, branched(60, lambda kind, rate: 0.9 if kind == "a" else 0.1 + 0.1 * rate))
     assert found is not None
     assert next(iter(found.shares)) == "kind"
     assert found.shares["kind"] > 0.6
@@ -113,16 +109,16 @@ def test_importances_find_the_parameter_that_decides() -> None:
 
 
 def test_importances_of_a_parameter_that_only_one_branch_has() -> None:
-    found = importances(TwoBranches(), branched(80, lambda kind, rate: rate if kind == "a" else 0.0))  # type: ignore[arg-type]
+    found = importances(BRANCHES, branched(80, lambda kind, rate: rate if kind == "a" else 0.0))
     assert found is not None
     assert found.shares["kind.a.rate"] > found.noise["kind.a.rate"]
     assert found.shares.get("idle", 0) < found.noise["idle"]
 
 
 def test_importances_need_enough_trials_and_differences() -> None:
-    assert importances(TwoBranches(), branched(39, lambda kind, rate: rate)) is None  # type: ignore[arg-type]
-    assert importances(TwoBranches(), branched(40, lambda kind, rate: 0.5)) is None  # type: ignore[arg-type]
-    assert importances(TwoBranches(), []) is None  # type: ignore[arg-type]
+    assert importances(BRANCHES, branched(39, lambda kind, rate: rate)) is None
+    assert importances(BRANCHES, branched(40, lambda kind, rate: 0.5)) is None
+    assert importances(BRANCHES, []) is None
 
 
 def test_flat_names_a_component_by_its_slot() -> None:

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from autokd.errors import StudyError
 from autokd.metrics import METRICS
 from autokd.report import write
-from autokd.report.page import packed_plotly, render
+from autokd.report.page import packed_plotly
 from autokd.report.plots import ErrorScale
 from autokd.report.sections import ORDER
 from autokd.report.sections.search.facts import survival
@@ -243,18 +242,6 @@ def test_tables_beside_the_page(fabricate: Fabricate, tmp_path: Path) -> None:
     assert [row["against"] for row in rows("comparisons")] == ["alone", "kd"]
     assert len(rows("proxies")) == 12
     assert len(rows("runs")) == 10
-
-
-def test_a_space_that_cannot_be_read_costs_the_importances_only(fabricate: Fabricate, tmp_path: Path) -> None:
-    class Broken:
-        def ranges(self) -> Any:
-            raise StudyError("there is no loss called 'mine'")
-
-    store = fabricate(trials=48)
-    store.space = Broken()
-    page = page_of(store, tmp_path)
-    assert "The search space could not be read: there is no loss called 'mine'" in page.words
-    assert "PED-ANOVA" not in page.words and ">Choices<" in render(store)
 
 
 def test_a_data_card_is_shown_without_repetition(fabricate: Fabricate, tmp_path: Path) -> None:

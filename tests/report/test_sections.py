@@ -31,7 +31,7 @@ from autokd.study.past import AdvisedRule, PastStudies
 from autokd.study.samples import Sample, Samples, samples_file, write_samples
 from autokd.study.settings import Setting
 from autokd.study.training import Training
-from tests.report.conftest import RANGES, FakeSpace, comparison, keep_answers
+from tests.report.conftest import RANGES, comparison, keep_answers
 from tests.report.test_arms import text_of
 from tests.report.test_page import HOSTILE, Page, add_race, change, change_claim, change_teacher, page_of
 
@@ -129,7 +129,9 @@ def test_the_legend_names_the_arms_that_the_table_has(fabricate: Fabricate) -> N
     for kinds in ({"pick", "alone", "kd"}, {"alone"}):
         text = legend(dataclasses.replace(claim, arms=tuple(arm for arm in claim.arms if arm.kind in kinds)))
         named = {kind for kind in ARM_KINDS if f"{title_of(kind)}: " in text}
-        assert named == kinds and text.endswith("MACs: multiply-adds for one sample.")
+        assert named == kinds and text.endswith("MACs: multiply-adds for one sample.") and "cut from" not in text
+    cut = dataclasses.replace(claim.arms[0], pipeline={**claim.arms[0].pipeline, "student": {"use": "cut_teacher"}})
+    assert "begins with the teacher's weights" in legend(dataclasses.replace(claim, arms=(cut,)))
 
 
 def test_a_section_that_has_nothing_to_show_is_left_out(fabricate: Fabricate, tmp_path: Path, toy: str) -> None:
@@ -184,7 +186,7 @@ def make_hostile(store: Any) -> None:
     reads = json.dumps({"round": 0, "why": HOSTILE})
     (store.path / "test_reads.jsonl").write_text(reads, encoding="utf-8")
     add_race(store)
-    store.space = FakeSpace({**RANGES, HOSTILE: Choice("off", "on")})
+    store.ranges = {**RANGES, HOSTILE: Choice("off", "on")}
     for trial in store.records.trials.values():
         trial.pipeline["student"]["name"] = HOSTILE
         trial.pipeline["losses"][HOSTILE] = {"use": HOSTILE}

@@ -27,7 +27,7 @@ from autokd.search.session import Setup
 from autokd.search.work import Costs
 from autokd.space import parse
 from autokd.study.records import RecordLog, Records
-from tests.search.spaces import SPACE
+from tests.search.spaces import SPACE, UNSCREENED
 
 NARROW = '''
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Narrow:
     def build(self, context):
         return Net(make("students", "cnn", {"layers": 2, "width": 16}).build(context), self.most)
 '''
-BRIEF = SPACE.replace("finalists: 2, select_seeds: 2", "finalists: 1, select_seeds: 1")
+BRIEF = UNSCREENED.replace("finalists: 2, select_seeds: 2", "finalists: 1, select_seeds: 1")
 WITH_NARROW = BRIEF.replace("    cnn:", "    t_narrow: {}\n    cnn:").replace("params: 4000", "params: 40000") + (
     "warm_starts:\n  - student: {use: t_narrow, most: 0}\n  - student: {use: t_narrow, most: 16}\n"
 )

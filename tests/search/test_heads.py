@@ -17,10 +17,10 @@ from autokd.search.confirm.tune import matched_arms
 from autokd.search.limits import feasible, pipeline_cost
 from autokd.spec import from_plain, to_plain
 from autokd.types import Shapes
-from tests.search.spaces import SPACE, context, resolved
+from tests.search.spaces import UNSCREENED, context, resolved
 from tests.search.stages import explorer
 
-WITH_HEAD = "head: {one_of: {plain: {}, simkd: {factor: {choice: [2, 8]}}}}" + SPACE.replace(
+WITH_HEAD = "head: {one_of: {plain: {}, simkd: {factor: {choice: [2, 8]}}}}" + UNSCREENED.replace(
     "hint: {}", "hint: {}, simkd: {}"
 )
 MANY = WITH_HEAD.replace("params: 4000", "params: 20e3")
@@ -95,7 +95,10 @@ def test_the_matched_baselines_have_the_students_own_classifier(digits: Dataset)
 
 @pytest.mark.slow
 def test_a_search_over_heads_fails_nowhere_and_goes_on(tmp_path: Path) -> None:
-    text = MANY.replace("finalists: 2, select_seeds: 2", "finalists: 1, select_seeds: 1")
+    text = MANY.replace(
+        "finalists: 2, select_seeds: 2, claim_seeds: 2", "finalists: 1, select_seeds: 1, claim_seeds: 0"
+    )
+    assert text != MANY
     first = list(search(tmp_path, text, 4).store.records.trials.values())
     trials = list(search(tmp_path, text, 8).store.records.trials.values())
     assert [t.pipeline for t in trials[:4]] == [t.pipeline for t in first]

@@ -35,11 +35,11 @@ from autokd.study.design import Noise
 from autokd.study.pareto import non_dominated_ranks
 from autokd.study.records import TrialRecord
 from tests.search.records import comparable, trial
-from tests.search.spaces import SPACE, Line, resolved
+from tests.search.spaces import UNSCREENED, Line, resolved
 from tests.search.stages import explorer
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 128, "device": "cpu", "seed": 3, "study": "mine"}
-SHORT = SPACE.replace("epochs: 4, rungs: 3", "epochs: 2, rungs: 2")
+SHORT = UNSCREENED.replace("epochs: 4, rungs: 3", "epochs: 2, rungs: 2")
 BOTH = Objective(("accuracy", "params"))
 LOSS = METRICS["log_loss"]
 
@@ -48,7 +48,7 @@ class Cut(Exception):
     """The test has seen enough."""
 
 
-def search(folder: Path, *, text: str = SPACE, **options: Any) -> autokd.Study:
+def search(folder: Path, *, text: str = UNSCREENED, **options: Any) -> autokd.Study:
     folder.mkdir(exist_ok=True)
     (folder / "tiny.yaml").write_text(text)
     given = {**OPTIONS, "space": folder / "tiny.yaml", **options}
@@ -135,7 +135,9 @@ def test_another_objective_is_another_study(by_loss: autokd.Study) -> None:
 
 
 def test_a_space_file_names_the_objective_and_the_limits(tmp_path: Path) -> None:
-    text = SPACE.replace("constraints: {params: 4000}", "objective: {macro_f1: maximize}\nconstraints: {size: 2KB}")
+    text = UNSCREENED.replace(
+        "constraints: {params: 4000}", "objective: {macro_f1: maximize}\nconstraints: {size: 2KB}"
+    )
     study = search(tmp_path, text=text, trials=4)
     assert study.store.objective == Objective(("macro_f1",))
     trials = study.store.records.trials.values()

@@ -13,9 +13,9 @@ from autokd.search.confirm.tune import matched_arms
 from autokd.search.limits import step_cost
 from autokd.spec import from_plain, to_plain
 from tests.execution import forked
-from tests.search.spaces import SPACE, resolved
+from tests.search.spaces import UNSCREENED, resolved
 
-WITH_PEER = "peer: {one_of: {cnn: {layers: 2, width: {int: [4, 8], step: 4}}}}" + SPACE.replace(
+WITH_PEER = "peer: {one_of: {cnn: {layers: 2, width: {int: [4, 8], step: 4}}}}" + UNSCREENED.replace(
     "hint: {}", "hint: {}, dml: {}, kd_peer: {use: kd, teacher: peer}"
 )
 

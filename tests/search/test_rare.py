@@ -12,8 +12,8 @@ import pytest
 from autokd import spec
 from autokd.recipes import FOR_RARE_CLASSES, PARTS_FOR_RARE_CLASSES, RULES, portfolio, rules_for, tries_rare_classes
 from autokd.search.baselines import matched_baseline
-from autokd.search.rare import asked_space, with_parts
-from autokd.space import Space, find, parse
+from autokd.search.rare import asked_space
+from autokd.space import Space, find, parse, with_parts
 from autokd.study.arms import ARM_KINDS
 from autokd.types import Shapes, Task
 
@@ -34,9 +34,10 @@ def resolved() -> Space:
 
 def test_the_default_space_tries_parts_for_rare_classes_where_there_are_some(resolved: Space) -> None:
     text = find("tabular")[0]
-    assert asked([900, 100]).text == text == asked([990, 10], Path("tabular")).text
-    began: Any = SimpleNamespace(identity=SimpleNamespace(space=asked([900, 100]).identity()))
-    assert asked([990, 10], before=began).text == text  # a study goes on as it began
+    as_it_is = parse(text).identity()
+    assert asked([900, 100]).identity() == as_it_is == asked([990, 10], Path("tabular")).identity()
+    began: Any = SimpleNamespace(identity=SimpleNamespace(space=as_it_is))
+    assert asked([990, 10], before=began).identity() == as_it_is  # a study goes on as it began
     assert {"selection", *(f"losses.{name}" for name in RARE)} <= set(resolved.ranges())
     before = {path for path in parse(text).resolve(TASK, Shapes()).ranges() if path != "selection"}
     assert before <= set(resolved.ranges())
@@ -44,7 +45,7 @@ def test_the_default_space_tries_parts_for_rare_classes_where_there_are_some(res
 
 @pytest.mark.parametrize("name", ["digits", "image", "tabular", "tabular_all"])
 def test_every_space_can_have_them(name: str) -> None:
-    space = parse(with_parts(find(name)[0]))
+    space = with_parts(parse(find(name)[0]), PARTS_FOR_RARE_CLASSES)
     assert {c.full_name for part in space.parts.values() for c in part.candidates} >= set(PARTS_FOR_RARE_CLASSES)
 
 

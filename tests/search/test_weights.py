@@ -56,7 +56,7 @@ def test_a_search_begins_with_the_files_and_its_largest_network_teaches(
     assert all(Path(trial.pipeline["init"]["path"]) == file for trial in trials)
     teacher = study.store.settings.teacher
     assert teacher is not None and "fine-tuned by autokd" in teacher.origin and NET in teacher.origin
-    span = study.store.space.ranges()["optimizer.sgd.learning_rate"]
+    span = study.store.ranges["optimizer.sgd.learning_rate"]
     assert all(span.contains(trial.pipeline["optimizer"]["learning_rate"]) for trial in trials)
     assert not span.contains(0.1)
     again = autokd.search(**asked)

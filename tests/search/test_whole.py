@@ -26,7 +26,7 @@ from tests.processes import Process
 from tests.search.plugins import plugin
 from tests.search.processes import ended, records_in, release, started, started_anew, started_held
 from tests.search.records import comparable
-from tests.search.spaces import SPACE
+from tests.search.spaces import SPACE, UNSCREENED
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "limit_train": 64, "device": "cpu", "seed": 3}
 SEARCH = """
@@ -49,10 +49,10 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with runs of one epoch and one finalist, where it does not matter what is found."""
     path = tmp_path_factory.mktemp("space") / "short.yaml"
-    text = SPACE.replace(
+    text = UNSCREENED.replace(
         "epochs: 4, rungs: 3, eta: 2, finalists: 2, select_seeds: 2", "epochs: 1, rungs: 1, finalists: 1"
     )
-    assert text != SPACE
+    assert text != UNSCREENED
     path.write_text(text)
     return path
 

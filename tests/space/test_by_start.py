@@ -18,7 +18,8 @@ from autokd.recipes import portfolio
 from autokd.recipes.apply import FINE_TUNING
 from autokd.search.explore.design import changed, options_of
 from autokd.space import Drawn, Space, begins_with_weights, parse
-from autokd.space.values import translated
+from autokd.space.recorded import recorded_ranges
+from autokd.space.values import translated, written
 from autokd.testing.suite import task_of
 from autokd.types import BuildContext, Shapes
 
@@ -77,6 +78,8 @@ def test_a_drawn_rate_is_of_the_range_for_the_drawn_start(tmp_path: Path, text: 
         assert begins_with_weights(space, drawn.plain) == weights
         seen[path + use] += 1
     assert len(seen) == 4
+    kept = {path: written(span) for path, span in recorded_ranges(space.identity()).items()}
+    assert kept == {path: written(span) for path, span in space.ranges().items()}
 
 
 def test_recipes_begin_with_the_weights_there_are_at_a_lower_rate(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from autokd.data import Dataset
 from autokd.errors import StudyError
 from autokd.files import from_yaml
 from autokd.networks.models import shapes_from_plain, shapes_to_plain
-from autokd.spec import fingerprint
+from autokd.space.values import written
 from autokd.study.ranking import ranked
 from autokd.study.records import TrialRecord
 from autokd.study.settings import Setting, TeacherFacts
@@ -212,7 +212,7 @@ def test_a_table_of_trials(path: Path) -> None:
     assert json.loads(frame["pipeline"][1]) == {"number": 1}
 
 
-def test_the_space_of_a_study_is_the_one_that_was_resolved(digits: Dataset, tmp_path: Path) -> None:
+def test_the_ranges_of_a_study_are_those_that_were_resolved(digits: Dataset, tmp_path: Path) -> None:
     space = resolved(digits, max_params=300)
     teacher = context(digits).teacher
     assert teacher is not None
@@ -228,8 +228,9 @@ def test_the_space_of_a_study_is_the_one_that_was_resolved(digits: Dataset, tmp_
     StudyStore.create(tmp_path / "mine", asked, SPACE).close()
     store = StudyStore.open(tmp_path / "mine")
     assert store.task == digits.task
-    assert fingerprint(store.space.identity()) == fingerprint(space.identity())
-    assert store.space.constraints == {"params": 300.0}
+    assert {path: written(span) for path, span in store.ranges.items()} == {
+        path: written(span) for path, span in space.ranges().items()
+    }
 
 
 def test_shapes_survive_as_plain_data() -> None:

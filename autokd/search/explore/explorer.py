@@ -32,6 +32,10 @@ FORESEEN = 120
 """Trials that are counted on, at most, where it is decided which checkpoints may still be needed."""
 
 
+def _nothing(number: int) -> None:
+    """Before a trial is asked, nothing is done."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Explorer:
     """Runs explore on a study.
@@ -49,6 +53,7 @@ class Explorer:
       slots: rungs under way at a time; part of what makes the study this study.
       max_failures: failed trials that stop the search; None: as many as may be.
       profile: measures where the time goes.
+      before_ask: called with the number of a trial before it is asked.
     """
 
     proposer: Proposer
@@ -62,6 +67,7 @@ class Explorer:
     slots: int = 1
     max_failures: int | None = None
     profile: Profile = OFF
+    before_ask: Callable[[int], None] = _nothing
 
     @property
     def top_rung(self) -> int:
@@ -154,6 +160,7 @@ class Explorer:
     def _ask(self, number: int, may_begin: Callable[[float], bool]) -> bool:
         """Record a new trial; False where all that the space has was tried, or time does not bear this pipeline."""
         with self.profile.part("search"):
+            self.before_ask(number)
             proposal = self.proposer.propose(number)
         if proposal is None or not may_begin(self._expected_of(proposal.drawn.plain)):
             return False

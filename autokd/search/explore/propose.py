@@ -28,7 +28,7 @@ from autokd.spec import fingerprint, without_idle
 from autokd.study.arms import BASELINES, RECIPE
 from autokd.study.choice import ScreenedStudent
 from autokd.study.past import PastStudies
-from autokd.study.proxies import scored
+from autokd.study.proxies import SIZES, scored
 from autokd.study.records import Records, Refused
 from autokd.types import Shapes, Task
 
@@ -41,6 +41,8 @@ STARTUP = 10
 """Trials that TPE needs to begin with; where recipes and design are fewer, random draws make up for them."""
 DESIGN_SHARE = 0.5
 """Of the planned trials that the design may take."""
+EVOLVED = "screen"
+"""Source of a trial whose student was evolved."""
 TRIES = 400
 """Draws that may fall outside the budget, or repeat a trial, before the ask looks elsewhere."""
 TOLD = 8
@@ -148,7 +150,9 @@ class Proposer:
             return self._random(number, known)
         found, refused = self._suggested(number, known, CANDIDATES if self._screens(number) else 1)
         if found:
-            return Proposal("tpe", self._best_screened(found), refused)
+            evolved = self._evolved(found[0], known) if self._screens(number) else None
+            best = self._best_screened([*found, *([] if evolved is None else [evolved])])
+            return Proposal(EVOLVED if best is evolved else "tpe", best, refused)
         return self._random(number, known, refused)
 
     def _suggested(self, number: int, known: set[str], count: int) -> tuple[list[Drawn], tuple[Refused, ...]]:
@@ -268,6 +272,16 @@ class Proposer:
         """The pipeline whose student is the best by what decides in this study; see `autokd.study.proxies`."""
         known, standard = self._screened, self._standard
         return max(found, key=lambda drawn: standard.score(drawn.plain["student"], known, self.screener))
+
+    def _evolved(self, drawn: Drawn, known: set[str]) -> Drawn | None:
+        """A pipeline with the first evolved student that no trial has; None before any was evolved for what decides."""
+        by, screening = self._standard.by, self.records.screening
+        if by != screening.by or not set(by) - {*SIZES}:
+            return None
+        tried = {key_of(trial.pipeline["student"]) for trial in self.records.trials.values()}
+        students = (row.student for row in self.records.screen if key_of(row.student) not in tried)
+        draws = (self._with_student(drawn, student) for student in students)
+        return next(self._inside((each for each in draws if each.params is not None), known), None)
 
     @property
     def _screened(self) -> dict[str, ScreenedStudent]:

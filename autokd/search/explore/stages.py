@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from autokd.search.explore.explorer import Explorer
 from autokd.search.explore.propose import Proposer
 from autokd.search.rungs import trial_epochs
+from autokd.search.screen.again import Again, students_to_look_at
 from autokd.search.screen.stage import make_screener
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
+from autokd.space.architectures import Architectures
 from autokd.study.arms import baseline_kinds
 
 POLICIES = 4
@@ -73,11 +75,22 @@ class Explore:
 def explore(session: Session, trials: int) -> None:
     """Train trials until there are so many."""
     setup = session.setup
+    screener, task = make_screener(setup, session.context), setup.data.task
+    again = Again(
+        log=session.store.log,
+        architectures=Architectures.of(setup.space, task),
+        screener=screener,
+        seed=session.seed,
+        count=students_to_look_at(setup.budget, len(setup.data.train)),
+        left=lambda: session.clock.left,
+        notify=session.notify,
+        meter=session.meter,
+    )
     proposer = Proposer(
         space=setup.space,
-        task=setup.data.task,
+        task=task,
         records=session.records,
-        screener=make_screener(setup, session.context),
+        screener=screener,
         seed=session.seed,
         offers=session.offers,
         objective=setup.objective,
@@ -102,5 +115,6 @@ def explore(session: Session, trials: int) -> None:
         slots=setup.identity.slots,
         max_failures=session.asked.max_failures,
         profile=session.context.profile,
+        before_ask=again,
     )
     explorer.run(trials, session.may_begin, session.on_change)

@@ -100,6 +100,11 @@ class Standard(NamedTuple):
         model = learned_model(records) if LEARNED in by else None
         return cls(by, model, with_learned(model, records.screen), records.screening.lower_is_better)
 
+    @property
+    def reads(self) -> tuple[str, ...] | None:
+        """Names of the proxies that a student is scored with; None: all, since the model reads them."""
+        return None if self.model else self.by
+
     def score(self, student: Mapping[str, Any], known: Mapping[str, ScreenedStudent], screener: Screener) -> float:
         """Return how good a plain student is, 0 to 1.
 
@@ -108,7 +113,7 @@ class Standard(NamedTuple):
           known: students that were scored before, by `key_of`.
           screener: scores others; with all its proxies where the model reads them.
         """
-        row = known.get(key_of(student)) or screener.screened(student, None if self.model else self.by)
+        row = known.get(key_of(student)) or screener.screened(student, self.reads)
         return score_against(self.rows, with_learned(self.model, [row])[0], self.by, self.lower)
 
 

@@ -51,12 +51,13 @@ class Screen:
             )
         screener, left_out = make_screener(setup, session.context), unusable(setup, session.context)
         tell_left_out(left_out, setup.space.screen.proxies)
-        screening = Screening(left_out, lower_of(screener.proxies), len(students))
+        by = deciding(worth_of_proxies(session.records))
+        screening = Screening(left_out, lower_of(screener.proxies), len(students), by)
         rows = screen(
             screener,
             students,
             lambda done, total: session.notify(Progress(stage="screen", done=done, total=total)),
-            by=deciding(worth_of_proxies(session.records)),
+            by=by,
             lower=screening.lower_is_better,
             enough=lambda: session.clock.left < end,
         )

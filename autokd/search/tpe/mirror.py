@@ -168,7 +168,7 @@ class Mirror:
 
     @functools.cached_property
     def _ranges(self) -> Mapping[str, Range]:
-        return self._store.space.ranges()
+        return self._store.ranges
 
     def _keep_writing(self) -> None:
         """Write whenever there is something to write, and not too often while that fails."""

@@ -52,7 +52,7 @@ def candidates(
     """
     draws = [(before, draw) for before, draws in sorted((refused or {}).items()) for draw in draws if before < number]
     latest = draws[-SEEN_REFUSED:]
-    study = optuna_study(space, select_trials(list(trials), objective), latest, objective)
+    study = optuna_study(space.ranges(), select_trials(list(trials), objective), latest, objective)
     sampler = AskSampler(study, derive(seed, "tpe", number) % 2**32, draws=EI_CANDIDATES, refused=len(latest))
     while True:
         yield space.draw(_Suggestion(study, sampler), number)

@@ -21,7 +21,6 @@ from optuna.trial import FrozenTrial, TrialState
 from autokd.objective import ACCURACY, Objective
 from autokd.ranges import Choice, Integer, Range, Real
 from autokd.search.tpe.borrowed import number_trials
-from autokd.space import Space
 from autokd.study.failures import kind_of
 from autokd.study.pareto import values_at
 from autokd.study.ranking import common_rung
@@ -29,7 +28,7 @@ from autokd.study.records import Refused, TrialRecord
 
 
 def optuna_study(
-    space: Space,
+    ranges: Mapping[str, Range],
     trials: Iterable[TrialRecord],
     refused: Sequence[tuple[int, Refused]] = (),
     objective: Objective = ACCURACY,
@@ -37,11 +36,14 @@ def optuna_study(
     """Return an in-memory Optuna study that shows the trials at their common rung, and what was refused.
 
     It cannot be added to. All objectives are maximised.
+
+    Args:
+      ranges, trials, refused, objective: see `trials_for_tpe`.
     """
     with quiet_optuna():
         return optuna.create_study(
             directions=[StudyDirection.MAXIMIZE] * len(objective.names),
-            storage=FixedTrials(trials_for_tpe(space.ranges(), list(trials), refused, objective)),
+            storage=FixedTrials(trials_for_tpe(ranges, list(trials), refused, objective)),
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import autokd
-from tests.search.spaces import SPACE
+from tests.search.spaces import UNSCREENED
 
 DAY = 86_400.0
 
@@ -23,7 +23,7 @@ def going_back(real: Callable[[], float]) -> Callable[[], float]:
 
 def test_a_clock_that_goes_back_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tiny.yaml").write_text(
-        SPACE.replace("trials: 8", "trials: 4").replace("epochs: 4, rungs: 3", "epochs: 1, rungs: 1")
+        UNSCREENED.replace("trials: 8", "trials: 4").replace("epochs: 4, rungs: 3", "epochs: 1, rungs: 1")
     )
     told = {}
     for name in ("straight", "back"):

@@ -52,7 +52,8 @@ def store(digits: Dataset, tmp_path: Path) -> StudyStore:
         origin="made", fingerprint="t", validation={}, params=1, may_have_seen_validation=False, offers=teacher.offers
     )
     data = dataclasses.replace(asked.data, task=made.proposer.task)
-    asked = dataclasses.replace(asked, data=data, teacher=taught)
+    identity = dataclasses.replace(asked.identity, space=space.identity())
+    asked = dataclasses.replace(asked, identity=identity, data=data, teacher=taught)
     explore(made, 8)
     created = StudyStore.create(tmp_path / "mine", asked, SPACE)
     created.log.records = made.log.records

@@ -15,14 +15,14 @@ from autokd.search.tpe.database import database_url, mask_passwords
 from autokd.search.tpe.mirror import Mirror, rebuild
 from autokd.study.store import StudyStore
 from tests.search.mirrors import expected, in_database, told
-from tests.search.spaces import SPACE
+from tests.search.spaces import UNSCREENED
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study whose mirror is a database."""
     base = tmp_path_factory.mktemp("mirrored")
-    (base / "tiny.yaml").write_text(SPACE.replace("trials: 8", "trials: 6"))
+    (base / "tiny.yaml").write_text(UNSCREENED.replace("trials: 8", "trials: 6"))
     autokd.search(
         "digits",
         limit_train=64,

@@ -18,7 +18,7 @@ from autokd.search.tpe.mirror import rebuild
 from autokd.study.store import StudyStore
 from tests.search.mirrors import expected, in_database, told
 from tests.search.processes import FORKED, SEARCH, ended, release, started_held, wait_until_held
-from tests.search.spaces import SPACE
+from tests.search.spaces import UNSCREENED
 
 pytestmark = pytest.mark.slow
 BINARIES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), *map(Path, os.get_exec_path())]
@@ -77,7 +77,7 @@ def server() -> Iterator[Server]:
 
 def test_a_server_that_is_killed_in_a_search_with_two_workers(server: Server, tmp_path: Path) -> None:
     space = tmp_path / "tiny.yaml"
-    space.write_text(SPACE)
+    space.write_text(UNSCREENED)
     options = ["--workers", "2", "--storage", server.url]
     process = started_held(tmp_path, space, *options, event="rung", count=4, again=10, code=FORKED + SEARCH)
     server.kill()

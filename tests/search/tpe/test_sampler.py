@@ -145,7 +145,7 @@ def test_refused_suggestions_are_shown_in_order_as_infeasible_and_make_no_more_g
     assert middle.state == TrialState.PRUNED and middle.constraints == {"budget": 0.5}
     assert [good_count(count) for count in (0, 1, 10, 11, 250, 300)] == [0, 1, 1, 2, 25, 25]
     many = [(20, Refused(params={"x": 0.9}, excess=1.5))] * 50
-    study = optuna_study(LINE, grid(20), many)  # type: ignore[arg-type]
+    study = optuna_study(RANGES, grid(20), many)
     assert len(AskSampler(study, 1, draws=EI_CANDIDATES, refused=50)._good) == good_count(20)
 
 

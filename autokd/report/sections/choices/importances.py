@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autokd.errors import UserError
+from autokd.ranges import Range
 from autokd.report.sections.choices.ped_anova import Floats, ped_anova
 from autokd.study.fidelity import score_at
 from autokd.study.intervals import LEVEL
@@ -21,7 +21,6 @@ from autokd.study.records import TrialRecord
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from autokd.space import Space
     from autokd.study.store import StudyStore
 
 FEWEST_FOR_IMPORTANCE = 40
@@ -51,7 +50,7 @@ class Importances:
     noise: dict[str, float]
 
 
-def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | None:
+def importances(ranges: Mapping[str, Range], trials: Sequence[TrialRecord]) -> Importances | None:
     """PED-ANOVA importances of a study's parameters, conditional ones included.
 
     A parameter that only exists in some trials is judged among those, and weighs as much as they do among the best.
@@ -68,7 +67,7 @@ def importances(space: Space, trials: Sequence[TrialRecord]) -> Importances | No
 
     rung = common_rung(trials, FEWEST_FOR_IMPORTANCE)
     cut = [dataclasses.replace(t, rungs=t.rungs[: rung + 1]) for t in trials if score_at(t, rung) is not None]
-    shown = optuna_study(space, cut).get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    shown = optuna_study(ranges, cut).get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(shown) < FEWEST_FOR_IMPORTANCE:
         return None
     top = math.ceil(max(TOP * len(shown), FEWEST_AT_TOP))
@@ -90,10 +89,7 @@ def importances_of(study: StudyStore) -> tuple[Importances | None, str]:
     trials = list(study.records.trials.values())
     if sum(score_at(trial, 0) is not None for trial in trials) < FEWEST_FOR_IMPORTANCE:
         return None, ""
-    try:
-        found = importances(study.space, trials)
-    except UserError as error:
-        return None, f"The search space could not be read: {error}"
+    found = importances(study.ranges, trials)
     if found is None:
         return None, "No parameter separates the best trials from the others."
     clear = [name for name, share in found.shares.items() if share > found.noise[name]]

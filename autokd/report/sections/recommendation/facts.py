@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autokd import catalog
 from autokd.metrics import Metric
 from autokd.report import words
 from autokd.report.sections.recommendation import sentences
@@ -34,6 +35,7 @@ _WHAT: Mapping[str, str] = {
     HAND: "a published one as it is",
 }
 """What each kind of arm is."""
+KEPT = "A student cut from the teacher begins with the teacher's weights, where it learns without a teacher too."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,15 @@ def legend(claim: Claim) -> str:
     """Return what the rows and columns of a claim's table are, of the kinds of arm that it has."""
     kinds = {arm.kind for arm in claim.arms}
     told = [f"{title_of(kind)}: {what}." for kind, what in _WHAT.items() if kind in kinds]
-    return " ".join([*told, "MACs: multiply-adds for one sample."])
+    kept = [KEPT] if any(_is_of_teacher(arm) for arm in claim.arms) else []
+    return " ".join([*told, *kept, "MACs: multiply-adds for one sample."])
+
+
+def _is_of_teacher(arm: Arm) -> bool:
+    """Whether its student is made of the teacher's network."""
+    use = str(arm.pipeline["student"]["use"])
+    known = catalog.knows("students", use) and not catalog.family_of("students", use)
+    return known and bool(catalog.load("students", use).declares.copies)
 
 
 def compared_names(claim: Claim) -> list[str]:

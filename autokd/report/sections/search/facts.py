@@ -114,7 +114,8 @@ def of_survival(study: StudyStore) -> str:
     if refused:
         text += f"; {words.number_of(refused, 'suggestion')} exceeded the limits and stayed untrained"
     if records.screen:
-        text += f"; before them {words.number_of(len(records.screen), 'student')} were ranked without training"
+        students = words.number_of(records.screening.looked_at or len(records.screen), "student")
+        text += f"; {students} were looked at without training"
     return f"{text}."
 
 
