@@ -11,7 +11,7 @@ from the labels alone, as long and in the same way. The learning rate is that of
 each arm the better of the two on validation, with the first seed. Accuracy is on 4,000 samples of the official test
 split.
 
-Each run is appended to a file (`--runs`) as it ends, and is not repeated; `--table` only prints the tables. Some 12
+Each run is appended to a file (`--runs`) as it ends, and is not repeated; `--table` only prints the tables. Some 16
 core-minutes.
 """
 

@@ -14,7 +14,7 @@ students answer once more with alpha and beta of the least cross-entropy on vali
 Each run is appended to a file (`--runs`, by default `benchmarks/unlabelled.jsonl`) with which test samples it has
 right, and is not repeated; the table is made from the file. 4,000 test samples are read. One setting was chosen by
 them: pictures are not augmented, since crop and flip did worse (`benchmarks/unlabelled-crop_flip.jsonl`). An interval
-counts the spread of seeds and the finite test set. About 12 CPU minutes.
+counts the spread of seeds and the finite test set. About 15 CPU minutes.
 """
 
 from __future__ import annotations

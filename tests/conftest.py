@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from autokd.data import Dataset
     from autokd.types import Split
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: test processes with spinning threads starve each other
+# Before torch: test processes with threads that spin, while they wait, starve each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 gc.set_threshold(20_000, 20, 20)  # collecting took 4 to 7 % of the tests' time
 
 

@@ -37,5 +37,4 @@ class ResNet:
 
     def build(self, context: BuildContext) -> nn.Module:
         """Return a network from [B, channels, height, width] to `Output`, He-normal initialised."""
-        blocks = (self.depth - 2) // 6
-        return ResidualNetwork(context.task, (blocks, blocks, blocks), self.width)
+        return ResidualNetwork(context.task, ((self.depth - 2) // 6,) * 3, self.width)

@@ -44,3 +44,45 @@ def he_normal_(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+
+
+def stages_within(side: int, most: int) -> int:
+    """Return how many stages, each of half the side of the one before, keep maps at 2x2 or more; 1 to `most`.
+
+    Args:
+      side: shorter side of the first stage's maps, in pixels; halving rounds up.
+      most: stages there may be.
+    """
+    stages = 1
+    while stages < most and side > 2:
+        side = (side + 1) // 2
+        stages += 1
+    return stages
+
+
+def spread(blocks: int, stages: int) -> list[int]:
+    """Return how many of the blocks each stage gets: evenly many, the later ones those that are over."""
+    return [(blocks + index) // stages for index in range(stages)]
+
+
+def patch_side(patch: int, side: int) -> int:
+    """Return the side of a patch: as asked up to 64 pixels, twice that up to 128, …, at most half of the image's side.
+
+    Args:
+      patch: side that is asked for, in pixels.
+      side: shorter side of the images.
+    Example:
+      >>> [patch_side(4, side) for side in (8, 64, 96, 224)], patch_side(8, 8)
+      ([4, 4, 8, 16], 4)
+    """
+    return max(1, min(patch * -(-side // 64), side // 2))
+
+
+def thirds(blocks: int) -> list[int]:
+    """Return the positions of the blocks that end a third of them, the last one among them.
+
+    Example:
+      >>> thirds(1), thirds(4), thirds(12)
+      ([0], [1, 2, 3], [3, 7, 11])
+    """
+    return sorted({-(-blocks * third // 3) - 1 for third in (1, 2, 3)})

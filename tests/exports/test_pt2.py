@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 import autokd
@@ -32,6 +33,7 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.slow
 def test_answers_as_the_student_does_in_a_process_with_torch_alone(
     digits: Dataset, mixed: Dataset, tmp_path: Path
 ) -> None:

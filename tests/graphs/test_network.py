@@ -52,6 +52,8 @@ CASES = [
     ("mlp", (7,)),
     ("mlp", (1, 8, 8)),
 ]
+BEHIND_OTHERS = {"convmixer": 9, "nasbench201": 1}
+"""Batch normalisation that stands behind something else than a convolution, and cannot become part of it."""
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
@@ -67,7 +69,7 @@ def test_a_graph_says_what_its_network_says_whatever_the_batch(name: str, shape:
         np.testing.assert_allclose(running.logits(session, inputs, batch_size=batch_size), expected, atol=1e-5)
     assert running.logits(session, inputs[:0]).shape == (0, 3)
     folded = any(isinstance(module, nn.Conv2d) for module in network.modules())
-    assert operators(model)["BatchNormalization"] == 0 or not folded
+    assert operators(model)["BatchNormalization"] == BEHIND_OTHERS.get(name, 0) or not folded
     assert operators(model)["Conv"] == sum(isinstance(module, nn.Conv2d) for module in network.modules())
     assert [(each.domain, each.version) for each in model.opset_import] == [("", 18)] and model.ir_version == 8
 

@@ -151,6 +151,7 @@ def test_a_space_file_names_the_objective_and_the_limits(tmp_path: Path) -> None
     assert claim.used.test[0] == pytest.approx(expected, abs=0.005)  # half precision ties what was apart
 
 
+@pytest.mark.slow
 def test_several_objectives_give_a_front_and_going_on_gives_the_same(tmp_path: Path) -> None:
     given: dict[str, Any] = {"text": SHORT, "limit_train": 64, "objective": ["accuracy", "params"], "trials": 12}
     whole = search(tmp_path / "whole", **given)

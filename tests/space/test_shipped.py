@@ -10,16 +10,18 @@ import pytest
 from autokd import catalog, spec
 from autokd.declarations import Student
 from autokd.input_kind import takes
+from autokd.networks.cost import student_params
 from autokd.ranges import Choice
 from autokd.space import AnyOf, Space, find, parse, shipped
 from autokd.space.recorded import recorded_ranges
 from autokd.space.values import written
-from autokd.types import TABLE, BuildContext, Shapes, Task
+from autokd.types import TABLE, Shapes, Task
 
 TASKS = {
     "digits": ("image", (1, 8, 8)),
     "image": ("image", (3, 32, 32)),
     "image_all_losses": ("image", (3, 32, 32)),
+    "students": ("image", (3, 32, 32)),
     "tabular": ("table", (30,)),
     "tabular_all": ("table", (30,)),
 }
@@ -28,7 +30,7 @@ OFFERS = {
     "table": Shapes(((16,), (32,)), 32, head=True),
 }
 TOKENS = {"attention_relation", "communication", "rdist"}
-"""Losses on tokens: no student for images has any."""
+"""Losses on tokens: no student of the space has any."""
 
 
 def task_for(name: str, classes: int = 10) -> Task:
@@ -90,10 +92,7 @@ def test_the_budget_leaves_a_fair_share_of_students(name):
     space, task = resolved(name), task_for(name)
     limit = space.constraints.get("params", float("inf"))
     students = space.students(np.random.default_rng(0), 40)
-    sizes = []
-    for plain in students:
-        module = spec.component_from_plain("students", plain).build(BuildContext(task=task))
-        sizes.append(sum(parameter.numel() for parameter in module.parameters()))
+    sizes = [student_params(spec.component_from_plain("students", plain), task) for plain in students]
     assert sum(size <= limit for size in sizes) >= len(sizes) / 2
 
 
@@ -105,16 +104,31 @@ def test_two_classes_and_an_ensemble_drop_what_needs_more():
     }
 
 
-def test_image_space_offers_every_image_component():
-    space = resolved("image")
-    for slot, kind in (("student", "students"), ("augment", "augments")):
-        declared = {name: catalog.load(kind, name).declares for name in catalog.names(kind)}
-        fitting = {name for name, each in declared.items() if takes(each.modalities, "image")}
-        fitting -= {name for name, each in declared.items() if isinstance(each, Student) and each.family}
-        span = space.ranges()[slot]
-        assert isinstance(span, Choice)
-        offered = set(span.options)
-        assert offered == fitting - {"mlp", "cut_teacher", "nasbench201", "resnet_cifar"}
+def offered(name: str, slot: str) -> set[str]:
+    span = resolved(name).ranges()[slot]
+    assert isinstance(span, Choice)
+    return {str(option) for option in span.options}
+
+
+def fitting_images(kind: str) -> set[str]:
+    declared = {name: catalog.load(kind, name).declares for name in catalog.names(kind)}
+    return {
+        name
+        for name, each in declared.items()
+        if takes(each.modalities, "image") and not (isinstance(each, Student) and each.family)
+    }
+
+
+def test_the_space_of_students_offers_every_student_for_images_but_perceptrons_and_cut_teachers():
+    assert offered("students", "student") == fitting_images("students") - {"mlp", "cut_teacher"}
+
+
+def test_the_image_spaces_offer_every_augmentation():
+    assert offered("image", "augment") == offered("students", "augment") == fitting_images("augments")
+
+
+def test_the_image_space_offers_the_families_known_longest():
+    assert offered("image", "student") == {"cnn", "mobilenet", "resnet"}
 
 
 def test_tabular_all_offers_every_student_for_tables():

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from autokd import catalog, spec
+from autokd import catalog, compat, spec
 from autokd.errors import ComponentError
 from autokd.networks import cost
 from autokd.testing.suite import task_of
@@ -83,3 +84,60 @@ def test_a_cell_without_a_path_answers_the_same_about_every_image() -> None:
 def test_what_is_no_cell_is_refused(written: str) -> None:
     with pytest.raises(ComponentError, match=r"is no cell of NAS-Bench-201|edge12 must be one of none, skip_connect"):
         NASBench201.of_cell(written)
+
+
+def test_a_vgg_of_8_layers_is_vgg11_without_biases() -> None:
+    theirs = compat.torchvision().models.vgg11_bn(num_classes=1).features
+    convolutions = [layer for layer in theirs if isinstance(layer, nn.Conv2d)]
+    ours = spec.make("students", "vgg", {"depth": 8, "width": 64})
+    biases = sum(layer.out_channels for layer in convolutions)
+    assert cost.student_params(ours, CIFAR_10) == cost.params(theirs) - biases + 512 * 10 + 10
+
+
+@pytest.mark.parametrize(("stride", "theirs_in"), [(2, 8), (1, 16)])
+def test_a_unit_of_shufflenet_is_torchvisions(stride: int, theirs_in: int) -> None:
+    component = spec.make("students", "shufflenet", {"depth": 2, "width": 16})
+    ours = component.build(BuildContext(task=task_of((3, 4, 4), classes=2))).stages[0][stride % 2].eval()
+    theirs = compat.torchvision().models.shufflenetv2.InvertedResidual(theirs_in, 16, stride)
+    states = ours.state_dict(), theirs.eval().state_dict()
+    theirs.load_state_dict(dict(zip(states[1], states[0].values(), strict=True)))
+    x = torch.randn(2, theirs_in, 8, 8)
+    torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_convmixer_is_timms() -> None:
+    component = spec.make("students", "convmixer", {"depth": 2, "width": 16, "kernel_size": 3, "patch": 2})
+    ours = component.build(BuildContext(task=CIFAR_10)).eval()
+    compat.timm()
+    theirs = compat.import_module("timm.models.convmixer", "timm").ConvMixer(16, 2, 3, 2, num_classes=10).eval()
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
+    x = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(ours(x).logits, theirs(x))
+
+
+def test_vit_is_timms_where_heads_are_as_wide_as_theirs() -> None:
+    fields = {"depth": 2, "width": 16, "heads": 2, "head_width": 8, "ratio": 2.0, "patch": 4}
+    ours = spec.make("students", "vit", fields).build(BuildContext(task=CIFAR_10)).eval()
+    theirs = compat.timm().models.VisionTransformer(
+        img_size=32,
+        patch_size=4,
+        embed_dim=16,
+        depth=2,
+        num_heads=2,
+        mlp_ratio=2.0,
+        num_classes=10,
+        global_pool="avg",
+        class_token=False,
+        fc_norm=False,
+    )
+    names = {"places": "pos_embed", "last": "norm", "fc": "head", "patches": "patch_embed.proj"}
+    parts = {"layers": "blocks", "attention": "attn", "out": "proj", "change": "mlp"}
+    state = {}
+    for key, value in ours.state_dict().items():
+        first, _, rest = key.partition(".")
+        new = ".".join([names.get(first, first), *([rest] if rest else [])])
+        new = ".".join(parts.get(part, part) for part in new.split(".")).replace("mlp.0", "mlp.fc1")
+        state[new.replace("mlp.2", "mlp.fc2")] = value
+    theirs.load_state_dict(state)
+    x = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(ours(x).logits, theirs.eval()(x), rtol=1e-3, atol=1e-4)

@@ -177,6 +177,13 @@ def test_3_a_teacher_that_guesses(make: Make, accuracy: float, severity: str) ->
     assert found(make(card={}), 3)[0] == "unknown"
 
 
+def test_3_one_that_nobody_reads_is_no_reason_to_stop(make: Make) -> None:
+    read = make(teacher=teacher(0.5))
+    assert found(change(read, teacher=None), 3)[0] == "stop"
+    unread = change_used(make(teacher=teacher(0.5)), pipeline={**helpers.PIPELINE, "losses": ALONE})
+    assert found(change(unread, teacher=None), 3)[0] == "warn"
+
+
 @pytest.mark.parametrize(("params", "severity"), [(0, "unknown"), (4, "warn"), (9, "warn"), (10, "pass")])
 def test_4_a_student_that_is_hardly_smaller(make: Make, params: int, severity: str) -> None:
     assert found(make(teacher=teacher(params=params)), 4)[0] == severity

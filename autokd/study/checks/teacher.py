@@ -17,9 +17,20 @@ SMALLER = 2.0
 """Times fewer parameters than the teacher from which on a student is worth its training: below, the teacher itself
 hardly costs more."""
 
+_OWN = (
+    "autokd trained it, and these samples taught it no more; classes may be too rare for it. Give a better one with "
+    "--teacher."
+)
+
 
 def _has_teacher(facts: Facts) -> bool:
     return facts.study.settings.teacher is not None
+
+
+def _is_given(facts: Facts) -> bool:
+    """Whether the teacher is the user's own, or was trained on more than the training split."""
+    teacher = facts.study.settings.teacher
+    return teacher is not None and teacher.may_have_seen_validation
 
 
 def _on_validation(facts: Facts) -> float | None:
@@ -88,7 +99,9 @@ def better_than_guessing(facts: Facts) -> Found | None:
         return unknown(f"The teacher was not compared with guessing: {missing} not known.")
     values = f"{metric.text(value)} on validation, {metric.text(common.value)} for always giving the commonest class"
     if metric.score(value) <= metric.score(common.value) + common.error:
-        return stop(f"The teacher knows no more than guessing: {values}.")
+        says, own = f"The teacher knows no more than guessing: {values}.", not _is_given(facts)
+        unread = facts.claim is not None and not distils(facts.claim.used.pipeline)
+        return warn(says, _OWN) if own and unread else stop(says, _OWN if own else "")
     return passed(f"The teacher knows more than guessing: {values}.")
 
 
@@ -135,7 +148,8 @@ RULES = (
         means="A teacher that knows no more than the commonest class teaches nothing. Most often its outputs are in "
         "another order, or it is fed differently from how it was trained.",
         how="The teacher's value on validation, next to that of always giving the commonest class of the training "
-        "samples. This check stops if the teacher is better by no more than one standard error of that value.",
+        "samples. This check stops if the teacher is better by no more than one standard error of that value. It only "
+        "warns if autokd trained the teacher and what is recommended does not read it.",
         todo="Check how it is fed, and the order of its outputs (docs/teachers.md).",
         look=better_than_guessing,
     ),

@@ -21,6 +21,7 @@ def going_back(real: Callable[[], float]) -> Callable[[], float]:
     return lambda: real() - (DAY if next(calls) > 20 else 0.0)
 
 
+@pytest.mark.slow
 def test_a_clock_that_goes_back_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tiny.yaml").write_text(
         UNSCREENED.replace("trials: 8", "trials: 4").replace("epochs: 4, rungs: 3", "epochs: 1, rungs: 1")
