@@ -29,7 +29,7 @@ KINDS = {
     "optimizers": "`optimizer` in a space.",
     "schedules": "How the learning rate changes during training: `schedule` in a space.",
     "exports": "What `autokd export-model --format NAME` writes ([exports](exports.md)).",
-    "proxies": "Scores of untrained students: `screen: {proxies: [...]}` in a space, the columns of `autokd screen`.",
+    "proxies": "Scores of untrained students, named in a space by `screen: {proxies: [...]}` ([proxies](proxies.md)).",
 }
 HEAD = """# Components
 

@@ -18,7 +18,7 @@ def recorded_ranges(identity: Mapping[str, Any]) -> dict[str, Range]:
       identity: what `Space.identity` returned.
 
     >>> recorded_ranges({"batch_size": {"choice": [32, 64]}, "augment": {"one_of": {"none": {"use": "none"}}}})
-    {'batch_size': Choice(32, 64)}
+    {'batch_size': Choice(options=(32, 64), unit='')}
     """
     return {path: span for slot, part in identity.items() for path, span in _spans(slot, part)}
 

@@ -77,8 +77,8 @@ def nearest_value(span: Range, value: Any) -> Scalar:
 def translated(value: Scalar, ours: Range, theirs: Range) -> Scalar:
     """Return the value that has the place in their range which one has in ours; an option, the nearest.
 
-    >>> translated(0.1, Real(0.01, 1.0, log=True), Real(1e-4, 1e-2, log=True))
-    0.001
+    >>> translated(5, Integer(1, 9), Real(0.0, 1.0)), translated(8, Choice(8, 16), Choice(16, 32))
+    (0.5, 16)
     """
     if isinstance(ours, Choice) or isinstance(theirs, Choice) or isinstance(value, (str, bool)):
         return nearest_value(theirs, value)
