@@ -9,7 +9,8 @@ the other 20 classes are drawn under each seed, a fifth of them for validation, 
 - a teacher is fine-tuned from the pretrained one (`--fine-tune`), and one of the same form is trained from scratch for
   as many epochs as that takes in all;
 - a student begins at random, from its pretrained weights, or as the fine-tuned teacher cut down, and learns from labels
-  alone or beside the fine-tuned teacher's answers (KD, T = 4), for as many epochs each;
+  alone or beside the fine-tuned teacher's answers (KD, T = 4), for as many epochs each; KD from pretrained weights also
+  at other learning rates;
 - `autokd.search` looks for a pipeline with start, losses and optimizer free; what it finds is trained as long.
 
 Accuracy is on all 2,000 test pictures of the 20 classes; nothing is chosen by it. Each run is appended to a file
@@ -59,6 +60,8 @@ TEACHER_EPOCHS = 6
 SCRATCH_EPOCHS = TEACHER_EPOCHS + 5
 RATES = {"at random": 0.1, "pretrained": 0.02, "the teacher cut down": 0.02}
 """Of SGD, as they are usual from scratch and from weights; they were not tuned."""
+OTHER_RATES = (0.1, 0.01)
+"""Of SGD that KD from pretrained weights is also run at: as from scratch, and a tenth of that."""
 CUT = {"depth": 25, "width": 100, "importance": "magnitude"}
 """In per cent: one block a stage is left, so that it is the same network as the other students'."""
 STARTS: Mapping[str, Mapping[str, Any]] = {
@@ -105,7 +108,7 @@ def main() -> None:
     }
     folders = [write_pictures(asked.data, asked.images, seed, asked.work) for seed in range(asked.seeds)]
     transfers = [Transfer(folder, files, asked.epochs, seed, asked.runs) for seed, folder in enumerate(folders)]
-    for part in (Transfer.started, Transfer.taught, Transfer.searched):
+    for part in (Transfer.started, Transfer.taught, Transfer.searched, Transfer.rated):
         for transfer in transfers:
             for run in part(transfer):
                 append(asked.runs, run)
@@ -153,6 +156,13 @@ class Transfer:
         """Search, and train what is found."""
         if self._is_missing("search", "found"):
             yield self._searched()
+
+    def rated(self) -> Iterator[dict[str, Any]]:
+        """Train the pretrained student beside the teacher at other learning rates."""
+        for rate in OTHER_RATES:
+            name = f"KD at {rate:g}"
+            if self._is_missing("pretrained", name):
+                yield self._trained("pretrained", name, self._pipeline("pretrained", "KD", rate))
 
     def _is_missing(self, start: str, name: str) -> bool:
         return not any(

@@ -17,6 +17,9 @@ from autokd.types import RungResult, Task
 class Screened:
     """Screens by the width of the student alone."""
 
+    proxies = sizes = ()
+    seconds = 0.0
+
     def screened(self, student: Mapping[str, Any], names: Sequence[str] | None = None) -> ScreenedStudent:
         width = int(student["width"])
         return ScreenedStudent(student=dict(student), params=100 * width, macs=1000 * width, proxies={}, score=0.0)

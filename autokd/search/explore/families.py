@@ -83,7 +83,7 @@ class Families:
 
     def _advised_order(self, trials: Mapping[int, TrialRecord]) -> list[str]:
         """Names of the recipes in the order that is advised now; [] where nothing was, or all of it proved wrong."""
-        if self.past is None or not self.past.weights:
+        if self.past is None or not self.past.advised or not self.past.weights:
             return []
         from autokd.knowledge.order import believed, worth_trying
 

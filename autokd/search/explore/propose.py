@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from autokd.search.baselines import distilling_losses
 from autokd.search.explore.design import DESIGN, MainEffects, options_of
 from autokd.search.explore.families import FAMILY, Families, Recipes
 from autokd.search.limits import Meter, over, pipeline_cost, recorded_cost
-from autokd.search.screen.screen import Standard
+from autokd.search.screen.screen import Standards
 from autokd.search.screen.screener import Screener, key_of
 from autokd.seeds import derive
 from autokd.space import Budget, Drawn, Space, restarted
@@ -85,6 +86,7 @@ class Proposer:
       past: what past studies advised, or None.
       students: further options of the design for the student: the largest of each family.
       planned: trials that the study is to have.
+      scoring: seconds that scoring the students of trials may take.
     """
 
     space: Space
@@ -102,6 +104,7 @@ class Proposer:
     past: PastStudies | None = None
     students: tuple[Mapping[str, Any], ...] = ()
     planned: int = Budget.trials
+    scoring: float = math.inf
 
     @property
     def has_teacher(self) -> bool:
@@ -264,18 +267,20 @@ class Proposer:
         return float(np.random.default_rng(derive(self.seed, what, number)).random())
 
     def newly_screened(self, drawn: Drawn) -> ScreenedStudent | None:
-        """Return what the proxies say of a pipeline's student; None where the records have that already."""
-        student = drawn.plain["student"]
-        return None if key_of(student) in self._screened else self.screener.screened(student)
+        """Return what the proxies say of a pipeline's student, sizes alone once they took their time; None: known."""
+        student, screener = drawn.plain["student"], self.screener
+        names = screener.proxies if screener.seconds < self.scoring else screener.sizes
+        known = self._screened.get(key_of(student))
+        return None if known is not None and known.proxies.keys() >= {*names} else screener.screened(student, names)
 
     def _best_screened(self, found: list[Drawn]) -> Drawn:
         """The pipeline whose student is the best by what decides in this study; see `autokd.study.proxies`."""
-        known, standard = self._screened, self._standard
+        known, standard = self._screened, self._standards.of(self.records)
         return max(found, key=lambda drawn: standard.score(drawn.plain["student"], known, self.screener))
 
     def _evolved(self, drawn: Drawn, known: set[str]) -> Drawn | None:
         """A pipeline with the first evolved student that no trial has; None before any was evolved for what decides."""
-        by, screening = self._standard.by, self.records.screening
+        by, screening = self._standards.of(self.records).by, self.records.screening
         if by != screening.by or not set(by) - {*SIZES}:
             return None
         tried = {key_of(trial.pipeline["student"]) for trial in self.records.trials.values()}
@@ -287,14 +292,7 @@ class Proposer:
     def _screened(self) -> dict[str, ScreenedStudent]:
         return {key_of(row.student): row for row in scored(self.records)}
 
-    @property
-    def _standard(self) -> Standard:
-        """What students are compared by so far."""
-        done = sum(len(trial.rungs) for trial in self.records.trials.values())
-        if done not in self._standards:
-            self._standards[done] = Standard.of(self.records)
-        return self._standards[done]
-
     @functools.cached_property
-    def _standards(self) -> dict[int, Standard]:
-        return {}
+    def _standards(self) -> Standards:
+        """What students are compared by, as the study goes on."""
+        return Standards()

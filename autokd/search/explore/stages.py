@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from autokd.search.explore.explorer import Explorer
 from autokd.search.explore.propose import Proposer
 from autokd.search.rungs import trial_epochs
 from autokd.search.screen.again import Again, students_to_look_at
-from autokd.search.screen.stage import make_screener
+from autokd.search.screen.stage import SHARE, make_screener
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
 from autokd.space.architectures import Architectures
@@ -102,6 +103,7 @@ def explore(session: Session, trials: int) -> None:
         past=setup.past,
         students=setup.students,
         planned=setup.budget.trials,
+        scoring=math.inf if session.clock.limit is None else SHARE * session.clock.limit,
     )
     explorer = Explorer(
         proposer=proposer,

@@ -117,6 +117,21 @@ class Standard(NamedTuple):
         return score_against(self.rows, with_learned(self.model, [row])[0], self.by, self.lower)
 
 
+class Standards:
+    """What students are compared by, found out once for each state of a study's records."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int, int], Standard] = {}
+
+    def of(self, records: Records) -> Standard:
+        """Return what the records bear."""
+        done = sum(len(trial.rungs) for trial in records.trials.values())
+        state = done, len(records.screen), len(records.screening.later)
+        if state not in self._found:
+            self._found = {state: Standard.of(records)}
+        return self._found[state]
+
+
 def stratum_of(params: int, largest: int) -> int:
     """Return the size stratum of a student, 0 for the largest.
 

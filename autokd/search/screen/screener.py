@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -102,8 +103,15 @@ class Screener:
     def _known(self, student: Mapping[str, Any], name: str) -> tuple[float | None, float | None, bool]:
         key = f"{key_of(student)} {name}"
         if key not in self._valued:
+            began = time.monotonic()
             self._valued[key] = self._measured(student, name)
+            self._seconds.append(time.monotonic() - began)
         return self._valued[key]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that scoring has taken so far."""
+        return sum(self._seconds)
 
     def _measured(self, student: Mapping[str, Any], name: str) -> tuple[float | None, float | None, bool]:
         """Mean and spread of a proxy over the repeats, and whether it gave something that is no finite number."""
@@ -142,6 +150,10 @@ class Screener:
     def _valued(self) -> dict[str, tuple[float | None, float | None, bool]]:
         """What is known already, by student and proxy: a sampler comes back to the same ones."""
         return {}
+
+    @functools.cached_property
+    def _seconds(self) -> list[float]:
+        return []
 
     @functools.cached_property
     def _batches(self) -> tuple[_Batch, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -109,6 +110,12 @@ def past_of(said: dict[str, tuple[float, ...]]) -> PastStudies:
     ]
     weights = (1 / studies,) * studies
     return PastStudies(base="", added=None, known=studies, studies=studies, advised=tuple(advised), weights=weights)
+
+
+def test_past_studies_whose_recipes_all_lie_outside_the_space_give_no_order() -> None:
+    past = dataclasses.replace(past_of({"r0": (1.0, 0.5)}), advised=())
+    families = Families(recipes=recipes("resnet", ("kd", "alone", "wttm")), past=past)
+    assert [name for name, _ in families.left(by_number(tried(0, "kd", "resnet", 0.5)))] == ["wttm"]
 
 
 def test_past_studies_that_the_trials_prove_wrong_no_longer_give_the_order() -> None:

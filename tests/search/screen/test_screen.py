@@ -18,6 +18,7 @@ from autokd.engine.teacher_bank import TeacherBank
 from autokd.errors import ComponentError, NothingFeasible
 from autokd.execution.inline import InlineExecutor
 from autokd.networks.models import state_fingerprint
+from autokd.search.explore.propose import Proposer
 from autokd.search.limits import feasible
 from autokd.search.population import population
 from autokd.search.screen.screen import diverse, mean_ranks, score_against, screen
@@ -25,7 +26,7 @@ from autokd.search.screen.screener import Scores, Screener, unusable_proxies
 from autokd.search.screen.stage import tell_not_finite
 from autokd.study.choice import ScreenedStudent
 from autokd.study.proxies import SIZES, key_of, scored
-from autokd.study.records import RecordLog
+from autokd.study.records import RecordLog, Records
 from autokd.types import Shapes, Split
 from tests.search.spaces import CPU, context, resolved
 from tests.search.stages import explorer
@@ -170,6 +171,21 @@ def test_where_time_is_short_students_have_their_sizes_alone(digits: Dataset) ->
     times = iter([False, True, True])
     rows = screen(screener, [student(width) for width in (3, 4, 5)], by=["params"], enough=lambda: next(times))
     assert sorted(len(r.proxies) for r in rows) == [2, 2, 3] and len({r.params for r in rows}) == 3
+
+
+def test_students_of_trials_are_scored_once_and_no_longer_than_is_allowed(digits: Dataset) -> None:
+    space = resolved(digits)
+    drawn, records = space.default(), Records()
+    screener = Screener(context=context(digits), proxies=("params", "nwot"), seed=1)
+    made = Proposer(space=space, task=digits.task, records=records, screener=screener, seed=5, offers=None, scoring=0.0)
+    found = made.newly_screened(drawn)
+    assert found is not None and set(found.proxies) == {"params"}  # the time is over before anything was scored
+    records.screening.later.append(found)
+    assert made.newly_screened(drawn) is None
+    found = dataclasses.replace(made, scoring=1e9).newly_screened(drawn)
+    assert found is not None and set(found.proxies) == {"params", "nwot"} and screener.seconds > 0
+    records.screening.later.append(found)
+    assert dataclasses.replace(made, scoring=1e9).newly_screened(drawn) is None
 
 
 def test_screening_is_deterministic_and_uses_the_callers_random_state_for_nothing(digits: Dataset) -> None:
