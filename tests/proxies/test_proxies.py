@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +55,11 @@ def test_declares_what_it_needs_and_which_way_is_up(name: str) -> None:
     assert declares.higher_is_better is (name != "latency")
     assert declares.unit
     assert declares.modalities == (IMAGE if name == "at_zero" else ANY)
+
+
+def test_the_page_of_proxies_has_a_row_for_each() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "proxies.md").read_text(encoding="utf-8")
+    assert [name for name in NAMES if f"| `{name}` | " not in page] == []
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("latency", "depth")])
