@@ -34,7 +34,7 @@ def test_a_pipeline_without_a_head_has_the_plain_one() -> None:
         ({"format": 2}, "format: pipeline format 2 is not known; this version reads format 1"),
         ({"format": None}, "format: pipeline format None is not known; this version reads format 1"),
         ({"studnt": {}}, "studnt: a pipeline has no such part; did you mean 'student'?"),
-        ({"student": {"width": 4}}, "student.use: missing; name one of cnn, cut_teacher, "),
+        ({"student": {"width": 4}}, "student.use: missing; name one of cnn, "),
         ({"student": "cnn"}, "student: expected a mapping with 'use: <name>' for students, got 'cnn'"),
         ({"student": {"use": "cn"}}, "student.use: there is no student called 'cn'; did you mean 'cnn'?"),
         ({"student": {"use": ["cnn"]}}, "student.use: there is no student called \"['cnn']\"; did you mean"),

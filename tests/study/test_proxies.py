@@ -99,7 +99,7 @@ def test_trials_of_one_student_are_no_evidence_of_their_own() -> None:
 def test_a_proxy_whose_repeats_differ_as_much_as_students_decides_nothing() -> None:
     records = made_up(30, knows=knows)
     sd = float(np.std([value_of(row, "knows") or 0.0 for row in records.screen]))
-    noisy = [{**json.loads(json.dumps(vars(row))), "spread": {"knows": sd * 1.5}} for row in records.screen]
+    noisy = [{**json.loads(json.dumps(vars(row))), "spread": {"knows": 3 * sd}} for row in records.screen]
     records.apply({"event": "screen", "students": noisy})
     found = by_name(records)["knows"]
     assert found.reliability == pytest.approx(reliability(scored(records), "knows")) and found.reliability is not None
