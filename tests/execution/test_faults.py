@@ -48,7 +48,7 @@ def lines():  # but those that every session begins with
 
 
 while kills < 12:
-    before, wanted = lines(), rng.randint(0, 8)
+    before, wanted = lines(), rng.randint(0, 7)
     child = os.fork()
     if child == 0:
         os._exit(run_command(command))

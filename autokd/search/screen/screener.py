@@ -50,11 +50,11 @@ class Scores(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """A normalised batch of training samples, and what the teacher says of it."""
+    """A normalised batch of training samples, and what the teacher says of it, where there is one."""
 
     inputs: Inputs
     labels: Tensor
-    teacher: Teacher | None
+    answer: Output | None
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,9 @@ class Screener:
             task=task,
             inputs=batch.inputs,
             labels=batch.labels,
-            teacher=batch.teacher,
+            teacher=self._teacher,
             seed=derive(self.seed, "screen", "init", *([repeat] if repeat else [])) % 2**31,
+            more=[(other.inputs, other.labels) for other in self._batches if other is not batch],
         )
         try:
             return float(self._built[name](screened))
@@ -167,8 +168,11 @@ class Screener:
     def _batch(self, index: Tensor) -> _Batch:
         data, teacher = self.context.train_data, self.context.teacher
         inputs = normalise(data, raw_view(data, index).inputs)
-        answered = None if teacher is None else _Answered(teacher, inputs, ask(teacher, data, index, inputs))
-        return _Batch(inputs, data.labels[index], answered)
+        return _Batch(inputs, data.labels[index], None if teacher is None else ask(teacher, data, index, inputs))
+
+    @functools.cached_property
+    def _teacher(self) -> Teacher | None:
+        return None if self.context.teacher is None else _Answered(self.context.teacher, self._batches)
 
     @functools.cached_property
     def _built(self) -> dict[str, Proxy]:
@@ -177,17 +181,17 @@ class Screener:
 
 
 class _Answered:
-    """A teacher that remembers its answer to a batch that all students are screened on."""
+    """A teacher that remembers its answers to the batches that all students are screened on."""
 
-    def __init__(self, teacher: Teacher, inputs: Inputs, answer: Output) -> None:
+    def __init__(self, teacher: Teacher, batches: Sequence[_Batch]) -> None:
         self._teacher = teacher
-        self._inputs = inputs
-        self._answer = answer
+        self._batches = batches
         self.fingerprint, self.offers = teacher.fingerprint, teacher.offers
         self.origin, self.params, self.head = teacher.origin, teacher.params, teacher.head
 
     def predict(self, inputs: Inputs) -> Output:
-        return self._answer if inputs is self._inputs else self._teacher.predict(inputs)
+        known = (batch.answer for batch in self._batches if batch.inputs is inputs and batch.answer is not None)
+        return next(known, None) or self._teacher.predict(inputs)
 
     def to(self, device: torch.device) -> Teacher:
         return self._teacher.to(device)

@@ -27,7 +27,7 @@ from autokd.search.screen.stage import tell_not_finite
 from autokd.study.choice import ScreenedStudent
 from autokd.study.proxies import SIZES, key_of, scored
 from autokd.study.records import RecordLog, Records
-from autokd.types import Shapes, Split
+from autokd.types import ScreenInput, Shapes, Split
 from tests.search.spaces import CPU, context, resolved
 from tests.search.stages import explorer
 
@@ -221,3 +221,15 @@ def test_screen_and_explore_read_no_test_split_and_leave_the_teacher_alone(digit
     assert state_fingerprint(where.teacher.modules.state_dict()) == before  # type: ignore[attr-defined]
     with pytest.raises(AssertionError):
         where.data.read_test()
+
+
+def test_a_proxy_gets_the_batches_of_the_other_repeats_too(digits: Dataset) -> None:
+    screener = Screener(context=context(digits), proxies=("nwot",), seed=1, repeats=3)
+    seen: list[ScreenInput] = []
+    screener._built["nwot"] = lambda given: seen.append(given) or 1.0  # type: ignore[func-returns-value]
+    assert screener.scores(student(3)).means == {"nwot": 1.0}
+    assert [len(given.more) for given in seen] == [2, 2, 2]
+    assert len({id(inputs) for inputs, _ in seen[0].more} | {id(seen[0].inputs)}) == 3
+    assert seen[1].inputs is seen[0].more[0][0] and torch.equal(seen[1].labels, seen[0].more[0][1])
+    teacher = seen[0].teacher
+    assert teacher is not None and teacher.predict(seen[0].more[1][0]) is seen[2].teacher.predict(seen[2].inputs)  # type: ignore[union-attr]
