@@ -1,11 +1,11 @@
 """How well scores without training order distilled students, beside parameters and multiply-accumulates.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.proxy_ranks --data-dir DIR [--repeats 4]
+    OMP_NUM_THREADS=1 python -m benchmarks.proxy_ranks --data-dir DIR [--repeats 2]
 
 The students are those of `benchmarks.distilled_students`, with the same images and the same trained teacher, which
 must be there (`--runs`, and the teacher's weights beside it). Each proxy scores each student under a few seeds, each
-with a batch of 64 training images of its own, the same for all students; the mean counts. Scores are appended to a file
-(`--scores`) and not taken again. Proxies and their settings are autokd's defaults; nothing is tuned on these students.
+with a batch of 64 training images of its own, the same for all students; the mean counts (`few_steps` is asked once).
+Scores are appended to a file (`--scores`) and not taken again. Proxies and their settings are autokd's defaults; nothing is tuned on these students.
 
 The table gives for each space: Kendall's tau-b with the mean test accuracy over seeds and its 95 % interval (bootstrap
 over students); the difference to the better of parameters and multiply-accumulates, with the p of a paired bootstrap
@@ -47,6 +47,8 @@ from benchmarks.losses import append, lines
 
 BATCH, RESAMPLES, TOP, STRATA = 64, 2_000, 5, 4
 SIZES = ("params", "macs")
+ONCE = (*SIZES, "depth", "path_params", "few_steps")
+"""Proxies that are asked once: they do not depend on seed and batch, or are dear."""
 Values = NDArray[np.float64]
 
 
@@ -68,7 +70,7 @@ def main() -> None:
     """Score what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir")
-    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--runs", type=Path, default=Path("benchmarks/distilled_students.jsonl"))
     parser.add_argument("--scores", type=Path, default=Path("benchmarks/proxy_ranks.jsonl"))
     parser.add_argument("--table", action="store_true", help="score nothing")
@@ -90,7 +92,7 @@ def score_missing(context: TrainContext, runs: Sequence[Mapping[str, Any]], aske
     batches = [batch_of(context, repeat) for repeat in range(asked.repeats)]
     for repeat, (space, number) in itertools.product(range(asked.repeats), students):
         for name, proxy in made.items():
-            if (space, number, name, repeat) not in done and not (repeat and name in SIZES):
+            if (space, number, name, repeat) not in done and not (repeat and name in ONCE):
                 began = time.process_time()
                 score = scored(proxy, context, students[space, number], batches, repeat)
                 seconds = round(time.process_time() - began, 4)
