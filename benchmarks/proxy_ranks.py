@@ -5,7 +5,8 @@
 The students are those of `benchmarks.distilled_students`, with the same images and the same trained teacher, which
 must be there (`--runs`, and the teacher's weights beside it). Each proxy scores each student under a few seeds, each
 with a batch of 64 training images of its own, the same for all students; the mean counts (`few_steps` is asked once).
-Scores are appended to a file (`--scores`) and not taken again. Proxies and their settings are autokd's defaults; nothing is tuned on these students.
+Scores are appended to a file (`--scores`) and not taken again. Proxies and their settings are
+autokd's defaults; nothing is tuned on these students.
 
 The table gives for each space: Kendall's tau-b with the mean test accuracy over seeds and its 95 % interval (bootstrap
 over students); the difference to the better of parameters and multiply-accumulates, with the p of a paired bootstrap
