@@ -43,6 +43,7 @@ from autokd.spec import component_from_plain, make
 from autokd.study.beyond_size import beyond_size
 from autokd.types import BuildContext, ScreenInput
 from benchmarks import common
+from benchmarks.by_hand.figures import holm
 from benchmarks.distilled_students import CPU, SPACES, taught
 from benchmarks.losses import append, lines
 
@@ -217,14 +218,6 @@ def judged(found: Mapping[str, Scored], reached: Values, sizes: Values) -> Itera
                 *others(each, reached, sizes[:, 0]),
             ],
         )
-
-
-def holm(p: Mapping[str, float]) -> dict[str, float]:
-    """Return probabilities corrected for their number (Holm, Scand. J. Statist. 6, 1979)."""
-    corrected, largest = {}, 0.0
-    for place, name in enumerate(sorted(p, key=p.__getitem__)):
-        corrected[name] = largest = max(largest, min(1.0, p[name] * (len(p) - place)))
-    return corrected
 
 
 def others(each: Scored, reached: Values, params: Values) -> list[str]:

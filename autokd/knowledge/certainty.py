@@ -41,16 +41,3 @@ def _tested(value: float, error: float, df: float) -> tuple[Mean, float]:
     half = half_width(df) * error
     p = float(2 * special.stdtr(df, -abs(value) / error)) if error > 0 else float(value == 0)
     return Mean(value, value - half, value + half), p
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Return p-values after Holm's procedure (Scandinavian Journal of Statistics 6, 1979), in the same order.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    found, largest = [1.0] * len(p), 0.0
-    for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
-        found[index] = largest
-    return found

@@ -17,10 +17,10 @@ import numpy as np
 from autokd.knowledge.additive import Values, design, fit
 from autokd.knowledge.base import Base
 from autokd.knowledge.card import ALONE, StudyCard
-from autokd.knowledge.certainty import ENOUGH, difference_of, holm, mean_of
+from autokd.knowledge.certainty import ENOUGH, difference_of, mean_of
 from autokd.knowledge.choices import TAUGHT, Bands, Choice, is_many
 from autokd.spec import slots
-from autokd.study.intervals import LEVEL
+from autokd.study.intervals import LEVEL, holm
 from autokd.study.means import Mean
 
 PIPELINES = 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -101,3 +102,16 @@ def _nodes() -> tuple[Rule, Rule]:
     steps, shares = np.polynomial.legendre.leggauss(SPREAD_NODES)
     arm, weights = np.polynomial.hermite_e.hermegauss(ARM_NODES)
     return ((steps + 1) / 2, shares / 2), (arm, weights / np.sqrt(2 * np.pi))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p-values after Holm's procedure (Scandinavian Journal of Statistics 6, 1979), in the same order.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    found, largest = [1.0] * len(p), 0.0
+    for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
+        found[index] = largest
+    return found

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from autokd.study.beyond_size import beyond_size, ranks_of
 from autokd.study.choice import ScreenedStudent
 from autokd.study.fidelity import Tau, kendall, score_at
+from autokd.study.intervals import holm
 from autokd.study.ranking import common_rung
 from autokd.study.records import Records
 from autokd.study.student_model import StudentModel, fit
@@ -222,14 +223,13 @@ def _why_not(worth: Worth) -> str:
 
 def _corrected(worths: Sequence[Worth]) -> list[Worth]:
     """Correct the tests for their number after Holm, and say which proxies decide."""
-    tested = sorted((w.p, number) for number, w in enumerate(worths) if w.p is not None)
-    found, largest = list(worths), 0.0
-    for done, (p, number) in enumerate(tested):
-        largest = max(largest, min(1.0, p * (len(tested) - done)))
-        worth = worths[number]
-        why = worth.why or ("" if largest < ALPHA else "what it says beyond size may be chance")
-        found[number] = worth._replace(p=largest, decides=not why, why=why)
-    return found
+    corrected = iter(holm([worth.p for worth in worths if worth.p is not None]))
+    return [worth if worth.p is None else _judged(worth, next(corrected)) for worth in worths]
+
+
+def _judged(worth: Worth, p: float) -> Worth:
+    why = worth.why or ("" if p < ALPHA else "what it says beyond size may be chance")
+    return worth._replace(p=p, decides=not why, why=why)
 
 
 def _p(tau: Tau | None) -> float | None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from autokd.study import intervals
 from autokd.study.intervals import detectable_errors, half_width
 
 ONE_SIDED = 0.95
@@ -99,11 +100,7 @@ def mean_over_sets(differences: Sequence[Difference]) -> Difference:
 
 def holm(values: Mapping[str, float]) -> dict[str, float]:
     """Return p values adjusted for their number (Holm, Scand. J. Statist. 1979), by name."""
-    adjusted, largest = dict[str, float](), 0.0
-    for rank, name in enumerate(sorted(values, key=lambda name: values[name])):
-        largest = max(largest, min(1.0, (len(values) - rank) * values[name]))
-        adjusted[name] = largest
-    return {name: adjusted[name] for name in values}
+    return dict(zip(values, intervals.holm(list(values.values())), strict=True))
 
 
 def bootstrap_lower(differences: Sequence[Difference], share: float = 1 - ONE_SIDED) -> float:

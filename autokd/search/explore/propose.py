@@ -22,14 +22,14 @@ from autokd.search.explore.design import DESIGN, MainEffects, options_of
 from autokd.search.explore.families import FAMILY, Families, Recipes
 from autokd.search.limits import Meter, over, pipeline_cost, recorded_cost
 from autokd.search.screen.screen import Standards
-from autokd.search.screen.screener import Screener, key_of
+from autokd.search.screen.screener import Screener
 from autokd.seeds import derive
 from autokd.space import Budget, Drawn, Space, restarted
 from autokd.spec import fingerprint, without_idle
 from autokd.study.arms import BASELINES, RECIPE
 from autokd.study.choice import ScreenedStudent
 from autokd.study.past import PastStudies
-from autokd.study.proxies import SIZES, scored
+from autokd.study.proxies import SIZES, key_of, scored
 from autokd.study.records import Records, Refused
 from autokd.types import Shapes, Task
 

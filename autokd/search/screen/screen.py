@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autokd.search.screen.screener import Screener, key_of
+from autokd.search.screen.screener import Screener
 from autokd.study.choice import ScreenedStudent
-from autokd.study.proxies import LEARNED, deciding, learned_model, value_of, with_learned, worth_of_proxies
+from autokd.study.proxies import LEARNED, deciding, key_of, learned_model, value_of, with_learned, worth_of_proxies
 from autokd.study.records import Records
 from autokd.study.student_model import StudentModel
 

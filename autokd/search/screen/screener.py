@@ -22,9 +22,9 @@ from autokd.input_kind import takes
 from autokd.networks.cost import student_cost
 from autokd.networks.models import seeded
 from autokd.seeds import derive, generator
-from autokd.spec import component_from_plain, fingerprint, make
+from autokd.spec import component_from_plain, make
 from autokd.study.choice import ScreenedStudent
-from autokd.study.proxies import SIZES
+from autokd.study.proxies import SIZES, key_of
 from autokd.types import BuildContext, Inputs, Output, Proxy, ScreenInput, Teacher
 
 BATCH = 64
@@ -225,8 +225,3 @@ def declared(name: str) -> declarations.Proxy:
 def _context(context: TrainContext) -> BuildContext:
     teacher = None if context.teacher is None else context.teacher.offers
     return BuildContext(task=context.data.task, teacher=teacher)
-
-
-def key_of(student: Mapping[str, Any]) -> str:
-    """Identify a plain student."""
-    return fingerprint(dict(student))
