@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,9 +129,13 @@ def _largest(family: Candidate, room: Room) -> dict[str, Any] | None:
     fine = _finest(values)
     others = [[(field, value) for value in _few(values[field])] for field in values if field != fine]
     bases = ({**default, **dict(setting)} for setting in itertools.product(*others))
-    widest = [_widest(base, fine, values[fine], room.holds) for base in bases]
-    students = [student for student in widest if student is not None]
-    counts = [student_params(component_from_plain("students", student), room.task) for student in students]
+    students, counts = list[dict[str, Any]](), list[int]()
+    for student in filter(None, (_widest(base, fine, values[fine], room.holds) for base in bases)):
+        count = student_params(component_from_plain("students", student), room.task)
+        if count >= NEAR * room.limits.get("params", math.inf) and NEAR * count > max(counts, default=0):
+            return student  # none of those left has so many more that this one, or one before it, were not near them
+        students.append(student)
+        counts.append(count)
     enough = NEAR * max(counts, default=0)
     return next((student for student, count in zip(students, counts, strict=True) if count >= enough), None)
 

@@ -29,7 +29,7 @@ from autokd.search.limits import Measures, Meter, checked, over, pipeline_cost, 
 from autokd.search.own_teacher import OwnTeacher, own_teacher
 from autokd.search.past import begun_from, find_ground, past_of, refuse_another_past, told
 from autokd.search.places import check_name, check_places
-from autokd.search.population import population
+from autokd.search.population import refuse_impossible
 from autokd.search.rare import asked_space
 from autokd.search.request import Notify, Progress, Request
 from autokd.search.rungs import rung_plan
@@ -394,5 +394,5 @@ def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) ->
     refuse_foreign(study_path(request, loaded.data))
     refuse_too_large(_probe(request, loaded), timed=request.time is not None)
     space, meter, task = _resolve(request, loaded), _meter(loaded, latencies), loaded.data.task
-    population(space, task, request.seed, meter=meter)
+    refuse_impossible(space, task, request.seed, meter)
     meter.refuse_without_int8(largest_of_families(space, task, loaded.offers))

@@ -21,12 +21,14 @@ from autokd.spec import component_from_plain, fingerprint, network_slot
 from autokd.types import Task
 
 Plain = dict[str, Any]
-FEW = 256
+FEW = 64
 """Students of a family up to which all are looked at, instead of drawing."""
 TRIES = 50
 """Draws of a family that may lie outside the budget before its students are reached by a walk."""
 STEPS = 50
 """Of such a walk."""
+LEAST_DRAWS = 10
+"""Draws of a family by which the share of its students that lies inside is known."""
 CHANGES = 20
 """Changes of a student, or children of two, that may lie outside the budget before another is drawn."""
 
@@ -75,8 +77,8 @@ class Architectures:
         if known is not None:
             return dict(known[int(rng.integers(len(known)))])
         for _ in range(TRIES):
-            student = _drawn(family, rng)
-            if self.fits(student):
+            student = self._tried(family, rng)
+            if student is not None:
                 return student
         student = self._least[family.full_name]
         for _ in range(STEPS):
@@ -111,23 +113,31 @@ class Architectures:
 
     def everything(self) -> list[Plain] | None:
         """Return all students inside the budget where no family has more than `FEW`; None where one has."""
-        found = [self._all_of(family) for family in self.families]
-        return None if None in found else [dict(student) for each in found for student in each or ()]
+        if not all(map(_are_few, self.families)):
+            return None
+        return [dict(student) for family in self.families for student in self._all_of(family) or ()]
 
-    def share_inside(self, rng: np.random.Generator, draws: int = TRIES) -> float:
+    def share_inside(self, rng: np.random.Generator) -> float:
         """Return which share of the students lies inside the budget, each family counting alike.
 
-        Of a family of more than `FEW` students, so many random ones are looked at; a family that has students inside of
-        which none was drawn counts as one in so many.
+        Of a family of more than `FEW` students, the draws that were made so far are counted, and some more where these
+        are few; a family that has students inside of which none was drawn counts as one in so many.
         """
-        return float(np.mean([self._share(family, rng, draws) for family in self.families]))
+        return float(np.mean([self._share(family, rng) for family in self.families]))
 
-    def _share(self, family: Candidate, rng: np.random.Generator, draws: int) -> float:
-        known, count = self._all_of(family), count_of(family)
+    def _share(self, family: Candidate, rng: np.random.Generator) -> float:
+        known, count, drawn = self._all_of(family), count_of(family), self._draws[family.full_name]
         if known is not None and count:
             return len(known) / count
-        inside = sum(self.fits(_drawn(family, rng)) for _ in range(draws))
-        return max(inside, int(family in self._within)) / draws
+        while len(drawn) < LEAST_DRAWS:
+            self._tried(family, rng)
+        return max(sum(drawn), int(family in self._within)) / len(drawn)
+
+    def _tried(self, family: Candidate, rng: np.random.Generator) -> Plain | None:
+        """A random student of a family where it lies inside the budget, else None; what came of it is remembered."""
+        student = _drawn(family, rng)
+        self._draws[family.full_name].append(self.fits(student))
+        return student if self._draws[family.full_name][-1] else None
 
     def fits(self, student: Mapping[str, Any]) -> bool:
         """Whether a student can be built for this task and lies inside the budget."""
@@ -150,8 +160,8 @@ class Architectures:
     def smallest(self) -> list[Plain]:
         """Return the smallest possible student of each family: the one that exceeds the limits by the least.
 
-        Where a family has few students all are looked at; else one field after the other is made as small as possible,
-        beginning with all numbers at their least, until nothing is gained.
+        One field after the other is made as small as possible, beginning with all numbers at their least, until nothing
+        is gained.
         """
         return list(self._least.values())
 
@@ -174,10 +184,14 @@ class Architectures:
     def _enumerated(self) -> dict[str, list[Plain]]:
         return {}
 
+    @functools.cached_property
+    def _draws(self) -> dict[str, list[bool]]:
+        """Whether each draw of a family lay inside the budget."""
+        return {family.full_name: [] for family in self.families}
+
     def _all_of(self, family: Candidate) -> list[Plain] | None:
         """All students of a family inside the budget, or None where it has too many."""
-        count = count_of(family)
-        if count is None or count > FEW:
+        if not _are_few(family):
             return None
         if family.full_name not in self._enumerated:
             self._enumerated[family.full_name] = [student for student in _all(family) if self.fits(student)]
@@ -185,9 +199,6 @@ class Architectures:
 
     def _least_of(self, family: Candidate) -> Plain | None:
         """A family's smallest student, or None where none of those that are looked at can be built."""
-        count = count_of(family)
-        if count is not None and count <= FEW:
-            return self._smallest_among(_all(family))
         best = self._smallest_among([family.plain({n: _least_value(s) for n, s in family.ranges.items()})])
         best = best or self._smallest_among([family.default()])
         while best is not None:
@@ -235,6 +246,11 @@ def count_of(family: Candidate) -> int | None:
     """Return how many students a family has; None where a field is a real number."""
     counts = [_number(span) for span in family.ranges.values()]
     return None if None in counts else math.prod(count or 0 for count in counts)
+
+
+def _are_few(family: Candidate) -> bool:
+    count = count_of(family)
+    return count is not None and count <= FEW
 
 
 def _number(span: Range) -> int | None:
