@@ -114,6 +114,8 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     latencies = _known_latencies(request, loaded)
     if for_study:
         _check_study(request, loaded, latencies, dry=dry)
+    elif not dry:
+        population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
     teaching, whole = _teaching(request, loaded), None
     loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
