@@ -54,7 +54,7 @@ def population(
 
 
 def refuse_impossible(space: Space, task: Task, seed: int, meter: Meter) -> None:
-    """Refuse limits that no student meets; students are drawn and measured only where the space bounds what is measured.
+    """Refuse limits that no student meets; students are drawn only where the space bounds what is measured.
 
     Args:
       space, task, seed, meter: as for `population`.

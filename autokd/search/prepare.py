@@ -115,7 +115,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if for_study:
         _check_study(request, loaded, latencies, dry=dry)
     elif not dry:
-        population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
+        refuse_impossible(_resolve(request, loaded), loaded.data.task, request.seed, _meter(loaded, latencies))
     teaching, whole = _teaching(request, loaded), None
     loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
