@@ -62,13 +62,14 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.one:
         clock.count("cpu")
-        print(json.dumps(searched(*asked.one, asked)))
+        name, side, seed = asked.one
+        print(json.dumps(searched(name, side, int(seed), asked)))
         return
     done = {(run["set"], run["side"], run["seed"]) for run in lines(asked.runs)}
     every = itertools.product(range(asked.seeds), asked.sets, asked.sides)
-    wanted = [(name, side, seed) for seed, name, side in every if (name, side, seed) not in done]
+    wanted = [] if asked.table else [(n, side, seed) for seed, n, side in every if (n, side, seed) not in done]
     with ThreadPoolExecutor(asked.jobs) as pool:
-        for run in [] if asked.table else pool.map(lambda each: in_process(*each, asked), wanted):
+        for run in pool.map(lambda each: in_process(each[0], each[1], each[2], asked), wanted):
             append(asked.runs, run)
             print(f"{run['set']} {run['side']} seed {run['seed']}: {run['test']}, {run['trials']} trials", flush=True)
     print(table(lines(asked.runs)))
@@ -83,7 +84,7 @@ def in_process(name: str, side: str, seed: int, asked: argparse.Namespace) -> di
     return found
 
 
-def searched(name: str, side: str, number: str, asked: argparse.Namespace) -> dict[str, Any]:
+def searched(name: str, side: str, seed: int, asked: argparse.Namespace) -> dict[str, Any]:
     """Search on a set, and test what is recommended."""
     import torch
 
@@ -93,7 +94,7 @@ def searched(name: str, side: str, number: str, asked: argparse.Namespace) -> di
     from benchmarks.by_hand.searching import recommended
 
     torch.set_num_threads(1)
-    seed, best = int(number), list[tuple[float, float]]()
+    best: list[tuple[float, float]] = []
 
     def note(progress: run.Progress) -> None:
         if progress.best is not None and (not best or progress.best > best[-1][1]):
@@ -157,7 +158,7 @@ def space_of(side: str, made: Any) -> str:
     setup = made.setup
     space = parse(text, source).resolve(setup.data.task, setup.offers, max_params=made.wanted.params)
     student = dict(largest_of_families(space, setup.data.task, setup.offers)[0])
-    return yaml.safe_dump({**yaml.safe_load(text), "student": {student.pop("use"): student}}, sort_keys=False)
+    return yaml.safe_dump({**yaml.safe_load(text), "student": {"one_of": {student.pop("use"): student}}}, sort_keys=False)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from autokd.data import Dataset
 from autokd.networks.cost import student_params
-from autokd.space import architectures, parse
+from autokd.space import families, parse
 from autokd.space.architectures import Architectures
 from autokd.spec import component_from_plain, fingerprint
 from tests.search.spaces import SPACE
@@ -37,10 +37,10 @@ def test_the_count_is_exact_where_it_is_finite(digits: Dataset) -> None:
     assert real.count() is None and real.everything() is None
 
 
-@pytest.mark.parametrize("few", [0, architectures.FEW])
+@pytest.mark.parametrize("few", [0, families.FEW])
 def test_students_inside_the_budget_are_drawn_alike(digits: Dataset, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve of the twenty have at most 500 parameters; 2,400 draws bring each 200 times, give or take five sd."""
-    monkeypatch.setattr(architectures, "FEW", few)
+    monkeypatch.setattr(families, "FEW", few)
     found = students(digits, params=500)
     rng = np.random.default_rng(0)
     times = collections.Counter(fingerprint(found.sample(rng)) for _ in range(2400))
