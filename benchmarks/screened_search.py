@@ -158,7 +158,8 @@ def space_of(side: str, made: Any) -> str:
     setup = made.setup
     space = parse(text, source).resolve(setup.data.task, setup.offers, max_params=made.wanted.params)
     student = dict(largest_of_families(space, setup.data.task, setup.offers)[0])
-    return yaml.safe_dump({**yaml.safe_load(text), "student": {"one_of": {student.pop("use"): student}}}, sort_keys=False)
+    alone = {"one_of": {student.pop("use"): student}}
+    return yaml.safe_dump({**yaml.safe_load(text), "student": alone}, sort_keys=False)
 
 
 @contextlib.contextmanager
