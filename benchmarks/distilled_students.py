@@ -4,9 +4,11 @@
 
 Fashion-MNIST at 16x16: 3,000 images train, the official test split tests. The students are drawn uniformly before
 anything is known of them: of `resnet_cifar` 1 to 5 blocks in each of three stages and a width of 4 to 12, of
-`nasbench201` any of the 15,625 cells, with 8 channels and one cell a stage. The teacher is a residual network (depth
-14, width 16), trained once on the same images. All students get the same short training: cross-entropy of weight 0.1
-and KD of weight 0.9 at temperature 4, crop and flip, SGD, cosine. A failed run counts as an accuracy of chance.
+`nasbench201` any of the 15,625 cells, with 8 channels and one cell a stage. Besides, three strata of 15 students each
+are drawn, whose parameters differ by at most 5 % from a quantile of those: there size says nothing. The teacher is a
+residual network (depth 14, width 16), trained once on the same images. All students get the same short training: cross-
+entropy of weight 0.1 and KD of weight 0.9 at temperature 4, crop and flip, SGD, cosine. A failed run counts as an
+accuracy of chance.
 
 Each run is appended to a file (`--runs`) as it ends, and is not repeated: one seed of all students first, then the
 next. What is known of each student and seed is written to `benchmarks/distilled_students.parquet`. No choice rests on
@@ -16,6 +18,7 @@ test here, it is what rankings are compared with. Some 10 CPU seconds a run.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -36,9 +39,10 @@ from autokd.engine.rung import Rung
 from autokd.engine.teacher_bank import TeacherBank
 from autokd.engine.views import to_device
 from autokd.errors import TrialFailure
-from autokd.networks.cost import student_cost
+from autokd.networks.cost import student_cost, student_params
 from autokd.networks.models import NetworkTeacher, seeded
 from autokd.spec import component_from_plain, component_to_plain, from_plain, make
+from autokd.types import Task
 from benchmarks import common
 from benchmarks.losses import append, lines
 
@@ -51,6 +55,8 @@ SPACES: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "resnet_cifar": {"blocks1": range(1, 6), "blocks2": range(1, 6), "blocks3": range(1, 6), "width": range(4, 13, 2)},
     "nasbench201": {**dict.fromkeys(EDGES, OPERATIONS), "channels": (8,), "cells": (1,)},
 }
+QUANTILES, NEAR, APIECE = (0.15, 0.5, 0.85), 0.05, 15
+"""Of the parameters of the students drawn uniformly; how near a stratum's are to one, as a share; and how many."""
 
 
 def main() -> None:
@@ -66,18 +72,36 @@ def main() -> None:
     done = {(run["space"], run["number"], run["seed"]) for run in lines(asked.runs)}
     for seed in range(asked.seeds):
         for space in SPACES:
-            for number, student in enumerate(drawn(space, asked.students)):
+            for stratum, number, student in numbered(space, asked.students, context.data.task):
                 if (space, number, seed) not in done:
-                    append(asked.runs, {"space": space, "number": number, **distilled(context, student, seed)})
+                    about = {"space": space, "number": number, "stratum": stratum}
+                    append(asked.runs, {**about, **distilled(context, student, seed)})
     frame = table(lines(asked.runs))
     frame.to_parquet(asked.runs.with_suffix(".parquet"), index=False)
     print(f"{common.machine()}; teacher {100 * accuracy_of_teacher(context):.1f} % on test\n{described(frame)}")
 
 
-def drawn(space: str, count: int) -> Iterator[dict[str, Any]]:
-    """Yield distinct plain students of a space, drawn uniformly; the same ones whatever their number."""
-    rng, seen = np.random.default_rng(0), set[str]()
-    while len(seen) < count:
+def numbered(space: str, count: int, task: Task) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield a space's students with their stratum, 0 for those drawn uniformly, and number."""
+    uniform = list(itertools.islice(drawn(space, 0), count))
+    yield from ((0, number, student) for number, student in enumerate(uniform))
+    sizes = [student_params(component_from_plain("students", student), task) for student in uniform]
+    for stratum, target in enumerate(np.quantile(sizes, QUANTILES), start=1):
+        near = (each for each in drawn(space, stratum) if is_near(each, float(target), task))
+        yield from (
+            (stratum, 1000 * stratum + number, each) for number, each in enumerate(itertools.islice(near, APIECE))
+        )
+
+
+def is_near(student: Mapping[str, Any], target: float, task: Task) -> bool:
+    """Whether a plain student has about so many parameters."""
+    return abs(student_params(component_from_plain("students", student), task) / target - 1) <= NEAR
+
+
+def drawn(space: str, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield distinct plain students of a space, drawn uniformly, without an end."""
+    rng, seen = np.random.default_rng(seed), set[str]()
+    while True:
         fields = {name: values[int(rng.integers(len(values)))] for name, values in SPACES[space].items()}
         if str(fields) not in seen:
             seen.add(str(fields))
@@ -160,7 +184,7 @@ def accuracy_of_teacher(context: TrainContext) -> float:
 
 def table(runs: Sequence[Mapping[str, Any]]) -> DataFrame:
     """Return the runs, one a row, with a column for each field of a student."""
-    rows = [{**{key: value for key, value in run.items() if key != "student"}, **run["student"]} for run in runs]
+    rows = [{"stratum": 0} | {k: v for k, v in run.items() if k != "student"} | run["student"] for run in runs]
     return DataFrame(rows).sort_values(["space", "number", "seed"]).drop(columns=["use"])
 
 

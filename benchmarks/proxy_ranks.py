@@ -11,8 +11,9 @@ autokd's defaults; nothing is tuned on these students.
 The table gives for each space: Kendall's tau-b with the mean test accuracy over seeds and its 95 % interval (bootstrap
 over students); the difference to the better of parameters and multiply-accumulates, with the p of a paired bootstrap
 corrected for the number of proxies (Holm); the tau of what is left once size is taken off both (in each resample); the
-tau inside quartiles of parameters; how far the best of a proxy's top 5 stays behind the best student; and the tau
-between two of its seeds. The noise ceiling is the tau between two seeds of the training.
+mean tau in three strata whose students, other ones, have the same number of parameters give or take 5 %; how far the
+best of a proxy's top 5 stays behind the best student; and the tau between two of its seeds. The noise ceiling is the
+tau between two seeds of the training.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from benchmarks.by_hand.figures import holm
 from benchmarks.distilled_students import CPU, SPACES, taught
 from benchmarks.losses import append, lines
 
-BATCH, RESAMPLES, TOP, STRATA = 64, 2_000, 5, 4
+BATCH, RESAMPLES, TOP, CHANCE = 64, 2_000, 5, 1 / 10
 SIZES = ("params", "macs")
 ONCE = (*SIZES, "depth", "path_params", "few_steps")
 """Proxies that are asked once: they do not depend on seed and batch, or are dear."""
@@ -83,7 +84,8 @@ def main() -> None:
         score_missing(taught(asked.data_dir, asked.runs.with_suffix(".teacher.pt")), runs, asked)
     print(common.machine())
     for space in SPACES:
-        print(table([run for run in runs if run["space"] == space], lines(asked.scores), space))
+        own = [{"stratum": 0, **run} for run in runs if run["space"] == space]
+        print(table(own, lines(asked.scores), space))
 
 
 def score_missing(context: TrainContext, runs: Sequence[Mapping[str, Any]], asked: Any) -> None:
@@ -171,30 +173,88 @@ def gathered(scores: Sequence[Mapping[str, Any]], space: str, numbers: Sequence[
     return found
 
 
+class Trained(NamedTuple):
+    """What distilled students reach on test.
+
+    Args:
+      numbers: of the students, [n].
+      accuracy: under each seed of the training, [seeds, n].
+      sizes: parameters and multiply-accumulates, [n, 2].
+    """
+
+    numbers: list[int]
+    accuracy: Values
+    sizes: Values
+
+    @property
+    def reached(self) -> Values:
+        """Mean over seeds, [n]."""
+        mean: Values = self.accuracy.mean(0)
+        return mean
+
+    @property
+    def ceiling(self) -> float:
+        """Tau between two seeds."""
+        return float(stats.kendalltau(*self.accuracy[:2])[0]) if len(self.accuracy) > 1 else float("nan")
+
+    @classmethod
+    def of(cls, runs: Sequence[Mapping[str, Any]]) -> Trained:
+        """Return those students that were trained under every seed; a failed run counts as chance."""
+        frame = DataFrame([{key: run[key] for key in ("number", "seed", "accuracy", *SIZES)} for run in runs])
+        accuracy = frame.pivot_table(index="seed", columns="number", values="accuracy", dropna=False)
+        failed = frame[frame["accuracy"].isna()]
+        for number, seed in zip(failed["number"], failed["seed"], strict=True):
+            accuracy.loc[seed, number] = CHANCE
+        accuracy = accuracy.dropna(axis=1)
+        numbers = [int(number) for number in accuracy.columns]
+        sizes = frame.drop_duplicates("number").set_index("number").loc[numbers, list(SIZES)]
+        return cls(numbers, accuracy.to_numpy(dtype=float), sizes.to_numpy(dtype=float))
+
+
 def table(runs: Sequence[Mapping[str, Any]], scores: Sequence[Mapping[str, Any]], space: str) -> str:
     """Return what the proxies are worth on a space as a Markdown table, best first."""
-    frame = DataFrame([{key: run[key] for key in ("number", "seed", "accuracy", "params", "macs")} for run in runs])
-    chance = 1 / 10
-    accuracy = frame.pivot_table(index="seed", columns="number", values="accuracy", dropna=False).fillna(chance)
-    accuracy = accuracy.dropna(axis=1)
-    numbers = [int(number) for number in accuracy.columns]
-    reached: Values = accuracy.to_numpy(dtype=float).mean(0)
-    sizes = frame.drop_duplicates("number").set_index("number").loc[numbers, list(SIZES)].to_numpy(dtype=float)
-    found = gathered(scores, space, numbers)
-    rows = dict(judged(found, reached, sizes))
-    ceiling = stats.kendalltau(*accuracy.to_numpy()[:2])[0] if len(accuracy) > 1 else float("nan")
+    trained = Trained.of([run for run in runs if run["stratum"] == 0])
+    strata = [
+        Trained.of([run for run in runs if run["stratum"] == stratum])
+        for stratum in sorted({run["stratum"] for run in runs} - {0})
+    ]
+    alike = [gathered(scores, space, stratum.numbers) for stratum in strata]
+    rows = dict(judged(gathered(scores, space, trained.numbers), trained))
+    reached = trained.reached
+    ceilings = ", ".join(f"{stratum.ceiling:.2f}" for stratum in strata)
     head = (
-        f"\n`{space}`: {len(numbers)} students, {len(accuracy)} seeds of training, {100 * reached.min():.1f} to "
-        f"{100 * reached.max():.1f} %; noise ceiling {ceiling:.2f}\n"
+        f"\n`{space}`: {len(reached)} students, {len(trained.accuracy)} seeds of training, {100 * reached.min():.1f} "
+        f"to {100 * reached.max():.1f} %; noise ceiling {trained.ceiling:.2f}, in the strata {ceilings}\n"
     )
-    columns = "proxy | tau | against size | p | beyond size | inside quartiles | regret of top 5 | seed to seed | ms"
+    columns = "proxy | tau | against size | p | beyond size | at fixed size | regret of top 5 | seed to seed | ms"
     ordered = sorted(rows.items(), key=lambda row: -float(row[1][0].split()[0]))
-    body = [f"| `{name}` | {' | '.join(cells)} |" for name, cells in ordered]
+    body = []
+    for name, cells in ordered:
+        fixed = "" if name == "params" else at_fixed_size([each[name] for each in alike], strata)
+        body.append(f"| `{name}` | {' | '.join([*cells[:4], fixed, *cells[4:]])} |")
     return "\n".join([head, f"| {columns} |", f"|{'---|' * 9}", *body])
 
 
-def judged(found: Mapping[str, Scored], reached: Values, sizes: Values) -> Iterator[tuple[str, list[str]]]:
+def at_fixed_size(scored: Sequence[Scored], strata: Sequence[Trained]) -> str:
+    """Return the mean tau inside strata with its 95 % interval, from a bootstrap over the students of each."""
+    rng = np.random.default_rng(0)
+
+    def mean_tau(rows: Sequence[NDArray[np.int64]]) -> float:
+        pairs = zip(scored, strata, rows, strict=True)
+        taus = [stats.kendalltau(each.mean[row], stratum.reached[row])[0] for each, stratum, row in pairs]
+        return float(np.nanmean(taus)) if np.isfinite(taus).any() else float("nan")
+
+    if not strata:
+        return ""
+    tau = mean_tau([np.arange(len(stratum.numbers)) for stratum in strata])
+    drawn = [[rng.integers(len(s.numbers), size=len(s.numbers)) for s in strata] for _ in range(RESAMPLES)]
+    low, high = np.nanpercentile([mean_tau(rows) for rows in drawn], [2.5, 97.5])
+    return f"{tau:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def judged(found: Mapping[str, Scored], trained: Trained) -> Iterator[tuple[str, list[str]]]:
     """Yield the cells of each proxy."""
+    reached, sizes = trained.reached, trained.sizes
     better = max(SIZES, key=lambda name: stats.kendalltau(found[name].mean, reached)[0])
     drawn = np.random.default_rng(0).integers(len(reached), size=(RESAMPLES, len(reached)))
     taus = {
@@ -215,20 +275,18 @@ def judged(found: Mapping[str, Scored], reached: Values, sizes: Values) -> Itera
                 ""
                 if beyond is None or beyond.low is None
                 else f"{beyond.tau:.2f} [{beyond.low:.2f}, {beyond.high:.2f}]",
-                *others(each, reached, sizes[:, 0]),
+                *others(each, reached),
             ],
         )
 
 
-def others(each: Scored, reached: Values, params: Values) -> list[str]:
-    """Return the cells that compare with no other proxy: inside quartiles, regret, seed to seed, milliseconds."""
-    quartile = np.searchsorted(np.quantile(params, np.arange(1, STRATA) / STRATA), params)
-    inside = [stats.kendalltau(each.mean[quartile == q], reached[quartile == q])[0] for q in range(STRATA)]
+def others(each: Scored, reached: Values) -> list[str]:
+    """Return the cells that compare with no other proxy: regret, seed to seed, milliseconds."""
     top = np.argsort(-each.mean, kind="stable")[:TOP]
     regret = 100 * (reached.max() - reached[top].max())
     pairs = [stats.kendalltau(one, other)[0] for one, other in itertools.combinations(each.once, 2)]
     steady = f"{np.nanmean(pairs):.2f}" if np.isfinite(pairs).any() else ""
-    return [f"{np.nanmean(inside):.2f}", f"{regret:.1f}", steady, f"{1000 * each.seconds:.0f}"]
+    return [f"{regret:.1f}", steady, f"{1000 * each.seconds:.0f}"]
 
 
 def told(differences: Values) -> str:
