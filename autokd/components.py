@@ -45,6 +45,12 @@ class StudentComponent(Protocol):
         ...
 
 
+def is_blind(student: StudentComponent) -> bool:
+    """Whether a student's answer does not depend on its input, as far as its component declares that."""
+    name = student.declares.blind
+    return bool(name) and bool(getattr(student, name))
+
+
 class HeadComponent(Protocol):
     """What stands in the place of a student's classifier."""
 

@@ -158,9 +158,9 @@ class Student(InPipeline):
     Args:
       modalities: kinds of input that it takes.
       offers: parts of its output that losses may read; of one made of the teacher, what that network offers counts.
-      copies: the field that holds the name of the teacher's network, where it is made of that; "" where it is not. It
-        is filled in as a space is resolved. What a student prepares is the weights that it begins with; without an
-        artefact, as in a finished student, its `build` makes the form alone.
+      copies: the field that holds the name of the teacher's network, where it is made of that. It is filled in as a
+        space is resolved. Students prepare the weights that they begin with; without them `build` makes the form alone.
+      blind: a property, true of networks that do not see their input: they can be built, but no search draws them.
       family: it stands for many, each called after it and after one of them: "timm:resnet18". Its class has `named`,
         a class method from the latter name to the component.
     """
@@ -171,6 +171,7 @@ class Student(InPipeline):
     offers: AbstractSet[Part] = frozenset({"features", "pooled"})
     family: bool = False
     copies: str = ""
+    blind: str = ""
 
     @property
     def reads_of(self) -> str:

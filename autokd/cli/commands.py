@@ -122,11 +122,11 @@ def screen(asked: Screening, show: Printing) -> None:
     from autokd.cli import progress
 
     with progress.shown(quiet=show.quiet) as notify, progress.logging_to_stderr(verbose=show.verbose):
-        from autokd.cli.console.listings import screened
+        from autokd.cli.console.screened import screened
         from autokd.search import run
 
         rows = run.screen_only(asked, notify)
-    out(screened(rows, as_json=show.as_json))
+    out(screened(rows, asked, as_json=show.as_json))
 
 
 @app.command("list")

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from autokd import batching
-from autokd.components import HeadComponent, StudentComponent
+from autokd.components import HeadComponent, StudentComponent, is_blind
 from autokd.networks.counting import counting
 from autokd.networks.fusing import fuse_in_place, fused
 from autokd.networks.inputs import feed_of
@@ -143,10 +143,14 @@ def student_fits(
 ) -> bool:
     """Whether a student stays inside the limits that follow from its architecture; no MACs are counted in vain.
 
+    One that does not see its input fits nowhere.
+
     Args:
       component, task, head, teacher: as for `student_cost`.
       limits: largest values by the name of the cost; a limit of the latency is not looked at.
     """
+    if is_blind(component):
+        return False
     count, size = _extent(component, task, head, teacher)
     if count > limits.get("params", count) or size > limits.get("size", size):
         return False

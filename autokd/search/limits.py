@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from autokd import compat
+from autokd.components import is_blind
 from autokd.engine.build import build_student
 from autokd.errors import UserError, nearest
 from autokd.graphs import running
@@ -38,6 +39,27 @@ def over(cost: Cost, constraints: Mapping[str, float]) -> float:
     """Return the largest cost as a multiple of its limit: 1 and less lie inside the budget; latency is measured."""
     known = cost._asdict()
     return max((known[name] / limit for name, limit in constraints.items() if name in known), default=0.0)
+
+
+BLIND = 10.0
+"""What a student that does not see its input exceeds any budget by."""
+
+
+def excess_of(pipeline: Mapping[str, Any], task: Task, teacher: Shapes | None, limits: Mapping[str, float]) -> float:
+    """Return by how much the student of a plain pipeline exceeds its limits; see `over`. `BLIND` if it is of no use."""
+    if is_blind(student_of(pipeline)[0]):
+        return BLIND
+    return over(pipeline_cost(pipeline, task, teacher), limits)
+
+
+def why_outside(
+    pipeline: Mapping[str, Any], task: Task, teacher: Shapes | None, limits: Mapping[str, float]
+) -> str | None:
+    """Say what is wrong with the student of a plain pipeline, or None where it may be drawn; latency is measured."""
+    excess = excess_of(pipeline, task, teacher, limits)
+    if is_blind(student_of(pipeline)[0]):
+        return "does not see its input"
+    return f"exceeds the budget, {excess:.3g} times the limit" if excess > 1 else None
 
 
 def pipeline_cost(pipeline: Mapping[str, Any], task: Task, teacher: Shapes | None) -> Cost:

@@ -25,7 +25,7 @@ from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
 from autokd.search.given_teacher import Obtained, load_again, named, obtain_given, without_unanswered
 from autokd.search.identity import collect_settings, refuse_another
-from autokd.search.limits import Measures, Meter, checked, over, pipeline_cost, resolve_space
+from autokd.search.limits import Measures, Meter, checked, resolve_space, why_outside
 from autokd.search.own_teacher import OwnTeacher, own_teacher
 from autokd.search.past import begun_from, find_ground, past_of, refuse_another_past, told
 from autokd.search.places import check_name, check_places
@@ -114,6 +114,8 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     latencies = _known_latencies(request, loaded)
     if for_study:
         _check_study(request, loaded, latencies, dry=dry)
+    elif not dry:
+        population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
     teaching, whole = _teaching(request, loaded), None
     loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
@@ -354,13 +356,10 @@ def _meter(loaded: Loaded, latencies: dict[str, float]) -> Meter:
 
 
 def _dropped_warm_starts(space: Space, task: Task, offers: Shapes) -> list[str]:
-    """One line for each warm start of the space whose student exceeds a limit that follows from the architecture."""
-    excesses = [over(pipeline_cost(drawn.plain, task, offers), space.constraints) for drawn in space.warm_starts]
-    return [
-        f"warm_starts.{index}: its student exceeds the budget, {excess:.3g} times the limit"
-        for index, excess in enumerate(excesses)
-        if excess > 1
-    ]
+    """One line for each warm start whose student is of no use or exceeds a limit that follows from the architecture."""
+    limits = space.constraints
+    reasons = [why_outside(drawn.plain, task, offers, limits) for drawn in space.warm_starts]
+    return [f"warm_starts.{index}: its student {reason}" for index, reason in enumerate(reasons) if reason]
 
 
 def context_of(setup: Setup, request: Request) -> TrainContext:

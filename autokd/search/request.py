@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from autokd.metrics import METRICS
 from autokd.options import (
@@ -17,6 +17,7 @@ from autokd.options import (
     Length,
     Limits,
     Naming,
+    Option,
     Past,
     Place,
     Subject,
@@ -31,6 +32,11 @@ class Request(Subject, Length, Limits, Comparison, Past, Naming, Place, DataOpti
 @dataclass(frozen=True, kw_only=True)
 class Screening(Subject, Limits, Place, DataOptions, Components):
     """What the user asked of screening alone."""
+
+    proxy: Annotated[
+        list[str] | None,
+        Option("A proxy that scores students, in place of those of the space; repeatable. See autokd list proxies."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

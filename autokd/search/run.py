@@ -6,11 +6,12 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
+from autokd import catalog
 from autokd.engine.context import TrainContext
 from autokd.errors import Interrupted, StudyError
 from autokd.execution.executor import Executor, Stop
@@ -30,7 +31,7 @@ from autokd.search.rare import rare_line
 from autokd.search.request import Notify, Progress, Request, Screening
 from autokd.search.samples import keep_samples
 from autokd.search.screen.screen import screen
-from autokd.search.screen.screener import make_screener
+from autokd.search.screen.screener import SHOWN, make_screener
 from autokd.search.screen.stage import tell_left_out, tell_not_finite
 from autokd.search.session import Session, Setup
 from autokd.search.stages import STAGES, works
@@ -157,13 +158,16 @@ def tell_rare_classes(setup: Setup) -> None:
 
 def screen_only(asked: Screening, notify: Notify) -> list[ScreenedStudent]:
     """Screen the space's students without training them or writing anything; see `autokd.search.screen.screen`."""
-    request = Request(**vars(asked), cold=True)
-    setup = prepare(request, notify, for_study=False)
+    catalog.load_plugins(*(asked.plugins or ()))
+    for name in asked.proxy or ():
+        catalog.load("proxies", name)  # refused before anything is trained
+    request = Request(**{name: value for name, value in vars(asked).items() if name != "proxy"}, cold=True)
+    setup = _with_proxies(prepare(request, notify, for_study=False), asked.proxy)
     context = context_of(setup, request)
     named = setup.space.screen.proxies
-    screener = make_screener([*named, "latency"], context, request.seed)
+    screener = make_screener([*named, *(() if asked.proxy else SHOWN), "latency"], context, request.seed)
     tell_left_out(screener.left_out, named)
-    latencies: dict[str, float] = {}
+    latencies = dict(setup.latencies)
     meter = _meter(setup, latencies, latencies.__setitem__)
     students, _ = population(setup.space, setup.data.task, request.seed, meter=meter)
     rows = screen(
@@ -171,6 +175,14 @@ def screen_only(asked: Screening, notify: Notify) -> list[ScreenedStudent]:
     )
     tell_not_finite(rows)
     return rows
+
+
+def _with_proxies(setup: Setup, names: Sequence[str] | None) -> Setup:
+    """The same with other proxies than the space's, where some are named."""
+    if not names:
+        return setup
+    screen = setup.space.screen._replace(proxies=tuple(names))
+    return dataclasses.replace(setup, space=dataclasses.replace(setup.space, screen=screen))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from autokd.components import is_blind
 from autokd.errors import ComponentError
 from autokd.networks.cost import Cost, student_cost, student_fits, student_params
 from autokd.ranges import Choice, Integer, Range, Real, Scalar
@@ -53,7 +54,7 @@ class Architectures:
         return cls(families=space.parts[network_slot(space.slots)].possible, task=task, limits=space.constraints)
 
     def count(self) -> int | None:
-        """Return how many there are, inside the budget or not; None where a field is a real number: no end of them."""
+        """Return how many there are, whether or not they fit; None where a field is a real number: no end of them."""
         counts = [count_of(family) for family in self.families]
         return None if None in counts else sum(count or 0 for count in counts)
 
@@ -130,7 +131,7 @@ class Architectures:
         return max(inside, int(family in self._within)) / draws
 
     def fits(self, student: Mapping[str, Any]) -> bool:
-        """Whether a student can be built for this task and lies inside the budget."""
+        """Whether a student can be built for this task, sees its input, and lies inside the budget."""
         key = fingerprint(dict(student))
         if key not in self._fitting:
             try:
@@ -184,7 +185,7 @@ class Architectures:
         return self._enumerated[family.full_name]
 
     def _least_of(self, family: Candidate) -> Plain | None:
-        """A family's smallest student, or None where none of those that are looked at can be built."""
+        """A family's smallest student, or None where none of those that are looked at is of use."""
         count = count_of(family)
         if count is not None and count <= FEW:
             return self._smallest_among(_all(family))
@@ -200,14 +201,16 @@ class Architectures:
         return best
 
     def _smallest_among(self, students: Iterable[Plain]) -> Plain | None:
-        """The one that exceeds the limits by the least; None where none can be built. The first one of equals."""
+        """The one that exceeds the limits by the least; None where none is of use. The first one of equals."""
         built = [(size, each) for each in students if (size := self._size(each)) is not None]
         return min(built, key=lambda row: row[0])[1] if built else None
 
     def _size(self, student: Mapping[str, Any]) -> tuple[float, int] | None:
-        """The largest cost of a student as a multiple of its limit, and its parameters; None: it cannot be built."""
+        """The largest cost of a student as a multiple of its limit, and its parameters; None: it is of no use."""
         try:
             component = component_from_plain("students", student)
+            if is_blind(component):
+                return None
             if self.limits.keys() & {"macs", "size"}:
                 cost = student_cost(component, self.task)._asdict()
                 return max(cost[name] / limit for name, limit in self.limits.items() if name in cost), cost["params"]

@@ -69,14 +69,14 @@ def resume_command(settings: StudySettings, asked_of: type[Any]) -> str:
     for option in options_of(asked_of):
         if option.flags and option.name not in NEVER_AGAIN and option.name in settings.settings:
             setting = settings.settings[option.name]
-            words += _written(option, setting.value) if setting.origin == "asked" else []
+            words += written(option, setting.value) if setting.origin == "asked" else []
     if "--study" not in words:
         words += ["--study", settings.name]
     return shlex.join(words)
 
 
-def _written(option: Listed, value: Any) -> Iterator[str]:
-    """An option as the command line has it; a list is the option again and again."""
+def written(option: Listed, value: Any) -> Iterator[str]:
+    """Yield an option as the command line has it; a list is the option again and again."""
     for item in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(item, bool):
             yield from [option.flags[0]] * item

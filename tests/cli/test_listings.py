@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from autokd import catalog
+from autokd.cli.console.screened import screened
+from autokd.search.request import Screening
+from autokd.study.choice import ScreenedStudent
 
 
 def listed(run, *arguments: str):
@@ -70,7 +75,35 @@ def test_screen_ranks_students_and_looks_at_no_study(run, study):
     # 13 inputs, w hidden units and 3 classes: 13 w + w + 3 w + 3 parameters
     assert [row["params"] for row in rows] == [122, 105, 88, 71]
     assert {"params", "macs", "latency", "nwot"} <= set(rows[0]["proxies"])
-    assert "mlp(depth 1, dropout 0, width 7)" in run(*asked).out
+    lines = run(*asked).out.splitlines()
+    assert [line.split()[:4] for line in lines[1:2]] == [["1", "mlp(width", "7)", "1.00"]]
+    assert "standard deviations" not in "".join(lines)  # nothing is left out
+    assert lines[-1] == "next: autokd search --dataset wine --space space.yaml --seed 3"
+
+
+def test_screen_shows_the_proxies_that_are_named(run, here):
+    asked = ("screen", "--dataset", "wine", "--space", "space.yaml", "-q")
+    ran = run(*asked, "--proxy", "depth", "--proxy", "synflow", "--json")
+    assert list(json.loads(ran.out)[0]["proxies"]) == ["params", "macs", "depth", "synflow", "latency"]
+    assert ran.err == ""
+    ran = run(*asked, "--proxy", "dept")
+    assert (ran.code, ran.out) == (2, "") and "did you mean 'depth'?" in ran.err
+
+
+def test_a_long_table_of_screened_students_fits():
+    said = {"params": 9.0, "macs": 9.0, "latency": 0.3, **{f"a_proxy_of_{n}": -1234.5678 for n in range(9)}}
+    cell = {"use": "nasbench201", **{f"edge{n}": "nor_conv_3x3" for n in range(6)}}
+    rows = [
+        ScreenedStudent(student={**cell, "edge0": f"none{n}"}, params=9, macs=9, proxies=said, score=0.5)
+        for n in range(30)
+    ]
+    for width in (100, 120):
+        printed = io.StringIO()
+        Console(width=width, file=printed).print(screened(rows, Screening(dataset="digits"), as_json=False))
+        text = printed.getvalue()
+        assert re.search(r"20 +nasbench201\(edge0 none19\) +0\.50 +9 +9 +0\.3( +−1,235){3}", text)
+        assert max(map(len, text.splitlines())) <= width
+        assert "10 more students and 6 more proxies (a_proxy_of_3," in " ".join(text.split())
 
 
 def test_studies_and_trials(run, study):

@@ -11,13 +11,14 @@ import pytest
 
 from autokd.api import Study
 from autokd.cli.console import claim as console
-from autokd.cli.console import listings
+from autokd.cli.console.screened import screened
 from autokd.files import as_plain
 from autokd.report import words
 from autokd.report.sections.choices.medians import lengths
 from autokd.report.sections.explorer.facts import shown_trials
 from autokd.report.sections.recommendation import facts as recommendation
 from autokd.report.sections.search import effort
+from autokd.search.request import Screening
 from autokd.study.choice import ScreenedStudent
 from autokd.study.claim import SplitValues
 from autokd.study.design import Design
@@ -74,8 +75,8 @@ def test_where_the_time_went_is_counted_once(fabricate: Fabricate, tmp_path: Pat
 def test_the_terminal_writes_numbers_like_the_report() -> None:
     proxies = {"params": 1182.0, "nwot": 312.456, "latency": None}
     rows = [ScreenedStudent(student={"use": "mlp"}, params=1182, macs=1, score=0.5, proxies=proxies)]
-    told = text_of(listings.screened(rows, as_json=False))
-    assert "│ mlp │ 0.50 │ 1,182 │ – │ 312 │" in told
+    told = text_of(screened(rows, Screening(dataset="wine"), as_json=False))
+    assert "mlp 0.50 1.18 k 1 – 312" in told
     assert [words.figure(n) for n in (1182.0, 1182.5, 312.456, 290.3, 1e-5, None)] == [
         "1,182",
         "1,182",

@@ -23,7 +23,7 @@ class Screened:
         return [self.screened(student, names) for student in students]
 
     def screened(self, student: Mapping[str, Any], names: Sequence[str] | None = None) -> ScreenedStudent:
-        width = int(student["width"])
+        width = int(student.get("width", 1))
         return ScreenedStudent(student=dict(student), params=100 * width, macs=1000 * width, proxies={}, score=0.0)
 
 

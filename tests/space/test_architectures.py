@@ -102,3 +102,16 @@ def test_the_smallest_of_each_family_is_found_without_looking_at_all(digits: Dat
     assert found.mutate(found.smallest()[0], np.random.default_rng(0)) is None
     with pytest.raises(LookupError, match="no student of this space"):
         found.mutate({"use": "resnet", "depth": 9, "width": 4}, np.random.default_rng(0))
+
+
+def test_a_cell_that_does_not_see_its_input_is_never_drawn(digits: Dataset) -> None:
+    """Of the three choices of each of two edges in a row, four of nine let something through."""
+    few = "{choice: [none, skip_connect, avg_pool_3x3]}"
+    others = "edge02: none, edge12: none, edge03: none, edge23: none, channels: 4, cells: 1"
+    found = students(digits, f"nasbench201: {{edge01: {few}, edge13: {few}, {others}}}")
+    everything = found.everything() or []
+    assert found.count() == 9 and len(everything) == 4
+    assert all("none" not in (student["edge01"], student["edge13"]) for student in [*everything, *found.smallest()])
+    rng = np.random.default_rng(0)
+    assert found.share_inside(rng) == 4 / 9
+    assert all(found.mutate(student, rng) in everything for student in everything)

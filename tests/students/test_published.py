@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from autokd.types import BuildContext, Task
 NASBench201: Any = catalog.load("students", "nasbench201")
 CIFAR_10, CIFAR_100 = (task_of((3, 32, 32), classes=count) for count in (10, 100))
 IMAGENET_16 = task_of((3, 16, 16), classes=120)
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 CELL = "|skip_connect~0|+|none~0|nor_conv_1x1~1|+|avg_pool_3x3~0|skip_connect~1|nor_conv_3x3~2|"
 TINY = {"channels": 4, "cells": 1}
 
@@ -72,9 +74,18 @@ def test_a_cell_is_a_sum_over_its_edges() -> None:
 
 
 def test_a_cell_without_a_path_answers_the_same_about_every_image() -> None:
-    network = network_of("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|none~2|").eval()
+    cell = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|none~2|"
+    network = network_of(cell).eval()
+    assert NASBench201.of_cell(cell).is_unconnected and not NASBench201.of_cell(CELL).is_unconnected
     logits = network(torch.randn(3, 3, 32, 32)).logits
     assert logits.isfinite().all() and torch.equal(logits, logits[:1].expand(3, -1))
+
+
+def test_as_many_cells_have_no_path_as_published() -> None:
+    """341, of 15,625."""
+    edges = NASBench201.OPERATION_FIELDS
+    cells = itertools.product(OPERATIONS, repeat=len(edges))
+    assert sum(NASBench201(**dict(zip(edges, cell, strict=True))).is_unconnected for cell in cells) == 341
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
-"""Listings: studies, trials, screened students, caches."""
+"""Listings: studies, trials, caches."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import shlex
@@ -15,25 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from autokd.cli.console.claim import state
-from autokd.cli.console.output import ROWS, Shown, document
+from autokd.cli.console.output import Shown, document
 from autokd.metrics import Metric
 from autokd.report import words
 from autokd.report.sections.recommendation.arms import chosen_on
 from autokd.report.sections.recommendation.verdict import headline
-from autokd.study.choice import ScreenedStudent
 from autokd.study.records import TrialRecord
 
 if TYPE_CHECKING:
     from autokd.api import Study
     from autokd.cli.caches import Cache
 
-_PROXIES = {"params": "parameters", "macs": "MACs", "latency": "latency, ms"}
-"""Proxies that have another name for people; they come first."""
-_ORDER = (
-    "In the order in which a search would try them: every size, and every family. Score: mean rank by size, 1 is the "
-    "largest. Whether another column orders students beyond their size shows once some are trained; until then none "
-    "decides anything. ±: standard deviation over seeds and batches."
-)
 _TRIAL_COSTS = {"macs": "MACs", "size": "bytes", "latency": "latency, ms"}
 """Costs that `trials` shows beside the parameters where they are objectives."""
 
@@ -139,33 +130,6 @@ def _score_column(metric: Metric) -> str:
 
 def _missing(value: float | None) -> bool:
     return value is None or math.isnan(value)
-
-
-def screened(rows: Sequence[ScreenedStudent], *, as_json: bool) -> Shown:
-    """Return screened students, in the order in which a search would try them."""
-    if as_json:
-        return document([dataclasses.asdict(row) for row in rows])
-    names = _proxies_shown(rows[0])
-    table = Table(caption=_ORDER, caption_justify="left")
-    for column in ("student", "score", *(_PROXIES.get(name, name) for name in names)):
-        table.add_column(column, justify="left" if column == "student" else "right")
-    for row in rows[:ROWS]:
-        values = [_proxy(row, name) for name in names]
-        table.add_row(Text(words.component(row.student)), f"{row.score:.2f}", *values)
-    return Group(table, Text(f"… and {len(rows) - ROWS} more; --json shows all")) if len(rows) > ROWS else table
-
-
-def _proxy(row: ScreenedStudent, name: str) -> str:
-    """Mean and spread of a proxy."""
-    if name in row.not_finite:
-        return "not finite"
-    spread = f" ± {words.figure(row.spread[name])}" if row.spread.get(name) else ""
-    return f"{words.figure(row.proxies.get(name))}{spread}"
-
-
-def _proxies_shown(row: ScreenedStudent) -> list[str]:
-    """The proxies that a student has, those with a name for people first."""
-    return [name for name in dict.fromkeys([*_PROXIES, *row.proxies]) if name in row.proxies]
 
 
 def caches(found: Sequence[Cache], freed: int | None, *, as_json: bool) -> Shown:

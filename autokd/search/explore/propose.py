@@ -20,7 +20,7 @@ from autokd.objective import ACCURACY, Objective
 from autokd.search.baselines import distilling_losses
 from autokd.search.explore.design import DESIGN, MainEffects, options_of
 from autokd.search.explore.families import FAMILY, Families, Recipes
-from autokd.search.limits import Meter, over, pipeline_cost, recorded_cost
+from autokd.search.limits import Meter, excess_of, pipeline_cost, recorded_cost
 from autokd.search.screen.screen import Standards
 from autokd.search.screen.screener import Screener
 from autokd.seeds import derive
@@ -249,13 +249,13 @@ class Proposer:
         return pipeline_cost(pipeline, self.task, self.offers)
 
     def _fits(self, drawn: Drawn) -> bool:
-        """Whether a pipeline's student, its head included, lies inside the budget."""
+        """Whether a pipeline's student, its head included, lies inside the budget, and sees its input."""
         return self._excess(drawn) <= 1
 
     def _excess(self, drawn: Drawn) -> float:
         """The largest cost as a multiple of its limit; what is measured is so where all else lies inside the budget."""
         limits = self.space.constraints
-        excess = over(self.architecture_cost(drawn.plain), limits)
+        excess = excess_of(drawn.plain, self.task, self.offers, limits)
         return excess if excess > 1 or self.meter is None else max(excess, self.meter.excess(drawn.plain, limits))
 
     def _screens(self, number: int) -> bool:

@@ -38,7 +38,9 @@ SHOWN = (*SIZES, "nwot", "diswot")
 """Proxies whose values are recorded, whether or not the space names them; latency would not be reproducible."""
 REPEATS = 3
 """Seeds of a student, each with a batch of its own, over which a proxy's mean is taken."""
-ONCE = (*SIZES, "latency", "depth", "path_params")
+TIMED = "latency"
+"""The proxy that measures time."""
+ONCE = (*SIZES, TIMED, "depth", "path_params")
 """Proxies that do not depend on seed and batch, or take means themselves."""
 
 EACH = 4
@@ -130,8 +132,9 @@ class Screener:
 
     @property
     def _copies(self) -> int:
-        """Processes that score."""
-        return self.processes if self.context.device.type == "cpu" else 1
+        """Processes that score: one where others would disturb what is measured."""
+        alone = self.context.device.type != "cpu" or TIMED in self.proxies
+        return 1 if alone else self.processes
 
     def _said(self, unknown: tuple[Mapping[str, Any], Sequence[str]]) -> dict[str, Score]:
         """What some proxies say of a student."""
@@ -248,16 +251,16 @@ def _code_of_student(use: str) -> list[str]:
         return [code]
 
 
-def make_screener(named: Sequence[str], context: TrainContext, seed: int, **settings: Any) -> Screener:
-    """Return what scores students, with those of the proxies named and of `SHOWN` that can run here.
+def make_screener(wanted: Sequence[str], context: TrainContext, seed: int, **settings: Any) -> Screener:
+    """Return what scores students, with their sizes and those of the proxies wanted that can run here.
 
     Args:
-      named: by the space.
+      wanted: names of proxies.
       context: data, teacher and device.
       seed: the study's.
       settings: of the `Screener`.
     """
-    names = tuple(dict.fromkeys([*SIZES, *named, *SHOWN]))
+    names = tuple(dict.fromkeys([*SIZES, *wanted]))
     left_out = unusable_proxies(names, context)
     usable = tuple(name for name in names if name not in left_out)
     return Screener(context, usable, seed, left_out=left_out, **settings)

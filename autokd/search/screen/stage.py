@@ -11,7 +11,7 @@ from autokd.networks.cost import student_cost
 from autokd.search.population import FEW, population
 from autokd.search.request import Progress
 from autokd.search.screen.screen import screen
-from autokd.search.screen.screener import Screener, declared, make_screener
+from autokd.search.screen.screener import SHOWN, Screener, declared, make_screener
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
 from autokd.spec import component_from_plain
@@ -67,8 +67,8 @@ def screener_of(session: Session) -> Screener:
     What it has found is kept in the study's folder, for later stages and sessions.
     """
     processes, kept = session.setup.threads * (session.asked.workers or 1), session.store.path / "scores.jsonl"
-    named = session.setup.space.screen.proxies
-    return make_screener(named, session.context, session.seed, kept=kept, processes=processes)
+    wanted = [*session.setup.space.screen.proxies, *SHOWN]
+    return make_screener(wanted, session.context, session.seed, kept=kept, processes=processes)
 
 
 def lower_of(names: Sequence[str]) -> tuple[str, ...]:

@@ -205,6 +205,20 @@ def test_suggestions_outside_the_budget_are_recorded_told_and_never_trained(digi
     assert [opened.proposer.propose(number) for number in range(16, 26)] != told
 
 
+def test_a_student_that_does_not_see_its_input_is_neither_drawn_at_random_nor_by_tpe(
+    digits: Dataset, tmp_path: Path
+) -> None:
+    edges = "edge01: none, edge02: none, edge12: none, edge03: {choice: [none, skip_connect]}, edge13: none"
+    cells = f"nasbench201: {{{edges}, edge23: none, channels: 4, cells: {{int: [1, 3]}}}}"
+    few = SPACE.replace("cnn: {width: {int: [3, 12]}, layers: {int: [1, 2]}}", cells)
+    space = resolved(digits, few, max_params=10_000)
+    proposer = explorer(tmp_path, space, digits.task, recipes={}).proposer
+    proposals = [proposal for number in range(8, 16) if (proposal := proposer.propose(number)) is not None]
+    assert {proposal.source for proposal in proposals} == {"random", "tpe"}
+    assert {proposal.drawn.plain["student"]["edge03"] for proposal in proposals} == {"skip_connect"}
+    assert any(draw.excess > 1 for proposal in proposals for draw in proposal.refused)
+
+
 def test_records_from_before_refusals_were_told_still_load(digits: Dataset, tmp_path: Path) -> None:
     space = resolved(digits, max_params=300)
     explore(explorer(tmp_path, space, digits.task, within(300), screen=screen_rows((3,)), recipes={}), 14)

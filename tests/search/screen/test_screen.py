@@ -22,7 +22,7 @@ from autokd.search.explore.propose import Proposer
 from autokd.search.limits import feasible
 from autokd.search.population import population
 from autokd.search.screen.screen import diverse, mean_ranks, score_against, screen
-from autokd.search.screen.screener import Screener, make_screener, unusable_proxies
+from autokd.search.screen.screener import SHOWN, Screener, make_screener, unusable_proxies
 from autokd.search.screen.stage import tell_not_finite
 from autokd.study.choice import ScreenedStudent
 from autokd.study.proxies import SIZES, key_of, scored
@@ -124,7 +124,7 @@ def test_no_feasible_student_is_told_with_the_smallest(digits: Dataset) -> None:
 
 def test_proxies_that_cannot_run_here_are_left_out_with_a_reason(digits: Dataset) -> None:
     names = ("params", "nwot", "diswot")
-    made = make_screener(["zico"], context(digits, with_teacher=False), 1)
+    made = make_screener(["zico", *SHOWN], context(digits, with_teacher=False), 1)
     assert made.proxies == ("params", "macs", "zico", "nwot") and set(made.left_out) == {"diswot"}
     assert unusable_proxies(names, context(digits)) == {}
     assert unusable_proxies(names, context(digits, with_teacher=False)) == {
