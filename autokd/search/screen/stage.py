@@ -35,8 +35,9 @@ class Screen:
         return []
 
     def run(self, session: Session) -> None:
-        """Screen students inside the budget and record them, unless that is done or only known recipes are tried."""
-        if session.records.screen or session.budget.trials <= len(session.setup.recipes):
+        """Screen students inside the budget and record them, unless that is done or only known recipes are planned."""
+        only_recipes = session.budget.only_recipes or session.budget.trials <= len(session.setup.recipes)
+        if session.records.screen or only_recipes:
             return
         setup, task = session.setup, session.setup.data.task
         end = (1 - SHARE) * session.clock.left
