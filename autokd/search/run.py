@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -162,9 +162,9 @@ def screen_only(asked: Screening, notify: Notify) -> list[ScreenedStudent]:
     for name in asked.proxy or ():
         catalog.load("proxies", name)  # refused before anything is trained
     request = Request(**{name: value for name, value in vars(asked).items() if name != "proxy"}, cold=True)
-    setup = _with_proxies(prepare(request, notify, for_study=False), asked.proxy)
+    setup = prepare(request, notify, for_study=False)
     context = context_of(setup, request)
-    named = setup.space.screen.proxies
+    named = asked.proxy or setup.space.screen.proxies
     screener = make_screener([*named, *(() if asked.proxy else SHOWN), "latency"], context, request.seed)
     tell_left_out(screener.left_out, named)
     latencies = dict(setup.latencies)
@@ -175,14 +175,6 @@ def screen_only(asked: Screening, notify: Notify) -> list[ScreenedStudent]:
     )
     tell_not_finite(rows)
     return rows
-
-
-def _with_proxies(setup: Setup, names: Sequence[str] | None) -> Setup:
-    """The same with other proxies than the space's, where some are named."""
-    if not names:
-        return setup
-    screen = setup.space.screen._replace(proxies=tuple(names))
-    return dataclasses.replace(setup, space=dataclasses.replace(setup.space, screen=screen))
 
 
 @contextlib.contextmanager

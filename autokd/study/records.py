@@ -68,7 +68,7 @@ class TrialRecord:
       seed: decides initialisation and data order.
       pipeline: the plain pipeline, every value written out.
       params: the sampler's parameters by path, or None where the pipeline lies outside the space.
-      cost: {"params": int, "macs": int, "size": bytes} and, where the study looks at it, {"latency": milliseconds}.
+      cost: "params", "macs", "size" (bytes) and, where the study looks at it, "latency" and "step", milliseconds.
       rungs: finished rungs in order.
       failure: None, or {"kind": …, "reason": …}.
       base: number of the trial that it was changed from, where there is one.

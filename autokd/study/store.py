@@ -172,7 +172,7 @@ class StudyStore:
             "score": trial.score,
             **(trial.rungs[-1].metrics if trial.rungs else {}),
             "seconds": round(trial.seconds, 3),
-            **{key: value if key == "latency" else int(value) for key, value in trial.cost.items()},
+            **{key: value if key in ("latency", "step") else int(value) for key, value in trial.cost.items()},
             "pipeline": json.dumps(dict(trial.pipeline)),
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from autokd.engine.build import build_student
@@ -17,7 +17,8 @@ from autokd.types import RungResult, Task
 class Screened:
     """Screens by the width of the student alone."""
 
-    proxies = sizes = ()
+    def names_within(self, seconds: float, students: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+        return ()
 
     def rate(self, students: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> list[ScreenedStudent]:
         return [self.screened(student, names) for student in students]

@@ -32,6 +32,11 @@ FORESEEN = 120
 """Trials that are counted on, at most, where it is decided which checkpoints may still be needed."""
 
 
+def unmeasured(pipeline: Mapping[str, Any], macs: float) -> dict[str, float]:
+    """Without a time limit no step is timed."""
+    return {}
+
+
 def _nothing(number: int) -> None:
     """Before a trial is asked, nothing is done."""
 
@@ -54,6 +59,7 @@ class Explorer:
       max_failures: failed trials that stop the search; None: as many as may be.
       profile: measures where the time goes.
       before_ask: called with the number of a trial before it is asked.
+      step_times: called with a pipeline and its student's MACs; returns what is measured of a training step, by name.
     """
 
     proposer: Proposer
@@ -68,6 +74,7 @@ class Explorer:
     max_failures: int | None = None
     profile: Profile = OFF
     before_ask: Callable[[int], None] = _nothing
+    step_times: Callable[[Mapping[str, Any], float], Mapping[str, float]] = unmeasured
 
     @property
     def top_rung(self) -> int:
@@ -162,9 +169,13 @@ class Explorer:
         with self.profile.part("search"):
             self.before_ask(number)
             proposal = self.proposer.propose(number)
-        if proposal is None or not may_begin(self._expected_of(proposal.drawn.plain)):
+        if proposal is None:
             return False
         drawn, refused = proposal.drawn, proposal.refused
+        cost = step_cost(drawn.plain, self.proposer.task, self.proposer.offers)
+        measured = self.step_times(drawn.plain, cost["macs"])
+        if not may_begin(self._expected_of(drawn.plain, {**cost, **measured})):
+            return False
         if refused and number not in self.log.records.refused:
             self._record("refused", number=number, draws=[dataclasses.asdict(draw) for draw in refused])
         screened = self.proposer.newly_screened(drawn)
@@ -177,14 +188,13 @@ class Explorer:
             seed=derive(self.proposer.seed, "trial", number),
             pipeline=drawn.plain,
             params=drawn.params,
-            cost=self.proposer.cost_of(drawn),
+            cost={**self.proposer.cost_of(drawn), **measured},
             base=proposal.base,
         )
         return True
 
-    def _expected_of(self, pipeline: Mapping[str, Any]) -> float:
+    def _expected_of(self, pipeline: Mapping[str, Any], cost: Mapping[str, float]) -> float:
         """The seconds that the first rung of a pipeline is expected to take."""
-        cost = step_cost(pipeline, self.proposer.task, self.proposer.offers)
         return expected_seconds(self.log.records.trials.values(), pipeline, cost, self.rung_epochs[0]) or 0.0
 
     def _record(self, event: str, **values: Any) -> None:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autokd.search.explore.explorer import Explorer
+from autokd.search.explore.explorer import Explorer, unmeasured
 from autokd.search.explore.propose import Proposer
 from autokd.search.rungs import trial_epochs
 from autokd.search.screen.again import Again, students_to_look_at
 from autokd.search.screen.stage import SHARE, screener_of
 from autokd.search.session import Session
+from autokd.search.timing.steps import StepTimes
 from autokd.search.work import Scope, Work
 from autokd.space.architectures import Architectures
 from autokd.study.arms import baseline_kinds
@@ -105,6 +106,13 @@ def explore(session: Session, trials: int) -> None:
         planned=setup.budget.trials,
         scoring=math.inf if session.clock.limit is None else SHARE * session.clock.limit,
     )
+    steps = StepTimes(
+        task=task,
+        device=setup.device,
+        threads=setup.threads,
+        teacher=session.offers,
+        trials=session.records.trials,
+    )
     explorer = Explorer(
         proposer=proposer,
         log=session.store.log,
@@ -118,5 +126,6 @@ def explore(session: Session, trials: int) -> None:
         max_failures=session.asked.max_failures,
         profile=session.context.profile,
         before_ask=again,
+        step_times=unmeasured if session.clock.limit is None else steps,
     )
     explorer.run(trials, session.may_begin, session.on_change)

@@ -75,7 +75,7 @@ class Again:
         screening = dataclasses.replace(
             records.screening, by=standard.by, looked_at=records.screening.looked_at + len(found)
         )
-        kept = self._kept(found, standard)
+        kept = self._kept(found, standard) or records.screen
         self.log.append("screen", students=[dataclasses.asdict(row) for row in kept], **screening.to_plain())
 
     def _evolved(self, standard: Standard, number: int) -> list[ScreenedStudent]:

@@ -111,6 +111,10 @@ class Screener:
         keys = dict.fromkeys(map(self._key, students))
         return sum(score.seconds for key in keys for score in self._scores.of(key).values())
 
+    def names_within(self, seconds: float, students: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+        """Return the names of its proxies; of sizes alone once scoring these students took so many seconds."""
+        return self.proxies if math.isinf(seconds) or self.seconds_of(students) < seconds else self.sizes
+
     def _row(self, student: Mapping[str, Any], wanted: Sequence[str]) -> ScreenedStudent:
         known = self._scores.of(self._key(student))
         found = {name: known[name] for name in wanted}

@@ -1,9 +1,10 @@
 """How long an epoch of a pipeline takes, from the trials of a study.
 
-The logarithm of the seconds an epoch is a sum: a level, a slope times the logarithm of the student's MACs and of the
-batch size, and one effect for each component that some pipelines have and others do not. With few trials the effects
-stay near zero and the slopes near what is usual, so one trial is enough for an answer. Where a peer trains beside the
-student, a step is taken for one of each.
+The logarithm of the seconds an epoch is a sum: a level, a slope times the logarithm of the student's MACs (or of what
+a training step of it was measured to take, where that is known of all trials) and of the batch size, and one effect for
+each component that some pipelines have and others do not. With few trials the effects stay near zero and the slopes
+near what is usual, so one trial is enough for an answer. Where a peer trains beside the student, a step is taken for
+one of each.
 
 Measured seconds differ from machine to machine and from one run to the next. What they decide is not repeated
 elsewhere, and where a killed search must go on to the same trials they may decide nothing that was not recorded.
@@ -21,10 +22,12 @@ from numpy.typing import NDArray
 
 from autokd.study.records import TrialRecord
 
-MACS, BATCH = "log macs", "log batch size"
-USUAL = {MACS: 0.5, BATCH: -0.3}
+STEP = "step"
+"""Name of a trial's cost: measured milliseconds of a training step of its student."""
+MACS, STEPS, BATCH = "log macs", "log step", "log batch size"
+USUAL = {MACS: 0.5, STEPS: 0.8, BATCH: -0.3}
 """Slopes before anything is known: small networks and small batches leave the processor waiting."""
-SPREAD = {MACS: 0.3, BATCH: 0.3}
+SPREAD = {MACS: 0.3, STEPS: 0.3, BATCH: 0.3}
 """How far a slope may lie from the usual, as a standard deviation."""
 EFFECT = 0.4
 """The same for the effect of a component, in natural logarithms."""
@@ -67,7 +70,7 @@ def step_load(cost: Mapping[str, float]) -> float:
     return 1.0 + (others / max(cost["macs"], 1.0)) ** USUAL[MACS] if others else 1.0
 
 
-def seconds_model(trials: Iterable[TrialRecord]) -> SecondsModel | None:
+def seconds_model(trials: Iterable[TrialRecord], *, by_step: bool = False) -> SecondsModel | None:
     """Fit the model to all trials that finished a rung; None where there is none.
 
     A ridge regression on logarithms in closed form, so the same trials give the same model: Gaussian effects around
@@ -76,11 +79,12 @@ def seconds_model(trials: Iterable[TrialRecord]) -> SecondsModel | None:
     Args:
       trials: of one study; each counts with its seconds over its epochs, so that what only a first epoch costs (the
         teacher's outputs) weighs less in long ones.
+      by_step: whether measured steps stand in place of MACs; all trials have them then.
     """
     timed = [trial for trial in trials if trial.rungs and trial.seconds > 0]
     if not timed:
         return None
-    features = [_features(trial.pipeline, trial.cost) for trial in timed]
+    features = [_features(trial.pipeline, trial.cost if by_step else _unmeasured(trial.cost)) for trial in timed]
     names = sorted(set().union(*features))
     matrix = _matrix(features, names)
     values = np.log([trial.seconds / trial.rungs[-1].epochs / step_load(trial.cost) for trial in timed])
@@ -100,11 +104,18 @@ def expected_seconds(
     Args:
       trials: of the study so far; see `seconds_model`, which is cheaper for many pipelines.
       pipeline: plain.
-      cost: {"macs": …}, as in a trial's record.
+      cost: {"macs": …}, as in a trial's record; with "step" the measured steps count, if all trials have them.
       epochs: >= 0.
     """
-    model = seconds_model(trials)
-    return None if model is None else epochs * model.per_epoch(pipeline, cost)
+    timed = [trial for trial in trials if trial.rungs]
+    by_step = all(STEP in each for each in (cost, *(trial.cost for trial in timed)))
+    model = seconds_model(timed, by_step=by_step)
+    return None if model is None else epochs * model.per_epoch(pipeline, cost if by_step else _unmeasured(cost))
+
+
+def _unmeasured(cost: Mapping[str, float]) -> dict[str, float]:
+    """A cost without the measured step."""
+    return {name: value for name, value in cost.items() if name != STEP}
 
 
 def _matrix(features: Sequence[Mapping[str, float]], names: Sequence[str]) -> NDArray[np.float64]:
@@ -122,8 +133,8 @@ def _ridge(matrix: NDArray[np.float64], values: NDArray[np.float64], names: list
 
 def _features(pipeline: Mapping[str, Any], cost: Mapping[str, float]) -> dict[str, float]:
     present = [f"{slot}={use}" for slot, part in pipeline.items() if isinstance(part, Mapping) for use in _used(part)]
-    numbers = {MACS: math.log(max(cost["macs"], 1.0)), BATCH: math.log(pipeline["batch_size"])}
-    return {**numbers, **dict.fromkeys(present, 1.0)}
+    size = {STEPS: math.log(cost[STEP])} if STEP in cost else {MACS: math.log(max(cost["macs"], 1.0))}
+    return {**size, BATCH: math.log(pipeline["batch_size"]), **dict.fromkeys(present, 1.0)}
 
 
 def _used(part: Mapping[str, Any]) -> list[str]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 
+from autokd.data import Dataset
 from autokd.search.timing.pace import expected_seconds, seconds_model
+from autokd.search.timing.steps import StepTimes
 from autokd.study.records import TrialRecord
 from tests.search.records import trial
+from tests.search.spaces import CPU, resolved
 
 
 def pipeline(*losses: str, student: str = "cnn", augment: str = "none", batch_size: int = 64) -> dict[str, Any]:
@@ -80,3 +85,28 @@ def test_a_component_that_no_trial_had_changes_nothing() -> None:
     model = seconds_model(drawn(20))
     assert model is not None
     assert model.per_epoch(pipeline("never"), {"macs": 1e6}) == model.per_epoch(pipeline(), {"macs": 1e6})
+
+
+def test_measured_steps_count_where_all_trials_have_them() -> None:
+    one = timed(0, pipeline("kd"), 1e6, 2.0)
+    known = dataclasses.replace(one, cost={**one.cost, "step": 5.0})
+    slow = {"macs": 1e6, "step": 50.0}
+    assert expected_seconds([known], pipeline("kd"), slow, 1) == pytest.approx(2.0 * 10**0.8)
+    for trials, cost in (([known, one], slow), ([one], slow), ([known], {"macs": 1e6})):
+        assert expected_seconds(trials, pipeline("kd"), cost, 1) == pytest.approx(2.0)
+
+
+def test_a_step_is_timed_once_a_network_and_one_that_does_not_train_has_none(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = ({"use": "cnn", "width": width, "layers": 3} for width in (3, 96))
+    made, trials = resolved(digits).default().plain, dict[int, TrialRecord]()
+    steps = StepTimes(task=digits.task, device=CPU, threads=1, teacher=None, trials=trials)
+    found = [steps({**made, "student": student}, macs)["step"] for student, macs in ((small, 2e4), (large, 6e6))]
+    assert 0 < 2 * found[0] < found[1]
+    trials[0] = timed(0, {**made, "student": small, "batch_size": 32}, 2e4, 1.0)
+    trials[1] = dataclasses.replace(trials[0], cost={**trials[0].cost, "step": 7.5})
+    assert steps({**made, "student": small}, 2e4) == {"step": 7.5}
+    fails = mock.Mock(side_effect=torch.OutOfMemoryError)
+    monkeypatch.setattr("autokd.search.timing.steps.step_time", fails)
+    assert steps({**made, "student": large}, 6e6) == {} and fails.called
