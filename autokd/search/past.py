@@ -36,7 +36,7 @@ from autokd.space import Space
 from autokd.spec import component_from_plain, fingerprint
 from autokd.study.arms import BASELINES
 from autokd.study.past import AdvisedRule, PastStudies
-from autokd.study.settings import StudySettings
+from autokd.study.settings import StudySettings, TimePlan
 from autokd.types import Shapes, Task
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Ground:
       task, offers: the data, and what the teacher offers.
       students: the largest of each family that is inside the limits, plain.
       first: that of the family which recipes are tried on first; None: no student is inside the limits.
+      order: names of the families, in which order the others are tried; (): in that of the students.
       fast: see `autokd.recipes.students.Room`.
     """
 
@@ -64,6 +65,7 @@ class Ground:
     offers: Shapes
     students: tuple[Mapping[str, Any], ...]
     first: Mapping[str, Any] | None
+    order: Sequence[str]
     fast: Fits | None
 
     def recipes(self, rules: Sequence[Rule] | None = None) -> Portfolio:
@@ -73,7 +75,10 @@ class Ground:
     def elsewhere(self, rules: Sequence[Rule] | None = None) -> tuple[Portfolio, ...]:
         """Return the rules on each other family."""
         first = None if self.first is None else self.first["use"]
-        return tuple(self._on(student, rules) for student in self.students if student["use"] != first)
+        others = [student for student in self.students if student["use"] != first]
+        places = {name: place for place, name in enumerate(self.order)}
+        others.sort(key=lambda student: places.get(student["use"], 0))
+        return tuple(self._on(student, rules) for student in others)
 
     def params(self, recipes: Sequence[Recipe]) -> dict[str, int]:
         """Return the parameters of the student of each recipe, by the name of its rule."""
@@ -89,20 +94,21 @@ class Ground:
         return portfolio(self.space, self.task, self.offers, student=student, fast=self.fast, rules=rules)
 
 
-def find_ground(space: Space, offers: Shapes, meter: Meter, planned: Mapping[str, Any] | None = None) -> Ground:
+def find_ground(space: Space, offers: Shapes, meter: Meter, plan: TimePlan | None = None) -> Ground:
     """Return where rules become pipelines; first comes the planned student, or that of the first family.
 
     Args:
       space: resolved.
       offers: what the teacher offers.
       meter: measures what does not follow from a student's form, where the space bounds that.
-      planned: the student that a plan of the time chose by measured seconds, or None.
+      plan: of the time, which chose that student and the order of the others by measured seconds; or None.
     """
     task, limits = meter.task, space.constraints
     fast = (lambda network: meter.excess(network, limits) <= 1) if {LATENCY, INT8_SIZE} & limits.keys() else None
     students = tuple(largest_of_families(space, task, offers, fast=fast))
-    first = choose_family(students) if planned is None else planned
-    return Ground(space=space, task=task, offers=offers, students=students, first=first, fast=fast)
+    first = choose_family(students) if plan is None or plan.student is None else plan.student
+    order = () if plan is None else plan.fastest
+    return Ground(space=space, task=task, offers=offers, students=students, first=first, order=order, fast=fast)
 
 
 def begun_from(setup: Setup, ground: Ground, past: PastStudies | None) -> Setup:

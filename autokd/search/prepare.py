@@ -167,7 +167,7 @@ def _setup(
     budget = _budget(loaded, request, plan)
     if is_taught(teacher):
         budget = dataclasses.replace(budget, teacher_epochs=effort_of(teacher, 0).epochs)
-    ground = find_ground(space, loaded.offers, _meter(loaded, latencies), None if plan is None else plan.student)
+    ground = find_ground(space, loaded.offers, _meter(loaded, latencies), plan)
     recipes = ground.recipes()
     reference = Reference(teacher, None if loaded.teacher is None else loaded.teacher.fingerprint)
     setup = Setup(

@@ -282,6 +282,7 @@ class TimePlan:
       hand_runs: that the time bears; None likewise.
       student: of the recipes, plain: the first family of the space that is quick enough; None: as the space has it.
       left_out: families of students that are no candidates, with why.
+      fastest: the families by the seconds of a training step, in which order they are tried; (): as the space has them.
     """
 
     seconds: float
@@ -295,6 +296,7 @@ class TimePlan:
     hand_runs: float | None = None
     student: Mapping[str, Any] | None = None
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    fastest: Sequence[str] = ()
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> TimePlan:

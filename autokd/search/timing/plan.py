@@ -135,7 +135,7 @@ def make_time_plan(timing: Timing, ends: float, own: Budget, probe: Probe, whole
       probe: with the teacher, on the training samples that are used.
       whole: all the data, where these are fewer.
     """
-    student, left_out = choose_student(probe, own, timing.left_of(ends - time.monotonic()))
+    student, left_out, fastest = choose_student(probe, own, timing.left_of(ends - time.monotonic()))
     probe = dataclasses.replace(probe, student=student, space=probe.space.without(left_out))
     taught = probe.teacher is not None
     costs = measure_hand(probe, MEASURING_SHARE * timing.seconds) if taught else measure_costs(probe)
@@ -154,11 +154,26 @@ def make_time_plan(timing: Timing, ends: float, own: Budget, probe: Probe, whole
         hand_runs=fitted.hand_runs,
         student=student,
         left_out=left_out,
+        fastest=fastest,
     )
 
 
-def choose_student(probe: Probe, own: Budget, left: float) -> tuple[Mapping[str, Any] | None, Mapping[str, str]]:
-    """Return the student of the recipes by measured seconds, and the families that are no candidates, with why.
+class Chosen(NamedTuple):
+    """What the measured seconds of families decide.
+
+    Args:
+      student: of the recipes, plain; None: no student is inside the limits.
+      left_out: the families that are no candidates, with why.
+      fastest: the others, the fastest first; [] where there is only one.
+    """
+
+    student: Mapping[str, Any] | None
+    left_out: Mapping[str, str]
+    fastest: list[str]
+
+
+def choose_student(probe: Probe, own: Budget, left: float) -> Chosen:
+    """Return the student of the recipes and the order in which families are tried, by measured seconds.
 
     Args:
       probe: what is measured.
@@ -167,7 +182,7 @@ def choose_student(probe: Probe, own: Budget, left: float) -> tuple[Mapping[str,
     """
     students = largest_of_families(probe.space, probe.data.task, probe.offers)
     if len(students) < 2:
-        return (dict(students[0]) if students else None), {}
+        return Chosen(dict(students[0]) if students else None, {}, [])
     seconds = measure_families(probe, students)
     samples = len(probe.data.train)
     epochs = least_epochs(own, math.ceil(samples / probe.batch))
@@ -178,7 +193,8 @@ def choose_student(probe: Probe, own: Budget, left: float) -> tuple[Mapping[str,
         if each * epochs * samples > LONGEST_RUN * left and each > SLOWER * fastest
     }
     fit_in = [student for student in students if student["use"] not in slow]
-    return choose_family(fit_in, seconds), slow
+    order = sorted((str(student["use"]) for student in fit_in), key=lambda name: seconds[name])
+    return Chosen(choose_family(fit_in, seconds), slow, order)
 
 
 def _estimate(timing: Timing, costs: Costs, probe: Probe) -> Estimate:

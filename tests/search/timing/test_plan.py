@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from autokd.data import DataOptions, Dataset, load
 from autokd.modalities._image import TINY
+from autokd.search.limits import Meter
+from autokd.search.past import find_ground
 from autokd.search.stages import works
 from autokd.search.timing import plan
 from autokd.search.timing.fit import NOTHING, TAUGHT_EPOCHS, TEACHER_SHARE
@@ -13,6 +17,7 @@ from autokd.search.timing.measure import Probe
 from autokd.search.timing.plan import Timing, plan_teaching
 from autokd.search.work import Costs, Funnel, Parallel
 from autokd.space import find, parse
+from autokd.study.settings import TimePlan
 from autokd.teaching import default_teacher
 from autokd.teaching.recipe import Effort, networks, recipe
 from tests.search.spaces import CPU
@@ -77,5 +82,19 @@ def test_with_little_time_slow_families_are_no_candidates(
     relative = {"resnet": 1.0, "cnn": cnn, "mobilenet": mobilenet}
     monkeypatch.setattr(plan, "measure_families", lambda *_: {name: each * 1e-3 for name, each in relative.items()})
     probe = probe_of(digits)
-    assert set(plan.choose_student(probe, probe.space.budget, 1.0)[1]) == out
-    assert plan.choose_student(probe, probe.space.budget, 1e6)[1] == {}
+    assert set(plan.choose_student(probe, probe.space.budget, 1.0).left_out) == out
+    chosen = plan.choose_student(probe, probe.space.budget, 1e6)
+    assert chosen.left_out == {} and chosen.fastest == sorted(relative, key=lambda name: relative[name])
+
+
+def test_families_are_tried_in_the_order_of_the_plan(digits: Dataset) -> None:
+    probe = probe_of(digits)
+    space = probe.space.resolve(digits.task, probe.offers, max_params=10_000)
+    meter = Meter(digits.task, CPU, probe.offers, 1, {}, lambda *_: None)
+    made = TimePlan(seconds=60, budget={}, limit_train=None, whole_data=None, teacher_epochs=1, reason="")
+    assert probe.offers is not None
+    for order in (["mobilenet", "cnn", "resnet"], ["cnn", "resnet", "mobilenet"]):
+        ground = find_ground(space, probe.offers, meter, dataclasses.replace(made, fastest=order))
+        assert ground.first is not None
+        uses = [found.recipes[0].drawn.plain["student"]["use"] for found in ground.elsewhere()]
+        assert uses == [use for use in order if use != ground.first["use"]]
