@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from autokd.data import Dataset
+from autokd.search.timing import steps as timing_steps
 from autokd.search.timing.pace import expected_seconds, seconds_model
 from autokd.search.timing.steps import StepTimes
 from autokd.study.records import TrialRecord
@@ -108,5 +109,5 @@ def test_a_step_is_timed_once_a_network_and_one_that_does_not_train_has_none(
     trials[1] = dataclasses.replace(trials[0], cost={**trials[0].cost, "step": 7.5})
     assert steps({**made, "student": small}, 2e4) == {"step": 7.5}
     fails = mock.Mock(side_effect=torch.OutOfMemoryError)
-    monkeypatch.setattr("autokd.search.timing.steps.step_time", fails)
+    monkeypatch.setattr(timing_steps, "step_time", fails)
     assert steps({**made, "student": large}, 6e6) == {} and fails.called
