@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from autokd.errors import NothingFeasible
+from autokd.networks.cost import Cost
 from autokd.objective import shown_limit
-from autokd.search.limits import INT8_SIZE, LATENCY, Meter
+from autokd.search.limits import INT8_SIZE, LATENCY, Meter, why_outside
 from autokd.seeds import derive
 from autokd.space import Space
 from autokd.space.architectures import Architectures
-from autokd.spec import fingerprint
-from autokd.types import Task
+from autokd.spec import fingerprint, network_slot
+from autokd.types import Shapes, Task
 
 POPULATION = 64
 """Students that are drawn, at most."""
@@ -22,6 +23,7 @@ PATIENCE = 100
 """Draws in a row that bring no new student, after which there are no more."""
 FEW = 0.01
 """Feasible share below which the user is told."""
+_UNITS = {"params": "parameters", "macs": "MACs", "size": "bytes"}
 
 
 def population(
@@ -66,6 +68,31 @@ def refuse_impossible(space: Space, task: Task, seed: int, meter: Meter) -> None
         population(space, task, seed, meter=meter)
     else:
         _refused_if_empty(space, task)
+
+
+def beyond_limits(space: Space, task: Task, teacher: Shapes | None) -> list[str]:
+    """Say which families and warm starts of a space lie outside the limits that follow from the architecture.
+
+    Args:
+      space: resolved.
+      task, teacher: the data, and what the teacher offers.
+
+    Returns:
+      one line for each, as "path: reason"; of a family with what its smallest student costs.
+    """
+    found, slot, limits = Architectures.of(space, task), network_slot(space.slots), space.constraints
+    outside = [student for student in found.smallest() if not found.fits(student)] if limits else []
+    warm = [why_outside(drawn.plain, task, teacher, limits) for drawn in space.warm_starts]
+    return [f"{slot}.{student['use']}: {_excess(found.cost(student), limits)}" for student in outside] + [
+        f"warm_starts.{index}: its student {reason}" for index, reason in enumerate(warm) if reason
+    ]
+
+
+def _excess(cost: Cost, limits: Mapping[str, float]) -> str:
+    """What the smallest student of a family has too much of."""
+    over = [name for name, value in cost._asdict().items() if value > limits.get(name, value)]
+    values = (f"{cost._asdict()[name]:,} {_UNITS[name]}, and the limit is {limits[name]:,.6g}" for name in over)
+    return f"even the smallest has {'; '.join(values)}"
 
 
 def _refused_if_empty(space: Space, task: Task) -> Architectures:

@@ -25,11 +25,11 @@ from autokd.search.device import pick_device
 from autokd.search.facts import tell_versions
 from autokd.search.given_teacher import Obtained, load_again, named, obtain_given, without_unanswered
 from autokd.search.identity import collect_settings, refuse_another
-from autokd.search.limits import Measures, Meter, checked, resolve_space, why_outside
+from autokd.search.limits import Measures, Meter, checked, resolve_space
 from autokd.search.own_teacher import OwnTeacher, own_teacher
 from autokd.search.past import begun_from, find_ground, past_of, refuse_another_past, told
 from autokd.search.places import check_name, check_places
-from autokd.search.population import refuse_impossible
+from autokd.search.population import beyond_limits, refuse_impossible
 from autokd.search.rare import asked_space
 from autokd.search.request import Notify, Progress, Request
 from autokd.search.rungs import rung_plan
@@ -48,7 +48,7 @@ from autokd.study.settings import Identity, Reference, StudySettings, TimePlan
 from autokd.study.store import read_settings, refuse_foreign
 from autokd.teaching.recipe import Effort
 from autokd.teaching.taught import effort_of, is_taught
-from autokd.types import Shapes, Task, Teacher
+from autokd.types import Shapes, Teacher
 
 LATER = ("branch", "views")
 """Fields of the budget that earlier versions lack: 0 is what these did."""
@@ -191,7 +191,7 @@ def _setup(
         elsewhere=ground.elsewhere(),
         students=ground.students,
         latency_with=loaded.latency_with,
-        dropped=(*space.dropped, *recipes.dropped, *_dropped_warm_starts(space, loaded.data.task, loaded.offers)),
+        dropped=(*space.dropped, *recipes.dropped, *beyond_limits(space, loaded.data.task, loaded.offers)),
     )
     setup = begun_from(setup, ground, past_of(request, setup, ground, loaded.before))
     return dataclasses.replace(setup, settings=collect_settings(request, setup, loaded.source))
@@ -353,13 +353,6 @@ def _meter(loaded: Loaded, latencies: dict[str, float]) -> Meter:
     """What measures the latencies that are not among these, and adds them."""
     how, task = Measures(True, loaded.latency_with, loaded.objective.metric.quantised), loaded.data.task
     return Meter(task, loaded.device, loaded.offers, loaded.threads, latencies, latencies.__setitem__, how)
-
-
-def _dropped_warm_starts(space: Space, task: Task, offers: Shapes) -> list[str]:
-    """One line for each warm start whose student is of no use or exceeds a limit that follows from the architecture."""
-    limits = space.constraints
-    reasons = [why_outside(drawn.plain, task, offers, limits) for drawn in space.warm_starts]
-    return [f"warm_starts.{index}: its student {reason}" for index, reason in enumerate(reasons) if reason]
 
 
 def context_of(setup: Setup, request: Request) -> TrainContext:

@@ -20,7 +20,7 @@ from autokd.execution.inline import InlineExecutor
 from autokd.networks.models import state_fingerprint
 from autokd.search.explore.propose import Proposer
 from autokd.search.limits import feasible
-from autokd.search.population import population
+from autokd.search.population import beyond_limits, population
 from autokd.search.screen.screen import diverse, mean_ranks, score_against, screen
 from autokd.search.screen.screener import SHOWN, Screener, make_screener, unusable_proxies
 from autokd.search.screen.stage import tell_not_finite
@@ -28,7 +28,7 @@ from autokd.study.choice import ScreenedStudent
 from autokd.study.proxies import SIZES, key_of, scored
 from autokd.study.records import RecordLog, Records
 from autokd.types import ScreenInput, Shapes, Split
-from tests.search.spaces import CPU, context, resolved
+from tests.search.spaces import CPU, SPACE, context, resolved
 from tests.search.stages import explorer
 
 
@@ -120,6 +120,16 @@ def test_no_feasible_student_is_told_with_the_smallest(digits: Dataset) -> None:
     assert "params <= 50" in text and "macs <= 10,000" in text and "\n" not in text
     assert "the smallest possible one is cnn(layers=1, width=3) with 73 parameters, 1,758 MACs and 324 bytes" in text
     assert error.value.exit_code == 3
+
+
+def test_families_and_warm_starts_beyond_the_limits_are_named(digits: Dataset) -> None:
+    families = "cnn: {width: {int: [3, 12]}, layers: {int: [1, 2]}}"
+    warm = "warm_starts: [{student: {use: cnn, width: 12}}, {student: {use: cnn, width: 3}}]\n"
+    text = SPACE.replace(families, f"{families}\n    resnet: {{depth: 8, width: {{int: [4, 8]}}}}") + warm
+    resnet, first = beyond_limits(resolved(digits, text, max_params=700), digits.task, None)
+    assert resnet == "student.resnet: even the smallest has 5,142 parameters, and the limit is 700"
+    assert first.startswith("warm_starts.0: its student exceeds the budget, ")
+    assert beyond_limits(resolved(digits, text, max_params=10_000), digits.task, None) == []
 
 
 def test_proxies_that_cannot_run_here_are_left_out_with_a_reason(digits: Dataset) -> None:
