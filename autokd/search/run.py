@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -31,7 +31,7 @@ from autokd.search.rare import rare_line
 from autokd.search.request import Notify, Progress, Request, Screening
 from autokd.search.samples import keep_samples
 from autokd.search.screen.screen import screen
-from autokd.search.screen.stage import SHOWN, make_screener, tell_left_out, tell_not_finite, unusable
+from autokd.search.screen.stage import SHOWN, make_screener, tell_left_out, tell_not_finite, unusable, with_proxies
 from autokd.search.session import Session, Setup
 from autokd.search.stages import STAGES, works
 from autokd.search.timing.clock import Clock, spent
@@ -161,7 +161,7 @@ def screen_only(asked: Screening, notify: Notify) -> list[ScreenedStudent]:
     for name in asked.proxy or ():
         catalog.load("proxies", name)  # refused before anything is trained
     request = Request(**{name: value for name, value in vars(asked).items() if name != "proxy"}, cold=True)
-    setup = _with_proxies(prepare(request, notify, for_study=False), asked.proxy)
+    setup = with_proxies(prepare(request, notify, for_study=False), asked.proxy)
     context = context_of(setup, request)
     screener = make_screener(setup, context, ("latency",) if asked.proxy else (*SHOWN, "latency"))
     tell_left_out(unusable(setup, context), setup.space.screen.proxies)
@@ -173,14 +173,6 @@ def screen_only(asked: Screening, notify: Notify) -> list[ScreenedStudent]:
     )
     tell_not_finite(rows)
     return rows
-
-
-def _with_proxies(setup: Setup, names: Sequence[str] | None) -> Setup:
-    """The same with other proxies than the space's, where some are named."""
-    if not names:
-        return setup
-    screen = setup.space.screen._replace(proxies=tuple(names))
-    return dataclasses.replace(setup, space=dataclasses.replace(setup.space, screen=screen))
 
 
 @contextlib.contextmanager
@@ -215,6 +207,9 @@ def _resume(path: Path, setup: Setup) -> StudyStore:
 
 def _create(path: Path, setup: Setup, *, with_samples: bool) -> StudyStore:
     store = StudyStore.create(path, describe_study(setup), setup.space_text)
+    if setup.past is not None and setup.past.students:
+        studies = [[dataclasses.asdict(student) for student in study] for study in setup.past.students]
+        store.log.append("past_students", studies=studies)
     if with_samples:
         keep_samples(path, setup.data)
     return store

@@ -72,6 +72,14 @@ def make_screener(setup: Setup, context: TrainContext, shown: Sequence[str] = SH
     return Screener(context, tuple(name for name in names if name not in left_out), setup.identity.seed)
 
 
+def with_proxies(setup: Setup, names: Sequence[str] | None) -> Setup:
+    """Return the same with other proxies than the space's, where some are named."""
+    if not names:
+        return setup
+    screen = setup.space.screen._replace(proxies=tuple(names))
+    return dataclasses.replace(setup, space=dataclasses.replace(setup.space, screen=screen))
+
+
 def unusable(setup: Setup, context: TrainContext) -> dict[str, str]:
     """Return why proxies that the space names, or that are shown, cannot be used here, by name."""
     return unusable_proxies(tuple(dict.fromkeys([*setup.space.screen.proxies, *SHOWN])), context)
