@@ -158,11 +158,10 @@ class Student(InPipeline):
     Args:
       modalities: kinds of input that it takes.
       offers: parts of its output that losses may read; of one made of the teacher, what that network offers counts.
-      copies: the field that holds the name of the teacher's network, where it is made of that. It is filled in as a
-        space is resolved. Students prepare the weights that they begin with; without them `build` makes the form alone.
+      copies: the field that holds the name of the teacher's network, where it is made of that; a space fills it in.
+        It prepares the weights that it begins with; without them `build` makes the form alone.
       blind: a property, true of networks that do not see their input: they can be built, but no search draws them.
-      family: it stands for many, each called after it and after one of them: "timm:resnet18". Its class has `named`,
-        a class method from the latter name to the component.
+      family: it stands for many, as "timm:resnet18"; its class method `named` makes "resnet18" the component.
     """
 
     kind: ClassVar[str] = "students"

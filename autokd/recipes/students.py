@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,11 +129,21 @@ def _largest(family: Candidate, room: Room) -> dict[str, Any] | None:
     fine = _finest(values)
     others = [[(field, value) for value in _few(values[field])] for field in values if field != fine]
     bases = ({**default, **dict(setting)} for setting in itertools.product(*others))
-    widest = [_widest(base, fine, values[fine], room.holds) for base in bases]
-    students = [student for student in widest if student is not None]
-    counts = [student_params(component_from_plain("students", student), room.task) for student in students]
-    enough = NEAR * max(counts, default=0)
-    return next((student for student, count in zip(students, counts, strict=True) if count >= enough), None)
+    widest = (_widest(base, fine, values[fine], room.holds) for base in bases)
+    return _first_of_the_largest((student for student in widest if student is not None), room)
+
+
+def _first_of_the_largest(students: Iterator[dict[str, Any]], room: Room) -> dict[str, Any] | None:
+    """The first student with `NEAR` of the most parameters; looked at only until the limit says which one it is."""
+    most = room.limits.get("params", math.inf)
+    counted: list[tuple[int, dict[str, Any]]] = []
+    for student in students:
+        count = student_params(component_from_plain("students", student), room.task)
+        if count >= NEAR * most and all(before < NEAR * count for before, _ in counted):
+            return student
+        counted.append((count, student))
+    enough = NEAR * max((count for count, _ in counted), default=0)
+    return next((student for count, student in counted if count >= enough), None)
 
 
 def _finest(values: Mapping[str, Sequence[int]]) -> str:

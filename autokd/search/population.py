@@ -43,17 +43,37 @@ def population(
     Raises:
       NothingFeasible: no student is; the message names the smallest possible one, or the fastest.
     """
-    found = Architectures.of(space, task)
-    smallest = found.smallest()
-    if not any(map(found.fits, smallest)):
-        raise NothingFeasible(_outside(found, space.constraints))
+    found = _refused_if_empty(space, task)
     rng = np.random.default_rng(derive(seed, "screen", "population"))
     small = _distinct(found, rng, size)
     left, share = small, found.share_inside(rng)
     for name in (INT8_SIZE, LATENCY):
         if meter is not None and name in space.constraints:
-            left = _inside(left, [*filter(found.fits, smallest)], meter, name, space.constraints[name])
+            left = _inside(left, [*filter(found.fits, found.smallest())], meter, name, space.constraints[name])
     return left, share * len(left) / len(small)
+
+
+def refuse_impossible(space: Space, task: Task, seed: int, meter: Meter) -> None:
+    """Refuse limits that no student meets; students are drawn only where the space bounds what is measured.
+
+    Args:
+      space, task, seed, meter: as for `population`.
+
+    Raises:
+      NothingFeasible: see `population`.
+    """
+    if {INT8_SIZE, LATENCY} & space.constraints.keys():
+        population(space, task, seed, meter=meter)
+    else:
+        _refused_if_empty(space, task)
+
+
+def _refused_if_empty(space: Space, task: Task) -> Architectures:
+    """The students inside the limits that follow from the architecture, of which there is one at least."""
+    found = Architectures.of(space, task)
+    if not any(map(found.fits, found.smallest())):
+        raise NothingFeasible(_outside(found, space.constraints))
+    return found
 
 
 def _distinct(found: Architectures, rng: np.random.Generator, size: int) -> list[dict[str, Any]]:

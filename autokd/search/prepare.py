@@ -29,7 +29,7 @@ from autokd.search.limits import Measures, Meter, checked, resolve_space, why_ou
 from autokd.search.own_teacher import OwnTeacher, own_teacher
 from autokd.search.past import begun_from, find_ground, past_of, refuse_another_past, told
 from autokd.search.places import check_name, check_places
-from autokd.search.population import population
+from autokd.search.population import refuse_impossible
 from autokd.search.rare import asked_space
 from autokd.search.request import Notify, Progress, Request
 from autokd.search.rungs import rung_plan
@@ -115,7 +115,7 @@ def prepare(request: Request, notify: Notify, *, dry: bool = False, for_study: b
     if for_study:
         _check_study(request, loaded, latencies, dry=dry)
     elif not dry:
-        population(_resolve(request, loaded), loaded.data.task, request.seed, meter=_meter(loaded, latencies))
+        refuse_impossible(_resolve(request, loaded), loaded.data.task, request.seed, _meter(loaded, latencies))
     teaching, whole = _teaching(request, loaded), None
     loaded = loaded._replace(effort=teaching.effort)
     if teaching.limit_train is not None:
@@ -393,5 +393,5 @@ def _check_new(request: Request, loaded: Loaded, latencies: dict[str, float]) ->
     refuse_foreign(study_path(request, loaded.data))
     refuse_too_large(_probe(request, loaded), timed=request.time is not None)
     space, meter, task = _resolve(request, loaded), _meter(loaded, latencies), loaded.data.task
-    population(space, task, request.seed, meter=meter)
+    refuse_impossible(space, task, request.seed, meter)
     meter.refuse_without_int8(largest_of_families(space, task, loaded.offers))

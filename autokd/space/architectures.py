@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,20 +13,20 @@ import numpy as np
 from autokd.components import is_blind
 from autokd.errors import ComponentError
 from autokd.networks.cost import Cost, student_cost, student_fits, student_params
-from autokd.ranges import Choice, Integer, Range, Real, Scalar
 from autokd.space.candidate import Candidate
+from autokd.space.families import are_few, changed, count_of, drawn, every, fields_of, least_value
 from autokd.space.space import Space
 from autokd.space.values import edges
 from autokd.spec import component_from_plain, fingerprint, network_slot
 from autokd.types import Task
 
 Plain = dict[str, Any]
-FEW = 256
-"""Students of a family up to which all are looked at, instead of drawing."""
 TRIES = 50
 """Draws of a family that may lie outside the budget before its students are reached by a walk."""
 STEPS = 50
 """Of such a walk."""
+LEAST_DRAWS = 10
+"""Draws of a family by which the share of its students that lies inside is known."""
 CHANGES = 20
 """Changes of a student, or children of two, that may lie outside the budget before another is drawn."""
 
@@ -76,12 +75,12 @@ class Architectures:
         if known is not None:
             return dict(known[int(rng.integers(len(known)))])
         for _ in range(TRIES):
-            student = _drawn(family, rng)
-            if self.fits(student):
+            student = self._tried(family, rng)
+            if student is not None:
                 return student
         student = self._least[family.full_name]
         for _ in range(STEPS):
-            other = _changed(family, student, rng)
+            other = changed(family, student, rng)
             student = other if self.fits(other) else student
         return student
 
@@ -92,7 +91,7 @@ class Architectures:
         student was found.
         """
         family = self._family(student)
-        found = (_changed(family, student, rng) for _ in range(CHANGES))
+        found = (changed(family, student, rng) for _ in range(CHANGES))
         return next((each for each in found if each != student and self.fits(each)), None)
 
     def crossover(self, first: Mapping[str, Any], second: Mapping[str, Any], rng: np.random.Generator) -> Plain | None:
@@ -112,23 +111,31 @@ class Architectures:
 
     def everything(self) -> list[Plain] | None:
         """Return all students inside the budget where no family has more than `FEW`; None where one has."""
-        found = [self._all_of(family) for family in self.families]
-        return None if None in found else [dict(student) for each in found for student in each or ()]
+        if not all(map(are_few, self.families)):
+            return None
+        return [dict(student) for family in self.families for student in self._all_of(family) or ()]
 
-    def share_inside(self, rng: np.random.Generator, draws: int = TRIES) -> float:
+    def share_inside(self, rng: np.random.Generator) -> float:
         """Return which share of the students lies inside the budget, each family counting alike.
 
-        Of a family of more than `FEW` students, so many random ones are looked at; a family that has students inside of
-        which none was drawn counts as one in so many.
+        Of a family of more than `FEW` students, the draws that were made so far are counted, and some more where these
+        are few; a family that has students inside of which none was drawn counts as one in so many.
         """
-        return float(np.mean([self._share(family, rng, draws) for family in self.families]))
+        return float(np.mean([self._share(family, rng) for family in self.families]))
 
-    def _share(self, family: Candidate, rng: np.random.Generator, draws: int) -> float:
-        known, count = self._all_of(family), count_of(family)
+    def _share(self, family: Candidate, rng: np.random.Generator) -> float:
+        known, count, draws = self._all_of(family), count_of(family), self._draws[family.full_name]
         if known is not None and count:
             return len(known) / count
-        inside = sum(self.fits(_drawn(family, rng)) for _ in range(draws))
-        return max(inside, int(family in self._within)) / draws
+        while len(draws) < LEAST_DRAWS:
+            self._tried(family, rng)
+        return max(sum(draws), int(family in self._within)) / len(draws)
+
+    def _tried(self, family: Candidate, rng: np.random.Generator) -> Plain | None:
+        """A random student of a family where it lies inside the budget, else None; what came of it is remembered."""
+        student = drawn(family, rng)
+        self._draws[family.full_name].append(self.fits(student))
+        return student if self._draws[family.full_name][-1] else None
 
     def fits(self, student: Mapping[str, Any]) -> bool:
         """Whether a student can be built for this task, sees its input, and lies inside the budget."""
@@ -151,8 +158,8 @@ class Architectures:
     def smallest(self) -> list[Plain]:
         """Return the smallest possible student of each family: the one that exceeds the limits by the least.
 
-        Where a family has few students all are looked at; else one field after the other is made as small as possible,
-        beginning with all numbers at their least, until nothing is gained.
+        One field after the other is made as small as possible, beginning with all numbers at their least, until nothing
+        is gained.
         """
         return list(self._least.values())
 
@@ -175,25 +182,26 @@ class Architectures:
     def _enumerated(self) -> dict[str, list[Plain]]:
         return {}
 
+    @functools.cached_property
+    def _draws(self) -> dict[str, list[bool]]:
+        """Whether each draw of a family lay inside the budget."""
+        return {family.full_name: [] for family in self.families}
+
     def _all_of(self, family: Candidate) -> list[Plain] | None:
         """All students of a family inside the budget, or None where it has too many."""
-        count = count_of(family)
-        if count is None or count > FEW:
+        if not are_few(family):
             return None
         if family.full_name not in self._enumerated:
-            self._enumerated[family.full_name] = [student for student in _all(family) if self.fits(student)]
+            self._enumerated[family.full_name] = [student for student in every(family) if self.fits(student)]
         return self._enumerated[family.full_name]
 
     def _least_of(self, family: Candidate) -> Plain | None:
         """A family's smallest student, or None where none of those that are looked at is of use."""
-        count = count_of(family)
-        if count is not None and count <= FEW:
-            return self._smallest_among(_all(family))
-        best = self._smallest_among([family.plain({n: _least_value(s) for n, s in family.ranges.items()})])
+        best = self._smallest_among([family.plain({n: least_value(s) for n, s in family.ranges.items()})])
         best = best or self._smallest_among([family.default()])
         while best is not None:
             values = ((name, value) for name, span in family.ranges.items() for value in edges(span))
-            others = [family.plain({**_fields(family, best), name: value}) for name, value in values]
+            others = [family.plain({**fields_of(family, best), name: value}) for name, value in values]
             least = self._smallest_among([best, *others])
             if least == best:
                 break
@@ -232,66 +240,3 @@ class Architectures:
                 if not problems:
                     return family
         raise LookupError(f"{dict(student)} is no student of this space")
-
-
-def count_of(family: Candidate) -> int | None:
-    """Return how many students a family has; None where a field is a real number."""
-    counts = [_number(span) for span in family.ranges.values()]
-    return None if None in counts else math.prod(count or 0 for count in counts)
-
-
-def _number(span: Range) -> int | None:
-    if isinstance(span, Real):
-        return 1 if span.low == span.high else None
-    return len(_values(span))
-
-
-def _values(span: Integer | Choice) -> Sequence[Scalar]:
-    return span.options if isinstance(span, Choice) else range(span.low, span.high + 1, span.step)
-
-
-def _all(family: Candidate) -> Iterator[Plain]:
-    """Every student of a family without real numbers that vary."""
-    spans = family.ranges.values()
-    values = [[span.low] if isinstance(span, Real) else _values(span) for span in spans]
-    return (family.plain(dict(zip(family.ranges, each, strict=True))) for each in itertools.product(*values))
-
-
-def _drawn(family: Candidate, rng: np.random.Generator) -> Plain:
-    return family.plain({name: _any_of(span, rng) for name, span in family.ranges.items()})
-
-
-def _any_of(span: Range, rng: np.random.Generator) -> Scalar:
-    """A value of a range, each as likely; a real number on its own scale."""
-    if not isinstance(span, Real):
-        values = _values(span)
-        return values[int(rng.integers(len(values)))]
-    if span.log:
-        return min(max(math.exp(rng.uniform(math.log(span.low), math.log(span.high))), span.low), span.high)
-    return float(rng.uniform(span.low, span.high))
-
-
-def _changed(family: Candidate, student: Mapping[str, Any], rng: np.random.Generator) -> Plain:
-    """A student with another value of one field, or itself where the field has one value or is at its end."""
-    if not family.ranges:
-        return dict(student)
-    name = list(family.ranges)[int(rng.integers(len(family.ranges)))]
-    value = _another(family.ranges[name], student[name], rng)
-    return family.plain({**_fields(family, student), name: value})
-
-
-def _another(span: Range, value: Any, rng: np.random.Generator) -> Scalar:
-    """A neighbour of a number, or as often any value; as likely as the way back, so that a walk is fair."""
-    if isinstance(span, (Real, Choice)) or rng.random() < 0.5:
-        return _any_of(span, rng)
-    near: int = value + (span.step if rng.random() < 0.5 else -span.step)
-    return near if span.contains(near) else value
-
-
-def _fields(family: Candidate, student: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: student[name] for name in family.ranges}
-
-
-def _least_value(span: Range) -> Scalar:
-    values = edges(span)
-    return min(values, key=lambda value: value if isinstance(value, int | float) else 0)
