@@ -29,7 +29,7 @@ from autokd.search.limits import inside
 from autokd.search.population import population
 from autokd.search.request import Progress, Request
 from autokd.search.screen.screen import screen
-from autokd.search.screen.stage import make_screener
+from autokd.search.screen.screener import SHOWN, make_screener
 from autokd.search.session import Session, Setup
 from autokd.search.stages import works
 from autokd.search.timing.clock import Clock
@@ -68,7 +68,7 @@ def prepare(folder: Path, data: Dataset, space_name: str, rung_epochs: Sequence[
         profile=Profile(CPU),
     )
     store = StudyStore.create(folder / "study", describe_study(setup), setup.space_text)
-    screener = make_screener(setup, context)
+    screener = make_screener([*setup.space.screen.proxies, *SHOWN], context, setup.identity.seed)
     students, _ = population(setup.space, data.task, 0)
     store.log.append("screen", students=[dataclasses.asdict(row) for row in screen(screener, students, by=SIZES)])
     executor = InlineExecutor(context)

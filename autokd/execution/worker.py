@@ -7,34 +7,28 @@ lines: {"ready": true}, {"alive": true} about once a second, {"outcome": …} or
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 import os
-import platform
 import queue
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import IO, Any
 
 from autokd.errors import AutokdError, Interrupted
 from autokd.execution.executor import job_from_plain, outcome_to_plain
 from autokd.execution.run_job import run_job
 from autokd.execution.setup import load_context
+from autokd.execution.tied import tie_to_parent
 
 SIGN_EVERY = 1.0
-_DIE_WITH_PARENT = 1
-"""Linux's name of this wish to `prctl`, from sys/prctl.h."""
 
 
 def main() -> None:
     """Serve until the input ends."""
     inlet, outlet = sys.stdin.buffer, _own_output()
-    _tie_to_parent()
+    tie_to_parent()
 
     def say(message: Mapping[str, Any]) -> None:
         outlet.write(json.dumps(message).encode() + b"\n")
@@ -97,15 +91,6 @@ def _listen(inlet: IO[bytes]) -> tuple[queue.Queue[dict[str, Any]], threading.Ev
 
     threading.Thread(target=read, daemon=True).start()
     return jobs, leave
-
-
-def _tie_to_parent() -> None:
-    """On Linux: die with the coordinator, and be the first that the system kills where memory runs out."""
-    if platform.system() != "Linux":
-        return
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 if __name__ == "__main__":

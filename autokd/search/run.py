@@ -31,7 +31,8 @@ from autokd.search.rare import rare_line
 from autokd.search.request import Notify, Progress, Request, Screening
 from autokd.search.samples import keep_samples
 from autokd.search.screen.screen import screen
-from autokd.search.screen.stage import SHOWN, make_screener, tell_left_out, tell_not_finite, unusable, with_proxies
+from autokd.search.screen.screener import SHOWN, make_screener
+from autokd.search.screen.stage import tell_left_out, tell_not_finite
 from autokd.search.session import Session, Setup
 from autokd.search.stages import STAGES, works
 from autokd.search.timing.clock import Clock, spent
@@ -161,10 +162,11 @@ def screen_only(asked: Screening, notify: Notify) -> list[ScreenedStudent]:
     for name in asked.proxy or ():
         catalog.load("proxies", name)  # refused before anything is trained
     request = Request(**{name: value for name, value in vars(asked).items() if name != "proxy"}, cold=True)
-    setup = with_proxies(prepare(request, notify, for_study=False), asked.proxy)
+    setup = prepare(request, notify, for_study=False)
     context = context_of(setup, request)
-    screener = make_screener(setup, context, ("latency",) if asked.proxy else (*SHOWN, "latency"))
-    tell_left_out(unusable(setup, context), setup.space.screen.proxies)
+    named = asked.proxy or setup.space.screen.proxies
+    screener = make_screener([*named, *(() if asked.proxy else SHOWN), "latency"], context, request.seed)
+    tell_left_out(screener.left_out, named)
     latencies = dict(setup.latencies)
     meter = _meter(setup, latencies, latencies.__setitem__)
     students, _ = population(setup.space, setup.data.task, request.seed, meter=meter)

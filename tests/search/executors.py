@@ -18,7 +18,9 @@ class Screened:
     """Screens by the width of the student alone."""
 
     proxies = sizes = ()
-    seconds = 0.0
+
+    def rate(self, students: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> list[ScreenedStudent]:
+        return [self.screened(student, names) for student in students]
 
     def screened(self, student: Mapping[str, Any], names: Sequence[str] | None = None) -> ScreenedStudent:
         width = int(student.get("width", 1))

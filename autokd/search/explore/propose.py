@@ -269,9 +269,15 @@ class Proposer:
     def newly_screened(self, drawn: Drawn) -> ScreenedStudent | None:
         """Return what the proxies say of a pipeline's student, sizes alone once they took their time; None: known."""
         student, screener = drawn.plain["student"], self.screener
-        names = screener.proxies if screener.seconds < self.scoring else screener.sizes
+        names = screener.proxies if self._may_score else screener.sizes
         known = self._screened.get(key_of(student))
         return None if known is not None and known.proxies.keys() >= {*names} else screener.screened(student, names)
+
+    @property
+    def _may_score(self) -> bool:
+        """Whether scoring the students of trials has not taken its time yet; a search that was killed knows it too."""
+        tried = (trial.pipeline["student"] for trial in self.records.trials.values())
+        return math.isinf(self.scoring) or self.screener.seconds_of(tried) < self.scoring
 
     def _best_screened(self, found: list[Drawn]) -> Drawn:
         """The pipeline whose student is the best by what decides in this study; see `autokd.study.proxies`."""

@@ -10,7 +10,7 @@ from autokd.search.explore.explorer import Explorer
 from autokd.search.explore.propose import Proposer
 from autokd.search.rungs import trial_epochs
 from autokd.search.screen.again import Again, students_to_look_at
-from autokd.search.screen.stage import SHARE, make_screener
+from autokd.search.screen.stage import SHARE, screener_of
 from autokd.search.session import Session
 from autokd.search.work import Scope, Work
 from autokd.space.architectures import Architectures
@@ -76,7 +76,7 @@ class Explore:
 def explore(session: Session, trials: int) -> None:
     """Train trials until there are so many."""
     setup = session.setup
-    screener, task = make_screener(setup, session.context), setup.data.task
+    screener, task = screener_of(session), setup.data.task
     again = Again(
         log=session.store.log,
         architectures=Architectures.of(setup.space, task),

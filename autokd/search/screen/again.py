@@ -82,7 +82,7 @@ class Again:
         end = (1 - SHARE) * self.left()
 
         def rate(students: Sequence[Mapping[str, Any]]) -> list[ScreenedStudent]:
-            return [self.screener.screened(student, standard.reads) for student in students]
+            return self.screener.rate(students, standard.reads)
 
         evolution = Evolution(
             architectures=self.architectures,

@@ -40,16 +40,18 @@ def screen(
     Args:
       screener: scores them.
       students: plain ones.
-      on_student: called with (scored, in all) after each.
+      on_student: called with (scored, in all) after each, or after some.
       by: names of what decides.
       lower: names of the proxies of which less is better.
-      enough: asked before each student whether there is no time for proxies any more; the rest have their sizes alone.
+      enough: asked before each, or before some, whether there is no time for proxies any more; the rest have their
+        sizes alone.
     """
     rows: list[ScreenedStudent] = []
-    for done, student in enumerate(students):
-        rows.append(screener.screened(student, screener.sizes if enough() else None))
+    while len(rows) < len(students):
+        some = students[len(rows) : len(rows) + screener.at_a_time]
+        rows += screener.rate(some, screener.sizes if enough() else None)
         if on_student is not None:
-            on_student(done + 1, len(students))
+            on_student(len(rows), len(students))
     scores = mean_ranks(rows, by, lower)
     scored = [dataclasses.replace(row, score=float(score)) for row, score in zip(rows, scores, strict=True)]
     return diverse(scored, len(scored))

@@ -7,13 +7,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autokd.engine.context import TrainContext
 from autokd.networks.cost import student_cost
 from autokd.search.population import FEW, population
 from autokd.search.request import Progress
 from autokd.search.screen.screen import screen
-from autokd.search.screen.screener import Screener, declared, unusable_proxies
-from autokd.search.session import Session, Setup
+from autokd.search.screen.screener import SHOWN, Screener, declared, make_screener
+from autokd.search.session import Session
 from autokd.search.work import Scope, Work
 from autokd.spec import component_from_plain
 from autokd.study.choice import ScreenedStudent, Screening
@@ -21,8 +20,6 @@ from autokd.study.proxies import SIZES, deciding, worth_of_proxies
 
 log = logging.getLogger("autokd")
 
-SHOWN = (*SIZES, "nwot", "diswot")
-"""Proxies whose values are recorded, whether or not the space names them; latency would not be reproducible."""
 SHARE = 0.05
 """Of the time left that screening may take."""
 
@@ -49,10 +46,9 @@ class Screen:
             log.warning(
                 "only %.1f %% of the space's students lie inside the budget; the smallest is %s", 100 * share, smallest
             )
-        screener, left_out = make_screener(setup, session.context), unusable(setup, session.context)
-        tell_left_out(left_out, setup.space.screen.proxies)
-        by = deciding(worth_of_proxies(session.records))
-        screening = Screening(left_out, lower_of(screener.proxies), len(students), by)
+        screener, by = screener_of(session), deciding(worth_of_proxies(session.records))
+        tell_left_out(screener.left_out, setup.space.screen.proxies)
+        screening = Screening(screener.left_out, lower_of(screener.proxies), len(students), by)
         rows = screen(
             screener,
             students,
@@ -65,24 +61,14 @@ class Screen:
         session.store.log.append("screen", students=[dataclasses.asdict(row) for row in rows], **screening.to_plain())
 
 
-def make_screener(setup: Setup, context: TrainContext, shown: Sequence[str] = SHOWN) -> Screener:
-    """Return what scores students, with the proxies that the space names and those shown, where they can run."""
-    names = tuple(dict.fromkeys([*SIZES, *setup.space.screen.proxies, *shown]))
-    left_out = unusable_proxies(names, context)
-    return Screener(context, tuple(name for name in names if name not in left_out), setup.identity.seed)
+def screener_of(session: Session) -> Screener:
+    """Return what scores a study's students, on all processors that the search was given.
 
-
-def with_proxies(setup: Setup, names: Sequence[str] | None) -> Setup:
-    """Return the same with other proxies than the space's, where some are named."""
-    if not names:
-        return setup
-    screen = setup.space.screen._replace(proxies=tuple(names))
-    return dataclasses.replace(setup, space=dataclasses.replace(setup.space, screen=screen))
-
-
-def unusable(setup: Setup, context: TrainContext) -> dict[str, str]:
-    """Return why proxies that the space names, or that are shown, cannot be used here, by name."""
-    return unusable_proxies(tuple(dict.fromkeys([*setup.space.screen.proxies, *SHOWN])), context)
+    What it has found is kept in the study's folder, for later stages and sessions.
+    """
+    processes, kept = session.setup.threads * (session.asked.workers or 1), session.store.path / "scores.jsonl"
+    wanted = [*session.setup.space.screen.proxies, *SHOWN]
+    return make_screener(wanted, session.context, session.seed, kept=kept, processes=processes)
 
 
 def lower_of(names: Sequence[str]) -> tuple[str, ...]:

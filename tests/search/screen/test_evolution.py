@@ -43,6 +43,9 @@ class Knowing:
 
     architectures: Architectures
 
+    def rate(self, students: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> list[ScreenedStudent]:
+        return [self.screened(student, names) for student in students]
+
     def screened(self, student: Mapping[str, Any], names: Sequence[str] | None = None) -> ScreenedStudent:
         params = self.architectures.params(student)
         proxies = {"knows": quality(student)}
@@ -55,7 +58,7 @@ def evolution(
     knowing = Knowing(architectures)
     return Evolution(
         architectures=architectures,
-        rate=lambda students: [knowing.screened(student) for student in students],
+        rate=knowing.rate,
         order=lambda rows: np.array([good(row.student) for row in rows]),
         rng=np.random.default_rng(seed),
     )

@@ -22,7 +22,7 @@ from autokd.search.explore.propose import Proposer
 from autokd.search.limits import feasible
 from autokd.search.population import population
 from autokd.search.screen.screen import diverse, mean_ranks, score_against, screen
-from autokd.search.screen.screener import Scores, Screener, unusable_proxies
+from autokd.search.screen.screener import SHOWN, Screener, make_screener, unusable_proxies
 from autokd.search.screen.stage import tell_not_finite
 from autokd.study.choice import ScreenedStudent
 from autokd.study.proxies import SIZES, key_of, scored
@@ -124,6 +124,8 @@ def test_no_feasible_student_is_told_with_the_smallest(digits: Dataset) -> None:
 
 def test_proxies_that_cannot_run_here_are_left_out_with_a_reason(digits: Dataset) -> None:
     names = ("params", "nwot", "diswot")
+    made = make_screener(["zico", *SHOWN], context(digits, with_teacher=False), 1)
+    assert made.proxies == ("params", "macs", "zico", "nwot") and set(made.left_out) == {"diswot"}
     assert unusable_proxies(names, context(digits)) == {}
     assert unusable_proxies(names, context(digits, with_teacher=False)) == {
         "diswot": "diswot compares the student with a teacher; there is none"
@@ -154,9 +156,8 @@ def test_scores_are_means_over_repeats_and_one_that_is_no_number_is_told(
     digits: Dataset, caplog: pytest.LogCaptureFixture
 ) -> None:
     odd = Odd(context=context(digits), proxies=("nwot",), seed=1)
-    assert odd.scores(student(3)) == ({"nwot": 3.0}, {"nwot": 1.0}, ())
-    assert odd.scores(student(4)) == ({"nwot": None}, {}, ("nwot",))
-    assert odd.scores(student(5)) == ({"nwot": None}, {}, ())
+    said = [(row.proxies, row.spread, row.not_finite) for row in odd.rate([student(width) for width in (3, 4, 5)])]
+    assert said == [({"nwot": 3.0}, {"nwot": 1.0}, ()), ({"nwot": None}, {}, ("nwot",)), ({"nwot": None}, {}, ())]
     rows = screen(odd, [student(width) for width in (3, 4, 5)], by=["nwot"])
     assert {r.student["width"]: r.score for r in rows} == {3: 1.0, 4: 0.0, 5: 0.5}
     log = RecordLog(Path("/dev/null"), read_only=True)  # a record holds no NaN
@@ -183,22 +184,23 @@ def test_students_of_trials_are_scored_once_and_no_longer_than_is_allowed(digits
     records.screening.later.append(found)
     assert made.newly_screened(drawn) is None
     found = dataclasses.replace(made, scoring=1e9).newly_screened(drawn)
-    assert found is not None and set(found.proxies) == {"params", "nwot"} and screener.seconds > 0
+    assert found is not None and set(found.proxies) == {"params", "nwot"}
+    assert screener.seconds_of([drawn.plain["student"]]) > 0 == screener.seconds_of([student(3)])
     records.screening.later.append(found)
     assert dataclasses.replace(made, scoring=1e9).newly_screened(drawn) is None
 
 
 def test_screening_is_deterministic_and_uses_the_callers_random_state_for_nothing(digits: Dataset) -> None:
-    def scores(seed: int) -> Scores:
+    def scores(seed: int) -> ScreenedStudent:
         names = ("params", "macs", "nwot", "diswot")
-        return Screener(context=context(digits), proxies=names, seed=seed).scores(student(4))
+        return Screener(context=context(digits), proxies=names, seed=seed).screened(student(4))
 
     first = scores(1)
     torch.manual_seed(7)
     state = torch.get_rng_state()
     assert scores(1) == first and set(first.spread) == {"nwot", "diswot"}
     assert torch.equal(torch.get_rng_state(), state)
-    assert scores(2) != first and first.means["params"] == 438.0
+    assert scores(2) != first and first.proxies["params"] == 438.0
 
 
 def test_screen_and_explore_read_no_test_split_and_leave_the_teacher_alone(digits: Dataset, tmp_path: Path) -> None:
@@ -227,7 +229,7 @@ def test_a_proxy_gets_the_batches_of_the_other_repeats_too(digits: Dataset) -> N
     screener = Screener(context=context(digits), proxies=("nwot",), seed=1, repeats=3)
     seen: list[ScreenInput] = []
     screener._built["nwot"] = lambda given: seen.append(given) or 1.0  # type: ignore[func-returns-value]
-    assert screener.scores(student(3)).means == {"nwot": 1.0}
+    assert screener.screened(student(3)).proxies == {"nwot": 1.0}
     assert [len(given.more) for given in seen] == [2, 2, 2]
     assert len({id(inputs) for inputs, _ in seen[0].more} | {id(seen[0].inputs)}) == 3
     assert seen[1].inputs is seen[0].more[0][0] and torch.equal(seen[1].labels, seen[0].more[0][1])
