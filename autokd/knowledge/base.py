@@ -19,9 +19,10 @@ from autokd.errors import UserError
 from autokd.files import written_whole
 from autokd.knowledge.card import CardRun, StudyCard, StudyFacts
 from autokd.spec import fingerprint
+from autokd.study.past import PastStudent
 
-FORMAT = 1
-"""Version of the files."""
+FORMAT, BEFORE = 2, 1
+"""Versions of the files: the second one has students of its studies, with what proxies said of them."""
 SUFFIX = ".parquet"
 _KEY = b"autokd.knowledge"
 """Name of the metadata."""
@@ -64,7 +65,10 @@ def write_base(path: Path, cards: Sequence[StudyCard]) -> None:
     from pyarrow import parquet
 
     rows = [{"study": card.digest, **_row(run)} for card in cards for run in card.runs]
-    about = {"format": FORMAT, "studies": {card.digest: card.facts.to_plain() for card in cards}}
+    about: dict[str, Any] = {"format": BEFORE, "studies": {card.digest: card.facts.to_plain() for card in cards}}
+    students = {card.digest: [dataclasses.asdict(each) for each in card.students] for card in cards if card.students}
+    if students:
+        about |= {"format": FORMAT, "students": students}
     table = pyarrow.Table.from_pylist(rows, schema=_schema())
     table = table.replace_schema_metadata({_KEY: json.dumps(about, sort_keys=True).encode()})
     with written_whole(path) as new:
@@ -123,9 +127,9 @@ def check_new(path: Path, *, overwrite: bool) -> None:
         raise UserError(f"{path} is already there; give another file with -o, or --overwrite")
 
 
-def _age(card: StudyCard) -> tuple[int, str]:
+def _age(card: StudyCard) -> tuple[int, int, str]:
     """What orders the cards of one study, the newest last: a study only grows. Other versions' cards: in some order."""
-    return len(card.runs), card.digest
+    return len(card.runs), len(card.students), card.digest
 
 
 def _schema() -> Any:
@@ -162,16 +166,18 @@ def _cards(path: Path) -> list[StudyCard]:
     try:
         table = parquet.ParquetFile(pyarrow.BufferReader(content)).read()
         about = json.loads((table.schema.metadata or {})[_KEY])
-        if about["format"] != FORMAT:
-            raise UserError(f"{path} has format {about['format']!r}; this version of autokd reads format {FORMAT}")
-        return _of_rows(table.select(_schema().names).cast(_schema()).to_pylist(), about["studies"])
+        if about["format"] not in (FORMAT, BEFORE):
+            read = f"this version of autokd reads formats {BEFORE} and {FORMAT}"
+            raise UserError(f"{path} has format {about['format']!r}; {read}")
+        rows = table.select(_schema().names).cast(_schema()).to_pylist()
+        return _of_rows(rows, about["studies"], about.get("students", {}))
     except (*_DAMAGE, pyarrow.ArrowException) as error:
         why = f"no knowledge base of autokd, or damaged ({type(error).__name__})"
         raise UserError(f"{path} is {why}; move it away, and learn its studies again") from error
 
 
-def _of_rows(rows: Sequence[dict[str, Any]], facts: Mapping[str, Any]) -> list[StudyCard]:
-    """The cards of a file's rows and facts.
+def _of_rows(rows: Sequence[dict[str, Any]], facts: Mapping[str, Any], students: Mapping[str, Any]) -> list[StudyCard]:
+    """The cards of a file's rows, facts and students.
 
     Raises:
       LookupError, TypeError, ValueError: something is missing, or not what it should be.
@@ -180,7 +186,14 @@ def _of_rows(rows: Sequence[dict[str, Any]], facts: Mapping[str, Any]) -> list[S
     for row in rows:
         values = {**row, "pipeline": dict(json.loads(row["pipeline"])), "curve": tuple(row["curve"])}
         runs[values.pop("study")].append(CardRun(**values))
-    cards = {digest: StudyCard(facts=StudyFacts.from_plain(facts[digest]), runs=tuple(runs[digest])) for digest in runs}
+    cards = {
+        digest: StudyCard(
+            facts=StudyFacts.from_plain(facts[digest]),
+            runs=tuple(runs[digest]),
+            students=tuple(map(PastStudent.from_plain, students.get(digest, ()))),
+        )
+        for digest in runs
+    }
     if any(card.digest != digest for digest, card in cards.items()):
         raise ValueError("a study is not what was written")
     return list(cards.values())

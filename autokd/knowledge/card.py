@@ -17,6 +17,7 @@ from autokd.knowledge.taught import rule_from
 from autokd.metrics import METRICS, Metric
 from autokd.recipes import Rule
 from autokd.spec import fingerprint
+from autokd.study.past import PastStudent
 
 HAND_KD, ALONE = "recipe:kd", "recipe:alone"
 """Sources of the runs that all others are measured against."""
@@ -158,17 +159,22 @@ class StudyCard:
     Args:
       facts: what it was about.
       runs: the trials by number, then those outside explore in the order in which they ended.
+      students: those that were scored without training and then trained; () where it screened none.
     """
 
     facts: StudyFacts
     runs: tuple[CardRun, ...]
+    students: tuple[PastStudent, ...] = ()
 
     @cached_property
     def digest(self) -> str:
         """16 hex digits that stand for the whole content."""
         names = [item.name for item in dataclasses.fields(CardRun)]
         runs = [{name: getattr(run, name) for name in names} for run in self.runs]  # a deep copy would take seconds
-        return fingerprint({"facts": self.facts.to_plain(), "runs": runs})
+        students = [dataclasses.asdict(student) for student in self.students]
+        return fingerprint(
+            {"facts": self.facts.to_plain(), "runs": runs, **({"students": students} if students else {})}
+        )
 
     @property
     def study(self) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 from autokd import catalog
 from autokd.errors import StudyError, one_line
 from autokd.knowledge.card import CardRun, StudyCard, StudyFacts
-from autokd.knowledge.shared_form import shared_failure, shared_form, shared_source
+from autokd.knowledge.shared_form import shared_component, shared_failure, shared_form, shared_source
 from autokd.metrics import METRICS
 from autokd.objective import COSTS
 from autokd.spec import fingerprint, network_slot, slots
 from autokd.study.curves import scored_on_the_way
 from autokd.study.failures import kind_of
+from autokd.study.past import PastStudent
+from autokd.study.proxies import trained_students
 from autokd.study.records import RunRecord, TrialRecord
 from autokd.study.settings import StudySettings, TeacherFacts
 from autokd.study.store import StudyStore
@@ -62,7 +64,7 @@ def _learned(store: StudyStore) -> Learned:
         raise StudyError(f"study {store.name}: an earlier version made it, and did not count the samples of each class")
     found = _runs(store)
     runs = [run for run in found if run is not None]
-    card = StudyCard(facts=facts_of(settings), runs=tuple(runs))
+    card = StudyCard(facts=facts_of(settings), runs=tuple(runs), students=tuple(_students(store)))
     if len(card.worth) < LEAST:
         raise StudyError(
             f"study {store.name} has {len(card.worth)} pipeline(s) of autokd's own parts that were trained to the end; "
@@ -77,6 +79,22 @@ def _runs(store: StudyStore) -> list[CardRun | None]:
     ended = [trial for trial in records.trials.values() if trial.rungs or trial.failure]
     costs = {_network(trial.pipeline): trial.cost for trial in ended}
     return [*map(_of_trial, ended), *(_of_run(run, store.settings, costs) for run in records.runs)]
+
+
+def _students(store: StudyStore) -> Iterator[PastStudent]:
+    """The students that were scored and then trained, as far as they and their scores are autokd's own."""
+    ours = catalog.shipped("proxies")
+    for each in trained_students(store.records):
+        student = shared_component("students", each.student)
+        if student is not None:
+            yield PastStudent(
+                student=student,
+                params=int(each.params),
+                macs=int(each.macs),
+                proxies={name: float(value) for name, value in each.proxies.items() if name in ours},
+                not_finite=tuple(name for name in each.not_finite if name in ours),
+                scores=tuple(map(float, each.scores)),
+            )
 
 
 def facts_of(settings: StudySettings) -> StudyFacts:

@@ -79,8 +79,8 @@ def _number(value: Any) -> float | None:
 
 def _part(kind: str, value: Any, *, many: bool) -> dict[str, Any] | None:
     if not many:
-        return _component(kind, value)
-    parts = {name: _component(kind, part) for name, part in _by_component(value)}
+        return shared_component(kind, value)
+    parts = {name: shared_component(kind, part) for name, part in _by_component(value)}
     shared = {name: part for name, part in parts.items() if part is not None}
     return shared if len(shared) == len(parts) else None
 
@@ -94,7 +94,13 @@ def _by_component(instances: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield use if seen[use] == 1 else f"{use}{seen[use]}", part
 
 
-def _component(kind: str, plain: Mapping[str, Any]) -> dict[str, Any] | None:
+def shared_component(kind: str, plain: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a plain component with autokd's own names alone; None where it says more than these can.
+
+    Args:
+      kind: of the component.
+      plain: it, as a record has it.
+    """
     use = plain["use"]
     if use not in catalog.shipped(kind):
         return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autokd import catalog
 from autokd.errors import StudyError, UserError
 from autokd.networks.cost import student_params
 from autokd.recipes import (
@@ -33,16 +34,20 @@ from autokd.search.limits import INT8_SIZE, LATENCY, Meter
 from autokd.search.request import Request
 from autokd.search.session import Setup
 from autokd.space import Space
-from autokd.spec import component_from_plain, fingerprint
+from autokd.spec import component_from_plain, fields_in, fingerprint
 from autokd.study.arms import BASELINES
-from autokd.study.past import AdvisedRule, PastStudies
+from autokd.study.evidence import FEWEST_STUDENTS
+from autokd.study.past import AdvisedRule, PastStudent, PastStudies
 from autokd.study.settings import StudySettings, TimePlan
 from autokd.types import Shapes, Task
 
 if TYPE_CHECKING:
     from autokd.knowledge import Base, StudyFacts
     from autokd.knowledge.advice import Advice
+    from autokd.knowledge.recommender import Recommender
 
+NEAREST = 5
+"""Past studies whose scored students are evidence on proxies, the most similar ones."""
 OWN = "own"
 """Stands for the base that `autokd learn` fills, among those that are asked for."""
 
@@ -196,16 +201,35 @@ def told(past: PastStudies) -> str:
     own = sum(each.rule["name"] not in {rule.name for rule in RULES} for each in past.advised)
     return (
         f"{past.studies} of {past.known} are about this kind of input; they put "
-        f"{len(past.advised)} recipes in order, {own} of them their own, {past.advised[0].title} first"
+        f"{len(past.advised)} recipes in order, {own} of them their own, {past.advised[0].title} first{_scored(past)}"
     )
 
 
+def _scored(past: PastStudies) -> str:
+    """How many of them tell what scores without training were worth."""
+    return f"; {len(past.students)} of them scored students without training" if past.students else ""
+
+
+def _students(recommender: Recommender, ground: Ground) -> tuple[tuple[PastStudent, ...], ...]:
+    """Scored and trained students of the nearest past studies, of families that this study has, too."""
+    families = {str(student["use"]) for student in ground.students}
+    fields = {use: {"use", *fields_in("students", catalog.load("students", use))} for use in families}
+
+    def is_known(student: Mapping[str, Any]) -> bool:
+        return student["use"] in families and {*student} <= fields[student["use"]]
+
+    order = sorted(range(len(recommender.cards)), key=lambda place: -recommender.weights[place])
+    cards = [recommender.cards[place] for place in order]
+    found = (tuple(each for each in card.students if is_known(each.student)) for card in cards)
+    return tuple([study for study in found if len(study) >= FEWEST_STUDENTS][:NEAREST])
+
+
 def _advised(base: Base, added: Base | None, setup: Setup, ground: Ground) -> PastStudies:
-    from autokd.knowledge.advice import neighbours
     from autokd.knowledge.recommender import Recommender
 
     facts = facts_before_training(setup)
-    studies = len(neighbours(base, facts))
+    recommender = Recommender(base, facts)
+    studies = len(recommender.cards)
     ranked = advice(base, facts, ground) if studies else []
     return PastStudies(
         base=base.digest,
@@ -213,7 +237,8 @@ def _advised(base: Base, added: Base | None, setup: Setup, ground: Ground) -> Pa
         known=len(base.cards),
         studies=studies,
         advised=tuple(_noted(each) for each in ranked if each.recipe.rule.name not in BASELINES)[: _most(setup)],
-        weights=tuple(Recommender(base, facts).weights.round(6).tolist()),
+        weights=tuple(recommender.weights.round(6).tolist()),
+        students=_students(recommender, ground),
     )
 
 

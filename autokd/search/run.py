@@ -209,6 +209,9 @@ def _resume(path: Path, setup: Setup) -> StudyStore:
 
 def _create(path: Path, setup: Setup, *, with_samples: bool) -> StudyStore:
     store = StudyStore.create(path, describe_study(setup), setup.space_text)
+    if setup.past is not None and setup.past.students:
+        studies = [[dataclasses.asdict(student) for student in study] for study in setup.past.students]
+        store.log.append("past_students", studies=studies)
     if with_samples:
         keep_samples(path, setup.data)
     return store

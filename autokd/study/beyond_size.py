@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,34 +18,66 @@ _NOTHING = 1e-6
 """Share of a series' spread below which what is left of it counts as rounding."""
 
 
+class Series(NamedTuple):
+    """Two series of one study.
+
+    Args:
+      x, y: [n].
+      sizes: [n, k], each above 0.
+      groups: what is drawn together in the bootstrap: the student of each.
+    """
+
+    x: Sequence[float] | Floats
+    y: Sequence[float] | Floats
+    sizes: Floats
+    groups: Sequence[Hashable]
+
+
 def beyond_size(
     x: Sequence[float] | Floats, y: Sequence[float] | Floats, sizes: Floats, groups: Sequence[Hashable]
 ) -> Tau | None:
     """Kendall's tau-b of what is left of two series once size is taken off, with a 95 % interval.
 
     Args:
-      x, y: [n].
-      sizes: [n, k], each above 0.
-      groups: what is drawn together in the bootstrap: the student of each.
+      x, y, sizes, groups: see `Series`.
     Returns:
       None where nothing is left of a series.
     """
-    series = [ranks_of(x), ranks_of(y)]
-    design = _standard(np.column_stack([np.log(sizes), *(ranks_of(column)[:, None] for column in sizes.T)]))
-    index = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    drawn = np.random.default_rng(0).multinomial(len(index), [1 / len(index)] * len(index), size=RESAMPLES)
-    weights = np.concatenate([np.ones((1, len(x))), drawn[:, [index[group] for group in groups]]])
-    left = [_left(design, each, weights) for each in series]
-    if any(
-        each[0].std() <= _NOTHING * max(float(whole.std()), 1e-12) for each, whole in zip(left, series, strict=True)
-    ):
+    return pooled_beyond_size([Series(x, y, sizes, groups)])
+
+
+def pooled_beyond_size(studies: Sequence[Series]) -> Tau | None:
+    """The same over several studies: size is taken off within each, and only pairs within one are compared.
+
+    The bootstrap draws students within each study, so its interval is one for these studies.
+
+    Returns:
+      None where nothing is left of a series in any study.
+    """
+    counted = [counts for place, series in enumerate(studies) if (counts := _counted(series, place)) is not None]
+    if not counted:
         return None
-    taus = _taus(left[0], left[1], weights)
+    agreeing, untied_x, untied_y = np.sum(counted, axis=0)
+    untied = untied_x * untied_y
+    taus = np.divide(agreeing, np.sqrt(untied), out=np.full(len(untied), np.nan), where=untied > 0)
     if not math.isfinite(taus[0]):
         return None
     error = 1.96 * float(np.nanstd(taus[1:], ddof=1))
     tau = float(taus[0])
-    return Tau(tau, max(-1.0, tau - error), min(1.0, tau + error), len(x))
+    return Tau(tau, max(-1.0, tau - error), min(1.0, tau + error), sum(len(series.x) for series in studies))
+
+
+def _counted(series: Series, place: int) -> Floats | None:
+    """What tau-b is made of, for all rows and for each resample, [3, 1 + R]: see `_pairs`; None: nothing is left."""
+    both = [ranks_of(series.x), ranks_of(series.y)]
+    design = _standard(np.column_stack([np.log(series.sizes), *(ranks_of(size)[:, None] for size in series.sizes.T)]))
+    index = {group: number for number, group in enumerate(dict.fromkeys(series.groups))}
+    drawn = np.random.default_rng(place).multinomial(len(index), [1 / len(index)] * len(index), size=RESAMPLES)
+    weights = np.concatenate([np.ones((1, len(both[0]))), drawn[:, [index[group] for group in series.groups]]])
+    left = [_left(design, each, weights) for each in both]
+    if any(each[0].std() <= _NOTHING * max(float(whole.std()), 1e-12) for each, whole in zip(left, both, strict=True)):
+        return None
+    return _pairs(left[0], left[1], weights)
 
 
 def ranks_of(values: Sequence[float] | Floats) -> Floats:
@@ -72,14 +105,12 @@ def _left(design: Floats, series: Floats, weights: Floats) -> Floats:
     return left
 
 
-def _taus(x: Floats, y: Floats, weights: Floats) -> Floats:
-    """Tau-b of each resample, [R, n] three times -> [R]; NaN where a series is constant."""
-    taus = np.full(len(x), np.nan)
+def _pairs(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """Pairs that agree less those that do not, and those untied in x and in y, of each resample: [R, n] -> [3, R]."""
+    found = np.zeros((3, len(x)))
     for number, (one, other, weight) in enumerate(zip(x, y, weights, strict=True)):
         there = weight > 0
         a, b = (np.sign(each[there][:, None] - each[there][None, :]) for each in (one, other))
         pairs = np.outer(weight[there], weight[there])
-        untied = (np.abs(a) * pairs).sum() * (np.abs(b) * pairs).sum()
-        if untied > 0:
-            taus[number] = (a * b * pairs).sum() / math.sqrt(untied)
-    return taus
+        found[:, number] = (a * b * pairs).sum(), (np.abs(a) * pairs).sum(), (np.abs(b) * pairs).sum()
+    return found

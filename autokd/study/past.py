@@ -40,6 +40,31 @@ class AdvisedRule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PastStudent:
+    """A student of a past study: what was said of it without training, and what it then reached.
+
+    Args:
+      student: plain.
+      params, macs: its costs.
+      proxies: what each proxy said, the mean over repeats, more is better.
+      not_finite: names of the proxies that gave no finite number, which is their worst.
+      scores: validation score of each of its trials, at the rung at which the study judges proxies.
+    """
+
+    student: Mapping[str, Any]
+    params: int
+    macs: int
+    proxies: Mapping[str, float]
+    not_finite: tuple[str, ...] = ()
+    scores: tuple[float, ...]
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> PastStudent:
+        """Return the student of which `dataclasses.asdict` made this, after JSON."""
+        return cls(**_with_tuples(plain))
+
+
+@dataclass(frozen=True, kw_only=True)
 class PastStudies:
     """What a study began with.
 
@@ -50,6 +75,8 @@ class PastStudies:
       studies: of them, those that are about the same kind of input and so count.
       advised: the recipes beside those that every study tries, in the order in which they are tried.
       weights: how much each past study counts, [S], summing to 1.
+      students: of the nearest of them, the students that were scored and trained. `study.yaml` does not keep them: the
+        study's records do.
     """
 
     base: str
@@ -58,6 +85,7 @@ class PastStudies:
     studies: int
     advised: tuple[AdvisedRule, ...] = ()
     weights: tuple[float, ...] = ()
+    students: tuple[tuple[PastStudent, ...], ...] = dataclasses.field(default=(), compare=False)
 
     def rule(self, name: str | None) -> AdvisedRule | None:
         """Return the advised recipe of a name; None where there is no such one."""
@@ -65,7 +93,7 @@ class PastStudies:
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as `study.yaml` has it."""
-        return dataclasses.asdict(self)
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "students"}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> PastStudies:

@@ -4,6 +4,9 @@ A proxy decides where its order of the trained students agrees with what these r
 is taken off both: parameters and multiply-accumulates, on a log scale and as ranks, regressed out of the ranks of both.
 What is left is compared by Kendall's tau-b. The interval comes from a bootstrap over students, with the regression in
 each resample; tests of several proxies are corrected after Holm (Scand. J. Statist. 6, 1979).
+
+Until a study has enough trials of its own, those of similar past studies count beside them
+(`autokd.study.evidence`).
 """
 
 from __future__ import annotations
@@ -12,29 +15,35 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autokd.study.beyond_size import beyond_size, ranks_of
+from autokd.study.beyond_size import Series, pooled_beyond_size, ranks_of
 from autokd.study.choice import ScreenedStudent
+from autokd.study.evidence import (
+    FEWEST_STUDENTS,
+    FEWEST_TRIALS,
+    Evidence,
+    Pair,
+    evidence_of,
+    learned,
+    past_pairs,
+    students_of,
+)
 from autokd.study.fidelity import Tau, kendall, score_at
 from autokd.study.intervals import holm
+from autokd.study.past import PastStudent
 from autokd.study.ranking import common_rung
 from autokd.study.records import Records
-from autokd.study.student_model import StudentModel, fit
+from autokd.study.student_model import StudentModel
 
 Floats = NDArray[np.float64]
 SIZES = ("params", "macs")
 """What every proxy has to beat; they decide from the start."""
 LEARNED = "learned"
 """Name of what the study's own model says of students; see `autokd.study.student_model`."""
-FEWEST_TRIALS = 20
-"""Finished trials from which on a proxy may decide."""
-FEWEST_STUDENTS = 8
-"""Distinct students that they need to have."""
 RELIABLE = 0.5
 """Least share of a proxy's variance over students that is not of its repeats; below it orders nothing."""
 ALPHA = 0.025
@@ -54,6 +63,7 @@ class Worth(NamedTuple):
       not_finite: screened students for which it gave no finite number; they count as its worst.
       decides: whether it orders students in this study; sizes do from the start.
       why: that it does not, in words; "" otherwise.
+      past: what `beyond` rests on beside the study's own trials; nothing once these are enough.
     """
 
     name: str
@@ -66,14 +76,22 @@ class Worth(NamedTuple):
     not_finite: int
     decides: bool
     why: str
+    past: Evidence = Evidence()
+
+    @property
+    def evidence(self) -> Evidence:
+        """What `beyond` rests on; beside past studies, own trials of too few students do not count."""
+        alone = Evidence(self.trials, self.students, 1)
+        counts = not self.past.studies or self.students >= FEWEST_STUDENTS
+        return Evidence(*map(sum, zip(alone, self.past, strict=True))) if counts else self.past
 
 
-class _Pair(NamedTuple):
-    """A trial's score and its student as screened."""
+class _Trials(NamedTuple):
+    """The trials whose students were scored, with what the model says of these: the study's own, and past ones'."""
 
-    score: float
-    student: ScreenedStudent
-    key: str
+    own: list[Pair]
+    past: list[list[Pair]]
+    model: StudentModel | None
 
 
 def worth_of_proxies(records: Records) -> list[Worth]:
@@ -81,17 +99,34 @@ def worth_of_proxies(records: Records) -> list[Worth]:
 
     Trials are compared at the highest rung that `FEWEST_TRIALS` of them finished.
     """
-    pairs, known = _pairs(records), scored(records)
+    known, trials = scored(records), _trials(records)
     names = list(dict.fromkeys([*SIZES, *(name for student in known for name in student.proxies)]))
-    learned, model = _learned(pairs)
-    names += [LEARNED] if model is not None else []
-    found = [_worth(name, learned, records) for name in names] if known else []
+    names += [LEARNED] if trials.model is not None else []
+    found = [_worth(name, trials, records) for name in names] if known else []
     return _corrected(found)
 
 
 def learned_model(records: Records) -> StudentModel | None:
-    """Return the study's own model of what students reach; None from too few trials or students."""
-    return _learned(_pairs(records))[1]
+    """Return the model of what students reach, of the study's trials and past ones'; None from too few."""
+    return _trials(records).model
+
+
+def trained_students(records: Records) -> list[PastStudent]:
+    """Return the students of a study that were scored and then trained, for studies that come after it."""
+    pairs, lower = _pairs(records), records.screening.lower_is_better
+    return [
+        PastStudent(
+            student=row.student,
+            params=row.params,
+            macs=row.macs,
+            proxies={
+                name: v for name in row.proxies if (v := value_of(row, name, lower)) is not None and math.isfinite(v)
+            },
+            not_finite=row.not_finite,
+            scores=tuple(pair.score for pair in pairs if pair.key == key),
+        )
+        for key, row in students_of(pairs).items()
+    ]
 
 
 def with_learned(model: StudentModel | None, rows: Sequence[ScreenedStudent]) -> list[ScreenedStudent]:
@@ -101,27 +136,32 @@ def with_learned(model: StudentModel | None, rows: Sequence[ScreenedStudent]) ->
     return [_saying(row, value) for row, value in zip(rows, model.predict(rows).tolist(), strict=True)]
 
 
-def _learned(pairs: Sequence[_Pair]) -> tuple[list[_Pair], StudentModel | None]:
-    """The pairs with what the model learned from the other students says of each; no model from too few."""
-    students = {pair.key: pair.student for pair in pairs}
-    if len(pairs) < FEWEST_TRIALS or len(students) < FEWEST_STUDENTS:
-        return [*pairs], None
-    scores = {key: [pair.score for pair in pairs if pair.key == key] for key in students}
-    fitted = fit([*students.values()], [fmean(each) for each in scores.values()], [*map(len, scores.values())])
-    said = dict(zip(students, fitted.left_out.tolist(), strict=True))
-    return [pair._replace(student=_saying(pair.student, said[pair.key])) for pair in pairs], fitted.model
+def _finite(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+
+
+def _trials(records: Records) -> _Trials:
+    own, past = _pairs(records), past_pairs(records.past_students, records.screening.lower_is_better)
+    found = learned(own, past, scored(records))
+    if found is None:
+        return _Trials(own, past, None)
+    first, *rest = (
+        [pair._replace(student=_saying(pair.student, said[pair.key])) for pair in study]
+        for study, said in zip([own, *past], found.left_out, strict=True)
+    )
+    return _Trials(first, rest, found.model)
 
 
 def _saying(row: ScreenedStudent, value: float) -> ScreenedStudent:
     return dataclasses.replace(row, proxies={**row.proxies, LEARNED: value})
 
 
-def _pairs(records: Records) -> list[_Pair]:
+def _pairs(records: Records) -> list[Pair]:
     """The trials that finished the rung at which proxies are judged, and whose student was scored."""
     trials, rung = records.trials.values(), rung_of(records)
     known = {key_of(each.student): each for each in scored(records)}
     reached = ((key_of(t.pipeline["student"]), s) for t in trials if (s := score_at(t, rung)) is not None)
-    return [_Pair(score, known[key], key) for key, score in reached if key in known]
+    return [Pair(score, known[key], key) for key, score in reached if key in known]
 
 
 def rung_of(records: Records) -> int:
@@ -174,48 +214,57 @@ def reliability(students: Sequence[ScreenedStudent], name: str) -> float | None:
     return max(0.0, 1.0 - noise / variance) if variance > 0 else 0.0
 
 
-def _worth(name: str, pairs: Sequence[_Pair], records: Records) -> Worth:
+def _worth(name: str, trials: _Trials, records: Records) -> Worth:
     known, lower = scored(records), records.screening.lower_is_better
-    said = [value_of(pair.student, name, lower) for pair in pairs]
-    judged = [(value, pair) for value, pair in zip(said, pairs, strict=True) if value is not None]
+    own, *past = (
+        [pair for pair in study if _value(pair, name, lower) is not None] for study in (trials.own, *trials.past)
+    )
     worth = Worth(
         name=name,
         tau=None,
         beyond=None,
         p=None,
-        trials=len(judged),
-        students=len({pair.key for _, pair in judged}),
+        trials=len(own),
+        students=len(students_of(own)),
         reliability=reliability(known, name),
         not_finite=sum(name in student.not_finite for student in known),
         decides=name in SIZES,
         why="",
     )
-    return _measured(worth, [value for value, _ in judged], [pair for _, pair in judged])
-
-
-def _measured(worth: Worth, values: Sequence[float], pairs: Sequence[_Pair]) -> Worth:
-    """Add the taus, given what a proxy says of the student of each trial; what is beyond size not for sizes."""
-    keys, scores = [pair.key for pair in pairs], [pair.score for pair in pairs]
-    if len(values) > 2:
-        worth = worth._replace(tau=kendall(ranks_of(values).tolist(), scores, keys))
+    if len(own) > 2:
+        values = ranks_of([_value(pair, name, lower) or 0.0 for pair in own]).tolist()
+        worth = worth._replace(tau=kendall(values, [pair.score for pair in own], [pair.key for pair in own]))
     if worth.decides:
         return worth
-    if worth.students >= FEWEST_STUDENTS:
-        worth = worth._replace(beyond=beyond_size(values, scores, _sizes(pairs), keys))
+    past = [study for study in past if len(students_of(study)) >= FEWEST_STUDENTS and len(own) < FEWEST_TRIALS]
+    counts = worth.students >= FEWEST_STUDENTS
+    beyond = pooled_beyond_size([_series(study, name, lower) for study in [*([own] if counts else []), *past]])
+    worth = worth._replace(beyond=beyond, past=evidence_of(past))
     return worth._replace(p=_p(worth.beyond), why=_why_not(worth))
 
 
-def _sizes(pairs: Sequence[_Pair]) -> Floats:
+def _value(pair: Pair, name: str, lower: Sequence[str]) -> float | None:
+    return value_of(pair.student, name, lower)
+
+
+def _series(pairs: Sequence[Pair], name: str, lower: Sequence[str]) -> Series:
+    """What a proxy says of the student of each trial, all of which it can judge, and what that reached."""
+    values = [_value(pair, name, lower) or 0.0 for pair in pairs]
+    return Series(values, [pair.score for pair in pairs], _sizes(pairs), [pair.key for pair in pairs])
+
+
+def _sizes(pairs: Sequence[Pair]) -> Floats:
     """Parameters and multiply-accumulates of each trial's student, [n, 2]."""
     return np.array([[max(p.student.params, 1), max(p.student.macs, 1)] for p in pairs], dtype=float)
 
 
 def _why_not(worth: Worth) -> str:
     """Why a proxy may not decide whatever its tau, or ""."""
-    if worth.trials < FEWEST_TRIALS:
-        return f"{worth.trials} finished trials, not {FEWEST_TRIALS}"
-    if worth.students < FEWEST_STUDENTS:
-        return f"{worth.students} students among them, not {FEWEST_STUDENTS}"
+    there = worth.evidence
+    if there.trials < FEWEST_TRIALS:
+        return f"{there.trials} finished trials, not {FEWEST_TRIALS}"
+    if there.students < FEWEST_STUDENTS:
+        return f"{there.students} students among them, not {FEWEST_STUDENTS}"
     if worth.reliability is not None and worth.reliability < RELIABLE:
         return "its repeats differ as much as students do"
     return "" if worth.beyond is not None else "it says nothing beyond size"

@@ -23,6 +23,8 @@ from autokd.study.arms import ALONE, BASELINES, PAST, RECIPE
 from autokd.study.choice import Choice, ScreenedStudent, Screening, screening_of
 from autokd.study.claim import Claim
 from autokd.study.design import Design
+from autokd.study.events import event_of, lines_from
+from autokd.study.past import PastStudent
 from autokd.study.sessions import ArtefactRecord, BankSession, Profile, StageEnd
 from autokd.study.training import Training
 from autokd.study.use import Use
@@ -199,6 +201,7 @@ class Records:
       refused: what was refused before a trial, by its number.
       in_flight: (trial, rung) of the rungs that were begun and have no outcome yet, in the order of submission.
       runs: the runs that measured the noise and confirm's, in order.
+      past_students: of each similar past study, the students that were scored without training and then trained.
       screen, screening: the screened students in the order in which they are tried, and what else screening says.
       latencies: measured milliseconds, by `autokd.search.limits.network_key`.
       designs: how many seeds each stage of confirm takes, and why.
@@ -218,6 +221,7 @@ class Records:
     refused: dict[int, tuple[Refused, ...]] = field(default_factory=dict)
     in_flight: list[tuple[int, int]] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
+    past_students: list[tuple[PastStudent, ...]] = field(default_factory=list)
     screen: list[ScreenedStudent] = field(default_factory=list)
     screening: Screening = field(default_factory=Screening)
     latencies: dict[str, float] = field(default_factory=dict)
@@ -280,6 +284,9 @@ class Records:
 
     def _on_run(self, values: dict[str, Any]) -> None:
         self.runs.append(RunRecord(**{**values, "arm": old.arm_name(values["arm"])}, ended=self._now))
+
+    def _on_past_students(self, values: dict[str, Any]) -> None:
+        self.past_students = [tuple(map(PastStudent.from_plain, study)) for study in values["studies"]]
 
     def _on_screen(self, values: dict[str, Any]) -> None:
         self.screen, self.screening = screening_of(values, [*self.screen, *self.screening.later])
@@ -347,7 +354,7 @@ class RecordLog:
         Raises:
           StudyError: a line other than the last cannot be read.
         """
-        before, lines = self._read, _lines(self.path, self._read)
+        before, lines = self._read, lines_from(self.path, self._read)
         for number, line in enumerate(lines):
             if not self._applied(line):
                 if number + 1 < len(lines):
@@ -359,7 +366,7 @@ class RecordLog:
 
     def _applied(self, line: bytes) -> bool:
         """Add a line's event to the records; False where it is no event that fits them."""
-        event = _parse(line)
+        event = event_of(line)
         if event is None:
             return False
         try:
@@ -379,22 +386,3 @@ class RecordLog:
                 os.fsync(file.fileno())
         self._read += len(text.encode())
         self.records.apply(json.loads(text))
-
-
-def _lines(path: Path, begin: int) -> list[bytes]:
-    """The lines of a file from a byte on; none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open("rb") as file:
-        file.seek(begin)
-        return file.read().splitlines(keepends=True)
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "event" in event else None

@@ -86,7 +86,15 @@ def happened() -> list[dict[str, Any]]:
         _run("tune", "pick", tuned, 0.5),
         {"event": "artefact", "time": 1.0, "component": "losses.lelp", "key": "k", "seconds": 0.1},
         {"event": "claim", "time": 1.0, **as_plain(helpers.claim().to_plain())},
+        {"event": "screen", "time": 1.0, "students": [_screened()], "lower_is_better": ["latency"]},
     ]
+
+
+def _screened() -> dict[str, Any]:
+    """The student of all trials, as it was scored."""
+    proxies = {"nwot": 3.5, "latency": 0.5, "synflow": None, "of_a_plug_in": 1.0}
+    said = {"proxies": proxies, "score": 0.5, "spread": {"nwot": 0.1}, "not_finite": ["synflow"]}
+    return {"student": pipeline()["student"], "params": 100, "macs": 90, **said}
 
 
 def _trial(number: int, source: str, plain: Mapping[str, Any], scores: Sequence[float]) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from autokd.errors import UserError
 from autokd.knowledge import Base, StudyCard, base_of, learn, learn_into, own_folder, places, read_base, write_card
-from autokd.knowledge.base import write_merged
+from autokd.knowledge.base import write_base, write_merged
 from autokd.knowledge.table import write_table
 from tests.knowledge import studies
 
@@ -37,6 +38,19 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path, card: StudyCard):
     assert write_card(tmp_path, card) is None
     assert read_base(tmp_path).cards == (card,) and read_base(tmp_path).digest == Base.of([card]).digest
     assert [file.name for file in tmp_path.iterdir()] == [f"{card.facts.study}.parquet"]
+
+
+def test_students_that_were_scored_are_read_as_they_were_written(tmp_path: Path, card: StudyCard):
+    before = dataclasses.replace(card, students=())
+    assert card.students and before.digest != card.digest
+    for made, number in ((card, 2), (before, 1)):
+        write_base(tmp_path / "base", [made])
+        about = json.loads(pyarrow.parquet.read_schema(tmp_path / "base").metadata[b"autokd.knowledge"])
+        assert about["format"] == number and read_base(tmp_path / "base").cards == (made,)
+    (tmp_path / "folder").mkdir()
+    for made in (before, card, before):  # learnt again by a version that knows of them, and by one that does not
+        write_card(tmp_path / "folder", made)
+    assert read_base(tmp_path / "folder").cards == (card,)
 
 
 def test_a_study_that_has_grown_replaces_its_card_and_no_other(tmp_path: Path, card: StudyCard):
@@ -92,7 +106,7 @@ def test_the_users_base_is_where_the_variable_says_and_no_cache(tmp_path: Path, 
 def test_studies_are_learnt_with_what_is_new_in_each(tmp_path: Path):
     store = studies.study()
     assert [lesson.outcome for lesson in learn_into(tmp_path, [store, store])] == ["new", "known"]
-    store.records.apply({**studies.happened()[-3], "event": "artefact"} | {"event": "run", **run_more()})
+    store.records.apply({**studies.happened()[-4], "event": "artefact"} | {"event": "run", **run_more()})
     poor = studies.study(events=studies.happened()[:3])
     grown, nothing = learn_into(tmp_path, [store, poor])
     assert grown.outcome == "grown" and grown.before is not None and len(grown.before.runs) == 7
@@ -129,7 +143,7 @@ def test_what_is_no_base_is_refused_in_one_line_that_names_it(tmp_path: Path):
             read_base(file)
         assert str(refused.value).startswith(f"{file} is no knowledge base of autokd, or damaged")
         assert "\n" not in str(refused.value)
-    with pytest.raises(UserError, match="format 9; this version of autokd reads format 1"):
+    with pytest.raises(UserError, match="format 9; this version of autokd reads formats 1 and 2"):
         read_base(foreign(tmp_path / "new.parquet", **{"autokd.knowledge": b'{"format": 9}'}))
     with pytest.raises(UserError, match="there is no knowledge base"):
         read_base(tmp_path / "nowhere")

@@ -71,6 +71,16 @@ def test_a_card_has_every_run_with_its_figures():
     assert runs[6].params == 100  # another rate than any trial's, but a student that one of them had
 
 
+def test_a_card_has_what_was_said_of_trained_students():
+    (student,) = card().students
+    assert student.student == studies.pipeline()["student"] and (student.params, student.macs) == (100, 90)
+    assert student.proxies == {"nwot": 3.5, "latency": -0.5} and student.not_finite == ("synflow",)  # more is better
+    assert student.scores == (0.6, 0.5, 0.6, 0.4)  # after two epochs, which all trials trained
+    content = files()
+    assert content["trials.jsonl"].pop()["event"] == "screen"
+    assert learn(opened(content)).card.students == () and learn(opened(content)).card.digest != card().digest
+
+
 def test_pipelines_are_compared_by_their_mean_over_seeds_and_with_kd_by_hand():
     made = card()
     kd, alone, picked, short, failed = (run.key for run in made.runs[:5])
@@ -137,7 +147,7 @@ def test_one_pipeline_alone_teaches_nothing():
 
 def said(made: StudyCard) -> str:
     """All that a file would say of a card."""
-    return json.dumps([made.facts.to_plain(), [vars(run) for run in made.runs]])
+    return json.dumps([made.facts.to_plain(), [vars(run) for run in [*made.runs, *made.students]]])
 
 
 def kinds_of_places(content: dict[str, Any]) -> Iterator[Place]:
@@ -204,6 +214,9 @@ def with_secrets() -> dict[str, Any]:
             event["pipeline"]["losses"] = {f"{SECRET}-{place}": loss for place, loss in enumerate(losses)}
         for name in {"reason", "kind", "arm", "variant"} & set(event):
             event[name] = SECRET
+        if event["event"] == "screen":
+            event["students"][0]["proxies"][SECRET], event["left_out"] = 1.0, {SECRET: SECRET}
+            event["students"][0]["not_finite"].append(SECRET)
         if event["event"] == "rung":
             event["metrics"][SECRET] = 1.0
             event["curve"][0][SECRET] = SECRET

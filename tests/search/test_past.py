@@ -9,6 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from autokd.errors import StudyError, UserError
+from autokd.knowledge import read_base
+from autokd.knowledge.base import write_base
 from autokd.recipes import RULES
 from autokd.search import run
 from autokd.search.facts import describe_study
@@ -16,6 +18,7 @@ from autokd.search.prepare import prepare
 from autokd.search.recommend import request_of
 from autokd.search.request import Progress, Recommending, Request, Screening
 from autokd.search.session import Setup
+from autokd.study.past import PastStudent
 from autokd.study.settings import StudySettings
 from autokd.study.store import StudyStore, read_settings
 from tests.search.past import write_past
@@ -133,6 +136,30 @@ def test_a_study_goes_on_from_its_own_record(begun: Begun, tmp_path: Path) -> No
     assert again.recipes == setup.recipes and again.past == setup.past and again.identity == setup.identity
     assert again.advised == setup.advised
     assert prepared(begun.warm).recipes == setup.recipes
+
+
+def test_scored_students_of_past_studies_get_into_the_records(begun: Begun, tmp_path: Path) -> None:
+    """Those of families and fields that the space has, of studies that have enough of them."""
+
+    def scored(use: str, count: int, **fields: int) -> tuple[PastStudent, ...]:
+        rows = [{"use": use, "width": width, **fields} for width in range(4, 4 + count)]
+        return tuple(PastStudent(student=row, params=9, macs=9, proxies={"nwot": 1.5}, scores=(0.5,)) for row in rows)
+
+    cards = read_base(begun.base).cards
+    past = [scored("mlp", 9), scored("cnn", 9), scored("mlp", 7), scored("mlp", 8) + scored("mlp", 9, other=1)]
+    base = tmp_path / "scored.parquet"
+    write_base(base, [dataclasses.replace(card, students=each) for card, each in zip(cards, past, strict=True)])
+    said: list[str] = []
+    request = dataclasses.replace(begun.request, knowledge=[base])
+    setup = prepared(request, said)
+    assert said[0].endswith("; 2 of them scored students without training") and setup.recipes == begun.setup.recipes
+    with run._opened(request, setup) as store:
+        assert sorted(map(len, store.records.past_students)) == [8, 9]
+        assert past[0] in store.records.past_students
+    base.unlink()
+    again = prepared(begun.request)  # goes on from the records alone
+    with run._opened(begun.request, again) as store:
+        assert sorted(map(len, store.records.past_students)) == [8, 9]
 
 
 def test_a_study_that_began_otherwise_is_refused(begun: Begun, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,18 @@ import numpy as np
 import pytest
 
 from autokd.study.beyond_size import beyond_size
-from autokd.study.proxies import Worth, deciding, reliability, scored, value_of, worth_of_proxies
+from autokd.study.proxies import (
+    LEARNED,
+    Worth,
+    deciding,
+    learned_model,
+    reliability,
+    scored,
+    trained_students,
+    value_of,
+    with_learned,
+    worth_of_proxies,
+)
 from autokd.study.records import Records
 
 Rows = Sequence[Mapping[str, Any]]
@@ -180,3 +192,60 @@ def test_what_is_left_of_a_series_that_size_explains_is_nothing() -> None:
     noise = np.random.default_rng(0).normal(size=12)
     assert beyond_size(sizes[:, 0] ** 3, noise, sizes, range(12)) is None
     assert beyond_size(noise, noise, sizes, range(12)) is not None
+
+
+def after(past: Sequence[Records], own: Records) -> dict[str, Worth]:
+    """What proxies are worth in a study that begins after others."""
+    own.past_students = [tuple(trained_students(records)) for records in past]
+    return by_name(own)
+
+
+def other_scale(records: Records) -> Records:
+    """The same study of one trial a student, its scores a hundredth, its proxies a thousand times as large."""
+    larger = [{name: 1000 * (value or 0.0) for name, value in row.proxies.items()} for row in records.screen]
+    rows = [{**vars(row), "proxies": proxies} for row, proxies in zip(records.screen, larger, strict=True)]
+    return records_of(rows, [[trial.rungs[0].score / 100] for trial in records.trials.values()])
+
+
+def test_past_studies_are_evidence_until_a_study_has_its_own() -> None:
+    past = [made_up(12, seed=1, knows=knows, reads_size=reads_size), other_scale(made_up(12, seed=2, knows=knows))]
+    found = after(past, made_up(3, seed=3, knows=knows, reads_size=reads_size))
+    knowing = found["knows"]
+    assert knowing.decides and knowing.past == (24, 24, 2) == knowing.evidence and knowing.trials == 3
+    assert knowing.beyond is not None and knowing.beyond.n == 24
+    assert not found["reads_size"].decides and found["reads_size"].past == (12, 12, 1)
+    assert found["reads_size"].why == "12 finished trials, not 20"
+    # own trials of enough students count beside them, and once there are twenty they count alone
+    assert after(past, made_up(10, seed=3, knows=knows))["knows"].evidence == (34, 34, 3)
+    chance = after(past, made_up(20, seed=4, knows=lambda size, quality, rng: rng.normal(size=len(size))))
+    assert chance["knows"].evidence == (20, 20, 1) and not chance["knows"].decides
+    few = after([made_up(7, trials=4, seed=1, knows=knows)], made_up(3, seed=3, knows=knows))["knows"]
+    assert few.past == (0, 0, 0) and few.why == "3 finished trials, not 20"
+
+
+def test_scores_of_different_studies_are_never_compared() -> None:
+    """In each of two studies a proxy says nothing; over both it would, since one has the better scores."""
+
+    def chance(size: Any, quality: Any, rng: np.random.Generator) -> Any:
+        return rng.normal(size=len(size))
+
+    past = [made_up(15, seed=1, chance=chance), made_up(15, seed=2, chance=lambda s, q, rng: 50 + chance(s, q, rng))]
+    for number, trial in past[1].trials.items():
+        better = dataclasses.replace(trial.rungs[0], score=trial.rungs[0].score + 50)
+        past[1].trials[number] = dataclasses.replace(trial, rungs=(better,))
+    found = after(past, made_up(3, seed=3, chance=chance))["chance"]
+    assert found.past == (30, 30, 2) and found.beyond is not None and abs(found.beyond.tau) < 0.3
+    assert not found.decides
+
+
+def test_the_model_learns_from_past_studies_too() -> None:
+    past = [made_up(20, seed=1, knows=knows), other_scale(made_up(20, seed=2, knows=knows))]
+    own = made_up(9, seed=3, knows=knows)
+    assert learned_model(own) is None
+    found = after(past, own)[LEARNED]
+    assert found.decides and found.past == (40, 40, 2) and found.evidence == (49, 49, 3)
+    # it orders students of this study that it has not seen, on the scale that the proxy has here
+    new = made_up(40, seed=5, knows=knows)
+    reached = [trial.rungs[0].score for trial in new.trials.values()]
+    said = [row.proxies[LEARNED] or 0.0 for row in with_learned(learned_model(own), new.screen)]
+    assert np.corrcoef(said, reached)[0, 1] > 0.8

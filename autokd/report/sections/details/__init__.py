@@ -10,8 +10,9 @@ from autokd.report.scales import linear
 from autokd.report.sections.details import confirm, data, losses, proxies
 from autokd.report.start import teacher_value
 from autokd.report.tables import Table
+from autokd.study.evidence import FEWEST_STUDENTS
 from autokd.study.fidelity import interval
-from autokd.study.proxies import FEWEST_STUDENTS, rung_of, worth_of_proxies
+from autokd.study.proxies import rung_of, worth_of_proxies
 from autokd.study.ranking import ranked
 from autokd.study.split_reads import reads_of_test
 from autokd.study.tuning import all_tuned

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from autokd.report import words
 from autokd.report.tables import Row, flat
+from autokd.study.evidence import FEWEST_STUDENTS, FEWEST_TRIALS, Evidence
 from autokd.study.fidelity import Tau
-from autokd.study.proxies import FEWEST_STUDENTS, FEWEST_TRIALS, LEARNED, SIZES, Worth, scored, worth_of_proxies
+from autokd.study.proxies import LEARNED, SIZES, Worth, scored, worth_of_proxies
 
 if TYPE_CHECKING:
     from autokd.study.records import Records
@@ -33,7 +34,8 @@ def verdict(worth: Worth) -> str:
 def can_be_told(worths: Sequence[Worth]) -> bool:
     """Whether enough was trained to judge a score."""
     judged = [worth for worth in worths if worth.name not in SIZES]
-    return any(worth.trials >= FEWEST_TRIALS and worth.students >= FEWEST_STUDENTS for worth in judged)
+    there = [worth.evidence for worth in judged]
+    return any(each.trials >= FEWEST_TRIALS and each.students >= FEWEST_STUDENTS for each in there)
 
 
 def of_proxies(worths: Sequence[Worth]) -> str:
@@ -43,15 +45,28 @@ def of_proxies(worths: Sequence[Worth]) -> str:
         return ""
     if not can_be_told(worths):
         return _too_few(judged)
-    better = [title(worth) for worth in judged if worth.decides]
+    better, after = [title(worth) for worth in judged if worth.decides], _after(judged)
     if better:
         order = "orders" if len(better) == 1 else "order"
-        return f"{words.capital(words.listed(better))} {order} students beyond what their size says."
-    return "No score without training orders students beyond what their size says, as far as can be told."
+        return f"{words.capital(words.listed(better))} {order} students beyond what their size says{after}."
+    return f"No score without training orders students beyond what their size says, as far as can be told{after}."
+
+
+def _after(judged: Sequence[Worth]) -> str:
+    """What that rests on beside the study's own trials, after a comma; "" where on these alone."""
+    most = max((worth.past for worth in judged), default=Evidence())
+    return f", after {evidence(most)}" if most.studies else ""
+
+
+def evidence(past: Evidence) -> str:
+    """Return what past studies tell: "20 trials of 2 past studies"."""
+    studies = f"{past.studies} past {'study' if past.studies == 1 else 'studies'}"
+    return f"{words.number_of(past.trials, 'trial')} of {studies}"
 
 
 def _too_few(judged: Sequence[Worth]) -> str:
-    trials, students = max(worth.trials for worth in judged), max(worth.students for worth in judged)
+    trials = max(worth.evidence.trials for worth in judged)
+    students = max(worth.evidence.students for worth in judged)
     there = f"{words.number_of(trials, 'trial')} of {words.number_of(students, 'student')}"
     needed = f"{FEWEST_TRIALS} of at least {FEWEST_STUDENTS}"
     return f"Whether a score without training orders students cannot be told: {there} finished, not {needed}."
@@ -74,6 +89,8 @@ def worth_rows(study: StudyStore) -> list[Row]:
             "score": worth.name,
             "trials": worth.trials,
             "students": worth.students,
+            "past_trials": worth.past.trials,
+            "past_studies": worth.past.studies,
             **_interval("tau", worth.tau),
             **_interval("tau_beyond_size", worth.beyond),
             "p_holm": worth.p,
