@@ -26,6 +26,7 @@ from benchmarks.nasbench201 import naslib
 from benchmarks.ranks import (
     Values,
     apart,
+    apart_within,
     kendall,
     log_rank_sum,
     rank_mean,
@@ -33,6 +34,7 @@ from benchmarks.ranks import (
     spearman,
     told,
     told_spearman,
+    told_within,
     within,
 )
 
@@ -113,8 +115,8 @@ def combinations(scores: pd.DataFrame, published: pd.DataFrame, accuracy: pd.Dat
     """Return tau of the combinations on the second half of the cells, and the differences to their rivals, paired."""
     half = len(scores) // 2
     text = [f"| {len(scores) - half} held-out cells | tau | inside strata | minus best of NASLib's | minus MACs |"]
-    text[0] = text[0] + " minus live parameters |"
-    text.append("|---" * 6 + "|")
+    text[0] = text[0] + " minus live parameters | minus those, inside strata |"
+    text.append("|---" * 7 + "|")
     for title, name in SETS.items():
         target = accuracy[name].to_numpy(float)
         best = max(PUBLISHED, key=lambda each: kendall(published[each].to_numpy(float)[:half], target[:half]))
@@ -124,11 +126,12 @@ def combinations(scores: pd.DataFrame, published: pd.DataFrame, accuracy: pd.Dat
             held = slice(half, None)
             size = scores["params"].to_numpy(float)[held]
             gains = " | ".join(apart(column[held], rival[held], target[held]) for rival in rivals)
-            inside = within(column[held], target[held], size, STRATA)
-            text.append(f"| {title}, {label} | {told(column[held], target[held])} | {inside:.2f} | {gains} |")
+            inside = told_within(column[held], target[held], size, STRATA)
+            ahead = apart_within(column[held], rivals[-1][held], target[held], size, STRATA)
+            text.append(f"| {title}, {label} | {told(column[held], target[held])} | {inside} | {gains} | {ahead} |")
         for label, rival in zip((f"NASLib's `{best}`", "MACs", "live parameters"), rivals, strict=True):
-            inside = within(rival[held], target[held], size, STRATA)
-            text.append(f"| {title}, {label} | {told(rival[held], target[held])} | {inside:.2f} | | | |")
+            inside = told_within(rival[held], target[held], size, STRATA)
+            text.append(f"| {title}, {label} | {told(rival[held], target[held])} | {inside} | | | | |")
     return "\n".join(text)
 
 

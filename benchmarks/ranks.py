@@ -41,9 +41,9 @@ def taus(score: Values, target: Values, weights: Values) -> Values:
     return np.asarray(same / np.sqrt(a * b))
 
 
-def drawn(size: int) -> Values:
+def drawn(size: int, seed: int = 0) -> Values:
     """Return how often each of so many rows is in each bootstrap sample, [draws, size]."""
-    return np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), DRAWS).astype(float)
+    return np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), DRAWS).astype(float)
 
 
 def interval(values: Values) -> tuple[float, float]:
@@ -97,9 +97,36 @@ def within(score: Values, target: Values, size: Values, strata: int) -> float:
       size: [n], what the strata are cut by, into equally many rows.
       strata: how many.
     """
-    found, pairs = [], []
-    for rows in np.array_split(np.argsort(size, kind="stable"), strata):
-        tau = kendall(score[rows], target[rows])
-        found.append(0.0 if np.isnan(tau) else tau)
-        pairs.append(len(rows) * (len(rows) - 1) / 2)
-    return float(np.average(found, weights=pairs))
+    parts = cut(size, strata)
+    found = [np.nan_to_num(kendall(score[rows], target[rows])) for rows in parts]
+    return float(np.average(found, weights=pairs(parts)))
+
+
+def told_within(score: Values, target: Values, size: Values, strata: int) -> str:
+    """Return that mean tau and its interval as text, from a bootstrap over the rows of each stratum."""
+    low, high = interval(_within_draws(score, target, size, strata))
+    return f"{within(score, target, size, strata):.2f} [{low:.2f}, {high:.2f}]"
+
+
+def apart_within(ours: Values, theirs: Values, target: Values, size: Values, strata: int) -> str:
+    """Return how much higher our mean tau inside strata is, with its paired interval, as text."""
+    ahead = within(ours, target, size, strata) - within(theirs, target, size, strata)
+    drawings = (_within_draws(each, target, size, strata) for each in (ours, theirs))
+    low, high = interval(np.subtract(*drawings))
+    return f"{ahead:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def cut(size: Values, strata: int) -> list[NDArray[np.intp]]:
+    """Return the rows of strata with equally many, from the smallest on."""
+    return np.array_split(np.argsort(size, kind="stable"), strata)
+
+
+def pairs(parts: list[NDArray[np.intp]]) -> list[float]:
+    """Return the number of pairs of rows in each part."""
+    return [len(rows) * (len(rows) - 1) / 2 for rows in parts]
+
+
+def _within_draws(score: Values, target: Values, size: Values, strata: int) -> Values:
+    parts = cut(size, strata)
+    found = [taus(score[rows], target[rows], drawn(len(rows), seed)) for seed, rows in enumerate(parts)]
+    return np.asarray(np.average(np.nan_to_num(found), axis=0, weights=pairs(parts)))
