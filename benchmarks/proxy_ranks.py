@@ -221,10 +221,9 @@ def table(runs: Sequence[Mapping[str, Any]], scores: Sequence[Mapping[str, Any]]
     alike = [gathered(scores, space, stratum.numbers) for stratum in strata]
     rows = dict(judged(gathered(scores, space, trained.numbers), trained))
     reached = trained.reached
-    ceilings = ", ".join(f"{stratum.ceiling:.2f}" for stratum in strata)
     head = (
         f"\n`{space}`: {len(reached)} students, {len(trained.accuracy)} seeds of training, {100 * reached.min():.1f} "
-        f"to {100 * reached.max():.1f} %; noise ceiling {trained.ceiling:.2f}, in the strata {ceilings}\n"
+        f"to {100 * reached.max():.1f} %; noise ceiling {trained.ceiling:.2f}\n"
     )
     columns = "proxy | tau | against size | p | beyond size | at fixed size | regret of top 5 | seed to seed | ms"
     ordered = sorted(rows.items(), key=lambda row: -float(row[1][0].split()[0]))
