@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,6 +45,8 @@ SETS = ("fashion-700", "cifar-coarse")
 SIDES = ("screening", "random", "largest")
 FRESH = 2
 """Seeds on which a recommended pipeline is trained."""
+COUNTED = ("trials", "students")
+"""Numbers of a run of which the table gives means."""
 Run = Mapping[str, Any]
 
 
@@ -118,8 +121,7 @@ def searched(name: str, side: str, seed: int, asked: argparse.Namespace) -> dict
         with students_at_random(seed) if side == "random" else contextlib.nullcontext():
             store = run.search(wanted, note, lambda ended: None)
         seconds, candidate = time.monotonic() - began, recommended(store)
-        with mock.patch("benchmarks.by_hand.fresh.RUNS", FRESH):
-            tested = [each.tested for each in fresh_runs(made, candidate, seed, ())]
+        tested = [each.tested for each in fresh_runs(made, candidate, seed, (), FRESH)]
     records, plan = store.records, store.settings.time_plan
     return {
         "set": name,
@@ -130,7 +132,7 @@ def searched(name: str, side: str, seed: int, asked: argparse.Namespace) -> dict
         "trials": len(records.trials),
         "tried": [tried(trial) for trial in records.trials.values()],
         "students": len({str(trial.pipeline["student"]) for trial in records.trials.values()}),
-        "sources": _counted(trial.source.split(":")[0] for trial in records.trials.values()),
+        "sources": Counter(trial.source.split(":")[0] for trial in records.trials.values()),
         "validation": [round(each.validation, 5) for each in tested],
         "test": [round(each.test, 5) for each in tested],
         "best": best,
@@ -184,13 +186,6 @@ def students_at_random(seed: int) -> Iterator[None]:
         yield
 
 
-def _counted(words: Iterator[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for word in words:
-        found[word] = found.get(word, 0) + 1
-    return found
-
-
 def table(runs: Sequence[Run]) -> str:
     """Return the searches as Markdown: what is reached on test, and how soon; differences with 95 % intervals."""
     text = ["| set | side | seeds | trials | students | test, % | minus random | minus largest | reached, s |"]
@@ -211,9 +206,6 @@ def table(runs: Sequence[Run]) -> str:
         cells += [", ".join(reached(own[seed], other["random"].get(seed)) for seed in sorted(own))]
         text.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(text)
-
-
-COUNTED = ("trials", "students")
 
 
 def gain(own: Mapping[int, Run], other: Mapping[int, Run]) -> str:

@@ -6,13 +6,12 @@ epoch), so a run that was stopped and continued from its checkpoint is bit-ident
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +27,7 @@ from autokd.engine.evaluate import predict, settle
 from autokd.engine.precision import threads_for
 from autokd.engine.rung import Epoch, Rung, epochs_of, never
 from autokd.engine.step import LiveRun, gradient_norms, train_step
+from autokd.engine.threads import computing_on
 from autokd.engine.trained import STUDENT
 from autokd.engine.views import DeviceData
 from autokd.errors import TrialFailure
@@ -85,7 +85,8 @@ def train_rung(
     validation = context.validation_data if rung.until == rung.horizon else context.short_validation_data
     curve: list[Mapping[str, Any]] = []
     logits: Tensor | None = None
-    with seeded(derive(rung.seed, "init"), context.device), _threads(context, spec):
+    threads = threads_for(spec, context.data.task, torch.get_num_threads())  # as many as pay
+    with seeded(derive(rung.seed, "init"), context.device), computing_on(threads):
         run = build_run(context, spec, rung.horizon)
         first = restore(run, start) // size if start is not None else 0
         for epoch in epochs_of(rung, first, size, len(validation.labels)):
@@ -184,14 +185,3 @@ def _measure(context: TrainContext, logits: Tensor, labels: Tensor) -> tuple[flo
     found = predictions(logits, labels)
     values = measure(found)
     return metric.score(metric.of(found)), float(cross_entropy(logits, labels)), values
-
-
-@contextlib.contextmanager
-def _threads(context: TrainContext, spec: PipelineSpec) -> Iterator[None]:
-    """Compute on as many CPU threads as pay; the caller's setting comes back afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads_for(spec, context.data.task, before))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

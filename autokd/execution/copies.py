@@ -6,7 +6,6 @@ on one thread of torch, and hands over its results as JSON. Where it dies or han
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from autokd.engine.threads import computing_on
 from autokd.execution.tied import tie_to_parent
 
 Item = TypeVar("Item")
@@ -26,17 +26,6 @@ LEASE = 300.0
 """Seconds without any result after which copies are given up."""
 _PLACE = 2
 """Bytes of an item's place in the pipe from which copies take them."""
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread of torch: sums differ in their last digits with the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def spread_over_copies(work: Callable[[Item], Any], items: Sequence[Item], processes: int) -> Iterator[tuple[int, Any]]:
@@ -49,7 +38,7 @@ def spread_over_copies(work: Callable[[Item], Any], items: Sequence[Item], proce
       items: at most a few thousand.
       processes: that work at a time, at most.
     """
-    with one_thread():
+    with computing_on(1):
         done = set()
         processes = min(processes, len(items))
         if processes > 1 and sys.platform == "linux" and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

@@ -12,6 +12,7 @@ import torch
 from autokd import compat
 from autokd.components import is_blind
 from autokd.engine.build import build_student
+from autokd.engine.threads import computing_on
 from autokd.errors import UserError, nearest
 from autokd.graphs import running
 from autokd.graphs.answers import int8_size, latency_form
@@ -56,9 +57,9 @@ def why_outside(
     pipeline: Mapping[str, Any], task: Task, teacher: Shapes | None, limits: Mapping[str, float]
 ) -> str | None:
     """Say what is wrong with the student of a plain pipeline, or None where it may be drawn; latency is measured."""
-    excess = excess_of(pipeline, task, teacher, limits)
     if is_blind(student_of(pipeline)[0]):
         return "does not see its input"
+    excess = over(pipeline_cost(pipeline, task, teacher), limits)
     return f"exceeds the budget, {excess:.3g} times the limit" if excess > 1 else None
 
 
@@ -199,12 +200,8 @@ class Meter:
             graph = latency_form(network, self.task, int8=self.measures.int8)
             session = running.session(graph, threads=self.threads)
             return round(running.latency(session, running.example(self.task)), 4)
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
+        with computing_on(self.threads):
             return round(latency(network, self.task, self.device), 4)
-        finally:
-            torch.set_num_threads(before)
 
 
 def recorded_cost(

@@ -13,7 +13,7 @@ from autokd.metrics import METRICS, Metric
 from autokd.recipes import Recipe
 from autokd.search.limits import Measures, Meter, pipeline_cost
 from autokd.search.past import advice, bases, facts_before_training, find_ground
-from autokd.search.population import population
+from autokd.search.population import refuse_impossible
 from autokd.search.prepare import prepare
 from autokd.search.request import Notify, Recommending, Request
 from autokd.search.session import Setup
@@ -116,7 +116,7 @@ def recommend(asked: Recommending, notify: Notify) -> Recommendation:
     setup = prepare(request_of(asked), notify, dry=True, for_study=False)
     ground = find_ground(setup.space, setup.offers, meter_of(setup))
     if ground.first is None:
-        population(setup.space, setup.data.task, asked.seed, meter=meter_of(setup))  # says which is the smallest
+        refuse_impossible(setup.space, setup.data.task, asked.seed, meter_of(setup))  # says which is the smallest
         raise NothingFeasible("no student of the space is inside the limits")
     base, _ = bases(dataclasses.replace(request_of(asked), knowledge=asked.knowledge))
     facts = facts_before_training(setup)

@@ -14,13 +14,12 @@ from autokd.components import is_blind
 from autokd.errors import ComponentError
 from autokd.networks.cost import Cost, student_cost, student_fits, student_params
 from autokd.space.candidate import Candidate
-from autokd.space.families import are_few, changed, count_of, drawn, every, fields_of, least_value
+from autokd.space.families import Plain, are_few, changed, count_of, drawn, every, fields_of, least_value
 from autokd.space.space import Space
 from autokd.space.values import edges
 from autokd.spec import component_from_plain, fingerprint, network_slot
 from autokd.types import Task
 
-Plain = dict[str, Any]
 TRIES = 50
 """Draws of a family that may lie outside the budget before its students are reached by a walk."""
 STEPS = 50

@@ -88,14 +88,12 @@ def learned(own: Sequence[Pair], past: Sequence[Sequence[Pair]], known: Sequence
     said = iter(fitted.left_out.tolist())
     left_out = [{key: next(said) for key in students_of(study)} for study in studies]
     if not counts:
-        rows = students_of(own)
-        left_out.insert(
-            0, dict(zip(rows, fitted.model.predict([*rows.values()]).tolist(), strict=True)) if rows else {}
-        )
+        left_out.insert(0, _said(fitted.model, students_of(own)))
     return Learned(fitted.model, left_out)
 
 
 def _said(model: StudentModel, students: Mapping[str, ScreenedStudent]) -> dict[str, float]:
+    """What a model says of students, by key."""
     said = model.predict([*students.values()]).tolist() if students else []
     return dict(zip(students, said, strict=True))
 

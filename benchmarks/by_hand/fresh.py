@@ -32,7 +32,9 @@ class Trained(NamedTuple):
     seconds: float
 
 
-def fresh_runs(bench: Bench, candidate: Candidate, seed: int, known: Iterable[Answer]) -> list[Trained]:
+def fresh_runs(
+    bench: Bench, candidate: Candidate, seed: int, known: Iterable[Answer], runs: int = RUNS
+) -> list[Trained]:
     """Train a pipeline on the study's fresh seeds, the same for every side, and read test.
 
     Args:
@@ -40,6 +42,7 @@ def fresh_runs(bench: Bench, candidate: Candidate, seed: int, known: Iterable[An
       candidate: the pipeline.
       seed: of the study.
       known: answers whose runs are taken where they are the same ones.
+      runs: how many.
     """
     there = {
         (fingerprint(dict(answer.pipeline)), run.seed): run
@@ -47,7 +50,7 @@ def fresh_runs(bench: Bench, candidate: Candidate, seed: int, known: Iterable[An
         if (answer.set, answer.epochs) == (bench.wanted.name, bench.epochs)
         for run in answer.tested
     }
-    seeds = [derive(seed, "by hand", "test", number) for number in range(RUNS)]
+    seeds = [derive(seed, "by hand", "test", number) for number in range(runs)]
     return [
         Trained(there[candidate.key, each], 0.0) if (candidate.key, each) in there else _run(bench, candidate, each)
         for each in seeds

@@ -19,9 +19,10 @@ from autokd import catalog, declarations
 from autokd._version import __version__
 from autokd.engine.build import build_student
 from autokd.engine.context import TrainContext
+from autokd.engine.threads import computing_on
 from autokd.engine.views import ask, normalise, raw_view
 from autokd.errors import ComponentError
-from autokd.execution.copies import one_thread, spread_over_copies
+from autokd.execution.copies import spread_over_copies
 from autokd.input_kind import takes
 from autokd.networks.cost import student_cost
 from autokd.networks.models import seeded
@@ -85,13 +86,12 @@ class Screener:
         Those of which something is not known yet are scored several at a time, each on one thread of torch.
         """
         wanted = [name for name in self.proxies if names is None or name in names]
-        missing = {}
-        for student in students:
-            unknown = [name for name in wanted if name not in self._scores.of(self._key(student))]
-            missing.update({self._key(student): (student, unknown)} if unknown else {})
+        by_key = {self._key(student): student for student in students}
+        unknown = {key: [name for name in wanted if name not in self._scores.of(key)] for key in by_key}
+        missing = {key: (by_key[key], names) for key, names in unknown.items() if names}
         if missing:
             keys = [*missing]
-            with one_thread():
+            with computing_on(1):
                 assert self._batches, "copies of this process find them, and what the teacher says of them"
             for place, said in spread_over_copies(self._said, [*missing.values()], self._copies):
                 self._scores.add(keys[place], said)

@@ -17,6 +17,7 @@ from autokd.engine.context import TrainContext
 from autokd.engine.memory import bounded_memory, give_back_freed_memory
 from autokd.engine.rung import FORWARD
 from autokd.engine.teacher_bank import TeacherBank
+from autokd.engine.threads import computing_on
 from autokd.errors import ComponentError, NothingFeasible, TrialFailure
 from autokd.execution.executor import Outcome, RungJob
 from autokd.execution.run_job import run_job
@@ -248,19 +249,14 @@ def _seconds(probe: Probe, pipeline: Mapping[str, Any], data: Sample, bank: Teac
 
 
 def _run(probe: Probe, pipeline: Mapping[str, Any], data: Sample, bank: TeacherBank | None = None) -> Outcome:
-    before = torch.get_num_threads()
-    torch.set_num_threads(probe.threads)
     context = TrainContext(
         data=data,  # type: ignore[arg-type]
         teacher=None if bank is None else probe.teacher,
         device=probe.device,
         bank=bank or TeacherBank(),
     )
-    try:
-        with bounded_memory(probe.device):
-            return run_job(context, RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=1, until=1))
-    finally:
-        torch.set_num_threads(before)
+    with computing_on(probe.threads), bounded_memory(probe.device):
+        return run_job(context, RungJob(pipeline=pipeline, seed=0, view_seed=0, horizon=1, until=1))
 
 
 def _why(probe: Probe, pipeline: Mapping[str, Any], data: Sample, failure: TrialFailure) -> str:

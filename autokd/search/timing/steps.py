@@ -10,6 +10,7 @@ import torch
 
 from autokd.engine.build import build_student
 from autokd.engine.precision import threads_for
+from autokd.engine.threads import computing_on
 from autokd.networks.models import seeded
 from autokd.networks.step_time import step_time
 from autokd.search.limits import network_key, student_of
@@ -51,13 +52,10 @@ class StepTimes:
         if cost is not None:
             return {STEP: cost[STEP]}
         student, head = student_of(pipeline)
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads_for(from_plain(pipeline), self.task, self.threads))
+        threads = threads_for(from_plain(pipeline), self.task, self.threads)
         try:
-            with seeded(0, self.device):
+            with computing_on(threads), seeded(0, self.device):
                 network = build_student(student, self.task, self.device, head=head, teacher=self.teacher)
                 return {STEP: round(step_time(network, self.task, self.device, macs), 3)}
         except (RuntimeError, ValueError, MemoryError):  # its trial will say why
             return {}
-        finally:
-            torch.set_num_threads(before)
